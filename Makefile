@@ -1,0 +1,44 @@
+# Every target sets up what it needs; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TYPED := .cache/typed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint setup servers clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## a virtual environment from the hash-locked requirements
+
+run: $(READY) ## the demo: a real service breaks twice, rollbackd puts it back twice
+	$(BIN)/rollbackd demo
+
+servers: ## as root on Debian: the servers that the tests talk to
+	@.ci/servers
+
+test: $(READY) servers ## all tests
+	$(BIN)/python -m pytest
+
+bench: $(READY) servers ## the figures of docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+# mypy and import-linter read the packages under the names they are installed by.
+$(TYPED)/rollbackd:
+	@mkdir -p $@ && for part in policies adapters controller; do ln -sfn $(CURDIR)/$$part $@/$$part; done
+
+lint: $(READY) $(TYPED)/rollbackd ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	MYPYPATH=$(TYPED) $(BIN)/mypy -p rollbackd
+	PYTHONPATH=$(TYPED) $(BIN)/lint-imports
+
+clean: ## remove everything that the targets made
+	rm -rf $(VENV) .cache build *.egg-info

@@ -1,0 +1,28 @@
+"""The three words in which an adapter fails. Nothing else may leave an adapter."""
+
+
+class AdapterError(Exception):
+    """What happened, what was not done and what to do now, in one or two sentences without secrets."""
+
+
+class Transient(AdapterError):
+    """It may work later; for a write it means that the outcome is unknown and must be read.
+
+    ``retry_after`` is the other side's wish in seconds, where it named one.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Permanent(AdapterError):
+    """It will not work by repeating it; for a write it means that nothing was changed."""
+
+
+class Refused(AdapterError):
+    """It would be unsafe, so nothing was changed. ``advice`` says what a person can do instead."""
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice

@@ -1,0 +1,158 @@
+"""What can be put back: how a target is seen, planned for, written once and looked at again."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from rollbackd.adapters.base.errors import AdapterError
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Something happened after ``early`` and not later than ``late``. Equal where the moment is known."""
+
+    early: datetime
+    late: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """A target as it stands now.
+
+    ``revision``: identifies what runs. ``change_id`` and ``started``: the change that brought it here, where the target keeps a history
+    (None: the caller makes one of the revision and the time it first saw it). ``ready``: when the first replica of this revision served;
+    None if none did yet, or if the kind has no such moment. ``stuck``: why the rollout cannot complete, if the target says so.
+    ``parts``: what the revision is made of, by name (container images, flag states); never a secret. ``writer``: who wrote it, where known:
+    for a write of ours, ``rollbackd:<incident>``. ``irreversible``: why a revert across this change would be unsafe, if the target says so.
+    """
+
+    key: str
+    revision: str
+    change_id: str | None = None
+    started: Interval | None = None
+    ready: datetime | None = None
+    has_readiness: bool = False
+    stuck: str | None = None
+    parts: Mapping[str, Json] = field(default_factory=dict)
+    writer: str | None = None
+    irreversible: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What the controller wants undone.
+
+    ``from_revision`` is the judged revision: a target that is elsewhere is Refused. ``candidates`` are known-good revisions, best first
+    (workloads and commands); ``only`` names the parts that may be touched (flags; None: all in scope), ``before`` their states before the change.
+    """
+
+    target: str
+    incident: str
+    from_revision: str
+    candidates: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    before: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A write as the journal keeps it: enough to recognise its effect after a crash. ``record`` holds the prior state, never a secret."""
+
+    target: str
+    incident: str
+    from_revision: str
+    to_revision: str
+    record: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One absolute end state and how to reach it.
+
+    ``summary``: one line, imperative. ``steps``: what will be written, for people. ``not_undone``: what stays as it is.
+    ``command``: what a person would type to do the same by hand. ``deadline``: longest time from apply to a completed rollout.
+    ``settle``: wait after completion before new evidence counts. ``payload`` is the adapter's own, not journalled, not hashed.
+    """
+
+    intent: Intent
+    summary: str
+    steps: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+    command: str = ""
+    deadline: timedelta = timedelta(minutes=10)
+    settle: timedelta = timedelta(0)
+    payload: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of the intent and its steps: equal plans have equal digests, on every replica."""
+        intent = self.intent
+        body = [intent.target, intent.from_revision, intent.to_revision, intent.record, self.steps]
+        return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """The target already stands where the plan would put it."""
+
+    reason: str
+
+
+class Standing(Enum):
+    """Where a target stands relative to an intent."""
+
+    BEFORE = "before"  # still at from_revision
+    UNDERWAY = "underway"  # accepted, not complete
+    THERE = "there"  # at to_revision and complete
+    FAILED = "failed"  # at to_revision, and it cannot complete
+    ELSEWHERE = "elsewhere"  # another writer has been here
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look at the target showed. ``ours``: it carries our mark for this incident (None: this kind cannot carry one)."""
+
+    standing: Standing
+    reason: str
+    revision: str
+    ours: bool | None = None
+
+
+class Target(Protocol):
+    """One kind of target, all keys of it. Every method is safe to call from several threads."""
+
+    kind: str
+    """The first word of its keys."""
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        """How each target stands now; a target that cannot be read has its error. Never raises an AdapterError."""
+        ...
+
+    def plan(self, request: PlanRequest) -> Plan | NothingToDo:
+        """A plan towards one explicit end state, checked against the live target without changing it.
+
+        Raises Refused where acting would be unsafe or pointless, Transient or Permanent where it could not be read.
+        """
+        ...
+
+    def apply(self, plan: Plan) -> None:
+        """Send the plan's write once, under its precondition; never repeat it.
+
+        Returns once accepted. Raises Refused if the precondition no longer holds, Permanent if it was rejected (nothing changed either way),
+        Transient if the outcome is unknown: the caller looks.
+        """
+        ...
+
+    def look(self, intent: Intent) -> Sight:
+        """Where the target stands relative to the intent. Reads only. Raises Transient or Permanent if it cannot be read."""
+        ...
+
+    def check(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """What would stop us from acting on these targets, found before the incident; each with what to do."""
+        ...

@@ -1,0 +1,1 @@
+"""Kubernetes Deployments: seen, planned for, patched and verified through raw JSON."""

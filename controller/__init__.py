@@ -1,0 +1,1 @@
+"""The daemon: schedule, observe, judge, journal, act, notify. The only place where policies and adapters meet."""

@@ -1,0 +1,1 @@
+"""The journal: the only shared state, durable before any effect."""

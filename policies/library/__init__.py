@@ -1,0 +1,1 @@
+"""The shipped library of conditions and metric profiles, as YAML data."""

@@ -1,0 +1,257 @@
+"""A policy as the engine reads it: frozen, typed, the library merged in, nothing left to look up."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, IntEnum
+from typing import Literal, TypeAlias
+
+
+class Mode(IntEnum):
+    """What may be done about a proven breach. Ordered: the effective mode is the lowest of all that apply."""
+
+    OBSERVE = 0
+    SUGGEST = 1
+    APPROVE = 2
+    AUTO = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One label matcher of a selector."""
+
+    label: str
+    op: Literal["=", "!=", "=~", "!~"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A metric name with its matchers, as written or as the profile knows it."""
+
+    metric: str
+    matchers: tuple[Matcher, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Share of bad events: counters ``bad`` over ``total``. The limit is a fraction."""
+
+    bad: Selector
+    total: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """``quantile`` of a histogram above ``limit`` seconds, judged as a share: more than 1 - quantile of the requests slower than the limit (S8)."""
+
+    histogram: Selector
+    quantile: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A value, or a value as a fraction of ``of``; one number per workload by ``pick``."""
+
+    value: Selector
+    of: Selector | None = None
+    pick: Literal["max", "min", "sum", "avg"] = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Events within the condition's window. The limit is a number of events."""
+
+    events: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Events per second over the condition's window."""
+
+    events: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Share of the endpoints that fail a health check: a probe ``name`` of the daemon's config, or ``port`` and ``path`` of the target's own."""
+
+    name: str | None = None
+    port: int | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromQL:
+    """An expression as written: one series per workload, its value compared with the limit. Carries no statistical bound."""
+
+    expression: str
+
+
+Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A label computed from another: ``label`` is group 1 of ``pattern`` on ``source``."""
+
+    label: str
+    source: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How the watched workload shows up in a signal: label names, and this workload's values for them, in the same order."""
+
+    labels: tuple[str, ...]
+    values: tuple[str, ...]
+    derived: Derived | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Breached above ``high``, below ``low`` (None: no such side). ``unit`` is for people: '%', 's', 'bytes', ''."""
+
+    high: float | None = None
+    low: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """Confirmed once the breach has lasted ``duration`` (S2). Zero confirms at the first proven breach."""
+
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Breaches:
+    """Confirmed once ``at_least`` of the last ``of`` evaluations were breaches, the newest among them (S3)."""
+
+    at_least: int
+    of: int
+
+
+Confirmation: TypeAlias = For | Breaches
+
+
+class OnNoData(Enum):
+    """What absence of data means while nothing has been done yet. There is no 'breach'; it never counts towards recovery."""
+
+    UNPROVEN = "unproven"
+    OK = "ok"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A signal with a limit and a confirmation rule. ``name`` is unique in its policy.
+
+    ``window``: the evidence a look may draw on [5 m]; it widens to 8 times as much where ``min_volume`` events are not reached (S5).
+    ``from_library``: a library signal that the workload never had is not applicable, without a page.
+    """
+
+    name: str
+    signal: Signal
+    limit: Limit
+    confirm: Confirmation
+    identity: Identity
+    window: timedelta
+    min_volume: int
+    on_no_data: OnNoData
+    mode: Mode
+    from_library: bool
+    watch: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One condition, by its index in ``Policy.conditions``."""
+
+    condition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """At least ``needed`` of the children: 1 is any_of, all of them is all_of (Kleene logic, S17)."""
+
+    children: tuple["Trigger", ...]
+    needed: int
+
+
+Trigger: TypeAlias = Leaf | Group
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """``warmup``: after ready, before the first verdict [60 s]. ``settle``: least wait after a rung's own settling [0].
+    ``recover_for`` [5 m], ``give_up`` [15 m, from the end of settle], ``cooldown`` [None: the daemon's 30 m], ``bake`` [30 m]: a revision that
+    served so long without a breach is known good.
+    """
+
+    warmup: timedelta = timedelta(seconds=60)
+    settle: timedelta = timedelta(0)
+    recover_for: timedelta = timedelta(minutes=5)
+    give_up: timedelta = timedelta(minutes=15)
+    cooldown: timedelta | None = None
+    bake: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsRung:
+    """Put the flags in scope of ``target`` at their safe state. ``only_changed``: just those that the suspect change touched."""
+
+    target: str
+    only_changed: bool = True
+    always: bool = False
+    mode: Mode = Mode.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class RevertRung:
+    """Put ``target`` back to its newest known-good revision."""
+
+    target: str
+    always: bool = False
+    mode: Mode = Mode.AUTO
+
+
+Rung: TypeAlias = FlagsRung | RevertRung
+
+
+class OutsideWatch(Enum):
+    """What a breach without a change in its watch window leads to."""
+
+    IGNORE = "ignore"
+    NOTIFY = "notify"
+    PAGE = "page"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy for one watched target. ``digest`` changes with its meaning, not with its layout.
+
+    ``watch``: how long after a change its onset may lie; None: always. ``trigger`` ranges over ``conditions`` by index.
+    """
+
+    name: str
+    file: str
+    digest: str
+    labels: tuple[tuple[str, str], ...]
+    mode: Mode
+    target: str
+    source: str
+    every: timedelta
+    watch: timedelta | None
+    outside_watch: OutsideWatch
+    timing: Timing
+    conditions: tuple[Condition, ...]
+    trigger: Trigger
+    ladder: tuple[Rung, ...]
+    notify: tuple[str, ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The watched target and every target of the ladder, without repeats, the watched one first."""
+        return tuple(dict.fromkeys((self.target, *(rung.target for rung in self.ladder))))

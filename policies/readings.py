@@ -1,0 +1,62 @@
+"""What one slot's observation said about one signal of one workload."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Events counted in (start, end]: between ``least`` and ``most`` of ``total`` were bad (equal where counted exactly).
+
+    ``low`` and ``high`` are the bucket bounds around a latency limit, in seconds; None for ratios.
+    ``newest``: time of the newest sample that took part.
+    """
+
+    start: datetime
+    end: datetime
+    least: float
+    most: float
+    total: float
+    newest: datetime
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """How many events happened in (start, end]."""
+
+    start: datetime
+    end: datetime
+    count: float
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A value at ``end``."""
+
+    end: datetime
+    value: float
+    newest: datetime
+
+
+class Lack(Enum):
+    """Why there is no reading."""
+
+    NODATA = "nodata"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nothing could be learnt at ``end``; ``why`` is for people."""
+
+    end: datetime
+    lack: Lack
+    why: str
+
+
+Reading: TypeAlias = Counts | Events | Level | Unknown
