@@ -1,0 +1,137 @@
+"""An incident as the fold of its journal rows: the only state that replicas share about it."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import assert_never
+
+from rollbackd.policies.events import (
+    Applied,
+    Closed,
+    CloseHow,
+    Held,
+    IncidentEvent,
+    Intended,
+    Joined,
+    Opened,
+    RungEnd,
+    Settled,
+    Stopped,
+)
+from rollbackd.policies.model import Mode
+
+
+class Phase(Enum):
+    """Where an incident stands. The transition table of ``step`` has one row for each."""
+
+    PROPOSED = "proposed"  # people were told; the mode allows nothing more
+    OPEN = "open"  # opened to act; no rung has been tried yet
+    ACTING = "acting"  # an intent is durable, its outcome is not known yet
+    SETTLING = "settling"  # accepted; the end state is not complete yet
+    VERIFYING = "verifying"  # complete; evidence counts from evidence_from
+    STOPPED = "stopped"  # the last rung ended without settling
+    HELD = "held"  # people were told; nothing more is done by itself
+    CLOSED = "closed"
+
+
+def incident_id(target: str, change_id: str) -> str:
+    """The same id on every replica and after every restart: a digest of the watched target and its newest suspect's change id."""
+    return "inc-" + hashlib.sha256(f"{target}\n{change_id}".encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The state of one incident. ``rung``: index of the last rung tried, -1 before the first. ``joined``: (policy, condition) pairs."""
+
+    id: str
+    target: str
+    policy: str
+    change_id: str
+    revision: str
+    suspects: tuple[str, ...]
+    mode: Mode
+    onset: datetime
+    opened_at: datetime
+    reason: str
+    joined: tuple[tuple[str, str], ...]
+    phase: Phase
+    rung: int = -1
+    acted: bool = False
+    intent: Intended | None = None
+    evidence_from: datetime | None = None
+    stopped: tuple[Stopped, ...] = ()
+    held: Held | None = None
+    closed_at: datetime | None = None
+    how: CloseHow | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True until it is closed; a held incident is open."""
+        return self.phase is not Phase.CLOSED
+
+
+def opened(event: Opened) -> Incident:
+    """The incident that the event begins."""
+    return Incident(
+        id=event.incident,
+        target=event.target,
+        policy=event.policy,
+        change_id=event.change_id,
+        revision=event.revision,
+        suspects=event.suspects,
+        mode=event.mode,
+        onset=event.onset,
+        opened_at=event.at,
+        reason=event.reason,
+        joined=((event.policy, event.condition),),
+        phase=Phase.OPEN if event.mode is Mode.AUTO else Phase.PROPOSED,
+    )
+
+
+def advance(incident: Incident, event: IncidentEvent) -> Incident:
+    """The incident after one more journal row. A row of a closed incident, or of an earlier rung, changes nothing."""
+    if incident.phase is Phase.CLOSED or _is_of_earlier_rung(incident, event):
+        return incident
+    match event:
+        case Opened():
+            return incident
+        case Joined():
+            pair = (event.policy, event.condition)
+            return incident if pair in incident.joined else replace(incident, joined=(*incident.joined, pair))
+        case Intended():
+            return replace(incident, phase=Phase.ACTING, rung=event.rung, acted=True, intent=event, evidence_from=None)
+        case Applied():
+            return replace(incident, phase=Phase.SETTLING)
+        case Settled():
+            return replace(incident, phase=Phase.VERIFYING, evidence_from=event.evidence_from)
+        case Stopped():
+            return replace(incident, phase=Phase.STOPPED, rung=event.rung, stopped=(*incident.stopped, event))
+        case Held():
+            return replace(incident, phase=Phase.HELD, held=event)
+        case Closed():
+            return replace(incident, phase=Phase.CLOSED, closed_at=event.at, how=event.how)
+        case _:
+            assert_never(event)
+
+
+def fold(events: Iterable[IncidentEvent]) -> Incident:
+    """The incident that these rows, in journal order, amount to. Raises ValueError if they do not begin with Opened."""
+    rows = iter(events)
+    first = next(rows, None)
+    if not isinstance(first, Opened):
+        raise ValueError(f"an incident begins with 'opened', found {type(first).__name__}")
+    incident = opened(first)
+    for event in rows:
+        incident = advance(incident, event)
+    return incident
+
+
+def is_final(how: RungEnd) -> bool:
+    """True where no further rung may follow: another writer was there (I10), or the world has moved on."""
+    return how in (RungEnd.OVERTAKEN, RungEnd.SUPERSEDED)
+
+
+def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:
+    return isinstance(event, Intended | Applied | Settled | Stopped) and event.rung < incident.rung
