@@ -1,0 +1,40 @@
+"""Fixtures that every test may use. A server is started for those tests only that ask for it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import servers
+from tests.exposition import Exposition, exposing
+
+
+@pytest.fixture(scope="session")
+def page() -> Iterator[Exposition]:
+    """What ``prometheus`` scrapes; tests take ``exposition``, which is the same page, emptied for them."""
+    with exposing() as page:
+        yield page
+
+
+@pytest.fixture
+def exposition(page: Exposition) -> Exposition:
+    """The page that ``prometheus`` scrapes, empty at the start of the test; set its ``text``."""
+    page.text, page.fault = "", None
+    return page
+
+
+@pytest.fixture(scope="session")
+def prometheus(page: Exposition) -> Iterator[servers.Server]:
+    """A real Prometheus that scrapes ``exposition`` every second as job "test".
+
+    It is shared by the whole run, because its first scrape comes five seconds after its start: give each test's series a label of their own.
+    Where the samples need not be live, ``servers.prometheus_with_history`` is there in 0.2 s.
+    """
+    with servers.prometheus(page.address) as server:
+        yield server
+
+
+@pytest.fixture
+def alertmanager() -> Iterator[servers.Server]:
+    """A real Alertmanager of this test's own, which tells nobody."""
+    with servers.alertmanager() as server:
+        yield server
