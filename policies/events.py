@@ -33,12 +33,16 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A further condition confirmed its breach on the same target: it is evidence now, and has to be OK before the incident may close."""
+    """A further condition confirmed its breach on the same target: it is evidence now, and has to be OK before the incident may close.
+
+    ``mode`` AUTO on a condition of the opener's policy raises an incident that was only proposed.
+    """
 
     incident: str
     at: datetime
     policy: str
     condition: str
+    mode: Mode
     reason: str
 
 

@@ -98,8 +98,7 @@ def advance(incident: Incident, event: IncidentEvent) -> Incident:
         case Opened():
             return incident
         case Joined():
-            pair = (event.policy, event.condition)
-            return incident if pair in incident.joined else replace(incident, joined=(*incident.joined, pair))
+            return _joined(incident, event)
         case Intended():
             return replace(incident, phase=Phase.ACTING, rung=event.rung, acted=True, intent=event, evidence_from=None)
         case Applied():
@@ -131,6 +130,14 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
 def is_final(how: RungEnd) -> bool:
     """True where no further rung may follow: another writer was there (I10), or the world has moved on."""
     return how in (RungEnd.OVERTAKEN, RungEnd.SUPERSEDED)
+
+
+def _joined(incident: Incident, event: Joined) -> Incident:
+    pair = (event.policy, event.condition)
+    if pair not in incident.joined:
+        incident = replace(incident, joined=(*incident.joined, pair))
+    raises = incident.phase is Phase.PROPOSED and event.policy == incident.policy and event.mode is Mode.AUTO
+    return replace(incident, phase=Phase.OPEN, mode=Mode.AUTO) if raises else incident
 
 
 def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:

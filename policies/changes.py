@@ -1,0 +1,62 @@
+"""Changes and which of them a breach may be blamed on."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A target came to another revision. ``id`` is the target's own, so that all replicas agree.
+
+    It happened after ``started_early`` and not later than ``started_late``. ``ready``: its first replica served (None: not yet, or the kind has no
+    such moment). ``ours``: a write of rollbackd. ``posted``: told to us by a pipeline; nothing here can undo it. ``irreversible``: why a revert
+    across it is unsafe. ``parts``: what of the target changed (flag names). ``stuck``: why its rollout cannot complete.
+    """
+
+    target: str
+    id: str
+    revision: str
+    predecessor: str | None
+    started_early: datetime
+    started_late: datetime
+    first_seen: datetime
+    ready: datetime | None = None
+    ours: bool = False
+    posted: bool = False
+    irreversible: str | None = None
+    parts: tuple[str, ...] = ()
+    stuck: str | None = None
+    note: str = ""
+
+    @property
+    def effective(self) -> datetime:
+        """From when on evidence belongs to this change: its first replica served, else it had certainly happened."""
+        return self.ready or self.started_late
+
+    def window_end(self, watch: timedelta) -> datetime:
+        """The latest onset that may be blamed on it."""
+        return (self.ready or self.first_seen) + watch
+
+
+def is_answerable(change: Change, answered: Collection[tuple[str, str]]) -> bool:
+    """True unless it is a write of ours or an incident has answered it: those open no watch and are no suspects."""
+    return not change.ours and (change.target, change.id) not in answered
+
+
+def watched(changes: Iterable[Change], watch: timedelta, answered: Collection[tuple[str, str]], at: datetime) -> tuple[Change, ...]:
+    """The changes whose watch window is open at ``at``, newest first."""
+    found = (c for c in changes if is_answerable(c, answered) and c.started_early <= at <= c.window_end(watch))
+    return tuple(sorted(found, key=lambda c: c.started_late, reverse=True))
+
+
+def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Collection[tuple[str, str]], onset: datetime) -> tuple[Change, ...]:
+    """The changes that a breach with this onset may be blamed on, newest first. ``watch`` None: any change before the onset."""
+    found = (c for c in changes if is_answerable(c, answered) and c.started_early <= onset and (watch is None or onset <= c.window_end(watch)))
+    return tuple(sorted(found, key=lambda c: c.started_late, reverse=True))
+
+
+def newest_foreign(changes: Sequence[Change], targets: Collection[str], since: datetime, known: Collection[str]) -> Change | None:
+    """The newest change by another writer on ``targets`` that came to light after ``since`` and is not among ``known``."""
+    found = [c for c in changes if c.target in targets and not c.ours and not c.posted and c.first_seen > since and c.id not in known]
+    return max(found, key=lambda c: c.started_late, default=None)

@@ -1,0 +1,74 @@
+"""From proven looks to a confirmed breach (S2, S3) and to lasting health: what a verdict does to a track."""
+
+import math
+from datetime import datetime, timedelta
+
+from rollbackd.policies.evidence import Nothing
+from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.model import Breaches, Condition, For, OnNoData
+from rollbackd.policies.watch import Run, Track
+
+COVERAGE = 0.8
+"""Share of the looks of a ``for`` that must have proven the breach (S2)."""
+FRESH_SHARE = 0.6
+"""Share of those looks that must rest on a sample of their own: one scrape must not serve twice (S15)."""
+ONSET_MEMORY = timedelta(minutes=15)
+"""A breach that was never proven over keeps its onset through so long a silence (S12's look back)."""
+
+
+def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Track:
+    """The track after one more look. ``every``: the distance between looks."""
+    state = verdict.state
+    run = _next_run(condition, track, verdict, every, at)
+    recent = _next_recent(condition, track, state)
+    if state is State.BREACH:
+        is_old = track.onset is None or track.last_breach is None or at - track.last_breach > ONSET_MEMORY
+        return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, track.had_data)
+    if state is State.OK:
+        is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
+        return Track(track.readings, run, recent, None, None, track.ok_since if is_lasting else at, at, track.had_data)
+    is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
+    ok_since, ok_last = (track.ok_since, track.ok_last) if is_lasting else (None, None)
+    return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, track.had_data)
+
+
+def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> bool:
+    """True if this look proves the breach and the condition's confirmation rule is met. ``track`` is the one already marked."""
+    if verdict.state is not State.BREACH or track.run is None:
+        return False
+    match condition.confirm:
+        case For(duration):
+            return _lasted(track.run, duration, every, at)
+        case Breaches(at_least, of):
+            known = sum(look is not None for look in track.recent[-of:])
+            return known >= at_least and sum(look is True for look in track.recent[-of:]) >= at_least
+
+
+def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bool:
+    needed = math.ceil(COVERAGE * (duration / every + 1)) if duration else 1
+    return at - run.start >= duration and run.breaches >= needed and run.stamps >= FRESH_SHARE * run.breaches
+
+
+def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Run | None:
+    run = track.run
+    if verdict.state is State.OK:
+        return None
+    is_fresh = run is not None and at - run.last <= 2 * every
+    if verdict.state is State.BREACH:
+        newest = _newest(verdict, at)
+        if run is None or not is_fresh:
+            return Run(at, at, 1, 1, newest)
+        return Run(run.start, at, run.breaches + 1, run.stamps + (newest > run.newest), max(newest, run.newest))
+    holds = condition.on_no_data is OnNoData.HOLD and verdict.state is State.NODATA
+    return run if is_fresh or holds else None
+
+
+def _newest(verdict: Verdict, at: datetime) -> datetime:
+    return at if isinstance(verdict.evidence, Nothing) else verdict.evidence.newest
+
+
+def _next_recent(condition: Condition, track: Track, state: State) -> tuple[bool | None, ...]:
+    if not isinstance(condition.confirm, Breaches):
+        return ()
+    look = {State.BREACH: True, State.OK: False}.get(state)
+    return (*track.recent, look)[-condition.confirm.of :]

@@ -1,0 +1,67 @@
+"""What ``step`` may decide. The controller journals each one; only Act has an effect outside."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.model import OutsideWatch, Rung
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is done now, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WouldAct:
+    """Mode observe: what would have been done. ``key`` is the same for the same breach of the same change."""
+
+    key: str
+    policy: str
+    target: str
+    condition: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A confirmed breach that no change in a watch window explains. Told to people at most once per ``key``."""
+
+    key: str
+    policy: str
+    target: str
+    condition: str
+    at: datetime
+    how: OutsideWatch
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Try a rung of the incident's ladder. ``from_revision``: what was judged; ``only``: the parts that the suspect change touched."""
+
+    incident: str
+    at: datetime
+    rung: int
+    remedy: Rung
+    from_revision: str
+    only: tuple[str, ...] | None
+    suspect: str | None
+    reason: str
+    evidence_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bake:
+    """The revision served the bake time without a breach under our observation: it is known good."""
+
+    targets: tuple[tuple[str, str], ...]
+    at: datetime
+    reason: str
+
+
+Decision: TypeAlias = Wait | WouldAct | Outside | Opened | Joined | Act | Stopped | Held | Closed | Bake

@@ -1,0 +1,158 @@
+"""One condition's verdict on the evidence of one slot. What is not proven is unknown, and unknown never acts (I3)."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Value, wilson
+from rollbackd.policies.model import Condition, Latency, Limit, Rate
+from rollbackd.policies.readings import Counts, Events, Lack, Level, Reading, Unknown
+
+WIDEST = 8
+"""A window widens to this many times its length where traffic is low (S5)."""
+
+
+class State(Enum):
+    """OK and BREACH are proven. The others are unknown: they never advance a breach and never count towards recovery."""
+
+    OK = "ok"
+    BREACH = "breach"
+    UNPROVEN = "unproven"
+    NODATA = "nodata"
+    ERROR = "error"
+
+    @property
+    def is_known(self) -> bool:
+        """True for what is proven."""
+        return self is State.OK or self is State.BREACH
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the evidence proves about one condition at one slot."""
+
+    state: State
+    evidence: Evidence
+
+
+def judge(condition: Condition, readings: Sequence[Reading], since: datetime | None, warm_at: datetime | None, at: datetime) -> Verdict:
+    """The verdict on ``readings`` (oldest first) for the slot ``at``, from evidence after ``since`` only, and none before ``warm_at``."""
+    if not readings:
+        return Verdict(State.NODATA, Nothing("nothing read yet"))
+    if warm_at is not None and at < warm_at:
+        return Verdict(State.UNPROVEN, Nothing(f"warming up until {warm_at:%H:%M:%S}"))
+    newest = readings[-1]
+    if isinstance(newest, Counts):
+        return _judge_share(condition, readings, since)
+    if isinstance(newest, Events):
+        return _judge_events(condition, readings, since)
+    if isinstance(newest, Level):
+        return _judge_level(condition, newest, since)
+    return Verdict(State.ERROR if newest.lack is Lack.ERROR else State.NODATA, Nothing(newest.why))
+
+
+def _judge_share(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Verdict:
+    share = _gather_share(condition, readings, since)
+    if share is None:
+        return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet"))
+    if share.total < condition.min_volume:
+        return Verdict(State.UNPROVEN, share)
+    return Verdict(_place(share.bounds, share_limit(condition)), share)
+
+
+def share_limit(condition: Condition) -> Limit:
+    """The limit on the bad share: the written one, or 1 - quantile for a latency (S8)."""
+    signal = condition.signal
+    return Limit(high=1 - signal.quantile, unit="%") if isinstance(signal, Latency) else condition.limit
+
+
+def _place(bounds: Bounds, limit: Limit) -> State:
+    above, below = limit.high, limit.low
+    if (above is not None and bounds.low > above) or (below is not None and bounds.high < below):
+        return State.BREACH
+    if (above is None or bounds.high < above) and (below is None or bounds.low > below):
+        return State.OK
+    return State.UNPROVEN
+
+
+def _gather_share(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Share | None:
+    """The newest evidence: at least the condition's window, wider while its volume is too small, never before ``since``."""
+    least = most = total = 0.0
+    first = last = None
+    for block in _disjoint_blocks(readings, since):
+        if not isinstance(block, Counts):
+            break
+        if last is not None and not _wants(condition, last.end - block.start, total):
+            break
+        least, most, total = least + block.least, most + block.most, total + block.total
+        first, last = block, last or block
+    if first is None or last is None:
+        return None
+    return _share(first, last, least, most, total)
+
+
+def _wants(condition: Condition, span: timedelta, total: float) -> bool:
+    return span <= condition.window or (total < condition.min_volume and span <= WIDEST * condition.window)
+
+
+def _share(first: Counts, last: Counts, least: float, most: float, total: float) -> Share:
+    # Sources extrapolate, so counts arrive as fractions. Each bound rounds against its own claim: a breach has to be proven by whole
+    # errors among more requests, health by whole requests with more errors.
+    low_bad, high_bad = math.floor(least + 1e-9), math.ceil(most - 1e-9)
+    fewer, more = math.floor(total + 1e-9), math.ceil(total - 1e-9)
+    low = wilson(min(low_bad, more), more).low if more > 0 else 0.0
+    high = wilson(min(high_bad, fewer), fewer).high if fewer > 0 else 1.0
+    return Share(low_bad, high_bad, fewer, Bounds(low, high), first.start, last.end, last.newest, last.low, last.high)
+
+
+def _judge_events(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Verdict:
+    count, first, last = 0.0, None, None
+    for block in _disjoint_blocks(readings, since):
+        if not isinstance(block, Events) or (last is not None and last.end - block.start > condition.window):
+            break
+        count, first, last = count + block.count, block, last or block
+    if first is None or last is None:
+        return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet"))
+    span = last.end - first.start
+    seen = Happened(count, first.start, last.end, last.newest, is_complete=span + (last.end - last.start) > condition.window)
+    return Verdict(_place_events(condition, seen, span), seen)
+
+
+def _place_events(condition: Condition, seen: Happened, span: timedelta) -> State:
+    limit = condition.limit
+    if isinstance(condition.signal, Rate):
+        if not seen.is_complete:
+            return State.UNPROVEN
+        return _place_value(seen.count / span.total_seconds(), limit)
+    if limit.high is not None and math.floor(seen.count + 1e-9) > limit.high:
+        return State.BREACH  # more evidence can only add events
+    if not seen.is_complete:
+        return State.UNPROVEN
+    return _place_value(seen.count, limit)
+
+
+def _judge_level(condition: Condition, level: Level, since: datetime | None) -> Verdict:
+    if math.isnan(level.value) or math.isinf(level.value):
+        return Verdict(State.NODATA, Nothing(f"the value is {level.value}"))
+    if since is not None and level.newest < since:
+        return Verdict(State.UNPROVEN, Nothing(f"newest sample {level.newest:%H:%M:%S} is from before {since:%H:%M:%S}"))
+    return Verdict(_place_value(level.value, condition.limit), Value(level.value, level.newest))
+
+
+def _place_value(value: float, limit: Limit) -> State:
+    is_out = (limit.high is not None and value > limit.high) or (limit.low is not None and value < limit.low)
+    return State.BREACH if is_out else State.OK
+
+
+def _disjoint_blocks(readings: Sequence[Reading], since: datetime | None) -> Iterator[Counts | Events]:
+    """Blocks that do not overlap, newest first, none of which began before ``since``: each event is counted once."""
+    border: datetime | None = None
+    for block in reversed(readings):
+        if isinstance(block, Unknown | Level) or (border is not None and block.end > border):
+            continue
+        if since is not None and block.start < since:
+            return
+        yield block
+        border = block.start

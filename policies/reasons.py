@@ -1,0 +1,115 @@
+"""Every outcome's reason, with its arithmetic, for someone woken at 03:00."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rollbackd.policies.changes import Change
+from rollbackd.policies.evidence import Happened, Nothing, Share, Value
+from rollbackd.policies.judge import State, Verdict, share_limit
+from rollbackd.policies.model import Breaches, Condition, For, Latency, Limit, Rate
+from rollbackd.policies.watch import Track
+
+
+def verdict_reason(condition: Condition, verdict: Verdict) -> str:
+    """What the evidence said and how it compares with the limit: ``error-rate 41/412 = 10.0 % > 5 % (lower bound 7.8 %)``."""
+    match verdict.evidence:
+        case Nothing(why):
+            return f"{condition.name} {verdict.state.value}: {why}"
+        case Share() as share:
+            return f"{condition.name} {_share_text(condition, share, verdict.state)}"
+        case Happened(count, start, end):
+            seconds = (end - start).total_seconds()
+            number = f"{count / seconds:.3g}/s" if isinstance(condition.signal, Rate) else f"{count:.0f} events"
+            return f"{condition.name} {number} in {duration_text(end - start)} {_compared(condition.limit, verdict.state)}"
+        case Value(value):
+            return f"{condition.name} {number_text(value, condition.limit.unit)} {_compared(condition.limit, verdict.state)}"
+
+
+def _share_text(condition: Condition, share: Share, state: State) -> str:
+    limit = share_limit(condition)
+    bad = f"{share.least}" if share.least == share.most else f"{share.least} to {share.most}"
+    ratio = f"{share.least / share.total:.1%}" if share.total else "no traffic"
+    what = f"{bad}/{share.total} = {_spaced(ratio)}"
+    if isinstance(condition.signal, Latency):
+        what = f"slower than {_limit_bounds(condition.signal, share)}: {what}"
+    if state is State.UNPROVEN and share.total < condition.min_volume:
+        return f"{what}: {share.total} events prove nothing, {condition.min_volume} are needed"
+    if state is State.BREACH and limit.high is not None:
+        return f"{what} > {number_text(limit.high, '%')} (lower bound {number_text(share.bounds.low, '%')})"
+    if state is State.BREACH and limit.low is not None:
+        return f"{what} < {number_text(limit.low, '%')} (upper bound {number_text(share.bounds.high, '%')})"
+    interval = f"{number_text(share.bounds.low, '%')} to {number_text(share.bounds.high, '%')}"
+    return f"{what}, proven between {interval}, {_compared(limit, state)}"
+
+
+def _limit_bounds(signal: Latency, share: Share) -> str:
+    if share.low_s is None or share.high_s is None or share.low_s == share.high_s:
+        return f"{signal.limit:g} s"
+    return f"{signal.limit:g} s (buckets {share.low_s:g} to {share.high_s:g} s)"
+
+
+def _compared(limit: Limit, state: State) -> str:
+    high = "" if limit.high is None else number_text(limit.high, limit.unit)
+    low = "" if limit.low is None else number_text(limit.low, limit.unit)
+    if state is State.BREACH:
+        return " or ".join([f"> {high}"] * bool(high) + [f"< {low}"] * bool(low))
+    within = " and ".join([f"<= {high}"] * bool(high) + [f">= {low}"] * bool(low))
+    return within if state is State.OK else f"not proven {within}"
+
+
+def standing_reason(condition: Condition, track: Track, verdict: Verdict, at: datetime) -> str:
+    """The verdict and how far its confirmation is: ``… since 14:03:15, breached 4m0s of 5m0s``."""
+    text = verdict_reason(condition, verdict)
+    if verdict.state is not State.BREACH or track.run is None:
+        return text
+    text = f"{text} since {track.onset or track.run.start:%H:%M:%S}"
+    match condition.confirm:
+        case For(duration) if duration:
+            return f"{text}, breached {duration_text(at - track.run.start)} of {duration_text(duration)}"
+        case Breaches(at_least, of):
+            return f"{text}, {sum(look is True for look in track.recent)} of the last {of} looks breached, {at_least} needed"
+        case _:
+            return text
+
+
+def blame_reason(found: Sequence[Change]) -> str:
+    """The suspects, newest first: ``revision 7f9c ready 14:01:50``."""
+    return "; ".join(_change_text(change) for change in found) or "no change in its watch window"
+
+
+def _change_text(change: Change) -> str:
+    when = f"ready {change.ready:%H:%M:%S}" if change.ready else f"changed by {change.started_late:%H:%M:%S}"
+    parts = f" ({', '.join(change.parts)})" if change.parts else ""
+    note = f" [{change.note}]" if change.note else ""
+    return f"{change.target} revision {change.revision}{parts} {when}{note}"
+
+
+def number_text(value: float, unit: str) -> str:
+    """A number as people write it: ``5 %``, ``1.2 GiB``, ``2 s``."""
+    if unit == "%":
+        return _spaced(f"{100 * value:.3g}%")
+    if unit == "bytes":
+        return _bytes_text(value)
+    return f"{value:.4g} {unit}".rstrip()
+
+
+def _bytes_text(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:.4g} TiB"
+
+
+def duration_text(length: timedelta) -> str:
+    """``1h2m``, ``4m0s``, ``15s``."""
+    seconds = int(length.total_seconds())
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes}m"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+def _spaced(percent: str) -> str:
+    return percent.replace("%", " %")

@@ -1,0 +1,294 @@
+"""The one function that decides. Live daemon, explain, backtest and simulation call the same; it reads no clock and touches nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rollbackd.policies import ladder
+from rollbackd.policies.changes import Change, newest_foreign, suspects, watched
+from rollbackd.policies.composite import contributors, is_met
+from rollbackd.policies.confirm import is_confirmed, mark
+from rollbackd.policies.decisions import Bake, Decision, Outside, Wait, WouldAct
+from rollbackd.policies.events import Closed, CloseHow, Held, Joined, Opened, RungEnd
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.guards import first_block, guards
+from rollbackd.policies.incident import Incident, Phase, advance, incident_id, opened
+from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.keys import namespace_of
+from rollbackd.policies.model import Mode, OnNoData, OutsideWatch, Policy, RevertRung
+from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason, verdict_reason
+from rollbackd.policies.watch import Watch
+
+COARSE = timedelta(seconds=60)
+"""How often a target without an open watch is looked at: for onsets, known goods and the systemic guard."""
+ALWAYS_BLAMES = timedelta(hours=1)
+"""How far back a policy with ``watch: always`` looks for a suspect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Everything one decision may draw on. ``watch`` is already marked with ``verdicts``."""
+
+    policy: Policy
+    watch: Watch
+    verdicts: tuple[Verdict, ...]
+    confirmed: tuple[bool, ...]
+    changes: tuple[Change, ...]
+    fleet: Fleet
+    at: datetime
+
+
+def watch_length(policy: Policy) -> timedelta:
+    """The longest watch window of the policy or one of its conditions."""
+    own = policy.watch or ALWAYS_BLAMES
+    return max([own, *(c.watch for c in policy.conditions if c.watch is not None)])
+
+
+def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> timedelta:
+    """How often the policy's target is to be looked at now: every slot while a watch or an incident is open, else coarsely."""
+    if incident is not None or policy.watch is None or watched(changes, watch_length(policy), fleet.answered, at):
+        return policy.every
+    return max(policy.every, COARSE)
+
+
+def step(
+    policy: Policy,
+    watch: Watch,
+    incident: Incident | None,
+    verdicts: Sequence[Verdict],
+    changes: Sequence[Change],
+    fleet: Fleet,
+    at: datetime,
+) -> tuple[Watch, tuple[Decision, ...]]:
+    """The watch after the slot ``at`` and what is to be done, in order. Equal arguments give equal results.
+
+    ``incident``: the open one of the watched target, whoever opened it. ``changes``: those of the policy's targets.
+    """
+    every = look_interval(policy, incident, changes, fleet, at)
+    looked = _as_looked_at(policy, incident, verdicts)
+    marked = _marked(policy, watch, looked, every, at)
+    baked, bakes = _bake(policy, marked, looked, fleet, at)
+    confirmed = tuple(is_confirmed(c, t, v, every, at) for c, t, v in zip(policy.conditions, baked.tracks, looked, strict=True))
+    if incident is None and not any(v.state is State.BREACH for v in looked):
+        return baked, bakes
+    slot = Slot(policy, baked, looked, confirmed, tuple(changes), fleet, at)
+    decided = _consider(slot) if incident is None else _carry_on(slot, incident)
+    return baked, (*bakes, *decided)
+
+
+def _as_looked_at(policy: Policy, incident: Incident | None, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """``on_no_data: ok`` holds only while no incident is open: silence is no recovery."""
+    if incident is not None:
+        return tuple(verdicts)
+    pairs = zip(policy.conditions, verdicts, strict=True)
+    return tuple(Verdict(State.OK, v.evidence) if v.state is State.NODATA and c.on_no_data is OnNoData.OK else v for c, v in pairs)
+
+
+def _marked(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], every: timedelta, at: datetime) -> Watch:
+    triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
+    return Watch(watch.digest, tuple(mark(c, t, v, every, at) for c, t, v in triples), watch.revision, watch.clean_since, watch.baked)
+
+
+def _bake(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], fleet: Fleet, at: datetime) -> tuple[Watch, tuple[Bake, ...]]:
+    revision = fleet.revisions.get(policy.target)
+    is_new = revision != watch.revision
+    clean = None if is_new or any(v.state is State.BREACH for v in verdicts) else watch.clean_since
+    if clean is None and any(v.state is State.OK for v in verdicts) and not any(v.state is State.BREACH for v in verdicts):
+        clean = at
+    watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)
+    if revision is None or clean is None or watch.baked == revision or at - clean < policy.timing.bake:
+        return watch, ()
+    targets = dict.fromkeys((policy.target, *(r.target for r in policy.ladder if isinstance(r, RevertRung))))
+    good = tuple((target, fleet.revisions[target]) for target in targets if target in fleet.revisions)
+    reason = f"no breach in {duration_text(at - clean)} under watch of policy {policy.name} (bake {duration_text(policy.timing.bake)})"
+    return replace(watch, baked=revision), (Bake(good, at, reason),)
+
+
+# --- no incident yet -------------------------------------------------------------------------------------------------------------------
+
+
+def _consider(slot: Slot) -> tuple[Decision, ...]:
+    standings = tuple(_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True))
+    if is_met(slot.policy.trigger, standings) is not True:
+        return (Wait("; ".join(_reason(slot, i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH)),)
+    leads = contributors(slot.policy.trigger, standings)
+    lead = max(leads, key=lambda i: (bool(_blamed(slot, i)), _mode(slot, i), -i))
+    blamed = _blamed(slot, lead)
+    if not blamed and slot.policy.watch is not None:
+        return _outside(slot, lead)
+    event = _opening(slot, lead, blamed)
+    if event.mode is Mode.OBSERVE:
+        key = f"observed:{event.incident}:{event.condition}"
+        return (WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason),)
+    return (event, *_carry_on(slot, opened(event)))
+
+
+def _standing(verdict: Verdict, confirmed: bool) -> bool | None:
+    """Confirmed, not confirmed, or unknown: what the composite reasons about."""
+    return confirmed if verdict.state.is_known else None
+
+
+def _blamed(slot: Slot, index: int) -> tuple[Change, ...]:
+    onset = slot.watch.tracks[index].onset
+    length = slot.policy.conditions[index].watch or slot.policy.watch or ALWAYS_BLAMES
+    return () if onset is None else suspects(slot.changes, length, slot.fleet.answered, onset)
+
+
+def _mode(slot: Slot, index: int) -> Mode:
+    space = slot.fleet.namespace_caps.get(namespace_of(slot.policy.target), Mode.AUTO)
+    return min(slot.fleet.mode_cap, space, slot.policy.mode, slot.policy.conditions[index].mode)
+
+
+def _reason(slot: Slot, index: int) -> str:
+    return standing_reason(slot.policy.conditions[index], slot.watch.tracks[index], slot.verdicts[index], slot.at)
+
+
+def _outside(slot: Slot, lead: int) -> tuple[Decision, ...]:
+    reason = f"{_reason(slot, lead)}; no change of its targets explains it, so nothing was undone"
+    if slot.policy.outside_watch is OutsideWatch.IGNORE:
+        return (Wait(reason),)
+    condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset
+    key = f"outside:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
+    return (Outside(key, slot.policy.name, slot.policy.target, condition, slot.at, slot.policy.outside_watch, reason),)
+
+
+def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
+    policy, onset = slot.policy, slot.watch.tracks[lead].onset or slot.at
+    revision = slot.fleet.revisions.get(policy.target, "")
+    # Without a suspect (watch: always) the onset makes the id: the same breach of the same revision is answered once.
+    change_id = blamed[0].id if blamed else f"{revision}@{onset:%Y%m%dT%H%M%S}"
+    return Opened(
+        incident=incident_id(policy.target, change_id),
+        at=slot.at,
+        target=policy.target,
+        policy=policy.name,
+        policy_digest=policy.digest,
+        change_id=change_id,
+        revision=blamed[0].revision if blamed else revision,
+        suspects=tuple(change.id for change in blamed),
+        condition=policy.conditions[lead].name,
+        mode=_mode(slot, lead),
+        onset=onset,
+        reason=f"{_reason(slot, lead)}; {blame_reason(blamed)}",
+        evidence_digest=ladder.evidence_digest(policy, slot.verdicts),
+    )
+
+
+# --- an incident is open ----------------------------------------------------------------------------------------------------------------
+
+
+def _carry_on(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    joins = _joins(slot, incident)
+    for join in joins:
+        incident = advance(incident, join)
+    if incident.policy != slot.policy.name:
+        return joins  # the opener's ladder runs; this policy is evidence
+    return (*joins, *TRANSITIONS[incident.phase](slot, incident))
+
+
+def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
+    found = []
+    for index, condition in enumerate(slot.policy.conditions):
+        mode = _mode(slot, index)
+        is_new = (slot.policy.name, condition.name) not in incident.joined
+        if is_new and slot.confirmed[index] and mode is not Mode.OBSERVE:
+            found.append(Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, _reason(slot, index)))
+    return tuple(found)
+
+
+def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    blamed = ladder.suspects_of(incident, slot.changes)
+    if block := first_block(guards(slot.policy, blamed, slot.fleet, slot.at, incident.id)):
+        return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
+    return _climb(slot, incident, incident.reason)
+
+
+def _climb(slot: Slot, incident: Incident, why: str) -> tuple[Decision, ...]:
+    digest = ladder.evidence_digest(slot.policy, slot.verdicts)
+    return ladder.next_rung(slot.policy, incident, slot.changes, slot.fleet, why, digest, slot.at)
+
+
+def _wait_for_target(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    return (Wait(f"rung {incident.rung + 1} is {incident.phase.value}"),)
+
+
+def _verify(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    start = incident.evidence_from or slot.at
+    if foreign := _foreign(slot, incident):
+        reason = f"{foreign.target} went to revision {foreign.revision} by another writer after our change; nothing is repeated"
+        return (Held(incident.id, slot.at, "other-writer", reason),)
+    if slot.at < start:
+        return (Wait(f"settling until {start:%H:%M:%S}"),)
+    if worse := _proven_breaches(slot, incident):
+        return _climb(slot, incident, f"rung {incident.rung + 1} did not help: {'; '.join(worse)}")
+    if recovered := _recovered(slot, incident, start):
+        return (recovered,)
+    if slot.at - start >= slot.policy.timing.give_up:
+        reason = f"neither recovery nor breach was proven within {duration_text(slot.policy.timing.give_up)}: {_all_reasons(slot, incident)}"
+        return (Held(incident.id, slot.at, "give-up", reason),)
+    return (Wait(f"verifying since {start:%H:%M:%S}: {_all_reasons(slot, incident)}"),)
+
+
+def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    last = incident.stopped[-1]
+    if last.how is RungEnd.OVERTAKEN:
+        return (Held(incident.id, slot.at, "other-writer", last.reason),)
+    if last.how is RungEnd.SUPERSEDED:
+        return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
+    return _climb(slot, incident, incident.reason if last.how is RungEnd.NOTHING else last.reason)
+
+
+def _watch_over(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    """Proposed or held: people have it; it closes by itself only when it is plainly over."""
+    if foreign := _foreign(slot, incident):
+        reason = f"{foreign.target} went to revision {foreign.revision} by another writer; it gets a watch window of its own"
+        return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, reason),)
+    recovered = _recovered(slot, incident, incident.evidence_from or incident.opened_at)
+    return (recovered,) if recovered else (Wait(f"{incident.phase.value}: {_all_reasons(slot, incident)}"),)
+
+
+def _foreign(slot: Slot, incident: Incident) -> Change | None:
+    return newest_foreign(slot.changes, slot.policy.targets, incident.opened_at, incident.suspects)
+
+
+def _own_joined(slot: Slot, incident: Incident) -> list[int]:
+    return [i for i, c in enumerate(slot.policy.conditions) if (slot.policy.name, c.name) in incident.joined]
+
+
+def _proven_breaches(slot: Slot, incident: Incident) -> list[str]:
+    indexes = _own_joined(slot, incident)
+    return [verdict_reason(slot.policy.conditions[i], slot.verdicts[i]) for i in indexes if slot.verdicts[i].state is State.BREACH]
+
+
+def _recovered(slot: Slot, incident: Incident, start: datetime) -> Closed | None:
+    since = [slot.watch.tracks[i].ok_since if slot.verdicts[i].state is State.OK else None for i in _own_joined(slot, incident)]
+    others = (pair for pair in incident.joined if pair[0] != slot.policy.name)
+    since += [slot.fleet.healthy_since.get((incident.target, *pair)) for pair in others]
+    healthy = [moment for moment in since if moment is not None]
+    if not healthy or len(healthy) < len(since):
+        return None
+    lasted = slot.at - max(start, *healthy)
+    if lasted < slot.policy.timing.recover_for:
+        return None
+    return Closed(incident.id, slot.at, CloseHow.RECOVERED, f"healthy for {duration_text(lasted)}: {_all_reasons(slot, incident)}")
+
+
+def _all_reasons(slot: Slot, incident: Incident) -> str:
+    return "; ".join(verdict_reason(slot.policy.conditions[i], slot.verdicts[i]) for i in _own_joined(slot, incident))
+
+
+def _nothing(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    return ()
+
+
+TRANSITIONS: dict[Phase, Callable[[Slot, Incident], tuple[Decision, ...]]] = {
+    Phase.PROPOSED: _watch_over,
+    Phase.OPEN: _begin,
+    Phase.ACTING: _wait_for_target,
+    Phase.SETTLING: _wait_for_target,
+    Phase.VERIFYING: _verify,
+    Phase.STOPPED: _after_stop,
+    Phase.HELD: _watch_over,
+    Phase.CLOSED: _nothing,
+}
+"""What each phase does with a slot. Every change of phase is a journal row that one of these, or the actor, wrote."""

@@ -1,0 +1,91 @@
+"""A replica's memory of one policy's target: readings, breach runs, onsets. Rebuilt from history at start; never shared, never authority."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollbackd.policies.judge import WIDEST
+from rollbackd.policies.model import Condition, Policy
+from rollbackd.policies.readings import Counts, Events, Reading, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An unbroken breach: ``breaches`` proven looks from ``start`` to ``last``, on ``stamps`` distinct sample times up to ``newest``."""
+
+    start: datetime
+    last: datetime
+    breaches: int
+    stamps: int
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One condition's memory.
+
+    ``onset``: first proven breach since it was last proven OK (an unknown does not end a breach, it only ends its run).
+    ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last looks of a k-of-n rule, newest last (None: unknown).
+    """
+
+    readings: tuple[Reading, ...] = ()
+    run: Run | None = None
+    recent: tuple[bool | None, ...] = ()
+    onset: datetime | None = None
+    last_breach: datetime | None = None
+    ok_since: datetime | None = None
+    ok_last: datetime | None = None
+    had_data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The memory of one policy. ``tracks`` stand in the order of its conditions; a policy with another ``digest`` starts anew.
+
+    ``clean_since``: since when ``revision`` has run without a proven breach and with proven health. ``baked``: already told so.
+    """
+
+    digest: str
+    tracks: tuple[Track, ...]
+    revision: str | None = None
+    clean_since: datetime | None = None
+    baked: str | None = None
+
+
+def new_watch(policy: Policy) -> Watch:
+    """A watch that has seen nothing."""
+    return Watch(policy.digest, tuple(Track() for _ in policy.conditions))
+
+
+def take(policy: Policy, watch: Watch, readings: Sequence[Reading]) -> Watch:
+    """The watch with one more reading for each condition; readings too old to matter are gone."""
+    pairs = zip(policy.conditions, watch.tracks, readings, strict=True)
+    tracks = tuple(_take_one(condition, track, reading) for condition, track, reading in pairs)
+    return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
+
+
+def _take_one(condition: Condition, track: Track, reading: Reading) -> Track:
+    had_data = track.had_data or not isinstance(reading, Unknown)
+    if isinstance(reading, Counts | Events):
+        kept = (*_still_useful(condition, track.readings, reading.end), reading)
+    else:
+        # A gap does not make older counts untrue, so they stay; only the newest gap or level matters.
+        kept = (*(r for r in track.readings if isinstance(r, Counts | Events)), reading)
+    return Track(kept, track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, had_data)
+
+
+def _still_useful(condition: Condition, readings: tuple[Reading, ...], end: datetime) -> tuple[Reading, ...]:
+    horizon = end - _reach(condition, readings)
+    if readings and isinstance(readings[0], Counts | Events) and readings[0].start >= horizon and isinstance(readings[-1], Counts | Events):
+        return readings
+    return tuple(r for r in readings if isinstance(r, Counts | Events) and r.start >= horizon)
+
+
+def _reach(condition: Condition, readings: tuple[Reading, ...]) -> timedelta:
+    """How far back a look may draw: the window, and up to eight of them where traffic is too low to fill one (S5)."""
+    block = readings[-1] if readings else None
+    if not isinstance(block, Counts):
+        return condition.window
+    length = (block.end - block.start).total_seconds()
+    per_window = block.total * condition.window.total_seconds() / length if length > 0 else 0.0
+    return condition.window if per_window >= 2 * condition.min_volume else WIDEST * condition.window
