@@ -1,0 +1,83 @@
+"""One program, run to its end or killed with everything it started. Knows nothing of targets."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rollbackd.adapters.base.errors import Permanent
+
+MAX_OUTPUT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program ended. ``code`` is None where it was killed at its time-out; output beyond 64 KiB is cut."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+
+    @property
+    def excerpt(self) -> str:
+        """`` (last words of stderr)``, at most 200 characters on one line, or nothing."""
+        words = " ".join("".join(c if c.isprintable() else " " for c in self.stderr).split())
+        return f" ({words[-200:]})" if words else ""
+
+
+def run(argv: Sequence[str], timeout: float, incident: str) -> Finished:
+    """Run ``argv`` without a shell, without input and with a minimal environment, for at most ``timeout`` seconds.
+
+    Its process group is killed at the time-out. What it leaves running in the background on purpose lives on.
+    Raises Permanent if it cannot be started.
+    """
+    try:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(incident), start_new_session=True
+        )
+    except (OSError, ValueError) as error:
+        raise Permanent(f"{argv[0]} cannot be started ({error}); nothing was changed; correct the daemon's config") from error
+    with process:
+        kept = {pipe.fileno(): bytearray() for pipe in (process.stdout, process.stderr) if pipe}
+        ended = _wait(process, kept, time.monotonic() + timeout)
+        if not ended:
+            # The group may end on its own between the two lines.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    stdout, stderr = (words.decode(errors="replace") for words in kept.values())
+    return Finished(process.returncode if ended else None, stdout, stderr)
+
+
+def _wait(process: "subprocess.Popen[bytes]", kept: Mapping[int, bytearray], deadline: float) -> bool:
+    """Keep what the program prints until it ends (True) or the deadline passes (False).
+
+    The pipes' end is not awaited: a background process that ``apply`` started on purpose may hold them open for ever.
+    """
+    with selectors.DefaultSelector() as pipes:
+        for pipe in kept:
+            os.set_blocking(pipe, False)
+            pipes.register(pipe, selectors.EVENT_READ)
+        while (ended := process.poll() is not None) is False and time.monotonic() < deadline:
+            _drain(pipes, kept, 0.01)
+        for _ in range(16):
+            _drain(pipes, kept, 0)
+    return ended
+
+
+def _drain(pipes: selectors.BaseSelector, kept: Mapping[int, bytearray], patience: float) -> None:
+    for key, _ in pipes.select(patience):
+        read = os.read(key.fd, 16 * 1024)
+        kept[key.fd].extend(read[: MAX_OUTPUT - len(kept[key.fd])])
+        if not read:
+            pipes.unregister(key.fd)
+
+
+def _environment(incident: str) -> dict[str, str]:
+    # The daemon's own environment may hold credentials that are none of the program's business.
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "ROLLBACKD_INCIDENT": incident} if incident else kept
