@@ -1,0 +1,125 @@
+"""A small Kubernetes of our own: written from the API's documented behaviour, run in a process of its own.
+
+It knows Deployments, ReplicaSets, Pods, Namespaces and SelfSubjectAccessReviews; JSON Patch and merge patch; dry runs, managed fields,
+resource versions and generations; the Deployment and ReplicaSet controllers; pods that serve, never serve, crash or find no image.
+It has no watch, no strategic merge, no server-side apply, no admission and no finalizers.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests.doubles.kube.faults import Kind
+from tests.doubles.kube.pods import Behaviour
+
+ROOT = Path(__file__).parents[3]
+TOKEN = "double-token"
+
+
+@dataclass(frozen=True)
+class KubeDouble:
+    """A running double: its address, a kubeconfig that reaches it, and the means to arrange its world."""
+
+    url: str
+    kubeconfig: Path
+    token: str = TOKEN
+    session: requests.Session = field(default_factory=requests.Session, repr=False)
+
+    def api(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", manager: str = "kubectl") -> dict[str, Any]:
+        """One API request as a person's tool would send it; raises on any failure."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type, "User-Agent": "test-arrangement"}
+        params = {} if method == "GET" else {"fieldManager": manager}
+        reply = self.session.request(method, self.url + path, json=body, headers=headers, params=params, timeout=10)
+        if not reply.ok:
+            raise RuntimeError(f"{method} {path}: {reply.status_code} {reply.text}")
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+    def control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """One request to /_double/."""
+        reply = self.session.request(method, f"{self.url}/_double/{path}", json=body, timeout=10)
+        reply.raise_for_status()
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+    def image_behaves(self, image: str, behaviour: Behaviour) -> None:
+        """Pods with this image serve ('ready', the default), run without ever serving ('unready'), crash, or find no image ('missing')."""
+        self.control("POST", "images", {"image": image, "behaviour": behaviour})
+
+    def deny(self, verb: str, resource: str, namespace: str = "", name: str = "") -> None:
+        """Take a right away; '' is any."""
+        self.control("POST", "deny", {"verb": verb, "resource": resource, "namespace": namespace, "name": name})
+
+    def fault(self, kind: Kind, **conditions: Any) -> None:
+        """The next matching request meets this fault (see faults.Fault)."""
+        self.control("POST", "faults", {"kind": kind, **conditions})
+
+    def run_controllers(self, run: bool) -> None:
+        """Stop or start the Deployment controller; pods and ReplicaSets go on."""
+        self.control("POST", "controllers", {"run": run})
+
+    def limit_pods(self, namespace: str, pods: int) -> None:
+        """A quota: no pod beyond this number is made in the namespace."""
+        self.control("POST", "quota", {"namespace": namespace, "pods": pods})
+
+    def serve_after(self, seconds: float) -> None:
+        """How long a pod takes to serve."""
+        self.control("POST", "ready_after", {"seconds": seconds})
+
+    def accept_token(self, token: str) -> None:
+        """Rotate the token: the former one is refused from now on."""
+        self.control("POST", "token", {"token": token})
+
+    def requests(self, verb: str = "", *, dry_run: bool | None = None) -> list[dict[str, Any]]:
+        """The API requests served since the last ``forget``, those of test arrangements left out."""
+        served = [item for item in self.control("GET", "requests")["requests"] if item["user_agent"] != "test-arrangement"]
+        return [item for item in served if verb in ("", item["verb"]) and dry_run in (None, item["dry_run"])]
+
+    def forget(self) -> None:
+        """Empty the request log."""
+        self.control("DELETE", "requests")
+
+    def reset(self) -> None:
+        """As freshly started."""
+        self.control("POST", "reset")
+
+
+def write_kubeconfig(path: Path, url: str, token: str, context: str = "double") -> None:
+    """A kubeconfig with one cluster, one user with a bearer token, one context."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": context,
+        "clusters": [{"name": "double", "cluster": {"server": url}}],
+        "users": [{"name": "rollbackd", "user": {"token": token}}],
+        "contexts": [{"name": context, "context": {"cluster": "double", "user": "rollbackd"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+
+
+@contextmanager
+def running_double(folder: Path, *, port: int = 0, token: str = TOKEN) -> Iterator[KubeDouble]:
+    """A double in a process of its own, listening; its kubeconfig lies in ``folder``. It ends with the context."""
+    argv = [sys.executable, "-m", "tests.doubles.kube", "--port", str(port), "--token", token]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            if not url.startswith("http://127.0.0.1:"):
+                raise RuntimeError(f"the Kubernetes double did not start (exit code {process.poll()})")
+            kubeconfig = folder / "kubeconfig.yaml"
+            write_kubeconfig(kubeconfig, url, token)
+            with requests.Session() as session:
+                yield KubeDouble(url, kubeconfig, token, session)
+        finally:
+            process.kill()
+
+
+__all__ = ["Behaviour", "Kind", "KubeDouble", "running_double", "write_kubeconfig"]

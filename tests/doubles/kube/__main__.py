@@ -1,0 +1,21 @@
+"""``python -m tests.doubles.kube --port 0``: serves until killed; the first line on stdout is its address."""
+
+import argparse
+import os
+
+from tests.doubles.kube.server import serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tests.doubles.kube")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--token", default=os.environ.get("KUBE_DOUBLE_TOKEN", "double-token"), help="the bearer token that is accepted")
+    parser.add_argument("--period", type=float, default=0.02, help="seconds between passes of the controllers")
+    asked = parser.parse_args()
+    with serve(asked.port, asked.token, asked.period) as server:
+        print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Who is asking and what they may do: one bearer token, and denials that a test adds."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.doubles.kube.status import bad_request, forbidden, unauthorized
+
+USER = "system:serviceaccount:rollbackd:rollbackd"
+
+
+@dataclass(frozen=True)
+class Denial:
+    """What may not be done; '' is any."""
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+    def covers(self, verb: str, resource: str, namespace: str, name: str) -> bool:
+        """Whether it speaks of this request."""
+        wanted = ((self.verb, verb), (self.resource, resource), (self.namespace, namespace), (self.name, name))
+        return all(mine in ("", theirs) for mine, theirs in wanted)
+
+
+@dataclass
+class Gate:
+    """The token that is accepted, and the rights that are missing."""
+
+    token: str
+    denials: list[Denial] = field(default_factory=list)
+
+    def authenticate(self, header: str | None) -> None:
+        """Raises the 401 for anybody but the holder of the token."""
+        if header is None or header.split(" ", 1)[0].lower() != "bearer" or header.split(" ", 1)[-1] != self.token:
+            raise unauthorized()
+
+    def authorize(self, verb: str, resource: str, namespace: str, name: str) -> None:
+        """Raises the 403 for a right that is missing."""
+        if not self.allows(verb, resource, namespace, name):
+            raise forbidden(USER, verb, resource, namespace, name)
+
+    def allows(self, verb: str, resource: str, namespace: str, name: str) -> bool:
+        """Whether nothing denies it."""
+        return not any(denial.covers(verb, resource, namespace, name) for denial in self.denials)
+
+    def review(self, body: Any) -> dict[str, Any]:
+        """The answer to a SelfSubjectAccessReview."""
+        attributes = body.get("spec", {}).get("resourceAttributes") if isinstance(body, dict) else None
+        if attributes is None:
+            raise bad_request("spec.resourceAttributes: Required value")
+        asked = tuple(attributes.get(key, "") for key in ("verb", "resource", "namespace", "name"))
+        allowed = self.allows(*asked)
+        status = {"allowed": True, "reason": "RBAC: allowed by RoleBinding"} if allowed else {"allowed": False}
+        return {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}, "spec": body["spec"], "status": status}

@@ -1,0 +1,72 @@
+"""managedFields: who owns which field of an object, kept by the server on every write."""
+
+import json
+from typing import Any
+
+Entry = dict[str, Any]
+Paths = set[tuple[str, ...]]
+
+
+def owned_after(
+    entries: list[dict[str, Any]], before: dict[str, Any], after: dict[str, Any], manager: str, operation: str, at: str
+) -> list[dict[str, Any]]:
+    """The entries once ``manager`` has written ``after`` over ``before``: it takes over every leaf that it set or changed."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    taken = {path for path, value in new.items() if path not in old or old[path] != value}
+    gone = old.keys() - new.keys()
+    if not taken and not gone:
+        return entries
+    kept = [_without(entry, taken | gone) for entry in entries]
+    own = next((entry for entry in kept if entry["manager"] == manager and "subresource" not in entry), None)
+    held = _paths(own["fieldsV1"]) if own else set()
+    rest = [entry for entry in kept if entry is not own and entry["fieldsV1"]]
+    mine = {
+        "manager": manager,
+        "operation": "Update",
+        "apiVersion": after["apiVersion"],
+        "time": at,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": _tree(held | taken),
+    }
+    return [*rest, mine] if held | taken else rest
+
+
+def _leaves(obj: dict[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
+    found: list[tuple[tuple[str, ...], Any]] = []
+    meta = obj.get("metadata", {})
+    visible = {
+        "metadata": {key: meta[key] for key in ("labels", "annotations") if key in meta},
+        **{key: value for key, value in obj.items() if key in ("spec", "data")},
+    }
+    _walk((), visible, found)
+    return found
+
+
+def _walk(path: tuple[str, ...], value: Any, found: list[tuple[tuple[str, ...], Any]]) -> None:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            _walk((*path, f"f:{key}"), item, found)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
+        for item in value:
+            _walk((*path, "k:" + json.dumps({"name": item["name"]}, separators=(",", ":"))), item, found)
+    else:
+        found.append((path, value))
+
+
+def _tree(paths: Paths) -> dict[str, Any]:
+    root: dict[str, Any] = {}
+    for path in sorted(paths):
+        here = root
+        for token in path:
+            here = here.setdefault(token, {})
+    return root
+
+
+def _paths(tree: dict[str, Any], above: tuple[str, ...] = ()) -> Paths:
+    if not tree:
+        return {above} if above else set()
+    return set().union(*(_paths(below, (*above, token)) for token, below in tree.items()))
+
+
+def _without(entry: dict[str, Any], paths: Paths) -> dict[str, Any]:
+    return {**entry, "fieldsV1": _tree(_paths(entry["fieldsV1"]) - paths)}
