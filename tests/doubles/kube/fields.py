@@ -7,9 +7,7 @@ Entry = dict[str, Any]
 Paths = set[tuple[str, ...]]
 
 
-def owned_after(
-    entries: list[dict[str, Any]], before: dict[str, Any], after: dict[str, Any], manager: str, operation: str, at: str
-) -> list[dict[str, Any]]:
+def owned_after(entries: list[Entry], before: Entry, after: Entry, manager: str, at: str) -> list[Entry]:
     """The entries once ``manager`` has written ``after`` over ``before``: it takes over every leaf that it set or changed."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     taken = {path for path, value in new.items() if path not in old or old[path] != value}
