@@ -24,7 +24,8 @@ def wilson(bad: int, total: int, z: float = Z) -> Bounds:
     centre = share + square / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
     scale = 1 + square / total
-    return Bounds(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))
+    # Rounding must not put a bound on the wrong side of what was seen.
+    return Bounds(max(0.0, min(share, (centre - spread) / scale)), min(1.0, max(share, (centre + spread) / scale)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def _share_text(condition: Condition, share: Share, state: State) -> str:
     if state is State.BREACH and limit.low is not None:
         return f"{what} < {number_text(limit.low, '%')} (upper bound {number_text(share.bounds.high, '%')})"
     interval = f"{number_text(share.bounds.low, '%')} to {number_text(share.bounds.high, '%')}"
-    return f"{what}, proven between {interval}, {_compared(limit, state)}"
+    return f"{what}, proven {interval}, {_compared(limit, state)}"
 
 
 def _limit_bounds(signal: Latency, share: Share) -> str:

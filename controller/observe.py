@@ -1,0 +1,164 @@
+"""Ask the sources once per signal and slot, and turn their answers into readings. Decides nothing; doubt becomes Unknown."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.source import Answer, Increases, Row, RowKey, Slower, Source
+from rollbackd.controller.questions import PART, Ask, ProbeQuestion, Question, asks_of, with_rows
+from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Counts, Events, Lack, Level, Reading, Unknown
+
+log = structlog.get_logger()
+
+Probing = Callable[[ProbeQuestion], float | None]
+"""The share of a workload's endpoints that fail their check; None where there is no endpoint to ask. Raises AdapterError."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """When a source last answered and, if it does not, why."""
+
+    seen: datetime | None
+    fault: str | None
+
+
+class Observer:
+    """Reads all conditions of the due policies of one source."""
+
+    def __init__(self, sources: Mapping[str, Source], probing: Probing, *, workers: int = 8) -> None:
+        self._sources = sources
+        self._probing = probing
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="observe")
+        self._asks: dict[str, tuple[str, tuple[Ask, ...]]] = {}
+        self._lock = threading.Lock()
+        self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
+
+    def close(self) -> None:
+        """No reading is begun after this; one in flight ends by its own time-out."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def read(self, policies: Sequence[Policy], at: datetime) -> dict[str, tuple[Reading, ...]]:
+        """Each policy's readings for the slot ``at``, in the order of its conditions. All policies share one source."""
+        if not policies:
+            return {}
+        source = self._sources[policies[0].source]
+        asked = at - source.delay
+        wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
+        answers = self._answers(source, wanted, asked)
+        now = {group: _Reader(group, answer, asked, source) for group, answer in answers.items()}
+        return {name: tuple(now[a.group].reading(a.row) for a in asks) for name, asks in wanted.items()}
+
+    def read_history(self, policy: Policy, instants: Sequence[datetime]) -> dict[datetime, tuple[Reading, ...]]:
+        """The readings that past slots would have given; empty where the source keeps no history."""
+        source = self._sources[policy.source]
+        asks = self._asks_of(policy, source)
+        if any(isinstance(a.group, ProbeQuestion) for a in asks):
+            return {}  # nobody probed in the past
+        asked = [at - source.delay for at in instants]
+        past = [source.read_history(with_rows(a.group, [a.row]), asked) for a in asks]  # type: ignore[arg-type]  # probes left above
+        if not all(past):
+            return {}
+        return {
+            at: tuple(_Reader(a.group, answers.get(moment, Answer({})), moment, source).reading(a.row) for a, answers in zip(asks, past, strict=True))
+            for at, moment in zip(instants, asked, strict=True)
+        }
+
+    def _asks_of(self, policy: Policy, source: Source) -> tuple[Ask, ...]:
+        known = self._asks.get(policy.name)
+        if known is None or known[0] != policy.digest:
+            known = (policy.digest, asks_of(policy, source.block(policy.every)))
+            self._asks[policy.name] = known
+        return known[1]
+
+    def _answers(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[Question, Answer | AdapterError]:
+        rows: dict[Question, list[RowKey]] = defaultdict(list)
+        for asks in wanted.values():
+            for one in asks:
+                rows[one.group].append(one.row)
+        futures = {group: self._pool.submit(self._ask, source, group, keys, asked) for group, keys in rows.items()}
+        return {group: future.result() for group, future in futures.items()}
+
+    def _ask(self, source: Source, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer | AdapterError:
+        try:
+            if isinstance(group, ProbeQuestion):
+                return self._probe(group, rows, asked)
+            answer = source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
+        except AdapterError as fault:
+            self._note(source.name, SourceHealth(self.health[source.name].seen, str(fault)))
+            return fault
+        self._note(source.name, SourceHealth(asked, None))
+        return answer
+
+    def _probe(self, question: ProbeQuestion, rows: Sequence[RowKey], asked: datetime) -> Answer:
+        share = self._probing(question)
+        return Answer({} if share is None else {row: Row({"value": share}, asked) for row in rows})
+
+    def _note(self, name: str, health: SourceHealth) -> None:
+        with self._lock:
+            before = self.health[name]
+            self.health[name] = health
+        if health.fault is not None and health.fault != before.fault:  # never the same error twice in a row
+            log.warning("source.failed", source=name, error=health.fault)
+        elif health.fault is None and before.fault is not None:
+            log.info("source.recovered", source=name)
+
+
+class _Reader:
+    """One question's answer, as readings."""
+
+    def __init__(self, group: Question, answer: Answer | AdapterError, asked: datetime, source: Source) -> None:
+        self._group = group
+        self._answer = answer
+        self._asked = asked
+        self._oldest = asked - source.freshness
+        self._window = group.window if isinstance(group, Increases | Slower) else timedelta(0)
+
+    def reading(self, row_key: RowKey) -> Reading:
+        if isinstance(self._answer, AdapterError):
+            return Unknown(self._asked, Lack.ERROR, str(self._answer))
+        if fault := self._answer.faults.get(row_key):
+            return Unknown(self._asked, Lack.ERROR, fault)
+        row = self._answer.rows.get(row_key)
+        if row is None:
+            # An empty answer is not zero errors: the scrape may be gone, so it can neither prove a breach nor clear one.
+            return Unknown(self._asked, Lack.NODATA, "no series for this workload")
+        if row.newest < self._oldest:
+            return Unknown(self._asked, Lack.NODATA, f"stale: the newest sample is from {row.newest:%H:%M:%S}")
+        return self._from_row(row)
+
+    def _from_row(self, row: Row) -> Reading:
+        values, start = row.values, self._asked - self._window
+        if isinstance(self._group, Slower):
+            if "total" not in values:
+                return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
+            bounds = (values.get("low"), values.get("high"))
+            return Counts(start, self._asked, values["least"], values["most"], values["total"], row.newest, *bounds)
+        if isinstance(self._group, Increases):
+            return self._counted(self._group, row, start)
+        value = values.get("value")
+        return Unknown(self._asked, Lack.NODATA, "no finite value") if value is None else Level(self._asked, value, row.newest)
+
+    def _counted(self, group: Increases, row: Row, start: datetime) -> Reading:
+        values = row.values
+        if group.parts[0][0] == PART:
+            count = values.get(PART)
+            return Unknown(self._asked, Lack.NODATA, "no events counted") if count is None else Events(start, self._asked, count, row.newest)
+        total, bad = values.get("total"), values.get("bad")
+        if total is None:
+            return Unknown(self._asked, Lack.NODATA, "no series for the total")
+        if bad is None and not self._bad_may_be_absent(group):
+            return Unknown(self._asked, Lack.NODATA, f"no series of {group.parts[0][1].metric} anywhere: it may be misspelt")
+        return Counts(start, self._asked, bad or 0.0, bad or 0.0, total, row.newest)
+
+    def _bad_may_be_absent(self, group: Increases) -> bool:
+        """A label value is born at its first event: absence is zero where the same metric counts the total, or where others have it."""
+        metrics = dict(group.parts)
+        answer = self._answer
+        return metrics["bad"].metric == metrics["total"].metric or (isinstance(answer, Answer) and "bad" in answer.known_parts)

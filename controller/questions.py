@@ -1,0 +1,71 @@
+"""From a policy's signals to grouped questions: one question per signal serves every workload that uses it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeAlias, assert_never
+
+from rollbackd.adapters.base import source as ask
+from rollbackd.policies import model
+
+PART = "events"
+"""The name of the only part of a count or a rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeQuestion:
+    """A health check of a workload's endpoints; grouped by nothing, since each workload has its own."""
+
+    name: str | None
+    port: int | None
+    path: str | None
+    target: str
+
+
+Question: TypeAlias = ask.Query | ProbeQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One condition's share of a question: ``group`` is the question without its rows, ``row`` this workload's row in the answer."""
+
+    group: Question
+    row: ask.RowKey
+
+
+def asks_of(policy: model.Policy, block: timedelta) -> tuple[Ask, ...]:
+    """What to ask for each condition of the policy, in order. ``block``: the window over which the source can count."""
+    return tuple(Ask(_question(policy, c, block), c.identity.values) for c in policy.conditions)
+
+
+def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:
+    """The question asked for these workloads."""
+    return question if isinstance(question, ProbeQuestion) else replace(question, only=frozenset(rows))
+
+
+def _question(policy: model.Policy, condition: model.Condition, block: timedelta) -> Question:
+    identity, nobody = _identity(condition.identity), frozenset[ask.RowKey]()
+    match condition.signal:
+        case model.Ratio(bad, total):
+            return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, nobody)
+        case model.Count(events) | model.Rate(events):
+            return ask.Increases(((PART, _selector(events)),), block, identity, nobody)
+        case model.Latency(histogram, _, limit):
+            return ask.Slower(_selector(histogram), limit, block, identity, nobody)
+        case model.Gauge(value, of, pick):
+            return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, nobody)
+        case model.PromQL(expression):
+            return ask.Expression(expression, identity, nobody)
+        case model.Probe(name, port, path):
+            return ProbeQuestion(name, port, path, policy.target)
+        case _:
+            assert_never(condition.signal)
+
+
+def _identity(identity: model.Identity) -> ask.Identity:
+    derived = identity.derived
+    return ask.Identity(identity.labels, None if derived is None else ask.Derived(derived.label, derived.source, derived.pattern))
+
+
+def _selector(selector: model.Selector) -> ask.Selector:
+    return ask.Selector(selector.metric, tuple(ask.Matcher(m.label, m.op, m.value) for m in selector.matchers))

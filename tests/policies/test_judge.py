@@ -1,0 +1,176 @@
+"""One condition's verdict on literal evidence."""
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollbackd.policies.evidence import Share, wilson
+from rollbackd.policies.judge import State, judge
+from rollbackd.policies.model import Count, Latency, Limit, Rate, Selector
+from rollbackd.policies.readings import Counts, Events, Lack, Level, Unknown
+from rollbackd.policies.reasons import verdict_reason
+from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, level
+
+SLOW = replace(ERRORS, name="p95-latency", signal=Latency(Selector("h"), 0.95, 2.0), limit=Limit(high=2.0, unit="s"), min_volume=200)
+FAILURES = replace(ERRORS, name="database-failures", signal=Count(Selector("e")), limit=Limit(high=5), window=2 * MINUTE, min_volume=0)
+RATE = replace(FAILURES, name="rate", signal=Rate(Selector("e")), limit=Limit(high=0.5))
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "expected"),
+    [
+        pytest.param(41, 412, State.BREACH, id="ten-percent-of-412-proves-over-five"),
+        pytest.param(30, 600, State.UNPROVEN, id="exactly-at-the-limit-is-not-proven"),
+        pytest.param(0, 600, State.OK, id="no-errors-proves-health"),
+        pytest.param(5, 20, State.UNPROVEN, id="too-few-requests-prove-nothing"),
+        pytest.param(2, 60, State.UNPROVEN, id="between-the-bounds"),
+        pytest.param(0, 0, State.UNPROVEN, id="no-traffic-is-not-health"),
+        pytest.param(60, 60, State.BREACH, id="all-errors"),
+    ],
+)
+def test_a_ratio_is_judged_by_its_bounds(bad, total, expected):
+    assert judge(ERRORS, [counts(T0, bad, total)], None, None, T0).state is expected
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "low"),
+    [pytest.param(60, 1000, 0.045, id="six-percent"), pytest.param(103 * 0.1, 103, 0.05, id="ten-percent-of-103-only-just")],
+)
+def test_wilson_bound_agrees_with_its_published_table(bad, total, low):
+    assert wilson(round(bad), total).low == pytest.approx(low, abs=0.003)
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_bounds_always_enclose_the_share(total, data):
+    bad = data.draw(st.integers(0, total))
+    bounds = wilson(bad, total)
+    assert 0 <= bounds.low <= bad / total <= bounds.high <= 1
+
+
+def test_fractional_counts_round_against_the_claim_of_a_breach():
+    share = judge(ERRORS, [counts(T0, 40.9, 411.2)], None, None, T0).evidence
+    assert isinstance(share, Share)
+    assert share.least == 40
+    assert share.bounds.low == wilson(40, 412).low
+    assert share.bounds.high == wilson(41, 411).high
+
+
+def test_overlapping_blocks_are_counted_once():
+    readings = [counts(T0 - 45 * SECOND, 50, 100), counts(T0 - 15 * SECOND, 50, 100), counts(T0, 0, 100)]
+    share = judge(ERRORS, readings, None, None, T0).evidence
+    assert isinstance(share, Share)
+    assert share.total == 100
+
+
+def test_blocks_that_began_before_the_evidence_do_not_count():
+    readings = [counts(T0 - MINUTE, 100, 100), counts(T0, 0, 600)]
+    assert judge(ERRORS, readings, T0 - MINUTE, None, T0).state is State.OK
+    assert judge(ERRORS, readings, T0 - 30 * SECOND, None, T0).state is State.UNPROVEN
+
+
+def test_low_traffic_widens_the_window_until_the_volume_is_reached():
+    readings = [counts(T0 - i * MINUTE, 2, 6) for i in reversed(range(12))]
+    share = judge(ERRORS, readings, None, None, T0).evidence
+    assert isinstance(share, Share)
+    assert share.total == 54
+    assert share.start == T0 - 9 * MINUTE
+
+
+def test_the_window_never_widens_beyond_eight_times_its_length():
+    readings = [counts(T0 - i * MINUTE, 1, 1) for i in reversed(range(60))]
+    share = judge(ERRORS, readings, None, None, T0).evidence
+    assert isinstance(share, Share)
+    assert share.total == 40
+
+
+def test_no_verdict_is_given_before_the_warm_up_is_over():
+    readings = [counts(T0, 100, 100)]
+    assert judge(ERRORS, readings, None, T0 + SECOND, T0).state is State.UNPROVEN
+    assert judge(ERRORS, readings, None, T0, T0).state is State.BREACH
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "expected"),
+    [
+        pytest.param(200, 200, State.BREACH, id="the-bucket-ends-at-the-limit"),
+        pytest.param(0, 200, State.UNPROVEN, id="the-limit-lies-inside-a-bucket"),
+        pytest.param(0, 0, State.OK, id="all-fast"),
+        pytest.param(150, 900, State.BREACH, id="even-the-lower-count-proves-it"),
+    ],
+)
+def test_a_latency_is_a_share_bracketed_by_its_buckets(least, most, expected):
+    reading = Counts(T0 - MINUTE, T0, least, most, 1000, T0, 1.0, 2.5)
+    assert judge(SLOW, [reading], None, None, T0).state is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(0.96, State.BREACH, id="above"),
+        pytest.param(0.95, State.OK, id="exactly-at-the-limit-is-within"),
+        pytest.param(math.nan, State.NODATA, id="nan"),
+        pytest.param(math.inf, State.NODATA, id="inf"),
+    ],
+)
+def test_a_level_is_compared_with_its_limit(value, expected):
+    assert judge(MEMORY, [level(T0, value)], None, None, T0).state is expected
+
+
+def test_a_sample_from_before_the_evidence_proves_nothing():
+    assert judge(MEMORY, [Level(T0, 0.99, T0 - MINUTE)], T0 - SECOND, None, T0).state is State.UNPROVEN
+
+
+@pytest.mark.parametrize(
+    ("lack", "expected"), [pytest.param(Lack.NODATA, State.NODATA, id="no-data"), pytest.param(Lack.ERROR, State.ERROR, id="error")]
+)
+def test_what_could_not_be_read_is_unknown_even_after_proven_errors(lack, expected):
+    readings = [counts(T0 - MINUTE, 100, 100), Unknown(T0, lack, "refused")]
+    assert judge(ERRORS, readings, None, None, T0).state is expected
+
+
+def events(at, count):
+    return Events(at - MINUTE, at, count, at)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        pytest.param([6], State.BREACH, id="part-of-the-window-is-enough-to-exceed"),
+        pytest.param([2], State.UNPROVEN, id="part-of-the-window-cannot-prove-health"),
+        pytest.param([3, 3], State.BREACH, id="summed-over-the-window"),
+        pytest.param([2, 2], State.OK, id="within"),
+        pytest.param([90, 2, 2], State.OK, id="older-than-the-window-does-not-count"),
+    ],
+)
+def test_events_are_counted_over_the_window(blocks, expected):
+    readings = [events(T0 - (len(blocks) - 1 - i) * MINUTE, count) for i, count in enumerate(blocks)]
+    assert judge(FAILURES, readings, None, None, T0).state is expected
+
+
+def test_a_rate_needs_the_whole_window():
+    assert judge(RATE, [events(T0, 100)], None, None, T0).state is State.UNPROVEN
+    assert judge(RATE, [events(T0 - MINUTE, 100), events(T0, 100)], None, None, T0).state is State.BREACH
+
+
+@pytest.mark.parametrize(
+    ("condition", "readings", "text"),
+    [
+        pytest.param(ERRORS, [counts(T0, 41, 412)], "error-rate 41/412 = 10.0 % > 5 % (lower bound 7.02 %)", id="breach"),
+        pytest.param(ERRORS, [counts(T0, 2, 20)], "error-rate 2/20 = 10.0 %: 20 events prove nothing, 50 are needed", id="too-few"),
+        pytest.param(ERRORS, [counts(T0, 3, 60)], "error-rate 3/60 = 5.0 %, proven 1.43 % to 16 %, not proven <= 5 %", id="between"),
+        pytest.param(MEMORY, [level(T0, 0.97)], "memory 97 % > 95 %", id="level"),
+        pytest.param(FAILURES, [events(T0, 9)], "database-failures 9 events in 1m0s > 5", id="events"),
+        pytest.param(
+            SLOW,
+            [Counts(T0 - timedelta(minutes=1), T0, 300, 400, 1000, T0, 1.0, 2.5)],
+            "p95-latency slower than 2 s (buckets 1 to 2.5 s): 300 to 400/1000 = 30.0 % > 5 % (lower bound 26.7 %)",
+            id="latency",
+        ),
+    ],
+)
+def test_every_verdict_says_its_arithmetic(condition, readings, text):
+    assert verdict_reason(condition, judge(condition, readings, None, None, T0)) == text
