@@ -1,0 +1,114 @@
+"""Questions sent through prometheus-api-client, at one instant or at many, and their samples by instant."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.prometheus import promql
+from rollbackd.adapters.prometheus.rows import Sample
+from rollbackd.adapters.prometheus.wire import Limits, TooLarge, Wire
+
+MOST_STEPS = 10_000
+"""Prometheus refuses more than 11,000 in one range query."""
+BYTES_PER_POINT = 40
+"""About what one value takes in a range answer, with room to spare."""
+CONNECT_WITHIN = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The samples at each asked instant, and what the source remarked."""
+
+    samples: Mapping[datetime, list[Sample]]
+    infos: tuple[str, ...]
+
+
+class Fetch:
+    """Asks one server. Safe to use from several threads. Every method raises Transient or Permanent."""
+
+    def __init__(self, name: str, url: str, limits: Limits, token_file: Path | None, ca_file: Path | None) -> None:
+        from prometheus_api_client import PrometheusConnect
+
+        seconds = limits.timeout.total_seconds()
+        self._name, self._limits = name, limits
+        self._wire = Wire(name, limits, token_file, ca_file)
+        self._client: Any = PrometheusConnect(
+            url.rstrip("/"),
+            session=self._wire,
+            retry=_no_retry(),
+            timeout=(min(seconds, CONNECT_WITHIN.total_seconds()), seconds),
+            method="POST",
+        )
+
+    def now(self, text: str) -> list[Sample]:
+        """The samples at the server's own present."""
+        return self._samples(self._client.custom_query(text, params={"timeout": promql.duration(self._limits.timeout)}))
+
+    def at(self, text: str, instants: Sequence[datetime], series: int) -> Heard:
+        """The samples at evenly spaced instants, in as few requests as the limits allow. ``series``: how many the answer will have, about."""
+        if len(instants) == 1:
+            return self._instant(text, instants[0])
+        steps = min(MOST_STEPS, max(2, self._limits.max_bytes // (BYTES_PER_POINT * max(series, 1))))
+        # Both ends of a range are inclusive, so that chunks of instants do not overlap.
+        heard = [self._chunk(text, instants[start : start + steps]) for start in range(0, len(instants), steps)]
+        return _joined(heard)
+
+    def _chunk(self, text: str, instants: Sequence[datetime]) -> Heard:
+        if len(instants) == 1:
+            return self._instant(text, instants[0])
+        try:
+            return self._range(text, instants)
+        except TooLarge:
+            half = len(instants) // 2
+            return _joined([self._chunk(text, instants[:half]), self._chunk(text, instants[half:])])
+
+    def _instant(self, text: str, at: datetime) -> Heard:
+        params = {"time": _time(at), "timeout": promql.duration(self._limits.timeout)}
+        samples = self._samples(self._client.custom_query(text, params=params))
+        return Heard({at: samples}, self._wire.infos())
+
+    def _samples(self, series: Any) -> list[Sample]:
+        try:
+            return [(one["metric"], one["value"][1] if "value" in one else None) for one in series]
+        except (KeyError, TypeError, IndexError) as error:
+            raise self._unreadable() from error
+
+    def _range(self, text: str, instants: Sequence[datetime]) -> Heard:
+        first, last, step = instants[0], instants[-1], (instants[1] - instants[0]).total_seconds()
+        # start and end as parameters of ours: the client rounds its own to whole seconds.
+        params = {"start": _time(first), "end": _time(last), "timeout": promql.duration(self._limits.timeout)}
+        series = self._client.custom_query_range(text, first, last, f"{step:.3f}", params=params)
+        slots: list[list[Sample]] = [[] for _ in instants]
+        origin = float(_time(first))
+        try:
+            for one in series:
+                metric = one["metric"]
+                for time, value in one.get("values", ()):
+                    slots[round((time - origin) / step)].append((metric, value))
+                for time, _ in one.get("histograms", ()):
+                    slots[round((time - origin) / step)].append((metric, None))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise self._unreadable() from error
+        return Heard(dict(zip(instants, slots, strict=True)), self._wire.infos())
+
+    def _unreadable(self) -> Transient:
+        return Transient(f"{self._name}: the series of the answer have an unknown shape, so it was not used: see whether it is a Prometheus API")
+
+
+def _joined(heard: Sequence[Heard]) -> Heard:
+    samples = {at: found for one in heard for at, found in one.samples.items()}
+    return Heard(samples, tuple(dict.fromkeys(info for one in heard for info in one.infos)))
+
+
+def _time(at: datetime) -> str:
+    return f"{at.timestamp():.3f}"
+
+
+def _no_retry() -> object:
+    # The client's own retries are silent and turn a time-out of one second into ten.
+    from urllib3.util import Retry
+
+    return Retry(total=0)

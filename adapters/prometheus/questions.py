@@ -1,0 +1,163 @@
+"""What Prometheus is asked: one expression per query, all its parts told apart by one label, so that they are read at one instant."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import promql_parser as parser
+
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.source import Expression, Identity, Increases, Levels, Matcher, RowKey, Selector, Slower
+from rollbackd.adapters.prometheus import promql
+from rollbackd.adapters.prometheus.soundness import is_separable
+
+PART = "rollbackd_part"
+NEWEST = "newest sample"
+NEWEST_OF_ALL = "newest sample of all"
+UNEVEN = "uneven buckets"
+LOOKBACK = timedelta(minutes=5)
+"""How far Prometheus looks back for a sample, by default: a series that lives has one that is younger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``text`` is sent. Each series of the answer belongs to the workload named by its ``labels`` and to the part named by its ``part_label``.
+
+    ``only`` are the asked workloads, ``series`` about how many each has in the answer.
+    ``unstamped``: how old a workload's newest sample is taken to be if none can be seen now.
+    """
+
+    text: str
+    labels: tuple[str, ...]
+    only: frozenset[RowKey]
+    unstamped: timedelta
+    part_label: str = PART
+    series: int = 4
+
+
+def ask_increases(query: Increases, scrape_interval: timedelta) -> Question:
+    """Each part's increase per workload, and the newest sample of the part "total", or of the first."""
+    if not query.parts:
+        raise Permanent("an increase of nothing was asked for, so nothing was asked: name a counter")
+    selectors = dict(query.parts)
+    extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
+    grown = [promql.mark(_grown(selector, extra, query), PART, name) for name, selector in selectors.items()]
+    stamped = selectors.get("total", query.parts[0][1])
+    newest = promql.mark(_newest_in_window(promql.vector(stamped, extra), query.identity, scrape_interval), PART, NEWEST)
+    return _question(promql.either(*grown, newest), query, query.window)
+
+
+def _grown(selector: Selector, extra: Iterable[Matcher], query: Increases) -> parser.Expr:
+    # Rate first, then sum: the other way round a reset of one pod looks like a jump of all.
+    increase = promql.fill(f"increase(COUNTER[{promql.duration(query.window)}])", COUNTER=promql.vector(selector, extra))
+    return _grouped("sum", increase, query.identity)
+
+
+def ask_levels(query: Levels) -> Question:
+    """The level per workload, and its newest sample. A divisor that is not above zero takes its series out: no limit is no limit breached."""
+    extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
+    value = promql.vector(query.value, extra)
+    level = value
+    if query.of is not None:
+        level = promql.fill("VALUE / (LIMIT > 0)", VALUE=value, LIMIT=promql.vector(query.of, extra))
+    picked = promql.mark(_grouped(query.pick, level, query.identity), PART, "value")
+    newest = promql.mark(_grouped("max", promql.fill("timestamp(VALUE)", VALUE=value), query.identity), PART, NEWEST)
+    return _question(promql.either(picked, newest), query, LOOKBACK)
+
+
+def ask_expression(query: Expression) -> Question:
+    """The expression as written; the newest samples of its selectors, by workload where they carry its labels, and of them all.
+
+    Matchers for the asked workloads are pushed down only where that changes nothing.
+    """
+    tree = promql.parse(query.promql)
+    if not _is_vector(tree):
+        raise Permanent(f"the expression is no instant vector, so nothing was asked: give one value per workload: {query.promql[:120]}")
+    derived = query.identity.derived
+    raw = tuple(name for name in query.identity.labels if derived is None or name != derived.label)
+    if len(query.only) <= promql.RESTRICTED_ROWS and is_separable(tree, frozenset(raw)):
+        tree = _pushed_down(tree, promql.restriction(query.identity.labels, query.only, derived)[0 if derived is None else 1 :])
+    value = promql.mark(promql.derive(tree, derived), PART, "value")
+    return _question(promql.either(value, *_newest_of_expression(tree, query.identity)), query, LOOKBACK)
+
+
+def ask_buckets(query: Slower, bounds: Iterable[str] | None, scrape_interval: timedelta) -> Question:
+    """The increase of each bucket that ends at one of ``bounds``, as the server spells them (None: of every bucket), and the newest sample.
+
+    A workload whose series do not all have the same of these buckets, as while a release changes them, has a part ``UNEVEN``.
+    """
+    extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
+    chosen = () if bounds is None else (promql.one_of("le", sorted({*bounds, "+Inf"})),)
+    counter = promql.vector(buckets_of(query.histogram), (*extra, *chosen))
+    increase = promql.fill(f"increase(COUNTER[{promql.duration(query.window)}])", COUNTER=counter)
+    by_bound = Identity((*query.identity.labels, "le"), query.identity.derived)
+    counts = _grouped("count", increase, by_bound)
+    uneven = promql.fill(f"stdvar by ({promql.labels(query.identity.labels)}) (COUNTS) > 0", COUNTS=counts)
+    total = promql.vector(buckets_of(query.histogram), (*extra, Matcher("le", "=", "+Inf")))
+    newest = promql.mark(_newest_in_window(total, query.identity, scrape_interval), "le", NEWEST)
+    return _question(promql.either(_grouped("sum", increase, by_bound), newest, promql.mark(uneven, "le", UNEVEN)), query, query.window, "le")
+
+
+def ask_bounds(histogram: Selector) -> str:
+    """Which bucket bounds any series of the histogram has."""
+    return promql.fill("count by (le) (BUCKETS)", BUCKETS=promql.vector(buckets_of(histogram))).prettify()
+
+
+def buckets_of(histogram: Selector) -> Selector:
+    """The selector of its bucket series, whether the policy names the histogram or its buckets."""
+    return Selector(histogram.metric if histogram.metric.endswith("_bucket") else f"{histogram.metric}_bucket", histogram.matchers)
+
+
+def _question(tree: parser.Expr, query: Increases | Slower | Levels | Expression, unstamped: timedelta, part_label: str = PART) -> Question:
+    series = 1 + len(query.parts) if isinstance(query, Increases) else 4
+    return Question(tree.prettify(), query.identity.labels, query.only, unstamped, part_label, series)
+
+
+def _grouped(reduce: str, tree: parser.Expr, identity: Identity) -> parser.Expr:
+    return promql.fill(f"{reduce} by ({promql.labels(identity.labels)}) (TREE)", TREE=promql.derive(tree, identity.derived))
+
+
+def _newest_in_window(selector: parser.Expr, identity: Identity, scrape_interval: timedelta) -> parser.Expr:
+    # One failed scrape marks every series of a target as gone, though what the window counted is still fresh (S15 allows two scrapes).
+    before = promql.parse(f"{selector.prettify()} offset {promql.duration(scrape_interval)}")
+    return promql.either(*(_grouped("max", promql.fill("timestamp(SELECTOR)", SELECTOR=one), identity) for one in (selector, before)))
+
+
+def _newest_of_expression(tree: parser.Expr, identity: Identity) -> list[parser.Expr]:
+    selectors = _selectors(tree)
+    if not selectors:
+        return []
+    stamps = [promql.mark(promql.fill("timestamp(ONE)", ONE=one), PART, str(index)) for index, one in enumerate(selectors)]
+    together = promql.either(*stamps)
+    by_workload = promql.mark(_grouped("max", together, identity), PART, NEWEST)
+    return [by_workload, promql.mark(promql.fill("max(ALL)", ALL=together), PART, NEWEST_OF_ALL)]
+
+
+def _selectors(tree: parser.Expr) -> list[parser.Expr]:
+    """Every selector of the expression once, without its offset: what counts is whether its series are still written."""
+    found: dict[str, parser.Expr] = {}
+
+    def note(node: parser.Expr) -> None:
+        if isinstance(node, parser.VectorSelector) and not node.matchers.or_matchers:
+            selector = promql.rebuilt(node)
+            found[selector.prettify()] = selector
+
+    parser.walk(tree, pre_visit=note)
+    return list(found.values())
+
+
+def _pushed_down(tree: parser.Expr, extra: Iterable[Matcher]) -> parser.Expr:
+    return parser.transform(tree, post_visit=lambda node: promql.rebuilt(node, extra) if isinstance(node, parser.VectorSelector) else None)
+
+
+def _is_vector(tree: parser.Expr) -> bool:
+    match tree:
+        case parser.VectorSelector() | parser.AggregateExpr():
+            return True
+        case parser.ParenExpr() | parser.UnaryExpr():
+            return _is_vector(tree.expr)
+        case parser.BinaryExpr():
+            return _is_vector(tree.lhs) or _is_vector(tree.rhs)
+        case parser.Call():
+            return bool(tree.func.return_type == parser.ValueType.Vector)
+    return False

@@ -1,0 +1,74 @@
+"""What is wrong with an answer, if anything, and whether asking again could help."""
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+Document: TypeAlias = Mapping[str, Any]
+PASSING = frozenset({408, 425, 429})
+"""Client errors that time may cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """``what`` happened, what to do ``then``, and whether it is ``lasting``: asking again will not help."""
+
+    what: str
+    then: str
+    lasting: bool = False
+
+
+def problem_of(status: int, document: Document | None, excerpt: str, location: str | None) -> Problem | None:
+    """The problem with an answer of HTTP ``status``, whose body is ``document`` (None: not a JSON object), or None if it is good so far."""
+    if 300 <= status < 400:
+        where = urlsplit(location or "").netloc or "another address"
+        return Problem(f"redirects to {where}, as a login page does", "name the address of the API itself, or a token_file", lasting=True)
+    if status in (401, 403):
+        return Problem(f"refused us (HTTP {status}): {excerpt}", "check the token_file and what its token may read", lasting=True)
+    if status in PASSING:
+        return Problem(f"asks us to slow down (HTTP {status}): {excerpt}", "raise `every`, or its limits, if this goes on")
+    if document is None:
+        return _not_json(status, excerpt)
+    if document.get("status") != "success":
+        return _error(document, excerpt)
+    if warnings := document.get("warnings"):
+        said = "; ".join(str(one) for one in warnings)[:300] if isinstance(warnings, list) else excerpt
+        return Problem(f"warned that the answer may be incomplete: {said}", "repair what it names")
+    return None
+
+
+def wrong_result(document: Document, kind: str, max_series: int, excerpt: str) -> Problem | None:
+    """The problem with the result of a good answer, which should be a list of at most ``max_series`` series of this kind."""
+    data = document.get("data")
+    if not isinstance(data, dict) or data.get("resultType") != kind or not isinstance(data.get("result"), list):
+        given = str(data.get("resultType") if isinstance(data, dict) else None)[:20]
+        return Problem(f"answered with {given!r} where {kind!r} was expected: {excerpt}", "see whether the address is a Prometheus API's")
+    if len(data["result"]) > max_series:
+        return Problem(f"answered with {len(data['result'])} series, more than {max_series}", "select fewer, or raise max_series")
+    return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """How many seconds the other side asks us to wait. A date is compared with its own clock."""
+    wish = headers.get("Retry-After", "").strip()
+    if wish.isdecimal():
+        return float(wish)
+    try:
+        span = email.utils.parsedate_to_datetime(wish) - email.utils.parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return max(span.total_seconds(), 0.0)
+
+
+def _not_json(status: int, excerpt: str) -> Problem:
+    then = "see whether the address is that of a Prometheus API and no proxy or login page answers for it"
+    return Problem(f"answered HTTP {status} with something that is no JSON object: {excerpt}", then, lasting=400 <= status < 500)
+
+
+def _error(document: Document, excerpt: str) -> Problem:
+    kind, said = str(document.get("errorType"))[:40], str(document.get("error") or excerpt)[:300]
+    if kind == "bad_data":
+        return Problem(f"does not accept the question: {said}", "correct the selector or the expression", lasting=True)
+    return Problem(f"could not answer ({kind}): {said}", "see its log")

@@ -1,0 +1,160 @@
+"""The Prometheus source: each query is one question, asked once, answered whole or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.source import Answer, Expression, Increases, Levels, Query, Selector, Slower
+from rollbackd.adapters.prometheus import promql, questions
+from rollbackd.adapters.prometheus.buckets import KnownBounds, around
+from rollbackd.adapters.prometheus.questions import Question
+from rollbackd.adapters.prometheus.rows import INFINITE, Sorted, bracket, rows_of, sort_samples
+
+SCRAPES_PER_BLOCK = 4
+HISTORY_LOOKS = 60
+"""At how many instants of a history the bounds of a histogram are read."""
+
+
+class Prometheus:
+    """A Prometheus, or what speaks its query API; a ``Source``.
+
+    ``url``: of the server, without /api; no passwords in it: ``token_file`` holds a bearer token and is read for each question.
+    ``scrape_interval``: the longest of the watched series'. ``delay`` [scrape_interval + 5 s]. ``timeout``: of one question, body included.
+    ``max_bytes`` (unpacked) and ``max_series`` bound an answer; beyond, it is Transient.
+
+    Levels with a divisor are joined as PromQL joins by default: on equal label sets; series whose divisor is not above zero take no part.
+    Values that are NaN or infinite are no data and left out. A question for no workload is answered without asking.
+    An increase loses the first sample of a newborn series, as Prometheus does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        scrape_interval: timedelta = timedelta(seconds=15),
+        delay: timedelta | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+        max_bytes: int = 32 << 20,
+        max_series: int = 200_000,
+    ) -> None:
+        from rollbackd.adapters.prometheus.fetch import Fetch
+        from rollbackd.adapters.prometheus.wire import Limits
+
+        self.name = name
+        self.delay = scrape_interval + timedelta(seconds=5) if delay is None else delay
+        self.freshness = 2 * scrape_interval + timedelta(seconds=10)
+        self._scrape_interval = scrape_interval
+        self._fetch = Fetch(name, _checked_address(name, url), Limits(timeout, max_bytes, max_series), token_file, ca_file)
+        self._bounds = KnownBounds()
+
+    def block(self, every: timedelta) -> timedelta:
+        """The smallest multiple of ``every`` that holds four scrapes: extrapolation over fewer is guesswork."""
+        return every * max(1, ceil(SCRAPES_PER_BLOCK * self._scrape_interval / every))
+
+    def read(self, query: Query, at: datetime) -> Answer:
+        """The answer as of ``at``. Raises Transient or Permanent."""
+        return self._answers(query, (at,))[at]
+
+    def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        """What ``read`` answers at each instant, by few range queries. Raises Transient or Permanent."""
+        if len({later - earlier for earlier, later in pairwise(instants)}) > 1:
+            raise Permanent(f"{self.name}: the instants are not evenly spaced, so nothing was asked: give them at one interval")
+        return self._answers(query, instants) if instants else {}
+
+    def check(self) -> tuple[str, ...]:
+        """What would spoil the evidence: an unreachable server, a scrape interval that is longer than configured. Each with what to do."""
+        window = promql.duration(10 * self._scrape_interval)
+        text = f"quantile(0.5, count_over_time(up[{window}]) and up offset {window})"
+        try:
+            samples = self._fetch.now(text)
+        except (Transient, Permanent) as error:
+            return (str(error),)
+        scrapes = float(samples[0][1] or "nan") if samples else 10.0
+        if scrapes > 6:
+            return ()
+        seen = 10 * self._scrape_interval.total_seconds() / max(scrapes, 1)
+        said = f"{self._scrape_interval.total_seconds():g} s"
+        return (f"{self.name}: targets are scraped about every {seen:.3g} s, not every {said}: set scrape_interval of the source to that",)
+
+    def clock_skew(self, now: datetime) -> timedelta:
+        """How far the server's clock is ahead of ``now``. Raises Transient or Permanent."""
+        samples = self._fetch.now("vector(time())")
+        if not samples or samples[0][1] is None:
+            raise Transient(f"{self.name}: did not tell its time, so its clock was not compared: see its log")
+        return timedelta(seconds=float(samples[0][1]) - now.timestamp())
+
+    def _answers(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        if not query.only:
+            return {at: Answer({}) for at in instants}
+        if isinstance(query, Slower):
+            return self._slower(query, instants)
+        question = self._question(query)
+        found, infos = self._ask(question, instants)
+        return {at: rows_of(one, question, at, infos) for at, one in found.items()}
+
+    def _question(self, query: Increases | Levels | Expression) -> Question:
+        match query:
+            case Increases():
+                return questions.ask_increases(query, self._scrape_interval)
+            case Levels():
+                return questions.ask_levels(query)
+            case Expression():
+                return questions.ask_expression(query)
+
+    def _slower(self, query: Slower, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        spellings = self._spellings(query.histogram, instants)
+        if not spellings:
+            return {at: Answer({}) for at in instants}
+        near = around(spellings, query.limit)
+        question = questions.ask_buckets(query, near.spellings, self._scrape_interval)
+        found, infos = self._ask(question, instants)
+        lacking = {key for one in found.values() for key in bracket(one, query.limit, near.bounds)}
+        if lacking:
+            self._ask_all_buckets(replace(query, only=frozenset(lacking)), found)
+        return {at: rows_of(one, question, at, infos) for at, one in found.items()}
+
+    def _ask_all_buckets(self, query: Slower, found: Mapping[datetime, Sorted]) -> None:
+        """The workloads of ``query`` are judged by their own buckets, which are not those of the others."""
+        question = questions.ask_buckets(query, None, self._scrape_interval)
+        for at, own in self._ask(question, tuple(found))[0].items():
+            bracket(own, query.limit, frozenset())
+            for key in query.only:
+                found[at].values.pop(key, None)
+            found[at].values.update(own.values)
+            found[at].faults.update(own.faults)
+            found[at].stamps.update(own.stamps)
+
+    def _spellings(self, histogram: Selector, instants: Sequence[datetime]) -> tuple[str, ...]:
+        known = self._bounds.recall(histogram, instants[-1])
+        if known is not None and len(instants) == 1:
+            return known
+        # Backwards from the last, so that the looks stay evenly spaced.
+        looks = instants[:: -max(1, len(instants) // HISTORY_LOOKS)][::-1]
+        heard = self._fetch.at(questions.ask_bounds(histogram), looks, series=100)
+        spellings = tuple(sorted({metric.get("le", "") for samples in heard.samples.values() for metric, _ in samples} - {INFINITE, ""}))
+        self._bounds.remember(histogram, instants[-1], spellings)
+        return spellings
+
+    def _ask(self, question: Question, instants: Sequence[datetime]) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
+        heard = self._fetch.at(question.text, instants, question.series * len(question.only))
+        try:
+            return {at: sort_samples(samples, question) for at, samples in heard.samples.items()}, heard.infos
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source") from error
+
+
+def _checked_address(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Permanent(f"{name}: its url is not an http(s) address, so it cannot be asked: correct it")
+    if parts.username is not None or parts.password is not None:
+        raise Permanent(f"{name}: its url holds a password, so it was not used: put a bearer token into token_file instead")
+    return url

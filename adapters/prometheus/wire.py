@@ -1,0 +1,183 @@
+"""One checked answer per question: every fault of the other side becomes Transient or Permanent here, before prometheus-api-client sees it.
+
+The client raises KeyError on ``status: error``, JSONDecodeError on HTML, follows redirects to login pages, reads bodies of any size and throws
+warnings away. It is given this session, whose answers are read, capped and judged already.
+"""
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import requests
+import urllib3
+
+from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.prometheus.refusal import Problem, problem_of, retry_after, wrong_result
+
+Json: TypeAlias = Any  # what json.loads gives; it does not leave this package
+PIECE = 1 << 16
+
+
+class TooLarge(Transient):
+    """The answer is larger than may be read; asking for less may work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``timeout``: for the whole answer, from the first byte sent. ``max_bytes``: of the body, unpacked. ``max_series``: in it."""
+
+    timeout: timedelta
+    max_bytes: int
+    max_series: int
+
+
+class Checked(requests.Response):
+    """A good answer, parsed once."""
+
+    def __init__(self, document: Json) -> None:
+        super().__init__()
+        self.status_code = 200
+        self.document = document
+
+    def json(self, **_: Any) -> Json:
+        """The parsed body."""
+        return self.document
+
+
+class Wire(requests.Session):
+    """Sends a question once and returns a ``Checked`` answer, or raises Transient or Permanent. Safe to use from several threads.
+
+    ``infos()``: what the source remarked on the last answer of this thread.
+    """
+
+    def __init__(self, name: str, limits: Limits, token_file: Path | None, ca_file: Path | None) -> None:
+        super().__init__()
+        # The environment's proxies, certificates and .netrc passwords do not apply: the address in the config is what is asked.
+        self.trust_env = False
+        self.verify = True if ca_file is None else str(ca_file)
+        self._name, self._limits, self._token_file = name, limits, token_file
+        self._heard = threading.local()
+
+    def infos(self) -> tuple[str, ...]:
+        """The remarks on this thread's last answer."""
+        heard: tuple[str, ...] = getattr(self._heard, "infos", ())
+        return heard
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send ``request`` and judge the answer. A 401 is tried once more if the token file has changed meanwhile."""
+        _move_query_to_body(request)
+        token = self._sign(request)
+        response = self._receive(request, **kwargs)
+        if response.status_code == 401 and token is not None and token != self._sign(request):
+            response.close()
+            response = self._receive(request, **kwargs)
+        with response:
+            document = self._judge(response, secret=self._token())
+        self._heard.infos = tuple(str(info) for info in document.get("infos") or ())
+        return Checked(document)
+
+    def _sign(self, request: requests.PreparedRequest) -> str | None:
+        token = self._token()
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return token
+
+    def _token(self) -> str | None:
+        if self._token_file is None:
+            return None
+        try:
+            token = self._token_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            # Not chained: the text of a UnicodeDecodeError's cause holds the file's bytes.
+            raise Permanent(f"{self._name}: token file {self._token_file} cannot be read ({reason}), so nothing was asked: put it right") from None
+        if not token or not token.isprintable() or " " in token:
+            # Not shown, and not left to requests, whose message would show it.
+            raise Permanent(f"{self._name}: the token file {self._token_file} holds no token, so nothing was asked: put one in")
+        return token
+
+    def _receive(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        try:
+            return super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
+        except requests.exceptions.SSLError as error:
+            problem = Problem(f"its certificate was not accepted ({_cause(error)})", "renew it, or name its authority in ca_file", lasting=True)
+            raise self._error(problem) from error
+        except requests.exceptions.Timeout as error:
+            raise self._error(self._late()) from error
+        except requests.exceptions.ConnectionError as error:
+            raise self._error(Problem(f"could not be reached ({_cause(error)})", "see whether it runs and the address is right")) from error
+        except requests.exceptions.RequestException as error:
+            raise self._error(Problem(f"could not be asked ({type(error).__name__})", "correct its address", lasting=True)) from error
+
+    def _late(self) -> Problem:
+        return Problem(f"did not answer within {self._limits.timeout.total_seconds():g} s", "see whether it is overloaded")
+
+    def _judge(self, response: requests.Response, secret: str | None) -> dict[str, Json]:
+        body = b"" if 300 <= response.status_code < 400 else self._read(response)
+        document, excerpt = _parsed(body), _excerpt(body, secret)
+        problem = problem_of(response.status_code, document, excerpt, response.headers.get("Location"))
+        if problem is None and document is not None:
+            kind = "matrix" if response.url.endswith("query_range") else "vector"
+            problem = wrong_result(document, kind, self._limits.max_series, excerpt)
+            if problem is None:
+                return document
+        raise self._error(problem or Problem("did not answer as expected", "see its log"), retry_after(response.headers))
+
+    def _error(self, problem: Problem, wait: float | None = None) -> Permanent | Transient:
+        said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"
+        return Permanent(said) if problem.lasting else Transient(said, retry_after=wait)
+
+    def _read(self, response: requests.Response) -> bytes:
+        """The body, unpacked. read1 returns what is there, so that a dripping answer meets the deadline too."""
+        deadline = time.monotonic() + self._limits.timeout.total_seconds()
+        body = bytearray()
+        try:
+            while piece := response.raw.read1(PIECE, decode_content=True):
+                body += piece
+                if len(body) > self._limits.max_bytes:
+                    most = self._limits.max_bytes
+                    raise TooLarge(f"{self._name}: its answer is larger than {most} bytes, so it was not used: ask for less, or raise max_bytes")
+                if time.monotonic() > deadline:
+                    raise self._error(self._late())
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise self._error(self._late()) from error
+        except urllib3.exceptions.HTTPError as error:
+            broken = Problem(f"its answer broke off after {len(body)} bytes ({_cause(error)})", "see what lies between it and us")
+            raise self._error(broken) from error
+        return bytes(body)
+
+
+def _move_query_to_body(request: requests.PreparedRequest) -> None:
+    # The client puts the parameters of a POST into the address, where proxies cut them at a few KiB.
+    address, _, query = (request.url or "").partition("?")
+    if request.method == "POST" and query:
+        request.url = address
+        request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request.prepare_body(query.encode(), None)
+
+
+def _parsed(body: bytes) -> dict[str, Json] | None:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _excerpt(body: bytes, secret: str | None) -> str:
+    text = body[:4096].decode(errors="replace")
+    if secret:
+        text = text.replace(secret, "***")
+    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))[:120]
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without addresses or headers."""
+    while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None and isinstance(inner, BaseException):
+        error = inner
+    reason = getattr(error, "strerror", None)
+    return str(reason) if reason else type(error).__name__
