@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A target came to another revision. ``id`` is the target's own, so that all replicas agree.
+    """A target came to another revision. ``id`` is the target's own, so that all replicas agree; ``predecessor`` is the id of the change before.
 
     It happened after ``started_early`` and not later than ``started_late``. ``ready``: its first replica served (None: not yet, or the kind has no
     such moment). ``ours``: a write of rollbackd. ``posted``: told to us by a pipeline; nothing here can undo it. ``irreversible``: why a revert
-    across it is unsafe. ``parts``: what of the target changed (flag names). ``stuck``: why its rollout cannot complete.
+    across it is unsafe. ``parts``: what of the target changed (flag names).
     """
 
     target: str
@@ -26,7 +26,6 @@ class Change:
     posted: bool = False
     irreversible: str | None = None
     parts: tuple[str, ...] = ()
-    stuck: str | None = None
     note: str = ""
 
     @property

@@ -1,41 +1,26 @@
 """The one function that decides. Live daemon, explain, backtest and simulation call the same; it reads no clock and touches nothing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies import ladder
-from rollbackd.policies.changes import Change, newest_foreign, suspects, watched
-from rollbackd.policies.composite import contributors, is_met
+from rollbackd.policies.changes import Change, newest_foreign, watched
 from rollbackd.policies.confirm import is_confirmed, mark
-from rollbackd.policies.decisions import Bake, Decision, Outside, Wait, WouldAct
+from rollbackd.policies.decisions import Bake, Decision, Wait
 from rollbackd.policies.events import Closed, CloseHow, Held, Joined, Opened, RungEnd
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import first_block, guards
-from rollbackd.policies.incident import Incident, Phase, advance, incident_id, opened
+from rollbackd.policies.incident import Incident, Phase, advance, opened
 from rollbackd.policies.judge import State, Verdict
-from rollbackd.policies.keys import namespace_of
-from rollbackd.policies.model import Mode, OnNoData, OutsideWatch, Policy, RevertRung
-from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason, verdict_reason
+from rollbackd.policies.model import Mode, OnNoData, Policy, RevertRung
+from rollbackd.policies.opening import consider
+from rollbackd.policies.reasons import duration_text, verdict_reason
+from rollbackd.policies.slot import ALWAYS_BLAMES, Slot
 from rollbackd.policies.watch import Watch
 
 COARSE = timedelta(seconds=60)
 """How often a target without an open watch is looked at: for onsets, known goods and the systemic guard."""
-ALWAYS_BLAMES = timedelta(hours=1)
-"""How far back a policy with ``watch: always`` looks for a suspect."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Everything one decision may draw on. ``watch`` is already marked with ``verdicts``."""
-
-    policy: Policy
-    watch: Watch
-    verdicts: tuple[Verdict, ...]
-    confirmed: tuple[bool, ...]
-    changes: tuple[Change, ...]
-    fleet: Fleet
-    at: datetime
 
 
 def watch_length(policy: Policy) -> timedelta:
@@ -72,8 +57,7 @@ def step(
     if incident is None and not any(v.state is State.BREACH for v in looked):
         return baked, bakes
     slot = Slot(policy, baked, looked, confirmed, tuple(changes), fleet, at)
-    decided = _consider(slot) if incident is None else _carry_on(slot, incident)
-    return baked, (*bakes, *decided)
+    return baked, (*bakes, *(_begin_or_wait(slot) if incident is None else _carry_on(slot, incident)))
 
 
 def _as_looked_at(policy: Policy, incident: Incident | None, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
@@ -104,77 +88,9 @@ def _bake(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], fleet: Flee
     return replace(watch, baked=revision), (Bake(good, at, reason),)
 
 
-# --- no incident yet -------------------------------------------------------------------------------------------------------------------
-
-
-def _consider(slot: Slot) -> tuple[Decision, ...]:
-    standings = tuple(_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True))
-    if is_met(slot.policy.trigger, standings) is not True:
-        return (Wait("; ".join(_reason(slot, i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH)),)
-    leads = contributors(slot.policy.trigger, standings)
-    lead = max(leads, key=lambda i: (bool(_blamed(slot, i)), _mode(slot, i), -i))
-    blamed = _blamed(slot, lead)
-    if not blamed and slot.policy.watch is not None:
-        return _outside(slot, lead)
-    event = _opening(slot, lead, blamed)
-    if event.mode is Mode.OBSERVE:
-        key = f"observed:{event.incident}:{event.condition}"
-        return (WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason),)
-    return (event, *_carry_on(slot, opened(event)))
-
-
-def _standing(verdict: Verdict, confirmed: bool) -> bool | None:
-    """Confirmed, not confirmed, or unknown: what the composite reasons about."""
-    return confirmed if verdict.state.is_known else None
-
-
-def _blamed(slot: Slot, index: int) -> tuple[Change, ...]:
-    onset = slot.watch.tracks[index].onset
-    length = slot.policy.conditions[index].watch or slot.policy.watch or ALWAYS_BLAMES
-    return () if onset is None else suspects(slot.changes, length, slot.fleet.answered, onset)
-
-
-def _mode(slot: Slot, index: int) -> Mode:
-    space = slot.fleet.namespace_caps.get(namespace_of(slot.policy.target), Mode.AUTO)
-    return min(slot.fleet.mode_cap, space, slot.policy.mode, slot.policy.conditions[index].mode)
-
-
-def _reason(slot: Slot, index: int) -> str:
-    return standing_reason(slot.policy.conditions[index], slot.watch.tracks[index], slot.verdicts[index], slot.at)
-
-
-def _outside(slot: Slot, lead: int) -> tuple[Decision, ...]:
-    reason = f"{_reason(slot, lead)}; no change of its targets explains it, so nothing was undone"
-    if slot.policy.outside_watch is OutsideWatch.IGNORE:
-        return (Wait(reason),)
-    condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset
-    key = f"outside:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
-    return (Outside(key, slot.policy.name, slot.policy.target, condition, slot.at, slot.policy.outside_watch, reason),)
-
-
-def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
-    policy, onset = slot.policy, slot.watch.tracks[lead].onset or slot.at
-    revision = slot.fleet.revisions.get(policy.target, "")
-    # Without a suspect (watch: always) the onset makes the id: the same breach of the same revision is answered once.
-    change_id = blamed[0].id if blamed else f"{revision}@{onset:%Y%m%dT%H%M%S}"
-    return Opened(
-        incident=incident_id(policy.target, change_id),
-        at=slot.at,
-        target=policy.target,
-        policy=policy.name,
-        policy_digest=policy.digest,
-        change_id=change_id,
-        revision=blamed[0].revision if blamed else revision,
-        suspects=tuple(change.id for change in blamed),
-        condition=policy.conditions[lead].name,
-        mode=_mode(slot, lead),
-        onset=onset,
-        reason=f"{_reason(slot, lead)}; {blame_reason(blamed)}",
-        evidence_digest=ladder.evidence_digest(policy, slot.verdicts),
-    )
-
-
-# --- an incident is open ----------------------------------------------------------------------------------------------------------------
+def _begin_or_wait(slot: Slot) -> tuple[Decision, ...]:
+    decided = consider(slot)
+    return (decided, *_carry_on(slot, opened(decided))) if isinstance(decided, Opened) else (decided,)
 
 
 def _carry_on(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
@@ -189,14 +105,16 @@ def _carry_on(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
     found = []
     for index, condition in enumerate(slot.policy.conditions):
-        mode = _mode(slot, index)
+        mode = slot.mode(index)
         is_new = (slot.policy.name, condition.name) not in incident.joined
         if is_new and slot.confirmed[index] and mode is not Mode.OBSERVE:
-            found.append(Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, _reason(slot, index)))
+            found.append(Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, slot.reason(index)))
     return tuple(found)
 
 
 def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    if unproven := _unless_breaching(slot, incident):
+        return unproven
     blamed = ladder.suspects_of(incident, slot.changes)
     if block := first_block(guards(slot.policy, blamed, slot.fleet, slot.at, incident.id)):
         return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
@@ -235,7 +153,21 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
         return (Held(incident.id, slot.at, "other-writer", last.reason),)
     if last.how is RungEnd.SUPERSEDED:
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
-    return _climb(slot, incident, incident.reason if last.how is RungEnd.NOTHING else last.reason)
+    if unproven := _unless_breaching(slot, incident):
+        return unproven
+    return _climb(slot, incident, incident.reason if last.how in (RungEnd.NOTHING, RungEnd.NO_SUSPECT) else last.reason)
+
+
+def _unless_breaching(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    """What to do instead of acting where the breach is not proven at this slot, as after a restart; nothing where it is."""
+    if _proven_breaches(slot, incident):
+        return ()
+    if recovered := _recovered(slot, incident, incident.opened_at):
+        return (recovered,)
+    if slot.at - incident.opened_at >= slot.policy.timing.give_up:
+        reason = f"the breach could not be proven again within {duration_text(slot.policy.timing.give_up)}: {_all_reasons(slot, incident)}"
+        return (Held(incident.id, slot.at, "give-up", reason),)
+    return (Wait(f"not proven now: {_all_reasons(slot, incident)}"),)
 
 
 def _watch_over(slot: Slot, incident: Incident) -> tuple[Decision, ...]:

@@ -405,6 +405,22 @@ def test_a_held_incident_closes_by_itself_when_healthy():
     assert only(run(POLICY, readings, incident=incident).decisions, Closed).how is CloseHow.RECOVERED
 
 
+@pytest.mark.parametrize(
+    "incident",
+    [
+        pytest.param(fold((OPENED,)), id="opened-and-then-restarted"),
+        pytest.param(fold((OPENED, Stopped("inc-1", LATER, 0, FLAGS, RungEnd.FAILED, "why"))), id="after-a-failed-rung"),
+    ],
+)
+def test_a_rung_is_begun_only_on_a_breach_proven_now(incident):
+    at = T0 + 10 * MINUTE
+    assert kinds(run(POLICY, {at: no_data(at)}, incident=incident).decisions) == ["Wait"]
+    assert "Act" in kinds(run(POLICY, {at: bad(at)}, incident=incident).decisions)
+    assert kinds(run(POLICY, series(at, at + 5 * MINUTE, good), incident=incident).decisions) == ["Closed"]
+    late = T0 + 30 * MINUTE
+    assert only(run(POLICY, {late: no_data(late)}, incident=incident).decisions, Held).guard == "give-up"
+
+
 def test_a_held_incident_never_acts_again():
     incident = fold((OPENED, Held("inc-1", LATER, "pause", "paused")))
     assert kinds(run(POLICY, series(LATER, LATER + 20 * MINUTE, bad), incident=incident).decisions) == ["Wait"]

@@ -1,0 +1,71 @@
+"""When a breach becomes an incident: confirmed, tied to a change, and allowed by its mode."""
+
+from rollbackd.policies.changes import Change, suspects
+from rollbackd.policies.composite import contributors, is_met
+from rollbackd.policies.decisions import Decision, Outside, Wait, WouldAct
+from rollbackd.policies.events import Opened
+from rollbackd.policies.incident import incident_id
+from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.ladder import evidence_digest
+from rollbackd.policies.model import Mode, OutsideWatch
+from rollbackd.policies.reasons import blame_reason
+from rollbackd.policies.slot import ALWAYS_BLAMES, Slot
+
+
+def consider(slot: Slot) -> Decision:
+    """What a breach without an incident leads to: waiting, a word to people, or an incident that opens."""
+    standings = tuple(_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True))
+    if is_met(slot.policy.trigger, standings) is not True:
+        return Wait("; ".join(slot.reason(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH))
+    leads = contributors(slot.policy.trigger, standings)
+    lead = max(leads, key=lambda i: (bool(_blamed(slot, i)), slot.mode(i), -i))
+    blamed = _blamed(slot, lead)
+    if not blamed and slot.policy.watch is not None:
+        return _outside(slot, lead)
+    event = _opening(slot, lead, blamed)
+    if event.mode is Mode.OBSERVE:
+        key = f"observed:{event.incident}:{event.condition}"
+        return WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason)
+    return event
+
+
+def _standing(verdict: Verdict, confirmed: bool) -> bool | None:
+    """Confirmed, not confirmed, or unknown: what the composite reasons about."""
+    return confirmed if verdict.state.is_known else None
+
+
+def _blamed(slot: Slot, index: int) -> tuple[Change, ...]:
+    onset = slot.watch.tracks[index].onset
+    length = slot.policy.conditions[index].watch or slot.policy.watch or ALWAYS_BLAMES
+    return () if onset is None else suspects(slot.changes, length, slot.fleet.answered, onset)
+
+
+def _outside(slot: Slot, lead: int) -> Decision:
+    reason = f"{slot.reason(lead)}; no change of its targets explains it, so nothing was undone"
+    if slot.policy.outside_watch is OutsideWatch.IGNORE:
+        return Wait(reason)
+    condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset
+    key = f"outside:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
+    return Outside(key, slot.policy.name, slot.policy.target, condition, slot.at, slot.policy.outside_watch, reason)
+
+
+def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
+    policy, onset = slot.policy, slot.watch.tracks[lead].onset or slot.at
+    revision = slot.fleet.revisions.get(policy.target, "")
+    # Without a suspect (watch: always) the onset makes the id: the same breach of the same revision is answered once.
+    change_id = blamed[0].id if blamed else f"{revision}@{onset:%Y%m%dT%H%M%S}"
+    return Opened(
+        incident=incident_id(policy.target, change_id),
+        at=slot.at,
+        target=policy.target,
+        policy=policy.name,
+        policy_digest=policy.digest,
+        change_id=change_id,
+        revision=blamed[0].revision if blamed else revision,
+        suspects=tuple(change.id for change in blamed),
+        condition=policy.conditions[lead].name,
+        mode=slot.mode(lead),
+        onset=onset,
+        reason=f"{slot.reason(lead)}; {blame_reason(blamed)}",
+        evidence_digest=evidence_digest(policy, slot.verdicts),
+    )

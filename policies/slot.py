@@ -1,0 +1,37 @@
+"""One slot of one policy: everything that a decision may draw on, and the questions that every decision asks of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollbackd.policies.changes import Change
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.judge import Verdict
+from rollbackd.policies.keys import namespace_of
+from rollbackd.policies.model import Mode, Policy
+from rollbackd.policies.reasons import standing_reason
+from rollbackd.policies.watch import Watch
+
+ALWAYS_BLAMES = timedelta(hours=1)
+"""How far back a policy with ``watch: always`` looks for a suspect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Everything one decision may draw on. ``watch`` is already marked with ``verdicts``."""
+
+    policy: Policy
+    watch: Watch
+    verdicts: tuple[Verdict, ...]
+    confirmed: tuple[bool, ...]
+    changes: tuple[Change, ...]
+    fleet: Fleet
+    at: datetime
+
+    def mode(self, index: int) -> Mode:
+        """The effective mode of a condition: the lowest of daemon, namespace, policy and condition."""
+        space = self.fleet.namespace_caps.get(namespace_of(self.policy.target), Mode.AUTO)
+        return min(self.fleet.mode_cap, space, self.policy.mode, self.policy.conditions[index].mode)
+
+    def reason(self, index: int) -> str:
+        """A condition's verdict with its arithmetic and how far its confirmation is."""
+        return standing_reason(self.policy.conditions[index], self.watch.tracks[index], self.verdicts[index], self.at)
