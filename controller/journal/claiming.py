@@ -1,0 +1,41 @@
+"""Why a claim is not given: asked inside the transaction that would give it, so that two replicas cannot both pass."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rollbackd.controller.journal.reading import Reading
+from rollbackd.controller.journal.values import Blocked, Budget
+from rollbackd.policies.events import Intended
+from rollbackd.policies.fleet import Limits
+from rollbackd.policies.incident import Incident
+
+
+def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Blocked | None:
+    """The first thing that stands against the claim, None if nothing does. An incident's first effect spends the budgets of all its rungs."""
+    incident = read.incident(event.incident)
+    if incident is None or not incident.is_open:
+        return Blocked("closed", f"incident {event.incident} is {'closed' if incident else 'unknown'}; nothing more is done for it")
+    if event.rung < incident.rung:
+        return Blocked("claimed", f"rung {event.rung} lies behind rung {incident.rung}, which was tried already; no rung is repeated")
+    if event.deadline <= now:
+        return Blocked("deadline", f"its deadline {event.deadline:%H:%M:%S} had passed at {now:%H:%M:%S} on the database clock; decide again")
+    if incident.acted:
+        return None
+    return next(_spent(read.budget(now), incident, read.namespace_of(event.incident), limits, now), None)
+
+
+def _spent(budget: Budget, incident: Incident, namespace: str, limits: Limits, now: datetime) -> Iterator[Blocked]:
+    here = sum(flight.namespace == namespace for flight in budget.flights)
+    day = budget.acted_in_day.get(incident.target, 0)
+    counts = (
+        ("in-flight-namespace", here, limits.in_flight_per_namespace, f"incidents in flight in {namespace}"),
+        ("in-flight", len(budget.flights), limits.in_flight, "incidents in flight"),
+        ("per-hour", budget.acted_in_hour, limits.per_hour, "incidents that acted in the last hour"),
+        ("per-target-day", day, limits.per_target_per_day, "incidents that acted on this target in the last day"),
+    )
+    for guard, used, limit, what in counts:
+        if used >= limit:
+            yield Blocked(guard, f"{used} of {limit} {what}")
+    closed = budget.closed.get(incident.target)
+    if closed is not None and now < closed + limits.cooldown:
+        yield Blocked("cool-down", f"last incident closed {closed:%H:%M:%S}, cool-down until {closed + limits.cooldown:%H:%M:%S}")

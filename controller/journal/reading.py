@@ -1,0 +1,192 @@
+"""Everything that can be asked of the store. Reads only; each call is one consistent read."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Select, String, and_, cast, func, literal, select, type_coerce
+from sqlalchemy.sql.elements import ColumnElement
+
+from rollbackd.controller.journal.chain import JournalRow
+from rollbackd.controller.journal.codec import KINDS, moment
+from rollbackd.controller.journal.rows import Stored, change_of, claim_of, entry_of, event_of, known_of
+from rollbackd.controller.journal.schema import changes, claims, incidents, journal, ledger, outbox
+from rollbackd.controller.journal.values import Budget, Claim, Entry, Known, OutboxState, SeenChange, Standing
+from rollbackd.policies.events import IncidentEvent
+from rollbackd.policies.fleet import Flight
+from rollbackd.policies.incident import Incident, Phase, fold
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+_BATCH = 500  # SQLite of older builds takes 999 variables in one statement
+
+
+class Reading:
+    """The questions. Raises StoreError where the store cannot be read."""
+
+    def __init__(self, connect: Callable[[], AbstractContextManager[Connection]], clock: Callable[[], datetime] | None) -> None:
+        self._connect = connect
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The database clock: the one by which deadlines in the journal are kept."""
+        if self._clock is not None:
+            return self._clock()
+        with self._connect() as connection:
+            return moment(connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')").scalar_one())
+
+    # --- incidents ---------------------------------------------------------------------------------------------------------------------
+
+    def open_incidents(self) -> tuple[Incident, ...]:
+        """Every incident that is not closed, oldest first."""
+        return self._folded(incidents.c.closed_at.is_(None))
+
+    def incident(self, incident: str) -> Incident | None:
+        """The incident with this id, open or closed."""
+        return next(iter(self._folded(incidents.c.id == incident)), None)
+
+    def namespace_of(self, incident: str) -> str:
+        """The namespace whose budget the incident spends. Raises KeyError if there is no such incident."""
+        with self._connect() as connection:
+            found = connection.execute(select(incidents.c.namespace).where(incidents.c.id == incident)).scalar_one_or_none()
+        if found is None:
+            raise KeyError(incident)
+        return str(found)
+
+    def events(self, incident: str) -> tuple[IncidentEvent, ...]:
+        """The journal rows that the incident is the fold of, in order."""
+        query = select(journal).where(journal.c.incident == incident, journal.c.kind.in_(KINDS)).order_by(journal.c.seq)
+        with self._connect() as connection:
+            return tuple(event_of(row) for row in connection.execute(query))
+
+    def answered(self, targets: Sequence[str] | None = None) -> frozenset[tuple[str, str]]:
+        """(target, change id) of every incident there ever was [of these targets]."""
+        query = select(incidents.c.target, incidents.c.change_id)
+        with self._connect() as connection:
+            return frozenset((row.target, row.change_id) for row in _each(connection, query, incidents.c.target, targets))
+
+    def claim_on(self, incident: str, rung: int, target: str) -> Claim | None:
+        """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""
+        found = self._claims(and_(claims.c.incident == incident, claims.c.rung == rung, claims.c.target == target))
+        return next(iter(found), None)
+
+    def unfinished_claims(self) -> tuple[Claim, ...]:
+        """Claims without an outcome, oldest first: effects that may or may not have happened."""
+        return self._claims(claims.c.ended_at.is_(None))
+
+    def budget(self, at: datetime) -> Budget:
+        """What the counting guards need as of ``at`` (database time)."""
+        acted = incidents.c.acted_at.is_not(None)
+        aloft = and_(acted, incidents.c.closed_at.is_(None), incidents.c.phase != Phase.HELD.value)
+        in_day = select(incidents.c.target, func.count().label("acted")).where(incidents.c.acted_at > at - DAY).group_by(incidents.c.target)
+        closed = select(incidents.c.target, func.max(incidents.c.closed_at).label("last")).where(acted, incidents.c.closed_at.is_not(None))
+        in_hour = select(func.count()).select_from(incidents).where(incidents.c.acted_at > at - HOUR)
+        with self._connect() as connection:
+            return Budget(
+                flights=tuple(Flight(row.id, row.target, row.namespace) for row in connection.execute(select(incidents).where(aloft))),
+                acted_in_hour=connection.execute(in_hour).scalar_one(),
+                acted_in_day={row.target: row.acted for row in connection.execute(in_day)},
+                closed={row.target: row.last for row in connection.execute(closed.group_by(incidents.c.target))},
+            )
+
+    # --- changes and revisions ---------------------------------------------------------------------------------------------------------
+
+    def changes(self, targets: Sequence[str] | None = None, since: datetime | None = None) -> tuple[SeenChange, ...]:
+        """The changes [of these targets] [seen at or after ``since``], in the order in which they came to light."""
+        query = select(changes).order_by(changes.c.first_seen, changes.c.seq)
+        if since is not None:
+            query = query.where(changes.c.first_seen >= since)
+        with self._connect() as connection:
+            return tuple(change_of(row) for row in _each(connection, query, changes.c.target, targets))
+
+    def latest_changes(self, targets: Sequence[str] | None = None) -> Mapping[str, SeenChange]:
+        """The newest change of each target that was not merely posted: where it stood when somebody last looked."""
+        newest = select(func.max(changes.c.seq)).where(~changes.c.posted).group_by(changes.c.target)
+        query = select(changes).where(changes.c.seq.in_(newest))
+        with self._connect() as connection:
+            return {row.target: change_of(row) for row in _each(connection, query, changes.c.target, targets)}
+
+    def ledger(self, target: str) -> tuple[Known, ...]:
+        """All that is known of the target's revisions, newest served first."""
+        query = select(ledger).where(ledger.c.target == target).order_by(ledger.c.last_at.desc(), ledger.c.revision)
+        with self._connect() as connection:
+            return tuple(known_of(row) for row in connection.execute(query))
+
+    def good(self, target: str, since: datetime) -> tuple[Known, ...]:
+        """The known-good revisions that served at or after ``since``, newest served first."""
+        return tuple(known for known in self.ledger(target) if known.standing is Standing.GOOD and known.last_at >= since)
+
+    def quarantined(self) -> frozenset[tuple[str, str]]:
+        """(target, revision) of everything in quarantine."""
+        query = select(ledger.c.target, ledger.c.revision).where(ledger.c.standing == Standing.QUARANTINED.value)
+        with self._connect() as connection:
+            return frozenset((row.target, row.revision) for row in connection.execute(query))
+
+    # --- the journal itself ------------------------------------------------------------------------------------------------------------
+
+    def history(self, limit: int, target: str | None = None, incident: str | None = None) -> tuple[Entry, ...]:
+        """The newest rows [of this target, with those of its incidents] [of this incident], newest first."""
+        query = select(journal).order_by(journal.c.seq.desc()).limit(limit)
+        if target is not None:
+            of_target = select(incidents.c.id).where(incidents.c.target == target)
+            query = query.where((journal.c.target == target) | journal.c.incident.in_(of_target))
+        if incident is not None:
+            query = query.where(journal.c.incident == incident)
+        with self._connect() as connection:
+            return tuple(entry_of(row) for row in connection.execute(query))
+
+    def has_entry(self, key: str) -> bool:
+        """Was a row with this key ever written?"""
+        with self._connect() as connection:
+            return connection.execute(select(literal(1)).where(journal.c.key == key)).first() is not None
+
+    def rows(self) -> Iterator[JournalRow]:
+        """Every journal row as stored, in order, for ``chain.verify``; the connection is held until the end."""
+        at = type_coerce(journal.c.at, String).label("at")
+        query = select(*(at if column.name == "at" else column for column in journal.c)).order_by(journal.c.seq)
+        with self._connect() as connection:
+            for row in connection.execute(query).yield_per(1000):
+                yield JournalRow(**row._mapping)
+
+    def heads(self) -> Mapping[str, str]:
+        """The newest hash of each writer: keep it elsewhere, and a journal that was cut short or rewritten shows."""
+        newest = select(func.max(journal.c.seq)).group_by(journal.c.writer)
+        with self._connect() as connection:
+            return {row.writer: row.hash for row in connection.execute(select(journal.c.writer, journal.c.hash).where(journal.c.seq.in_(newest)))}
+
+    def outbox_state(self) -> OutboxState:
+        """How the outbox stands."""
+        waiting = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
+        with self._connect() as connection:
+            count, oldest = connection.execute(select(func.count(), func.min(outbox.c.created_at)).where(waiting)).one()
+            dead = connection.execute(select(func.count()).select_from(outbox).where(outbox.c.dead_at.is_not(None))).scalar_one()
+        return OutboxState(count, oldest, dead)
+
+    # --- parts -------------------------------------------------------------------------------------------------------------------------
+
+    def _folded(self, which: ColumnElement[bool]) -> tuple[Incident, ...]:
+        query = (
+            select(journal, incidents.c.opened_at)
+            .join(incidents, incidents.c.id == journal.c.incident)
+            .where(which, journal.c.kind.in_(KINDS))
+            .order_by(incidents.c.opened_at, journal.c.incident, journal.c.seq)
+        )
+        with self._connect() as connection:
+            rows = connection.execute(query).all()
+        return tuple(fold(event_of(row) for row in group) for _, group in groupby(rows, key=lambda row: row.incident))
+
+    def _claims(self, which: ColumnElement[bool]) -> tuple[Claim, ...]:
+        key = claims.c.incident + "/rung.intended/" + cast(claims.c.rung, String) + "/" + claims.c.target
+        query = select(claims, journal.c.seq, journal.c.kind, journal.c.body).join(journal, journal.c.key == key).where(which)
+        with self._connect() as connection:
+            return tuple(claim_of(row) for row in connection.execute(query.order_by(claims.c.claimed_at)))
+
+
+def _each(connection: Connection, query: Select[Any], column: ColumnElement[str], among: Sequence[str] | None) -> Iterator[Stored]:
+    if among is None:
+        yield from connection.execute(query)
+        return
+    for start in range(0, len(among), _BATCH):
+        yield from connection.execute(query.where(column.in_(among[start : start + _BATCH])))

@@ -1,0 +1,74 @@
+"""How the SQLite file is opened: durable, checked, and never begun anew where something else lies."""
+
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from rollbackd.controller.journal.errors import StoreError
+
+WAIT = 5.0
+"""Seconds to wait for another writer, or for a connection, before giving up."""
+
+
+def database_file(url: str) -> Path:
+    """The file that a store URL names. Raises StoreError for anything else than SQLite on a file."""
+    try:
+        parsed: URL = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(f"store {url!r}: no database URL; write sqlite:////data/rollbackd.db") from error
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(f"store: {parsed.get_backend_name()!r} is not supported in this version; write sqlite:////data/rollbackd.db")
+    if parsed.database in (None, "", ":memory:"):
+        raise StoreError("store: a journal in memory would not survive a restart; name a file: sqlite:////data/rollbackd.db")
+    return Path(str(parsed.database))
+
+
+def make_engine(file: Path) -> Engine:
+    """An engine whose transactions begin as their connection's option ``begin`` says [DEFERRED; None: no transaction].
+
+    Every connection is durable and waits for other writers.
+    """
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)),
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=12,
+        pool_timeout=WAIT,
+        # isolation_level None: the driver begins no transaction of its own, so that ours can be IMMEDIATE.
+        connect_args={"check_same_thread": False, "timeout": WAIT, "isolation_level": None},
+    )
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def check(connection: Connection, file: Path) -> None:
+    """Returns if the file is whole and can promise durability. Raises StoreError, having changed nothing but the journal mode."""
+    found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+    if found != "ok":
+        raise StoreError(
+            f"store {file}: the file is damaged ({str(found).strip()}); it was left as it is; restore a backup, or move the file away yourself"
+            " to begin with an empty journal"
+        )
+    # Only where it is not set yet: changing the mode needs the file for itself for a moment, and another replica may be writing.
+    if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal":
+        return
+    mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
+    if mode != "wal":
+        raise StoreError(f"store {file}: the file system does not carry a write-ahead log (mode {mode}); use a local volume, never NFS")
+
+
+def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("begin", "DEFERRED")
+    if mode is not None:
+        connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,0 +1,262 @@
+"""Everything that can be written, inside one transaction: all of it holds afterwards, or none."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from datetime import datetime
+from typing import assert_never
+
+from sqlalchemy import Connection, Table, Update, and_, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal.chain import GENESIS, row_hash
+from rollbackd.controller.journal.claiming import refusal
+from rollbackd.controller.journal.codec import canonical, kind_of, moment_text
+from rollbackd.controller.journal.reading import Reading
+from rollbackd.controller.journal.rows import Stored, change_columns, change_note, change_of
+from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, journal, ledger, outbox
+from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note, SeenChange, Standing
+from rollbackd.policies.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Opened, Settled, Stopped
+from rollbackd.policies.fleet import Limits
+from rollbackd.policies.incident import Incident, Phase, advance, opened
+
+
+class Transaction(Reading):
+    """One writer at a time. Its readings see what it has written so far."""
+
+    def __init__(self, connection: Connection, writer: str, clock: Callable[[], datetime] | None) -> None:
+        super().__init__(lambda: nullcontext(connection), clock)
+        self.connection = connection
+        self.writer = writer
+        self._head: str | None = None
+
+    # --- journal rows ------------------------------------------------------------------------------------------------------------------
+
+    def note(self, note: Note, key: str | None = None) -> bool:
+        """The note is in the journal. False, and nothing changed, if a row with this ``key`` was there already."""
+        return self._append(note.kind, note.at, note.target, note.incident, key, canonical(note.body))
+
+    def record(self, event: Joined | Applied | Settled | Stopped | Held | Closed) -> bool:
+        """The incident has come so far. False, and nothing changed, if it had already, is closed, or does not exist.
+
+        Applied and Stopped end the claim on their effect, and are kept even if the incident was closed meanwhile: what was done outside is
+        always on record. After False no message is due.
+        """
+        incident = self.incident(event.incident)
+        if incident is None or _is_stale(incident, event) or not self._append_event(event):
+            return False
+        if isinstance(event, Applied | Stopped):
+            self._end_claim(event)
+        after = advance(incident, event)
+        row = update(incidents).where(incidents.c.id == event.incident)
+        self.connection.execute(row.values(phase=after.phase.value, closed_at=after.closed_at))
+        return True
+
+    # --- incidents and claims ----------------------------------------------------------------------------------------------------------
+
+    def open(self, event: Opened, namespace: str) -> bool:
+        """The incident is open. False, and nothing changed, if another is open on its target or this change was ever answered."""
+        values = {
+            "id": event.incident,
+            "target": event.target,
+            "change_id": event.change_id,
+            "namespace": namespace,
+            "policy": event.policy,
+            "phase": opened(event).phase.value,
+            "opened_at": event.at,
+        }
+        return self._insert_once(incidents, values) and self._append_event(event)
+
+    def claim(self, event: Intended, claimant: str, limits: Limits) -> Claim | Blocked:
+        """The effect is this claimant's to cause until ``event.deadline``, and the intent is durable once the transaction is.
+
+        The guards that count are asked again here, where no other replica can come between. A claim is given once, ever: whoever lost its
+        answer finds it among the unfinished claims and looks at the target first.
+        """
+        now = self.now()
+        blocked = refusal(self, event, limits, now)
+        if blocked is not None:
+            return blocked
+        values = {
+            "incident": event.incident,
+            "rung": event.rung,
+            "target": event.target,
+            "claimant": claimant,
+            "claimed_at": now,
+            "deadline": event.deadline,
+            "attempts": 1,
+        }
+        if not self._insert_once(claims, values):
+            holder = self.claim_on(event.incident, event.rung, event.target)
+            return Blocked("claimed", f"rung {event.rung} on {event.target} was claimed by {holder.claimant if holder else 'another replica'}")
+        self._append_event(event)
+        row = update(incidents).where(incidents.c.id == event.incident)
+        self.connection.execute(row.values(phase=Phase.ACTING.value, acted_at=func.coalesce(incidents.c.acted_at, literal(now, Moment()))))
+        return Claim(event.incident, event.rung, event.target, claimant, now, event.deadline, 1, None, event)
+
+    def take_over(self, incident: str, rung: int, target: str, claimant: str) -> Claim | None:
+        """The claim is this claimant's, for as long as it was given at first. None unless its deadline passed without an outcome.
+
+        Not even the former claimant after a restart gets it earlier: a command that its former life started may still be running.
+        """
+        now = self.now()
+        found = self.claim_on(incident, rung, target)
+        if found is None or found.ended_at is not None or now < found.deadline:
+            return None
+        deadline = now + (found.deadline - found.claimed_at)
+        row = update(claims).where(claims.c.incident == incident, claims.c.rung == rung, claims.c.target == target)
+        self.connection.execute(row.values(claimant=claimant, claimed_at=now, deadline=deadline, attempts=found.attempts + 1))
+        body = {"rung": rung, "from": found.claimant, "to": claimant, "deadline": deadline, "attempts": found.attempts + 1}
+        self.note(Note("claim.taken_over", now, body, target, incident))
+        return self.claim_on(incident, rung, target)
+
+    # --- changes and revisions ---------------------------------------------------------------------------------------------------------
+
+    def see_change(self, seen: SeenChange) -> SeenChange:
+        """The change is known; returns it as the first replica to see it wrote it.
+
+        A row that is there already is only completed: ``ready`` and ``irreversible`` where they were unknown.
+        """
+        change = seen.change
+        if self._insert_once(changes, change_columns(seen)):
+            self.note(change_note(seen), f"{change.target}/change.seen/{change.id}")
+            return seen
+        found = self._change_row(seen)
+        new = {"ready": change.ready, "irreversible": change.irreversible}
+        missing = {name: value for name, value in new.items() if value is not None and getattr(found, name) is None}
+        if missing:
+            self.connection.execute(update(changes).where(changes.c.seq == found.seq).values(**missing))
+            found = self._change_row(seen)
+        return change_of(found)
+
+    def mark(self, target: str, revision: str, standing: Standing, how: How, at: datetime, note: str = "") -> bool:
+        """The revision stands so in the ledger. False if it did already (then it only counts as having served at ``at``) or may not.
+
+        Quarantine is left by ``rearm`` only; a revision declared bad becomes good only by being declared so.
+        """
+        found = self._known(target, revision)
+        if found is not None and found.standing is standing:
+            self.served(target, revision, at)
+            return False
+        if found is not None and not _may_become(found, standing, how):
+            return False
+        values = {"target": target, "revision": revision, "standing": standing.value, "how": how.value, "first_at": at, "last_at": at, "note": note}
+        if found is None:
+            self.connection.execute(insert(ledger).values(values))
+        else:
+            last_at = max(found.last_at, at)
+            self.connection.execute(_line(target, revision).values(standing=standing.value, how=how.value, last_at=last_at, note=note))
+        return self.note(Note(f"target.{standing.value}", at, {"revision": revision, "how": how.value, "note": note}, target))
+
+    def served(self, target: str, revision: str, at: datetime) -> None:
+        """The revision served at ``at``; a revision that the ledger does not know, or that served later, stays as it is."""
+        self.connection.execute(_line(target, revision).where(ledger.c.last_at < at).values(last_at=at))
+
+    def rearm(self, target: str, revision: str, who: str, at: datetime) -> bool:
+        """The revision is out of quarantine, as unknown as a new one. False, and nothing changed, if it was not in it."""
+        found = self._known(target, revision)
+        if found is None or found.standing is not Standing.QUARANTINED:
+            return False
+        self.connection.execute(ledger.delete().where(ledger.c.target == target, ledger.c.revision == revision))
+        return self.note(Note("target.rearmed", at, {"revision": revision, "who": who}, target))
+
+    # --- messages ----------------------------------------------------------------------------------------------------------------------
+
+    def queue(self, notice: Notice, contacts: Iterable[str]) -> None:
+        """The notice will reach each contact, unless it was queued for it before; it leaves when the transaction has ended."""
+        now = self.now()
+        turn = self.connection.execute(select(func.coalesce(func.max(outbox.c.turn), 0) + 1)).scalar_one()
+        for contact in contacts:
+            values = {
+                "id": f"{notice.id}/{contact}",
+                "turn": turn,
+                "key": notice.key,
+                "contact": contact,
+                "channel": "",
+                "notice": canonical(notice),
+                "created_at": now,
+                "next_at": now,
+                "attempts": 0,
+            }
+            self._insert_once(outbox, values)
+
+    # --- parts -------------------------------------------------------------------------------------------------------------------------
+
+    def _append_event(self, event: IncidentEvent) -> bool:
+        kind, target = kind_of(event), getattr(event, "target", None)
+        return self._append(kind, event.at, target, event.incident, _key_of(kind, event), canonical(event))
+
+    def _append(self, kind: str, at: datetime, target: str | None, incident: str | None, key: str | None, body: str) -> bool:
+        if key is not None and self.has_entry(key):
+            return False
+        seq, prev = self._end()
+        digest = row_hash(prev, seq, self.writer, moment_text(at), kind, target, incident, key, body)
+        columns = {"seq": seq, "writer": self.writer, "at": at, "kind": kind, "target": target, "incident": incident, "key": key, "body": body}
+        self.connection.execute(insert(journal).values(**columns, prev=prev, hash=digest))
+        self._head = digest
+        return True
+
+    def _end(self) -> tuple[int, str]:
+        """The next row's number and the former hash of this writer; the write lock keeps both true until the commit."""
+        seq = self.connection.execute(select(func.coalesce(func.max(journal.c.seq), 0) + 1)).scalar_one()
+        if self._head is None:
+            newest = select(journal.c.hash).where(journal.c.writer == self.writer).order_by(journal.c.seq.desc()).limit(1)
+            self._head = self.connection.execute(newest).scalar_one_or_none() or GENESIS
+        return seq, self._head
+
+    def _insert_once(self, table: Table, values: Mapping[str, object]) -> bool:
+        """False, and nothing changed, if one of the table's unique keys is taken."""
+        is_postgres = self.connection.dialect.name == "postgresql"
+        row = (postgresql.insert(table) if is_postgres else sqlite.insert(table)).values(**values)
+        return self.connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+
+    def _end_claim(self, event: Applied | Stopped) -> None:
+        this = and_(claims.c.incident == event.incident, claims.c.rung == event.rung, claims.c.target == event.target)
+        self.connection.execute(update(claims).where(this, claims.c.ended_at.is_(None)).values(ended_at=self.now()))
+
+    def _change_row(self, seen: SeenChange) -> Stored:
+        change = seen.change
+        by_id = select(changes).where(changes.c.target == change.target, changes.c.change_id == change.id)
+        by_step = select(changes).where(
+            changes.c.target == change.target,
+            changes.c.revision == change.revision,
+            changes.c.predecessor == (change.predecessor or ""),
+            changes.c.dated,
+        )
+        return self.connection.execute(by_id).first() or self.connection.execute(by_step).one()
+
+    def _known(self, target: str, revision: str) -> Known | None:
+        return next((known for known in self.ledger(target) if known.revision == revision), None)
+
+
+def _key_of(kind: str, event: IncidentEvent) -> str | None:
+    """What makes a second row of the same transition impossible; an incident may be held more than once."""
+    match event:
+        case Opened() | Closed():
+            return f"{event.incident}/{kind}"
+        case Joined():
+            return f"{event.incident}/{kind}/{event.policy}/{event.condition}/{event.mode.name.lower()}"
+        case Intended() | Applied() | Settled() | Stopped():
+            return f"{event.incident}/{kind}/{event.rung}/{event.target}"
+        case Held():
+            return None
+        case _:
+            assert_never(event)
+
+
+def _is_stale(incident: Incident, event: IncidentEvent) -> bool:
+    if isinstance(event, Applied | Stopped):
+        return False
+    if isinstance(event, Held) and incident.phase is Phase.HELD and incident.held is not None:
+        return incident.held.guard == event.guard
+    return not incident.is_open
+
+
+def _may_become(found: Known, standing: Standing, how: How) -> bool:
+    if found.standing is Standing.QUARANTINED:
+        return False
+    return not (found.standing is Standing.BAD and standing is Standing.GOOD and how is not How.DECLARED)
+
+
+def _line(target: str, revision: str) -> Update:
+    return update(ledger).where(ledger.c.target == target, ledger.c.revision == revision)
