@@ -1,0 +1,142 @@
+"""One cluster's API as raw JSON: what was stored is what is read, and what is sent is spelt as the server spells it.
+
+The SDK gives configuration, authentication, TLS, proxies and the connection pool. Its typed methods are not used: they drop fields of a pod
+template that they do not know, and their JSON escapes strings otherwise than Go does, whereupon the server, which compares the value of a JSON
+Patch ``test`` byte by byte, answers 422 for every template that holds an "&" or an "é" (kubernetes-client/python issue 2148).
+"""
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.kubernetes import failures
+from rollbackd.adapters.kubernetes.access import ClusterAccess, connect
+from rollbackd.adapters.kubernetes.failures import Call
+from rollbackd.adapters.kubernetes.place import Place
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+    from urllib3 import BaseHTTPResponse
+
+Raw = dict[str, Any]
+
+MANAGER = "rollbackd"
+_PAGE = 500
+
+
+class Cluster:
+    """A cluster, connected when first asked. Safe to call from several threads. Every method raises Transient, Permanent or Refused."""
+
+    def __init__(self, name: str, access: ClusterAccess, timeout: tuple[float, float]) -> None:
+        self.name = name
+        self.access = access
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._client: ApiClient | None = None
+
+    def close(self) -> None:
+        """Idle connections are closed; the next call connects anew, with the credentials as they are then."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.rest_client.pool_manager.clear()
+
+    def deployment(self, place: Place) -> Raw:
+        """The Deployment as it is stored."""
+        call = Call(self.name, "get", "deployments", place.namespace, place.name)
+        return self._send(call, "GET", _path(call), {})
+
+    def find(self, resource: str, namespace: str, selector: str = "") -> list[Raw]:
+        """All objects of a namespace that the label selector chooses, read page by page."""
+        call = Call(self.name, "list", resource, namespace)
+        query = {"limit": str(_PAGE), **({"labelSelector": selector} if selector else {})}
+        found: list[Raw] = []
+        while True:
+            page = self._send(call, "GET", _path(call), query)
+            found.extend(page.get("items") or [])
+            if not (more := page.get("metadata", {}).get("continue")):
+                return found
+            query["continue"] = more
+
+    def patch(self, place: Place, operations: list[Raw], *, dry_run: bool = False) -> Raw:
+        """The Deployment after one JSON Patch, sent once."""
+        call = Call(self.name, "patch", "deployments", place.namespace, place.name, dry_run)
+        query = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        return self._send(call, "PATCH", _path(call), query, operations, "application/json-patch+json")
+
+    def may(self, call: Call) -> bool:
+        """Whether we hold the right, by the server's own word."""
+        asked = {"verb": call.verb, "group": failures.GROUPS[call.resource], "resource": call.resource}
+        asked |= {"namespace": call.namespace, **({"name": call.name} if call.name else {})}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": asked}}
+        review = Call(self.name, "create", "selfsubjectaccessreviews", call.namespace)
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        return self._send(review, "POST", path, {}, body, "application/json").get("status", {}).get("allowed") is True
+
+    def _send(self, call: Call, method: str, path: str, query: dict[str, str], body: Any = None, content_type: str = "") -> Raw:
+        reply = self._sent(call, method, path, query, body, content_type)
+        if reply.status == 401:
+            # Nothing was done, so asking again with credentials read afresh is safe: they may have been rotated.
+            self.close()
+            reply = self._sent(call, method, path, query, body, content_type)
+        if not 200 <= reply.status < 300:
+            raise failures.of_status(call, reply.status, reply.data, reply.headers)
+        try:
+            answer = json.loads(reply.data)
+        except ValueError as fault:
+            raise failures.not_json(call, reply.status) from fault
+        if not isinstance(answer, dict):
+            raise failures.not_json(call, reply.status)
+        return answer
+
+    def _sent(self, call: Call, method: str, path: str, query: dict[str, str], body: Any, content_type: str) -> "BaseHTTPResponse":
+        from urllib3 import Timeout
+        from urllib3.exceptions import HTTPError
+
+        client = self._connected()
+        headers = {"Accept": "application/json", "User-Agent": client.user_agent, **_credentials(client)}
+        if content_type:
+            headers["Content-Type"] = content_type
+        url = client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        connect_within, read_within = self._timeout
+        timeout = Timeout(connect=connect_within, read=read_within)
+        data = None if body is None else go_json(body)
+        try:
+            reply: BaseHTTPResponse = client.rest_client.pool_manager.request(
+                method, url, body=data, headers=headers, timeout=timeout, retries=False, redirect=False
+            )
+        except HTTPError as fault:
+            raise failures.of_transport(call, fault) from fault
+        except OSError as fault:
+            # The token file of the service account could not be re-read, or the socket failed below the HTTP library.
+            raise Transient(f"no answer to {call} ({type(fault).__name__}).") from fault
+        return reply
+
+    def _connected(self) -> "ApiClient":
+        with self._lock:
+            if self._client is None:
+                self._client = connect(self.name, self.access)
+            return self._client
+
+
+def _credentials(client: "ApiClient") -> dict[str, str]:
+    """The authentication headers; a token that expires is renewed by the SDK on the way."""
+    settings = client.configuration.auth_settings().values()
+    return {setting["key"]: setting["value"] for setting in settings if setting["in"] == "header" and setting["value"]}
+
+
+def _path(call: Call) -> str:
+    group = failures.GROUPS[call.resource]
+    root = f"/apis/{group}/v1" if group else "/api/v1"
+    name = f"/{quote(call.name, safe='')}" if call.name else ""
+    return f"{root}/namespaces/{quote(call.namespace, safe='')}/{call.resource}{name}"
+
+
+def go_json(value: Any) -> bytes:
+    """The JSON of ``value`` in the spelling of Go's encoder: UTF-8 as it is, but <, > and & escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()

@@ -1,0 +1,71 @@
+"""Who else writes a Deployment. An owner that would undo our write is not fought: the plan is refused and names the owner's own way back."""
+
+from collections.abc import Iterable
+
+from rollbackd.adapters.base.errors import Refused
+from rollbackd.adapters.kubernetes.objects import Raw, controller, notes
+from rollbackd.adapters.kubernetes.place import Place
+
+ARGO_ID = "argocd.argoproj.io/tracking-id"
+ARGO_INSTANCE = "argocd.argoproj.io/instance"
+FLUX = "kustomize.toolkit.fluxcd.io"
+FLUX_HELM = "helm.toolkit.fluxcd.io"
+
+
+def owner_to_respect(place: Place, deployment: Raw, replicasets: Iterable[Raw]) -> Refused | None:
+    """The refusal that this Deployment's owner demands, if it has one that would undo our write."""
+    return _gitops(place, deployment) or _controlled(place, deployment) or _rollout(place, replicasets)
+
+
+def helm_release(deployment: Raw) -> str | None:
+    """The Helm release that it belongs to: a release does not undo our write before its next upgrade."""
+    labels = deployment["metadata"].get("labels") or {}
+    if labels.get("app.kubernetes.io/managed-by") != "Helm":
+        return None
+    return notes(deployment).get("meta.helm.sh/release-name") or "of unknown name"
+
+
+def _gitops(place: Place, deployment: Raw) -> Refused | None:
+    labels, managers = deployment["metadata"].get("labels") or {}, _managers(deployment)
+    if f"{FLUX_HELM}/name" in labels:
+        name, namespace = labels[f"{FLUX_HELM}/name"], labels.get(f"{FLUX_HELM}/namespace", place.namespace)
+        way = f"flux suspend helmrelease {name} -n {namespace}, then helm rollback to the last good version, then revert the commit"
+        return _refusal(place, f"Flux HelmRelease {namespace}/{name}", way)
+    if f"{FLUX}/name" in labels and notes(deployment).get(f"{FLUX}/reconcile") != "disabled":
+        name, namespace = labels[f"{FLUX}/name"], labels.get(f"{FLUX}/namespace", place.namespace)
+        way = f"git revert the commit that brought this version, then: flux reconcile kustomization {name} -n {namespace} --with-source"
+        return _refusal(place, f"Flux Kustomization {namespace}/{name}", way)
+    app = notes(deployment).get(ARGO_ID, "").split(":")[0] or labels.get(ARGO_INSTANCE)
+    if app or any(manager.startswith("argocd") for manager in managers):
+        name = app or "APPLICATION"
+        way = f"git revert the commit that brought this version, or: argocd app set {name} --sync-policy none && argocd app rollback {name}"
+        return _refusal(place, f"Argo CD application {name}", way)
+    return None
+
+
+def _controlled(place: Place, deployment: Raw) -> Refused | None:
+    owner = controller(deployment)
+    if owner is None:
+        return None
+    if owner.get("kind") == "Canary":
+        way = f"revert the Deployment that Flagger's Canary {owner['name']} watches, and let Flagger promote it"
+        return _refusal(place, f"Flagger Canary {owner['name']}", way)
+    named = f"{owner.get('kind')} {owner.get('name')}"
+    return _refusal(place, named, f"change the version in {named}: its operator rewrites this Deployment")
+
+
+def _rollout(place: Place, replicasets: Iterable[Raw]) -> Refused | None:
+    owners = [owner for owner in map(controller, replicasets) if owner is not None and owner.get("kind") == "Rollout"]
+    if not owners:
+        return None
+    name = owners[0]["name"]
+    way = f"kubectl argo rollouts abort {name} -n {place.namespace}, then kubectl argo rollouts undo {name} -n {place.namespace}"
+    return _refusal(place, f"Argo Rollouts' Rollout {name}", way)
+
+
+def _refusal(place: Place, owner: str, way: str) -> Refused:
+    return Refused(f"{place} belongs to {owner}, which would undo the change or is undone by it. Nothing was changed.", advice=way)
+
+
+def _managers(deployment: Raw) -> list[str]:
+    return [str(entry.get("manager", "")) for entry in deployment["metadata"].get("managedFields") or []]

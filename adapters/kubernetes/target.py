@@ -1,0 +1,104 @@
+"""The target kind ``kubernetes``: Deployments of the clusters in the daemon's config."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
+from rollbackd.adapters.kubernetes import planning, rights, standing
+from rollbackd.adapters.kubernetes.access import ClusterAccess
+from rollbackd.adapters.kubernetes.api import Cluster
+from rollbackd.adapters.kubernetes.place import Place, place_of
+from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
+
+
+class Kubernetes:
+    """See base.target.Target. ``timeout``: seconds to connect, seconds to wait for an answer; nothing is retried.
+
+    The first sight of each revision's readiness is remembered while the process lives: pods that are replaced later tell a later time.
+    """
+
+    kind = "kubernetes"
+
+    def __init__(self, clusters: Mapping[str, ClusterAccess], *, timeout: tuple[float, float] = (2.0, 10.0)) -> None:
+        self._clusters = {name: Cluster(name, access, timeout) for name, access in clusters.items()}
+        self._first_ready: dict[Place, tuple[str | None, datetime]] = {}
+
+    def close(self) -> None:
+        """Idle connections are closed. A later call connects anew."""
+        for cluster in self._clusters.values():
+            cluster.close()
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        """See Target.survey."""
+        places, found = self._located(keys)
+        for cluster, namespace, group in _by_namespace(places):
+            try:
+                seen: Mapping[str, TargetState | AdapterError] = self._surveyed(self._clusters[cluster], namespace, group)
+            except AdapterError as fault:
+                seen = {place.key: fault for place in group}
+            found.update(seen)
+        return found
+
+    def _surveyed(self, cluster: Cluster, namespace: str, places: Sequence[Place]) -> dict[str, TargetState | AdapterError]:
+        read = rollouts(cluster, namespace, places)
+        serving = [item for item in read.values() if isinstance(item, Rollout) and awaits_first_sight(item)]
+        unseen = [item for item in serving if self._remembered(item) is None]
+        if unseen:
+            moments = first_ready(cluster, namespace, unseen)
+            self._first_ready.update({item.place: (item.change_id, moments[item.place]) for item in unseen if item.place in moments})
+        return {place.key: state(item, self._remembered(item)) if isinstance(item, Rollout) else item for place, item in read.items()}
+
+    def _remembered(self, rollout: Rollout) -> datetime | None:
+        change_id, moment = self._first_ready.get(rollout.place, (None, None))
+        return moment if change_id is not None and change_id == rollout.change_id else None
+
+    def plan(self, request: PlanRequest) -> Plan | NothingToDo:
+        """See Target.plan."""
+        place = self._place(request.target)
+        return planning.plan(self._clusters[place.cluster], place, request)
+
+    def apply(self, plan: Plan) -> None:
+        """See Target.apply."""
+        place = self._place(plan.intent.target)
+        planning.apply(self._clusters[place.cluster], place, plan)
+
+    def look(self, intent: Intent) -> Sight:
+        """See Target.look."""
+        place = self._place(intent.target)
+        return standing.look(self._clusters[place.cluster], place, intent)
+
+    def check(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """See Target.check."""
+        places, unknown = self._located(keys)
+        lines = [f"{key}: {fault}" for key, fault in unknown.items()]
+        for cluster, namespace, group in _by_namespace(places):
+            try:
+                lines += rights.findings(self._clusters[cluster], namespace, group)
+            except AdapterError as fault:
+                lines += [f"{place.key}: {fault}" for place in group]
+        return tuple(lines)
+
+    def _place(self, key: str) -> Place:
+        place = place_of(key)
+        if place.cluster not in self._clusters:
+            known = ", ".join(sorted(self._clusters)) or "none"
+            raise Permanent(f"{key}: there is no cluster {place.cluster} in the daemon's config (known: {known}). Add it or correct the key.")
+        return place
+
+    def _located(self, keys: Sequence[str]) -> tuple[list[Place], dict[str, TargetState | AdapterError]]:
+        places, faults = [], dict[str, TargetState | AdapterError]()
+        for key in dict.fromkeys(keys):
+            try:
+                places.append(self._place(key))
+            except Permanent as fault:
+                faults[key] = fault
+        return places, faults
+
+
+def _by_namespace(places: Sequence[Place]) -> Iterator[tuple[str, str, list[Place]]]:
+    groups: dict[tuple[str, str], list[Place]] = {}
+    for place in places:
+        groups.setdefault((place.cluster, place.namespace), []).append(place)
+    for (cluster, namespace), group in groups.items():
+        yield cluster, namespace, group
