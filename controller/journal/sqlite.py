@@ -4,8 +4,9 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from rollbackd.controller.journal.errors import StoreError
 
@@ -53,12 +54,21 @@ def check(connection: Connection, file: Path) -> None:
             f"store {file}: the file is damaged ({str(found).strip()}); it was left as it is; restore a backup, or move the file away yourself"
             " to begin with an empty journal"
         )
-    # Only where it is not set yet: changing the mode needs the file for itself for a moment, and another replica may be writing.
-    if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal":
-        return
-    mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
+    mode = _write_ahead(connection)
     if mode != "wal":
         raise StoreError(f"store {file}: the file system does not carry a write-ahead log (mode {mode}); use a local volume, never NFS")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY"
+
+
+# Changing the mode needs the file for itself and does not wait by itself, though another replica may be starting at the same moment.
+@retry(retry=retry_if_exception(_is_busy), stop=stop_after_delay(WAIT), wait=wait_random(0.01, 0.1), reraise=True)
+def _write_ahead(connection: Connection) -> str:
+    if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal":
+        return "wal"
+    return str(connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one())
 
 
 def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -1,9 +1,13 @@
 """Values that the journal's tests write: one of each, short enough to read."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Blocked, Claim
 from rollbackd.policies.changes import Change
 from rollbackd.policies.events import (
     Applied,
@@ -17,6 +21,7 @@ from rollbackd.policies.events import (
     Settled,
     Stopped,
 )
+from rollbackd.policies.fleet import Limits
 from rollbackd.policies.model import Mode
 
 T0 = datetime(2025, 3, 1, 3, 0, tzinfo=UTC)
@@ -69,3 +74,49 @@ class Clock:
     def move(self, by: timedelta) -> None:
         """Later by so much."""
         self.at += by
+
+
+LIMITS = Limits()
+WIDE = Limits(in_flight_per_namespace=99, in_flight=99, per_hour=99, per_target_per_day=99, cooldown=timedelta(0))
+
+
+def begin(store: Store, incident: str = "inc-1", target: str = CHECKOUT, namespace: str = "shop") -> None:
+    with store.transaction() as tx:
+        assert tx.open(opened(incident, target), namespace)
+
+
+def claim(store: Store, incident: str = "inc-1", target: str = CHECKOUT, rung: int = 0, limits: Limits = LIMITS) -> Claim | Blocked:
+    with store.transaction() as tx:
+        return tx.claim(intended(incident, target, rung, store.now() + 30 * SECOND), "one", limits)
+
+
+def acted_and_closed(store: Store, incident: str, target: str = CHECKOUT) -> None:
+    begin(store, incident, target)
+    assert isinstance(claim(store, incident, target, limits=WIDE), Claim)
+    with store.transaction() as tx:
+        assert tx.record(Closed(incident, store.now(), CloseHow.RECOVERED, "recovered"))
+
+
+def blocked_by(outcome: Claim | Blocked) -> str:
+    """The guard's name, where a claim was refused."""
+    assert isinstance(outcome, Blocked)
+    return outcome.guard
+
+
+def race(url: str, run: Callable[[Store], object]) -> list[object]:
+    """What ``run`` answers in eight threads with a store each, all released at once."""
+    stores = [Store.open(url, f"replica-{number}", Clock()) for number in range(8)]
+    gate, answers = threading.Barrier(8), []
+
+    def contend(store: Store) -> None:
+        gate.wait()
+        answers.append(run(store))
+
+    threads = [threading.Thread(target=contend, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in stores:
+        store.close()
+    return answers

@@ -1,0 +1,233 @@
+import threading
+from dataclasses import replace
+
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Blocked, Claim
+from rollbackd.policies.events import Closed, CloseHow
+from rollbackd.policies.fleet import Flight, Limits
+from tests.controller.journal_samples import (
+    APPLIED,
+    CART,
+    CHECKOUT,
+    CLOSED,
+    HELD,
+    HOUR,
+    INTENDED,
+    LIMITS,
+    MINUTE,
+    OPENED,
+    SECOND,
+    STOPPED,
+    T0,
+    Clock,
+    acted_and_closed,
+    begin,
+    blocked_by,
+    claim,
+    intended,
+    race,
+)
+
+
+def test_a_claim_makes_the_intent_durable_and_ends_with_the_outcome(store: Store) -> None:
+    begin(store)
+    given = claim(store)
+    assert isinstance(given, Claim)
+    assert store.unfinished_claims() == (given,)
+    with store.transaction() as tx:
+        tx.record(APPLIED)
+    assert store.unfinished_claims() == ()
+    ended = store.claim_on("inc-1", 0, CHECKOUT)
+    assert ended == replace(given, ended_at=T0)
+
+
+def test_one_effect_is_claimed_once_ever(store: Store) -> None:
+    begin(store)
+    claim(store)
+    again = claim(store)
+    assert again == Blocked("claimed", f"rung 0 on {CHECKOUT} was claimed by one")
+    assert [entry.kind for entry in store.history(10)] == ["rung.intended", "incident.opened"]
+
+
+def test_two_targets_of_one_rung_are_two_effects(store: Store) -> None:
+    begin(store)
+    assert isinstance(claim(store), Claim)
+    assert isinstance(claim(store, target=CART), Claim)
+    assert [each.intended.target for each in store.unfinished_claims()] == [CHECKOUT, CART]
+
+
+def test_no_rung_is_claimed_after_a_later_one(store: Store) -> None:
+    begin(store)
+    claim(store, rung=1)
+    assert blocked_by(claim(store, rung=0)) == "claimed"
+
+
+def test_a_closed_or_unknown_incident_gives_no_claim(store: Store) -> None:
+    assert blocked_by(claim(store)) == "closed"
+    begin(store)
+    with store.transaction() as tx:
+        tx.record(CLOSED)
+    assert blocked_by(claim(store)) == "closed"
+
+
+def test_a_claim_that_is_over_before_it_begins_is_not_given(store: Store, clock: Clock) -> None:
+    begin(store)
+    clock.move(30 * SECOND)
+    with store.transaction() as tx:
+        assert blocked_by(tx.claim(INTENDED, "one", LIMITS)) == "deadline"
+
+
+def test_a_claim_may_be_taken_over_only_after_its_deadline_and_then_lasts_as_long_again(store: Store, clock: Clock) -> None:
+    begin(store)
+    claim(store)
+    with store.transaction() as tx:
+        assert tx.take_over("inc-1", 0, CHECKOUT, "two") is None
+    clock.move(30 * SECOND)
+    with store.transaction() as tx:
+        taken = tx.take_over("inc-1", 0, CHECKOUT, "two")
+    assert taken is not None
+    assert (taken.claimant, taken.deadline, taken.attempts) == ("two", T0 + MINUTE, 2)
+    assert not taken.is_held_by("one", clock.at)
+    assert taken.is_held_by("two", clock.at)
+    assert not taken.is_held_by("two", T0 + MINUTE)
+    assert store.history(1)[0].kind == "claim.taken_over"
+
+
+def test_a_claim_with_an_outcome_is_not_taken_over(store: Store, clock: Clock) -> None:
+    begin(store)
+    claim(store)
+    with store.transaction() as tx:
+        tx.record(STOPPED)
+    clock.move(HOUR)
+    with store.transaction() as tx:
+        assert tx.take_over("inc-1", 0, CHECKOUT, "two") is None
+
+
+def test_a_second_incident_in_flight_in_a_namespace_is_blocked_with_its_count(store: Store) -> None:
+    begin(store)
+    claim(store)
+    begin(store, "inc-2", CART)
+    assert claim(store, "inc-2", CART) == Blocked("in-flight-namespace", "1 of 1 incidents in flight in shop")
+    assert store.budget(T0).flights == (Flight("inc-1", CHECKOUT, "shop"),)
+
+
+def test_a_held_incident_is_not_in_flight(store: Store) -> None:
+    begin(store)
+    claim(store)
+    with store.transaction() as tx:
+        tx.record(HELD)
+    begin(store, "inc-2", CART)
+    assert isinstance(claim(store, "inc-2", CART), Claim)
+
+
+def test_a_fourth_incident_in_flight_anywhere_is_blocked(store: Store) -> None:
+    for number in range(4):
+        begin(store, f"inc-{number}", f"{CART}-{number}", f"space-{number}")
+    for number in range(3):
+        assert isinstance(claim(store, f"inc-{number}", f"{CART}-{number}"), Claim)
+    assert blocked_by(claim(store, "inc-3", f"{CART}-3")) == "in-flight"
+
+
+def test_the_eleventh_incident_that_acts_within_an_hour_is_blocked_until_the_first_is_an_hour_old(store: Store, clock: Clock) -> None:
+    for number in range(10):
+        acted_and_closed(store, f"inc-{number}", f"{CART}-{number}")
+    begin(store, "inc-10", CART)
+    assert blocked_by(claim(store, "inc-10", CART)) == "per-hour"
+    clock.move(HOUR)
+    assert isinstance(claim(store, "inc-10", CART), Claim)
+
+
+def test_the_third_incident_that_acts_on_a_target_within_a_day_is_blocked(store: Store, clock: Clock) -> None:
+    acted_and_closed(store, "inc-1")
+    clock.move(2 * HOUR)
+    acted_and_closed(store, "inc-2")
+    clock.move(2 * HOUR)
+    begin(store, "inc-3")
+    assert blocked_by(claim(store, "inc-3")) == "per-target-day"
+    clock.move(20 * HOUR)
+    assert isinstance(claim(store, "inc-3"), Claim)
+
+
+def test_a_target_cools_down_after_an_incident_that_acted(store: Store, clock: Clock) -> None:
+    acted_and_closed(store, "inc-1")
+    begin(store, "inc-2")
+    assert claim(store, "inc-2") == Blocked("cool-down", "last incident closed 03:00:00, cool-down until 03:30:00")
+    clock.move(30 * MINUTE)
+    assert isinstance(claim(store, "inc-2"), Claim)
+
+
+def test_incidents_that_did_not_act_spend_nothing(store: Store) -> None:
+    for number in range(12):
+        begin(store, f"inc-{number}")
+        with store.transaction() as tx:
+            tx.record(Closed(f"inc-{number}", T0, CloseHow.SUPERSEDED, "newer change"))
+    begin(store, "inc-12")
+    assert isinstance(claim(store, "inc-12"), Claim)
+
+
+def test_the_budgets_were_spent_by_the_first_rung(store: Store) -> None:
+    begin(store)
+    claim(store)
+    with store.transaction() as tx:
+        tx.record(STOPPED)
+    assert isinstance(claim(store, rung=1, limits=Limits(in_flight=0, per_hour=0, per_target_per_day=0)), Claim)
+
+
+def test_the_budget_names_its_numbers_by_target(store: Store, clock: Clock) -> None:
+    acted_and_closed(store, "inc-1")
+    clock.move(2 * HOUR)
+    acted_and_closed(store, "inc-2", CART)
+    budget = store.budget(clock.at)
+    assert (budget.flights, budget.acted_in_hour) == ((), 1)
+    assert budget.acted_in_day == {CHECKOUT: 1, CART: 1}
+    assert budget.closed == {CHECKOUT: T0, CART: T0 + 2 * HOUR}
+
+
+def test_replicas_that_open_the_same_new_file_at_once_all_find_a_ready_store(url: str) -> None:
+    gate, answers = threading.Barrier(6), []
+
+    def start(name: str) -> None:
+        gate.wait()
+        store = Store.open(url, name)
+        answers.append(store.history(1))
+        store.close()
+
+    threads = [threading.Thread(target=start, args=(f"replica-{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [()] * 6
+
+
+def test_of_many_replicas_exactly_one_opens_the_incident(store: Store, url: str) -> None:
+    def run(replica: Store) -> bool:
+        with replica.transaction() as tx:
+            return tx.open(OPENED, "shop")
+
+    assert sorted(race(url, run)) == [False] * 7 + [True]  # type: ignore[type-var]
+    assert len(store.history(10)) == 1
+
+
+def test_of_many_replicas_exactly_one_claims_the_effect(store: Store, url: str) -> None:
+    begin(store)
+
+    def run(replica: Store) -> type:
+        with replica.transaction() as tx:
+            return type(tx.claim(INTENDED, replica.writer, LIMITS))
+
+    answers = race(url, run)
+    assert answers.count(Claim) == 1
+    assert answers.count(Blocked) == 7
+
+
+def test_of_many_incidents_claiming_at_once_only_as_many_as_the_guard_allows_act(store: Store, url: str) -> None:
+    for number in range(8):
+        begin(store, f"inc-{number}", f"{CART}-{number}", f"space-{number}")
+
+    def run(replica: Store) -> type:
+        number = replica.writer.removeprefix("replica-")
+        with replica.transaction() as tx:
+            return type(tx.claim(intended(f"inc-{number}", f"{CART}-{number}"), replica.writer, LIMITS))
+
+    assert race(url, run).count(Claim) == 3
