@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Intent, Interval, Plan, PlanRequest, Standing, TargetState
 from rollbackd.adapters.command import Command, CommandSpec

@@ -1,0 +1,148 @@
+"""The embedded metric source: reads pages of metrics itself, keeps a short ring, counts increases exactly.
+
+It starts empty and keeps no history beyond its ring: a window that its scrapes do not cover has no row.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.source import Answer, Query
+from rollbackd.adapters.scrape_answer import Asked, answer
+from rollbackd.adapters.scrape_page import Discover, Endpoint, by_name, fetch, read_page, these
+from rollbackd.adapters.scrape_ring import Ring, Track
+
+__all__ = ["Endpoint", "Scrape", "by_name", "these"]
+_WORKERS = 16
+
+
+class Scrape:
+    """A Source over direct reads. ``start`` begins scraping in the background; ``scrape`` does it once.
+
+    ``discover`` is asked before every scrape; ``now`` stamps the scrapes. ``retention`` bounds the ring in time, ``max_series`` in series.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        discover: Discover,
+        *,
+        interval: timedelta,
+        now: Callable[[], datetime],
+        timeout: timedelta | None = None,
+        retention: timedelta = timedelta(minutes=45),
+        max_series: int = 20_000,
+    ) -> None:
+        import requests
+
+        self.name = name
+        self.delay = timedelta(0)  # a sample is stamped when it is kept, so nothing arrives late
+        self.freshness = min(2 * interval + timedelta(seconds=10), timedelta(minutes=5))
+        self._discover = discover
+        self._interval = interval
+        self._now = now
+        self._timeout = (timeout or min(interval, timedelta(seconds=10))).total_seconds()
+        self._ring = Ring(retention.total_seconds(), max_series)
+        self._lock = threading.Lock()
+        self._faults: dict[str, str] = {"": "nothing was scraped yet; start it"}
+        self._new_session = requests.Session
+        self._sessions: dict[str, requests.Session] = {}
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def block(self, every: timedelta) -> timedelta:
+        """The smallest multiple of ``every`` that one scrape interval fits into."""
+        return every * max(1, math.ceil(self._interval / every))
+
+    def read(self, query: Query, at: datetime) -> Answer:
+        """The answer from the scrapes up to ``at``. Raises Transient as long as nothing was ever scraped, Permanent for an Expression.
+
+        A workload has a row only if one of its endpoints was scraped at the window's start; endpoints that joined later count from their first
+        scrape, those that left keep what was counted, and ``newest`` ages once none answers.
+        """
+        with self._lock:
+            if self._ring.is_empty:
+                raise Transient(f"source {self.name} has scraped nothing yet; nothing is known; " + "; ".join(self._faults.values()))
+            gap = 2.5 * self._interval.total_seconds()
+            return answer(query, Asked(self._ring, at.timestamp(), gap, self.freshness.total_seconds()))
+
+    def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        """Empty: what was not scraped by this process is not known."""
+        return {}
+
+    def check(self) -> tuple[str, ...]:
+        """What is wrong with the endpoints as of their last scrape, one line each; nothing if all answered."""
+        with self._lock:
+            return tuple(self._faults.values())
+
+    def start(self) -> None:
+        """Scrape every interval from now on, until ``stop``. A round lasts at most its time-out per 16 endpoints; rounds missed are skipped."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._run, name=f"scrape-{self.name}", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """No scrape is begun any more and none is under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            self.scrape()
+            pace = self._interval.total_seconds()
+            # Missed rounds are skipped, not made up for in a burst.
+            due += pace * max(1, math.ceil((time.monotonic() - due) / pace))
+            self._stopping.wait(max(due - time.monotonic(), 0))
+
+    def scrape(self) -> None:
+        """Every endpoint of this moment was scraped once, or has its fault in ``check``. Not to be called while it is started."""
+        try:
+            endpoints = list(self._discover())
+        except Transient as error:
+            self._note({"": str(error)})
+            return
+        if not endpoints:
+            self._note({"": f"source {self.name} has no endpoint; nothing is scraped; check its config"})
+            return
+        with self._lock:
+            self._ring.forget(self._now().timestamp())
+            tracks = [self._ring.track(endpoint) for endpoint in endpoints]
+        self._keep_sessions(endpoints)
+        with ThreadPoolExecutor(min(len(tracks), _WORKERS), f"scrape-{self.name}") as pool:
+            faults = dict(zip((endpoint.url for endpoint in endpoints), pool.map(self._scrape_one, tracks), strict=True))
+        self._note({url: fault for url, fault in faults.items() if fault is not None})
+
+    def _scrape_one(self, track: Track) -> str | None:
+        endpoint = track.endpoint
+        try:
+            text, openmetrics = fetch(self._sessions[endpoint.url], endpoint, self._timeout)
+            samples = read_page(endpoint, text, openmetrics, track.by_text)
+            unknown = track.unknown(samples)
+            with self._lock:
+                # Stamped as it is kept, so that a question for a moment gets the same answer ever after.
+                self._ring.take(track, samples, unknown, self._now().timestamp())
+        except Transient as error:
+            return str(error)
+        return (
+            f"{endpoint.place} is answered by several processes; it was counted from this scrape on; scrape each of them" if track.is_shared else None
+        )
+
+    def _keep_sessions(self, endpoints: Sequence[Endpoint]) -> None:
+        wanted = {endpoint.url for endpoint in endpoints}
+        for url in [url for url in self._sessions if url not in wanted]:
+            self._sessions.pop(url).close()
+        for url in wanted - self._sessions.keys():
+            self._sessions[url] = session = self._new_session()
+            session.trust_env = False  # a proxy or netrc of the environment is not where our own pods are
+
+    def _note(self, faults: Mapping[str, str]) -> None:
+        with self._lock:
+            self._faults = dict(faults)
