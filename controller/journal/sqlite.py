@@ -1,5 +1,6 @@
 """How the SQLite file is opened: durable, checked, and never begun anew where something else lies."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
@@ -9,9 +10,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from rollbackd.controller.journal.errors import StoreError
-
-WAIT = 5.0
-"""Seconds to wait for another writer, or for a connection, before giving up."""
 
 
 def database_file(url: str) -> Path:
@@ -27,19 +25,19 @@ def database_file(url: str) -> Path:
     return Path(str(parsed.database))
 
 
-def make_engine(file: Path) -> Engine:
+def make_engine(file: Path, patience: timedelta) -> Engine:
     """An engine whose transactions begin as their connection's option ``begin`` says [DEFERRED; None: no transaction].
 
-    Every connection is durable and waits for other writers.
+    Every connection is durable and waits ``patience`` for other writers.
     """
     engine = create_engine(
         URL.create("sqlite", database=str(file)),
         poolclass=QueuePool,
         pool_size=4,
         max_overflow=12,
-        pool_timeout=WAIT,
+        pool_timeout=patience.total_seconds(),
         # isolation_level None: the driver begins no transaction of its own, so that ours can be IMMEDIATE.
-        connect_args={"check_same_thread": False, "timeout": WAIT, "isolation_level": None},
+        connect_args={"check_same_thread": False, "timeout": patience.total_seconds(), "isolation_level": None},
     )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
@@ -51,8 +49,8 @@ def check(connection: Connection, file: Path) -> None:
     found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
     if found != "ok":
         raise StoreError(
-            f"store {file}: the file is damaged ({str(found).strip()}); it was left as it is; restore a backup, or move the file away yourself"
-            " to begin with an empty journal"
+            f"store {file}: the file is damaged ({' '.join(str(found).split())}); it was left as it is; restore a backup, or move the file"
+            " away yourself to begin with an empty journal"
         )
     mode = _write_ahead(connection)
     if mode != "wal":
@@ -64,7 +62,7 @@ def _is_busy(error: BaseException) -> bool:
 
 
 # Changing the mode needs the file for itself and does not wait by itself, though another replica may be starting at the same moment.
-@retry(retry=retry_if_exception(_is_busy), stop=stop_after_delay(WAIT), wait=wait_random(0.01, 0.1), reraise=True)
+@retry(retry=retry_if_exception(_is_busy), stop=stop_after_delay(5), wait=wait_random(0.01, 0.1), reraise=True)
 def _write_ahead(connection: Connection) -> str:
     if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal":
         return "wal"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
@@ -12,40 +12,41 @@ from rollbackd.controller.journal.errors import StoreError, translated
 from rollbackd.controller.journal.migrate import upgrade, version_of
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.schema import LINEAGE
-from rollbackd.controller.journal.sqlite import WAIT, check, database_file, make_engine
+from rollbackd.controller.journal.sqlite import check, database_file, make_engine
 from rollbackd.controller.journal.transaction import Transaction
 
 
 class Store(Reading):
     """Safe to use from several threads and processes. Every call may raise StoreError; after one, the next call finds the store as it was."""
 
-    def __init__(self, engine: Engine, file: Path, writer: str, clock: Callable[[], datetime] | None) -> None:
+    def __init__(self, engine: Engine, file: Path, writer: str, clock: Callable[[], datetime] | None, patience: timedelta) -> None:
         super().__init__(self._read, clock)
         self.file = file
         self.writer = writer
         self._engine = engine
         self._clock = clock
+        self._patience = patience
         self._writing = Lock()
 
     @classmethod
-    def open(cls, url: str, writer: str, clock: Callable[[], datetime] | None = None) -> "Store":
+    def open(cls, url: str, writer: str, clock: Callable[[], datetime] | None = None, patience: timedelta = timedelta(seconds=5)) -> "Store":
         """The store at ``url``, made if no file is there, migrated if it is older. ``writer``: this replica's name in every row, stable over
         restarts and unique among those that live.
 
-        ``clock``: instead of the database's own (a simulation's). Raises StoreError for a file that is damaged, foreign, newer or unusable,
-        and leaves it as it was.
+        ``clock``: instead of the database's own (a simulation's). ``patience``: how long to wait for another writer.
+        Raises StoreError for a file that is damaged, foreign, newer or unusable, and leaves it as it was.
         """
         file = database_file(url)
         if not file.parent.is_dir():
             raise StoreError(f"store {file}: its folder does not exist; make it, or mount the volume")
-        engine = make_engine(file)
+        engine = make_engine(file, patience)
         try:
             with translated(str(file)):
                 _prepare(engine, file)
         except StoreError:
             engine.dispose()
             raise
-        return cls(engine, file, writer, clock)
+        return cls(engine, file, writer, clock, patience)
 
     def close(self) -> None:
         """Every connection is closed and the write-ahead log is folded into the file."""
@@ -54,8 +55,8 @@ class Store(Reading):
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One writer at a time, in all processes. Leaving it commits, an exception undoes everything. Never nest two."""
-        if not self._writing.acquire(timeout=WAIT):
-            raise StoreError(f"store {self.file}: another thread has been writing for {WAIT:g} s; nothing was written")
+        if not self._writing.acquire(timeout=self._patience.total_seconds()):
+            raise StoreError(f"store {self.file}: another thread has been writing for {self._patience.total_seconds():g} s; nothing was written")
         try:
             with self._connection("IMMEDIATE") as connection:
                 yield Transaction(connection, self.writer, self._clock)
