@@ -114,7 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests are quiet."""
 
     def _send(self, reply: Reply) -> None:
-        self.send_response(reply.status)
+        # Without the Date and Server headers of the standard library: a reply has the headers that it names.
+        self.send_response_only(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
         if isinstance(reply.body, bytes):

@@ -1,9 +1,10 @@
 """From the series of an answer to one row per workload."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf, isfinite
+from operator import itemgetter
 from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import Transient
@@ -33,13 +34,13 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
     """
     found = Sorted({}, {}, None, {}, set())
     values, stamps, known, only = found.values, found.stamps, found.known, question.only
-    labels, part_label = question.labels, question.part_label
+    labels, part_label, key_of = question.labels, question.part_label, _key_of(question.labels)
     for metric, text in samples:
         part = metric[part_label]
         if part == NEWEST_OF_ALL:
             found.newest_of_all = float(text or "nan")
             continue
-        key = tuple([metric.get(label, "") for label in labels])
+        key = key_of(metric)
         if part == NEWEST:
             stamps[key] = float(text or "nan")
             continue
@@ -58,6 +59,22 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
         if not all(map(isfinite, row.values())):
             values[key] = {part: value for part, value in row.items() if isfinite(value)}
     return found
+
+
+def _key_of(labels: tuple[str, ...]) -> Callable[[Mapping[str, str]], RowKey]:
+    """A function from a series' labels to its workload; a label that it lacks is empty, as in Prometheus."""
+    if len(labels) < 2:
+        return lambda metric: tuple([metric.get(label, "") for label in labels])
+    present = itemgetter(*labels)
+
+    def key(metric: Mapping[str, str]) -> RowKey:
+        try:
+            found: RowKey = present(metric)
+        except KeyError:
+            return tuple([metric.get(label, "") for label in labels])
+        return found
+
+    return key
 
 
 def rows_of(found: Sorted, question: Question, at: datetime, infos: tuple[str, ...]) -> Answer:

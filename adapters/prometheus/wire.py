@@ -28,7 +28,10 @@ class TooLarge(Transient):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``timeout``: for the whole answer, from the first byte sent. ``max_bytes``: of the body, unpacked. ``max_series``: in it."""
+    """``timeout``: of each silence, and of the whole answer to within one more silence.
+
+    ``max_bytes``: of the body, unpacked. ``max_series``: in it.
+    """
 
     timeout: timedelta
     max_bytes: int
@@ -70,13 +73,14 @@ class Wire(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send ``request`` and judge the answer. A 401 is tried once more if the token file has changed meanwhile."""
         _move_query_to_body(request)
+        deadline = time.monotonic() + self._limits.timeout.total_seconds()
         token = self._sign(request)
         response = self._receive(request, **kwargs)
         if response.status_code == 401 and token is not None and token != self._sign(request):
             response.close()
             response = self._receive(request, **kwargs)
         with response:
-            document = self._judge(response, secret=self._token())
+            document = self._judge(response, deadline, secret=self._token())
         self._heard.infos = tuple(str(info) for info in document.get("infos") or ())
         return Checked(document)
 
@@ -116,8 +120,8 @@ class Wire(requests.Session):
     def _late(self) -> Problem:
         return Problem(f"did not answer within {self._limits.timeout.total_seconds():g} s", "see whether it is overloaded")
 
-    def _judge(self, response: requests.Response, secret: str | None) -> dict[str, Json]:
-        body = b"" if 300 <= response.status_code < 400 else self._read(response)
+    def _judge(self, response: requests.Response, deadline: float, secret: str | None) -> dict[str, Json]:
+        body = b"" if 300 <= response.status_code < 400 else self._read(response, deadline)
         document, excerpt = _parsed(body), _excerpt(body, secret)
         problem = problem_of(response.status_code, document, excerpt, response.headers.get("Location"))
         if problem is None and document is not None:
@@ -131,9 +135,8 @@ class Wire(requests.Session):
         said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"
         return Permanent(said) if problem.lasting else Transient(said, retry_after=wait)
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
         """The body, unpacked. read1 returns what is there, so that a dripping answer meets the deadline too."""
-        deadline = time.monotonic() + self._limits.timeout.total_seconds()
         body = bytearray()
         try:
             while piece := response.raw.read1(PIECE, decode_content=True):

@@ -1,0 +1,344 @@
+"""The Prometheus source against a real Prometheus whose past is written here, sample by sample."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from math import inf, nan
+
+import pytest
+
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Row, RowKey, Selector, Slower
+from rollbackd.adapters.prometheus import Prometheus
+from tests import servers
+from tests.adapters.openmetrics import START, document, growing, series
+from tests.exposition import Exposition
+
+AT = datetime.fromtimestamp(START + 600, UTC)
+MINUTE = timedelta(minutes=1)
+APP = Identity(("namespace", "app"))
+HOSTILE = 'he said "\\d+" (a|b)* {x="y"}\n$1 é'
+
+
+def second(number: float) -> datetime:
+    return datetime.fromtimestamp(START + number, UTC)
+
+
+def requests(app: str, code: str, per_second: float) -> list[str]:
+    return series("requests_total", {"namespace": "shop", "app": app, "code": code}, growing(per_second))
+
+
+def buckets(app: str, per_second: dict[str, float], pod: str = "p", last: int = 600) -> list[str]:
+    labels = {"namespace": "shop", "app": app, "pod": pod}
+    return [line for le, rate in per_second.items() for line in series("seconds_bucket", {**labels, "le": le}, growing(rate, last=last))]
+
+
+def gauge(name: str, pod: str, value: float, **labels: str) -> list[str]:
+    return series(name, {"namespace": "shop", "app": "checkout", "pod": pod, **labels}, [(585, value), (600, value)])
+
+
+HISTORY = document(
+    ["# TYPE requests counter"],
+    *[requests("checkout", code, rate) for code, rate in [("200", 9), ("500", 1)]],
+    requests("search", "200", 2),
+    *[requests("cart", code, rate) for code, rate in [("200", 3), ("500", 0)]],
+    *[requests(HOSTILE, code, rate) for code, rate in [("200", 4), ("500", 2)]],
+    *[requests(f"app{n}", "200", 1) for n in range(51)],
+    ["# TYPE resets counter"],
+    series("resets_total", {"namespace": "shop", "app": "r"}, [(s, s if s < 540 else s - 540) for s in range(0, 601, 15)]),
+    ["# TYPE gone counter"],
+    series("gone_total", {"namespace": "shop", "app": "old"}, growing(1, last=570)),
+    series("gone_total", {"namespace": "shop", "app": "older"}, growing(1, last=555)),
+    ["# TYPE jobs counter"],
+    series("jobs_total", {"namespace": "shop", "pod": "checkout-5d4f8c7b9-abcde"}, growing(1)),
+    series("jobs_total", {"namespace": "shop", "pod": "checkout-5d4f8c7b9-fghij"}, growing(2)),
+    series("jobs_total", {"namespace": "shop", "pod": "check-out-6d4f8c7b9-klmno"}, growing(5)),
+    series("jobs_total", {"namespace": "shop", "pod": "a-pod-by-hand", "workload": "checkout"}, growing(100)),
+    ["# TYPE seconds gauge"],
+    buckets("checkout", {"1.0": 5, "2.5": 8, "5.0": 9, "+Inf": 10}),
+    buckets("go", {"1": 5, "2.5": 8, "5": 9, "+Inf": 10}),
+    buckets("fine", {"1.5": 4, "2.0": 6, "+Inf": 10}),
+    buckets("rolling", {"1.0": 5, "2.5": 8, "+Inf": 10}, pod="old", last=585),
+    buckets("rolling", {"2.0": 5, "+Inf": 10}, pod="new"),
+    ["# TYPE used gauge"],
+    *[gauge("used", pod, value) for pod, value in [("a", 95), ("b", 50), ("unlimited", 80), ("alone", 99)]],
+    ["# TYPE most gauge"],
+    *[gauge("most", pod, value) for pod, value in [("a", 100), ("b", 100), ("unlimited", 0)]],
+    ["# TYPE odd gauge"],
+    *[gauge("odd", pod, value) for pod, value in [("a", nan), ("b", 1)]],
+)
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Prometheus]:
+    with servers.prometheus_with_history(HISTORY) as server:
+        yield Prometheus("main", server.url)
+
+
+def only(*apps: str) -> frozenset[RowKey]:
+    return frozenset(("shop", app) for app in apps)
+
+
+def errors(*apps: str, window: timedelta = MINUTE) -> Increases:
+    bad = Selector("requests_total", (Matcher("code", "=~", "5.."),))
+    return Increases((("bad", bad), ("total", Selector("requests_total"))), window, APP, only(*apps))
+
+
+def grown(metric: str, *apps: str, window: timedelta = MINUTE) -> Increases:
+    return Increases((("events", Selector(metric)),), window, APP, only(*apps))
+
+
+def slower(limit: float, *apps: str) -> Slower:
+    return Slower(Selector("seconds"), limit, MINUTE, APP, only(*apps))
+
+
+def values(answer: Answer) -> dict[str, dict[str, float]]:
+    return {key[1]: dict(row.values) for key, row in answer.rows.items()}
+
+
+def test_one_question_answers_for_every_workload_asked(source: Prometheus) -> None:
+    answer = source.read(errors("checkout", "search", "nobody"), AT)
+    assert answer == Answer(
+        rows={
+            ("shop", "checkout"): Row({"bad": 60.0, "total": 600.0}, AT),
+            ("shop", "search"): Row({"total": 120.0}, AT),
+        },
+        known_parts=frozenset({"bad", "total"}),
+    )
+
+
+def test_counter_that_does_not_grow_is_zero_and_not_absent(source: Prometheus) -> None:
+    assert values(source.read(errors("cart"), AT)) == {"cart": {"bad": 0.0, "total": 180.0}}
+
+
+def test_part_that_no_asked_workload_has_is_not_known(source: Prometheus) -> None:
+    assert source.read(errors("search"), AT).known_parts == {"total"}
+
+
+def test_metric_that_nobody_has_gives_no_rows(source: Prometheus) -> None:
+    assert source.read(grown("no_such_total", "checkout"), AT) == Answer({})
+
+
+def test_question_for_nobody_is_never_a_question_for_all(source: Prometheus) -> None:
+    assert source.read(errors(), AT) == Answer({})
+
+
+def test_workloads_beyond_the_asked_ones_are_sifted_out(source: Prometheus) -> None:
+    apps = [f"app{n}" for n in range(51)]
+    assert values(source.read(errors(*apps), AT)) == {app: {"total": 60.0} for app in apps}
+
+
+def test_label_values_are_never_syntax(source: Prometheus) -> None:
+    assert values(source.read(errors(HOSTILE, "search"), AT)) == {HOSTILE: {"bad": 120.0, "total": 360.0}, "search": {"total": 120.0}}
+
+
+def test_single_hostile_label_value_is_matched_exactly(source: Prometheus) -> None:
+    assert values(source.read(errors(HOSTILE), AT)) == {HOSTILE: {"bad": 120.0, "total": 360.0}}
+
+
+def test_counter_reset_is_no_negative_increase(source: Prometheus) -> None:
+    # 480 … 525, then 0 … 60: Prometheus counts 45 + 0 + 60 over the two minutes.
+    assert values(source.read(grown("resets_total", "r", window=2 * MINUTE), AT)) == {"r": {"events": 105.0}}
+
+
+def test_newest_sample_tells_how_old_the_evidence_is(source: Prometheus) -> None:
+    answer = source.read(grown("gone_total", "old", "older", window=2 * MINUTE), AT)
+    assert {key[1]: row.newest for key, row in answer.rows.items()} == {"old": second(570), "older": second(555)}
+
+
+def test_pods_are_summed_into_the_workload_that_their_name_tells(source: Prometheus) -> None:
+    workload = Identity(("namespace", "workload"), Derived("workload", "pod", r"(.+)-[a-z0-9]{6,10}-[a-z0-9]{5}"))
+    query = Increases((("events", Selector("jobs_total")),), MINUTE, workload, only("checkout", "check-out"))
+    assert values(source.read(query, AT)) == {"checkout": {"events": 180.0}, "check-out": {"events": 300.0}}
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        pytest.param(2.0, {"total": 600.0, "most": 300.0, "least": 120.0, "low": 1.0, "high": 2.5}, id="between-two-bounds"),
+        pytest.param(2.5, {"total": 600.0, "most": 120.0, "least": 120.0, "low": 2.5, "high": 2.5}, id="on-a-bound"),
+        pytest.param(0.5, {"total": 600.0, "most": 600.0, "least": 300.0, "low": 0.0, "high": 1.0}, id="below-the-smallest"),
+        pytest.param(60.0, {"total": 600.0, "most": 60.0, "least": 0.0, "low": 5.0, "high": inf}, id="beyond-the-largest"),
+    ],
+)
+def test_slow_requests_are_bracketed_by_the_buckets_around_the_limit(source: Prometheus, limit: float, expected: dict[str, float]) -> None:
+    assert values(source.read(slower(limit, "checkout"), AT)) == {"checkout": expected}
+
+
+def test_bounds_are_asked_for_as_the_server_spells_them(source: Prometheus) -> None:
+    assert values(source.read(slower(1.0, "go", "checkout"), AT)) == {
+        app: {"total": 600.0, "most": 300.0, "least": 300.0, "low": 1.0, "high": 1.0} for app in ("go", "checkout")
+    }
+
+
+def test_workload_with_buckets_of_its_own_is_judged_by_them(source: Prometheus) -> None:
+    # The nearest bounds of all are those of "fine"; "checkout" has no bucket there.
+    assert values(source.read(slower(2.0, "fine", "checkout"), AT)) == {
+        "fine": {"total": 600.0, "most": 240.0, "least": 240.0, "low": 2.0, "high": 2.0},
+        "checkout": {"total": 600.0, "most": 300.0, "least": 120.0, "low": 1.0, "high": 2.5},
+    }
+
+
+def test_workload_whose_pods_have_different_buckets_is_a_fault(source: Prometheus) -> None:
+    answer = source.read(slower(2.0, "rolling"), AT)
+    assert answer.rows == {}
+    assert "different buckets" in answer.faults["shop", "rolling"]
+
+
+def test_bucket_series_may_be_named_themselves(source: Prometheus) -> None:
+    named = Slower(Selector("seconds_bucket"), 2.5, MINUTE, APP, only("checkout"))
+    assert source.read(named, AT) == source.read(slower(2.5, "checkout"), AT)
+
+
+def test_histogram_without_buckets_is_absent(source: Prometheus) -> None:
+    assert source.read(Slower(Selector("no_such_seconds"), 1.0, MINUTE, APP, only("checkout")), AT) == Answer({})
+
+
+@pytest.mark.parametrize(
+    ("pick", "expected"),
+    [
+        pytest.param("max", 99.0, id="max"),
+        pytest.param("min", 50.0, id="min"),
+        pytest.param("sum", 324.0, id="sum"),
+        pytest.param("avg", 81.0, id="avg"),
+    ],
+)
+def test_level_is_picked_among_the_series_of_a_workload(source: Prometheus, pick: str, expected: float) -> None:
+    level = Levels(Selector("used"), None, pick, APP, only("checkout"))  # type: ignore[arg-type]  # the table's literals
+    assert source.read(level, AT) == Answer({("shop", "checkout"): Row({"value": expected}, AT)}, known_parts=frozenset({"value"}))
+
+
+def test_level_is_divided_series_by_series_and_a_limit_of_zero_is_no_limit(source: Prometheus) -> None:
+    share = Levels(Selector("used"), Selector("most"), "max", APP, only("checkout"))
+    assert values(source.read(share, AT)) == {"checkout": {"value": 0.95}}
+
+
+def test_value_that_is_no_number_is_no_data(source: Prometheus) -> None:
+    assert values(source.read(Levels(Selector("odd", (Matcher("pod", "=", "a"),)), None, "max", APP, only("checkout")), AT)) == {}
+
+
+def test_expression_is_evaluated_as_written(source: Prometheus) -> None:
+    answer = source.read(Expression("sum by (namespace, app) (rate(requests_total[1m])) > 1", APP, only("checkout", "search")), AT)
+    assert answer.rows == {("shop", "checkout"): Row({"value": 10.0}, AT), ("shop", "search"): Row({"value": 2.0}, AT)}
+
+
+@pytest.mark.parametrize(
+    "promql",
+    [
+        pytest.param("sum by (app, namespace) (rate(requests_total[1m])) / scalar(sum(rate(requests_total[1m])))", id="share-of-all"),
+        pytest.param("sum by (namespace, app) (rate(requests_total[1m])) / on () group_left () sum(rate(requests_total[1m]))", id="joined-with-all"),
+    ],
+)
+def test_expression_about_all_workloads_is_not_narrowed_to_the_asked_one(source: Prometheus, promql: str) -> None:
+    # 72 requests a second in all, 10 of them checkout's.
+    answer = source.read(Expression(promql, APP, only("checkout")), AT)
+    assert answer.rows["shop", "checkout"].values["value"] == pytest.approx(10 / 72)
+
+
+def test_first_of_all_workloads_is_not_the_first_of_the_asked_ones(source: Prometheus) -> None:
+    answer = source.read(Expression("topk(1, sum by (namespace, app) (rate(requests_total[1m])))", APP, only("search")), AT)
+    assert answer.rows == {}
+
+
+def test_two_series_for_one_workload_are_its_fault_and_nobody_elses(source: Prometheus) -> None:
+    answer = source.read(Expression("requests_total", APP, only("checkout", "search")), AT)
+    assert answer.rows == {("shop", "search"): Row({"value": 1200.0}, AT)}
+    assert answer.faults == {("shop", "checkout"): "two series for namespace='shop', app='checkout': aggregate the expression by (namespace, app)"}
+
+
+def test_expression_over_vanished_series_is_stale(source: Prometheus) -> None:
+    answer = source.read(Expression("sum by (namespace, app) (increase(gone_total[5m]))", APP, only("older")), AT)
+    assert answer.rows["shop", "older"].newest == second(555)
+
+
+@pytest.mark.parametrize(
+    "promql",
+    [
+        pytest.param("requests_total[1m]", id="range"),
+        pytest.param("1 + 1", id="scalar"),
+        pytest.param("sum(", id="broken"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_expression_that_is_no_instant_vector_is_refused(source: Prometheus, promql: str) -> None:
+    with pytest.raises(Permanent, match="nothing was asked"):
+        source.read(Expression(promql, APP, only("checkout")), AT)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(errors("checkout", "search", "cart"), id="increases"),
+        pytest.param(slower(2.0, "checkout", "fine", "rolling"), id="slower"),
+        pytest.param(Levels(Selector("used"), Selector("most"), "max", APP, only("checkout")), id="levels"),
+        pytest.param(Expression("requests_total", APP, only("checkout", "search")), id="expression"),
+        pytest.param(grown("gone_total", "old", "older"), id="vanishing"),
+        pytest.param(errors(), id="nobody"),
+    ],
+)
+def test_history_is_what_read_would_have_said(source: Prometheus, query: Increases | Slower | Levels | Expression) -> None:
+    instants = [second(450.5 + 7.5 * step) for step in range(25)]
+    assert source.read_history(query, instants) == {at: source.read(query, at) for at in instants}
+
+
+def test_history_of_one_instant_and_of_none(source: Prometheus) -> None:
+    assert source.read_history(errors("checkout"), [AT]) == {AT: source.read(errors("checkout"), AT)}
+    assert source.read_history(errors("checkout"), []) == {}
+
+
+def test_history_at_uneven_instants_is_refused(source: Prometheus) -> None:
+    with pytest.raises(Permanent, match="not evenly spaced"):
+        source.read_history(errors("checkout"), [second(0), second(10), second(30)])
+
+
+def test_history_longer_than_prometheus_allows_comes_in_parts(source: Prometheus) -> None:
+    instants = [second(0.05 * step) for step in range(12_000)]
+    answers = source.read_history(grown("resets_total", "r"), instants)
+    assert list(answers) == instants
+    assert answers[instants[-1]] == source.read(grown("resets_total", "r"), instants[-1])
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [pytest.param(15, 60, id="fits"), pytest.param(7, 63, id="rounded-up"), pytest.param(90, 90, id="longer"), pytest.param(60, 60, id="equal")],
+)
+def test_block_is_the_smallest_multiple_that_holds_four_scrapes(source: Prometheus, every: int, expected: int) -> None:
+    assert source.block(timedelta(seconds=every)) == timedelta(seconds=expected)
+
+
+def test_delay_and_freshness_follow_the_scrape_interval() -> None:
+    source = Prometheus("main", "http://127.0.0.1:9", scrape_interval=timedelta(seconds=30))
+    assert (source.delay, source.freshness) == (timedelta(seconds=35), timedelta(seconds=70))
+
+
+def test_live_series_that_misses_one_scrape_stays_evidence(prometheus: servers.Server, exposition: Exposition) -> None:
+    source = Prometheus("live", prometheus.url, scrape_interval=timedelta(seconds=3))
+    query = Increases((("events", Selector("live_total")),), timedelta(seconds=20), Identity(("app",)), frozenset({("missed",)}))
+    gone = Expression('absent(live_total{app="missed"})', Identity(("app",)), frozenset({("missed",)}))
+    exposition.text = 'live_total{app="missed"} 3\n'
+    servers.poll(lambda: source.read(query, datetime.now(UTC) - timedelta(seconds=4)).rows, within=30)
+    exposition.text = ""
+    servers.poll(lambda: source.read(gone, datetime.now(UTC)).rows)
+    at = datetime.now(UTC)
+    assert at - source.read(query, at).rows["missed",].newest < source.freshness
+
+
+def test_check_is_silent_about_a_server_that_scrapes_as_configured(prometheus: servers.Server) -> None:
+    assert Prometheus("live", prometheus.url, scrape_interval=timedelta(seconds=1)).check() == ()
+
+
+def test_check_tells_that_targets_are_scraped_more_rarely_than_configured(prometheus: servers.Server) -> None:
+    source = Prometheus("live", prometheus.url, scrape_interval=timedelta(milliseconds=250))
+    servers.poll(source.check, within=30)
+    (finding,) = source.check()
+    assert "not every 0.25 s: set scrape_interval" in finding
+
+
+def test_check_tells_of_a_server_that_is_not_there() -> None:
+    (finding,) = Prometheus("main", f"http://127.0.0.1:{servers.free_port()}").check()
+    assert finding.startswith("main: could not be reached (Connection refused)")
+
+
+def test_clock_of_the_server_is_compared_with_ours(prometheus: servers.Server) -> None:
+    source = Prometheus("live", prometheus.url)
+    skew = source.clock_skew(datetime.now(UTC) - timedelta(hours=1))
+    assert timedelta(minutes=59) < skew < timedelta(minutes=61)
