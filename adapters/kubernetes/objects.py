@@ -107,11 +107,11 @@ def images(template: Raw) -> dict[str, str]:
 
 
 def writer_of_template(deployment: Raw) -> str | None:
-    """The field manager that wrote a part of its pod template last."""
+    """The field manager that wrote a part of its pod template last; all of them where several did so in the same second."""
     entries: list[Raw] = deployment["metadata"].get("managedFields") or []
     writers = [item for item in entries if "f:template" in (item.get("fieldsV1") or {}).get("f:spec", {}) and not item.get("subresource")]
-    newest = max(writers, key=lambda item: str(item.get("time", "")), default=None)
-    return None if newest is None else str(newest.get("manager") or "unknown")
+    newest = max((str(item.get("time", "")) for item in writers), default="")
+    return ", ".join(sorted({str(item.get("manager") or "unknown") for item in writers if str(item.get("time", "")) == newest})) or None
 
 
 def moment(text: str) -> datetime:

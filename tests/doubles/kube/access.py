@@ -18,9 +18,9 @@ class Denial:
     name: str = ""
 
     def covers(self, verb: str, resource: str, namespace: str, name: str) -> bool:
-        """Whether it speaks of this request."""
-        wanted = ((self.verb, verb), (self.resource, resource), (self.namespace, namespace), (self.name, name))
-        return all(mine in ("", theirs) for mine, theirs in wanted)
+        """Whether it speaks of this request. Who lacks one name lacks the right to all names: that is what a request without a name asks for."""
+        wanted = ((self.verb, verb), (self.resource, resource), (self.namespace, namespace))
+        return all(mine in ("", theirs) for mine, theirs in wanted) and (not name or self.name in ("", name))
 
 
 @dataclass

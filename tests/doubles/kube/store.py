@@ -132,6 +132,8 @@ class Store:
             gone = self.get(resource, namespace, name)
             del self._objects[(resource, namespace, name)]
             self._next()
+            if resource == "namespaces":
+                self._objects = {key: item for key, item in self._objects.items() if key[1] != name}
             for kind in ("replicasets", "pods"):
                 for child in self.find(kind, namespace, lambda item: controller_uid(item) == gone["metadata"]["uid"]):
                     self.delete(kind, namespace, child["metadata"]["name"])
