@@ -78,6 +78,7 @@ class Command:
             summary=f"put {request.target} back to {to}",
             steps=(f"run {command}",),
             command=command,
+            apply_within=spec.timeout + timedelta(seconds=10),
             deadline=spec.timeout,
             settle=spec.settle,
         )

@@ -32,17 +32,19 @@ class SourceHealth:
 class Observer:
     """Reads all conditions of the due policies of one source."""
 
-    def __init__(self, sources: Mapping[str, Source], probing: Probing, *, workers: int = 8) -> None:
+    def __init__(self, sources: Mapping[str, Source], probing: Probing, *, workers: int = 4) -> None:
         self._sources = sources
         self._probing = probing
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="observe")
+        # A pool for each source: one that hangs must not delay the others.
+        self._pools = {name: ThreadPoolExecutor(workers, thread_name_prefix=f"observe-{name}") for name in sources}
         self._asks: dict[str, tuple[str, tuple[Ask, ...]]] = {}
         self._lock = threading.Lock()
         self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
 
     def close(self) -> None:
         """No reading is begun after this; one in flight ends by its own time-out."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def read(self, policies: Sequence[Policy], at: datetime) -> dict[str, tuple[Reading, ...]]:
         """Each policy's readings for the slot ``at``, in the order of its conditions. All policies share one source."""
@@ -55,20 +57,30 @@ class Observer:
         now = {group: _Reader(group, answer, asked, source) for group, answer in answers.items()}
         return {name: tuple(now[a.group].reading(a.row) for a in asks) for name, asks in wanted.items()}
 
-    def read_history(self, policy: Policy, instants: Sequence[datetime]) -> dict[datetime, tuple[Reading, ...]]:
-        """The readings that past slots would have given; empty where the source keeps no history."""
-        source = self._sources[policy.source]
-        asks = self._asks_of(policy, source)
-        if any(isinstance(a.group, ProbeQuestion) for a in asks):
-            return {}  # nobody probed in the past
-        asked = [at - source.delay for at in instants]
-        past = [source.read_history(with_rows(a.group, [a.row]), asked) for a in asks]  # type: ignore[arg-type]  # probes left above
-        if not all(past):
+    def read_history(self, policies: Sequence[Policy], instants: Sequence[datetime]) -> dict[datetime, dict[str, tuple[Reading, ...]]]:
+        """What ``read`` would have given at these past slots; empty where the source keeps no history or cannot be asked now."""
+        if not policies or not instants:
             return {}
-        return {
-            at: tuple(_Reader(a.group, answers.get(moment, Answer({})), moment, source).reading(a.row) for a, answers in zip(asks, past, strict=True))
-            for at, moment in zip(instants, asked, strict=True)
-        }
+        source = self._sources[policies[0].source]
+        wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
+        asked = [at - source.delay for at in instants]
+        try:
+            past = {group: self._past(source, group, rows, asked) for group, rows in _rows(wanted).items()}
+        except AdapterError as fault:
+            log.warning("history.unread", source=source.name, error=str(fault))
+            return {}
+        if not any(past.values()):
+            return {}
+        found: dict[datetime, dict[str, tuple[Reading, ...]]] = {}
+        for at, moment in zip(instants, asked, strict=True):
+            now = {group: _Reader(group, answers.get(moment, Answer({})), moment, source) for group, answers in past.items()}
+            found[at] = {name: tuple(now[a.group].reading(a.row) for a in asks) for name, asks in wanted.items()}
+        return found
+
+    def _past(self, source: Source, group: Question, rows: Sequence[RowKey], asked: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        if isinstance(group, ProbeQuestion):
+            return {}  # nobody probed in the past
+        return source.read_history(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
 
     def _asks_of(self, policy: Policy, source: Source) -> tuple[Ask, ...]:
         known = self._asks.get(policy.name)
@@ -78,11 +90,9 @@ class Observer:
         return known[1]
 
     def _answers(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[Question, Answer | AdapterError]:
-        rows: dict[Question, list[RowKey]] = defaultdict(list)
-        for asks in wanted.values():
-            for one in asks:
-                rows[one.group].append(one.row)
-        futures = {group: self._pool.submit(self._ask, source, group, keys, asked) for group, keys in rows.items()}
+        rows = _rows(wanted)
+        pool = self._pools[source.name]
+        futures = {group: pool.submit(self._ask, source, group, keys, asked) for group, keys in rows.items()}
         return {group: future.result() for group, future in futures.items()}
 
     def _ask(self, source: Source, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer | AdapterError:
@@ -108,6 +118,15 @@ class Observer:
             log.warning("source.failed", source=name, error=health.fault)
         elif health.fault is None and before.fault is not None:
             log.info("source.recovered", source=name)
+
+
+def _rows(wanted: Mapping[str, Sequence[Ask]]) -> dict[Question, list[RowKey]]:
+    """The workloads that each question is asked for."""
+    rows: dict[Question, list[RowKey]] = defaultdict(list)
+    for asks in wanted.values():
+        for one in asks:
+            rows[one.group].append(one.row)
+    return rows
 
 
 class _Reader:

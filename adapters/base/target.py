@@ -76,7 +76,8 @@ class Plan:
     """One absolute end state and how to reach it.
 
     ``summary``: one line, imperative. ``steps``: what will be written, for people. ``not_undone``: what stays as it is.
-    ``command``: what a person would type to do the same by hand. ``deadline``: longest time from apply to a completed rollout.
+    ``command``: what a person would type to do the same by hand. ``apply_within``: longest time that ``apply`` may take, the claim on the effect.
+    ``deadline``: longest time from apply to a completed rollout.
     ``settle``: wait after completion before new evidence counts. ``payload`` is the adapter's own, not journalled, not hashed.
     """
 
@@ -85,6 +86,7 @@ class Plan:
     steps: tuple[str, ...] = ()
     not_undone: tuple[str, ...] = ()
     command: str = ""
+    apply_within: timedelta = timedelta(seconds=30)
     deadline: timedelta = timedelta(minutes=10)
     settle: timedelta = timedelta(0)
     payload: object = field(default=None, repr=False, compare=False)

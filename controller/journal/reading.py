@@ -1,5 +1,6 @@
 """Everything that can be asked of the store. Reads only; each call is one consistent read."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -66,6 +67,14 @@ class Reading:
         query = select(incidents.c.target, incidents.c.change_id)
         with self._connect() as connection:
             return frozenset((row.target, row.change_id) for row in _each(connection, query, incidents.c.target, targets))
+
+    def suspects(self, since: datetime) -> frozenset[str]:
+        """The ids of all changes that some incident opened at or after ``since`` was opened for: those are answered, open or closed."""
+        recent = select(incidents.c.id).where(incidents.c.opened_at >= since)
+        query = select(journal.c.body).where(journal.c.incident.in_(recent), journal.c.kind == "incident.opened")
+        with self._connect() as connection:
+            bodies = [json.loads(row.body) for row in connection.execute(query)]
+        return frozenset(change for body in bodies for change in (body["change_id"], *body["suspects"]))
 
     def claim_on(self, incident: str, rung: int, target: str) -> Claim | None:
         """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""

@@ -1,0 +1,276 @@
+"""The one place that acts. It contains no policy: plan, claim with a durable intent, write once; ``outcome`` finds out what became of it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
+from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Standing, Target
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Blocked, Claim
+from rollbackd.controller.messages import notice_of
+from rollbackd.controller.outcome import Outcomes, intent_of
+from rollbackd.controller.pause import Pause
+from rollbackd.policies.decisions import Act
+from rollbackd.policies.events import Held, Intended, RungEnd, Stopped
+from rollbackd.policies.fleet import Limits
+from rollbackd.policies.incident import Incident, Phase
+from rollbackd.policies.model import Policy
+
+log = structlog.get_logger()
+
+ATTEMPTS = 3
+"""So many claimants may die on one intent before it is given to people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A rung to try: the decision, the policy whose ladder it is, and what the plan may draw on."""
+
+    act: Act
+    policy: Policy
+    candidates: tuple[str, ...]
+    before: Mapping[str, object]
+    limits: Limits
+    namespace: str
+
+
+class Actor:
+    """Carries orders out, each incident's one after the other, several incidents at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        targets: Mapping[str, Target],
+        pause: Pause,
+        now: Callable[[], datetime],
+        done: Callable[[str], None],
+        *,
+        workers: int = 4,
+        look_every: timedelta = timedelta(seconds=1),
+    ) -> None:
+        """``done`` is told the watched target after every outcome; ``look_every`` paces looking at a target that is under way."""
+        self._store = store
+        self._targets = targets
+        self._pause = pause
+        self._now = now
+        self._done = done
+        self._stop = threading.Event()
+        self._outcomes = Outcomes(store, now, self._stop, look_every)
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="act")
+
+    def close(self) -> None:
+        """No further step begins; one that is under way ends at its next checkpoint. Open intents are resumed after the next start."""
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def is_busy(self, incident: str) -> bool:
+        """True while something is being done for the incident here."""
+        return incident in self._busy
+
+    def begin(self, order: Order) -> None:
+        """The order is being carried out; nothing happens if its incident is busy."""
+        self._submit(order.act.incident, order.policy, lambda: self._carry_out(order))
+
+    def resume(self, incident: Incident, policy: Policy) -> None:
+        """The incident's open intent is being brought to its outcome, by asking the target first; nothing happens if it is busy."""
+        intended = incident.intent
+        if intended is not None and incident.phase in (Phase.ACTING, Phase.SETTLING):
+            self._submit(incident.id, policy, lambda: self._pick_up(incident, intended, policy))
+
+    def _submit(self, incident: str, policy: Policy, work: Callable[[], None]) -> None:
+        with self._lock:
+            if incident in self._busy or self._stop.is_set():
+                return
+            self._busy.add(incident)
+        self._pool.submit(self._run, incident, policy, work)
+
+    def _run(self, incident: str, policy: Policy, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # the seam: a bug in an adapter must not kill the daemon; the claim's deadline brings the incident back
+            log.exception("act.crashed", incident=incident)
+        finally:
+            with self._lock:
+                self._busy.discard(incident)
+            self._done(policy.target)
+
+    # --- a new rung --------------------------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, order: Order) -> None:
+        act = order.act
+        target = self._targets[_kind(act.remedy.target)]
+        planned = self._plan(target, order)
+        if not isinstance(planned, Plan):
+            self._outcomes.record(planned)
+            return
+        claim = self._claim(planned, order)
+        if claim is not None:
+            self._write(target, planned, claim, order.policy)
+
+    def _plan(self, target: Target, order: Order) -> Plan | Stopped:
+        act = order.act
+        request = PlanRequest(act.remedy.target, act.incident, act.from_revision, order.candidates, act.only, order.before)  # type: ignore[arg-type]
+        try:
+            planned = target.plan(request)
+        except Refused as refusal:
+            how = RungEnd.SUPERSEDED if self._has_moved_on(target, act) else RungEnd.REFUSED
+            return self._stopped(act, how, str(refusal), refusal.advice)
+        except AdapterError as fault:
+            return self._stopped(act, RungEnd.REFUSED, f"{fault}; nothing was written")
+        if isinstance(planned, NothingToDo):
+            return self._stopped(act, RungEnd.NOTHING, planned.reason)
+        return planned
+
+    def _has_moved_on(self, target: Target, act: Act) -> bool:
+        """True if what was judged is no longer what runs: the newer revision gets its own watch window."""
+        state = target.survey([act.remedy.target])[act.remedy.target]
+        return not isinstance(state, AdapterError) and state.revision != act.from_revision
+
+    def _stopped(self, act: Act, how: RungEnd, reason: str, advice: str = "") -> Stopped:
+        return Stopped(act.incident, self._now(), act.rung, act.remedy.target, how, reason, advice)
+
+    def _claim(self, plan: Plan, order: Order) -> Claim | None:
+        """The intent is durable and ours, its message queued with it; None where something stood against it."""
+        act = order.act
+        if reason := self._pause.read():
+            self._hold(act.incident, "pause", f"paused: {reason}", order.policy)
+            return None
+        with self._store.transaction() as tx:
+            intended = _intended(plan, act, tx.now())
+            claim = tx.claim(intended, self._store.writer, order.limits)
+            incident = tx.incident(act.incident)
+            if isinstance(claim, Claim) and incident is not None:
+                notice = notice_of(intended, incident, order.policy)
+                tx.queue(notice, order.policy.notify) if notice else None
+        if isinstance(claim, Claim):
+            log.info("rung.intended", incident=act.incident, rung=act.rung, target=plan.intent.target, to=plan.intent.to_revision)
+            return claim
+        self._lost(claim, order)
+        return None
+
+    def _lost(self, blocked: Blocked, order: Order) -> None:
+        log.info("claim.refused", incident=order.act.incident, guard=blocked.guard, reason=blocked.reason)
+        if blocked.guard not in ("claimed", "closed", "deadline"):  # another replica's doing, or decided again at the next slot
+            self._hold(order.act.incident, blocked.guard, blocked.reason, order.policy)
+
+    def _write(self, target: Target, plan: Plan, claim: Claim, policy: Policy) -> None:
+        """The plan is applied at most once. The precondition of the target is the fence; the claim only saves it the work."""
+        intended = claim.intended
+        if self._stop.is_set() or not claim.is_held_by(self._store.writer, self._store.now()):
+            return
+        try:
+            target.apply(plan)
+        except Refused as refusal:
+            self._outcomes.explain(target, intended, policy, f"{refusal}; nothing was written", RungEnd.REFUSED)
+        except Permanent as fault:
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
+        except Transient as doubt:
+            # The answer was lost: the write may have happened, or may happen yet. Only looking tells.
+            self._outcomes.explain(target, intended, policy, str(doubt), RungEnd.FAILED)
+        else:
+            self._outcomes.applied(target, intended, policy, "accepted by the target")
+
+    # --- after a restart --------------------------------------------------------------------------------------------------------------------
+
+    def _pick_up(self, incident: Incident, intended: Intended, policy: Policy) -> None:
+        target = self._targets[_kind(intended.target)]
+        if incident.phase is Phase.SETTLING:
+            self._outcomes.complete(target, intended, policy)
+            return
+        with self._store.transaction() as tx:
+            claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
+        if claim is None:
+            return  # its deadline has not passed, or it has an outcome by now
+        log.info("claim.taken_over", incident=incident.id, rung=intended.rung, attempts=claim.attempts)
+        if claim.attempts > ATTEMPTS:
+            reason = f"{claim.attempts - 1} claimants died on this step"
+            self._outcomes.record(Stopped(incident.id, self._now(), intended.rung, intended.target, RungEnd.FAILED, reason))
+            return
+        self._ask_the_target(target, claim, policy)
+
+    def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> None:
+        intended = claim.intended
+        try:
+            sight = target.look(intent_of(intended))
+        except AdapterError as fault:
+            log.warning("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
+            return  # asked again once this claim has run out
+        if sight.standing is Standing.ELSEWHERE:
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.OVERTAKEN, sight.reason))
+        elif sight.standing is Standing.BEFORE:
+            self._write_again(target, claim, policy)
+        else:
+            self._outcomes.applied(target, intended, policy, f"found carrying it after a restart: {sight.reason}")
+
+    def _write_again(self, target: Target, claim: Claim, policy: Policy) -> None:
+        """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
+        intended = claim.intended
+        if reason := self._pause.read():
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, f"paused: {reason}"))
+            return
+        only = tuple(str(name) for name in _names(intended.record)) or None
+        before = intended.record.get("before") or {}
+        request = PlanRequest(intended.target, intended.incident, intended.from_revision, (intended.to_revision,), only, before)
+        try:
+            plan = target.plan(request)
+        except AdapterError as fault:
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
+            return
+        if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
+            reason = "the same end state can no longer be planned after a restart"
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, reason))
+            return
+        self._write(target, plan, claim, policy)
+
+    def _hold(self, incident_id: str, guard: str, reason: str, policy: Policy) -> None:
+        event = Held(incident_id, self._now(), guard, reason)
+        with self._store.transaction() as tx:
+            if not tx.record(event):
+                return
+            incident = tx.incident(incident_id)
+            notice = notice_of(event, incident, policy) if incident is not None else None
+            if notice is not None:
+                tx.queue(notice, policy.notify)
+
+
+def _kind(key: str) -> str:
+    return key.partition(":")[0]
+
+
+def _names(record: Mapping[str, object]) -> tuple[str, ...]:
+    after = record.get("after")
+    return tuple(after) if isinstance(after, Mapping) else ()
+
+
+def _intended(plan: Plan, act: Act, now: datetime) -> Intended:
+    intent = plan.intent
+    return Intended(
+        incident=act.incident,
+        at=now,
+        rung=act.rung,
+        target=intent.target,
+        from_revision=intent.from_revision,
+        to_revision=intent.to_revision,
+        plan_digest=plan.digest,
+        evidence_digest=act.evidence_digest,
+        deadline=now + plan.apply_within,
+        summary=plan.summary,
+        steps=plan.steps,
+        not_undone=plan.not_undone,
+        command=plan.command,
+        record=dict(intent.record),
+        complete_by=now + plan.deadline,
+        settle_seconds=plan.settle.total_seconds(),
+    )
+
+
+def limits_for(limits: Limits, cooldown: timedelta) -> Limits:
+    """The guard table with the policy's own cool-down, for the transaction that claims."""
+    return replace(limits, cooldown=cooldown)

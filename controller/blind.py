@@ -1,0 +1,75 @@
+"""What cannot be seen: a source that does not answer, a signal that never had data. One page each, and none acts."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
+from rollbackd.controller.messages import plain_notice
+from rollbackd.controller.observe import SourceHealth
+from rollbackd.policies.model import Policy
+from rollbackd.policies.watch import Watch
+
+PATIENCE = timedelta(minutes=5)
+"""How long a source may be silent, and a hand-written signal without any data, before people are told."""
+
+
+class Blindness:
+    """Tells people once per source, and once more when it is over. Used by the engine thread only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._silent_since: dict[str, datetime] = {}
+        self._told: dict[str, str] = {}
+        self._first_look: dict[tuple[str, str], datetime] = {}
+
+    def check_sources(self, health: Mapping[str, SourceHealth], policies: Iterable[Policy], at: datetime) -> None:
+        """A source that has not answered for five minutes is on the pager; one that answers again is off it."""
+        for name, state in tuple(health.items()):
+            if state.fault is None:
+                self._silent_since.pop(name, None)
+                self._sighted(name, policies, at)
+                continue
+            since = self._silent_since.setdefault(name, state.seen or at)
+            if at - since >= PATIENCE and name not in self._told:
+                self._blinded(name, state.fault, since, policies, at)
+
+    def check_signals(self, policy: Policy, watch: Watch, at: datetime) -> None:
+        """A hand-written signal that never had data is a finding: most likely it is misspelt."""
+        for condition, track in zip(policy.conditions, watch.tracks, strict=True):
+            if track.had_data or condition.from_library:
+                continue
+            since = self._first_look.setdefault((policy.digest, condition.name), at)
+            if at - since >= PATIENCE:
+                self._absent(policy, condition.name, at)
+
+    def _blinded(self, name: str, fault: str, since: datetime, policies: Iterable[Policy], at: datetime) -> None:
+        key = f"blind:{name}:{since:%Y%m%dT%H%M%S}"
+        self._told[name] = key
+        title = f"NO ACTION TAKEN: source {name} has not answered since {since:%H:%M:%S} UTC; nothing is judged"
+        lines = (f"why: {fault}", "policies that read it can neither act nor recover until it answers", "check the source and the network to it")
+        with self._store.transaction() as tx:
+            if tx.note(Note("source.blind", at, {"source": name, "why": fault}), key):
+                tx.queue(plain_notice("blind", key, title, lines, at), _contacts(policies, name))
+
+    def _sighted(self, name: str, policies: Iterable[Policy], at: datetime) -> None:
+        key = self._told.pop(name, None)
+        if key is None:
+            return
+        with self._store.transaction() as tx:
+            if tx.note(Note("source.sighted", at, {"source": name}), f"{key}:over"):
+                notice = plain_notice("sighted", key, f"source {name} answers again", ("policies are judged again",), at, resolved=True)
+                tx.queue(notice, _contacts(policies, name))
+
+    def _absent(self, policy: Policy, condition: str, at: datetime) -> None:
+        key = f"absent:{policy.digest}:{condition}"
+        self._first_look[policy.digest, condition] = at
+        title = f"policy {policy.name}: condition {condition} never had any data"
+        lines = ("it cannot fire: the metric or a label is most likely misspelt, or `match` fits no series", f"see: rollbackd explain {policy.name}")
+        with self._store.transaction() as tx:
+            if tx.note(Note("signal.absent", at, {"policy": policy.name, "condition": condition}, policy.target), key):
+                tx.queue(plain_notice("absent", key, title, lines, at), policy.notify)
+
+
+def _contacts(policies: Iterable[Policy], source: str) -> list[str]:
+    return sorted({contact for policy in policies if policy.source == source for contact in policy.notify})

@@ -1,0 +1,150 @@
+"""What the targets are, and which changes brought them there. The store's rows are the truth; this is their nearest copy."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.target import TargetState
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import SeenChange
+from rollbackd.policies.changes import Change
+from rollbackd.policies.incident import Incident
+
+HORIZON = timedelta(days=8)
+"""Changes older than this matter to no watch window and to no known good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How the targets stood when they were asked between ``began`` and the slot ``at``."""
+
+    began: float
+    at: datetime
+    states: Mapping[str, TargetState | AdapterError]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The last look at a target that succeeded, or why the newest one failed."""
+
+    state: TargetState | None
+    at: datetime | None
+    began: float
+    fault: str | None = None
+
+
+class ChangeBook:
+    """Every known change of the watched targets, and where each target stands now. Used by the engine thread only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[str, tuple[SeenChange, ...]] = {}
+        self.sightings: dict[str, Sighting] = {}
+
+    def load(self, targets: Sequence[str], at: datetime) -> None:
+        """The stored changes of these targets are known; what was known of others is forgotten."""
+        found: dict[str, list[SeenChange]] = {target: [] for target in targets}
+        latest = self._store.latest_changes(targets)
+        for seen in self._store.changes(targets, at - HORIZON):
+            found[seen.change.target].append(seen)
+        for target, seen in latest.items():  # the newest one counts however old it is: it says what runs
+            if seen not in found[target]:
+                found[target].insert(0, seen)
+        self._seen = {target: tuple(changes) for target, changes in found.items()}
+        self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
+
+    def targets(self) -> tuple[str, ...]:
+        """Every target of the book."""
+        return tuple(self._seen)
+
+    def of(self, targets: Iterable[str]) -> tuple[Change, ...]:
+        """The changes of these targets, as the decision sees them; first sights are where a history begins, no changes."""
+        return tuple(seen.change for target in targets for seen in self._seen.get(target, ()) if not is_first_sight(seen))
+
+    def revisions(self) -> dict[str, str]:
+        """What runs now, for every target that was ever seen."""
+        return {target: s.state.revision for target, s in self.sightings.items() if s.state is not None}
+
+    def newest(self, target: str) -> SeenChange | None:
+        """The change that brought the target where it stands, as far as anyone saw it."""
+        return next((seen for seen in reversed(self._seen.get(target, ())) if not seen.change.posted), None)
+
+    def parts_before(self, target: str, change_id: str) -> Mapping[str, object]:
+        """The states of the target's parts before this change; empty if nobody saw them."""
+        known = {seen.change.id: seen for seen in self._seen.get(target, ())}
+        change = known.get(change_id)
+        before = known.get(change.change.predecessor or "") if change else None
+        return before.parts if before else {}
+
+    def take(self, survey: Survey, incidents: Iterable[Incident]) -> tuple[SeenChange, ...]:
+        """The survey is part of the book and of the store; returns the changes that it brought to light.
+
+        A target that could not be read keeps what was known of it. A survey that began before the last one that was taken says nothing new.
+        """
+        intents = {i.intent.target: i for i in incidents if i.intent is not None}
+        fresh = []
+        for target, state in survey.states.items():
+            last = self.sightings.get(target, Sighting(None, None, -1.0))
+            if survey.began < last.began or target not in self._seen:
+                continue
+            if isinstance(state, AdapterError):
+                self.sightings[target] = replace(last, began=survey.began, fault=str(state))
+                continue
+            found = self._changed(target, state, last.at, survey.at, intents.get(target))
+            self.sightings[target] = Sighting(state, survey.at, survey.began)
+            if found is not None:
+                fresh.append(found)
+        return tuple(fresh)
+
+    def add(self, seen: SeenChange) -> SeenChange:
+        """The change is stored and known; returns the row that holds, which may be another replica's."""
+        with self._store.transaction() as tx:
+            held = tx.see_change(seen)
+        others = tuple(s for s in self._seen.get(held.change.target, ()) if s.change.id != held.change.id)
+        self._seen[held.change.target] = (*others, held)
+        return held
+
+    def _changed(self, target: str, state: TargetState, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange | None:
+        known = self.newest(target)
+        is_same = known is not None and known.change.revision == state.revision and state.change_id in (None, known.change.id)
+        if known is not None and is_same:
+            if (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
+                self.add(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
+            return None
+        return self.add(_new_change(state, known, last_at, at, incident))
+
+
+def is_first_sight(seen: SeenChange) -> bool:
+    """True for the row that says where a target without a history stood when it was first looked at."""
+    return seen.dated and seen.change.predecessor is None
+
+
+def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange:
+    early = last_at or (known.change.first_seen if known is not None else at)
+    started_early, started_late = (state.started.early, state.started.late) if state.started else (early, at)
+    change = Change(
+        target=state.key,
+        id=state.change_id or f"{state.revision}@{at:%Y%m%dT%H%M%S.%f}",
+        revision=state.revision,
+        predecessor=known.change.id if known is not None else None,
+        started_early=started_early,
+        started_late=started_late,
+        first_seen=at,
+        ready=state.ready,
+        ours=_is_ours(state, incident),
+        irreversible=state.irreversible,
+        parts=_touched(state.parts, known.parts if known is not None else {}),
+    )
+    return SeenChange(change, state.parts, state.writer, dated=state.change_id is None)
+
+
+def _is_ours(state: TargetState, incident: Incident | None) -> bool:
+    """True if the target carries our mark, or stands exactly where an open incident's intent put it."""
+    if state.writer is not None:
+        return state.writer.startswith("rollbackd:")
+    return incident is not None and incident.intent is not None and incident.intent.to_revision == state.revision
+
+
+def _touched(after: Mapping[str, object], before: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in {*after, *before} if after.get(name) != before.get(name))) if before else ()

@@ -1,0 +1,120 @@
+"""The view of everything else that the guards need, taken once per slot."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rollbackd.controller.changes import HORIZON, ChangeBook
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.pause import Pause
+from rollbackd.policies.changes import watched
+from rollbackd.policies.fleet import Fleet, Limits
+from rollbackd.policies.incident import Incident
+from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.model import Mode, Policy
+from rollbackd.policies.step import watch_length
+from rollbackd.policies.watch import Watch
+
+RECENT = timedelta(minutes=10)
+"""Breaches that began within so long of one another may have a common cause (S22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the daemon's config says about acting."""
+
+    mode_cap: Mode = Mode.AUTO
+    namespace_caps: Mapping[str, Mode] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+class Breaches:
+    """Since when each watched target is in proven breach. Used by the engine thread only."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, datetime] = {}
+
+    def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
+        """The policy's newest verdicts count from now on; what is unknown leaves its target where it was."""
+        states = [verdict.state for verdict in verdicts]
+        if State.BREACH in states:
+            self._since[policy.target] = min(track.onset for track in watch.tracks if track.onset is not None)
+        elif State.OK in states:
+            self._since.pop(policy.target, None)
+
+    def keep(self, targets: Iterable[str]) -> None:
+        """Forgets targets that are no longer watched."""
+        wanted = set(targets)
+        self._since = {target: at for target, at in self._since.items() if target in wanted}
+
+    def recent(self, at: datetime) -> frozenset[str]:
+        """Targets whose breach began within the last ten minutes."""
+        return frozenset(target for target, since in self._since.items() if at - since <= RECENT)
+
+
+def fleet_at(
+    at: datetime,
+    policies: Mapping[str, Policy],
+    store: Store,
+    book: ChangeBook,
+    breaches: Breaches,
+    pause: Pause,
+    settings: Settings,
+    incidents: Iterable[Incident],
+    watches: Mapping[str, Watch],
+) -> Fleet:
+    """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
+    budget = store.budget(store.now())
+    answered = answered_changes(at, store, book)
+    return Fleet(
+        mode_cap=settings.mode_cap,
+        namespace_caps=settings.namespace_caps,
+        limits=settings.limits,
+        paused=pause.read(),
+        watched=len({policy.target for policy in policies.values()}),
+        unexplained=_unexplained(at, policies, book, breaches, answered),
+        flights=budget.flights,
+        acted_in_hour=budget.acted_in_hour,
+        acted_in_day=budget.acted_in_day,
+        closed=budget.closed,
+        quarantined=store.quarantined(),
+        answered=answered,
+        healthy_since=_healthy_since(incidents, policies, watches),
+        revisions=book.revisions(),
+    )
+
+
+def answered_changes(at: datetime, store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:
+    """(target, change id) of every change that some incident was opened for, its further suspects included."""
+    ids = store.suspects(at - HORIZON)
+    return frozenset((change.target, change.id) for change in book.of(book.targets()) if change.id in ids)
+
+
+def _unexplained(
+    at: datetime, policies: Mapping[str, Policy], book: ChangeBook, breaches: Breaches, answered: frozenset[tuple[str, str]]
+) -> frozenset[str]:
+    recent = breaches.recent(at)
+    if not recent:
+        return frozenset()
+    explained = {p.target for p in policies.values() if p.target in recent and _has_change(at, p, book, answered)}
+    return recent - explained
+
+
+def _has_change(at: datetime, policy: Policy, book: ChangeBook, answered: frozenset[tuple[str, str]]) -> bool:
+    changes = book.of(policy.targets)
+    # A change that an incident answered still explains the breach that it caused.
+    return bool(watched(changes, watch_length(policy), (), at)) or any((c.target, c.id) in answered for c in changes)
+
+
+def _healthy_since(
+    incidents: Iterable[Incident], policies: Mapping[str, Policy], watches: Mapping[str, Watch]
+) -> dict[tuple[str, str, str], datetime | None]:
+    found: dict[tuple[str, str, str], datetime | None] = {}
+    for incident in incidents:
+        for name, condition in incident.joined:
+            policy, watch = policies.get(name), watches.get(name)
+            names = [c.name for c in policy.conditions] if policy is not None else []
+            if watch is None or condition not in names:
+                continue  # a policy that is gone proves nothing any more
+            found[incident.target, name, condition] = watch.tracks[names.index(condition)].ok_since
+    return found

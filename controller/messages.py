@@ -1,0 +1,151 @@
+"""What people are told about an incident: one value per journal row, worded once, rendered by every channel."""
+
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.notice import Notice, Urgency
+from rollbackd.policies.decisions import Outside
+from rollbackd.policies.events import Applied, Closed, CloseHow, Held, IncidentEvent, Intended, Joined, Opened, Settled, Stopped
+from rollbackd.policies.incident import Incident, Phase
+from rollbackd.policies.model import Policy
+from rollbackd.policies.reasons import duration_text
+
+SMS = 120
+"""A title fits one text message."""
+
+
+def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -> Notice | None:
+    """The message that this row is due, if it is due one. ``incident`` is the one after the row."""
+    name = incident.target
+    match event:
+        case Opened() if incident.phase is Phase.PROPOSED:
+            return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy), "page")
+        case Intended():
+            return _notice(event, incident, "started", _started_title(event, policy), _started_lines(event, incident), "notice")
+        case Held():
+            return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident), "page")
+        case Closed():
+            return _closed(event, incident)
+        case Opened() | Joined() | Applied() | Settled() | Stopped():
+            return None
+
+
+def outside_notice(decision: Outside) -> Notice:
+    """A breach that no change explains: told once, and nothing was done."""
+    return Notice(
+        id=decision.key,
+        key=decision.key,
+        kind="outside-watch",
+        title=_short(f"NO ACTION TAKEN {decision.target}: {decision.condition} in breach, no change explains it"),
+        lines=(decision.reason, f"policy {decision.policy}, outside_watch: {decision.how.value}"),
+        urgency="page" if decision.how.value == "page" else "notice",
+        resolved=False,
+        at=decision.at,
+        fields={"target": decision.target, "policy": decision.policy},
+    )
+
+
+def plain_notice(kind: str, key: str, title: str, lines: tuple[str, ...], at: datetime, *, resolved: bool = False) -> Notice:
+    """A page about rollbackd itself: blind, reload refused, a quarantined revision live again."""
+    return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency="page", resolved=resolved, at=at)
+
+
+def _started_title(event: Intended, policy: Policy | None) -> str:
+    return f"STARTED {event.summary}: do nothing until {_quiet_until(event, policy):%H:%M:%S} UTC"
+
+
+def _quiet_until(event: Intended, policy: Policy | None) -> datetime:
+    wait = policy.timing.settle + policy.timing.recover_for if policy is not None else timedelta(0)
+    return event.at + timedelta(seconds=event.settle_seconds) + wait
+
+
+def _started_lines(event: Intended, incident: Incident) -> tuple[str, ...]:
+    return (
+        f"why: {incident.reason}",
+        f"doing: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
+        *(f"  {step}" for step in event.steps),
+        *(f"not undone: {rest}" for rest in event.not_undone),
+        f"by hand: {event.command}" if event.command else "",
+        f"to stop before the next step: rollbackd pause --reason '...'; explain: rollbackd explain {incident.target}",
+    )
+
+
+def _held_title(event: Held, incident: Incident) -> str:
+    lead = "ROLLBACK NEEDS YOU" if incident.acted else "NO ACTION TAKEN"
+    return f"{lead} {incident.target}: held by {event.guard}: {event.reason}"
+
+
+def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
+    return (
+        "a human must look now: nothing more is done by itself",
+        f"held by {event.guard}: {event.reason}",
+        f"why it was opened: {incident.reason}",
+        *_tried(incident),
+        *_by_hand(incident),
+        f"it closes by itself when healthy or when a newer revision starts; explain: rollbackd explain {incident.target}",
+    )
+
+
+def _closed(event: Closed, incident: Incident) -> Notice:
+    took = duration_text(event.at - incident.opened_at)
+    if event.how is CloseHow.RECOVERED and incident.acted:
+        title = f"ROLLED BACK {_what_was_done(incident)}: verified, {event.reason}"
+        lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *_tried(incident))
+        return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident)), "notice", resolved=True)
+    title = f"CLOSED {incident.target}: {event.how.value} after {took}"
+    return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)
+
+
+def _what_was_done(incident: Incident) -> str:
+    intent = incident.intent
+    return incident.target if intent is None else f"{intent.target} {intent.from_revision} -> {intent.to_revision}"
+
+
+def _after_rollback(incident: Incident) -> tuple[str, ...]:
+    intent = incident.intent
+    if intent is None:
+        return ()
+    rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
+    return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
+
+
+def _tried(incident: Incident) -> tuple[str, ...]:
+    stopped = tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}{f' ({s.advice})' if s.advice else ''}" for s in incident.stopped)
+    intent = incident.intent
+    done = (f"done: rung {intent.rung + 1}: {intent.summary}",) if intent is not None else ()
+    return (*stopped, *done)
+
+
+def _by_hand(incident: Incident) -> tuple[str, ...]:
+    intent = incident.intent
+    return (f"by hand: {intent.command}",) if intent is not None and intent.command else ()
+
+
+def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
+    rungs = tuple(f"would try: {rung.target}" for rung in policy.ladder) if policy is not None else ()
+    return (
+        f"nothing was done: the mode is {incident.mode.name.lower()}",
+        f"why: {incident.reason}",
+        *rungs,
+        f"what it would write: rollbackd plan {incident.policy}",
+    )
+
+
+def _notice(
+    event: IncidentEvent, incident: Incident, kind: str, title: str, lines: tuple[str, ...], urgency: Urgency, *, resolved: bool = False
+) -> Notice:
+    rung = f":{event.rung}" if isinstance(event, Intended) else ""
+    return Notice(
+        id=f"{incident.id}:{kind}{rung}",
+        key=incident.id,
+        kind=kind,
+        title=_short(title),
+        lines=(*(line for line in lines if line), f"incident {incident.id}, policy {incident.policy}"),
+        urgency=urgency,
+        resolved=resolved,
+        at=event.at,
+        fields={"target": incident.target, "policy": incident.policy, "incident": incident.id},
+    )
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= SMS else title[: SMS - 1] + "…"

@@ -1,0 +1,95 @@
+"""What became of a write: look until it is explained, until its end state is complete, and put the outcome on record. Writes no target."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.target import Intent, Sight, Standing, Target
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import How
+from rollbackd.controller.journal.values import Standing as Known
+from rollbackd.policies.events import Applied, Intended, RungEnd, Settled, Stopped
+from rollbackd.policies.model import Policy, RevertRung
+
+log = structlog.get_logger()
+
+EXPLAIN = timedelta(seconds=10)
+"""How long a write without an answer is looked for before it is called lost."""
+
+
+class Outcomes:
+    """Looks at targets and records what it saw. Interrupted by ``stop`` it records nothing: the next start looks again."""
+
+    def __init__(self, store: Store, now: Callable[[], datetime], stop: threading.Event, look_every: timedelta) -> None:
+        self._store = store
+        self._now = now
+        self._stop = stop
+        self._look_every = look_every
+
+    def explain(self, target: Target, intended: Intended, policy: Policy, why: str, how: RungEnd) -> None:
+        """What became of a write without an accepting answer is on record: found done, found undone (it ended as ``how``), or overtaken."""
+        sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.BEFORE, self._store.now() + EXPLAIN)
+        if sight is None or self._stop.is_set():
+            return  # nobody knows: the claim runs out, and whoever takes it over asks again
+        if sight.standing is Standing.BEFORE:
+            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, why))
+        elif sight.standing is Standing.ELSEWHERE:
+            ended = RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN
+            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, ended, sight.reason))
+        else:
+            self.applied(target, intended, policy, f"{why}; found carrying it: {sight.reason}")
+
+    def applied(self, target: Target, intended: Intended, policy: Policy, reason: str) -> None:
+        """The write is on record as accepted, the revision it left is quarantined, and its end state is waited for."""
+        event = Applied(intended.incident, self._now(), intended.rung, intended.target, reason)
+        with self._store.transaction() as tx:
+            tx.record(event)
+            if isinstance(policy.ladder[intended.rung], RevertRung):
+                tx.mark(intended.target, intended.from_revision, Known.QUARANTINED, How.ROLLED_BACK, event.at, intended.incident)
+        log.info("rung.applied", incident=event.incident, rung=event.rung, target=event.target, reason=reason)
+        self.complete(target, intended, policy)
+
+    def complete(self, target: Target, intended: Intended, policy: Policy) -> None:
+        """Looks until the end state is complete, cannot be reached, or somebody else was there; the deadline is the intent's own."""
+        until = intended.complete_by or intended.deadline
+        sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.UNDERWAY, until)
+        if self._stop.is_set():
+            return
+        at = self._now()
+        if sight is not None and sight.standing is Standing.THERE:
+            start = at + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
+            self.record(Settled(intended.incident, at, intended.rung, intended.target, start, sight.reason))
+            return
+        how = RungEnd.OVERTAKEN if sight is not None and sight.standing in (Standing.ELSEWHERE, Standing.BEFORE) else RungEnd.FAILED
+        reason = sight.reason if sight is not None else "it could not be read"
+        if sight is None or sight.standing is Standing.UNDERWAY:
+            reason = f"not complete by {until:%H:%M:%S}: {reason}"
+        self.record(Stopped(intended.incident, at, intended.rung, intended.target, how, reason))
+
+    def _look_until(self, target: Target, intended: Intended, is_enough: Callable[[Sight], bool], until: datetime) -> Sight | None:
+        """The last sight of the target: one that is enough, or what stood at ``until``; None if it could never be read."""
+        intent, sight = intent_of(intended), None
+        while True:
+            try:
+                sight = target.look(intent)
+            except AdapterError as fault:
+                log.info("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
+            else:
+                if is_enough(sight):
+                    return sight
+            if self._now() >= until or self._stop.wait(self._look_every.total_seconds()):
+                return sight
+
+    def record(self, event: Settled | Stopped) -> None:
+        """The outcome is durable; recording it again changes nothing."""
+        with self._store.transaction() as tx:
+            tx.record(event)
+        log.info(f"rung.{type(event).__name__.lower()}", incident=event.incident, rung=event.rung, target=event.target, reason=event.reason)
+
+
+def intent_of(intended: Intended) -> Intent:
+    """The write as its adapter recognises it."""
+    return Intent(intended.target, intended.incident, intended.from_revision, intended.to_revision, intended.record)

@@ -1,0 +1,103 @@
+"""The policy files: read again when they change; a broken file or a set that suddenly shrinks never takes good policies away."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from rollbackd.policies.faults import Fault
+from rollbackd.policies.load import load_policies
+from rollbackd.policies.model import Policy
+from rollbackd.policies.resolve import Names
+
+log = structlog.get_logger()
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What one reading of the files led to. ``held_back``: why the new set was not taken, though its files are sound."""
+
+    policies: tuple[Policy, ...]
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+    held_back: str | None = None
+
+    @property
+    def is_ok(self) -> bool:
+        """True if the files on disk are what holds."""
+        return not self.faults and self.held_back is None
+
+
+class PolicyFiles:
+    """The last good policies of each file."""
+
+    def __init__(self, places: Sequence[Path], names: Names) -> None:
+        self._places = tuple(places)
+        self._names = names
+        self._good: dict[str, tuple[Policy, ...]] = {}
+        self._digest: str | None = None
+        self._to_confirm: str | None = None
+        self.last: Reload | None = None
+
+    def read(self, *, confirm: bool = False) -> Reload | None:
+        """What holds now; None if the files have not changed since the last reading.
+
+        A file with a fault keeps its last good policies. A set that shrinks by more than half is held back (a mount may be gone) until
+        the same set is read again with ``confirm``.
+        """
+        texts = read_texts(self._places)
+        digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
+        is_confirmed = confirm and digest == self._to_confirm
+        if digest == self._digest and not is_confirmed:
+            return None
+        self._digest = digest
+        self.last = self._take(texts, digest, is_confirmed)
+        return self.last
+
+    def _take(self, texts: Mapping[str, str], digest: str, is_confirmed: bool) -> Reload:
+        loaded = load_policies(texts, self._names)
+        broken = {fault.file for fault in loaded.faults}
+        fresh: dict[str, tuple[Policy, ...]] = {file: self._good.get(file, ()) for file in broken}
+        for policy in loaded.policies:
+            fresh[policy.file] = (*fresh.get(policy.file, ()), policy)
+        before, after = _count(self._good), _count(fresh)
+        if after * 2 < before and not is_confirmed:
+            self._to_confirm = digest
+            why = f"the set shrank from {before} to {after} policies; the old set stays until a second SIGHUP confirms (is a mount gone?)"
+            log.warning("policies.held_back", before=before, after=after)
+            return Reload(_all(self._good), loaded.faults, loaded.warnings, why)
+        self._to_confirm = None
+        self._good = fresh
+        log.info("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
+        return Reload(_all(fresh), loaded.faults, loaded.warnings)
+
+
+def read_texts(places: Sequence[Path]) -> dict[str, str]:
+    """The text of every policy file below these places, by path. A file that cannot be read reads as its error, which is a fault."""
+    found: dict[str, str] = {}
+    for place in places:
+        for file in _files(place):
+            try:
+                found[str(file)] = file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as fault:
+                found[str(file)] = f"\t# unreadable: {fault}"  # a tab is no YAML: the file is at fault, its last good policies stay
+    return found
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_dir():
+        # Dot entries are a ConfigMap mount's own bookkeeping (..data); its files are links beside them.
+        return sorted(f for f in place.iterdir() if f.suffix in SUFFIXES and not f.name.startswith("."))
+    return [place]
+
+
+def _count(files: Mapping[str, tuple[Policy, ...]]) -> int:
+    return sum(len(policies) for policies in files.values())
+
+
+def _all(files: Mapping[str, tuple[Policy, ...]]) -> tuple[Policy, ...]:
+    return tuple(policy for _, policies in sorted(files.items()) for policy in policies)

@@ -1,0 +1,97 @@
+"""When to look: one job per source and interval on a fixed grid. A late pass is counted and skipped, never replayed."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+log = structlog.get_logger()
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The slots of everything that reads ``source`` each ``every``: spread over time by a hash, so that groups do not stampede."""
+
+    source: str
+    every: timedelta
+
+    @property
+    def offset(self) -> timedelta:
+        """Where in its interval the grid lies: the same on every replica and after every restart."""
+        digest = hashlib.sha256(f"{self.source}\n{self.every.total_seconds()}".encode()).digest()
+        return self.every * (int.from_bytes(digest[:4], "big") / 2**32)
+
+    def slot(self, now: datetime) -> datetime:
+        """The newest slot at or before ``now``."""
+        since = now - EPOCH - self.offset
+        return EPOCH + self.offset + (since // self.every) * self.every
+
+
+class Schedule:
+    """Runs ``work(grid, slot)`` for each grid; the scheduler's pool fetches, the engine decides."""
+
+    def __init__(self, work: Callable[[Grid, datetime], None], now: Callable[[], datetime], *, workers: int = 8) -> None:
+        self._work = work
+        self._now = now
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(workers)},
+            # A pass that starts late still reads the newest slot; two late passes are one.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._scheduler.add_listener(self._count_missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_listener(self._note_crash, EVENT_JOB_ERROR)
+        self._lock = threading.Lock()
+        self._last: dict[Grid, datetime] = {}
+        self.missed = 0
+        self.lateness = timedelta(0)
+
+    def start(self) -> None:
+        """Slots are worked on from now on."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """No slot begins after this, and none is under way."""
+        self._scheduler.shutdown(wait=True)
+
+    def every(self, interval: timedelta, name: str, work: Callable[[], None]) -> None:
+        """``work`` runs once an interval, beside the grids."""
+        self._scheduler.add_job(work, "interval", seconds=interval.total_seconds(), id=name, replace_existing=True)
+
+    def keep(self, grids: Collection[Grid]) -> None:
+        """Exactly these grids are worked on; those that stay keep their pace."""
+        wanted = {f"{grid.source}/{grid.every.total_seconds():g}": grid for grid in grids}
+        running = {job.id for job in self._scheduler.get_jobs() if job.id.startswith("slot:")}
+        for name in running - {f"slot:{name}" for name in wanted}:
+            self._scheduler.remove_job(name)
+        for name, grid in wanted.items():
+            if f"slot:{name}" not in running:
+                seconds = grid.every.total_seconds()
+                start = grid.slot(self._now())
+                self._scheduler.add_job(self._pass, "interval", args=[grid], seconds=seconds, start_date=start, id=f"slot:{name}")
+
+    def _pass(self, grid: Grid) -> None:
+        now = self._now()
+        at = grid.slot(now)
+        with self._lock:
+            last = self._last.get(grid)
+            if last is not None and at <= last:
+                return  # this slot was read already: the job came early by the clock's grain
+            self.missed += 0 if last is None else round((at - last) / grid.every) - 1
+            self._last[grid] = at
+            self.lateness = now - at
+        self._work(grid, at)
+
+    def _count_missed(self, event: JobExecutionEvent) -> None:
+        log.warning("slot.missed", job=event.job_id, missed=self.missed)
+
+    def _note_crash(self, event: JobExecutionEvent) -> None:
+        log.error("slot.crashed", job=event.job_id, error=repr(event.exception))
