@@ -68,7 +68,8 @@ def ask_levels(query: Levels) -> Question:
 def ask_expression(query: Expression) -> Question:
     """The expression as written; the newest samples of its selectors, by workload where they carry its labels, and of them all.
 
-    Matchers for the asked workloads are pushed down only where that changes nothing.
+    Matchers for the asked workloads are pushed down only where that changes nothing. Where no selector sees a sample now, as under ``absent``,
+    the value is stale: absence proves nothing by itself. Where there is no selector, it is of the asked instant.
     """
     tree = promql.parse(query.promql)
     if not _is_vector(tree):
@@ -78,7 +79,8 @@ def ask_expression(query: Expression) -> Question:
     if len(query.only) <= promql.RESTRICTED_ROWS and is_separable(tree, frozenset(raw)):
         tree = _pushed_down(tree, promql.restriction(query.identity.labels, query.only, derived)[0 if derived is None else 1 :])
     value = promql.mark(promql.derive(tree, derived), PART, "value")
-    return _question(promql.either(value, *_newest_of_expression(tree, query.identity)), query, LOOKBACK)
+    newest = _newest_of_expression(tree, query.identity)
+    return _question(promql.either(value, *newest), query, LOOKBACK if newest else timedelta(0))
 
 
 def ask_buckets(query: Slower, bounds: Iterable[str] | None, scrape_interval: timedelta) -> Question:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from math import inf, nan
+from math import inf
 
 import pytest
 
@@ -10,62 +10,17 @@ from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Row, RowKey, Selector, Slower
 from rollbackd.adapters.prometheus import Prometheus
 from tests import servers
-from tests.adapters.openmetrics import START, document, growing, series
-from tests.exposition import Exposition
+from tests.adapters.openmetrics import START
+from tests.adapters.shop_history import HISTORY, HOSTILE
 
 AT = datetime.fromtimestamp(START + 600, UTC)
 MINUTE = timedelta(minutes=1)
 APP = Identity(("namespace", "app"))
-HOSTILE = 'he said "\\d+" (a|b)* {x="y"}\n$1 é'
+WORKLOAD = Identity(("namespace", "workload"), Derived("workload", "pod", r"(.+)-[a-z0-9]{6,10}-[a-z0-9]{5}"))
 
 
 def second(number: float) -> datetime:
     return datetime.fromtimestamp(START + number, UTC)
-
-
-def requests(app: str, code: str, per_second: float) -> list[str]:
-    return series("requests_total", {"namespace": "shop", "app": app, "code": code}, growing(per_second))
-
-
-def buckets(app: str, per_second: dict[str, float], pod: str = "p", last: int = 600) -> list[str]:
-    labels = {"namespace": "shop", "app": app, "pod": pod}
-    return [line for le, rate in per_second.items() for line in series("seconds_bucket", {**labels, "le": le}, growing(rate, last=last))]
-
-
-def gauge(name: str, pod: str, value: float, **labels: str) -> list[str]:
-    return series(name, {"namespace": "shop", "app": "checkout", "pod": pod, **labels}, [(585, value), (600, value)])
-
-
-HISTORY = document(
-    ["# TYPE requests counter"],
-    *[requests("checkout", code, rate) for code, rate in [("200", 9), ("500", 1)]],
-    requests("search", "200", 2),
-    *[requests("cart", code, rate) for code, rate in [("200", 3), ("500", 0)]],
-    *[requests(HOSTILE, code, rate) for code, rate in [("200", 4), ("500", 2)]],
-    *[requests(f"app{n}", "200", 1) for n in range(51)],
-    ["# TYPE resets counter"],
-    series("resets_total", {"namespace": "shop", "app": "r"}, [(s, s if s < 540 else s - 540) for s in range(0, 601, 15)]),
-    ["# TYPE gone counter"],
-    series("gone_total", {"namespace": "shop", "app": "old"}, growing(1, last=570)),
-    series("gone_total", {"namespace": "shop", "app": "older"}, growing(1, last=555)),
-    ["# TYPE jobs counter"],
-    series("jobs_total", {"namespace": "shop", "pod": "checkout-5d4f8c7b9-abcde"}, growing(1)),
-    series("jobs_total", {"namespace": "shop", "pod": "checkout-5d4f8c7b9-fghij"}, growing(2)),
-    series("jobs_total", {"namespace": "shop", "pod": "check-out-6d4f8c7b9-klmno"}, growing(5)),
-    series("jobs_total", {"namespace": "shop", "pod": "a-pod-by-hand", "workload": "checkout"}, growing(100)),
-    ["# TYPE seconds gauge"],
-    buckets("checkout", {"1.0": 5, "2.5": 8, "5.0": 9, "+Inf": 10}),
-    buckets("go", {"1": 5, "2.5": 8, "5": 9, "+Inf": 10}),
-    buckets("fine", {"1.5": 4, "2.0": 6, "+Inf": 10}),
-    buckets("rolling", {"1.0": 5, "2.5": 8, "+Inf": 10}, pod="old", last=585),
-    buckets("rolling", {"2.0": 5, "+Inf": 10}, pod="new"),
-    ["# TYPE used gauge"],
-    *[gauge("used", pod, value) for pod, value in [("a", 95), ("b", 50), ("unlimited", 80), ("alone", 99)]],
-    ["# TYPE most gauge"],
-    *[gauge("most", pod, value) for pod, value in [("a", 100), ("b", 100), ("unlimited", 0)]],
-    ["# TYPE odd gauge"],
-    *[gauge("odd", pod, value) for pod, value in [("a", nan), ("b", 1)]],
-)
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +101,7 @@ def test_newest_sample_tells_how_old_the_evidence_is(source: Prometheus) -> None
 
 
 def test_pods_are_summed_into_the_workload_that_their_name_tells(source: Prometheus) -> None:
-    workload = Identity(("namespace", "workload"), Derived("workload", "pod", r"(.+)-[a-z0-9]{6,10}-[a-z0-9]{5}"))
-    query = Increases((("events", Selector("jobs_total")),), MINUTE, workload, only("checkout", "check-out"))
+    query = Increases((("events", Selector("jobs_total")),), MINUTE, WORKLOAD, only("checkout", "check-out"))
     assert values(source.read(query, AT)) == {"checkout": {"events": 180.0}, "check-out": {"events": 300.0}}
 
 
@@ -250,6 +204,18 @@ def test_expression_over_vanished_series_is_stale(source: Prometheus) -> None:
     assert answer.rows["shop", "older"].newest == second(555)
 
 
+def test_expression_by_pod_belongs_to_the_workload_that_the_name_tells(source: Prometheus) -> None:
+    query = Expression("rate(jobs_total[1m])", WORKLOAD, only("checkout", "check-out"))
+    answer = source.read(query, AT)
+    assert answer.rows == {("shop", "check-out"): Row({"value": 5.0}, AT)}
+    assert list(answer.faults) == [("shop", "checkout")]
+
+
+def test_absence_is_never_fresh_evidence(source: Prometheus) -> None:
+    answer = source.read(Expression('absent(no_such{namespace="shop",app="checkout"})', APP, only("checkout")), AT)
+    assert answer.rows["shop", "checkout"].newest == AT - timedelta(minutes=5)
+
+
 @pytest.mark.parametrize(
     "promql",
     [
@@ -308,37 +274,3 @@ def test_block_is_the_smallest_multiple_that_holds_four_scrapes(source: Promethe
 def test_delay_and_freshness_follow_the_scrape_interval() -> None:
     source = Prometheus("main", "http://127.0.0.1:9", scrape_interval=timedelta(seconds=30))
     assert (source.delay, source.freshness) == (timedelta(seconds=35), timedelta(seconds=70))
-
-
-def test_live_series_that_misses_one_scrape_stays_evidence(prometheus: servers.Server, exposition: Exposition) -> None:
-    source = Prometheus("live", prometheus.url, scrape_interval=timedelta(seconds=3))
-    query = Increases((("events", Selector("live_total")),), timedelta(seconds=20), Identity(("app",)), frozenset({("missed",)}))
-    gone = Expression('absent(live_total{app="missed"})', Identity(("app",)), frozenset({("missed",)}))
-    exposition.text = 'live_total{app="missed"} 3\n'
-    servers.poll(lambda: source.read(query, datetime.now(UTC) - timedelta(seconds=4)).rows, within=30)
-    exposition.text = ""
-    servers.poll(lambda: source.read(gone, datetime.now(UTC)).rows)
-    at = datetime.now(UTC)
-    assert at - source.read(query, at).rows["missed",].newest < source.freshness
-
-
-def test_check_is_silent_about_a_server_that_scrapes_as_configured(prometheus: servers.Server) -> None:
-    assert Prometheus("live", prometheus.url, scrape_interval=timedelta(seconds=1)).check() == ()
-
-
-def test_check_tells_that_targets_are_scraped_more_rarely_than_configured(prometheus: servers.Server) -> None:
-    source = Prometheus("live", prometheus.url, scrape_interval=timedelta(milliseconds=250))
-    servers.poll(source.check, within=30)
-    (finding,) = source.check()
-    assert "not every 0.25 s: set scrape_interval" in finding
-
-
-def test_check_tells_of_a_server_that_is_not_there() -> None:
-    (finding,) = Prometheus("main", f"http://127.0.0.1:{servers.free_port()}").check()
-    assert finding.startswith("main: could not be reached (Connection refused)")
-
-
-def test_clock_of_the_server_is_compared_with_ours(prometheus: servers.Server) -> None:
-    source = Prometheus("live", prometheus.url)
-    skew = source.clock_skew(datetime.now(UTC) - timedelta(hours=1))
-    assert timedelta(minutes=59) < skew < timedelta(minutes=61)

@@ -1,7 +1,7 @@
 """Questions as syntax trees: nothing that a value holds can become syntax."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import promql_parser
 import pytest
@@ -13,8 +13,8 @@ from rollbackd.adapters.base.source import Derived, Matcher, Selector
 from rollbackd.adapters.prometheus import promql
 from rollbackd.adapters.prometheus.buckets import KEPT_FOR, Around, KnownBounds, around
 from rollbackd.adapters.prometheus.soundness import is_separable
-from tests.adapters.test_prometheus import AT
 
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
