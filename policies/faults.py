@@ -69,6 +69,8 @@ def quoted(value: object) -> str:
             return "nothing"
         case bool():
             return str(value).lower()
+        case dict() | list() if not value:
+            return "an empty mapping" if isinstance(value, dict) else "an empty list"
         case dict():
             return "a mapping"
         case list():

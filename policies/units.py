@@ -53,6 +53,14 @@ def duration(value: object) -> timedelta:
     raise UnitError(expected)
 
 
+def positive_duration(value: object) -> timedelta:
+    """As ``duration``, but not zero."""
+    span = duration(value)
+    if not span:
+        raise UnitError("a duration above zero")
+    return span
+
+
 @lru_cache(maxsize=4096)
 def _duration(text: str) -> timedelta | None:
     match = _DURATION.fullmatch(text) if 0 < len(text) <= _LONGEST_TEXT else None

@@ -99,7 +99,7 @@ def _refused_unread(text: str, file: str) -> Fault | None:
         return Fault(file, line, 1, "text", "YAML without directives", quoted(directive[0][:40]), "remove the line: it changes nothing here")
     size = len(text.encode())
     if size > MAX_BYTES:
-        return Fault(file, 1, 1, "text", "at most 1 MiB", f"{size / MAX_BYTES:.1f} MiB", "split it into several files")
+        return Fault(file, 1, 1, "text", "at most 1 MiB", f"{size:,} bytes", "split it into several files")
     return None
 
 

@@ -1,0 +1,213 @@
+"""The policy document as written. Every model here is a part of the contract; its descriptions become the JSON Schema."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+
+from rollbackd.policies import units
+from rollbackd.policies.documents_base import (
+    Duration,
+    FlagName,
+    Interval,
+    LabelName,
+    Name,
+    ObjectName,
+    PositiveDuration,
+    Text,
+    Written,
+    in_unit,
+    literal_unless_later,
+    refuse_later,
+)
+from rollbackd.policies.documents_conditions import Item, ModeWord
+from rollbackd.policies.faults import quoted
+
+Always: TypeAlias = Literal["always"]
+
+
+def _watch(value: object) -> object:
+    if value == "always":
+        return value
+    if isinstance(value, dict) and "until" in value:
+        raise refuse_later("'until'")
+    return in_unit(units.positive_duration)(value)
+
+
+def _routing(value: object) -> object:
+    if isinstance(value, dict):
+        raise refuse_later("routing by owner", "list the contacts")
+    return value
+
+
+def _reversible(value: object) -> object:
+    if value != "always":
+        raise refuse_later(quoted(value), "leave the key out, or write always")
+    return value
+
+
+LabelKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+WatchWindow: TypeAlias = Annotated[object, PlainValidator(_watch), WithJsonSchema({"type": "string", "examples": ["1h", "always"]})]
+
+
+class Metadata(Written):
+    """What a policy is called."""
+
+    name: Name = Field(description="The policy's name, unique among all policies.")
+    labels: dict[LabelKey, str] = Field(default_factory=dict, description="Labels of your own, kept with every incident.")
+
+
+class KubernetesTarget(Written):
+    """A Deployment."""
+
+    later: ClassVar[Mapping[str, str]] = {"statefulset": "deployment", "daemonset": "deployment", "rollout": "deployment", "labels": ""}
+
+    cluster: Name | None = Field(None, description="A cluster of the daemon's config; not needed where there is only one.")
+    namespace: Name = Field(description="The namespace.")
+    deployment: ObjectName = Field(description="The name of the Deployment.")
+
+
+class CommandTarget(Written):
+    """Something that two commands of the daemon's config describe and change."""
+
+    name: Name = Field(description="A command of the daemon's config.")
+
+
+_LATER_TARGETS = dict.fromkeys(("ecs", "alb", "route53", "appconfig", "rds", "elasticache", "helm", "rollout", "lambda", "flags"), "")
+
+
+class OnKubernetes(Written):
+    """A target in Kubernetes."""
+
+    later: ClassVar[Mapping[str, str]] = _LATER_TARGETS
+    siblings: ClassVar[frozenset[str]] = frozenset(("kubernetes", "command"))
+
+    kubernetes: KubernetesTarget = Field(description="A Deployment.")
+
+
+class ByCommand(Written):
+    """A target behind commands."""
+
+    later: ClassVar[Mapping[str, str]] = _LATER_TARGETS
+    siblings: ClassVar[frozenset[str]] = frozenset(("kubernetes", "command"))
+
+    command: CommandTarget = Field(description="Something behind two commands.")
+
+
+def _first_of(*kinds: str) -> Discriminator:
+    def kind(value: Any) -> str | None:
+        return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
+
+    return Discriminator(kind)
+
+
+TargetItem: TypeAlias = Annotated[
+    Annotated[OnKubernetes, Tag("<kubernetes>")] | Annotated[ByCommand, Tag("<command>")], _first_of("kubernetes", "command")
+]
+
+
+class FlagsParts(Written):
+    """Which flags are put at their safe state."""
+
+    provider: Name = Field(description="A flag provider of the daemon's config.")
+    environment: FlagName | None = Field(None, description="The provider's environment, where it has several.")
+    tag: FlagName | None = Field(None, description="The flags that carry this tag.")
+    flags: Annotated[list[FlagName], Field(min_length=1)] | None = Field(None, description="These flags.")
+    all: Literal[True] | None = Field(None, description="All flags of the provider: said in a word, never implied.")
+    only: Literal["changed", "all"] | None = Field(
+        None, description="Just the flags that the suspect change touched, or all in scope. Default changed; all where `always` is set."
+    )
+    always: bool = Field(False, description="Act even where no change of these flags is suspected.")
+    mode: ModeWord | None = Field(None, description="The most that this rung may do. Default: what the policy may.")
+
+
+class FlagsItem(Written):
+    """A rung that puts flags at their safe state."""
+
+    later: ClassVar[Mapping[str, str]] = {"together": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("flags", "revert"))
+
+    flags: FlagsParts = Field(description="Put flags at their safe state.")
+
+
+class RevertParts(Written):
+    """What is put back."""
+
+    to: Annotated[Literal["known-good"], literal_unless_later("previous", "last", "revision")] = Field(
+        "known-good", description="The newest revision that is known to be good."
+    )
+    via: Annotated[Literal["auto", "patch"], literal_unless_later("argocd", "flux", "git", "helm")] = Field(
+        "auto", description="By which route: auto finds it by the target's owner."
+    )
+    target: TargetItem | None = Field(None, description="What to put back. Default: the policy's target.")
+    always: bool = Field(False, description="Act even where no change of this target is suspected.")
+    mode: ModeWord | None = Field(None, description="The most that this rung may do. Default: what the policy may.")
+
+
+class RevertItem(Written):
+    """A rung that puts a target back to a known-good revision."""
+
+    later: ClassVar[Mapping[str, str]] = {"together": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("flags", "revert"))
+
+    revert: RevertParts = Field(description="Put a target back.")
+
+
+RungItem: TypeAlias = Annotated[Annotated[FlagsItem, Tag("<flags>")] | Annotated[RevertItem, Tag("<revert>")], _first_of("flags", "revert")]
+
+
+class TimingParts(Written):
+    """Waiting times. A demo sets them in seconds."""
+
+    warmup: Duration | None = Field(None, description="After the change is ready, before the first verdict. Default 60s.")
+    settle: Duration | None = Field(None, description="The least wait after a rung's own settling. Default 0s.")
+    recover_for: PositiveDuration | None = Field(None, description="How long all must be well before the incident closes. Default 5m.")
+    give_up: PositiveDuration | None = Field(None, description="From the end of settling until people are called. Default 15m.")
+    cooldown: Duration | None = Field(None, description="Rest of a target after an incident. Default: the daemon's.")
+    bake: Duration | None = Field(None, description="A revision that served so long without a breach is known good. Default 30m.")
+
+
+class Spec(Written):
+    """What is watched, when it is bad, and what is done then."""
+
+    later: ClassVar[Mapping[str, str]] = {
+        "select": "target",
+        "join": "match",
+        "expect": "",
+        "depends_on": "",
+        "max_false_rollback": "",
+        "unbounded": "",
+        "approvals": "",
+        "shard": "",
+    }
+
+    mode: ModeWord = Field("observe", description="The most that may be done: observe, suggest, approve or auto. Default observe.")
+    target: TargetItem = Field(description="The watched thing.")
+    source: Name | None = Field(None, description="A metric source of the daemon's config; not needed where there is only one.")
+    metrics: Name = Field(
+        "prometheus-client", description="The metric profile: which names and labels the library's signals have here. custom: found by `match`."
+    )
+    match: Annotated[dict[LabelName, Text], Field(min_length=1)] | None = Field(
+        None, description="Labels, by equality, that tell this workload's series apart in signals written out by hand."
+    )
+    every: Interval | None = Field(None, description="How often it is judged, 1s to 1h. Default 15s.")
+    watch: WatchWindow | None = Field(None, description="How long after a change a breach is laid to it, or always. Default 1h.")
+    outside_watch: Literal["ignore", "notify", "page"] = Field(
+        "ignore", description="What a breach without a recent change leads to. Default ignore."
+    )
+    timing: TimingParts | None = Field(None, description="Waiting times.")
+    rollback_when: Annotated[list[Item], Field(min_length=1)] = Field(description="Any of these.")
+    remedy: list[RungItem] | None = Field(None, description="What is done, cheapest first; needed in any mode above observe.")
+    reversible: Annotated[Literal["always"], BeforeValidator(_reversible)] = Field(
+        "always", description="That a revert of this target is always safe."
+    )
+    notify: Annotated[list[Name], Field(min_length=1), BeforeValidator(_routing)] | None = Field(None, description="Contacts of the daemon's config.")
+
+
+class PolicyDocument(Written):
+    """A policy: one watched target, the conditions that call for a rollback, and the remedy."""
+
+    api_version: Literal["rollbackd/v1"] = Field(alias="apiVersion", description="The version of this contract.")
+    kind: Annotated[Literal["RollbackPolicy"], literal_unless_later("FleetPolicy")] = Field(description="What this document is.")
+    metadata: Metadata = Field(description="What it is called.")
+    spec: Spec = Field(description="What it says.")

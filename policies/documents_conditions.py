@@ -1,0 +1,291 @@
+"""Conditions as written: what is measured, its limit, and how a breach is confirmed."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from rollbackd.policies.documents_base import (
+    Compared,
+    Duration,
+    EventRate,
+    Events,
+    HistogramText,
+    LabelName,
+    Name,
+    PositiveDuration,
+    Quantile,
+    Raw,
+    Seconds,
+    SelectorText,
+    Share,
+    Text,
+    Window,
+    Written,
+    refuse,
+)
+from rollbackd.policies.faults import quoted
+
+ModeWord: TypeAlias = Literal["observe", "suggest", "approve", "auto"]
+KINDS = ("use", "ratio", "latency", "gauge", "count", "rate", "probe", "promql", "all_of", "any_of", "at_least")
+_LATER = {"max_false_rollback": "", "unbounded": "", "depends_on": "", "burn_rate": "", "relative": "", "inconclusive_page_after": ""}
+
+
+class BreachCount(Written):
+    """Confirmed once so many of the last evaluations were breaches, the newest among them."""
+
+    at_least: Annotated[int, Field(ge=1, le=1000)] = Field(description="How many of the last evaluations must be breaches.")
+    of: Annotated[int, Field(ge=1, le=1000)] = Field(description="How many evaluations are looked at.")
+
+
+class Entry(Written):
+    """An entry of rollback_when."""
+
+    later: ClassVar[Mapping[str, str]] = _LATER
+    siblings: ClassVar[frozenset[str]] = frozenset(KINDS)
+
+
+class Confirmed(Entry):
+    """What every condition may say about its confirmation and its reach."""
+
+    for_: Duration | None = Field(
+        None, alias="for", description="How long the breach must last; 0s confirms at the first proven one. Default 1m, or `every` if longer."
+    )
+    breaches: BreachCount | None = Field(None, description="Instead of `for`: confirmed by a number of breaches among the last evaluations.")
+    over: Window | None = Field(None, description="The window of evidence. Default 5m.")
+    min_volume: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Fewer events than this prove nothing. Default 50 for a ratio, 10 / (1 - quantile) for a latency, else 0."
+    )
+    on_no_data: Literal["unproven", "ok", "hold"] | None = Field(
+        None, description="What absent data means before anything was done. Default unproven."
+    )
+    mode: ModeWord | None = Field(None, description="The most that this condition may lead to. Default: what the policy may.")
+    watch: PositiveDuration | None = Field(None, description="How long after a change this condition is judged. Default: the policy's `watch`.")
+
+
+class Own(Confirmed):
+    """A condition written out by hand."""
+
+    name: Name = Field(description="Its name, unique in the policy.")
+
+
+def _range(value: object) -> object:
+    if isinstance(value, list) and len(value) == 2:
+        return value
+    raise refuse("a list of two limits, the lower first", quoted(value) if not isinstance(value, list) else f"a list of {len(value)}")
+
+
+_Pair = BeforeValidator(_range)
+_ABOVE = "Breached above this."
+_BELOW = "Breached below this."
+_OUTSIDE = "Breached outside this range: [lower, upper]."
+
+
+class RatioParts(Written):
+    """Two counters: the bad events, and all of them."""
+
+    bad: SelectorText = Field(description="The counter of bad events.")
+    total: SelectorText = Field(description="The counter of all events.")
+
+
+class RatioSignal(Written):
+    """The share of bad events."""
+
+    ratio: RatioParts = Field(description="The share of bad events among all.")
+
+
+class RatioCondition(Own, RatioSignal):
+    """The share of bad events."""
+
+    above: Share | None = Field(None, description=_ABOVE)
+    below: Share | None = Field(None, description=_BELOW)
+    outside: Annotated[list[Share], _Pair] | None = Field(None, description=_OUTSIDE)
+
+
+class LatencyParts(Written):
+    """A histogram of durations."""
+
+    histogram: HistogramText = Field(
+        description="The histogram, without _bucket. Its name says its unit: milliseconds if it ends in _milliseconds or _ms, else seconds."
+    )
+    unit: Literal["seconds", "milliseconds"] | None = Field(None, description="The unit of the histogram's buckets, where its name does not say it.")
+
+
+class LatencySignal(Written):
+    """A quantile of a histogram, judged as the share of requests that are slower than the limit."""
+
+    latency: LatencyParts = Field(description="The histogram of durations.")
+
+
+class LatencyCondition(Own, LatencySignal):
+    """A quantile of a histogram, judged as the share of requests that are slower than the limit."""
+
+    quantile: Quantile = Field(0.95, description="Which quantile must stay below the limit. Default 0.95.")
+    above: Seconds = Field(description="Breached where the quantile is above this duration.")
+
+
+class GaugeSignal(Written):
+    """A value, or a value as a share of another."""
+
+    gauge: SelectorText = Field(description="The gauge.")
+    of: SelectorText | None = Field(None, description="What the gauge is a share of, series by series.")
+    pick: Literal["max", "min", "sum", "avg"] = Field("max", description="Which one number stands for the workload's series. Default max.")
+
+
+class GaugeCondition(Own, GaugeSignal):
+    """A value, or a value as a share of another."""
+
+    above: Raw | None = Field(None, description=_ABOVE)
+    below: Raw | None = Field(None, description=_BELOW)
+    outside: Annotated[list[Raw], _Pair] | None = Field(None, description=_OUTSIDE)
+
+
+class CountSignal(Written):
+    """The number of events in the window."""
+
+    count: SelectorText = Field(description="The counter of events.")
+
+
+class CountCondition(Own, CountSignal):
+    """The number of events in the window."""
+
+    above: Events | None = Field(None, description=_ABOVE)
+    below: Events | None = Field(None, description=_BELOW)
+    outside: Annotated[list[Events], _Pair] | None = Field(None, description=_OUTSIDE)
+
+
+class RateSignal(Written):
+    """Events per second over the window."""
+
+    rate: SelectorText = Field(description="The counter of events.")
+
+
+class RateCondition(Own, RateSignal):
+    """Events per second over the window."""
+
+    above: EventRate | None = Field(None, description=_ABOVE)
+    below: EventRate | None = Field(None, description=_BELOW)
+    outside: Annotated[list[EventRate], _Pair] | None = Field(None, description=_OUTSIDE)
+
+
+class ProbeParts(Written):
+    """A health check: one named in the daemon's config, or a port and path of the target's own endpoints."""
+
+    name: Name | None = Field(None, description="A probe of the daemon's config.")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="The port of the target's own endpoints.")
+    path: Annotated[str, Field(pattern="^/[^ ]*$", max_length=1000)] | None = Field(
+        None, description="The path to ask over HTTP; without it, a TCP connection is enough."
+    )
+
+
+class _OrName:
+    """Lets a bare string stand for ``{name: ...}``, in the schema too."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "description": "A probe of the daemon's config."}, handler(schema)]}
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ProbeCondition(Own):
+    """The share of endpoints that fail a health check."""
+
+    probe: Annotated[ProbeParts, BeforeValidator(_named), _OrName()] = Field(description="The health check.")
+    above: Share = Field(description="Breached where more than this share of the endpoints fails.")
+
+
+class PromQLCondition(Own):
+    """An expression as written. It carries no statistical bound."""
+
+    promql: Text = Field(description="A PromQL expression with one series for each workload, told apart by the labels of `match`.")
+    above: Compared | None = Field(None, description=_ABOVE)
+    below: Compared | None = Field(None, description=_BELOW)
+    outside: Annotated[list[Compared], _Pair] | None = Field(None, description=_OUTSIDE)
+
+
+class Overrides(Confirmed):
+    """What a policy changes about a condition of the library."""
+
+    siblings: ClassVar[frozenset[str]] = frozenset()
+
+    above: Raw | None = Field(None, description="Breached above this, instead of the library's limit.")
+    below: Raw | None = Field(None, description="Breached below this, instead of the library's limit.")
+    quantile: Quantile | None = Field(None, description="Another quantile of a latency.")
+    except_: Annotated[dict[LabelName, Text], Field(min_length=1)] | None = Field(
+        None, alias="except", description="Label values to leave out, such as {path: /healthz}: from the bad events and from all of them."
+    )
+
+
+class UseOne(Entry):
+    """A condition of the library."""
+
+    use: Name = Field(description="The name of a library condition, or of a set of them such as `standard`.")
+    name: Name | None = Field(None, description="Another name for it, where a policy uses it twice.")
+    with_: Overrides | None = Field(None, alias="with", description="What is different here.")
+
+
+class UseSet(Entry):
+    """A set of conditions of the library."""
+
+    use: Literal["standard"] = Field(description="The sane set: error-rate, p95-latency, memory, database-failures.")
+    with_: Annotated[dict[Name, Overrides], Field(min_length=1)] | None = Field(
+        None, alias="with", description="What is different here, by the name of the condition."
+    )
+
+
+class AllOf(Entry):
+    """Breached while every one of the entries is."""
+
+    all_of: Annotated[list["Item"], Field(min_length=1)] = Field(description="Entries that must all be breached.")
+
+
+class AnyOf(Entry):
+    """Breached while any of the entries is."""
+
+    any_of: Annotated[list["Item"], Field(min_length=1)] = Field(description="Entries of which one is enough.")
+
+
+class AtLeastParts(Written):
+    """Entries and how many of them are needed."""
+
+    of: Annotated[list["Item"], Field(min_length=1)] = Field(description="The entries.")
+    count: Annotated[int, Field(ge=1)] = Field(description="How many of them must be breached.")
+
+
+class AtLeast(Entry):
+    """Breached while enough of the entries are."""
+
+    at_least: AtLeastParts = Field(description="Entries and how many of them are needed.")
+
+
+def _kind(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return None
+    if value.get("use") == "standard":
+        return "<use standard>"
+    return next((f"<{kind}>" for kind in KINDS if kind in value), None)
+
+
+Item: TypeAlias = Annotated[
+    Annotated[UseSet, Tag("<use standard>")]
+    | Annotated[UseOne, Tag("<use>")]
+    | Annotated[RatioCondition, Tag("<ratio>")]
+    | Annotated[LatencyCondition, Tag("<latency>")]
+    | Annotated[GaugeCondition, Tag("<gauge>")]
+    | Annotated[CountCondition, Tag("<count>")]
+    | Annotated[RateCondition, Tag("<rate>")]
+    | Annotated[ProbeCondition, Tag("<probe>")]
+    | Annotated[PromQLCondition, Tag("<promql>")]
+    | Annotated[AllOf, Tag("<all_of>")]
+    | Annotated[AnyOf, Tag("<any_of>")]
+    | Annotated[AtLeast, Tag("<at_least>")],
+    Discriminator(_kind),
+]
+OwnCondition: TypeAlias = RatioCondition | LatencyCondition | GaugeCondition | CountCondition | RateCondition | ProbeCondition | PromQLCondition
+
+for _model in (AllOf, AnyOf, AtLeastParts, AtLeast):
+    _model.model_rebuild()

@@ -1,0 +1,66 @@
+"""Target keys: one string that carries the place."""
+
+import re
+from collections.abc import Sequence
+
+_PART = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+FORMS = "kubernetes:shop/checkout, shop/checkout, command:deploy, or a whole key such as kubernetes:default/shop/deployment/checkout"
+
+
+def kubernetes_key(cluster: str, namespace: str, deployment: str) -> str:
+    """The key of a Deployment."""
+    return f"kubernetes:{cluster}/{namespace}/deployment/{deployment}"
+
+
+def command_key(name: str) -> str:
+    """The key of what a pair of commands describes and changes."""
+    return f"command:{name}"
+
+
+def flags_key(kind: str, provider: str, environment: str | None, scope: str) -> str:
+    """The key of a scope of flags: ``all``, ``tag:checkout`` or ``flags:a,b``."""
+    place = f"{provider}/{environment}" if environment else provider
+    return f"{kind}:{place}/{scope}"
+
+
+def flags_scope(tag: str | None, flags: Sequence[str] | None) -> str:
+    """The scope part of a flags key; two spellings of one set of flags are one scope."""
+    if tag:
+        return f"tag:{tag}"
+    return f"flags:{','.join(sorted(set(flags)))}" if flags else "all"
+
+
+def namespace_of(key: str) -> str:
+    """The namespace that guards count by: the Kubernetes namespace, else the kind and place."""
+    kind, _, rest = key.partition(":")
+    parts = rest.split("/")
+    return parts[1] if kind == "kubernetes" and len(parts) == 4 else f"{kind}:{parts[0]}"
+
+
+def parse_target(text: str, default_cluster: str | None) -> str:
+    """The key that a person means by ``text``: a whole key, or a Deployment without its cluster.
+
+    Raises ValueError, saying what can be written, where it is no target or the cluster cannot be left out.
+    """
+    kind, colon, rest = text.strip().partition(":")
+    if not colon:
+        kind, rest = "kubernetes", kind
+    if kind != "kubernetes":
+        if not rest or not _PART.fullmatch(kind) or any(char.isspace() for char in rest):
+            raise ValueError(f"{text!r} names no target; write {FORMS}")
+        return f"{kind}:{rest}"
+    return _kubernetes(text, rest.split("/"), default_cluster)
+
+
+def _kubernetes(text: str, parts: Sequence[str], default_cluster: str | None) -> str:
+    if not all(_PART.fullmatch(part) for part in parts):
+        raise ValueError(f"{text!r} names no target; write {FORMS}")
+    match list(parts):
+        case [cluster, namespace, "deployment", name]:
+            return kubernetes_key(cluster, namespace, name)
+        case [namespace, "deployment", name] | [namespace, name] if default_cluster:
+            return kubernetes_key(default_cluster, namespace, name)
+        case [_, "deployment", _] | [_, _]:
+            raise ValueError(f"{text!r} does not say which cluster; write kubernetes:CLUSTER/NAMESPACE/deployment/NAME")
+        case _:
+            raise ValueError(f"{text!r} names no target; write {FORMS}")

@@ -1,0 +1,78 @@
+"""Files of policies to the set that the daemon runs: every fault of every file at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rollbackd.policies.documents import PolicyDocument
+from rollbackd.policies.faults import Fault
+from rollbackd.policies.model import Policy
+from rollbackd.policies.names import Names
+from rollbackd.policies.profiles import library
+from rollbackd.policies.resolve import resolve
+from rollbackd.policies.validate import Findings, locate, validate
+from rollbackd.policies.yaml_text import Document, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a set of files says. A file with a fault contributes no policy; the others do."""
+
+    policies: tuple[Policy, ...]
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Where a policy's name was written first."""
+
+    file: str
+    line: int
+
+
+def load_policies(texts: Mapping[str, str], names: Names | None = None) -> Loaded:
+    """The policies of ``texts`` (file name to text), in the order of the names. ``names`` None: what they name is not checked.
+
+    Whatever a person wrote, nothing is raised.
+    """
+    taken: dict[str, _Named] = {}
+    policies: list[Policy] = []
+    found: list[Fault] = []
+    for file in sorted(texts):
+        read, faults = _load_file(texts[file], file, names, taken)
+        found += faults
+        if not any(fault.severity == "error" for fault in faults):
+            policies += read
+    found.sort()
+    return Loaded(
+        tuple(policies),
+        tuple(fault for fault in found if fault.severity == "error"),
+        tuple(fault for fault in found if fault.severity == "warning"),
+    )
+
+
+def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Named]) -> tuple[list[Policy], list[Fault]]:
+    parsed = parse(text, file)
+    faults = list(parsed.faults)
+    policies: list[Policy] = []
+    for document in parsed.documents:
+        findings = Findings(document)
+        written = validate(document, PolicyDocument, findings)
+        if written is not None:
+            policy = resolve(written, library(), names, findings)
+            policies += [policy] if policy else []
+        _claim_name(document, taken, findings)
+        faults += findings.faults
+    if not parsed.documents and not faults:
+        faults.append(Fault(file, 1, 1, "file", "at least one policy", "none"))
+    return policies, faults
+
+
+def _claim_name(document: Document, taken: dict[str, _Named], findings: Findings) -> None:
+    """A fault where another policy has the name already. A faulty policy claims its name too, so that mending it brings no new fault."""
+    path, node, _ = locate(document.root, ("metadata", "name"))
+    if len(path) < 2 or not isinstance(node.data, str):
+        return
+    first = taken.setdefault(node.data, _Named(document.file, node.line))
+    if first != _Named(document.file, node.line):
+        findings.fault(path, "a name of its own", f"'{node.data[:63]}' again", f"first at {first.file}:{first.line}")

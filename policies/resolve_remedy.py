@@ -1,0 +1,96 @@
+"""Targets and the ladder: what is watched and what is put back, as keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rollbackd.policies.documents import FlagsItem, FlagsParts, OnKubernetes, RevertItem, RungItem, TargetItem
+from rollbackd.policies.faults import choices, quoted
+from rollbackd.policies.keys import command_key, flags_key, flags_scope, kubernetes_key
+from rollbackd.policies.model import FlagsRung, Mode, RevertRung, Rung
+from rollbackd.policies.names import Names
+from rollbackd.policies.validate import Findings
+from rollbackd.policies.yaml_text import Path
+
+_UNCHECKED_CLUSTER = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Checks what a document names against what the config offers; without a config everything named exists."""
+
+    names: Names | None
+    findings: Findings
+
+    def check(self, name: str, known: frozenset[str], what: str, path: Path) -> None:
+        """A fault where ``name`` is unknown, naming the known ones."""
+        if name not in known:
+            self.findings.fault(path, f"a {what} of the daemon's config", quoted(name), choices(name, known, "known"))
+
+    def target(self, item: TargetItem, path: Path) -> str:
+        """The key of a written target."""
+        if not isinstance(item, OnKubernetes):
+            if self.names:
+                self.check(item.command.name, self.names.commands, "command", (*path, "command", "name"))
+            return command_key(item.command.name)
+        where = item.kubernetes
+        return kubernetes_key(self._cluster(where.cluster, (*path, "kubernetes")), where.namespace, where.deployment)
+
+    def _cluster(self, written: str | None, path: Path) -> str:
+        if written:
+            if self.names:
+                self.check(written, self.names.clusters, "cluster", (*path, "cluster"))
+            return written
+        if self.names is None:
+            return _UNCHECKED_CLUSTER
+        if self.names.default_cluster is None:
+            self.findings.fault(path, "the key 'cluster'", "none", f"there are several: {', '.join(sorted(self.names.clusters))}")
+        return self.names.default_cluster or _UNCHECKED_CLUSTER
+
+    def ladder(self, items: Sequence[RungItem], watched: str) -> tuple[Rung, ...]:
+        """The rungs, in the order written."""
+        rungs: list[Rung] = []
+        for index, item in enumerate(items):
+            path = ("spec", "remedy", index)
+            rung = self._rung(item, watched, path)
+            if rung in rungs:
+                self.findings.fault(path, "a rung of its own", "the same as an earlier one", "no rung is repeated")
+            rungs.append(rung)
+        return tuple(rungs)
+
+    def _rung(self, item: RungItem, watched: str, path: Path) -> Rung:
+        match item:
+            case FlagsItem(flags=flags):
+                return self._flags(flags, (*path, "flags"))
+            case RevertItem(revert=revert):
+                target = self.target(revert.target, (*path, "revert", "target")) if revert.target else watched
+                return RevertRung(target, revert.always, _mode(revert.mode))
+
+    def _flags(self, flags: FlagsParts, path: Path) -> FlagsRung:
+        scopes = [name for name in ("tag", "flags", "all") if getattr(flags, name) is not None]
+        if len(scopes) != 1:
+            found = " and ".join(f"'{scope}'" for scope in scopes) or "none of them"
+            self.findings.fault(path, "one of 'tag', 'flags' and 'all: true'", found, "which flags are meant is always said")
+        if flags.always and flags.only == "changed":
+            hint = "without a suspect change of the flags there is nothing to put back"
+            self.findings.fault((*path, "only"), "'all' beside 'always: true'", "'changed'", hint)
+        kind = self._provider(flags, path)
+        key = flags_key(kind, flags.provider, flags.environment, flags_scope(flags.tag, flags.flags))
+        only = flags.only or ("all" if flags.always else "changed")
+        return FlagsRung(key, only == "changed", flags.always, _mode(flags.mode))
+
+    def _provider(self, flags: FlagsParts, path: Path) -> str:
+        """The provider's kind; its name where no config says otherwise."""
+        names = self.names
+        if names is None:
+            return flags.provider
+        self.check(flags.provider, frozenset(names.flag_providers), "flag provider", (*path, "provider"))
+        kind = names.flag_providers.get(flags.provider, flags.provider)
+        if flags.provider in names.flag_providers:
+            for key, able in (("tag", names.tagged), ("environment", names.with_environments)):
+                if getattr(flags, key) and flags.provider not in able:
+                    self.findings.fault((*path, key), f"no '{key}'", quoted(getattr(flags, key)), f"a {kind} provider has none")
+        return kind
+
+
+def _mode(word: str | None) -> Mode:
+    return Mode[word.upper()] if word else Mode.AUTO
