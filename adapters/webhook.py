@@ -1,0 +1,115 @@
+"""People, or their machines, told through a signed HTTP request: a CloudEvents 1.0 document with Standard-Webhooks signatures.
+
+The receiver knows a repeated message by its ``webhook-id``. The address is a secret: only its host is ever shown.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.adapters.posting import accepted, host_of, post
+
+_PREFIX = "whsec_"
+
+
+class Webhook:
+    """A Notifier that posts each notice to one address.
+
+    Give ``url`` or ``url_file``. ``secret_file`` holds one secret a line, ``whsec_`` and base64 or plain text; each signs, so that secrets can
+    be rotated. Files are read anew for each message.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        now: Callable[[], datetime],
+        url: str | None = None,
+        url_file: Path | None = None,
+        secret_file: Path | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        if (url is None) == (url_file is None):
+            raise Permanent(f"contact {name} needs either url or url_file; it tells nobody; correct the daemon's config")
+        self.name = name
+        self._now = now
+        self._url = url
+        self._url_file = url_file
+        self._secret_file = secret_file
+        self._timeout = timeout
+
+    def send(self, notice: Notice) -> None:
+        """Delivered once this returns. Raises Transient, with the receiver's wish for a pause, or Permanent."""
+        url = self._address()
+        now = self._now()
+        body = json.dumps(_event(notice), separators=(",", ":")).encode()
+        reply = post(url, body, {"Content-Type": "application/cloudevents+json; charset=utf-8", **self._signed(notice.id, now, body)}, self._timeout)
+        # What the receiver says may repeat the address.
+        accepted(f"contact {self.name} at {host_of(url)}", reply, now, excerpt=False)
+
+    def _address(self) -> str:
+        if self._url is not None:
+            return self._url
+        lines = _lines(self.name, self._url_file)
+        if len(lines) != 1:
+            raise Permanent(f"contact {self.name}: {self._url_file} must hold one address on one line; nothing was sent; correct the file")
+        return lines[0]
+
+    def _signed(self, message: str, now: datetime, body: bytes) -> dict[str, str]:
+        stamp = str(int(now.timestamp()))
+        named = {"webhook-id": message, "webhook-timestamp": stamp}
+        if self._secret_file is None:
+            return named
+        secrets = _lines(self.name, self._secret_file)
+        if not secrets:
+            # Unsigned, it would be dropped by the receiver, or worse, teach it to accept unsigned messages.
+            raise Permanent(f"contact {self.name}: {self._secret_file} holds no secret; nothing was sent; write one")
+        signed = f"{message}.{stamp}.".encode() + body
+        marks = (base64.b64encode(hmac.new(_key(self.name, secret), signed, hashlib.sha256).digest()).decode() for secret in secrets)
+        return {**named, "webhook-signature": " ".join(f"v1,{mark}" for mark in marks)}
+
+
+def _event(notice: Notice) -> dict[str, object]:
+    return {
+        "specversion": "1.0",
+        "id": notice.id,
+        "source": "rollbackd",
+        "type": f"rollbackd.notice.{notice.kind}",
+        "subject": notice.key,
+        "time": notice.at.isoformat(),
+        "datacontenttype": "application/json",
+        "data": {
+            "key": notice.key,
+            "kind": notice.kind,
+            "title": notice.title,
+            "lines": list(notice.lines),
+            "urgency": notice.urgency,
+            "resolved": notice.resolved,
+            "fields": dict(notice.fields),
+        },
+    }
+
+
+def _lines(name: str, file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        return [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "no text"
+        raise Permanent(f"contact {name}: {file} cannot be read ({why}); nothing was sent; check the mount and its rights") from error
+
+
+def _key(name: str, secret: str) -> bytes:
+    if not secret.startswith(_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError as error:
+        raise Permanent(f"contact {name}: a secret begins with {_PREFIX} but is no base64 after it; nothing was sent; correct it") from error
