@@ -1,0 +1,74 @@
+"""People told through Alertmanager: one alert per incident and severity, which routes, groups and silences as their other alerts do.
+
+Posted once with an end far ahead, so that nothing has to be sent again and again; a restarted Alertmanager forgets it, having told people already.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.adapters.posting import accepted, host_of, post
+
+_SEVERITY = {"page": "critical", "notice": "warning"}
+# An end that comes by itself reads as "resolved", and a held incident may wait for people over a holiday.
+_LASTS = timedelta(days=30)
+
+
+class Alertmanager:
+    """A Notifier that posts each notice to every instance of ``urls``.
+
+    The alert's labels are its identity: ``alertname``, ``incident`` (the notice's key), ``severity``, and the notice's fields ``target`` and
+    ``policy``, which are therefore the same in each notice of a key.
+    """
+
+    def __init__(self, name: str, urls: Sequence[str], *, now: Callable[[], datetime], timeout: timedelta = timedelta(seconds=10)) -> None:
+        if not urls:
+            raise Permanent(f"contact {name} names no Alertmanager; it tells nobody; correct the daemon's config")
+        self.name = name
+        self.missed: tuple[str, ...] = ()
+        """One line for each instance that the last notice did not reach."""
+        self._urls = tuple(urls)
+        self._now = now
+        self._timeout = timeout
+
+    def send(self, notice: Notice) -> None:
+        """Delivered once any instance has an alert, or all of them know that it is resolved: one that does not would tell people for days.
+
+        Raises Permanent if every instance rejects it, Transient if it may work later. Sending it again changes nothing.
+        """
+        body = json.dumps(_alerts(notice)).encode()
+        faults = [fault for url in self._urls if (fault := self._fault(url, body)) is not None]
+        self.missed = tuple(str(fault) for fault in faults)
+        if not faults or (len(faults) < len(self._urls) and not notice.resolved):
+            return
+        said = "; ".join(self.missed)
+        if all(isinstance(fault, Permanent) for fault in faults):
+            raise Permanent(said)
+        waits = [fault.retry_after for fault in faults if isinstance(fault, Transient) and fault.retry_after is not None]
+        raise Transient(said, retry_after=max(waits, default=None))
+
+    def _fault(self, url: str, body: bytes) -> AdapterError | None:
+        try:
+            reply = post(f"{url.rstrip('/')}/api/v2/alerts", body, {"Content-Type": "application/json"}, self._timeout)
+            accepted(f"Alertmanager at {host_of(url)}", reply, self._now(), excerpt=True)
+        except (Transient, Permanent) as error:
+            return error
+        return None
+
+
+def _alerts(notice: Notice) -> list[dict[str, object]]:
+    # What was said as a page and as a notice are two alerts; the end is the end of both.
+    severities = sorted(_SEVERITY.values()) if notice.resolved else [_SEVERITY[notice.urgency]]
+    return [_alert(notice, severity) for severity in severities]
+
+
+def _alert(notice: Notice, severity: str) -> dict[str, object]:
+    named = {name: notice.fields[name] for name in ("target", "policy") if notice.fields.get(name)}
+    return {
+        "labels": {"alertname": "RollbackdIncident", "incident": notice.key, "severity": severity, **named},
+        "annotations": {"summary": notice.title, "description": "\n".join(notice.lines)},
+        "startsAt": notice.at.isoformat(),
+        "endsAt": (notice.at if notice.resolved else notice.at + _LASTS).isoformat(),
+    }
