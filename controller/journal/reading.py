@@ -1,6 +1,5 @@
 """Everything that can be asked of the store. Reads only; each call is one consistent read."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from rollbackd.controller.journal.chain import JournalRow
 from rollbackd.controller.journal.codec import KINDS, moment
-from rollbackd.controller.journal.rows import Stored, change_of, claim_of, entry_of, event_of, known_of
+from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
 from rollbackd.controller.journal.schema import changes, claims, incidents, journal, ledger, outbox
 from rollbackd.controller.journal.values import Budget, Claim, Entry, Known, OutboxState, SeenChange, Standing
 from rollbackd.policies.events import IncidentEvent
@@ -62,19 +61,11 @@ class Reading:
         with self._connect() as connection:
             return tuple(event_of(row) for row in connection.execute(query))
 
-    def answered(self, targets: Sequence[str] | None = None) -> frozenset[tuple[str, str]]:
-        """(target, change id) of every incident there ever was [of these targets]."""
-        query = select(incidents.c.target, incidents.c.change_id)
+    def suspects(self) -> frozenset[str]:
+        """The ids of all changes that any incident was ever opened for: they are answered."""
         with self._connect() as connection:
-            return frozenset((row.target, row.change_id) for row in _each(connection, query, incidents.c.target, targets))
-
-    def suspects(self, since: datetime) -> frozenset[str]:
-        """The ids of all changes that some incident opened at or after ``since`` was opened for: those are answered, open or closed."""
-        recent = select(incidents.c.id).where(incidents.c.opened_at >= since)
-        query = select(journal.c.body).where(journal.c.incident.in_(recent), journal.c.kind == "incident.opened")
-        with self._connect() as connection:
-            bodies = [json.loads(row.body) for row in connection.execute(query)]
-        return frozenset(change for body in bodies for change in (body["change_id"], *body["suspects"]))
+            texts = connection.execute(select(incidents.c.suspects)).scalars().all()
+        return frozenset(change for text in texts for change in answered_in(text))
 
     def claim_on(self, incident: str, rung: int, target: str) -> Claim | None:
         """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""
@@ -164,6 +155,12 @@ class Reading:
         newest = select(func.max(journal.c.seq)).group_by(journal.c.writer)
         with self._connect() as connection:
             return {row.writer: row.hash for row in connection.execute(select(journal.c.writer, journal.c.hash).where(journal.c.seq.in_(newest)))}
+
+    def has_parcels(self, at: datetime) -> bool:
+        """Is there a waiting notice that may be sent at ``at``?"""
+        due = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None), outbox.c.next_at <= at)
+        with self._connect() as connection:
+            return connection.execute(select(literal(1)).where(due).limit(1)).first() is not None
 
     def outbox_state(self) -> OutboxState:
         """How the outbox stands."""

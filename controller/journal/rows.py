@@ -109,6 +109,11 @@ def change_note(seen: SeenChange) -> Note:
     return Note("change.seen", change.first_seen, kept, target=change.target)
 
 
+def answered_in(text: str) -> list[str]:
+    """The change ids that an incident was opened for."""
+    return cast(list[str], codec.parsed(text))
+
+
 def known_of(row: Stored) -> Known:
     """The ledger line."""
     return Known(row.target, row.revision, Standing(row.standing), How(row.how), row.first_at, row.last_at, row.note)

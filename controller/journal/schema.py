@@ -75,6 +75,7 @@ incidents = Table(
     Column("id", String, primary_key=True),
     Column("target", String, nullable=False),
     Column("change_id", String, nullable=False),
+    Column("suspects", Text, nullable=False),
     Column("namespace", String, nullable=False),
     Column("policy", String, nullable=False),
     Column("phase", String, nullable=False),

@@ -62,10 +62,11 @@ class Transaction(Reading):
             "change_id": event.change_id,
             "namespace": namespace,
             "policy": event.policy,
+            "suspects": canonical(sorted({event.change_id, *event.suspects})),
             "phase": opened(event).phase.value,
             "opened_at": event.at,
         }
-        return self._insert_once(incidents, values) and self._append_event(event)
+        return self.insert_once(incidents, values) and self._append_event(event)
 
     def claim(self, event: Intended, claimant: str, limits: Limits) -> Claim | Blocked:
         """The effect is this claimant's to cause until ``event.deadline``, and the intent is durable once the transaction is.
@@ -86,7 +87,7 @@ class Transaction(Reading):
             "deadline": event.deadline,
             "attempts": 1,
         }
-        if not self._insert_once(claims, values):
+        if not self.insert_once(claims, values):
             holder = self.claim_on(event.incident, event.rung, event.target)
             return Blocked("claimed", f"rung {event.rung} on {event.target} was claimed by {holder.claimant if holder else 'another replica'}")
         self._append_event(event)
@@ -118,7 +119,7 @@ class Transaction(Reading):
         A row that is there already is only completed: ``ready`` and ``irreversible`` where they were unknown.
         """
         change = seen.change
-        if self._insert_once(changes, change_columns(seen)):
+        if self.insert_once(changes, change_columns(seen)):
             self.note(change_note(seen), f"{change.target}/change.seen/{change.id}")
             return seen
         found = self._change_row(seen)
@@ -178,7 +179,13 @@ class Transaction(Reading):
                 "next_at": now,
                 "attempts": 0,
             }
-            self._insert_once(outbox, values)
+            self.insert_once(outbox, values)
+
+    def insert_once(self, table: Table, values: Mapping[str, object]) -> bool:
+        """False, and nothing changed, if one of the table's unique keys is taken."""
+        is_postgres = self.connection.dialect.name == "postgresql"
+        row = (postgresql.insert(table) if is_postgres else sqlite.insert(table)).values(**values)
+        return self.connection.execute(row.on_conflict_do_nothing()).rowcount == 1
 
     # --- parts -------------------------------------------------------------------------------------------------------------------------
 
@@ -203,12 +210,6 @@ class Transaction(Reading):
             newest = select(journal.c.hash).where(journal.c.writer == self.writer).order_by(journal.c.seq.desc()).limit(1)
             self._head = self.connection.execute(newest).scalar_one_or_none() or GENESIS
         return seq, self._head
-
-    def _insert_once(self, table: Table, values: Mapping[str, object]) -> bool:
-        """False, and nothing changed, if one of the table's unique keys is taken."""
-        is_postgres = self.connection.dialect.name == "postgresql"
-        row = (postgresql.insert(table) if is_postgres else sqlite.insert(table)).values(**values)
-        return self.connection.execute(row.on_conflict_do_nothing()).rowcount == 1
 
     def _end_claim(self, event: Applied | Stopped) -> None:
         this = and_(claims.c.incident == event.incident, claims.c.rung == event.rung, claims.c.target == event.target)

@@ -130,8 +130,14 @@ def test_a_change_that_was_answered_is_never_answered_again(store: Store) -> Non
         assert tx.open(OPENED, "shop")
         assert tx.record(CLOSED)
         assert not tx.open(replace(OPENED, incident="inc-2"), "shop")
-    assert store.answered() == {(CHECKOUT, "uid/7")}
-    assert store.answered([CART]) == frozenset()
+
+
+def test_every_suspect_of_every_incident_is_remembered(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.open(replace(OPENED, suspects=("uid/7", "flag-event-3")), "shop")
+        tx.record(CLOSED)
+        tx.open(opened("inc-2"), "shop")
+    assert store.suspects() == {"uid/7", "flag-event-3", "change-of-inc-2"}
 
 
 def test_an_incident_below_auto_begins_as_proposed(store: Store) -> None:

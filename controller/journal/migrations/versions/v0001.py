@@ -57,6 +57,7 @@ def _incidents() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("target", sa.String(), nullable=False),
         sa.Column("change_id", sa.String(), nullable=False),
+        sa.Column("suspects", sa.Text(), nullable=False),
         sa.Column("namespace", sa.String(), nullable=False),
         sa.Column("policy", sa.String(), nullable=False),
         sa.Column("phase", sa.String(), nullable=False),

@@ -1,0 +1,111 @@
+"""The outbox table: which notice goes to which channel next. Every function works in the transaction it is given."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from sqlalchemy import Update, and_, delete, select, update
+
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.rows import Stored, parcel_of
+from rollbackd.controller.journal.schema import outbox
+from rollbackd.controller.journal.transaction import Transaction
+from rollbackd.controller.journal.values import Note, Parcel
+
+Lane: TypeAlias = tuple[str, str]
+"""A contact and one of its channels."""
+
+_WAITING = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
+
+
+def route(tx: Transaction, channels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Every waiting notice has one row for each channel of its contact, in its turn. Returns the ids of those that were given up: no such contact.
+
+    A row of a channel that is configured no more goes to the channels that are.
+    """
+    lanes = {(contact, channel) for contact, names in channels.items() for channel in names}
+    lost = []
+    for row in tx.connection.execute(select(outbox).where(_WAITING).order_by(outbox.c.turn)).all():
+        if (row.contact, row.channel) in lanes:
+            continue
+        if channels.get(row.contact):
+            _split(tx, row, channels[row.contact])
+        else:
+            lost.append(row.id)
+            _give_up(tx, row.id, {"contact": row.contact, "error": f"no contact {row.contact!r} is configured"})
+    return tuple(lost)
+
+
+def take(tx: Transaction, busy: Collection[Lane], lease: timedelta) -> tuple[Parcel, ...]:
+    """At most one parcel for each lane that is not ``busy``: the first that is due. It is this writer's until the lease ends.
+
+    Of the messages with one key, none goes to a channel before the earlier ones were sent or given up.
+    """
+    now, taken, occupied = tx.now(), [], set(busy)
+    for row in _heads(tx):
+        lane = (row.contact, row.channel)
+        if lane in occupied or row.next_at > now or (row.claimed_until is not None and row.claimed_until > now):
+            continue
+        try:
+            taken.append(parcel_of(row))
+        except StoreError as error:
+            _give_up(tx, row.id, {"contact": row.contact, "error": str(error)})
+            continue
+        occupied.add(lane)
+        tx.connection.execute(_row(row.id).values(claimed_by=tx.writer, claimed_until=now + lease))
+    return tuple(taken)
+
+
+def mark_sent(tx: Transaction, parcel: Parcel) -> None:
+    """It arrived; it will not be sent there again."""
+    tx.connection.execute(_row(parcel.id).values(sent_at=tx.now(), attempts=parcel.attempts + 1, last_error=None))
+
+
+def delay(tx: Transaction, parcel: Parcel, error: str, until: datetime) -> None:
+    """It is tried again from ``until`` on."""
+    values = {"next_at": until, "attempts": parcel.attempts + 1, "last_error": error, "claimed_until": None}
+    tx.connection.execute(_row(parcel.id).values(**values))
+
+
+def quiet(tx: Transaction, lane: Lane, until: datetime) -> None:
+    """Nothing is sent to this channel before ``until``: it asked for that."""
+    of_lane = and_(outbox.c.contact == lane[0], outbox.c.channel == lane[1], outbox.c.next_at < until)
+    tx.connection.execute(update(outbox).where(_WAITING, of_lane).values(next_at=until))
+
+
+def bury(tx: Transaction, parcel: Parcel, error: str) -> None:
+    """It is given up, on record; the messages behind it go on."""
+    _give_up(tx, parcel.id, {"contact": parcel.contact, "channel": parcel.channel, "title": parcel.notice.title, "error": error})
+
+
+def release(tx: Transaction) -> None:
+    """What a former life of this writer had taken may be taken again."""
+    tx.connection.execute(update(outbox).where(_WAITING, outbox.c.claimed_by == tx.writer).values(claimed_until=None))
+
+
+def _heads(tx: Transaction) -> Iterator[Stored]:
+    """The first waiting row of each key on each channel, in turn."""
+    seen = set()
+    routed = select(outbox).where(_WAITING, outbox.c.channel != "").order_by(outbox.c.turn)
+    for row in tx.connection.execute(routed).all():
+        line = (row.contact, row.channel, row.key)
+        if line not in seen:
+            seen.add(line)
+            yield row
+
+
+def _split(tx: Transaction, row: Stored, channels: Sequence[str]) -> None:
+    notice_id = row.id.removesuffix(f"/{row.channel}") if row.channel else row.id
+    fresh = {"attempts": 0, "next_at": row.created_at, "last_error": None, "claimed_by": None, "claimed_until": None}
+    for channel in channels:
+        tx.insert_once(outbox, {**row._mapping, **fresh, "id": f"{notice_id}/{channel}", "channel": channel})
+    tx.connection.execute(delete(outbox).where(outbox.c.id == row.id))
+
+
+def _give_up(tx: Transaction, parcel: str, facts: Mapping[str, str]) -> None:
+    tx.connection.execute(_row(parcel).values(dead_at=tx.now(), last_error=facts["error"]))
+    tx.note(Note("notice.dead", tx.now(), {"parcel": parcel, **facts}), f"{parcel}/dead")
+
+
+def _row(parcel: str) -> Update:
+    return update(outbox).where(outbox.c.id == parcel)
