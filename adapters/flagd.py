@@ -269,7 +269,7 @@ def _refuse_mount(provider: FlagFile) -> None:
 
 
 def _digest(states: Mapping[str, _State]) -> str:
-    return hashlib.sha256(json.dumps(states, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(states, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
 def _names(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rollbackd.controller.changes import HORIZON, ChangeBook
+from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.pause import Pause
 from rollbackd.policies.changes import watched
@@ -65,7 +65,7 @@ def fleet_at(
 ) -> Fleet:
     """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
     budget = store.budget(store.now())
-    answered = answered_changes(at, store, book)
+    answered = answered_changes(store, book)
     return Fleet(
         mode_cap=settings.mode_cap,
         namespace_caps=settings.namespace_caps,
@@ -84,9 +84,9 @@ def fleet_at(
     )
 
 
-def answered_changes(at: datetime, store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:
+def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:
     """(target, change id) of every change that some incident was opened for, its further suspects included."""
-    ids = store.suspects(at - HORIZON)
+    ids = store.suspects()
     return frozenset((change.target, change.id) for change in book.of(book.targets()) if change.id in ids)
 
 

@@ -25,9 +25,8 @@ log = structlog.get_logger()
 class Journalling:
     """Writes what was decided. Every method is one transaction and idempotent: rows have keys."""
 
-    def __init__(self, store: Store, wake_outbox: object) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._wake = wake_outbox
 
     def journal(self, policy: Policy, decisions: Sequence[Decision], fleet: Fleet, book: ChangeBook) -> list[Order]:
         """The decisions are durable, in order; returns the orders. After a row that another replica wrote first, the rest is not ours to write."""
