@@ -505,8 +505,8 @@ def test_a_right_that_was_taken_after_the_plan_is_final_and_names_the_rule(stage
 
 @pytest.mark.parametrize("resource", ["deployments", "replicasets"])
 def test_what_may_not_be_read_is_an_error_and_never_a_state(stage: Stage, cluster: World, resource: str) -> None:
-    plan = stage.plan(stage.broken())
-    stage.target.apply(plan)
+    plan = applied(stage, stage.broken())
+    stage.sight(plan.intent, THERE)
     cluster.deny("", resource, stage.namespace)
     assert isinstance(stage.target.survey([stage.key])[stage.key], AdapterError)
     with pytest.raises(Permanent, match="not allowed"):

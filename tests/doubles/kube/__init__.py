@@ -91,32 +91,40 @@ class KubeDouble:
         self.control("POST", "reset")
 
 
-def write_kubeconfig(path: Path, url: str, token: str, context: str = "double") -> None:
-    """A kubeconfig with one cluster, one user with a bearer token, one context."""
+def write_kubeconfig(path: Path, url: str, token: str, *, authority: Path | None = None) -> None:
+    """A kubeconfig with one cluster, one user with a bearer token, one context: ``double``."""
+    cluster = {"server": url, **({"certificate-authority": str(authority)} if authority else {})}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": context,
-        "clusters": [{"name": "double", "cluster": {"server": url}}],
+        "current-context": "double",
+        "clusters": [{"name": "double", "cluster": cluster}],
         "users": [{"name": "rollbackd", "user": {"token": token}}],
-        "contexts": [{"name": context, "context": {"cluster": "double", "user": "rollbackd"}}],
+        "contexts": [{"name": "double", "context": {"cluster": "double", "user": "rollbackd"}}],
     }
     path.write_text(yaml.safe_dump(config))
 
 
 @contextmanager
-def running_double(folder: Path, *, port: int = 0, token: str = TOKEN) -> Iterator[KubeDouble]:
-    """A double in a process of its own, listening; its kubeconfig lies in ``folder``. It ends with the context."""
+def running_double(folder: Path, *, port: int = 0, token: str = TOKEN, certificate: Path | None = None) -> Iterator[KubeDouble]:
+    """A double in a process of its own, listening; its kubeconfig lies in ``folder``. It ends with the context.
+
+    ``certificate``: a PEM file with a self-signed certificate for 127.0.0.1 and its key; the double speaks TLS with it, and the kubeconfig trusts it.
+    """
     argv = [sys.executable, "-m", "tests.doubles.kube", "--port", str(port), "--token", token]
+    argv += ["--certificate", str(certificate)] if certificate else []
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
-            if not url.startswith("http://127.0.0.1:"):
+            if "://127.0.0.1:" not in url:
                 raise RuntimeError(f"the Kubernetes double did not start (exit code {process.poll()})")
             kubeconfig = folder / "kubeconfig.yaml"
-            write_kubeconfig(kubeconfig, url, token)
+            write_kubeconfig(kubeconfig, url, token, authority=certificate)
             with requests.Session() as session:
+                # The environment may name a CA bundle or a proxy; neither is for loopback.
+                session.trust_env = False
+                session.verify = str(certificate) if certificate else True
                 yield KubeDouble(url, kubeconfig, token, session)
         finally:
             process.kill()

@@ -10,10 +10,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.doubles.kube")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--token", default=os.environ.get("KUBE_DOUBLE_TOKEN", "double-token"), help="the bearer token that is accepted")
-    parser.add_argument("--period", type=float, default=0.02, help="seconds between passes of the controllers")
+    parser.add_argument("--period", type=float, default=0.01, help="seconds between passes of the controllers")
+    parser.add_argument("--certificate", default="", help="a PEM file with certificate and key: serve HTTPS")
     asked = parser.parse_args()
-    with serve(asked.port, asked.token, asked.period) as server:
-        print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    with serve(asked.port, asked.token, asked.period, asked.certificate) as server:
+        scheme = "https" if asked.certificate else "http"
+        print(f"{scheme}://127.0.0.1:{server.server_address[1]}", flush=True)
         server.serve_forever()
 
 

@@ -57,8 +57,8 @@ def _set(cluster: "Cluster", setting: str, told: dict[str, Any]) -> tuple[int, d
     return 200, {}
 
 
-def record(cluster: "Cluster", request: Request, status: int | None) -> None:
-    """Remember one API request; ``status`` None: no answer was given."""
+def record(cluster: "Cluster", request: Request) -> dict[str, Any]:
+    """Remember one API request as it arrives; the caller sets its ``status``, which stays None where no answer is given."""
     seen = {
         "method": request.method,
         "verb": request.verb,
@@ -72,7 +72,8 @@ def record(cluster: "Cluster", request: Request, status: int | None) -> None:
         "content_type": request.content_type,
         "authorization": request.authorization,
         "body": request.body.decode(errors="replace"),
-        "status": status,
+        "status": None,
     }
     with cluster.store.lock:
         cluster.api.served.append(seen)
+    return seen

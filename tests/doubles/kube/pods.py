@@ -21,7 +21,7 @@ _WAITING = {
 class World:
     """How images behave, how long pods take to serve, and how many pods a namespace may hold."""
 
-    ready_after: timedelta = timedelta(milliseconds=50)
+    ready_after: timedelta = timedelta(milliseconds=20)
     images: dict[str, Behaviour] = field(default_factory=dict)
     quota: dict[str, int] = field(default_factory=dict)
     born: dict[str, datetime] = field(default_factory=dict)

@@ -1,6 +1,8 @@
 """HTTP: reads a request, meets the weather, writes the answer. The controllers run beside it."""
 
 import json
+import ssl
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -81,14 +83,13 @@ class Handler(BaseHTTPRequestHandler):
             body=body,
             **located(url.path),
         )
+        seen = control.record(self.cluster, request)
         try:
-            code, answer = self._weathered(request)
+            seen["status"], answer = self._weathered(request)
         except _Dropped:
-            control.record(self.cluster, request, None)
             self.close_connection = True
             return
-        control.record(self.cluster, request, code)
-        self._reply(code, answer)
+        self._reply(seen["status"], answer)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve
 
@@ -142,10 +143,20 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that go away or do not trust us; anything else is a fault of the double."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
-def serve(port: int, token: str, period: float) -> Server:
-    """A listening server, its controllers running; the caller runs ``serve_forever``."""
+
+def serve(port: int, token: str, period: float, certificate: str = "") -> Server:
+    """A listening server, its controllers running; the caller runs ``serve_forever``. With a certificate it speaks TLS only."""
     cluster = Cluster(token, period)
     handler = type("BoundHandler", (Handler,), {"cluster": cluster})
     threading.Thread(target=cluster.run_controllers, daemon=True).start()
-    return Server(("127.0.0.1", port), handler)
+    server = Server(("127.0.0.1", port), handler)
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return server

@@ -1,0 +1,346 @@
+"""The Kubernetes target on the wire: what is sent, what is not sent twice, and what bad weather means. Against the double."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes.config import incluster_config
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
+from rollbackd.adapters.base.target import Intent, Plan, PlanRequest, Standing, TargetState
+from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
+from tests import servers
+from tests.doubles.kube import TOKEN, KubeDouble, running_double, write_kubeconfig
+from tests.doubles.kube.stage import Stage, stage_in, until
+
+HASTE = (2.0, 0.3)
+"""Seconds to connect and to wait for an answer, for tests in which no answer comes."""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
+    with running_double(tmp_path_factory.mktemp("kube")) as double:
+        yield double
+
+
+@pytest.fixture
+def double(running: KubeDouble) -> KubeDouble:
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def stage(double: KubeDouble) -> Iterator[Stage]:
+    with stage_in(double, Kubernetes({"test": ClusterAccess(double.kubeconfig)}, timeout=HASTE)) as stage:
+        yield stage
+
+
+# What is sent
+
+
+def test_the_bearer_token_is_really_sent_with_every_request(stage: Stage, double: KubeDouble) -> None:
+    plan = stage.plan(stage.broken())
+    stage.target.apply(plan)
+    stage.target.look(plan.intent)
+    stage.target.check([stage.key])
+    assert {item["verb"] for item in double.requests()} == {"get", "list", "patch", "create"}
+    assert {item["authorization"] for item in double.requests()} == {f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tls") / "tls.pem"
+    argv = [servers.binary("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=double"]
+    argv += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.crt"]
+    subprocess.run(argv, check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+def test_in_a_pod_the_service_account_is_used_and_its_token_really_sent(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tmp_path / "token"
+    token.write_text("pod-token")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", f"{certificate}.crt")
+    with running_double(tmp_path, token="pod-token", certificate=certificate) as double:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", double.url.rsplit(":", 1)[1])
+        with stage_in(double, Kubernetes({"test": ClusterAccess()})) as stage:
+            stage.deploy()
+            assert isinstance(stage.state(), TargetState)
+        assert {item["authorization"].lower() for item in double.requests()} == {"bearer pod-token"}
+
+
+def test_a_certificate_that_is_not_trusted_is_final_and_nothing_is_sent(certificate: Path, tmp_path: Path) -> None:
+    with running_double(tmp_path, certificate=certificate) as double:
+        write_kubeconfig(double.kubeconfig, double.url, TOKEN)
+        target = Kubernetes({"test": ClusterAccess(double.kubeconfig)})
+        error = target.survey(["kubernetes:test/default/deployment/x"])["kubernetes:test/default/deployment/x"]
+        target.close()
+        assert isinstance(error, Permanent)
+        assert "certificate that is not trusted" in str(error)
+        assert double.requests() == []
+
+
+def test_a_revert_is_one_patch_as_field_manager_rollbackd_and_its_rehearsal_another(stage: Stage, double: KubeDouble) -> None:
+    good = stage.broken()
+    double.forget()
+    plan = stage.plan(good)
+    stage.target.apply(plan)
+    patches = [(item["query"], item["content_type"]) for item in double.requests("patch")]
+    assert patches == [
+        ({"fieldManager": "rollbackd", "dryRun": "All"}, "application/json-patch+json"),
+        ({"fieldManager": "rollbackd"}, "application/json-patch+json"),
+    ]
+    rehearsed, sent = (json.loads(item["body"]) for item in double.requests("patch"))
+    assert rehearsed == sent
+    assert [(operation["op"], operation["path"]) for operation in sent] == [
+        ("test", "/metadata/uid"),
+        ("test", "/spec/template"),
+        ("replace", "/spec/template"),
+        ("add", "/metadata/annotations/rollbackd.io~1incident"),
+        ("add", "/metadata/annotations/rollbackd.io~1revision"),
+        ("add", "/metadata/annotations/rollbackd.io~1from"),
+    ]
+
+
+def test_many_deployments_of_a_namespace_cost_one_list_of_each_kind(stage: Stage, double: KubeDouble) -> None:
+    names = [f"shop-{number}" for number in range(5)]
+    for name in names:
+        stage.deploy(name=name, settled=False)
+    for name in names:
+        stage.settle(name)
+    double.forget()
+    seen = stage.target.survey([stage.key_of(name) for name in names])
+    assert all(isinstance(state, TargetState) and state.ready for state in seen.values())
+    assert [(item["verb"], item["resource"]) for item in double.requests()] == [("list", "deployments"), ("list", "replicasets"), ("list", "pods")]
+
+
+def test_readiness_once_seen_is_not_asked_for_again(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    ready = stage.state().ready
+    double.forget()
+    assert stage.state().ready == ready
+    assert [item["resource"] for item in double.requests()] == ["deployments", "replicasets"]
+
+
+def test_a_long_list_is_read_to_its_end(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    for number in range(501):
+        body = {"metadata": {"name": f"old-{number:03}", "labels": {"app": "checkout"}}, "spec": {"replicas": 0, "template": {"metadata": {}}}}
+        double.api("POST", stage.path("replicasets"), {**body, "status": {}})
+    double.forget()
+    assert isinstance(stage.state(), TargetState)
+    lists = [item["query"] for item in double.requests("list") if item["resource"] == "replicasets"]
+    assert [query.get("continue") for query in lists] == [None, "500"]
+
+
+# Bad weather for reading
+
+
+def test_a_change_that_its_controller_has_not_seen_yet_leaves_the_former_state_standing(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    double.run_controllers(False)
+    stage.release("shop:2", settled=False)
+    error = stage.target.survey([stage.key])[stage.key]
+    assert isinstance(error, Transient)
+    assert "not observed generation 2 yet" in str(error)
+    double.run_controllers(True)
+    assert stage.state().parts == {"image web": "shop:2"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        pytest.param({"kind": "status", "status": 500}, Transient, id="500"),
+        pytest.param({"kind": "status", "status": 503, "retry_after": 7}, Transient, id="503"),
+        pytest.param({"kind": "status", "status": 429, "retry_after": 7}, Transient, id="429"),
+        pytest.param({"kind": "wait_before", "seconds": 0.6}, Transient, id="no-answer-in-time"),
+        pytest.param({"kind": "drop_before"}, Transient, id="connection-cut"),
+        pytest.param({"kind": "garbage"}, Transient, id="a-proxys-html-page"),
+        pytest.param({"kind": "status", "status": 403}, Permanent, id="403"),
+        pytest.param({"kind": "status", "status": 302}, Permanent, id="redirected-to-a-login"),
+    ],
+)
+def test_a_read_that_fails_is_an_error_and_is_sent_once(stage: Stage, double: KubeDouble, fault: dict[str, object], kind: type[AdapterError]) -> None:
+    stage.deploy()
+    double.forget()
+    double.control("POST", "faults", {**fault, "method": "GET"})
+    error = stage.target.survey([stage.key])[stage.key]
+    assert isinstance(error, kind)
+    assert TOKEN not in str(error)
+    assert getattr(error, "retry_after", None) == fault.get("retry_after")
+    until(double.requests, lambda items: len(items) == 1)
+
+
+def test_an_unreachable_cluster_is_an_error_and_hides_no_other(double: KubeDouble, tmp_path: Path) -> None:
+    away = tmp_path / "away.yaml"
+    write_kubeconfig(away, f"http://127.0.0.1:{servers.free_port()}", TOKEN)
+    target = Kubernetes({"test": ClusterAccess(double.kubeconfig), "away": ClusterAccess(away)})
+    with stage_in(double, target) as stage:
+        stage.deploy()
+        lost = "kubernetes:away/shop/deployment/checkout"
+        seen = target.survey([lost, stage.key])
+        assert isinstance(seen[lost], Transient)
+        assert isinstance(seen[stage.key], TargetState)
+        assert len(target.check([lost])) == 1
+
+
+def test_a_rotated_token_is_read_again_once(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    assert stage.state()
+    double.accept_token("second")
+    write_kubeconfig(double.kubeconfig, double.url, "second")
+    seen = stage.target.survey([stage.key])[stage.key]
+    double.accept_token(TOKEN)
+    write_kubeconfig(double.kubeconfig, double.url, TOKEN)
+    assert isinstance(seen, TargetState)
+
+
+def test_a_token_that_stays_refused_is_final_after_one_more_try(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    double.forget()
+    double.accept_token("unknown to us")
+    error = stage.target.survey([stage.key])[stage.key]
+    double.accept_token(TOKEN)
+    assert isinstance(error, Permanent)
+    assert "does not accept our credentials" in str(error)
+    assert [item["status"] for item in double.requests()] == [401, 401]
+
+
+# Bad weather for writing
+
+
+@pytest.mark.parametrize(
+    ("fault", "standing"),
+    [
+        pytest.param({"kind": "drop_before"}, Standing.BEFORE, id="cut-before-it-was-applied"),
+        pytest.param({"kind": "drop_after"}, Standing.THERE, id="reply-lost-after-it-was-applied"),
+        pytest.param({"kind": "wait_after", "seconds": 0.6}, Standing.THERE, id="slow-reply-after-it-was-applied"),
+        pytest.param({"kind": "wait_before", "seconds": 0.6}, Standing.THERE, id="applied-after-we-gave-up"),
+        pytest.param({"kind": "garbage"}, Standing.THERE, id="a-proxys-html-page"),
+        pytest.param({"kind": "status", "status": 500}, Standing.BEFORE, id="500"),
+        pytest.param({"kind": "status", "status": 504}, Standing.BEFORE, id="504"),
+        pytest.param({"kind": "status", "status": 429, "retry_after": 2}, Standing.BEFORE, id="429"),
+    ],
+)
+def test_a_write_whose_outcome_is_unknown_is_sent_once_and_explained_by_looking(
+    stage: Stage, double: KubeDouble, fault: dict[str, object], standing: Standing
+) -> None:
+    plan = stage.plan(stage.broken())
+    double.control("POST", "faults", {**fault, "method": "PATCH"})
+    with pytest.raises(Transient):
+        stage.target.apply(plan)
+    sight = stage.sight(plan.intent, standing)
+    assert sight.ours is (standing is Standing.THERE)
+    assert len(double.requests("patch", dry_run=False)) == 1
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_a_lost_precondition_is_refused_and_not_repeated(stage: Stage, double: KubeDouble, status: int) -> None:
+    plan = stage.plan(stage.broken())
+    double.fault("status", method="PATCH", status=status)
+    with pytest.raises(Refused):
+        stage.target.apply(plan)
+    assert stage.target.look(plan.intent).standing is Standing.BEFORE
+    assert len(double.requests("patch", dry_run=False)) == 1
+
+
+def test_a_rehearsal_that_the_server_refuses_is_refused_in_its_words(stage: Stage, double: KubeDouble) -> None:
+    good = stage.broken()
+    double.fault("status", method="PATCH", status=400, message='admission webhook "policy" denied the request: unsigned image')
+    with pytest.raises(Refused, match="unsigned image"):
+        stage.plan(good)
+
+
+def test_a_webhook_that_cannot_rehearse_leaves_a_plan_that_says_so(stage: Stage, double: KubeDouble) -> None:
+    good = stage.broken()
+    double.fault("status", method="PATCH", status=400, message='admission webhook "inject" does not support dry run')
+    assert stage.plan(good).not_undone[0].startswith("not rehearsed")
+
+
+def test_a_rehearsal_without_an_answer_is_transient(stage: Stage, double: KubeDouble) -> None:
+    good = stage.broken()
+    double.fault("status", method="PATCH", status=503)
+    with pytest.raises(Transient) as failure:
+        stage.plan(good)
+    assert "unknown" not in str(failure.value)
+
+
+def test_a_deployment_without_annotations_keeps_those_that_appear_before_the_write(stage: Stage, double: KubeDouble) -> None:
+    good = stage.broken()
+    double.run_controllers(False)
+    stage.patch({"op": "remove", "path": "/metadata/annotations"})
+    plan = _planned(stage, good)
+    stage.merge({"metadata": {"annotations": {"team": "payments"}}})
+    with pytest.raises(Refused):
+        stage.target.apply(plan)
+    stage.target.apply(_planned(stage, good))
+    assert stage.deployment()["metadata"]["annotations"]["team"] == "payments"
+
+
+def test_a_deployment_without_any_annotation_gets_ours(stage: Stage, double: KubeDouble) -> None:
+    good = stage.broken()
+    double.run_controllers(False)
+    stage.patch({"op": "remove", "path": "/metadata/annotations"})
+    stage.target.apply(_planned(stage, good))
+    assert stage.deployment()["metadata"]["annotations"]["rollbackd.io/incident"] == "inc-1"
+
+
+def _planned(stage: Stage, good: str) -> Plan:
+    """A plan while no controller observes the Deployment, so that a survey would withhold its state."""
+    live = stage.target.look(Intent(stage.key, "inc-1", "none", "none")).revision
+    plan = stage.target.plan(PlanRequest(stage.key, "inc-1", live, (good,)))
+    assert isinstance(plan, Plan)
+    return plan
+
+
+# What never leaves
+
+
+def test_no_secret_of_a_template_or_kubeconfig_shows_in_what_people_and_the_journal_see(stage: Stage) -> None:
+    stage.deploy("shop:1", container={"env": [{"name": "PASSWORD", "value": "old-s3cret"}], "args": ["--key=old-s3cret"]})
+    good = stage.state().revision
+    env = {"op": "replace", "path": "/spec/template/spec/containers/0/env/0/value", "value": "new-s3cret"}
+    stage.patch(env, {"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": ["--key=new-s3cret"]})
+    plan = stage.plan(good)
+    assert plan.steps[1:] == ("container web: env changed: PASSWORD", "container web: args changed")
+    shown = f"{plan} {plan.intent} {plan.payload} {json.dumps(plan.intent.record)} {stage.state()} {stage.target!r}"
+    assert "s3cret" not in shown
+    assert TOKEN not in shown
+
+
+@pytest.mark.parametrize("content", ["", "not: [yaml", "kind: Config", "- a list", "clusters: 5"], ids=["empty", "broken", "bare", "list", "wrong"])
+def test_a_kubeconfig_that_cannot_be_used_is_an_error_by_name(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "kubeconfig.yaml"
+    path.write_text(content)
+    key = "kubernetes:test/shop/deployment/checkout"
+    error = Kubernetes({"test": ClusterAccess(path)}).survey([key])[key]
+    assert isinstance(error, Permanent)
+    assert str(path) in str(error)
+
+
+def test_a_missing_kubeconfig_or_context_is_an_error_by_name(double: KubeDouble, tmp_path: Path) -> None:
+    target = Kubernetes({"gone": ClusterAccess(tmp_path / "gone.yaml"), "other": ClusterAccess(double.kubeconfig, "no-such-context")})
+    keys = [f"kubernetes:{name}/shop/deployment/checkout" for name in ("gone", "other")]
+    assert all(isinstance(error, Permanent) and "lacks the context" in str(error) for error in target.survey(keys).values())
+
+
+@pytest.mark.parametrize("key", ["kubernetes:test/shop/checkout", "kubernetes:test/shop/statefulset/db", "kubernetes:", "ecs:test/a/deployment/b"])
+def test_a_key_of_another_form_is_an_error_everywhere(key: str) -> None:
+    target = Kubernetes({"test": ClusterAccess()})
+    assert isinstance(target.survey([key])[key], Permanent)
+    with pytest.raises(Permanent):
+        target.plan(PlanRequest(key, "inc-1", "a", ("b",)))
+    with pytest.raises(Permanent):
+        target.look(Intent(key, "inc-1", "a", "b"))
+    assert len(target.check([key])) == 1
+
+
+def test_an_unknown_cluster_is_an_error_that_names_the_known_ones() -> None:
+    key = "kubernetes:prod/shop/deployment/checkout"
+    error = Kubernetes({"test": ClusterAccess(), "stage": ClusterAccess()}).survey([key])[key]
+    assert isinstance(error, Permanent)
+    assert "known: stage, test" in str(error)
