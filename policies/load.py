@@ -71,7 +71,8 @@ def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Name
 def _claim_name(document: Document, taken: dict[str, _Named], findings: Findings) -> None:
     """A fault where another policy has the name already. A faulty policy claims its name too, so that mending it brings no new fault."""
     path, node, _ = locate(document.root, ("metadata", "name"))
-    if len(path) < 2 or not isinstance(node.data, str):
+    _, kind, _ = locate(document.root, ("kind",))
+    if len(path) < 2 or not isinstance(node.data, str) or kind.data != "RollbackPolicy":
         return
     first = taken.setdefault(node.data, _Named(document.file, node.line))
     if first != _Named(document.file, node.line):

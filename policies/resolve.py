@@ -14,6 +14,7 @@ from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library
 from rollbackd.policies.resolve_conditions import Conditions
 from rollbackd.policies.resolve_remedy import References
+from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 
 DEFAULT_EVERY = timedelta(seconds=15)
@@ -21,9 +22,9 @@ DEFAULT_WATCH = timedelta(hours=1)
 DEFAULT_SOURCE = "prometheus"
 
 
-def resolve(written: PolicyDocument, library: Library, names: Names | None, findings: Findings) -> Policy | None:
+def resolve(document: PolicyDocument, library: Library, names: Names | None, findings: Findings) -> Policy | None:
     """The policy; None after at least one fault. ``names`` None: what a policy names is not checked."""
-    spec = written.spec
+    spec = document.spec
     references = References(names, findings)
     target = references.target(spec.target, ("spec", "target"))
     every = spec.every or DEFAULT_EVERY
@@ -33,10 +34,10 @@ def resolve(written: PolicyDocument, library: Library, names: Names | None, find
     trigger = conditions.resolve()
     mode = Mode[spec.mode.upper()]
     policy = Policy(
-        name=written.metadata.name,
+        name=document.metadata.name,
         file=findings.document.file,
         digest="",
-        labels=tuple(sorted(written.metadata.labels.items())),
+        labels=tuple(sorted(document.metadata.labels.items())),
         mode=mode,
         target=target,
         source=_source(spec, names, findings),
@@ -66,11 +67,10 @@ def _source(spec: Spec, names: Names | None, findings: Findings) -> str:
     only = next(iter(names.sources)) if len(names.sources) == 1 else DEFAULT_SOURCE
     source = spec.source or only
     if source not in names.sources:
-        known = choices(source, names.sources, "known")
         if spec.source:
-            findings.fault(("spec", "source"), "a source of the daemon's config", quoted(source), known)
+            findings.fault(("spec", "source"), "a source of the daemon's config", quoted(source), choices(source, names.sources, "known"))
         else:
-            findings.fault(("spec",), "the key 'source'", "none", f"several or no sources are configured; {known}")
+            findings.fault(("spec",), "the key 'source'", "none", f"the daemon's config has these: {', '.join(sorted(names.sources)) or 'none'}")
     return source
 
 
@@ -79,7 +79,8 @@ def _timing(spec: Spec, findings: Findings) -> Timing:
     timing = Timing(**said)
     if timing.recover_for > timing.give_up:
         hint = "an incident would always be given up before it has recovered"
-        findings.fault(("spec", "timing"), "'recover_for' no longer than 'give_up'", f"{timing.recover_for} and {timing.give_up}", hint)
+        expected = f"'recover_for' no longer than 'give_up' ({written(timing.give_up)})"
+        findings.fault(("spec", "timing", "recover_for"), expected, written(timing.recover_for), hint)
     return timing
 
 

@@ -141,13 +141,13 @@ def _limit(side: str, quantities: list[Quantity]) -> Limit:
 def _can_be_met(signal: Signal, limit: Limit, side: str, path: Path, findings: Findings) -> bool:
     most = 1.0 if isinstance(signal, Ratio | Probe) else math.inf
     least = -math.inf if isinstance(signal, Gauge | PromQL) else 0.0
-    shown = findings.shown(path)
     if limit.high is not None and limit.low is not None and limit.low >= limit.high:
         findings.fault(path, "the lower limit before the higher", f"{limit.low:g} and {limit.high:g}")
         return False
     if (limit.high is None or limit.high >= most) and (limit.low is None or limit.low <= least):
         expected = {"above": "a limit below 100%", "below": "a limit above 0", "outside": "a range that can be left"}[side]
-        findings.fault(path, expected, shown, "this limit can never be met")
+        found = f"{limit.low:g} to {limit.high:g}" if side == "outside" else findings.shown(path)
+        findings.fault(path, expected, found, "this limit can never be met")
         return False
     return True
 

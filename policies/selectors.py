@@ -45,7 +45,7 @@ def _matchers(reader: "_Reader") -> tuple[Matcher, ...]:
         label_at = reader.at
         label = reader.take(_LABEL, "a label name")
         if label == "__name__":
-            raise SelectorError(label_at, "a label", "'__name__': write the metric before the brace")
+            raise SelectorError(label_at, "the metric before the brace", "'__name__'")
         op = cast("Literal['=', '!=', '=~', '!~']", reader.take(_OPERATOR, "one of = != =~ !~"))
         value_at = reader.at
         value = _unescaped(reader.take(_STRING, "a quoted value"), value_at)

@@ -121,7 +121,7 @@ def _unknown_key(key: str, allowed: Allowed) -> Words:
 def _literal(expected: str, value: object) -> Words:
     known = [part.strip("'") for part in expected.replace(" or ", ", ").split(", ")]
     if len(known) == 1:
-        return Words(f"'{known[0]}'", quoted(value))
+        return Words(f"'{known[0]}'" if expected.startswith("'") else expected.lower(), quoted(value))
     near = nearest(value, known) if isinstance(value, str) else ""
     return Words(f"one of {', '.join(known)}", quoted(value), f"did you mean '{near}'?" if near else "")
 

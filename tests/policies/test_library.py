@@ -1,0 +1,70 @@
+"""The shipped library: complete, documented, and every signal resolvable in every profile that claims it."""
+
+import re
+
+import pytest
+
+from rollbackd.policies.profiles import library
+from rollbackd.policies.resolve_signals import library_signal
+from rollbackd.policies.schema import json_schema
+
+POD_NAMES = [
+    pytest.param("checkout-6d4cf56db6-x7k2p", "checkout", id="plain"),
+    pytest.param("checkout-api-5b9-x7k2p", "checkout-api", id="dash-in-the-name"),
+    pytest.param("checkout-0", None, id="statefulset"),
+    pytest.param("checkout-x7k2p", None, id="daemonset"),
+    pytest.param("checkout-6d4cf56db6-migrate", None, id="no-random-suffix"),
+]
+
+
+def test_standard_is_the_four_triggers() -> None:
+    assert library().sets == {"standard": ("error-rate", "p95-latency", "memory", "database-failures")}
+
+
+def test_the_profiles_are_those_that_the_docs_name() -> None:
+    assert sorted(library().profiles) == ["cadvisor", "istio", "prometheus-client"]
+
+
+@pytest.mark.parametrize("profile", ["istio", "prometheus-client"])
+def test_a_service_profile_has_metrics_for_every_standard_condition(profile: str) -> None:
+    assert set(library().sets["standard"]) <= set(library().profiles[profile])
+
+
+@pytest.mark.parametrize("profile", sorted(library().profiles))
+def test_every_signal_of_a_profile_belongs_to_a_condition_and_can_be_read(profile: str) -> None:
+    for name, signal in library().profiles[profile].items():
+        assert name in library().conditions
+        assert library_signal(signal.signal)
+
+
+@pytest.mark.parametrize(("pod", "workload"), POD_NAMES)
+def test_a_pod_s_name_leads_to_its_deployment(pod: str, workload: str | None) -> None:
+    derived = library().profiles["cadvisor"]["memory"].derived
+    assert derived is not None
+    match = re.fullmatch(derived.pattern, pod)
+    assert (match[1] if match else None) == workload
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    schema = json_schema()
+    undescribed = []
+
+    def visit(name: str, node: object) -> None:
+        properties = node.get("properties") if isinstance(node, dict) else None
+        for key, value in (properties or {}).items():
+            if not (isinstance(value, dict) and ("description" in value or "$ref" in value)):
+                undescribed.append(f"{name}.{key}")
+
+    definitions = schema["$defs"]
+    assert isinstance(definitions, dict)
+    for name, definition in definitions.items():
+        visit(name, definition)
+    visit("document", schema)
+    assert undescribed == []
+
+
+def test_the_schema_is_of_the_contract_s_version_with_an_example() -> None:
+    schema = json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == "urn:rollbackd:schema:v1:policy"
+    assert schema["examples"]

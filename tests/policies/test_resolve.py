@@ -1,0 +1,355 @@
+"""Right policies: the exact value that the engine reads."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rollbackd.policies.load import load_policies
+from rollbackd.policies.model import (
+    Breaches,
+    Condition,
+    Count,
+    Derived,
+    FlagsRung,
+    For,
+    Gauge,
+    Group,
+    Identity,
+    Latency,
+    Leaf,
+    Limit,
+    Matcher,
+    Mode,
+    OnNoData,
+    OutsideWatch,
+    Policy,
+    Probe,
+    PromQL,
+    Rate,
+    Ratio,
+    RevertRung,
+    Selector,
+    Timing,
+)
+from rollbackd.policies.names import Names
+
+DATA = Path(__file__).parent / "testdata"
+CHECKOUT = (DATA / "checkout.yaml").read_text("utf-8")
+MINUTE = timedelta(minutes=1)
+POD = r"(.+)-[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}"
+BY_POD = Identity(("namespace", "workload"), ("shop", "checkout"), Derived("workload", "pod", POD))
+BY_MESH = Identity(("destination_workload_namespace", "destination_workload"), ("shop", "checkout"))
+BY_APP = Identity(("app",), ("checkout",))
+NAMES = Names(
+    sources=frozenset({"main"}),
+    clusters=frozenset({"eu"}),
+    default_cluster="eu",
+    flag_providers={"switches": "flagd"},
+    commands=frozenset({"deploy"}),
+    contacts=frozenset({"oncall"}),
+    probes=frozenset({"login"}),
+)
+
+
+def resolved(text: str, names: Names | None = None) -> Policy:
+    loaded = load_policies({"shop.yaml": text}, names)
+    assert loaded.faults == ()
+    return loaded.policies[0]
+
+
+def with_spec(spec: str, names: Names | None = None) -> Policy:
+    lines = "".join(f"  {line}\n" for line in spec.strip().split("\n"))
+    return resolved(f"apiVersion: rollbackd/v1\nkind: RollbackPolicy\nmetadata: {{name: checkout}}\nspec:\n{lines}", names)
+
+
+TARGET = "target: {kubernetes: {namespace: shop, deployment: checkout}}"
+
+
+def condition(entry: str, more: str = "match: {app: checkout}") -> Condition:
+    (found,) = with_spec(f"{TARGET}\n{more}\nrollback_when:\n  - {entry}").conditions
+    return found
+
+
+def standard(name: str, signal: object, limit: Limit, identity: Identity, min_volume: int = 0) -> Condition:
+    return Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, Mode.AUTO, True)  # type: ignore[arg-type]
+
+
+def own(name: str, signal: object, limit: Limit, min_volume: int = 0, identity: Identity = BY_APP) -> Condition:
+    return Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, Mode.AUTO, False)  # type: ignore[arg-type]
+
+
+CONTAINERS = (Matcher("container", "!=", ""), Matcher("container", "!=", "POD"))
+MEMORY = Gauge(Selector("container_memory_working_set_bytes", CONTAINERS), Selector("container_spec_memory_limit_bytes", CONTAINERS), "max")
+AT_DESTINATION = Matcher("reporter", "=", "destination")
+SERVER_ERROR = Matcher("response_code", "=~", "5..")
+NOT_HEALTH = Matcher("path", "!=", "/healthz")
+
+
+def test_the_shortest_policy_observes_the_four_triggers() -> None:
+    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: standard}}]")
+    assert replace(policy, digest="") == Policy(
+        name="checkout",
+        file="shop.yaml",
+        digest="",
+        labels=(),
+        mode=Mode.OBSERVE,
+        target="kubernetes:default/shop/deployment/checkout",
+        source="prometheus",
+        every=timedelta(seconds=15),
+        watch=timedelta(hours=1),
+        outside_watch=OutsideWatch.IGNORE,
+        timing=Timing(),
+        conditions=(
+            standard(
+                "error-rate",
+                Ratio(Selector("http_requests_total", (Matcher("code", "=~", "5.."),)), Selector("http_requests_total")),
+                Limit(high=0.05, unit="%"),
+                BY_POD,
+                50,
+            ),
+            standard("p95-latency", Latency(Selector("http_request_duration_seconds"), 0.95, 2.0), Limit(high=2.0, unit="s"), BY_POD, 200),
+            standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD),
+            standard("database-failures", Count(Selector("db_client_connection_timeouts_total")), Limit(high=10.0), BY_POD),
+        ),
+        trigger=Group((Leaf(0), Leaf(1), Leaf(2), Leaf(3)), 1),
+        ladder=(),
+        notify=(),
+    )
+
+
+def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
+    assert replace(resolved(CHECKOUT), digest="") == Policy(
+        name="checkout",
+        file="shop.yaml",
+        digest="",
+        labels=(("team", "payments"),),
+        mode=Mode.SUGGEST,
+        target="kubernetes:default/shop/deployment/checkout",
+        source="prometheus",
+        every=timedelta(seconds=15),
+        watch=timedelta(hours=1),
+        outside_watch=OutsideWatch.IGNORE,
+        timing=Timing(warmup=timedelta(seconds=60)),
+        conditions=(
+            standard(
+                "error-rate",
+                Ratio(
+                    Selector("istio_requests_total", (AT_DESTINATION, SERVER_ERROR, NOT_HEALTH)),
+                    Selector("istio_requests_total", (AT_DESTINATION, NOT_HEALTH)),
+                ),
+                Limit(high=0.03, unit="%"),
+                BY_MESH,
+                50,
+            ),
+            replace(
+                standard(
+                    "p95-latency",
+                    # The mesh counts in milliseconds, and so does the limit.
+                    Latency(Selector("istio_request_duration_milliseconds", (AT_DESTINATION,)), 0.95, 2000.0),
+                    Limit(high=2000.0, unit="ms"),
+                    BY_MESH,
+                    200,
+                ),
+                mode=Mode.SUGGEST,
+            ),
+            replace(standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD), watch=timedelta(hours=24)),
+            standard("database-failures", Count(Selector("db_client_connection_timeouts_total")), Limit(high=10.0), BY_POD),
+            own(
+                "payment-failures",
+                Ratio(Selector("payments_total", (Matcher("result", "=", "error"),)), Selector("payments_total")),
+                Limit(high=0.1, unit="%"),
+                50,
+            ),
+            own("slow-search", Latency(Selector("search_seconds"), 0.95, 0.8), Limit(high=0.8, unit="s"), 200),
+            replace(own("backlog", Gauge(Selector("queue_depth")), Limit(high=2000.0)), confirm=For(10 * MINUTE)),
+        ),
+        trigger=Group(tuple(Leaf(index) for index in range(7)), 1),
+        ladder=(
+            FlagsRung("unleash:unleash/production/tag:checkout", only_changed=True),
+            RevertRung("kubernetes:default/shop/deployment/checkout"),
+        ),
+        notify=("oncall",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        pytest.param("{name: c, rate: errors_total, above: 600/m}", own("c", Rate(Selector("errors_total")), Limit(high=10.0, unit="/s")), id="rate"),
+        pytest.param("{name: c, count: errors_total, below: 1}", own("c", Count(Selector("errors_total")), Limit(low=1.0)), id="count-below"),
+        pytest.param(
+            "{name: c, gauge: heap_bytes, above: 512Mi}",
+            own("c", Gauge(Selector("heap_bytes")), Limit(high=2.0**29, unit="bytes")),
+            id="gauge-in-bytes",
+        ),
+        pytest.param(
+            "{name: c, gauge: used, of: size, pick: avg, outside: [10%, 120%]}",
+            own("c", Gauge(Selector("used"), Selector("size"), "avg"), Limit(high=1.2, low=0.1, unit="%")),
+            id="gauge-outside-a-range",
+        ),
+        pytest.param("{name: c, promql: 'sum by (app) (up)', below: 2}", own("c", PromQL("sum by (app) (up)"), Limit(low=2.0)), id="expression"),
+        pytest.param(
+            "{name: c, probe: {port: 8080, path: /healthz}, above: 50%}",
+            own("c", Probe(port=8080, path="/healthz"), Limit(high=0.5, unit="%"), identity=Identity((), ())),
+            id="probe-by-port",
+        ),
+        pytest.param(
+            "{name: c, probe: login, above: 50%}",
+            own("c", Probe(name="login"), Limit(high=0.5, unit="%"), identity=Identity((), ())),
+            id="probe-by-name",
+        ),
+        pytest.param(
+            "{name: c, latency: {histogram: rpc_ms}, quantile: 0.99, above: 1s}",
+            own("c", Latency(Selector("rpc_ms"), 0.99, 1000.0), Limit(high=1000.0, unit="ms"), 1000),
+            id="latency-in-milliseconds-by-its-name",
+        ),
+        pytest.param(
+            "{name: c, latency: {histogram: rpc, unit: milliseconds}, above: 250ms}",
+            own("c", Latency(Selector("rpc"), 0.95, 250.0), Limit(high=250.0, unit="ms"), 200),
+            id="latency-in-milliseconds-by-its-unit",
+        ),
+        pytest.param(
+            "{name: c, gauge: g, above: 1, breaches: {at_least: 3, of: 5}, over: 10m, min_volume: 7, on_no_data: hold, mode: approve, watch: 2h}",
+            Condition(
+                "c",
+                Gauge(Selector("g")),
+                Limit(high=1.0),
+                Breaches(3, 5),
+                BY_APP,
+                10 * MINUTE,
+                7,
+                OnNoData.HOLD,
+                Mode.APPROVE,
+                False,
+                timedelta(hours=2),
+            ),
+            id="everything-said",
+        ),
+        pytest.param(
+            "{name: c, gauge: g, above: 1, for: 0s}", replace(own("c", Gauge(Selector("g")), Limit(high=1.0)), confirm=For(timedelta(0))), id="for-0s"
+        ),
+    ],
+)
+def test_a_condition_resolves_to_what_it_says(entry: str, found: Condition) -> None:
+    assert condition(entry) == found
+
+
+@pytest.mark.parametrize(
+    ("entries", "trigger"),
+    [
+        pytest.param("[{use: memory}]", Leaf(0), id="one-entry-needs-no-group"),
+        pytest.param("[{all_of: [{use: memory}, {use: error-rate}]}]", Group((Leaf(0), Leaf(1)), 2), id="all-of"),
+        pytest.param(
+            "[{use: memory}, {any_of: [{use: error-rate}, {use: p95-latency}]}]", Group((Leaf(0), Leaf(1), Leaf(2)), 1), id="any-of-in-any-of-is-flat"
+        ),
+        pytest.param(
+            "[{use: memory}, {at_least: {of: [{use: error-rate}, {use: p95-latency}, {use: database-failures}], count: 2}}]",
+            Group((Leaf(0), Group((Leaf(1), Leaf(2), Leaf(3)), 2)), 1),
+            id="at-least",
+        ),
+        pytest.param(
+            "[{all_of: [{use: standard}, {name: up, probe: login, above: 50%}]}]",
+            Group((Group((Leaf(0), Leaf(1), Leaf(2), Leaf(3)), 1), Leaf(4)), 2),
+            id="a-set-inside-all-of-is-any-of-its-members",
+        ),
+    ],
+)
+def test_entries_nest(entries: str, trigger: object) -> None:
+    assert with_spec(f"{TARGET}\nrollback_when: {entries}").trigger == trigger
+
+
+def test_a_library_condition_may_be_used_twice_under_another_name() -> None:
+    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: error-rate}}, {{use: error-rate, name: many-errors, with: {{above: 20%, for: 0s}}}}]")
+    assert [(each.name, each.limit.high, each.confirm) for each in policy.conditions] == [
+        ("error-rate", 0.05, For(MINUTE)),
+        ("many-errors", 0.2, For(timedelta(0))),
+    ]
+
+
+def test_an_override_below_takes_the_place_of_the_limit_above() -> None:
+    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: memory, with: {{below: 10%}}}}]")
+    assert policy.conditions[0].limit == Limit(low=0.1, unit="%")
+
+
+def test_breaches_take_the_place_of_the_library_s_wait() -> None:
+    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: memory, with: {{breaches: {{at_least: 3, of: 5}}}}}}]")
+    assert policy.conditions[0].confirm == Breaches(3, 5)
+
+
+def test_a_default_wait_stretches_to_one_evaluation() -> None:
+    policy = with_spec(f"{TARGET}\nevery: 5m\nrollback_when: [{{use: standard}}]")
+    assert {each.confirm for each in policy.conditions} == {For(5 * MINUTE)}
+
+
+def test_a_target_behind_commands_is_found_by_match() -> None:
+    policy = with_spec("target: {command: {name: deploy}}\nmatch: {job: shop, app: web}\nrollback_when: [{use: standard}]", NAMES)
+    assert policy.target == "command:deploy"
+    assert {each.identity for each in policy.conditions} == {Identity(("app", "job"), ("web", "shop"))}
+
+
+def test_custom_metrics_are_the_usual_names_found_by_match() -> None:
+    policy = with_spec(f"{TARGET}\nmetrics: custom\nmatch: {{app: checkout}}\nrollback_when: [{{use: error-rate}}]")
+    (found,) = policy.conditions
+    assert found.identity == BY_APP
+    assert found.signal == Ratio(Selector("http_requests_total", (Matcher("code", "=~", "5.."),)), Selector("http_requests_total"))
+
+
+def test_what_the_config_offers_fills_the_gaps() -> None:
+    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: standard}}]\nremedy: [{{flags: {{provider: switches, all: true}}}}]", NAMES)
+    assert (policy.target, policy.source) == ("kubernetes:eu/shop/deployment/checkout", "main")
+    assert policy.ladder == (FlagsRung("flagd:switches/all"),)
+
+
+@pytest.mark.parametrize(
+    ("rung", "found"),
+    [
+        pytest.param("flags: {provider: flagd, flags: [b, a, b]}", FlagsRung("flagd:flagd/flags:a,b"), id="flags-in-order"),
+        pytest.param("flags: {provider: flagd, tag: shop, only: all}", FlagsRung("flagd:flagd/tag:shop", only_changed=False), id="tag"),
+        pytest.param(
+            "flags: {provider: flagd, all: true, always: true}", FlagsRung("flagd:flagd/all", only_changed=False, always=True), id="always-means-all"
+        ),
+        pytest.param(
+            "revert: {target: {command: {name: deploy}}, mode: suggest}", RevertRung("command:deploy", mode=Mode.SUGGEST), id="another-target"
+        ),
+    ],
+)
+def test_a_rung_names_its_own_target(rung: str, found: object) -> None:
+    assert with_spec(f"{TARGET}\nrollback_when: [{{use: standard}}]\nremedy: [{{{rung}}}]").ladder == (found,)
+
+
+def test_watch_always_has_no_end() -> None:
+    assert with_spec(f"{TARGET}\nwatch: always\nrollback_when: [{{use: standard}}]").watch is None
+
+
+def test_timing_is_what_was_written_and_else_the_default() -> None:
+    policy = with_spec(f"{TARGET}\ntiming: {{recover_for: 5s, give_up: 20s, cooldown: 0s}}\nrollback_when: [{{use: standard}}]")
+    assert policy.timing == Timing(recover_for=timedelta(seconds=5), give_up=timedelta(seconds=20), cooldown=timedelta(0))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        pytest.param(CHECKOUT.replace("every: 15s", "every: '15s'   # four a minute"), id="quotes-and-comments"),
+        pytest.param(CHECKOUT.replace("above: 800ms", "above: 0.8s"), id="another-unit"),
+        pytest.param(CHECKOUT.replace("  every: 15s\n", ""), id="a-default-left-out"),
+        pytest.param("---\n" + CHECKOUT, id="document-mark"),
+    ],
+)
+def test_the_digest_is_the_same_for_the_same_meaning(same: str) -> None:
+    assert resolved(same).digest == resolved(CHECKOUT).digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(CHECKOUT.replace("above: 800ms", "above: 801ms"), id="limit"),
+        pytest.param(CHECKOUT.replace("mode: suggest\n", "mode: auto\n", 1), id="mode"),
+        pytest.param(CHECKOUT.replace("only: changed", "only: all"), id="rung"),
+        pytest.param(CHECKOUT.replace("app: checkout", "app: checkout2"), id="match"),
+        pytest.param(CHECKOUT.replace("team: payments", "team: search"), id="labels"),
+    ],
+)
+def test_the_digest_differs_where_the_meaning_does(other: str) -> None:
+    assert resolved(other).digest != resolved(CHECKOUT).digest
