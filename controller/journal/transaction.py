@@ -184,8 +184,9 @@ class Transaction(Reading):
     def insert_once(self, table: Table, values: Mapping[str, object]) -> bool:
         """False, and nothing changed, if one of the table's unique keys is taken."""
         is_postgres = self.connection.dialect.name == "postgresql"
-        row = (postgresql.insert(table) if is_postgres else sqlite.insert(table)).values(**values)
-        return self.connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+        row = (postgresql.insert(table) if is_postgres else sqlite.insert(table)).values(**values).on_conflict_do_nothing()
+        # Asked for, because some drivers do not count the rows of an INSERT by themselves.
+        return self.connection.execute(row.execution_options(preserve_rowcount=True)).rowcount == 1
 
     # --- parts -------------------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,174 @@
+import pytest
+
+from rollbackd.adapters.base.errors import Permanent, Refused, Transient
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.outbox import MAX_AGE, backoff
+from tests.controller.journal_samples import HOUR, MINUTE, SECOND, Clock, notice
+from tests.controller.outbox_samples import Channel, outbox_for, queue
+
+# --- delivery --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_reaches_every_channel_of_its_contact_once(store: Store) -> None:
+    pager, chat, other = Channel("pager"), Channel("chat"), Channel()
+    outbox = outbox_for(store, oncall=[pager, chat], owners=[other])
+    queue(store, notice("n-1"))
+    assert outbox.deliver_due() == 2
+    assert outbox.deliver_due() == 0
+    assert (pager.sent, chat.sent, other.sent) == (["n-1"], ["n-1"], [])
+    assert store.outbox_state().waiting == 0
+
+
+def test_the_notice_arrives_as_it_was_queued(store: Store) -> None:
+    arrived: list[Notice] = []
+
+    class Keeper(Channel):
+        def send(self, notice: Notice) -> None:
+            arrived.append(notice)
+
+    queue(store, notice("n-1", resolved=True))
+    outbox_for(store, oncall=[Keeper()]).deliver_due()
+    assert arrived == [notice("n-1", resolved=True)]
+
+
+def test_two_channels_of_one_name_are_both_reached(store: Store) -> None:
+    one, two = Channel("webhook"), Channel("webhook")
+    queue(store, notice("n-1"))
+    outbox_for(store, oncall=[one, two]).deliver_due()
+    assert (one.sent, two.sent) == (["n-1"], ["n-1"])
+
+
+def test_messages_of_one_key_arrive_in_order(store: Store) -> None:
+    pager = Channel()
+    queue(store, notice("trigger"), notice("update"), notice("resolve", resolved=True))
+    outbox_for(store, oncall=[pager]).deliver_due()
+    assert pager.sent == ["trigger", "update", "resolve"]
+
+
+def test_a_resolve_does_not_overtake_a_trigger_that_could_not_be_sent(store: Store, clock: Clock) -> None:
+    pager = Channel()
+    outbox = outbox_for(store, oncall=[pager])
+    pager.fault, pager.fails = Transient("503"), {"trigger"}
+    queue(store, notice("trigger"), notice("resolve", resolved=True))
+    outbox.deliver_due()
+    assert pager.sent == []
+    pager.fault = None
+    clock.move(MINUTE)
+    outbox.deliver_due()
+    assert pager.sent == ["trigger", "resolve"]
+
+
+def test_another_key_is_not_held_up_by_a_failing_one(store: Store) -> None:
+    pager = Channel()
+    pager.fault, pager.fails = Transient("503"), {"bad"}
+    queue(store, notice("bad", "inc-1"), notice("good", "inc-2"))
+    outbox_for(store, oncall=[pager]).deliver_due()
+    assert pager.sent == ["good"]
+
+
+def test_another_channel_of_the_contact_is_not_held_up_by_a_failing_one(store: Store) -> None:
+    pager, chat = Channel("pager"), Channel("chat")
+    pager.fault = Transient("down")
+    queue(store, notice("trigger"), notice("resolve"))
+    outbox_for(store, oncall=[pager, chat]).deliver_due()
+    assert (pager.sent, chat.sent) == ([], ["trigger", "resolve"])
+
+
+# --- trouble ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_attempt_is_repeated_after_a_while_and_not_at_once(store: Store, clock: Clock) -> None:
+    pager = Channel()
+    pager.fault = Transient("connection refused")
+    outbox = outbox_for(store, oncall=[pager])
+    queue(store, notice("n-1"))
+    assert outbox.deliver_due() == 1
+    assert outbox.deliver_due() == 0
+    pager.fault = None
+    clock.move(MINUTE)
+    assert outbox.deliver_due() == 1
+    assert pager.sent == ["n-1"]
+
+
+def test_the_wait_grows_from_a_second_to_five_minutes_and_is_random() -> None:
+    assert backoff(1) == SECOND
+    assert all(SECOND <= backoff(4) <= 8 * SECOND for _ in range(50))
+    assert all(backoff(1000) <= 5 * MINUTE for _ in range(50))
+    assert len({backoff(20) for _ in range(20)}) > 1
+
+
+def test_a_channel_that_asks_for_quiet_gets_it_for_all_its_messages(store: Store, clock: Clock) -> None:
+    pager, chat = Channel("pager"), Channel("chat")
+    outbox = outbox_for(store, oncall=[pager, chat])
+    pager.fault = Transient("429", retry_after=600)
+    queue(store, notice("n-1", "inc-1"), notice("n-2", "inc-2"))
+    outbox.deliver_due()
+    assert (pager.tried, chat.sent) == (["n-1"], ["n-1", "n-2"])
+    clock.move(9 * MINUTE)
+    assert outbox.deliver_due() == 0
+    pager.fault = None
+    clock.move(MINUTE)
+    outbox.deliver_due()
+    assert pager.sent == ["n-1", "n-2"]
+
+
+@pytest.mark.parametrize("fault", [Permanent("404: no such hook"), Refused("not that")], ids=["permanent", "refused"])
+def test_what_can_never_be_delivered_is_given_up_on_record_and_the_next_goes_on(store: Store, fault: Exception) -> None:
+    pager = Channel()
+    pager.fault, pager.fails = fault, {"trigger"}
+    queue(store, notice("trigger"), notice("resolve"))
+    outbox_for(store, oncall=[pager]).deliver_due()
+    assert pager.sent == ["resolve"]
+    assert (store.outbox_state().waiting, store.outbox_state().dead) == (0, 1)
+    (entry,) = store.history(10)
+    assert entry.kind == "notice.dead"
+    assert entry.body == {
+        "parcel": "trigger/oncall/pager",
+        "contact": "oncall",
+        "channel": "pager",
+        "title": "title of trigger",
+        "error": str(fault),
+    }
+
+
+def test_after_a_day_of_failures_a_notice_is_given_up(store: Store, clock: Clock) -> None:
+    pager = Channel()
+    pager.fault = Transient("down")
+    outbox = outbox_for(store, oncall=[pager])
+    queue(store, notice("n-1"))
+    outbox.deliver_due()
+    clock.move(MAX_AGE)
+    outbox.deliver_due()
+    assert store.outbox_state().dead == 0
+    clock.move(HOUR)
+    outbox.deliver_due()
+    assert (store.outbox_state().waiting, store.outbox_state().dead) == (0, 1)
+
+
+def test_a_notice_that_waited_for_days_while_nothing_ran_is_still_tried(store: Store, clock: Clock) -> None:
+    pager = Channel()
+    queue(store, notice("n-1"))
+    clock.move(3 * MAX_AGE)
+    outbox_for(store, oncall=[pager]).deliver_due()
+    assert pager.sent == ["n-1"]
+
+
+def test_a_contact_that_nobody_configured_is_on_record(store: Store) -> None:
+    queue(store, notice("n-1"), contacts=("nobody", "oncall"))
+    pager = Channel()
+    outbox_for(store, oncall=[pager]).deliver_due()
+    assert pager.sent == ["n-1"]
+    assert store.history(1)[0].body["error"] == "no contact 'nobody' is configured"
+
+
+def test_what_waited_for_a_channel_that_is_gone_goes_to_its_successor_in_its_turn(store: Store, clock: Clock) -> None:
+    old, new = Channel("old"), Channel("new")
+    old.fault = Transient("down")
+    queue(store, notice("trigger"))
+    outbox_for(store, oncall=[old]).deliver_due()
+    queue(store, notice("resolve"))
+    outbox_for(store, oncall=[new]).deliver_due()
+    assert new.sent == ["trigger", "resolve"]
+    clock.move(HOUR)
+    assert outbox_for(store, oncall=[old, new]).deliver_due() == 0

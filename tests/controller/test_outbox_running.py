@@ -1,0 +1,129 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.outbox import Outbox, tell_without_store
+from tests.controller.journal_samples import MINUTE, Clock, notice
+from tests.controller.outbox_samples import Channel, outbox_for, queue, until
+
+
+@pytest.fixture
+def running() -> Iterator[list[Outbox]]:
+    """Outboxes that are stopped at the end of the test."""
+    outboxes: list[Outbox] = []
+    yield outboxes
+    for each in outboxes:
+        each.stop(timedelta(seconds=5))
+
+
+# --- restarts and replicas -------------------------------------------------------------------------------------------------------------
+
+
+SENDING = """
+import sys, time
+from datetime import timedelta
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.outbox import Outbox
+
+class Channel:
+    name = "pager"
+    def send(self, notice):
+        print(notice.id, flush=True)
+        time.sleep(60)
+
+Outbox(Store.open(sys.argv[1], "one"), {"oncall": [Channel()]}).deliver_due()
+"""
+
+
+def test_a_process_killed_between_sending_and_noting_it_sends_the_same_id_again(store: Store, url: str, running: list[Outbox]) -> None:
+    queue(store, notice("n-1"))
+    with subprocess.Popen([sys.executable, "-c", SENDING, url], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "n-1\n"
+        process.kill()
+    pager = Channel()
+    restarted = outbox_for(store, oncall=[pager])
+    assert restarted.deliver_due() == 0
+    running.append(restarted)
+    restarted.start()
+    until(lambda: pager.sent == ["n-1"])
+
+
+def test_another_replica_waits_for_the_lease_and_then_sends_what_a_dead_one_had_taken(store: Store, url: str, clock: Clock) -> None:
+    class Dying(Channel):
+        def send(self, notice: Notice) -> None:
+            raise KeyboardInterrupt
+
+    queue(store, notice("n-1"))
+    with pytest.raises(KeyboardInterrupt):
+        outbox_for(store, oncall=[Dying()]).deliver_due()
+    pager, other = Channel(), Store.open(url, "two", clock)
+    outbox = outbox_for(other, oncall=[pager])
+    assert outbox.deliver_due() == 0
+    clock.move(3 * MINUTE)
+    assert outbox.deliver_due() == 1
+    assert pager.sent == ["n-1"]
+    other.close()
+
+
+def test_two_replicas_send_each_notice_once(store: Store, url: str, clock: Clock, running: list[Outbox]) -> None:
+    other, pager = Store.open(url, "two", clock), Channel()
+    running += [outbox_for(store, oncall=[pager]), outbox_for(other, oncall=[pager])]
+    names = [f"n-{number}" for number in range(20)]
+    queue(store, *(notice(name, name) for name in names))
+    for each in running:
+        each.start()
+    until(lambda: store.outbox_state().waiting == 0)
+    assert sorted(pager.sent) == sorted(names)
+    running.pop().stop(timedelta(seconds=5))
+    other.close()
+
+
+# --- the running thread ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_hanging_channel_delays_no_other(store: Store, running: list[Outbox]) -> None:
+    hanging, chat, mail = Channel("hanging"), Channel("chat"), Channel("mail")
+    hanging.open.clear()
+    outbox = outbox_for(store, oncall=[hanging, chat], owners=[mail])
+    running.append(outbox)
+    outbox.start()
+    names = ["n-1", "n-2", "n-3"]
+    for name in names:
+        queue(store, notice(name), contacts=("oncall", "owners"))
+        outbox.wake()
+    until(lambda: chat.sent == mail.sent == names)
+    assert hanging.tried == ["n-1"]
+    hanging.open.set()
+    until(lambda: hanging.sent == names)
+
+
+def test_stopping_does_not_wait_longer_than_its_grace_for_a_hanging_channel(store: Store) -> None:
+    hanging = Channel("hanging")
+    hanging.open.clear()
+    outbox = outbox_for(store, oncall=[hanging])
+    queue(store, notice("n-1"))
+    outbox.start()
+    until(lambda: hanging.tried == ["n-1"])
+    outbox.stop(timedelta(milliseconds=20))
+    assert store.outbox_state().waiting == 1
+    hanging.open.set()
+    until(lambda: store.outbox_state().waiting == 0)
+
+
+def test_an_outbox_that_was_never_started_stops(store: Store) -> None:
+    outbox_for(store, oncall=[Channel()]).stop(timedelta(0))
+
+
+def test_without_a_store_a_notice_is_still_told_and_repeated_until_it_arrives() -> None:
+    pager, chat = Channel("pager"), Channel("chat")
+    chat.fault = Permanent("no such room")
+    for thread in tell_without_store({"oncall": [pager, chat]}, notice("disk-full"), ["oncall", "nobody"]):
+        thread.join(20)
+    assert (pager.sent, chat.tried) == (["disk-full"], ["disk-full"])

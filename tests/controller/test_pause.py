@@ -1,0 +1,112 @@
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rollbackd.controller.pause import Pause
+
+AT = datetime(2025, 3, 1, 3, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "PAUSE"
+
+
+def test_without_a_file_nothing_is_paused(file: Path) -> None:
+    assert Pause(file).read() is None
+
+
+def test_a_pause_names_its_reason_its_author_and_its_time(file: Path) -> None:
+    Pause(file).pause("database\nupgrade", "alice", AT)
+    assert Pause(file).read() == "database upgrade (paused by alice at 2025-03-01 03:00:00 UTC)"
+
+
+def test_a_second_pause_replaces_the_reason(file: Path) -> None:
+    Pause(file).pause("first", "alice", AT)
+    Pause(file).pause("second", "bob", AT)
+    assert Pause(file).read() == "second (paused by bob at 2025-03-01 03:00:00 UTC)"
+    assert [each.name for each in file.parent.iterdir()] == ["PAUSE"]
+
+
+def test_resume_ends_the_pause_and_may_be_repeated(file: Path) -> None:
+    Pause(file).pause("first", "alice", AT)
+    Pause(file).resume()
+    Pause(file).resume()
+    assert Pause(file).read() is None
+
+
+def test_a_file_that_a_person_touched_pauses_without_a_reason(file: Path) -> None:
+    file.touch()
+    assert Pause(file).read() == f"{file} exists and gives no reason"
+
+
+def test_whatever_the_file_holds_it_pauses(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe\x00 no text " + b"x" * 100_000)
+    reason = Pause(file).read()
+    assert reason is not None
+    assert len(reason) <= 4096
+
+
+def test_a_folder_in_its_place_pauses(file: Path) -> None:
+    file.mkdir()
+    assert Pause(file).read() == f"{file} is no plain file; unreadable means paused"
+
+
+def test_a_pipe_in_its_place_pauses_at_once(file: Path) -> None:
+    os.mkfifo(file)
+    assert Pause(file).read() == f"{file} is no plain file; unreadable means paused"
+
+
+def test_a_link_to_nowhere_pauses(file: Path) -> None:
+    file.symlink_to(file.parent / "gone")
+    assert Pause(file).read() == f"{file} is a link to nowhere; unreadable means paused"
+
+
+def test_a_circle_of_links_pauses(file: Path) -> None:
+    file.symlink_to(file)
+    assert Pause(file).read() == f"the pause file {file} cannot be read (Too many levels of symbolic links); unreadable means paused"
+
+
+def test_a_link_to_a_file_pauses_with_its_reason(file: Path) -> None:
+    (file.parent / "mounted").write_text("freeze")
+    file.symlink_to(file.parent / "mounted")
+    assert Pause(file).read() == "freeze"
+
+
+def test_a_missing_folder_pauses(tmp_path: Path) -> None:
+    file = tmp_path / "unmounted" / "PAUSE"
+    assert Pause(file).read() == f"the folder of the pause file {file} is missing; unreadable means paused"
+
+
+def test_a_file_in_place_of_the_folder_pauses(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    file = tmp_path / "data" / "PAUSE"
+    assert Pause(file).read() == f"the pause file {file} cannot be read (Not a directory); unreadable means paused"
+
+
+@contextmanager
+def without_root() -> Iterator[None]:
+    """Root may read everything: for the moment, be nobody."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+def test_a_file_that_may_not_be_read_pauses(file: Path) -> None:
+    file.touch(mode=0o000)
+    with without_root():
+        reason = Pause(file).read()
+    assert reason == f"the pause file {file} cannot be read (Permission denied); unreadable means paused"
+
+
+def test_a_pause_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="unmounted"):
+        Pause(tmp_path / "unmounted" / "PAUSE").pause("reason", "alice", AT)
