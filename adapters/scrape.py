@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, Query
 from rollbackd.adapters.scrape_answer import Asked, answer
 from rollbackd.adapters.scrape_page import Discover, Endpoint, by_name, fetch, read_page, these
@@ -92,6 +92,7 @@ class Scrape:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        self._keep_sessions(())
 
     def _run(self) -> None:
         due = time.monotonic()
@@ -106,7 +107,7 @@ class Scrape:
         """Every endpoint of this moment was scraped once, or has its fault in ``check``. Not to be called while it is started."""
         try:
             endpoints = list(self._discover())
-        except Transient as error:
+        except AdapterError as error:
             self._note({"": str(error)})
             return
         if not endpoints:

@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from rollbackd.adapters.base.errors import Transient
 
 if TYPE_CHECKING:
     import requests
 
 MAX_BYTES = 32 * 1024 * 1024
-# Plain text first: it is read ten times faster than OpenMetrics is written.
+# Plain text first: it carries no exemplars, which nobody here reads.
 _ACCEPT = "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5"
 _LABELS = r'\{(?:[^"{}]|"(?:\\.|[^"\\])*")*\}'
 _SERIES = re.compile(rf"(?:[a-zA-Z_:][a-zA-Z0-9_:]*(?:[ \t]*{_LABELS})?|{_LABELS})(?=[ \t])")
+_LABEL = re.compile(
+    r'[ \t]*(?:(?P<bare>[a-zA-Z_][a-zA-Z0-9_]*)|"(?P<quoted>(?:\\.|[^"\\])*)")[ \t]*(?:=[ \t]*"(?P<value>(?:\\.|[^"\\])*)")?[ \t]*(?:,[ \t]*|$)'
+)
+_ESCAPE = re.compile(r'\\[\\n"]')
+_ESCAPES = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Endpoint:
 
 
 Discover: TypeAlias = Callable[[], Sequence[Endpoint]]
-"""The endpoints of this moment, asked before each scrape. Raises Transient if they cannot be known."""
+"""The endpoints of this moment, asked before each scrape. Raises an AdapterError if they cannot be known."""
 
 
 def these(*endpoints: Endpoint) -> Discover:
@@ -137,9 +140,10 @@ def _sample(line: str, tick: float) -> Sample:
         raise ValueError(line)
     # What follows ' # ' is an exemplar.
     rest = line[match.end() :].partition(" # ")[0].split()
-    if not 1 <= len(rest) <= 2:
+    stamp = _number(rest[1]) * tick if len(rest) == 2 else None
+    if not 1 <= len(rest) <= 2 or (stamp is not None and not math.isfinite(stamp)):
         raise ValueError(line)
-    return Sample(match[0], _number(rest[0]), _number(rest[1]) * tick if len(rest) == 2 else None)
+    return Sample(match[0], _number(rest[0]), stamp)
 
 
 def _number(text: str) -> float:
@@ -150,10 +154,29 @@ def _number(text: str) -> float:
 
 def labels_of(series: str) -> tuple[str, Mapping[str, str]]:
     """Name and labels of a series as written. Raises ValueError."""
-    # One line at a time: given whole pages, this parser adds '_total' to counters that lack it, and takes ten times as long.
-    (family,) = text_string_to_metric_families(f"{series} 0\n")
-    (sample,) = family.samples
-    return sample.name, sample.labels
+    # Our own reader: that of prometheus-client renames counters without '_total', and lets faulty labels pass or trips over them.
+    name, _, inside = series.strip().partition("{")
+    name, inside, labels = name.strip(), inside.removesuffix("}").strip(), {}
+    at = 0
+    while at < len(inside):
+        match = _LABEL.match(inside, at)
+        if match is None or (match["value"] is None and (name or match["bare"])):
+            raise ValueError(series)
+        word = match["bare"] or _unescaped(match["quoted"])
+        if match["value"] is None:
+            name = word
+        elif word in labels:
+            raise ValueError(series)
+        else:
+            labels[word] = _unescaped(match["value"])
+        at = match.end()
+    if not name:
+        raise ValueError(series)
+    return name, labels
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _ESCAPES[match[0]], text) if "\\" in text else text
 
 
 def process_start(samples: Sequence[Sample]) -> float | None:

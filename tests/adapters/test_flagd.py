@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, TargetState
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from rollbackd.adapters.flagd_document import read_document, replace_document
 
 DOCUMENT = """{
   "$schema": "https://flagd.dev/schema/v0/flags.json",
@@ -339,6 +341,26 @@ def test_a_change_of_another_flag_meanwhile_survives_the_write(file: Path) -> No
     assert target.look(plan.intent).standing is Standing.THERE
 
 
+def test_a_file_that_changes_during_the_replacement_is_left_alone(file: Path) -> None:
+    document = read_document(file)
+    edit(file, "banner", defaultVariant="blue")
+    content = file.read_text()
+    with pytest.raises(Refused, match="changed while it was being replaced"):
+        replace_document(document, "{}")
+    assert file.read_text() == content
+    assert [path.name for path in file.parent.iterdir()] == ["flags.json"]
+
+
+def test_two_writes_at_the_same_time_both_survive(tmp_path: Path) -> None:
+    on = {"state": "ENABLED", "variants": {"on": 1, "off": 0}, "defaultVariant": "on"}
+    file = write(tmp_path / "f.json", {f"f{i}": on for i in range(8)})
+    target = shop(file)
+    plans = [planned(target, f"flagd:shop/flags:f{i}") for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(target.apply, plans))
+    assert {flag["defaultVariant"] for flag in flags(file).values()} == {"off"}
+
+
 def test_the_recorded_states_restore_the_flags_exactly(file: Path) -> None:
     target = shop(file)
     plan = planned(target, only=("new-cart", "grüße"))
@@ -360,6 +382,7 @@ from pathlib import Path
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.target import PlanRequest
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from rollbackd.adapters.flagd_document import read_document, replace_document
 target = Flagd({"shop": FlagFile("shop", Path(sys.argv[1]))})
 plan = target.plan(PlanRequest("flagd:shop/all", "inc-1", target.survey(["flagd:shop/all"])["flagd:shop/all"].revision, only=("new-cart",)))
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))

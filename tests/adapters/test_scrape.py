@@ -2,16 +2,21 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Query, Row, Selector, Slower
 from rollbackd.adapters.scrape import Endpoint, Scrape, by_name, these
+from rollbackd.adapters.scrape_page import Sample, read_page
+from rollbackd.adapters.scrape_ring import Track
 from tests.exposition import Exposition, Reply, exposing
 from tests.servers import free_port, poll
 
@@ -488,6 +493,37 @@ def test_a_clock_that_went_back_adds_no_sample(page: Exposition) -> None:
     at(stage, page, (0, "requests_total 1\n"), (5, "requests_total 2\n"), (3, "requests_total 3\n"))
     assert "clock" in stage.source.check()[0]
     assert stage.read(requests(5), 5).rows == row(5, total=1)
+
+
+LINES = st.text(alphabet=list('abc_:{}",=\\ \t#.0159eE+-NaInf\x00\u2028é\r'), max_size=40)
+
+
+@given(st.lists(LINES, max_size=3), st.booleans())
+def test_no_page_at_all_brings_anything_but_samples_or_a_transient_fault(lines: list[str], openmetrics: bool) -> None:
+    endpoint = Endpoint("http://127.0.0.1/", {"app": "shop"})
+    track = Track(endpoint)
+    text = "\n".join(lines) + ("\n# EOF\n" if openmetrics else "\n")
+    with suppress(Transient):
+        samples = read_page(endpoint, text, openmetrics, track.by_text)
+        track.take(samples, track.unknown(samples), 1.0)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 20), st.integers(0, 50), st.booleans()), min_size=1, max_size=30), st.integers(1, 40))
+def test_windows_that_meet_add_up_to_everything_that_was_counted(scrapes: list[tuple[float, int, bool]], width: int) -> None:
+    track = Track(Endpoint("http://127.0.0.1/"))
+    time, value, counted = 0.0, 100, 0
+    take(track, time, value)
+    for pause, growth, restarts in scrapes:
+        time, value, counted = time + pause, growth if restarts and growth < value else value + growth, counted + growth
+        take(track, time, value)
+    (series,) = track.named("requests_total")
+    edges = [*range(0, int(time) + width + 1, width)]
+    assert sum(series.growth(start, end) for start, end in pairwise(edges)) == counted
+
+
+def take(track: Track, time: float, value: float) -> None:
+    samples = [Sample("requests_total", value, None)]
+    track.take(samples, track.unknown(samples), time)
 
 
 # Endpoints
