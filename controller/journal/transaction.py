@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
+from functools import cache
 from typing import assert_never
 
-from sqlalchemy import Connection, Table, Update, and_, func, insert, literal, select, update
+from sqlalchemy import Connection, Executable, Table, Update, and_, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rollbackd.adapters.base.notice import Notice
@@ -28,7 +29,7 @@ class Transaction(Reading):
         super().__init__(lambda: nullcontext(connection), clock)
         self.connection = connection
         self.writer = writer
-        self._head: str | None = None
+        self._last: tuple[int, str] | None = None
 
     # --- journal rows ------------------------------------------------------------------------------------------------------------------
 
@@ -183,10 +184,7 @@ class Transaction(Reading):
 
     def insert_once(self, table: Table, values: Mapping[str, object]) -> bool:
         """False, and nothing changed, if one of the table's unique keys is taken."""
-        is_postgres = self.connection.dialect.name == "postgresql"
-        row = (postgresql.insert(table) if is_postgres else sqlite.insert(table)).values(**values).on_conflict_do_nothing()
-        # Asked for, because some drivers do not count the rows of an INSERT by themselves.
-        return self.connection.execute(row.execution_options(preserve_rowcount=True)).rowcount == 1
+        return self.connection.execute(_once(table, self.connection.dialect.name), dict(values)).rowcount == 1
 
     # --- parts -------------------------------------------------------------------------------------------------------------------------
 
@@ -200,17 +198,17 @@ class Transaction(Reading):
         seq, prev = self._end()
         digest = row_hash(prev, seq, self.writer, moment_text(at), kind, target, incident, key, body)
         columns = {"seq": seq, "writer": self.writer, "at": at, "kind": kind, "target": target, "incident": incident, "key": key, "body": body}
-        self.connection.execute(insert(journal).values(**columns, prev=prev, hash=digest))
-        self._head = digest
+        self.connection.execute(insert(journal), {**columns, "prev": prev, "hash": digest})
+        self._last = (seq, digest)
         return True
 
     def _end(self) -> tuple[int, str]:
         """The next row's number and the former hash of this writer; the write lock keeps both true until the commit."""
+        if self._last is not None:
+            return self._last[0] + 1, self._last[1]
         seq = self.connection.execute(select(func.coalesce(func.max(journal.c.seq), 0) + 1)).scalar_one()
-        if self._head is None:
-            newest = select(journal.c.hash).where(journal.c.writer == self.writer).order_by(journal.c.seq.desc()).limit(1)
-            self._head = self.connection.execute(newest).scalar_one_or_none() or GENESIS
-        return seq, self._head
+        newest = select(journal.c.hash).where(journal.c.writer == self.writer).order_by(journal.c.seq.desc()).limit(1)
+        return seq, self.connection.execute(newest).scalar_one_or_none() or GENESIS
 
     def _end_claim(self, event: Applied | Stopped) -> None:
         this = and_(claims.c.incident == event.incident, claims.c.rung == event.rung, claims.c.target == event.target)
@@ -229,6 +227,13 @@ class Transaction(Reading):
 
     def _known(self, target: str, revision: str) -> Known | None:
         return next((known for known in self.ledger(target) if known.revision == revision), None)
+
+
+@cache
+def _once(table: Table, dialect: str) -> Executable:
+    row = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    # Asked for, because some drivers do not count the rows of an INSERT by themselves.
+    return row.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def _key_of(kind: str, event: IncidentEvent) -> str | None:
