@@ -29,10 +29,10 @@ def connect(name: str, access: ClusterAccess) -> "ApiClient":
     configuration.retries = False
     try:
         if access == ClusterAccess() and "KUBERNETES_SERVICE_HOST" in os.environ:
-            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # the SDK has no types here
+            config.load_incluster_config(configuration)
         else:
             path = str(access.kubeconfig) if access.kubeconfig is not None else None
-            config.load_kube_config(path, access.context, configuration, False)  # type: ignore[no-untyped-call]  # nor here
+            config.load_kube_config(path, access.context, configuration, False)
     except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as fault:
         # The fault's own text may quote the file, and the file holds the credentials.
         where = access.kubeconfig or "the service account or the default kubeconfig"
