@@ -17,6 +17,8 @@ from rollbackd.policies.resolve_remedy import References
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 
+__all__ = ["Names", "resolve"]
+
 DEFAULT_EVERY = timedelta(seconds=15)
 DEFAULT_WATCH = timedelta(hours=1)
 DEFAULT_SOURCE = "prometheus"

@@ -83,19 +83,25 @@ def validate(document: Document, model: type[M], findings: Findings) -> M | None
     """The document as ``model``, or None and at least one fault among the findings."""
     for path in document.empty:
         findings.fault(path, "a value", "nothing", "give it a value or remove the key")
-    try:
-        read = model.model_validate(document.root.data)
-    except ValidationError as error:
-        _report(error.errors(include_url=False), model, findings)
-        return None
+    read = validate_part((), model, findings)
     return None if document.empty else read
 
 
-def _report(errors: list[ErrorDetails], model: type[BaseModel], findings: Findings) -> None:
+def validate_part(path: Path, model: type[M], findings: Findings) -> M | None:
+    """What stands at ``path`` as ``model``, or None and at least one fault among the findings."""
+    try:
+        return model.model_validate(locate(findings.document.root, path)[1].data)
+    except ValidationError as error:
+        _report(path, error.errors(include_url=False), model, findings)
+        return None
+
+
+def _report(start: Path, errors: list[ErrorDetails], model: type[BaseModel], findings: Findings) -> None:
+    node = locate(findings.document.root, start)[1]
     unknown: dict[Path, list[tuple[str, Mapping[str, str]]]] = {}
     said = []
     for error in errors:
-        path = _written(findings.document.root, error["loc"])
+        path = start + _written(node, error["loc"])
         is_kindless = error["type"] in _KINDLESS
         allowed = _allowed(model, (*error["loc"], "") if is_kindless else error["loc"])
         if is_kindless and isinstance(error["input"], dict) and (key := guilty_key(error["input"], allowed)):

@@ -110,7 +110,9 @@ def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
             id="directive",
         ),
         pytest.param(
-            "a: " + "x" * (1 << 20), ["f.yaml:1:1: text: expected at most 1 MiB, found 1,048,579 bytes; split it into several files"], id="over-a-mebibyte"
+            "a: " + "x" * (1 << 20),
+            ["f.yaml:1:1: text: expected at most 1 MiB, found 1,048,579 bytes; split it into several files"],
+            id="over-a-mebibyte",
         ),
         pytest.param(
             "a: 1\na: 2\nb: *x\n",

@@ -1,0 +1,218 @@
+"""The daemon's config: text to frozen values, or every fault in it; and the names that it offers to policies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rollbackd.controller.config_documents import (
+    FLAG_KINDS,
+    LATER_FLAGS,
+    LATER_SOURCES,
+    SOURCE_KINDS,
+    ApiParts,
+    ChannelItem,
+    ConfigDocument,
+    FlagdParts,
+    GuardParts,
+    PrometheusParts,
+    ScrapeParts,
+    StaticTarget,
+    WebhookItem,
+)
+from rollbackd.controller.config_values import (
+    Alertmanager,
+    Api,
+    Channel,
+    Cluster,
+    Command,
+    Config,
+    FlagdProvider,
+    NamedPages,
+    NamedProbe,
+    PrometheusSource,
+    ScrapeSource,
+    Source,
+    StaticPages,
+    Webhook,
+)
+from rollbackd.policies.faults import Fault, choices, quoted
+from rollbackd.policies.fleet import Limits
+from rollbackd.policies.model import Mode
+from rollbackd.policies.names import Names
+from rollbackd.policies.validate import Findings, validate, validate_part
+from rollbackd.policies.yaml_text import Path as Trail
+from rollbackd.policies.yaml_text import parse
+
+__all__ = ["Config", "load_config", "names"]
+
+DEFAULT_CLUSTER = "default"
+_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
+
+
+def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
+    """The config, or every fault in it. ``base``: the absolute folder that relative paths start from.
+
+    Whatever a person wrote, nothing is raised and no file is opened.
+    """
+    parsed = parse(text, file)
+    faults = list(parsed.faults)
+    if len(parsed.documents) != 1:
+        found = f"{len(parsed.documents)}" if parsed.documents else "none"
+        return tuple(faults) or (Fault(file, 1, 1, "file", "one document", found),)
+    findings = Findings(parsed.documents[0])
+    written = validate(parsed.documents[0], ConfigDocument, findings)
+    config = _Reading(written, findings, base).config() if written is not None else None
+    faults += findings.faults
+    return config if config is not None and not faults else tuple(sorted(faults))
+
+
+def names(config: Config) -> Names:
+    """What policies may name."""
+    return Names(
+        sources=frozenset(config.sources),
+        clusters=frozenset(config.clusters),
+        default_cluster=next(iter(config.clusters)) if len(config.clusters) == 1 else None,
+        flag_providers=dict.fromkeys(config.flags, "flagd"),
+        tagged=frozenset(config.flags),
+        commands=frozenset(config.commands),
+        contacts=frozenset(config.contacts),
+        probes=frozenset(config.probes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One document on its way to a Config; what it finds wrong is among the findings."""
+
+    written: ConfigDocument
+    findings: Findings
+    base: Path
+
+    def config(self) -> Config:
+        written = self.written
+        data_dir = self.base / written.data_dir
+        return Config(
+            mode_cap=_mode(written.mode_cap),
+            namespace_caps={name: _mode(space.mode_cap) for name, space in written.namespaces.items()},
+            sources=self._sources(),
+            flags=self._flags(),
+            clusters=self._clusters(),
+            commands=self._commands(),
+            contacts={name: self._channels(name, items) for name, items in written.contacts.items()},
+            probes={name: NamedProbe(tuple(each.urls), each.timeout or timedelta(seconds=5)) for name, each in written.probes.items()},
+            limits=_limits(written.guards),
+            store=self._store(data_dir),
+            policies=tuple(self.base / place for place in written.policies),
+            api=self._api(data_dir),
+            data_dir=data_dir,
+        )
+
+    def _path(self, text: str | None) -> Path | None:
+        return self.base / text if text is not None else None
+
+    def _sources(self) -> dict[str, Source]:
+        sources: dict[str, Source] = {}
+        for name, parts in self.written.sources.items():
+            path: Trail = ("sources", name)
+            kind = self._kind(parts, name, path, SOURCE_KINDS, LATER_SOURCES)
+            if kind == "prometheus" and (prometheus := validate_part(path, PrometheusParts, self.findings)):
+                sources[name] = self._prometheus(prometheus)
+            if kind == "scrape" and (scrape := validate_part(path, ScrapeParts, self.findings)):
+                sources[name] = _scrape(scrape)
+        return sources
+
+    def _prometheus(self, parts: PrometheusParts) -> PrometheusSource:
+        return PrometheusSource(
+            parts.url,
+            self._path(parts.token_file),
+            self._path(parts.ca_file),
+            parts.scrape_interval or timedelta(seconds=15),
+            parts.delay,
+            parts.timeout or timedelta(seconds=10),
+        )
+
+    def _flags(self) -> dict[str, FlagdProvider]:
+        providers: dict[str, FlagdProvider] = {}
+        for name, parts in self.written.flags.items():
+            path: Trail = ("flags", name)
+            kind = self._kind(parts, name, path, FLAG_KINDS, LATER_FLAGS)
+            if kind and (flagd := validate_part(path, FlagdParts, self.findings)):
+                providers[name] = FlagdProvider(
+                    self.base / flagd.file, flagd.settle if flagd.settle is not None else timedelta(seconds=30), dict(flagd.safe_states)
+                )
+        return providers
+
+    def _kind(self, parts: Mapping[str, object], name: str, path: Trail, known: tuple[str, ...], later: Mapping[str, str]) -> str | None:
+        """Of what kind an entry is: said, else its name; None after a fault."""
+        kind = parts.get("kind", name)
+        at_key = "kind" not in parts
+        where = path if at_key else (*path, "kind")
+        if isinstance(kind, str) and kind in known:
+            return kind
+        if isinstance(kind, str) and kind in later:
+            self.findings.fault(where, "", f"'{kind}' is not supported in this version", later[kind], at_key=at_key)
+        elif at_key:
+            self.findings.fault(path, "the key 'kind'", "none", f"'{name}' is none of {', '.join(known)}")
+        else:
+            self.findings.fault(where, f"one of {', '.join(known)}", quoted(kind), choices(kind, known))
+        return None
+
+    def _clusters(self) -> dict[str, Cluster]:
+        written = {name: Cluster(self._path(each.kubeconfig), each.context) for name, each in self.written.clusters.items()}
+        return written or {DEFAULT_CLUSTER: Cluster()}
+
+    def _commands(self) -> dict[str, Command]:
+        return {
+            name: Command(tuple(each.describe), tuple(each.apply), each.timeout or timedelta(seconds=60), each.settle or timedelta(0))
+            for name, each in self.written.commands.items()
+        }
+
+    def _channels(self, name: str, items: list[ChannelItem]) -> tuple[Channel, ...]:
+        return tuple(self._channel(item, ("contacts", name, index)) for index, item in enumerate(items))
+
+    def _channel(self, item: ChannelItem, path: Trail) -> Channel:
+        if not isinstance(item, WebhookItem):
+            return Alertmanager(tuple(item.alertmanager.urls))
+        parts = item.webhook
+        if (parts.url is None) == (parts.url_file is None):
+            found = "both" if parts.url else "neither"
+            self.findings.fault((*path, "webhook"), "either 'url' or 'url_file'", found)
+        return Webhook(parts.url, self._path(parts.url_file), self._path(parts.secret_file))
+
+    def _store(self, data_dir: Path) -> str:
+        store = self.written.store
+        if store is None:
+            return f"sqlite:///{data_dir / 'rollbackd.db'}"
+        if store in _MEMORY:
+            self.findings.fault(("store",), "a database that outlives the daemon", quoted(store), "write sqlite:////data/rollbackd.db")
+        elif store.startswith(("postgresql:", "postgresql+", "postgres:")):
+            self.findings.fault(("store",), "", "PostgreSQL is not supported in this version", "write sqlite:////data/rollbackd.db")
+        elif not store.startswith("sqlite:///"):
+            self.findings.fault(("store",), "a URL such as sqlite:////data/rollbackd.db", "another kind of store")
+        return f"sqlite:///{self.base / store.removeprefix('sqlite:///')}"
+
+    def _api(self, data_dir: Path) -> Api:
+        written = self.written.api or ApiParts.model_validate({})
+        host, _, port = written.listen.rpartition(":")
+        return Api((host.strip("[]"), int(port)), self._path(written.token_file) or data_dir / "api.token")
+
+
+def _scrape(parts: ScrapeParts) -> ScrapeSource:
+    pages = tuple(
+        StaticPages(tuple(target.urls), dict(target.labels))
+        if isinstance(target, StaticTarget)
+        else NamedPages(target.dns, target.port, target.path, dict(target.labels))
+        for target in parts.targets
+    )
+    return ScrapeSource(pages, parts.every or timedelta(seconds=15), parts.timeout)
+
+
+def _limits(parts: GuardParts | None) -> Limits:
+    """The guard table; what was not written stays at its default."""
+    said = parts.model_dump(exclude_none=True) if parts else {}
+    return Limits(**said)
+
+
+def _mode(word: str) -> Mode:
+    return Mode[word.upper()]

@@ -1,0 +1,253 @@
+"""The daemon's config as written. Names, addresses, files and argv live here, so that policies need none."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from rollbackd.policies.documents_base import Duration, Interval, LabelName, Name, PositiveDuration, Text, Written, refuse
+from rollbackd.policies.documents_conditions import ModeWord
+from rollbackd.policies.wording import describe_pattern
+
+REVISION = "{revision}"
+SOURCE_KINDS = ("prometheus", "scrape")
+FLAG_KINDS = ("flagd",)
+# Kinds of the contract that this version does not have, each with what to do instead.
+LATER_SOURCES = {
+    **dict.fromkeys(("cloudwatch", "datadog", "influxdb"), ""),
+    **dict.fromkeys(("thanos", "mimir", "victoriametrics"), "it speaks Prometheus' API: write 'kind: prometheus'"),
+}
+LATER_FLAGS = dict.fromkeys(("unleash", "launchdarkly", "flagsmith", "growthbook", "configcat", "appconfig"), "")
+LATER_CHANNELS = ("pagerduty", "slack", "opsgenie", "jsm", "email", "teams", "apprise")
+
+
+def _web(text: str) -> str:
+    return _url(text, ("http", "https"))
+
+
+def _probed(text: str) -> str:
+    return _url(text, ("http", "https", "tcp"))
+
+
+def _url(text: str, schemes: tuple[str, ...]) -> str:
+    # A webhook's URL is a secret even where it is misspelt, so no message repeats it.
+    expected, found = f"a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}", "something else"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise refuse(expected, found) from error
+    if parts.scheme not in schemes or not parts.hostname or any(char.isspace() for char in text):
+        raise refuse(expected, found)
+    if parts.scheme == "tcp" and port is None:
+        raise refuse("a URL such as tcp://host:port")
+    # Whatever is in this file ends up in tickets and chats.
+    if parts.username or parts.password:
+        raise refuse("a URL without credentials", "one with a user or a password", "put them into a file and name the file")
+    return text
+
+
+def _applies(argv: list[str]) -> list[str]:
+    whole = [element for element in argv[1:] if element == REVISION]
+    if len(whole) != 1 or any(REVISION in element and element != REVISION for element in argv) or argv[0] == REVISION:
+        raise refuse(f"'{REVISION}' once, as an argument of its own", "another use of it", f"for example [deploy, --to, '{REVISION}']")
+    return argv
+
+
+def _describes(argv: list[str]) -> list[str]:
+    if any(REVISION in element for element in argv):
+        raise refuse("a command that takes no revision", f"'{REVISION}'", "describe prints the revision that is running")
+    return argv
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port[:6]) > 65535:
+        raise refuse("an address such as 127.0.0.1:8080")
+    return text
+
+
+WebUrl: TypeAlias = Annotated[str, AfterValidator(_web), Field(max_length=2000)]
+ProbeUrl: TypeAlias = Annotated[str, AfterValidator(_probed), Field(max_length=2000)]
+# As guards count: a Kubernetes namespace, or kind and place such as command:deploy.
+_SPACE = describe_pattern(
+    "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$", "a namespace, or kind and place such as command:deploy"
+)
+Space: TypeAlias = Annotated[str, Field(pattern=_SPACE)]
+Argv: TypeAlias = Annotated[list[Text], Field(min_length=1, max_length=100)]
+FilePath: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class PrometheusParts(Written):
+    """A Prometheus, or what speaks its API."""
+
+    kind: Literal["prometheus"] = Field("prometheus", description="What it is. Default: its name.")
+    url: WebUrl = Field(description="Its address.")
+    token_file: FilePath | None = Field(None, description="A file that holds a bearer token.")
+    ca_file: FilePath | None = Field(None, description="A file with the certificates to trust.")
+    scrape_interval: Interval | None = Field(None, description="How often it scrapes. Default 15s.")
+    delay: Duration | None = Field(None, description="How long samples take to arrive. Default: one scrape and 5s.")
+    timeout: PositiveDuration | None = Field(None, description="The longest wait for an answer. Default 10s.")
+
+
+class StaticTarget(Written):
+    """Pages of metrics at fixed addresses."""
+
+    siblings: ClassVar[frozenset[str]] = frozenset(("urls", "dns"))
+
+    labels: dict[LabelName, Text] = Field(default_factory=dict, description="Labels put on every series.")
+    urls: Annotated[list[WebUrl], Field(min_length=1)] = Field(description="The addresses of the pages.")
+
+
+class DnsTarget(Written):
+    """Pages of metrics at every address that a name has."""
+
+    siblings: ClassVar[frozenset[str]] = frozenset(("urls", "dns"))
+
+    labels: dict[LabelName, Text] = Field(default_factory=dict, description="Labels put on every series.")
+    dns: Annotated[str, Field(pattern="^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")] = Field(
+        description="The name; every address it has is read."
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(description="The port.")
+    path: Annotated[str, Field(pattern="^/[^ ]*$", max_length=1000)] = Field("/metrics", description="The path. Default /metrics.")
+
+
+def _first_of(*kinds: str) -> Discriminator:
+    def kind(value: Any) -> str | None:
+        return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
+
+    return Discriminator(kind)
+
+
+class ScrapeParts(Written):
+    """Pages of metrics that the daemon reads by itself."""
+
+    kind: Literal["scrape"] = Field("scrape", description="What it is. Default: its name.")
+    every: Interval | None = Field(None, description="How often the pages are read. Default 15s.")
+    timeout: PositiveDuration | None = Field(None, description="The longest wait for a page. Default: `every`, at most 10s.")
+    targets: Annotated[
+        list[Annotated[Annotated[StaticTarget, Tag("<urls>")] | Annotated[DnsTarget, Tag("<dns>")], _first_of("urls", "dns")]], Field(min_length=1)
+    ] = Field(description="What is read.")
+
+
+class FlagdParts(Written):
+    """A flagd flag file."""
+
+    kind: Literal["flagd"] = Field("flagd", description="What it is. Default: its name.")
+    file: FilePath = Field(description="The flag file.")
+    settle: Duration | None = Field(None, description="How long its readers may take to see a change. Default 30s.")
+    safe_states: dict[Text, Text] = Field(default_factory=dict, description="The variant that is safe, by flag. Default: the variant `off`.")
+
+
+class ClusterParts(Written):
+    """How a Kubernetes cluster is reached. Neither key: the pod's own service account, else the default kubeconfig."""
+
+    kubeconfig: FilePath | None = Field(None, description="A kubeconfig.")
+    context: Text | None = Field(None, description="A context of it.")
+
+
+class CommandParts(Written):
+    """Two commands; no shell is involved."""
+
+    describe: Annotated[Argv, AfterValidator(_describes)] = Field(description="Prints the revision that is running.")
+    apply: Annotated[Argv, AfterValidator(_applies)] = Field(description="Puts a revision in place; {revision} is one argument of it.")
+    timeout: PositiveDuration | None = Field(None, description="The longest run of either. Default 60s.")
+    settle: Duration | None = Field(None, description="The wait after it before evidence counts. Default 0s.")
+
+
+class WebhookParts(Written):
+    """A receiver of JSON."""
+
+    url: WebUrl | None = Field(None, description="Its address, where that is no secret.")
+    url_file: FilePath | None = Field(None, description="A file that holds its address.")
+    secret_file: FilePath | None = Field(None, description="A file that holds the secret that signs every message.")
+
+
+class AlertmanagerParts(Written):
+    """The instances of an Alertmanager."""
+
+    urls: Annotated[list[WebUrl], Field(min_length=1)] = Field(description="All of its instances.")
+
+
+class WebhookItem(Written):
+    """A webhook channel."""
+
+    siblings: ClassVar[frozenset[str]] = frozenset(("webhook", "alertmanager"))
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(LATER_CHANNELS, "")
+
+    webhook: WebhookParts = Field(description="A receiver of JSON.")
+
+
+class AlertmanagerItem(Written):
+    """An Alertmanager channel."""
+
+    siblings: ClassVar[frozenset[str]] = frozenset(("webhook", "alertmanager"))
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(LATER_CHANNELS, "")
+
+    alertmanager: AlertmanagerParts = Field(description="An Alertmanager.")
+
+
+ChannelItem: TypeAlias = Annotated[
+    Annotated[WebhookItem, Tag("<webhook>")] | Annotated[AlertmanagerItem, Tag("<alertmanager>")], _first_of("webhook", "alertmanager")
+]
+
+
+class ProbeParts(Written):
+    """A health check by name."""
+
+    urls: Annotated[list[ProbeUrl], Field(min_length=1)] = Field(description="What is asked: http(s)://… or tcp://host:port.")
+    timeout: PositiveDuration | None = Field(None, description="The longest wait for each. Default 5s.")
+
+
+class GuardParts(Written):
+    """Limits on what is done by itself."""
+
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("freeze", "freeze_windows", "systemic", "approvals"), "")
+
+    in_flight_per_namespace: Annotated[int, Field(ge=1)] = Field(1, description="Incidents acted on at a time in one namespace. Default 1.")
+    in_flight: Annotated[int, Field(ge=1)] = Field(3, description="Incidents acted on at a time in all. Default 3.")
+    per_hour: Annotated[int, Field(ge=1)] = Field(10, description="Incidents acted on in an hour. Default 10.")
+    per_target_per_day: Annotated[int, Field(ge=1)] = Field(2, description="Incidents acted on for one target in a day. Default 2.")
+    cooldown: Duration | None = Field(None, description="Rest of a target after an incident. Default 30m.")
+    cooldown_floor: Duration | None = Field(None, description="The least rest that a policy may set for itself. Default: none.")
+    known_good_max_age: PositiveDuration | None = Field(None, description="How long ago a known-good revision may have served last. Default 7d.")
+
+
+class NamespaceParts(Written):
+    """What may be done in a namespace."""
+
+    mode_cap: ModeWord = Field(description="The most that may be done there.")
+
+
+class ApiParts(Written):
+    """The local API, for the command line and the page."""
+
+    listen: Annotated[str, AfterValidator(_address)] = Field("127.0.0.1:8080", description="Where it listens. Default 127.0.0.1:8080.")
+    token_file: FilePath | None = Field(None, description="The file that holds its token; made if it is not there. Default: api.token in data_dir.")
+
+
+class ConfigDocument(Written):
+    """The daemon's config."""
+
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("accounts", "shard", "tls", "page", "heartbeat", "sidecar"), "")
+
+    api_version: Literal["rollbackd/v1"] = Field(alias="apiVersion", description="The version of this contract.")
+    kind: Literal["Config"] = Field(description="What this document is.")
+    mode_cap: ModeWord = Field("auto", description="The most that may be done anywhere. Default auto: each policy decides.")
+    namespaces: dict[Space, NamespaceParts] = Field(default_factory=dict, description="Namespaces with a lower cap.")
+    sources: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(description="Metric sources, by name.")
+    flags: dict[Name, dict[str, Any]] = Field(default_factory=dict, description="Flag providers, by name.")
+    clusters: dict[Name, ClusterParts] = Field(
+        default_factory=dict, description="Kubernetes clusters, by name. None: the one it runs in, as `default`."
+    )
+    commands: dict[Name, CommandParts] = Field(default_factory=dict, description="Pairs of commands, by name.")
+    contacts: dict[Name, Annotated[list[ChannelItem], Field(min_length=1)]] = Field(
+        default_factory=dict, description="Who is told, by name: every channel of a contact gets every message."
+    )
+    probes: dict[Name, ProbeParts] = Field(default_factory=dict, description="Health checks, by name.")
+    guards: GuardParts | None = Field(None, description="Limits on what is done by itself.")
+    store: Text | None = Field(None, description="The journal's database. Default sqlite:///DATA_DIR/rollbackd.db.")
+    policies: Annotated[list[FilePath], Field(min_length=1)] = Field(description="Policy files, and folders of them.")
+    api: ApiParts | None = Field(None, description="The local API.")
+    data_dir: FilePath = Field("/data", description="Where the daemon keeps its files. Default /data.")

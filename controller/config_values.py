@@ -1,0 +1,131 @@
+"""The daemon's config as the daemon reads it: frozen, typed, every path absolute."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+from rollbackd.policies.fleet import Limits
+from rollbackd.policies.model import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusSource:
+    """A Prometheus, or what speaks its API. ``delay`` None: the source's own choice."""
+
+    url: str
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    scrape_interval: timedelta = timedelta(seconds=15)
+    delay: timedelta | None = None
+    timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticPages:
+    """Pages of metrics at fixed addresses; ``labels`` are put on every series."""
+
+    urls: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPages:
+    """Pages of metrics at every address that ``host`` has; ``labels`` are put on every series."""
+
+    host: str
+    port: int
+    path: str = "/metrics"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeSource:
+    """Pages of metrics that the daemon reads by itself. ``timeout`` None: the source's own choice."""
+
+    targets: tuple[StaticPages | NamedPages, ...]
+    every: timedelta = timedelta(seconds=15)
+    timeout: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagdProvider:
+    """A flagd flag file. ``safe_states``: the variant to serve, by flag."""
+
+    file: Path
+    settle: timedelta = timedelta(seconds=30)
+    safe_states: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """How a cluster is reached. Neither: the pod's own service account, else the default kubeconfig."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Two commands as argv. ``{revision}`` is exactly one element of ``apply``."""
+
+    describe: tuple[str, ...]
+    apply: tuple[str, ...]
+    timeout: timedelta = timedelta(seconds=60)
+    settle: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A receiver of JSON: its address, or the file that holds it."""
+
+    url: str | None = field(default=None, repr=False)
+    url_file: Path | None = None
+    secret_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """All instances of an Alertmanager."""
+
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProbe:
+    """A health check by name."""
+
+    urls: tuple[str, ...]
+    timeout: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where the local API listens: host and port. ``token_file``: made if it is not there."""
+
+    listen: tuple[str, int]
+    token_file: Path
+
+
+Source: TypeAlias = PrometheusSource | ScrapeSource
+Channel: TypeAlias = Webhook | Alertmanager
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the operator configured. Every path is absolute."""
+
+    mode_cap: Mode
+    namespace_caps: Mapping[str, Mode]
+    sources: Mapping[str, Source]
+    flags: Mapping[str, FlagdProvider]
+    clusters: Mapping[str, Cluster]
+    commands: Mapping[str, Command]
+    contacts: Mapping[str, tuple[Channel, ...]]
+    probes: Mapping[str, NamedProbe]
+    limits: Limits
+    store: str
+    policies: tuple[Path, ...]
+    api: Api
+    data_dir: Path
