@@ -1,0 +1,92 @@
+"""`rollbackd explain` for people: what was decided, on which numbers, and what stands in the way."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rollbackd.controller.answers import Explanation, PolicyExplained
+from rollbackd.controller.cli.show import clock, since
+from rollbackd.controller.cli.tables import incident_block, state_text
+
+
+def explanation(answer: Explanation, out: Console) -> None:
+    """Every policy, the one that was asked for or whose target was asked for first."""
+    for number, policy in enumerate(answer.items):
+        if number:
+            out.print()
+        _policy(policy, answer, out)
+
+
+def _policy(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
+    out.print(f"[bold]{escape(policy.policy)}[/] on {escape(policy.target)}, mode {policy.mode}")
+    _facts(policy, answer, out)
+    if policy.incident is not None:
+        out.print()
+        incident_block(policy.incident, answer.now, out)
+    _conditions(policy, answer, out)
+    _guards(policy, out)
+    _ladder(policy, out)
+
+
+def _facts(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
+    now, facts = answer.now, _pairs()
+    facts.add_row(
+        "revision",
+        escape(policy.revision or "unknown") + (f" [yellow](cannot be read: {escape(policy.target_fault)})[/]" if policy.target_fault else ""),
+    )
+    facts.add_row("looked", f"{clock(policy.at, now)}, {since(policy.at, now)}" if policy.at else "not yet")
+    if policy.watch_until is None:
+        facts.add_row("watch", "no change is under watch")
+    else:
+        facts.add_row("watch", f"until {clock(policy.watch_until, now)}, {since(policy.watch_until, now)}")
+    if policy.evidence_from is not None:
+        facts.add_row("evidence", f"counts from {clock(policy.evidence_from, now)}")
+    if policy.warm_at is not None and policy.at is not None and policy.warm_at > policy.at:
+        facts.add_row("warm-up", f"no verdict before {clock(policy.warm_at, now)}")
+    for decision in policy.decisions or ("nothing: no breach and no incident",):
+        facts.add_row("decided", escape(decision))
+    out.print(facts)
+
+
+def _conditions(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
+    out.print("\n[bold]conditions[/]")
+    facts = _pairs()
+    for condition in policy.conditions:
+        confirmed = " [bold red]confirmed[/]" if condition.is_confirmed else ""
+        facts.add_row(f"  {state_text(condition.state)}{confirmed}", escape(condition.reason))
+        details = [condition.confirmation, f"mode {condition.mode}"]
+        if condition.onset is not None:
+            details.append(f"onset {clock(condition.onset, answer.now)}")
+        facts.add_row("", f"[dim]{escape(', '.join(details))}[/]")
+        for suspect in condition.suspects:
+            facts.add_row("", f"suspect: {escape(suspect)}")
+    out.print(facts)
+
+
+def _guards(policy: PolicyExplained, out: Console) -> None:
+    held = [guard.name for guard in policy.guards if guard.blocks is not None]
+    out.print(f"\n[bold]guards[/] {'[bold red]' + str(len(held)) + ' of ' + str(len(policy.guards)) + ' hold[/]' if held else 'none holds'}")
+    facts = _pairs()
+    for guard in policy.guards:
+        if guard.blocks is None:
+            facts.add_row(f"  {guard.name}", escape(guard.value))
+        else:
+            facts.add_row(f"  [bold red]{guard.name} HOLDS[/]", escape(guard.blocks))
+    out.print(facts)
+
+
+def _ladder(policy: PolicyExplained, out: Console) -> None:
+    out.print("\n[bold]ladder[/]" if policy.ladder else "\n[bold]ladder[/] none: the policy has no remedy")
+    facts = _pairs()
+    for rung in policy.ladder:
+        ready = "[green]could act[/]" if rung.is_ready else "[yellow]would not[/]"
+        facts.add_row(f"  {rung.number} {ready}", escape(rung.what))
+        facts.add_row("", f"[dim]needs {escape(rung.needs)}[/]")
+    out.print(facts)
+
+
+def _pairs() -> Table:
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    return facts

@@ -1,0 +1,98 @@
+"""Commands that tell a running daemon something: change, good, bad, rearm, pause, resume."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
+from rollbackd.controller.cli.show import say, show
+from rollbackd.controller.client import Client
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command(
+    short_help="Tell rollbackd of a change, so that it is a suspect.",
+    epilog="Examples:\n\n\b\n  rollbackd change shop/checkout --revision 7f9c2d --note 'release 1.42'\n"
+    "  rollbackd change shop/checkout --revision schema-17 --irreversible 'drops a column'",
+)
+@click.argument("target")
+@click.option("--revision", required=True, help="What the target changed to, as its own words go.")
+@click.option("--note", default="", help="A word for on-call.")
+@click.option("--irreversible", metavar="WHY", help="Why nothing may be reverted across this change: rollbackd will hold and page instead.")
+@click.option("--started", metavar="TIME", help="When it began, such as 2026-11-22T14:00:00Z. Default: now.")
+@talks_to_daemon
+@prints
+def change(client: Client, target: str, revision: str, note: str, irreversible: str | None, started: str | None, output: str) -> None:
+    """Tell rollbackd of a change, so that it is a suspect: a release, a migration, anything that a pipeline did."""
+    document = client.post("changes", target=target, revision=revision, note=note, irreversible=irreversible, started=started)
+    _shown(document, output, f"{document['target']} changed to {document['revision']}: a suspect from now on ({document['id']})")
+
+
+@click.command(short_help="Declare a revision known good.", epilog="Examples:\n\n\b\n  rollbackd good shop/checkout 5c41aa0e9d2b7f13")
+@click.argument("target")
+@click.argument("revision")
+@click.option("--note", default="", help="Why.")
+@talks_to_daemon
+@prints
+def good(client: Client, target: str, revision: str, note: str, output: str) -> None:
+    """Declare a revision known good: a revert may go there."""
+    document = client.post("good", target=target, revision=revision, note=note, who=whoami())
+    _shown(document, output, f"{document['target']}: {document['said']}")
+
+
+@click.command(
+    short_help="Declare a revision bad.", epilog="Examples:\n\n\b\n  rollbackd bad shop/checkout 7f9c2d5510aa34be --note 'leaks connections'"
+)
+@click.argument("target")
+@click.argument("revision")
+@click.option("--note", default="", help="Why.")
+@talks_to_daemon
+@prints
+def bad(client: Client, target: str, revision: str, note: str, output: str) -> None:
+    """Declare a revision bad: no revert goes there, until somebody declares it good."""
+    document = client.post("bad", target=target, revision=revision, note=note, who=whoami())
+    _shown(document, output, f"{document['target']}: {document['said']}")
+
+
+@click.command(
+    short_help="Take a rolled-back revision out of quarantine.", epilog="Examples:\n\n\b\n  rollbackd rearm shop/checkout 7f9c2d5510aa34be"
+)
+@click.argument("target")
+@click.argument("revision")
+@talks_to_daemon
+@prints
+def rearm(client: Client, target: str, revision: str, output: str) -> None:
+    """Take a rolled-back revision out of quarantine: should it go bad again, it may be rolled back again."""
+    document = client.post("rearm", target=target, revision=revision, who=whoami())
+    _shown(document, output, f"{document['target']}: {document['said']}")
+
+
+@click.command(short_help="Act on nothing, until resume.", epilog="Examples:\n\n\b\n  rollbackd pause --reason 'database move, back at 15:00'")
+@click.option("--reason", required=True, help="For whoever wonders why nothing happens.")
+@talks_to_daemon
+@prints
+def pause(client: Client, reason: str, output: str) -> None:
+    """Act on nothing, until `resume`. Judging and telling go on."""
+    document = client.post("pause", reason=reason, who=whoami())
+    _shown(document, output, f"paused: {document['paused']}")
+
+
+@click.command(short_help="Allow acting again.", epilog="Examples:\n\n\b\n  rollbackd resume")
+@talks_to_daemon
+@prints
+def resume(client: Client, output: str) -> None:
+    """Allow acting again."""
+    document = client.post("resume", who=whoami())
+    _shown(document, output, "resumed: it may act again" if document["was_changed"] else "it was not paused")
+
+
+def _shown(document: Mapping[str, Any], output: str, line: str) -> None:
+    def table(out: "Console") -> None:
+        out.print(line, markup=False)
+
+    show(document, output, table)
+    if warning := document.get("warning"):
+        say(f"warning: {warning}")

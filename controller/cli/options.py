@@ -1,0 +1,90 @@
+"""The options that many commands share, and how a command finds its daemon."""
+
+import functools
+import getpass
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rollbackd.controller.client import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_CONFIG = Path("rollbackd.yaml")
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the daemon is, as far as it was said."""
+
+    server: str | None
+    token_file: Path | None
+    config: Path | None
+
+    def client(self) -> Client:
+        """A client of the daemon; what was not said is read from the daemon's config. Raises click.ClickException."""
+        server, token_file = self.server, self.token_file
+        if server is None or token_file is None:
+            found = _from_config(self.config)
+            server, token_file = server or found.server, token_file or found.token_file
+        return Client(str(server), _token(Path(str(token_file))))
+
+
+def talks_to_daemon(command: F) -> F:
+    """The command takes --server, --token-file and --config, and gets ``client``."""
+
+    @click.option("--server", envvar="ROLLBACKD_SERVER", metavar="URL", help="The daemon's API, such as http://127.0.0.1:8080.")
+    @click.option("--token-file", envvar="ROLLBACKD_TOKEN_FILE", type=FILE, help="The file with its token (DATA_DIR/api.token).")
+    @click.option("--config", type=FILE, help="The daemon's config, which names both. Default: ./rollbackd.yaml, where it exists.")
+    @functools.wraps(command)
+    def found(server: str | None, token_file: Path | None, config: Path | None, **rest: Any) -> Any:
+        return command(client=Place(server, token_file, config).client(), **rest)
+
+    return found  # type: ignore[return-value]  # click reads the options off the function; its own signature is not called
+
+
+def prints(command: F) -> F:
+    """The command takes -o and gets ``output``."""
+    return click.option("-o", "--output", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True, help="What stdout gets.")(
+        command
+    )
+
+
+def whoami() -> str:
+    """Who asks, for the journal: told, not proven."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _from_config(file: Path | None) -> Place:
+    from rollbackd.controller.cli.config_file import read_config
+
+    if file is None and not DEFAULT_CONFIG.is_file():
+        raise click.UsageError(
+            "which daemon? Name its config with --config, or --server URL and --token-file FILE (ROLLBACKD_SERVER, ROLLBACKD_TOKEN_FILE)"
+        )
+    api = read_config(file or DEFAULT_CONFIG).api
+    listens, port = api.listen
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listens, listens)  # noqa: S104 - who listens everywhere is reached here
+    return Place(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", api.token_file, file)
+
+
+def _token(file: Path) -> str:
+    from rollbackd.controller.api_token import read_token
+
+    try:
+        return read_token(file)
+    except FileNotFoundError as fault:
+        raise click.ClickException(f"{file} does not exist: the daemon makes it at its first start; has it run, and as the same user?") from fault
+    except PermissionError as fault:
+        raise click.ClickException(f"{file} may not be read: run this as the daemon's user, or have the token copied to you") from fault
+    except (OSError, ValueError) as fault:
+        raise click.ClickException(str(fault)) from fault

@@ -1,0 +1,160 @@
+"""Commands that need no daemon: check, schema."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rollbackd.controller.cli.options import FILE
+from rollbackd.controller.cli.show import say
+from rollbackd.controller.texts import Texts
+
+if TYPE_CHECKING:
+    from rollbackd.policies.faults import Fault
+    from rollbackd.policies.names import Names
+
+FOUND = 2
+TOLD_EVERY = 50  # files
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check came to; ``texts`` are those that the faults point into."""
+
+    files: int
+    policies: int
+    faults: "tuple[Fault, ...]"
+    warnings: "tuple[Fault, ...]"
+    texts: Mapping[str, str]
+
+
+@click.command(
+    short_help="Check policies without a daemon.",
+    epilog="Exit codes: 0 sound, 2 something is wrong (with --strict also what is only doubtful).\n\n"
+    "Examples:\n\n\b\n  rollbackd check policies.d/\n  rollbackd check --config rollbackd.yaml          # the config and its policies\n"
+    "  rollbackd check --format github policies.d/*.yaml",
+)
+@click.argument("places", metavar="FILES|FOLDERS...", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--config", type=FILE, help="Check this too, and that policies name only what it has. Without FILES: its own policies.")
+@click.option("--format", "form", type=click.Choice(("text", "json", "github")), default="text", show_default=True, help="How faults are shown.")
+@click.option("--strict", is_flag=True, help="A warning is a fault.")
+def check(places: tuple[Path, ...], config: Path | None, form: str, *, strict: bool) -> None:
+    """Check policies without a daemon: every fault of every file, with its place and what to write instead."""
+    if not places and config is None:
+        raise click.UsageError("name files or folders, or the daemon's config with --config")
+    checked = _checked(places, config)
+    _print(checked, form)
+    is_bad = bool(checked.faults) or (strict and bool(checked.warnings))
+    click.get_current_context().exit(FOUND if is_bad else 0)
+
+
+@click.command(
+    short_help="JSON Schema of a policy or of the config.",
+    epilog="Examples:\n\n\b\n  rollbackd schema > rollbackd-policy.schema.json\n  # yaml-language-server: $schema=rollbackd-policy.schema.json",
+)
+@click.argument("what", type=click.Choice(("policy", "config")), default="policy")
+def schema(what: str) -> None:
+    """The JSON Schema of a policy, or of the daemon's config, for editors."""
+    if what == "policy":
+        from rollbackd.policies.schema import json_schema
+
+        document: Mapping[str, Any] = json_schema()
+    else:
+        from rollbackd.controller.config_documents import ConfigDocument
+
+        made = ConfigDocument.model_json_schema(by_alias=True)
+        document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:rollbackd:schema:v1:config", **made}
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What the config adds to a check. ``names`` None: it is absent or faulty, so what policies name is not checked."""
+
+    names: "Names | None"
+    places: tuple[Path, ...]
+    faults: "tuple[Fault, ...]"
+    texts: Mapping[str, str]
+
+
+def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
+    from rollbackd.policies.load import load_policies
+
+    frame = _frame(config, places) if config is not None else _Frame(None, places, (), {})
+    with _progress() as told:
+        texts = Texts(frame.places, told)
+        if places and not texts:
+            raise click.UsageError(f"no policy file (.yaml, .yml) in {', '.join(str(place) for place in places)}")
+        loaded = load_policies(texts, frame.names)
+    faults = (*frame.faults, *loaded.faults)
+    return Checked(len(texts) + len(frame.texts), len(loaded.policies), faults, loaded.warnings, {**frame.texts, **texts})
+
+
+def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
+    from rollbackd.controller.cli.config_file import config_text, parsed
+    from rollbackd.controller.config import Config, names
+
+    text = config_text(file)
+    config = parsed(text, file)
+    if not isinstance(config, Config):
+        return _Frame(None, places, config, {str(file): text})
+    return _Frame(names(config), places or config.policies, (), {str(file): text})
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """Tells how many files were read, on a terminal and where there are many; the line is gone afterwards."""
+    if not sys.stderr.isatty():
+        yield lambda number: None
+        return
+
+    def tell(number: int) -> None:
+        if number % TOLD_EVERY == 0:
+            click.echo(f"\rchecked {number} files", err=True, nl=False)
+
+    try:
+        yield tell
+    finally:
+        click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _print(checked: Checked, form: str) -> None:
+    from rollbackd.controller.cli.faults import fault_command, fault_text
+
+    found = (*checked.faults, *checked.warnings)
+    if form == "json":
+        click.echo(json.dumps(_document(checked), indent=2, ensure_ascii=False))
+    elif form == "github":
+        for fault in found:
+            click.echo(fault_command(fault))
+    else:
+        for fault in found:
+            click.echo(fault_text(fault, checked.texts.get(fault.file, "")) + "\n")
+    say(_summary(checked))
+
+
+def _summary(checked: Checked) -> str:
+    warned = f", {_count(len(checked.warnings), 'warning')}" if checked.warnings else ""
+    sound = f"{_count(checked.policies, 'policy', 'policies')} sound"
+    wrong = f"{_count(len(checked.faults), 'fault')}, " if checked.faults else ""
+    return f"{_count(checked.files, 'file')}: {wrong}{sound}{warned}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _document(checked: Checked) -> dict[str, Any]:
+    return {
+        "apiVersion": "rollbackd/v1",
+        "kind": "CheckResult",
+        "files": checked.files,
+        "policies": checked.policies,
+        "faults": [fault.as_dict() for fault in checked.faults],
+        "warnings": [fault.as_dict() for fault in checked.warnings],
+    }

@@ -1,0 +1,64 @@
+"""Data on stdout, talk on stderr. Colour and width follow the terminal; a pipe gets neither."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 10_000
+"""The width of a pipe: rows stay whole, so that grep and awk see them."""
+
+
+def show(document: Mapping[str, Any], output: str, table: "Callable[[Console], None]") -> None:
+    """The document on stdout: as it is in JSON or YAML, or drawn by ``table``."""
+    if output == "json":
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    elif output == "yaml":
+        import yaml
+
+        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=WIDE), nl=False)
+    else:
+        table(console())
+
+
+def say(text: str) -> None:
+    """A line for people on stderr."""
+    click.echo(text, err=True)
+
+
+def console() -> "Console":
+    """Stdout as rich sees it; NO_COLOR and COLUMNS are honoured."""
+    from rich.console import Console
+
+    is_terminal = sys.stdout.isatty()
+    return Console(file=sys.stdout, width=None if is_terminal else WIDE, highlight=False, emoji=False, markup=True, soft_wrap=False)
+
+
+def clock(moment: datetime | None, now: datetime) -> str:
+    """``14:03:15`` where it is today, with the date where it is not."""
+    if moment is None:
+        return "-"
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def since(moment: datetime | None, now: datetime) -> str:
+    """``4s ago``, ``in 58m``."""
+    if moment is None:
+        return "never"
+    return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
+
+
+def span(length: timedelta) -> str:
+    """A length in its largest unit or two: ``45s``, ``12m``, ``3h5m``, ``2d4h``."""
+    seconds = int(length.total_seconds())
+    for unit, name, finer, sub in ((86400, "d", 3600, "h"), (3600, "h", 60, "m")):
+        if seconds >= unit:
+            rest = seconds % unit // finer
+            return f"{seconds // unit}{name}{f'{rest}{sub}' if rest else ''}"
+    return f"{seconds // 60}m" if seconds >= 60 else f"{seconds}s"

@@ -1,0 +1,209 @@
+"""What people read: the API's answers as tables that fit 80 columns."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rollbackd.controller.answers import ChangeList, ConditionBrief, DryRun, History, IncidentLine, PolicyLine, RungPlan, Status
+from rollbackd.controller.cli.show import clock, since, span
+
+STYLES = {"breach": "bold red", "ok": "green", "unproven": "yellow", "nodata": "yellow", "error": "bold yellow"}
+NOBODY = "[dim]-[/]"
+
+
+def grid(*columns: str) -> Table:
+    """A table without lines. Columns marked by ``!`` are never folded."""
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.rstrip("!"), no_wrap=column.endswith("!"), overflow="fold")
+    return table
+
+
+def state_text(state: str) -> str:
+    """A verdict in its colour; a breach is told apart without colour too."""
+    return f"[{STYLES.get(state, 'default')}]{state.upper() if state == 'breach' else state}[/]"
+
+
+def short_target(target: str, targets: Iterable[str]) -> str:
+    """The target as it may be typed: without its cluster where all of ``targets`` share one."""
+    clusters = {key.partition(":")[2].partition("/")[0] for key in targets if key.startswith("kubernetes:")}
+    parts = target.partition(":")[2].split("/")
+    if len(clusters) == 1 and target.startswith("kubernetes:") and len(parts) == 4:
+        return f"{parts[1]}/{parts[3]}"
+    return target
+
+
+# --- status ----------------------------------------------------------------------------------------------------------------------------------
+
+
+def status(answer: Status, out: Console) -> None:
+    """The daemon, its sources, a row for each policy, and what is open."""
+    _daemon(answer, out)
+    if not answer.policies:
+        out.print("no policies are loaded")
+        return
+    out.print()
+    targets = [policy.target for policy in answer.policies]
+    table = grid("POLICY", "TARGET", "MODE!", "WATCH!", "VERDICTS", "INCIDENT")
+    for policy in answer.policies:
+        table.add_row(
+            escape(policy.name),
+            escape(short_target(policy.target, targets)),
+            policy.mode,
+            _watch(policy, answer.now),
+            _verdicts(policy.conditions),
+            _incident_word(policy.incident),
+        )
+    out.print(table)
+    for policy in answer.policies:
+        if policy.target_fault:
+            out.print(f"\n[bold yellow]cannot read[/] {escape(policy.target)}: {escape(policy.target_fault)}")
+    for incident in {p.incident.id: p.incident for p in answer.policies if p.incident}.values():
+        out.print()
+        incident_block(incident, answer.now, out)
+
+
+def _daemon(answer: Status, out: Console) -> None:
+    daemon, now = answer.daemon, answer.now
+    out.print(f"[bold]rollbackd {escape(daemon.version)}[/] up {span(now - daemon.started_at)}, mode cap {daemon.mode_cap}")
+    if daemon.paused:
+        out.print(f"[bold red]PAUSED[/]: nothing is acted on: {escape(daemon.paused)}")
+    if daemon.store_fault:
+        out.print(f"[bold red]STORE FAILS[/]: nothing new is done: {escape(daemon.store_fault)}")
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    missed = f", [yellow]{daemon.missed_slots} missed[/]" if daemon.missed_slots else ", none missed"
+    facts.add_row("slots", f"{daemon.slots} decided, the last {since(daemon.last_slot, now)}{missed}")
+    facts.add_row("policies", _reload(answer))
+    for source in answer.sources:
+        facts.add_row("source", f"{escape(source.name)} {_health(source.seen, source.fault, now)}")
+    facts.add_row("messages", _outbox(answer))
+    out.print(facts)
+
+
+def _reload(answer: Status) -> str:
+    reload = answer.daemon.reload
+    if reload.is_ok:
+        return f"{len(answer.policies)} loaded, read {since(reload.at, answer.now)}"
+    return f"[bold yellow]NOT as on disk[/], the last good ones run: {escape(reload.fault or 'the files are at fault')}"
+
+
+def _health(seen: datetime | None, fault: str | None, now: datetime) -> str:
+    if fault is not None:
+        blind = f"since {clock(seen, now)}" if seen else "from the start"
+        return f"[bold red]BLIND[/] {blind}: {escape(fault)}"
+    return f"[green]ok[/], answered {since(seen, now)}" if seen else "not asked yet"
+
+
+def _outbox(answer: Status) -> str:
+    daemon = answer.daemon
+    waiting = (
+        f"{daemon.outbox_pending} on their way, the oldest for {span(answer.now - daemon.outbox_oldest)}" if daemon.outbox_oldest else "all delivered"
+    )
+    return f"{waiting}, [bold red]{daemon.outbox_dead} given up[/]" if daemon.outbox_dead else waiting
+
+
+def _watch(policy: PolicyLine, now: datetime) -> str:
+    if policy.watch_until is not None and policy.watch_until > now:
+        return f"{span(policy.watch_until - now)} left"
+    return "always" if policy.is_always_watched else NOBODY
+
+
+def _verdicts(conditions: Sequence[ConditionBrief]) -> str:
+    """What is not well by its name, the rest counted."""
+    named = [f"{escape(c.name)} {state_text(c.state)}{' confirmed' if c.is_confirmed else ''}" for c in conditions if c.state in ("breach", "error")]
+    counts = Counter(c.state for c in conditions if c.state not in ("breach", "error"))
+    return ", ".join([*named, *(f"{count} {state_text(state)}" for state, count in counts.items())])
+
+
+def _incident_word(incident: IncidentLine | None) -> str:
+    if incident is None:
+        return NOBODY
+    word = incident.phase.upper() if incident.phase in ("held", "stopped") else incident.phase
+    rung = f", rung {incident.rung}" if incident.rung else ""
+    return f"[bold red]{word}[/]{rung}"
+
+
+def incident_block(incident: IncidentLine, now: datetime, out: Console) -> None:
+    """An open incident: what happened, what was done, what holds it."""
+    title = f"[bold red]incident {incident.id}[/] {incident.phase} (mode {incident.mode}), opened {since(incident.opened_at, now)}"
+    out.print(f"{title}, policy {escape(incident.policy)}")
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("  why", escape(incident.reason))
+    for stopped in incident.stopped:
+        facts.add_row("  tried", escape(stopped))
+    if incident.doing:
+        facts.add_row("  doing", f"rung {incident.rung}: {escape(incident.doing)}")
+    if incident.phase == "verifying" and incident.evidence_from:
+        facts.add_row("  evidence", f"counts from {clock(incident.evidence_from, now)}")
+    if incident.phase == "held":
+        facts.add_row("  held", f"[bold]by {escape(incident.held_by or '')}[/]: {escape(incident.held_because or '')}")
+    out.print(facts)
+
+
+# --- changes, history, plan ------------------------------------------------------------------------------------------------------------------
+
+
+def changes(answer: ChangeList, now: datetime, out: Console) -> None:
+    """The oldest first: what happened last stands beside the prompt."""
+    targets = [change.target for change in answer.items]
+    table = grid("STARTED!", "TARGET", "REVISION", "BY", "STANDING!", "WHAT")
+    for change in reversed(answer.items):
+        what = [", ".join(change.parts), change.note, f"IRREVERSIBLE: {change.irreversible}" if change.irreversible else ""]
+        table.add_row(
+            clock(change.started_late, now),
+            escape(short_target(change.target, targets)),
+            escape(change.revision),
+            escape(change.by or ("first sight" if change.is_first_sight else "unknown")),
+            change.standing or NOBODY,
+            escape("; ".join(part for part in what if part)) or NOBODY,
+        )
+    out.print(table if answer.items else "no changes are known")
+
+
+def history(answer: History, now: datetime, out: Console) -> None:
+    """The oldest first: what happened last stands beside the prompt."""
+    targets = [line.target for line in answer.items if line.target]
+    table = grid("TIME!", "KIND!", "WHAT")
+    for line in reversed(answer.items):
+        place = " ".join(part for part in (line.incident, short_target(line.target, targets) if line.target else None) if part)
+        table.add_row(clock(line.at, now), line.kind, f"{escape(line.text)} [dim]{escape(f'[{place}]') if place else ''}[/]")
+    out.print(table if answer.items else "the journal has nothing on this")
+
+
+def plan(answer: DryRun, out: Console) -> None:
+    """Each rung with what it would write; nothing was written."""
+    out.print(f"[bold]{escape(answer.policy)}[/] on {escape(answer.target)}: what each rung would write now; nothing was written")
+    for rung in answer.rungs:
+        out.print(f"\n[bold]rung {rung.number}[/] {escape(rung.what)}: {_outcome(rung)}")
+        facts = Table.grid(padding=(0, 2, 0, 0))
+        facts.add_column(no_wrap=True)
+        facts.add_column(overflow="fold")
+        for name, text in _plan_rows(rung):
+            facts.add_row(f"  {name}", escape(text))
+        out.print(facts)
+    if not answer.rungs:
+        out.print("the policy has no remedy")
+
+
+def _outcome(rung: RungPlan) -> str:
+    words = {"planned": "[bold yellow]would write[/]", "nothing": "[green]nothing to do[/]", "refused": "[bold red]REFUSED[/]"}
+    return words.get(rung.outcome, f"[bold red]{rung.outcome}[/]")
+
+
+def _plan_rows(rung: RungPlan) -> Iterable[tuple[str, str]]:
+    rows = [("summary", rung.summary), ("why", rung.reason), ("instead", rung.advice)]
+    if rung.to_revision:
+        rows.append(("revision", f"{rung.from_revision} -> {rung.to_revision}"))
+    rows += [("step", step) for step in rung.steps]
+    rows += [("not undone", rest) for rest in rung.not_undone]
+    rows += [("by hand", rung.command), ("digest", rung.digest)]
+    rows += [("beware", warning) for warning in rung.warnings]
+    return ((name, text) for name, text in rows if text)

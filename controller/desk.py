@@ -1,0 +1,285 @@
+"""What the local API answers and does. Reads the running daemon, writes through the store and the pause switch, decides nothing."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from rollbackd.adapters.base.target import Target
+from rollbackd.controller.answers import (
+    ChangeLine,
+    ChangeList,
+    DaemonLine,
+    Declared,
+    DryRun,
+    Explanation,
+    History,
+    PauseState,
+    PolicyList,
+    SourceLine,
+    Status,
+)
+from rollbackd.controller.changes import HORIZON
+from rollbackd.controller.dry_run import dry_run
+from rollbackd.controller.explaining import explained, policy_line, word
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
+from rollbackd.controller.observe import SourceHealth
+from rollbackd.controller.pause import Pause
+from rollbackd.controller.telling import change_line, history_line
+from rollbackd.controller.view import EngineView, Facts, PolicyView, policy_views
+from rollbackd.policies.changes import Change
+from rollbackd.policies.keys import parse_target
+from rollbackd.policies.model import Policy
+
+AHEAD = timedelta(minutes=1)
+"""So far may another machine's clock be ahead of ours."""
+
+PAUSE_BY_HAND = "create that file by hand, or set mode_cap: observe in the daemon's config"
+
+
+class Denied(Exception):
+    """The request was not carried out. ``hint``: what to do instead."""
+
+    def __init__(self, why: Literal["invalid", "unknown", "blocked"], message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.why = why
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A change that a pipeline tells us of."""
+
+    target: str
+    revision: str
+    started: datetime | None = None
+    note: str = ""
+    irreversible: str | None = None
+
+
+class Desk:
+    """Safe to call from several threads. Methods raise Denied and StoreError."""
+
+    def __init__(
+        self,
+        engine: EngineView,
+        store: Store,
+        pause: Pause,
+        targets: Mapping[str, Target],
+        health: Callable[[], Mapping[str, SourceHealth]],
+        facts: Callable[[], Facts],
+        now: Callable[[], datetime],
+        *,
+        default_cluster: str | None = None,
+    ) -> None:
+        self.engine = engine
+        self.store = store
+        self.health = health
+        self.facts = facts
+        self.now = now
+        self._pause = pause
+        self._targets = targets
+        self._cluster = default_cluster
+
+    # --- what is ------------------------------------------------------------------------------------------------------------------------
+
+    def paused(self) -> str | None:
+        """Why nothing may be acted on; None where it may."""
+        return self._pause.read()
+
+    def unready(self) -> str | None:
+        """Why the daemon cannot do its work: no policies, or a store that does not answer. None where it can."""
+        try:
+            self.store.outbox_state()
+        except StoreError as fault:
+            return str(fault)
+        if self.engine.store_fault is not None:
+            return self.engine.store_fault
+        if not self.engine.policies:
+            return self.facts().reload.fault or "no policies are loaded"
+        return None
+
+    def status(self) -> Status:
+        """Everything at a glance."""
+        sources = tuple(SourceLine(name, seen.seen, seen.fault) for name, seen in sorted(self.health().items()))
+        return Status(self.now(), self._daemon(), sources, self.policies().items)
+
+    def policies(self) -> PolicyList:
+        """Every loaded policy in a row."""
+        return PolicyList(tuple(policy_line(view) for view in self._views().values()))
+
+    def explain(self, asked: str) -> Explanation:
+        """Why the policy of this name, or every policy that watches this target, acts or does not."""
+        views = self._views()
+        found = [views[asked]] if asked in views else self._watching(asked, views)
+        good = self._known_good(target for view in found for target in view.policy.targets)
+        return Explanation(self.now(), asked, tuple(explained(view, good) for view in found))
+
+    def changes(self, asked: str | None, limit: int) -> ChangeList:
+        """The newest changes [of this target], newest first."""
+        targets = None if asked is None else [self._target(asked)]
+        seen = self.store.changes(targets, None if asked else self.now() - HORIZON)
+        newest = sorted(seen, key=lambda each: each.change.first_seen, reverse=True)[:limit]
+        standings = {(k.target, k.revision): k.standing for target in {s.change.target for s in newest} for k in self.store.ledger(target)}
+        return ChangeList(tuple(change_line(each, standings.get((each.change.target, each.change.revision))) for each in newest))
+
+    def history(self, asked: str | None, limit: int) -> History:
+        """The newest journal rows [of this target and its incidents] [of this incident], newest first."""
+        if asked is not None and asked.startswith("inc-"):
+            return History(tuple(history_line(entry) for entry in self.store.history(limit, incident=asked)))
+        target = None if asked is None else self._target(asked)
+        return History(tuple(history_line(entry) for entry in self.store.history(limit, target=target)))
+
+    def plan(self, name: str) -> DryRun:
+        """What the policy's ladder would write now."""
+        policies = dict(self.engine.policies)
+        policy = policies.get(name) or self._only_policy_on(name, policies)
+        return dry_run(policy, self._targets, self.engine.book, self._known_good(policy.targets))
+
+    # --- what is done -------------------------------------------------------------------------------------------------------------------
+
+    def post(self, posted: Posted) -> ChangeLine:
+        """The change is a suspect from now on; the same revision and start posted again are the same change."""
+        now = self.now()
+        started = posted.started or now
+        if started > now + AHEAD:
+            raise Denied("invalid", f"the change started at {started:%Y-%m-%d %H:%M:%S} UTC, which is in the future", "check the clock of the sender")
+        if started < now - HORIZON:
+            raise Denied("invalid", f"the change is older than {HORIZON.days} days: it can be no suspect any more")
+        change = Change(
+            target=self._target(posted.target),
+            id=f"posted:{posted.revision}@{started:%Y%m%dT%H%M%S}",
+            revision=posted.revision,
+            predecessor=None,
+            started_early=started,
+            started_late=started,
+            first_seen=now,
+            posted=True,
+            irreversible=posted.irreversible,
+            note=posted.note,
+        )
+        with self.store.transaction() as tx:
+            held = tx.see_change(SeenChange(change))
+        self.engine.wake(change.target)
+        return change_line(held, None)
+
+    def declare(self, asked: str, revision: str, standing: Standing, who: str, note: str) -> Declared:
+        """The revision stands as declared, unless it is in quarantine, which only ``rearm`` ends."""
+        target, now = self._watched_target(asked), self.now()
+        with self.store.transaction() as tx:
+            was_changed = tx.mark(target, revision, standing, How.DECLARED, now, f"{note} ({who})".strip())
+            stands = next((known.standing for known in tx.ledger(target) if known.revision == revision), None)
+        if stands is not standing:
+            hint = f"rollbackd rearm {target} {revision}" if stands is Standing.QUARANTINED else ""
+            raise Denied("blocked", f"revision {revision} of {target} is {stands.value if stands else 'unknown'} and stays so", hint)
+        said = f"{revision} is {standing.value}" if was_changed else f"{revision} was {standing.value} already"
+        return Declared(target, revision, standing.value, was_changed, said)
+
+    def rearm(self, asked: str, revision: str, who: str) -> Declared:
+        """The revision is out of quarantine: it may be acted on again, and may be declared good."""
+        target = self._watched_target(asked)
+        with self.store.transaction() as tx:
+            was_changed = tx.rearm(target, revision, who, self.now())
+        if not was_changed:
+            listed = ", ".join(sorted(r for t, r in self.store.quarantined() if t == target)) or "none"
+            raise Denied("unknown", f"revision {revision} of {target} is not in quarantine", f"in quarantine: {listed}")
+        self.engine.wake(target)
+        return Declared(target, revision, None, was_changed, f"{revision} is out of quarantine")
+
+    def pause(self, reason: str, who: str) -> PauseState:
+        """Nothing is acted on from now on, on no target; judging and telling go on."""
+        was = self._pause.read()
+        try:
+            self._pause.pause(reason, who, self.now())
+        except OSError as fault:
+            raise Denied("blocked", f"not paused: {self._pause.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
+        return PauseState(self._pause.read(), was is None, self._noted("pause.set", {"reason": reason, "who": who}))
+
+    def resume(self, who: str) -> PauseState:
+        """Acting is allowed again. Raises Denied where the switch still says no."""
+        was = self._pause.read()
+        try:
+            self._pause.resume()
+        except OSError as fault:
+            raise Denied("blocked", f"still paused: {self._pause.file} cannot be removed ({fault.strerror})", "remove it by hand") from fault
+        if paused := self._pause.read():
+            raise Denied("blocked", f"still paused: {paused}", f"look at {self._pause.file}")
+        return PauseState(None, was is not None, self._noted("pause.lifted", {"who": who, "was": was}))
+
+    # --- parts --------------------------------------------------------------------------------------------------------------------------
+
+    def _noted(self, kind: str, body: Mapping[str, str | None]) -> str | None:
+        """Why the journal does not have the row; None where it has. The switch works without a store: it is what one reaches for then."""
+        try:
+            with self.store.transaction() as tx:
+                tx.note(Note(kind, self.now(), body))
+        except StoreError as fault:
+            return f"not in the journal: {fault}"
+        return None
+
+    def _daemon(self) -> DaemonLine:
+        facts, outbox, engine = self.facts(), self.store.outbox_state(), self.engine
+        return DaemonLine(
+            version=facts.version,
+            replica=facts.replica,
+            started_at=facts.started_at,
+            mode_cap=word(engine.settings.mode_cap),
+            paused=self.paused(),
+            store_fault=engine.store_fault,
+            slots=engine.slots,
+            missed_slots=facts.missed_slots,
+            last_slot=engine.last_slot,
+            reload=facts.reload,
+            outbox_pending=outbox.waiting,
+            outbox_oldest=outbox.oldest,
+            outbox_dead=outbox.dead,
+        )
+
+    def _views(self) -> dict[str, PolicyView]:
+        return policy_views(self.engine, self.paused(), self.now())
+
+    def _known_good(self, targets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        since = self.now() - self.engine.settings.limits.known_good_max_age
+        return {target: tuple(known.revision for known in self.store.good(target, since)) for target in dict.fromkeys(targets)}
+
+    def _target(self, asked: str) -> str:
+        try:
+            return parse_target(asked, self._cluster)
+        except ValueError as fault:
+            raise Denied("invalid", str(fault)) from fault
+
+    def _watched_target(self, asked: str) -> str:
+        target = self._target(asked)
+        known = {key for policy in dict(self.engine.policies).values() for key in policy.targets}
+        if target not in known:
+            raise Denied("unknown", f"no policy names the target {target}", _near(target, known))
+        return target
+
+    def _watching(self, asked: str, views: Mapping[str, PolicyView]) -> list[PolicyView]:
+        try:
+            target = parse_target(asked, self._cluster)
+        except ValueError:
+            raise Denied("unknown", f"{asked!r} is neither a policy nor a target", _near(asked, views)) from None
+        found = [view for view in views.values() if target in view.policy.targets]
+        if not found:
+            raise Denied("unknown", f"no policy watches {target}", _near(target, (view.policy.target for view in views.values())))
+        return sorted(found, key=lambda view: view.policy.target != target)
+
+    def _only_policy_on(self, asked: str, policies: Mapping[str, Policy]) -> Policy:
+        target = self._target(asked) if any(mark in asked for mark in ":/") else asked
+        found = [policy for policy in policies.values() if policy.target == target]
+        if len(found) > 1:
+            raise Denied("invalid", f"several policies watch {target}", f"name one: {', '.join(sorted(p.name for p in found))}")
+        if not found:
+            raise Denied("unknown", f"there is no policy {asked!r}", _near(asked, policies))
+        return found[0]
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    names = sorted(set(known))
+    if close := difflib.get_close_matches(word, names, n=1, cutoff=0.5):
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}" if names else "no policies are loaded"

@@ -1,0 +1,100 @@
+"""What a policy's ladder would write now, asked of the targets with the daemon's own rights. Writes nothing."""
+
+from collections.abc import Mapping, Sequence
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
+from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target, TargetState
+from rollbackd.controller.answers import DryRun, RungPlan
+from rollbackd.controller.changes import ChangeBook, is_first_sight
+from rollbackd.controller.journal.values import SeenChange
+from rollbackd.policies.ladder import rung_text
+from rollbackd.policies.model import FlagsRung, Policy, Rung
+
+NOBODY = "plan"
+"""Stands where an incident's id would: the plan belongs to none."""
+
+
+def dry_run(policy: Policy, targets: Mapping[str, Target], book: ChangeBook, known_good: Mapping[str, Sequence[str]]) -> DryRun:
+    """Each rung's plan from what is live now. ``known_good``: the revisions that a revert may go to, by target, newest first."""
+    states = _live(policy, targets)
+    rungs = [_rung(number, rung, targets, states, book, known_good) for number, rung in enumerate(policy.ladder, 1)]
+    return DryRun(policy.name, policy.target, tuple(rungs))
+
+
+def _live(policy: Policy, targets: Mapping[str, Target]) -> dict[str, TargetState | AdapterError]:
+    states: dict[str, TargetState | AdapterError] = {}
+    for key in dict.fromkeys(rung.target for rung in policy.ladder):
+        target = targets.get(_kind(key))
+        if target is None:
+            states[key] = Permanent(f"no target of kind {_kind(key)} is configured; nothing can be read or undone there")
+        else:
+            states.update(target.survey([key]))
+    return states
+
+
+def _rung(
+    number: int,
+    rung: Rung,
+    targets: Mapping[str, Target],
+    states: Mapping[str, TargetState | AdapterError],
+    book: ChangeBook,
+    known_good: Mapping[str, Sequence[str]],
+) -> RungPlan:
+    what, live = rung_text(rung), states[rung.target]
+    if isinstance(live, AdapterError):
+        return _failed(number, what, live)
+    newest = book.newest(rung.target)
+    change = newest if newest is not None and not is_first_sight(newest) else None
+    if isinstance(rung, FlagsRung) and rung.only_changed and change is None:
+        reason = "no change of these flags is known, and the rung touches only what changed"
+        return RungPlan(number, what, "nothing", live.revision, reason=reason)
+    target = targets[_kind(rung.target)]
+    try:
+        planned = target.plan(_request(rung, live, change, book, known_good))
+        warnings = target.check([rung.target])
+    except AdapterError as fault:
+        return _failed(number, what, fault, live.revision)
+    if isinstance(planned, NothingToDo):
+        return RungPlan(number, what, "nothing", live.revision, reason=planned.reason, warnings=warnings)
+    return _planned(number, what, planned, warnings)
+
+
+def _request(rung: Rung, live: TargetState, change: SeenChange | None, book: ChangeBook, known_good: Mapping[str, Sequence[str]]) -> PlanRequest:
+    if not isinstance(rung, FlagsRung):
+        good = tuple(revision for revision in known_good.get(rung.target, ()) if revision != live.revision)
+        return PlanRequest(rung.target, NOBODY, live.revision, good)
+    only = change.change.parts if rung.only_changed and change is not None else None
+    before = book.parts_before(rung.target, change.change.id) if change is not None else {}
+    return PlanRequest(rung.target, NOBODY, live.revision, (), only, dict(before))  # type: ignore[arg-type]  # JSON values, as journalled
+
+
+def _planned(number: int, what: str, plan: Plan, warnings: tuple[str, ...]) -> RungPlan:
+    return RungPlan(
+        number=number,
+        what=what,
+        outcome="planned",
+        from_revision=plan.intent.from_revision,
+        to_revision=plan.intent.to_revision,
+        summary=plan.summary,
+        steps=plan.steps,
+        not_undone=plan.not_undone,
+        command=plan.command,
+        digest=plan.digest,
+        warnings=warnings,
+    )
+
+
+def _failed(number: int, what: str, fault: AdapterError, revision: str | None = None) -> RungPlan:
+    advice = ""
+    match fault:
+        case Refused():
+            outcome, advice = "refused", fault.advice
+        case Transient():
+            outcome = "unreachable"
+        case _:
+            outcome = "failed"
+    return RungPlan(number, what, outcome, revision, reason=str(fault), advice=advice)
+
+
+def _kind(key: str) -> str:
+    return key.partition(":")[0]

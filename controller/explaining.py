@@ -1,0 +1,208 @@
+"""Why a policy acts or does not: the same functions that decide, asked for their numbers."""
+
+from collections.abc import Iterable, Sequence
+
+from rollbackd.controller.answers import (
+    ConditionBrief,
+    ConditionLine,
+    GuardLine,
+    IncidentLine,
+    PolicyExplained,
+    PolicyLine,
+    RungLine,
+)
+from rollbackd.controller.view import PolicyView
+from rollbackd.policies.changes import Change, suspects
+from rollbackd.policies.confirm import is_confirmed
+from rollbackd.policies.decisions import Act, Bake, Decision, Outside, Wait, WouldAct
+from rollbackd.policies.evaluate import evidence_since
+from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.guards import guards
+from rollbackd.policies.incident import Incident
+from rollbackd.policies.judge import State
+from rollbackd.policies.ladder import rung_text, suspects_of
+from rollbackd.policies.model import Breaches, Condition, For, Mode, RevertRung, Rung
+from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason
+from rollbackd.policies.slot import ALWAYS_BLAMES
+from rollbackd.policies.step import look_interval
+
+NOT_READ = "nothing read yet"
+
+
+def policy_line(view: PolicyView) -> PolicyLine:
+    """The policy in one row."""
+    policy, standing = view.policy, view.standing
+    verdicts = standing.evaluation.verdicts if standing else ()
+    states = [verdict.state.value for verdict in verdicts] or [State.NODATA.value] * len(policy.conditions)
+    confirmed = _confirmed(view)
+    return PolicyLine(
+        name=policy.name,
+        target=policy.target,
+        mode=word(view.mode),
+        is_always_watched=policy.watch is None,
+        watch_until=view.watch_until,
+        at=standing.at if standing else None,
+        revision=view.revision,
+        target_fault=view.target_fault,
+        conditions=tuple(ConditionBrief(c.name, s, is_sure) for c, s, is_sure in zip(policy.conditions, states, confirmed, strict=True)),
+        incident=incident_line(view.incident) if view.incident else None,
+    )
+
+
+def incident_line(incident: Incident) -> IncidentLine:
+    """The incident as people follow it."""
+    return IncidentLine(
+        id=incident.id,
+        target=incident.target,
+        policy=incident.policy,
+        phase=incident.phase.value,
+        mode=word(incident.mode),
+        opened_at=incident.opened_at,
+        onset=incident.onset,
+        reason=incident.reason,
+        rung=incident.rung + 1,
+        doing=incident.intent.summary if incident.intent else None,
+        evidence_from=incident.evidence_from,
+        held_by=incident.held.guard if incident.held else None,
+        held_because=incident.held.reason if incident.held else None,
+        stopped=tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}" for s in incident.stopped),
+    )
+
+
+def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> PolicyExplained:
+    """Every condition with its counts, every guard with its value, the ladder, the incident. ``known_good``: revisions by target, newest first."""
+    policy, standing = view.policy, view.standing
+    at = standing.at if standing else view.now
+    since, warm_at = evidence_since(policy, view.incident, view.changes, view.fleet, at)
+    blamed = _blamed(view)
+    found = guards(policy, blamed, view.fleet, view.now, view.incident.id if view.incident else None)
+    return PolicyExplained(
+        policy=policy.name,
+        target=policy.target,
+        file=policy.file,
+        mode=word(view.mode),
+        at=standing.at if standing else None,
+        revision=view.revision,
+        target_fault=view.target_fault,
+        watch_until=view.watch_until,
+        evidence_from=since,
+        warm_at=warm_at,
+        decisions=tuple(decision_text(d) for d in standing.evaluation.decisions) if standing else (),
+        conditions=_conditions(view),
+        guards=tuple(GuardLine(guard.name, guard.value, guard.blocks) for guard in found),
+        ladder=tuple(_rung(number, rung, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
+        incident=incident_line(view.incident) if view.incident else None,
+    )
+
+
+def decision_text(decision: Decision) -> str:
+    """What was decided and why, in a line."""
+    match decision:
+        case Wait(reason):
+            return f"wait: {reason}"
+        case WouldAct():
+            return f"would have acted, the mode is observe: {decision.reason}"
+        case Outside():
+            return f"outside every watch window: {decision.reason}"
+        case Opened():
+            return f"opened {decision.incident}: {decision.reason}"
+        case Joined():
+            return f"{decision.condition} joined {decision.incident}: {decision.reason}"
+        case Act():
+            return f"began rung {decision.rung + 1}, {rung_text(decision.remedy)}: {decision.reason}"
+        case Stopped():
+            return f"rung {decision.rung + 1} {decision.how.value}: {decision.reason}"
+        case Held():
+            return f"held by {decision.guard}: {decision.reason}"
+        case Closed():
+            return f"closed, {decision.how.value}: {decision.reason}"
+        case Bake():
+            return f"known good: {decision.reason}"
+
+
+def confirmation_text(condition: Condition) -> str:
+    """The confirmation rule as it is written in a policy."""
+    match condition.confirm:
+        case For(duration):
+            return f"for: {duration_text(duration)}"
+        case Breaches(at_least, of):
+            return f"breaches: at least {at_least} of {of}"
+
+
+def word(mode: Mode) -> str:
+    """The mode as it is written in a policy."""
+    return mode.name.lower()
+
+
+def _conditions(view: PolicyView) -> tuple[ConditionLine, ...]:
+    confirmed = _confirmed(view)
+    return tuple(_condition(view, index, condition, confirmed[index]) for index, condition in enumerate(view.policy.conditions))
+
+
+def _condition(view: PolicyView, index: int, condition: Condition, is_sure: bool) -> ConditionLine:
+    mode, how = word(min(view.mode, condition.mode)), confirmation_text(condition)
+    if view.standing is None:
+        return ConditionLine(condition.name, mode, State.NODATA.value, NOT_READ, how, is_sure, None, ())
+    evaluation = view.standing.evaluation
+    track, verdict = evaluation.watch.tracks[index], evaluation.verdicts[index]
+    return ConditionLine(
+        name=condition.name,
+        mode=mode,
+        state=verdict.state.value,
+        reason=standing_reason(condition, track, verdict, view.standing.at),
+        confirmation=how,
+        is_confirmed=is_sure,
+        onset=track.onset,
+        suspects=tuple(blame_reason([change]) for change in _suspects(view, index)),
+    )
+
+
+def _confirmed(view: PolicyView) -> list[bool]:
+    policy, standing = view.policy, view.standing
+    if standing is None:
+        return [False] * len(policy.conditions)
+    every = look_interval(policy, view.incident, view.changes, view.fleet, standing.at)
+    evaluation = standing.evaluation
+    triples = zip(policy.conditions, evaluation.watch.tracks, evaluation.verdicts, strict=True)
+    return [is_confirmed(condition, track, verdict, every, standing.at) for condition, track, verdict in triples]
+
+
+def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:
+    onset = view.standing.evaluation.watch.tracks[index].onset if view.standing else None
+    if onset is None:
+        return ()
+    length = view.policy.conditions[index].watch or view.policy.watch or ALWAYS_BLAMES
+    answered = frozenset[tuple[str, str]]() if view.incident else view.fleet.answered
+    return suspects(view.changes, length, answered, onset)
+
+
+def _blamed(view: PolicyView) -> tuple[Change, ...]:
+    """What an action now would be about: the incident's suspects, else those of the breaches, else every change under watch."""
+    if view.incident is not None:
+        return suspects_of(view.incident, view.changes)
+    found = [change for index in range(len(view.policy.conditions)) for change in _suspects(view, index)]
+    return tuple(dict.fromkeys(found)) or view.watched
+
+
+def _rung(number: int, rung: Rung, blamed: Sequence[Change], known_good: dict[str, tuple[str, ...]]) -> RungLine:
+    needs = [_suspect_needed(rung, blamed)]
+    if isinstance(rung, RevertRung):
+        needs.append(_good_needed(known_good.get(rung.target, ()), blamed, rung.target))
+    if rung.mode is not Mode.AUTO:
+        needs.append((f"a person: its mode is {word(rung.mode)}", False))
+    return RungLine(number, rung_text(rung), word(rung.mode), "; ".join(text for text, _ in needs), all(is_met for _, is_met in needs))
+
+
+def _suspect_needed(rung: Rung, blamed: Iterable[Change]) -> tuple[str, bool]:
+    if rung.always:
+        return "no suspect (always: true)", True
+    found = [change for change in blamed if change.target == rung.target and not change.posted]
+    if not found:
+        return "a change of it under suspicion: none", False
+    return f"a change of it under suspicion: {blame_reason(found[:1])}", True
+
+
+def _good_needed(known: Sequence[str], blamed: Iterable[Change], target: str) -> tuple[str, bool]:
+    bad = {change.revision for change in blamed if change.target == target}
+    good = [revision for revision in known if revision not in bad]
+    return (f"a known-good revision: {good[0]}", True) if good else ("a known-good revision: none", False)

@@ -1,0 +1,45 @@
+"""Which files hold policies, and their text: the same for the daemon and for `rollbackd check`. Imports nothing heavy."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+SUFFIXES = (".yaml", ".yml")
+
+
+class Texts(Mapping[str, str]):
+    """The text of every policy file below ``places``, by path, read when it is asked for; ``on_read`` is told how many were.
+
+    A file that cannot be read reads as its error, which is no YAML: the file is at fault.
+    """
+
+    def __init__(self, places: Sequence[Path], on_read: Callable[[int], None] = lambda number: None) -> None:
+        self._files = {str(file): file for place in places for file in policy_files(place)}
+        self._read: dict[str, str] = {}
+        self._on_read = on_read
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._read:
+            self._read[name] = _text(self._files[name])
+            self._on_read(len(self._read))
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def policy_files(place: Path) -> list[Path]:
+    """The policy files of a folder, not of those below it; a file is itself."""
+    if not place.is_dir():
+        return [place]
+    # Dot entries are a ConfigMap mount's own bookkeeping (..data); its files are links beside them.
+    return sorted(f for f in place.iterdir() if f.suffix in SUFFIXES and not f.name.startswith("."))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        return f"\t# unreadable: {fault}"  # a tab is no YAML
