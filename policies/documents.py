@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag,
 
 from rollbackd.policies import units
 from rollbackd.policies.documents_base import (
+    MOST_ENTRIES,
     Duration,
     FlagName,
     Interval,
@@ -112,7 +113,7 @@ class FlagsParts(Written):
     provider: Name = Field(description="A flag provider of the daemon's config.")
     environment: FlagName | None = Field(None, description="The provider's environment, where it has several.")
     tag: FlagName | None = Field(None, description="The flags that carry this tag.")
-    flags: Annotated[list[FlagName], Field(min_length=1)] | None = Field(None, description="These flags.")
+    flags: Annotated[list[FlagName], Field(min_length=1, max_length=MOST_ENTRIES)] | None = Field(None, description="These flags.")
     all: Literal[True] | None = Field(None, description="All flags of the provider: said in a word, never implied.")
     only: Literal["changed", "all"] | None = Field(
         None, description="Just the flags that the suspect change touched, or all in scope. Default changed; all where `always` is set."
@@ -196,12 +197,16 @@ class Spec(Written):
         "ignore", description="What a breach without a recent change leads to. Default ignore."
     )
     timing: TimingParts | None = Field(None, description="Waiting times.")
-    rollback_when: Annotated[list[Item], Field(min_length=1)] = Field(description="Any of these.")
-    remedy: list[RungItem] | None = Field(None, description="What is done, cheapest first; needed in any mode above observe.")
+    rollback_when: Annotated[list[Item], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Any of these.")
+    remedy: Annotated[list[RungItem], Field(max_length=MOST_ENTRIES)] | None = Field(
+        None, description="What is done, cheapest first; needed in any mode above observe."
+    )
     reversible: Annotated[Literal["always"], BeforeValidator(_reversible)] = Field(
         "always", description="That a revert of this target is always safe."
     )
-    notify: Annotated[list[Name], Field(min_length=1), BeforeValidator(_routing)] | None = Field(None, description="Contacts of the daemon's config.")
+    notify: Annotated[list[Name], Field(min_length=1, max_length=MOST_ENTRIES), BeforeValidator(_routing)] | None = Field(
+        None, description="Contacts of the daemon's config."
+    )
 
 
 class PolicyDocument(Written):

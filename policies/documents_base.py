@@ -15,6 +15,7 @@ from rollbackd.policies.units import Quantity, UnitError
 from rollbackd.policies.wording import describe_pattern
 
 T = TypeVar("T")
+MOST_ENTRIES = 200  # in any list of a policy: beyond it, it was not written by a person who meant it
 
 
 class Written(BaseModel):
@@ -124,13 +125,14 @@ _NAME = describe_pattern("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "a name of a-z,
 _OBJECT = describe_pattern(
     "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,10}$", "a Kubernetes object name of a-z, 0-9, '-' and '.'"
 )
-_LABEL = describe_pattern("^[a-zA-Z_][a-zA-Z0-9_]{0,127}$", "a label name of a-z, A-Z, 0-9 and '_'")
+_LABEL = describe_pattern("^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]{0,127}$", "a label name of a-z, A-Z, 0-9 and '_' (no '__' in front)")
 _FLAG = describe_pattern(r"^[^\s,/]{1,200}$", "a flag name without blanks, ',' or '/'")
 
 Name: TypeAlias = Annotated[str, Field(pattern=_NAME)]
 ObjectName: TypeAlias = Annotated[str, Field(pattern=_OBJECT)]
 LabelName: TypeAlias = Annotated[str, Field(pattern=_LABEL)]
 FlagName: TypeAlias = Annotated[str, Field(pattern=_FLAG)]
+Expression: TypeAlias = Annotated[str, Field(min_length=1, max_length=10_000)]
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 
 Duration: TypeAlias = Annotated[timedelta, PlainValidator(_span(timedelta(0), timedelta(days=366))), _duration_schema("5m")]

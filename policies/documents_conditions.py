@@ -8,10 +8,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from rollbackd.policies.documents_base import (
+    MOST_ENTRIES,
     Compared,
     Duration,
     EventRate,
     Events,
+    Expression,
     HistogramText,
     LabelName,
     Name,
@@ -201,7 +203,7 @@ class ProbeCondition(Own):
 class PromQLCondition(Own):
     """An expression as written. It carries no statistical bound."""
 
-    promql: Text = Field(description="A PromQL expression with one series for each workload, told apart by the labels of `match`.")
+    promql: Expression = Field(description="A PromQL expression with one series for each workload, told apart by the labels of `match`.")
     above: Compared | None = Field(None, description=_ABOVE)
     below: Compared | None = Field(None, description=_BELOW)
     outside: Annotated[list[Compared], _Pair] | None = Field(None, description=_OUTSIDE)
@@ -240,19 +242,19 @@ class UseSet(Entry):
 class AllOf(Entry):
     """Breached while every one of the entries is."""
 
-    all_of: Annotated[list["Item"], Field(min_length=1)] = Field(description="Entries that must all be breached.")
+    all_of: Annotated[list["Item"], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Entries that must all be breached.")
 
 
 class AnyOf(Entry):
     """Breached while any of the entries is."""
 
-    any_of: Annotated[list["Item"], Field(min_length=1)] = Field(description="Entries of which one is enough.")
+    any_of: Annotated[list["Item"], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Entries of which one is enough.")
 
 
 class AtLeastParts(Written):
     """Entries and how many of them are needed."""
 
-    of: Annotated[list["Item"], Field(min_length=1)] = Field(description="The entries.")
+    of: Annotated[list["Item"], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="The entries.")
     count: Annotated[int, Field(ge=1)] = Field(description="How many of them must be breached.")
 
 

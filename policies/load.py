@@ -10,7 +10,7 @@ from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import library
 from rollbackd.policies.resolve import resolve
 from rollbackd.policies.validate import Findings, locate, validate
-from rollbackd.policies.yaml_text import Document, parse
+from rollbackd.policies.yaml_text import MAX_FAULTS, Document, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class _Named:
 def load_policies(texts: Mapping[str, str], names: Names | None = None) -> Loaded:
     """The policies of ``texts`` (file name to text), in the order of the names. ``names`` None: what they name is not checked.
 
-    Whatever a person wrote, nothing is raised.
+    Whatever a person wrote, nothing is raised. A file with very many faults is not read to its end.
     """
     taken: dict[str, _Named] = {}
     policies: list[Policy] = []
@@ -56,6 +56,8 @@ def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Name
     faults = list(parsed.faults)
     policies: list[Policy] = []
     for document in parsed.documents:
+        if len(faults) >= MAX_FAULTS:
+            break
         findings = Findings(document)
         written = validate(document, PolicyDocument, findings)
         if written is not None:

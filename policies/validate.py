@@ -10,9 +10,10 @@ from pydantic_core import ErrorDetails
 
 from rollbackd.policies.faults import Fault, Severity, nearest, quoted
 from rollbackd.policies.wording import Allowed, Words, guilty_key, word
-from rollbackd.policies.yaml_text import Document, Node, Path, Place, trail
+from rollbackd.policies.yaml_text import MAX_FAULTS, Document, Node, Path, Place, trail
 
 M = TypeVar("M", bound=BaseModel)
+_KEY = "[key]"  # how pydantic says that the key, not its value, is at fault
 _KINDLESS = ("union_tag_not_found", "union_tag_invalid")
 
 
@@ -92,7 +93,7 @@ def validate_part(path: Path, model: type[M], findings: Findings) -> M | None:
     try:
         return model.model_validate(locate(findings.document.root, path)[1].data)
     except ValidationError as error:
-        _report(path, error.errors(include_url=False), model, findings)
+        _report(path, error.errors(include_url=False)[:MAX_FAULTS], model, findings)
         return None
 
 
@@ -102,19 +103,21 @@ def _report(start: Path, errors: list[ErrorDetails], model: type[BaseModel], fin
     said = []
     for error in errors:
         path = start + _written(node, error["loc"])
+        is_key = path[-1:] == (_KEY,) and len(locate(findings.document.root, path)[0]) < len(path)
+        path = path[:-1] if is_key else path
         is_kindless = error["type"] in _KINDLESS
         allowed = _allowed(model, (*error["loc"], "") if is_kindless else error["loc"])
         if is_kindless and isinstance(error["input"], dict) and (key := guilty_key(error["input"], allowed)):
             path = (*path, key)
-        said.append((error, path, allowed))
+        said.append((error, path, allowed, is_key))
         if error["type"] == "extra_forbidden":
             unknown.setdefault(path[:-1], []).append((str(path[-1]), allowed.later))
-    for error, path, allowed in said:
+    for error, path, allowed, is_key in said:
         if path in findings.document.empty or _stands_for(error, path, allowed, unknown.get(path[:-1], [])):
             continue
         words = word(error, allowed)
         is_missing = error["type"] == "missing"
-        at_key = error["type"] == "extra_forbidden" or (error["type"] in _KINDLESS and path[-1:] != error["loc"][-1:])
+        at_key = is_key or error["type"] == "extra_forbidden" or (error["type"] in _KINDLESS and path[-1:] != error["loc"][-1:])
         findings.fault(path[:-1] if is_missing else path, words.expected, words.found, words.hint, at_key=at_key, offset=words.offset)
 
 

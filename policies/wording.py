@@ -69,7 +69,7 @@ def word(error: ErrorDetails, allowed: Allowed) -> Words:
         case "string_too_long":
             return Words(f"at most {context['max_length']} characters", f"{len(str(value))}")
         case "too_long":
-            return Words(f"at most {context['max_length']} items", f"{context['actual_length']}")
+            return Words(f"at most {context['max_length']} items", str(context["actual_length"] or "more"))
         case "greater_than_equal":
             return Words(f"{context['ge']} or more", quoted(value))
         case "less_than_equal":

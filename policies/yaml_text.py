@@ -206,7 +206,7 @@ class _Reading:
 
     def _scalar(self, event: yaml.ScalarEvent, place: Place) -> Node:
         data = scalar(event.value) if event.implicit[0] and event.style in ("", None) else event.value
-        if data is None:
+        if data is None and len(self._empty) < MAX_FAULTS:
             self._empty.append(tuple(self._path))
         return Node(data, *place)
 

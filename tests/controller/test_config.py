@@ -169,7 +169,8 @@ def test_an_address_that_may_be_a_secret_is_in_no_repr() -> None:
 
 def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
     assert said(f"{SHORTEST}contacts: {{oncall: [{{webhook: {{url: 'hooks.example/T0/B0/hush'}}}}]}}\n") == [
-        "rollbackd.yaml:5:37: config › contacts › oncall[0] › webhook › url: expected a URL that starts with http:// or https://, found something else"
+        "rollbackd.yaml:5:37: config › contacts › oncall[0] › webhook › url: "
+        "expected a URL that starts with http:// or https://, found something else"
     ]
 
 

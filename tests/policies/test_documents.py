@@ -170,6 +170,10 @@ def test_warnings_say_once_what_adds_little_and_stop_nothing() -> None:
     ]
 
 
+def test_a_file_of_nothing_but_faults_is_not_read_to_its_end() -> None:
+    assert len(said("a: b\n---\n" * 5000)) < 200
+
+
 def test_a_fault_shows_its_line_with_a_caret() -> None:
     fault = Fault("shop.yaml", 2, 10, "policy 'checkout' › above", "a number", "'five'")
     assert excerpt(fault, "a: 1\n  above: five\nb: 2\n") == "    2 |   above: five\n      |          ^"
