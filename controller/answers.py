@@ -189,7 +189,10 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ChangeLine:
-    """A change. ``by``: rollbackd, a pipeline that posted it, or who wrote it, where known. ``standing``: good, bad or quarantined."""
+    """A change. ``by``: rollbackd, a pipeline that posted it, or who wrote it, where known. ``standing``: good, bad or quarantined.
+
+    ``warning``: what is doubtful about a change that was just posted.
+    """
 
     target: str
     id: str
@@ -206,6 +209,7 @@ class ChangeLine:
     parts: tuple[str, ...]
     note: str
     standing: str | None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,7 @@ class _Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers, send = dict(scope["headers"]), _hardened(send)
         if scope["path"].startswith("/api") and not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
             await _error(401, "the token is missing or wrong", "see --token-file")(scope, receive, send)
             return
@@ -240,7 +240,7 @@ class _Gate:
         if body is None:
             await _error(413, f"the body is larger than {LONGEST_BODY} bytes")(scope, receive, send)
             return
-        await self._app(scope, _replayed(body, receive), _hardened(send))
+        await self._app(scope, _replayed(body, receive), send)
 
 
 async def _read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:

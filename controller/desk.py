@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -164,7 +164,8 @@ class Desk:
         with self.store.transaction() as tx:
             held = tx.see_change(SeenChange(change))
         self.engine.wake(change.target)
-        return change_line(held, None)
+        warning = None if change.target in self._watched() else f"no policy names {change.target}: it is in the journal, and no suspect of any"
+        return replace(change_line(held, None), warning=warning)
 
     def declare(self, asked: str, revision: str, standing: Standing, who: str, note: str) -> Declared:
         """The revision stands as declared, unless it is in quarantine, which only ``rearm`` ends."""
@@ -252,11 +253,13 @@ class Desk:
             raise Denied("invalid", str(fault)) from fault
 
     def _watched_target(self, asked: str) -> str:
-        target = self._target(asked)
-        known = {key for policy in dict(self.engine.policies).values() for key in policy.targets}
+        target, known = self._target(asked), self._watched()
         if target not in known:
             raise Denied("unknown", f"no policy names the target {target}", _near(target, known))
         return target
+
+    def _watched(self) -> set[str]:
+        return {key for policy in dict(self.engine.policies).values() for key in policy.targets}
 
     def _watching(self, asked: str, views: Mapping[str, PolicyView]) -> list[PolicyView]:
         try:

@@ -17,7 +17,7 @@ from rollbackd.policies.confirm import is_confirmed
 from rollbackd.policies.decisions import Act, Bake, Decision, Outside, Wait, WouldAct
 from rollbackd.policies.evaluate import evidence_since
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
-from rollbackd.policies.guards import guards
+from rollbackd.policies.guards import guards, running_guards
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State
 from rollbackd.policies.ladder import rung_text, suspects_of
@@ -75,7 +75,6 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
     at = standing.at if standing else view.now
     since, warm_at = evidence_since(policy, view.incident, view.changes, view.fleet, at)
     blamed = _blamed(view)
-    found = guards(policy, blamed, view.fleet, view.now, view.incident.id if view.incident else None)
     return PolicyExplained(
         policy=policy.name,
         target=policy.target,
@@ -89,8 +88,8 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
         warm_at=warm_at,
         decisions=tuple(decision_text(d) for d in standing.evaluation.decisions) if standing else (),
         conditions=_conditions(view),
-        guards=tuple(GuardLine(guard.name, guard.value, guard.blocks) for guard in found),
-        ladder=tuple(_rung(number, rung, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
+        guards=_guards(view, blamed),
+        ladder=tuple(_rung(number, rung, view.incident, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
         incident=incident_line(view.incident) if view.incident else None,
     )
 
@@ -184,7 +183,21 @@ def _blamed(view: PolicyView) -> tuple[Change, ...]:
     return tuple(dict.fromkeys(found)) or view.watched
 
 
-def _rung(number: int, rung: Rung, blamed: Sequence[Change], known_good: dict[str, tuple[str, ...]]) -> RungLine:
+def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]:
+    """Every guard; once an incident has acted, only those hold that are asked again before each rung."""
+    incident = view.incident
+    found = guards(view.policy, blamed, view.fleet, view.now, incident.id if incident else None)
+    if incident is None or not incident.acted:
+        return tuple(GuardLine(guard.name, guard.value, guard.blocks) for guard in found)
+    asked = {guard.name for guard in running_guards(blamed, view.fleet, view.policy)}
+    return tuple(
+        GuardLine(g.name, g.value, g.blocks) if g.name in asked else GuardLine(g.name, "passed when the incident began to act", None) for g in found
+    )
+
+
+def _rung(number: int, rung: Rung, incident: Incident | None, blamed: Sequence[Change], known_good: dict[str, tuple[str, ...]]) -> RungLine:
+    if incident is not None and number <= incident.rung + 1:
+        return RungLine(number, rung_text(rung), word(rung.mode), "a new incident: it had its turn in this one, and no rung is repeated", False)
     needs = [_suspect_needed(rung, blamed)]
     if isinstance(rung, RevertRung):
         needs.append(_good_needed(known_good.get(rung.target, ()), blamed, rung.target))

@@ -39,21 +39,18 @@ class Metrics:
 
 
 class Tally:
-    """What this daemon's own journal rows have added up to since it started. A row is counted once."""
+    """What this daemon's own journal rows have added up to since this was made. A row is counted once. Raises StoreError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._seen: int | None = None
+        self._seen = max((entry.seq for entry in store.history(1)), default=0)
         self.rollbacks: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self.blocks: Counter[str] = Counter()
 
     def catch_up(self) -> None:
         """Every row written until now is counted. Raises StoreError."""
         with self._lock:
-            if self._seen is None:
-                self._seen = max((entry.seq for entry in self._store.history(1)), default=0)
-                return
             for entry in reversed(self._newer_than(self._seen)):
                 self._seen = entry.seq
                 if entry.writer == self._store.writer:

@@ -57,5 +57,21 @@ def row_text(kind: str, body: Mapping[str, Any]) -> str:
         case "rung.stopped":
             advice = f" ({body['advice']})" if body.get("advice") else ""
             return f"rung {body['rung'] + 1} {str(body['how']).replace('_', ' ')}: {body['reason']}{advice}"
+        case "change.seen":
+            return _change_text(body)
+        case "target.good" | "target.bad" | "target.quarantined":
+            return f"revision {body['revision']}, {body['how']}" + (f": {body['note']}" if body.get("note") else "")
+        case "pause.set":
+            return f"{body['reason']} ({body['who']})"
+        case "pause.lifted":
+            return f"by {body['who']}"
         case _:
             return ", ".join(f"{name} {value}" for name, value in body.items() if value not in (None, "", [], {}))
+
+
+def _change_text(body: Mapping[str, Any]) -> str:
+    by = "rollbackd" if body.get("ours") else "a pipeline that posted it" if body.get("posted") else body.get("writer")
+    said = [f"revision {body['revision']}", f"by {by}" if by else "", str(body.get("note", ""))]
+    if why := body.get("irreversible"):
+        said.append(f"irreversible: {why}")
+    return ", ".join(part for part in said if part)

@@ -17,5 +17,4 @@ def run(config: Path) -> None:
     from rollbackd.controller.cli.config_file import read_config
     from rollbackd.controller.daemon import run as run_daemon
 
-    read_config(config)  # its faults are shown as `check` shows them
-    click.get_current_context().exit(run_daemon(config))
+    click.get_current_context().exit(run_daemon(read_config(config)))

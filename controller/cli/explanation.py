@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rollbackd.controller.answers import Explanation, PolicyExplained
-from rollbackd.controller.cli.show import clock, since
+from rollbackd.controller.cli.show import clock, since, span
 from rollbackd.controller.cli.tables import incident_block, state_text
 
 
@@ -38,12 +38,12 @@ def _facts(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
     if policy.watch_until is None:
         facts.add_row("watch", "no change is under watch")
     else:
-        facts.add_row("watch", f"until {clock(policy.watch_until, now)}, {since(policy.watch_until, now)}")
+        facts.add_row("watch", f"open until {clock(policy.watch_until, now)}, {span(policy.watch_until - now)} left")
     if policy.evidence_from is not None:
         facts.add_row("evidence", f"counts from {clock(policy.evidence_from, now)}")
     if policy.warm_at is not None and policy.at is not None and policy.warm_at > policy.at:
         facts.add_row("warm-up", f"no verdict before {clock(policy.warm_at, now)}")
-    for decision in policy.decisions or ("nothing: no breach and no incident",):
+    for decision in policy.decisions or ("nothing: no breach is proven, no incident is open",):
         facts.add_row("decided", escape(decision))
     out.print(facts)
 

@@ -92,7 +92,7 @@ def outcome(args: list[str]) -> int:
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does; Python would complain once more while it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 1
     except Exception as fault:  # the seam: a person at a terminal gets a sentence, not a stack
         if os.environ.get("ROLLBACKD_DEBUG"):
             raise

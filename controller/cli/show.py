@@ -1,10 +1,11 @@
 """Data on stdout, talk on stderr. Colour and width follow the terminal; a pipe gets neither."""
 
+import io
 import json
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -23,8 +24,12 @@ def show(document: Mapping[str, Any], output: str, table: "Callable[[Console], N
         import yaml
 
         click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=WIDE), nl=False)
+    elif sys.stdout.isatty():
+        table(_console(sys.stdout, None))
     else:
-        table(console())
+        buffer = io.StringIO()
+        table(_console(buffer, WIDE))
+        click.echo("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
 
 
 def say(text: str) -> None:
@@ -32,12 +37,11 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def console() -> "Console":
-    """Stdout as rich sees it; NO_COLOR and COLUMNS are honoured."""
+def _console(file: IO[str], width: int | None) -> "Console":
+    """The terminal's own width where ``width`` is None; NO_COLOR and COLUMNS are honoured."""
     from rich.console import Console
 
-    is_terminal = sys.stdout.isatty()
-    return Console(file=sys.stdout, width=None if is_terminal else WIDE, highlight=False, emoji=False, markup=True, soft_wrap=False)
+    return Console(file=file, width=width, highlight=False, emoji=False)
 
 
 def clock(moment: datetime | None, now: datetime) -> str:

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rollbackd.controller.answers import ChangeList, ConditionBrief, DryRun, History, IncidentLine, PolicyLine, RungPlan, Status
+from rollbackd.controller.answers import ChangeLine, ChangeList, ConditionBrief, DryRun, History, IncidentLine, PolicyLine, RungPlan, Status
 from rollbackd.controller.cli.show import clock, since, span
 
 STYLES = {"breach": "bold red", "ok": "green", "unproven": "yellow", "nodata": "yellow", "error": "bold yellow"}
+STANDINGS = {"good": "green", "bad": "red", "quarantined": "bold red"}
 NOBODY = "[dim]-[/]"
 
 
@@ -140,7 +141,7 @@ def incident_block(incident: IncidentLine, now: datetime, out: Console) -> None:
     for stopped in incident.stopped:
         facts.add_row("  tried", escape(stopped))
     if incident.doing:
-        facts.add_row("  doing", f"rung {incident.rung}: {escape(incident.doing)}")
+        facts.add_row("  doing" if incident.phase in ("acting", "settling") else "  done", f"rung {incident.rung}: {escape(incident.doing)}")
     if incident.phase == "verifying" and incident.evidence_from:
         facts.add_row("  evidence", f"counts from {clock(incident.evidence_from, now)}")
     if incident.phase == "held":
@@ -154,18 +155,18 @@ def incident_block(incident: IncidentLine, now: datetime, out: Console) -> None:
 def changes(answer: ChangeList, now: datetime, out: Console) -> None:
     """The oldest first: what happened last stands beside the prompt."""
     targets = [change.target for change in answer.items]
-    table = grid("STARTED!", "TARGET", "REVISION", "BY", "STANDING!", "WHAT")
+    table = grid("STARTED!", "TARGET", "REVISION", "WHAT")
     for change in reversed(answer.items):
-        what = [", ".join(change.parts), change.note, f"IRREVERSIBLE: {change.irreversible}" if change.irreversible else ""]
-        table.add_row(
-            clock(change.started_late, now),
-            escape(short_target(change.target, targets)),
-            escape(change.revision),
-            escape(change.by or ("first sight" if change.is_first_sight else "unknown")),
-            change.standing or NOBODY,
-            escape("; ".join(part for part in what if part)) or NOBODY,
-        )
+        shown = short_target(change.target, targets)
+        table.add_row(clock(change.started_late, now), escape(shown), escape(change.revision), _what(change))
     out.print(table if answer.items else "no changes are known")
+
+
+def _what(change: ChangeLine) -> str:
+    standing = f"[{STANDINGS.get(change.standing, 'default')}]{change.standing}[/]" if change.standing else ""
+    by = "seen for the first time" if change.is_first_sight else f"by {change.by or 'unknown'}"
+    why = f"[bold]IRREVERSIBLE[/]: {escape(change.irreversible)}" if change.irreversible else ""
+    return "; ".join(part for part in (standing, escape(by), escape(", ".join(change.parts)), escape(change.note), why) if part)
 
 
 def history(answer: History, now: datetime, out: Console) -> None:

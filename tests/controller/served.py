@@ -1,0 +1,93 @@
+"""The local API over a real core: uvicorn on a loopback port, a Desk on the world's engine, store and pause switch."""
+
+import http.client
+import json
+import socket
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from rollbackd.controller.answers import Reload
+from rollbackd.controller.api import build_app
+from rollbackd.controller.api_token import ensure_token
+from rollbackd.controller.desk import Desk
+from rollbackd.controller.metrics import Metrics
+from rollbackd.controller.observe import SourceHealth
+from rollbackd.controller.view import Facts
+from tests.controller.world import World
+from tests.policies.literals import T0
+from tests.servers import poll
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Said:
+    """What the daemon would say of itself; tests change it."""
+
+    reload: Reload = field(default_factory=lambda: Reload(T0, True))
+    health: dict[str, SourceHealth] = field(default_factory=lambda: {"prometheus": SourceHealth(T0, None)})
+    missed: int = 0
+
+    def facts(self) -> Facts:
+        return Facts("0.1.0", "test-0", T0, self.reload, self.missed, timedelta(seconds=0.25))
+
+
+def desk_of(world: World, said: Said) -> Desk:
+    return Desk(world.engine, world.store, world.pause, world.targets, lambda: said.health, said.facts, lambda: world.at, default_cluster="default")
+
+
+class Served:
+    """A daemon's API for as long as the test runs."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.said = Said()
+        self.desk = desk_of(world, self.said)
+        self.metrics = Metrics(self.desk)
+        self.token_file = folder / "api.token"
+        self.token = ensure_token(self.token_file)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server = uvicorn.Server(uvicorn.Config(build_app(self.desk, self.metrics, self.token), log_config=None, access_log=False))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self._thread.start()
+        poll(lambda: self._server.started)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        """One request, with the token unless ``authorization`` says otherwise. An underscore in a header's name stands for a dash."""
+        sent = {"authorization": f"Bearer {self.token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode())
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Answer:
+        return self.ask("GET", path)
+
+    def post(self, path: str, **body: object) -> Answer:
+        return self.ask("POST", path, json.dumps(body).encode(), content_type="application/json")
+
+    def options(self) -> list[str]:
+        """How the command finds this daemon."""
+        return ["--server", self.url, "--token-file", str(self.token_file)]

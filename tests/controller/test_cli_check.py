@@ -1,0 +1,216 @@
+"""Commands that need no daemon, and the command as a whole."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rollbackd.controller.cli.main import SECTIONS, cli, outcome
+
+ROLLBACKD = str(Path(sys.executable).with_name("rollbackd"))
+SOUND = """\
+apiVersion: rollbackd/v1
+kind: RollbackPolicy
+metadata: {name: checkout}
+spec:
+  target: {kubernetes: {namespace: shop, deployment: checkout}}
+  rollback_when: [{use: error-rate}]
+"""
+CONFIG = """\
+apiVersion: rollbackd/v1
+kind: Config
+sources: {prometheus: {url: "http://127.0.0.1:9090"}}
+policies: [policies.d]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "policies.d").mkdir()
+    (tmp_path / "policies.d" / "checkout.yaml").write_text(SOUND)
+    (tmp_path / "rollbackd.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def run(capsys, *words):
+    code = outcome([str(word) for word in words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_sound_policies_are_0_and_the_summary_is_talk(folder, capsys):
+    assert run(capsys, "check", folder / "policies.d") == (0, "", "1 file: 1 policy sound\n")
+
+
+def test_a_fault_is_2_with_its_place_the_line_a_caret_and_a_hint(folder, capsys):
+    file = folder / "policies.d" / "checkout.yaml"
+    file.write_text(SOUND + "  remedi: []\n")
+    code, out, err = run(capsys, "check", file)
+    assert code == 2
+    place, line, caret, hint = out.rstrip().splitlines()
+    assert place == f"{file}:7:3: policy 'checkout': expected a known key, found 'remedi'"
+    assert (line, caret) == ("    7 |   remedi: []", "      |   ^")
+    assert hint.startswith("      = did you mean 'remedy'?")
+    assert err == "1 file: 1 fault, 0 policies sound\n"
+
+
+def test_every_fault_of_every_file_is_shown(folder, capsys):
+    (folder / "policies.d" / "checkout.yaml").write_text(SOUND + "  remedi: []\n  mode2: x\n")
+    (folder / "policies.d" / "other.yml").write_text("- no policy\n")
+    code, out, _ = run(capsys, "check", folder / "policies.d", "--format", "json")
+    assert code == 2
+    faults = json.loads(out)["faults"]
+    assert [(Path(fault["file"]).name, fault["line"]) for fault in faults] == [("checkout.yaml", 7), ("checkout.yaml", 8), ("other.yml", 1)]
+
+
+def test_json_is_a_versioned_document(folder, capsys):
+    document = json.loads(run(capsys, "check", folder / "policies.d", "--format", "json")[1])
+    assert document == {"apiVersion": "rollbackd/v1", "kind": "CheckResult", "files": 1, "policies": 1, "faults": [], "warnings": []}
+
+
+def test_github_gets_one_command_for_each_fault_on_one_line(folder, capsys):
+    file = folder / "policies.d" / "checkout.yaml"
+    file.write_text(SOUND + '  "a,b\\nc": []\n')
+    (line,) = run(capsys, "check", file, "--format", "github")[1].splitlines()
+    assert line.startswith(f"::error file={file},line=7,col=3,title=policy 'checkout'::expected a known key")
+
+
+def test_without_files_the_configs_own_policies_are_checked(folder, capsys):
+    assert run(capsys, "check", "--config", folder / "rollbackd.yaml") == (0, "", "2 files: 1 policy sound\n")
+
+
+def test_a_name_that_the_config_does_not_have_is_a_fault(folder, capsys):
+    (folder / "policies.d" / "checkout.yaml").write_text(SOUND + "  source: graphite\n")
+    assert run(capsys, "check", folder / "policies.d")[0] == 0
+    code, out, _ = run(capsys, "check", folder / "policies.d", "--config", folder / "rollbackd.yaml")
+    assert code == 2
+    assert "graphite" in out
+
+
+def test_faults_of_the_config_are_shown_too(folder, capsys):
+    (folder / "rollbackd.yaml").write_text(CONFIG + "polices: []\n")
+    code, out, err = run(capsys, "check", folder / "policies.d", "--config", folder / "rollbackd.yaml")
+    assert code == 2
+    assert "rollbackd.yaml:5:1" in out
+    assert err == "2 files: 1 fault, 1 policy sound\n"
+
+
+def test_a_file_that_is_no_text_is_a_fault_of_that_file(folder, capsys):
+    (folder / "policies.d" / "zip.yaml").write_bytes(b"\xff\xfe\x00")
+    code, out, err = run(capsys, "check", folder / "policies.d")
+    assert code == 2
+    assert "zip.yaml:1:1" in out
+    assert "1 policy sound" in err
+
+
+def test_a_configmaps_own_entries_are_no_policies(folder, capsys):
+    (folder / "policies.d" / "..data").mkdir()
+    (folder / "policies.d" / ".checkout.yaml").write_text("broken: [")
+    assert run(capsys, "check", folder / "policies.d")[2] == "1 file: 1 policy sound\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["check"], id="nothing-to-check"),
+        pytest.param(["check", "/nonexistent"], id="no-such-file"),
+        pytest.param(["check", "--format", "xml", "."], id="unknown-format"),
+        pytest.param(["schema", "journal"], id="unknown-schema"),
+        pytest.param(["frobnicate"], id="unknown-command"),
+        pytest.param(["status", "--frobnicate"], id="unknown-option"),
+        pytest.param(["run", "--config", "/nonexistent"], id="no-such-config"),
+        pytest.param(["pause", "--server", "http://127.0.0.1:9"], id="pause-without-reason"),
+    ],
+)
+def test_what_was_typed_wrong_is_64(capsys, words):
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (64, "")
+    assert "Usage:" in err
+
+
+def test_an_empty_folder_is_a_usage_error_and_not_sound(tmp_path, capsys):
+    assert run(capsys, "check", tmp_path)[0] == 64
+
+
+def test_a_command_that_finds_no_daemon_says_how_to_name_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "status")
+    assert code == 64
+    assert "--config" in err
+    assert "ROLLBACKD_SERVER" in err
+
+
+def test_a_token_that_is_not_there_yet_is_explained(folder, capsys):
+    code, _, err = run(capsys, "status", "--server", "http://127.0.0.1:9", "--config", folder / "rollbackd.yaml")
+    assert code == 1
+    assert "the daemon makes it at its first start" in err
+
+
+def test_a_broken_config_stops_a_command_with_its_faults(folder, capsys):
+    (folder / "rollbackd.yaml").write_text(CONFIG + "polices: []\n")
+    code, _, err = run(capsys, "status", "--config", folder / "rollbackd.yaml")
+    assert code == 1
+    assert "rollbackd.yaml:5:1" in err
+
+
+@pytest.mark.parametrize("what", ["policy", "config"])
+def test_the_schema_is_json_schema_2020_12(capsys, what):
+    code, out, err = run(capsys, "schema", what)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("command", [command for commands in SECTIONS.values() for command in commands], ids=lambda command: command.name)
+def test_every_help_has_an_example_and_a_line_in_the_list(command):
+    shown = CliRunner().invoke(cli, [command.name, "--help"]).output
+    assert f"rollbackd {command.name}" in shown.partition("Examples:")[2]
+    (line,) = [line for line in CliRunner().invoke(cli, ["--help"]).output.splitlines() if line.split()[:1] == [command.name]]
+    assert not line.endswith("...")
+
+
+def test_help_documents_exit_codes_and_completion():
+    shown = CliRunner().invoke(cli, ["--help"]).output
+    assert "refused by a guard" in shown
+    assert "_ROLLBACKD_COMPLETE=bash_source" in shown
+
+
+def test_completion_is_printed_for_bash():
+    environment = {**os.environ, "_ROLLBACKD_COMPLETE": "bash_source"}
+    done = subprocess.run([ROLLBACKD], env=environment, capture_output=True, text=True, check=True)
+    assert "complete" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        pytest.param(["--help"], {"pydantic", "yaml", "rich", "sqlalchemy", "starlette", "kubernetes", "structlog", "asyncio"}, id="help"),
+        pytest.param(["check", "."], {"sqlalchemy", "starlette", "kubernetes", "structlog", "apscheduler", "rich"}, id="check"),
+    ],
+)
+def test_nothing_is_imported_that_the_command_does_not_need(folder, words, unwanted):
+    asked = "import sys; from rollbackd.controller.cli.main import outcome; outcome(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", asked, *words], capture_output=True, text=True, check=True, cwd=folder / "policies.d")
+    assert not unwanted.intersection(done.stderr.split())
+
+
+def test_a_fault_of_ours_is_a_sentence_and_no_traceback(folder, tmp_path):
+    (folder / "rollbackd.yaml").write_text(CONFIG + f"data_dir: {tmp_path}/nowhere\n")
+    done = subprocess.run([ROLLBACKD, "run", "--config", str(folder / "rollbackd.yaml")], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_130():
+    asked = (
+        "import os, signal, sys, threading\n"
+        "import click\n"
+        "from rollbackd.controller.cli.main import cli, outcome\n"
+        "cli.add_command(click.Command('wait', callback=lambda: (os.kill(os.getpid(), signal.SIGINT), threading.Event().wait(20))))\n"
+        "sys.exit(outcome(['wait']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.strip()) == (130, "")

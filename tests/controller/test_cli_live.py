@@ -1,0 +1,235 @@
+"""The command against a live daemon: what is printed, where, and the exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rollbackd.controller.cli.main import outcome
+from tests.controller.served import Served
+from tests.controller.world import SHOP, World
+
+ROLLBACKD = str(Path(sys.executable).with_name("rollbackd"))
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    world.slot(0)
+    world.good("v1")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def served(world, tmp_path):
+    served = Served(world, tmp_path)
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def cli(served, capsys):
+    """The command's exit code, stdout and stderr."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = outcome([*words, *served.options()])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_status_is_one_row_for_each_policy(cli):
+    code, out, err = cli("status")
+    assert (code, err) == (0, "")
+    assert "shop    command:shop  auto  -      1 ok      -" in out.splitlines()
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_json_and_yaml_are_the_whole_document_and_nothing_else(cli, served, output, read):
+    code, out, err = cli("status", "-o", output)
+    assert (code, err) == (0, "")
+    assert read(out) == served.get("/api/v1/status").json
+
+
+def test_explain_shows_counts_guards_and_ladder(cli, world):
+    world.deploy("v2")
+    world.slot(0)
+    code, out, _ = cli("explain", "command:shop")
+    assert code == 0
+    assert "error-rate unproven: no full block of evidence yet" in out
+    assert "in-flight            0 of 3 incidents in flight" in out
+    assert "a known-good revision: v1" in out
+
+
+def test_explain_names_the_guard_that_holds(cli, world):
+    world.pause.pause("db move", "ann", world.at)
+    assert "pause HOLDS          paused: db move" in cli("explain", "shop")[1]
+
+
+def test_explain_of_a_held_incident_says_what_was_tried(cli, world):
+    world.deploy("v2")
+    for _ in range(3):
+        world.slot(60)
+    _, out, _ = cli("explain", "shop")
+    assert "BREACH" in out
+    assert "by ladder: no rung is left" in out
+    assert "no rung is repeated" in out
+    assert "quarantine HOLDS" not in out
+
+
+def test_plan_says_what_would_be_written_and_writes_nothing(cli, world):
+    world.deploy("v2")
+    world.slot(0)
+    code, out, _ = cli("plan", "shop")
+    assert code == 2
+    assert "v2 -> v1" in out
+    assert world.version.read_text() == "v2\n"
+    assert not (world.version.parent / "applied").exists()
+
+
+def test_plan_of_what_is_refused_is_3(cli):
+    code, out, _ = cli("plan", "shop")
+    assert code == 3
+    assert "rollbackd good command:shop REVISION" in out
+
+
+def test_plan_of_a_target_that_cannot_be_read_says_so(cli, world):
+    world.version.unlink()
+    code, out, _ = cli("plan", "shop")
+    assert code == 4
+    assert "rung 2 revert command:shop: unreachable" in out
+
+
+def test_pause_and_resume_move_the_same_switch_that_the_actor_reads(cli, world):
+    code, out, _ = cli("pause", "--reason", "db move")
+    assert (code, out.startswith("paused: db move (paused by ")) == (0, True)
+    assert world.pause.read().startswith("db move")
+    assert cli("resume")[:2] == (0, "resumed: it may act again\n")
+    assert world.pause.read() is None
+    assert cli("resume")[:2] == (0, "it was not paused\n")
+
+
+def test_pause_and_resume_are_in_the_history(cli):
+    cli("pause", "--reason", "db move")
+    cli("resume")
+    rows = [line for line in cli("history")[1].splitlines() if "pause." in line]
+    assert [row.split()[1] for row in rows] == ["pause.set", "pause.lifted"]
+
+
+def test_a_switch_that_cannot_be_undone_is_refused(cli, world):
+    world.pause.file.mkdir()
+    code, _, err = cli("resume")
+    assert code == 3
+    assert "still paused" in err
+
+
+def test_a_declared_revision_is_a_destination(cli, world):
+    assert cli("good", SHOP, "v0", "--note", "last week's")[:2] == (0, "command:shop: v0 is good\n")
+    assert "v0" in [known.revision for known in world.store.good(SHOP, world.at)]
+    assert cli("bad", SHOP, "v0")[0] == 0
+    assert "v0" not in [known.revision for known in world.store.good(SHOP, world.at)]
+
+
+def test_a_quarantined_revision_is_good_only_after_rearm(cli, world):
+    world.deploy("v2")
+    for _ in range(2):
+        world.slot(60)
+    code, _, err = cli("good", SHOP, "v2")
+    assert (code, "rollbackd rearm command:shop v2" in err) == (3, True)
+    assert cli("rearm", SHOP, "v2")[:2] == (0, "command:shop: v2 is out of quarantine\n")
+    assert cli("good", SHOP, "v2")[0] == 0
+
+
+def test_a_posted_change_stands_among_the_changes(cli):
+    assert cli("change", SHOP, "--revision", "schema-17", "--irreversible", "drops a column", "--note", "T-1")[0] == 0
+    (row,) = [line for line in cli("changes")[1].splitlines() if "schema-17" in line]
+    assert row.endswith("by posted; T-1; IRREVERSIBLE: drops a column")
+
+
+def test_a_doubtful_post_is_done_and_warned_about(cli):
+    code, _, err = cli("change", "command:database", "--revision", "14")
+    assert (code, err.startswith("warning: no policy names command:database")) == (0, True)
+
+
+def test_markup_in_what_people_wrote_is_shown_as_it_is(cli):
+    cli("change", SHOP, "--revision", "[bold]x[/]", "--note", "[red]n[/red]")
+    assert "[bold]x[/]" in cli("changes")[1]
+    assert "[red]n[/red]" in cli("history")[1]
+
+
+def test_history_is_told_oldest_first_and_of_one_incident(cli, world):
+    world.deploy("v2")
+    for _ in range(2):
+        world.slot(60)
+    (incident,) = world.incidents()
+    kinds = [line.split()[1] for line in cli("history", incident.id)[1].splitlines()[1:]]
+    assert kinds[0] == "incident.opened"
+    assert "change.seen" not in kinds
+
+
+def test_a_wrong_word_is_1_with_the_nearest_one(cli):
+    assert cli("explain", "shopp")[0::2] == (1, "rollbackd: 'shopp' is neither a policy nor a target\n  did you mean shop?\n")
+
+
+def test_nonsense_is_a_usage_error(cli):
+    assert cli("changes", "a b")[0] == 64
+    assert cli("changes", "--limit", "0")[0] == 64
+
+
+def test_a_wrong_token_is_said(served, tmp_path, capsys):
+    (tmp_path / "other").write_text("nonsense\n")
+    assert outcome(["status", "--server", served.url, "--token-file", str(tmp_path / "other")]) == 1
+    err = capsys.readouterr().err
+    assert "does not take this token" in err
+    assert served.token not in err
+
+
+def test_the_daemon_is_found_by_its_config(served, tmp_path, capsys):
+    config = tmp_path / "rollbackd.yaml"
+    config.write_text(f"""\
+apiVersion: rollbackd/v1
+kind: Config
+data_dir: {tmp_path}
+api: {{listen: "127.0.0.1:{served.port}"}}
+sources: {{prometheus: {{url: "http://127.0.0.1:9090"}}}}
+policies: [policies.d/]
+""")
+    assert outcome(["status", "--config", str(config)]) == 0
+    assert "command:shop" in capsys.readouterr().out
+
+
+def test_nobody_there_is_4_with_what_to_do(tmp_path, capsys):
+    (tmp_path / "token").write_text("x\n")
+    assert outcome(["status", "--server", "http://127.0.0.1:9", "--token-file", str(tmp_path / "token")]) == 4
+    assert "is it running there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("server", ["ftp://x", "http://", "http://127.0.0.1:99999", "http://u:p@127.0.0.1:1"])
+def test_what_is_no_address_is_a_usage_error(tmp_path, server):
+    (tmp_path / "token").write_text("x\n")
+    assert outcome(["status", "--server", server, "--token-file", str(tmp_path / "token")]) == 64
+
+
+def test_a_pipe_gets_whole_rows_without_colour(served, world):
+    world.deploy("v2")
+    for _ in range(3):
+        world.slot(60)
+    done = subprocess.run([ROLLBACKD, "history", *served.options()], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "40"})
+    assert "\x1b" not in done.stdout
+    (opened,) = [line for line in done.stdout.splitlines() if "incident.opened" in line]
+    assert opened.endswith(" command:shop]")
+
+
+def test_a_reader_that_has_left_is_no_traceback(served):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([ROLLBACKD, "history", *served.options()], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
