@@ -49,16 +49,21 @@ class Actor:
         pause: Pause,
         now: Callable[[], datetime],
         done: Callable[[str], None],
+        told: Callable[[], None],
         *,
         workers: int = 4,
         look_every: timedelta = timedelta(seconds=1),
     ) -> None:
-        """``done`` is told the watched target after every outcome; ``look_every`` paces looking at a target that is under way."""
+        """``done`` is told the watched target after every outcome, ``told`` that a message was queued.
+
+        ``look_every`` paces looking at a target that is under way.
+        """
         self._store = store
         self._targets = targets
         self._pause = pause
         self._now = now
         self._done = done
+        self._told = told
         self._stop = threading.Event()
         self._outcomes = Outcomes(store, now, self._stop, look_every)
         self._busy: set[str] = set()
@@ -149,6 +154,7 @@ class Actor:
             if isinstance(claim, Claim) and incident is not None:
                 notice = notice_of(intended, incident, order.policy)
                 tx.queue(notice, order.policy.notify) if notice else None
+        self._told()
         if isinstance(claim, Claim):
             log.info("rung.intended", incident=act.incident, rung=act.rung, target=plan.intent.target, to=plan.intent.to_revision)
             return claim
@@ -238,6 +244,7 @@ class Actor:
             notice = notice_of(event, incident, policy) if incident is not None else None
             if notice is not None:
                 tx.queue(notice, policy.notify)
+        self._told()
 
 
 def _kind(key: str) -> str:

@@ -1,6 +1,6 @@
 """From decisions to durable rows and queued messages; what has to be done outside comes back as orders."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import structlog
@@ -25,8 +25,10 @@ log = structlog.get_logger()
 class Journalling:
     """Writes what was decided. Every method is one transaction and idempotent: rows have keys."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, told: Callable[[], None]) -> None:
+        """``told``: called after a transaction that may have queued a message."""
         self._store = store
+        self._told = told
 
     def journal(self, policy: Policy, decisions: Sequence[Decision], fleet: Fleet, book: ChangeBook) -> list[Order]:
         """The decisions are durable, in order; returns the orders. After a row that another replica wrote first, the rest is not ours to write."""
@@ -37,6 +39,7 @@ class Journalling:
                     orders.append(self._order(tx, policy, decision, fleet, book))
                 elif not self._write(tx, policy, decision):
                     break
+        self._told()
         return orders
 
     def changes_seen(self, fresh: Iterable[SeenChange], policies: Iterable[Policy], at: datetime) -> None:

@@ -133,7 +133,8 @@ def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
 def _notice(
     event: IncidentEvent, incident: Incident, kind: str, title: str, lines: tuple[str, ...], urgency: Urgency, *, resolved: bool = False
 ) -> Notice:
-    rung = f":{event.rung}" if isinstance(event, Intended) else ""
+    # Each hold by another guard is news of its own, and so is each rung.
+    rung = f":{event.rung}" if isinstance(event, Intended) else f":{event.guard}" if isinstance(event, Held) else ""
     return Notice(
         id=f"{incident.id}:{kind}{rung}",
         key=incident.id,

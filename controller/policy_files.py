@@ -1,8 +1,9 @@
 """The policy files: read again when they change; a broken file or a set that suddenly shrinks never takes good policies away."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from rollbackd.policies.faults import Fault
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model import Policy
-from rollbackd.policies.resolve import Names
+from rollbackd.policies.names import Names
 
 log = structlog.get_logger()
 
@@ -21,6 +22,7 @@ SUFFIXES = (".yaml", ".yml")
 class Reload:
     """What one reading of the files led to. ``held_back``: why the new set was not taken, though its files are sound."""
 
+    at: datetime
     policies: tuple[Policy, ...]
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...]
@@ -31,13 +33,20 @@ class Reload:
         """True if the files on disk are what holds."""
         return not self.faults and self.held_back is None
 
+    @property
+    def summary(self) -> str | None:
+        """What is not as the files on disk say, in a line; None if all is."""
+        faults = [f"{len(self.faults)} faults, the first: {self.faults[0]}"] if self.faults else []
+        return "; ".join([*faults, *([self.held_back] if self.held_back else [])]) or None
+
 
 class PolicyFiles:
     """The last good policies of each file."""
 
-    def __init__(self, places: Sequence[Path], names: Names) -> None:
+    def __init__(self, places: Sequence[Path], names: Names, now: Callable[[], datetime]) -> None:
         self._places = tuple(places)
         self._names = names
+        self._now = now
         self._good: dict[str, tuple[Policy, ...]] = {}
         self._digest: str | None = None
         self._to_confirm: str | None = None
@@ -69,11 +78,11 @@ class PolicyFiles:
             self._to_confirm = digest
             why = f"the set shrank from {before} to {after} policies; the old set stays until a second SIGHUP confirms (is a mount gone?)"
             log.warning("policies.held_back", before=before, after=after)
-            return Reload(_all(self._good), loaded.faults, loaded.warnings, why)
+            return Reload(self._now(), _all(self._good), loaded.faults, loaded.warnings, why)
         self._to_confirm = None
         self._good = fresh
         log.info("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
-        return Reload(_all(fresh), loaded.faults, loaded.warnings)
+        return Reload(self._now(), _all(fresh), loaded.faults, loaded.warnings)
 
 
 def read_texts(places: Sequence[Path]) -> dict[str, str]:

@@ -1,0 +1,113 @@
+"""The process: start everything in order, reload, stop cleanly. Decides nothing and knows no adapter."""
+
+import signal
+import socket
+import threading
+from datetime import timedelta
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from rollbackd.controller.config_values import Config
+from rollbackd.controller.logs import Secrets, configure
+from rollbackd.controller.observation import grids
+from rollbackd.controller.policy_files import Reload
+from rollbackd.controller.wiring import Parts, wire
+
+log = structlog.get_logger()
+
+RELOAD_EVERY = timedelta(seconds=5)
+"""How often the policy files are looked at; SIGHUP looks at once."""
+OUTBOX_GRACE = timedelta(seconds=5)
+"""How long a stop waits for messages under way; the rest leave after the next start."""
+
+
+class Daemon:
+    """One running rollbackd."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._stop = threading.Event()
+        self._reload = threading.Event()
+        self._server = uvicorn.Server(uvicorn.Config(parts.app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+        self._listener = _listen(parts.listen)
+
+    def run(self) -> int:
+        """Runs until SIGTERM or SIGINT; returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        self._start()
+        try:
+            while not self._stop.wait(0.2):
+                if self._reload.is_set():
+                    self._reload.clear()
+                    self.reload(confirm=True)
+        finally:
+            self._shut_down()
+        return 0
+
+    def reload(self, *, confirm: bool = False) -> None:
+        """The policies on disk hold, as far as they are sound; the last good ones stay where they are not."""
+        outcome = self._parts.files.read(confirm=confirm)
+        if outcome is not None:
+            self._adopt(outcome)
+
+    def _start(self) -> None:
+        parts = self._parts
+        threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, name="api", daemon=True).start()
+        parts.engine.start()
+        parts.outbox.start()
+        for source in parts.startable:
+            source.start()
+        self.reload()
+        parts.schedule.every(RELOAD_EVERY, "reload", self.reload)
+        parts.schedule.start()
+        log.info("daemon.started", listen=f"{parts.listen[0]}:{parts.listen[1]}", data=str(parts.data_dir))
+
+    def _adopt(self, outcome: Reload) -> None:
+        for fault in outcome.faults:
+            log.error("policy.refused", fault=str(fault))
+        parts = self._parts
+        parts.engine.replace(outcome.policies)
+        parts.schedule.keep(grids(outcome.policies))
+        for problem in parts.check(outcome.policies):
+            log.warning("target.not_ready", problem=problem)
+
+    def _shut_down(self) -> None:
+        """In the order in which things depend on each other: nothing new, then what is under way, then the store."""
+        parts = self._parts
+        log.info("daemon.stopping")
+        parts.schedule.stop()
+        parts.observation.close()
+        parts.actor.close()
+        parts.engine.stop()
+        parts.outbox.stop(OUTBOX_GRACE)
+        for source in parts.startable:
+            source.stop()
+        self._server.should_exit = True
+        parts.store.close()
+        log.info("daemon.stopped")
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stop.set()
+
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:
+        self._reload.set()
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    """A bound socket: a port that is taken is known before anything starts."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    return listener
+
+
+def run(config: Config) -> int:
+    """The daemon of this config, until it is told to stop. Raises StoreError, AdapterError or OSError if it cannot start."""
+    secrets = Secrets()
+    configure(secrets)
+    return Daemon(wire(config, secrets)).run()

@@ -1,0 +1,216 @@
+"""From the config to the parts of one daemon. The only place that names every adapter, and the wall clock."""
+
+import fcntl
+import importlib.metadata
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Protocol, assert_never, runtime_checkable
+
+from starlette.applications import Starlette
+
+from rollbackd.adapters.base.notice import Notifier
+from rollbackd.adapters.base.source import Source
+from rollbackd.adapters.base.target import Target
+from rollbackd.controller import config_values as values
+from rollbackd.controller.act import Actor
+from rollbackd.controller.answers import Reload as ReloadLine
+from rollbackd.controller.api import build_app
+from rollbackd.controller.api_token import ensure_token
+from rollbackd.controller.config import names
+from rollbackd.controller.desk import Desk
+from rollbackd.controller.engine import Engine
+from rollbackd.controller.fleet import Settings
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journalling import Journalling
+from rollbackd.controller.logs import Secrets
+from rollbackd.controller.metrics import Metrics
+from rollbackd.controller.observation import Observation
+from rollbackd.controller.observe import Observer
+from rollbackd.controller.outbox import Outbox
+from rollbackd.controller.pause import Pause
+from rollbackd.controller.policy_files import PolicyFiles
+from rollbackd.controller.probing import Addresses, Probing
+from rollbackd.controller.schedule import Schedule
+from rollbackd.controller.survey import Surveyor
+from rollbackd.controller.view import Facts
+from rollbackd.policies.model import Policy
+
+
+@runtime_checkable
+class Startable(Protocol):
+    """A source that works in the background."""
+
+    def start(self) -> None:
+        """It works from now on."""
+        ...
+
+    def stop(self) -> None:
+        """It works no more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that one daemon is made of; nothing of it runs yet."""
+
+    app: Starlette
+    listen: tuple[str, int]
+    data_dir: Path
+    store: Store
+    engine: Engine
+    actor: Actor
+    outbox: Outbox
+    observation: Observation
+    schedule: Schedule
+    files: PolicyFiles
+    startable: Sequence[Startable]
+    check: Callable[[Sequence[Policy]], tuple[str, ...]]
+    lock: IO[str]
+
+
+def now() -> datetime:
+    """The wall clock. Nothing else reads it: everything that needs a time is given this, or a time."""
+    return datetime.now(UTC)
+
+
+def wire(config: values.Config, secrets: Secrets) -> Parts:
+    """The parts for this config. Raises StoreError, AdapterError or OSError with what to do, before anything runs."""
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = hold(config.data_dir / "lock")
+    store = Store.open(config.store, socket.gethostname())
+    pause = Pause(config.data_dir / "pause")
+    sources = {name: _source(name, source) for name, source in config.sources.items()}
+    targets = _targets(config)
+    outbox = Outbox(store, {name: tuple(_notifier(name, c, secrets) for c in channels) for name, channels in config.contacts.items()})
+
+    def outcome(target: str) -> None:
+        outbox.wake()
+        engine.wake(target)
+
+    actor = Actor(store, targets, pause, now, outcome, outbox.wake)
+    engine = Engine(store, actor, Journalling(store, outbox.wake), pause, Settings(config.mode_cap, config.namespace_caps, config.limits))
+    observer = Observer(sources, Probing(config.probes, _addresses(targets)))
+    observation = Observation(engine, observer, Surveyor(targets))
+    schedule = Schedule(observation.observe, now)
+    files = PolicyFiles(config.policies, names(config), now)
+    token = ensure_token(config.api.token_file)
+    secrets.add(token)
+    facts = _facts(schedule, files, store.writer)
+    desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster)
+    return Parts(
+        app=build_app(desk, Metrics(desk), token),
+        listen=config.api.listen,
+        data_dir=config.data_dir,
+        store=store,
+        engine=engine,
+        actor=actor,
+        outbox=outbox,
+        observation=observation,
+        schedule=schedule,
+        files=files,
+        startable=[source for source in sources.values() if isinstance(source, Startable)],
+        check=lambda policies: problems(targets, policies),
+        lock=lock,
+    )
+
+
+def hold(file: Path) -> IO[str]:
+    """This process alone works in the file's folder until it ends. Raises OSError if another does."""
+    handle = file.open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        handle.close()
+        raise OSError(f"another rollbackd works in {file.parent}; nothing was started; stop it, or give this one a data_dir of its own") from fault
+    return handle
+
+
+def problems(targets: Mapping[str, Target], policies: Sequence[Policy]) -> tuple[str, ...]:
+    """What would stop a rollback of these policies' targets, found before it is needed."""
+    keys = dict.fromkeys(key for policy in policies for key in policy.targets)
+    found: list[str] = []
+    for kind, target in targets.items():
+        mine = [key for key in keys if key.startswith(f"{kind}:")]
+        found += target.check(mine) if mine else ()
+    return tuple(found)
+
+
+def _source(name: str, config: values.Source) -> Source:
+    match config:
+        case values.PrometheusSource():
+            from rollbackd.adapters.prometheus import Prometheus
+
+            return Prometheus(
+                name,
+                config.url,
+                token_file=config.token_file,
+                ca_file=config.ca_file,
+                scrape_interval=config.scrape_interval,
+                delay=config.delay,
+                timeout=config.timeout,
+            )
+        case values.ScrapeSource():
+            from rollbackd.adapters.scrape import Endpoint, Scrape, by_name
+
+            def discover() -> Sequence[Endpoint]:
+                found: list[Endpoint] = []
+                for pages in config.targets:
+                    if isinstance(pages, values.StaticPages):
+                        found += [Endpoint(url, pages.labels) for url in pages.urls]
+                    else:
+                        found += by_name(pages.host, pages.port, pages.path, pages.labels)()
+                return found
+
+            return Scrape(name, discover, interval=config.every, now=now, timeout=config.timeout)
+        case _:
+            assert_never(config)
+
+
+def _targets(config: values.Config) -> dict[str, Target]:
+    """The kinds of targets that are configured. An SDK is imported only for its own."""
+    from rollbackd.adapters.command import Command, CommandSpec
+    from rollbackd.adapters.flagd import Flagd, FlagFile
+
+    commands = {n: CommandSpec(c.describe, c.apply, timeout=c.timeout, settle=c.settle) for n, c in config.commands.items()}
+    flags = {n: FlagFile(n, f.file, settle=f.settle, safe_states=f.safe_states) for n, f in config.flags.items()}
+    found: dict[str, Target] = {"command": Command(commands), "flagd": Flagd(flags)}
+    if config.clusters:
+        from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
+
+        found["kubernetes"] = Kubernetes({n: ClusterAccess(c.kubeconfig, c.context) for n, c in config.clusters.items()})
+    return found
+
+
+def _addresses(targets: Mapping[str, Target]) -> dict[str, Addresses]:
+    """The kinds of targets that know the addresses of their own replicas."""
+    return {kind: target.addresses for kind, target in targets.items() if hasattr(target, "addresses")}
+
+
+def _notifier(contact: str, config: values.Channel, secrets: Secrets) -> Notifier:
+    match config:
+        case values.Webhook():
+            from rollbackd.adapters.webhook import Webhook
+
+            if config.url is not None:
+                secrets.add_url(config.url)
+            return Webhook(contact, now=now, url=config.url, url_file=config.url_file, secret_file=config.secret_file)
+        case values.Alertmanager():
+            from rollbackd.adapters.alertmanager import Alertmanager
+
+            return Alertmanager(contact, config.urls, now=now)
+        case _:
+            assert_never(config)
+
+
+def _facts(schedule: Schedule, files: PolicyFiles, replica: str) -> Callable[[], Facts]:
+    started, version = now(), importlib.metadata.version("rollbackd")
+
+    def facts() -> Facts:
+        last = files.last
+        reload = ReloadLine(None, False, "the policies were not read yet") if last is None else ReloadLine(last.at, last.is_ok, last.summary)
+        return Facts(version, replica, started, reload, schedule.missed, schedule.lateness)
+
+    return facts
