@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.adapters.posting import accepted, host_of, post
+from rollbackd.adapters.base.posting import accepted, host_of, post
 
 _SEVERITY = {"page": "critical", "notice": "warning"}
 # An end that comes by itself reads as "resolved", and a held incident may wait for people over a holiday.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.adapters.posting import accepted, host_of, post
+from rollbackd.adapters.base.posting import accepted, host_of, post
 
 _PREFIX = "whsec_"
 

@@ -16,7 +16,7 @@ import pytest
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, TargetState
 from rollbackd.adapters.flagd import Flagd, FlagFile
-from rollbackd.adapters.flagd_document import read_document, replace_document
+from rollbackd.adapters.flagd.document import read_document, replace_document
 
 DOCUMENT = """{
   "$schema": "https://flagd.dev/schema/v0/flags.json",
@@ -382,7 +382,7 @@ from pathlib import Path
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.target import PlanRequest
 from rollbackd.adapters.flagd import Flagd, FlagFile
-from rollbackd.adapters.flagd_document import read_document, replace_document
+from rollbackd.adapters.flagd.document import read_document, replace_document
 target = Flagd({"shop": FlagFile("shop", Path(sys.argv[1]))})
 plan = target.plan(PlanRequest("flagd:shop/all", "inc-1", target.survey(["flagd:shop/all"])["flagd:shop/all"].revision, only=("new-cart",)))
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))

@@ -15,8 +15,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Query, Row, Selector, Slower
 from rollbackd.adapters.scrape import Endpoint, Scrape, by_name, these
-from rollbackd.adapters.scrape_page import Sample, read_page
-from rollbackd.adapters.scrape_ring import Track
+from rollbackd.adapters.scrape.page import Sample, read_page
+from rollbackd.adapters.scrape.ring import Track
 from tests.exposition import Exposition, Reply, exposing
 from tests.servers import free_port, poll
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Query, Row, RowKey, Selector, Slower
-from rollbackd.adapters.scrape_ring import Ring, Series, Track
+from rollbackd.adapters.scrape.ring import Ring, Series, Track
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, Query
-from rollbackd.adapters.scrape_answer import Asked, answer
-from rollbackd.adapters.scrape_page import Discover, Endpoint, by_name, fetch, read_page, these
-from rollbackd.adapters.scrape_ring import Ring, Track
+from rollbackd.adapters.scrape.answer import Asked, answer
+from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, read_page
+from rollbackd.adapters.scrape.ring import Ring, Track
 
-__all__ = ["Endpoint", "Scrape", "by_name", "these"]
 _WORKERS = 16
 
 

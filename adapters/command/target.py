@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Intent, Interval, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
-from rollbackd.adapters.command_process import Finished, run
+from rollbackd.adapters.command.process import Finished, run
 
 _PLACE = "{revision}"
 # Neither an option nor several lines nor a path's end: what is passed on as one argument must be read as one value.

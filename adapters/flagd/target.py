@@ -16,7 +16,7 @@ from typing import TypeGuard
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
 from rollbackd.adapters.base.target import Intent, Json, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
-from rollbackd.adapters.flagd_document import Document, read_document, replace_document, with_flags
+from rollbackd.adapters.flagd.document import Document, read_document, replace_document, with_flags
 
 _State = Mapping[str, Json]
 

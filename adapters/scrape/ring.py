@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import Transient
-from rollbackd.adapters.scrape_page import Endpoint, Sample, labels_of, process_start
+from rollbackd.adapters.scrape.page import Endpoint, Sample, labels_of, process_start
 
 _TRIM_EVERY = 32
 Identified: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
