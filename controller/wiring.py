@@ -1,11 +1,10 @@
-"""From the config to the parts of one daemon. The only place that names every adapter, and the wall clock."""
+"""From the config to the parts of one daemon. The only place that names every adapter."""
 
 import fcntl
 import importlib.metadata
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Protocol, assert_never, runtime_checkable
 
@@ -19,6 +18,7 @@ from rollbackd.controller.act import Actor
 from rollbackd.controller.answers import Reload as ReloadLine
 from rollbackd.controller.api import build_app
 from rollbackd.controller.api_token import ensure_token
+from rollbackd.controller.clock import now
 from rollbackd.controller.config import names
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.engine import Engine
@@ -69,11 +69,6 @@ class Parts:
     startable: Sequence[Startable]
     check: Callable[[Sequence[Policy]], tuple[str, ...]]
     lock: IO[str]
-
-
-def now() -> datetime:
-    """The wall clock. Nothing else reads it: everything that needs a time is given this, or a time."""
-    return datetime.now(UTC)
 
 
 def wire(config: values.Config, secrets: Secrets) -> Parts:

@@ -1,12 +1,11 @@
 """Commands that ask a running daemon: status, changes, explain, history, plan."""
 
-from datetime import UTC, datetime
-
 import click
 
 from rollbackd.controller.cli.options import prints, talks_to_daemon
 from rollbackd.controller.cli.show import show
 from rollbackd.controller.client import Client
+from rollbackd.controller.clock import now
 
 SLOW = 120.0
 """Seconds that a plan may take: it asks clusters and commands."""
@@ -57,7 +56,7 @@ def changes(client: Client, target: str | None, limit: int, output: str) -> None
     from rollbackd.controller.cli import tables
 
     document = client.get("changes", target=target, limit=str(limit))
-    show(document, output, lambda out: tables.changes(read(ChangeList, document), datetime.now(UTC), out))
+    show(document, output, lambda out: tables.changes(read(ChangeList, document), now(), out))
 
 
 @click.command(
@@ -74,7 +73,7 @@ def history(client: Client, subject: str | None, limit: int, output: str) -> Non
     from rollbackd.controller.cli import tables
 
     document = client.get("history", of=subject, limit=str(limit))
-    show(document, output, lambda out: tables.history(read(History, document), datetime.now(UTC), out))
+    show(document, output, lambda out: tables.history(read(History, document), now(), out))
 
 
 @click.command(
