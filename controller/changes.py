@@ -40,6 +40,7 @@ class ChangeBook:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._seen: dict[str, tuple[SeenChange, ...]] = {}
+        self._row = 0
         self.sightings: dict[str, Sighting] = {}
 
     def load(self, targets: Sequence[str], at: datetime) -> None:
@@ -53,6 +54,13 @@ class ChangeBook:
                 found[target].insert(0, seen)
         self._seen = {target: tuple(changes) for target, changes in found.items()}
         self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
+
+    def refresh(self) -> None:
+        """What pipelines posted and other replicas saw since the last refresh is known here too."""
+        self._row, fresh = self._store.changes_after(self._row)
+        for seen in fresh:
+            if seen.change.target in self._seen:
+                self._keep(seen)
 
     def targets(self) -> tuple[str, ...]:
         """Every target of the book."""
@@ -101,9 +109,12 @@ class ChangeBook:
         """The change is stored and known; returns the row that holds, which may be another replica's."""
         with self._store.transaction() as tx:
             held = tx.see_change(seen)
-        others = tuple(s for s in self._seen.get(held.change.target, ()) if s.change.id != held.change.id)
-        self._seen[held.change.target] = (*others, held)
+        self._keep(held)
         return held
+
+    def _keep(self, seen: SeenChange) -> None:
+        others = tuple(s for s in self._seen.get(seen.change.target, ()) if s.change.id != seen.change.id)
+        self._seen[seen.change.target] = tuple(sorted((*others, seen), key=lambda s: s.change.first_seen))
 
     def _changed(self, target: str, state: TargetState, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange | None:
         known = self.newest(target)

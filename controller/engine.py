@@ -139,6 +139,7 @@ class Engine:
     def cycle(self, batch: Batch) -> None:
         """One slot: the survey is taken in, every observed policy is decided, decisions are durable, and then acted on."""
         self.incidents = self._store.open_incidents()
+        self.book.refresh()
         fresh = self.book.take(batch.survey, self.incidents)
         self._journalling.changes_seen(fresh, self.policies.values(), batch.at)
         self.fleet = self._fleet(batch.at)

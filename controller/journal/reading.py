@@ -101,6 +101,13 @@ class Reading:
         with self._connect() as connection:
             return tuple(change_of(row) for row in _each(connection, query, changes.c.target, targets))
 
+    def changes_after(self, seq: int) -> tuple[int, tuple[SeenChange, ...]]:
+        """The changes that came after row ``seq``, whoever wrote them, and the row to ask after next."""
+        query = select(changes).where(changes.c.seq > seq).order_by(changes.c.seq)
+        with self._connect() as connection:
+            rows = connection.execute(query).all()
+        return (rows[-1].seq if rows else seq), tuple(change_of(row) for row in rows)
+
     def latest_changes(self, targets: Sequence[str] | None = None) -> Mapping[str, SeenChange]:
         """The newest change of each target that was not merely posted: where it stood when somebody last looked."""
         newest = select(func.max(changes.c.seq)).where(~changes.c.posted).group_by(changes.c.target)

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.journal.rows import parcel_of
 from rollbackd.controller.journal.schema import outbox
-from rollbackd.controller.journal.values import Standing
+from rollbackd.controller.journal.values import SeenChange, Standing
+from rollbackd.policies.changes import Change
 from rollbackd.policies.incident import Phase
 from rollbackd.policies.model import Mode, RevertRung
 from rollbackd.policies.readings import Lack, Unknown
@@ -277,3 +278,15 @@ def test_a_flag_with_a_suspect_but_reverts_of_another_target_keep_to_their_own(t
     assert incident.held.guard == "ladder"
     assert world.flag() == "on"
     world.close()
+
+
+def test_a_change_that_a_pipeline_posted_is_a_suspect_that_nothing_here_can_undo(world):
+    posted = Change(SHOP, "db-42", "16", None, world.at, world.at, world.at, posted=True, note="database upgrade to 16")
+    with world.store.transaction() as tx:
+        tx.see_change(SeenChange(posted))
+    world.slot(60)
+    world.slot(60)
+    (incident,) = world.incidents()
+    assert incident.held.guard == "ladder"
+    assert "database upgrade to 16" in incident.held.reason
+    assert world.version.read_text() == "v1\n"
