@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,6 +69,7 @@ class Engine:
         self.store_fault: str | None = None
         self.last_slot: datetime | None = None
         self.slots = 0
+        self.verdicts: Counter[str] = Counter()
         self._queue: queue.SimpleQueue[Batch | str | tuple[Policy, ...] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -187,6 +189,7 @@ class Engine:
         watch = standing.evaluation.watch if standing is not None else new_watch(policy)
         before = take(policy, watch, readings)
         evaluation = decide(policy, before, self._incident(policy), self.book.of(policy.targets), self.fleet, at)
+        self.verdicts.update(verdict.state.value for verdict in evaluation.verdicts)
         self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
         self._blindness.check_signals(policy, evaluation.watch, at)
         self._carry_out(policy, Standing(before, evaluation, at))

@@ -111,6 +111,9 @@ class _State(Collector):
         if engine.last_slot is not None:
             yield _gauge("last_slot_timestamp_seconds", "The newest slot that was decided.", engine.last_slot.timestamp())
         yield _gauge("policies", "Loaded policies.", len(engine.policies))
+        reached = dict(engine.verdicts)
+        verdicts = [({"verdict": state.value}, reached.get(state.value, 0)) for state in State]
+        yield _counters("evaluations", "Verdicts that were reached.", ("verdict",), verdicts)
         states = Counter(v.state.value for s in dict(engine.standings).values() for v in s.evaluation.verdicts)
         yield _gauges("conditions", "Conditions by their newest verdict.", [({"verdict": s.value}, states[s.value]) for s in State])
         phases = Counter(incident.phase.value for incident in engine.incidents)

@@ -1,5 +1,6 @@
 """What may be read of a running daemon from another thread. The engine's dictionaries are copied before they are walked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ class EngineView(Protocol):
     store_fault: str | None
     last_slot: datetime | None
     slots: int
+    verdicts: Counter[str]
 
     def wake(self, target: str) -> None:
         """The policies of this target will be decided again."""

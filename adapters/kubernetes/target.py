@@ -8,6 +8,7 @@ from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanReques
 from rollbackd.adapters.kubernetes import planning, rights, standing
 from rollbackd.adapters.kubernetes.access import ClusterAccess
 from rollbackd.adapters.kubernetes.api import Cluster
+from rollbackd.adapters.kubernetes.objects import selector
 from rollbackd.adapters.kubernetes.place import Place, place_of
 from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
 
@@ -67,6 +68,14 @@ class Kubernetes:
         """See Target.look."""
         place = self._place(intent.target)
         return standing.look(self._clusters[place.cluster], place, intent)
+
+    def addresses(self, key: str) -> tuple[str, ...]:
+        """The addresses of the Deployment's pods that run and are not on their way out. Raises Transient or Permanent."""
+        place = self._place(key)
+        cluster = self._clusters[place.cluster]
+        pods = cluster.find("pods", place.namespace, selector(cluster.deployment(place)))
+        running = (pod for pod in pods if pod.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"])
+        return tuple(sorted(str(pod["status"]["podIP"]) for pod in running if pod["status"].get("podIP")))
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""

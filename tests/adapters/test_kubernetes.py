@@ -126,6 +126,13 @@ def test_readiness_once_seen_is_not_asked_for_again(stage: Stage, double: KubeDo
     assert [item["resource"] for item in double.requests()] == ["deployments", "replicasets"]
 
 
+def test_the_addresses_of_the_running_pods_are_known_for_probes(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    pods = double.api("GET", stage.path("pods"))["items"]
+    assert len(pods) > 1
+    assert stage.target.addresses(stage.key_of("checkout")) == tuple(sorted(pod["status"]["podIP"] for pod in pods))
+
+
 def test_a_long_list_is_read_to_its_end(stage: Stage, double: KubeDouble) -> None:
     stage.deploy()
     for number in range(501):

@@ -11,6 +11,7 @@ Kind = Literal["status", "wait_before", "wait_after", "drop_before", "drop_after
 class Fault:
     """``kind``: answer ``status`` without applying; wait ``seconds`` before or after applying; cut the connection before or after applying;
     answer HTML after applying. ``times``: how many requests it meets. ``dry_run``: only those, only the others, or both (None).
+    ``namespace``: only requests in it; '' is any.
     """
 
     kind: Kind
@@ -22,6 +23,7 @@ class Fault:
     seconds: float = 0.0
     times: int = 1
     dry_run: bool | None = None
+    namespace: str = ""
 
 
 class Weather:
@@ -39,11 +41,11 @@ class Weather:
         with self._lock:
             self._faults.clear()
 
-    def meet(self, method: str, resource: str, *, dry_run: bool) -> Fault | None:
+    def meet(self, method: str, resource: str, namespace: str, *, dry_run: bool) -> Fault | None:
         """The fault that this request meets; it has one time less from now on."""
         with self._lock:
             for fault in self._faults:
-                same = fault.method in ("", method) and fault.resource in ("", resource)
+                same = fault.method in ("", method) and fault.resource in ("", resource) and fault.namespace in ("", namespace)
                 if same and fault.dry_run in (None, dry_run):
                     fault.times -= 1
                     if fault.times <= 0:

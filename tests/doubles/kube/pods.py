@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import random
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -103,7 +104,14 @@ def _status(world: World, pod: Object, at: datetime) -> dict[str, Any]:
             container["state"] = {"running": {"startedAt": started}}
     conditions = [_condition(pod, "Ready", ready, at), _condition(pod, "ContainersReady", ready, at), _condition(pod, "PodScheduled", True, at)]
     phase = "Running" if running else "Pending"
-    return {"phase": phase, "startTime": started, "conditions": conditions, "containerStatuses": containers}
+    address = {"podIP": _address(pod["metadata"]["uid"])} if running else {}
+    return {"phase": phase, "startTime": started, "conditions": conditions, "containerStatuses": containers, **address}
+
+
+def _address(uid: str) -> str:
+    """A loopback address of the pod's own: tests may listen there."""
+    number = zlib.crc32(uid.encode())
+    return f"127.1.{number >> 8 & 255}.{1 + number % 254}"
 
 
 def _container(world: World, container: dict[str, Any]) -> dict[str, Any]:

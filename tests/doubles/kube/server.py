@@ -94,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve
 
     def _weathered(self, request: Request) -> tuple[int, Any]:
-        fault = self.cluster.weather.meet(request.method, request.resource, dry_run=request.dry_run)
+        fault = self.cluster.weather.meet(request.method, request.resource, request.namespace, dry_run=request.dry_run)
         if fault is not None:
             self._before(fault)
         try:
