@@ -1,0 +1,104 @@
+"""A real daemon that meets its fate at a named point of its journal: ``python -m tests.crash.launcher --kill-at POINT --config FILE``.
+
+A point is ``before:KIND`` or ``after:KIND``: before or after the commit of the first transaction that writes a journal row of that kind
+(``notice.sent``: that marks a message as delivered). The product knows nothing of it: SQLAlchemy's public events show each transaction.
+SIGUSR1 fills the disk (no file can be written any more), SIGUSR2 empties it again.
+"""
+
+import argparse
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Pool, event
+
+from rollbackd.controller.cli.main import outcome
+
+SENT = "notice.sent"
+
+
+class Transaction(threading.local):
+    """What the transaction of this thread has done so far."""
+
+    is_at_point = False
+    is_committed = False
+
+
+class Point:
+    """Calls ``strike`` once, when the journal comes to the point."""
+
+    def __init__(self, name: str, strike: Callable[[], None]) -> None:
+        self._when, _, self._kind = name.partition(":")
+        self._strike = strike
+        self._is_over = False
+        self._transaction = Transaction()
+
+    def attach(self) -> None:
+        """Every engine of this process is watched. SQLAlchemy calls ``commit`` before it commits, ``checkin`` after it has."""
+        event.listen(Engine, "begin", self._begins)
+        event.listen(Engine, "before_cursor_execute", self._executes)
+        event.listen(Engine, "commit", self._commits)
+        event.listen(Engine, "rollback", self._begins)
+        event.listen(Pool, "checkin", self._is_returned)
+
+    def _begins(self, connection: Connection) -> None:
+        self._transaction.is_at_point = self._transaction.is_committed = False
+
+    def _executes(self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
+        if self._kind == SENT:
+            self._transaction.is_at_point |= statement.startswith("UPDATE outbox SET") and "sent_at=?" in statement
+        else:
+            self._transaction.is_at_point |= statement.startswith("INSERT INTO journal") and self._kind in parameters
+
+    def _commits(self, connection: Connection) -> None:
+        self._transaction.is_committed = True
+        self._meet("before")
+
+    def _is_returned(self, *_: object) -> None:
+        if self._transaction.is_committed:
+            self._meet("after")
+
+    def _meet(self, when: str) -> None:
+        if when == self._when and self._transaction.is_at_point and not self._is_over:
+            self._is_over = True
+            self._strike()
+
+
+def send(number: signal.Signals) -> Callable[[], None]:
+    """Sends the signal to this process, all threads of it."""
+    return lambda: os.kill(os.getpid(), number)
+
+
+def fill_disk(*_: object) -> None:
+    """No byte more is written to any file of this process; the kernel answers EFBIG, as it answers ENOSPC where the disk is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+def empty_disk(*_: object) -> None:
+    """Files may grow again."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+FATES: dict[str, Callable[[], None]] = {"kill": send(signal.SIGKILL), "stop": send(signal.SIGSTOP), "fill": fill_disk}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.crash.launcher")
+    parser.add_argument("--config", required=True)
+    for fate in FATES:
+        parser.add_argument(f"--{fate}-at", metavar="POINT")
+    asked = vars(parser.parse_args())
+    for fate, strike in FATES.items():
+        if name := asked[f"{fate}_at"]:
+            Point(name, strike).attach()
+    signal.signal(signal.SIGUSR1, fill_disk)
+    signal.signal(signal.SIGUSR2, empty_disk)
+    return outcome(["run", "--config", asked["config"]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""One service, its daemon with one data folder over several lives, on-call's receiver; and what is left on record after each life."""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rollbackd.controller.client import Client, ClientFault
+from rollbackd.controller.journal.chain import Break, verify
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Entry
+from tests.crash.places import Place
+from tests.exposition import Loopback, Reply, Request, serving
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 100.0
+"""Seconds for anything that has to happen: some forty daemons share two cores."""
+TIMING = {"warmup": "0s", "settle": "1s", "recover_for": "3s", "give_up": "2m", "cooldown": "0s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message as on-call's receiver got it."""
+
+    id: str
+    key: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The state of everything that outlives a daemon, while none runs. ``rows``: those of incidents, oldest first."""
+
+    entries: tuple[Entry, ...]
+    incidents: tuple[str, ...]
+    chain: Break | None
+    unsent: int
+    writes: int
+    is_broken: bool
+
+    @property
+    def rows(self) -> list[str]:
+        """The kinds of the incidents' rows, oldest first."""
+        return [entry.kind for entry in self.entries if entry.incident is not None]
+
+    def of(self, kind: str) -> Entry:
+        """The only row of this kind."""
+        (entry,) = (entry for entry in self.entries if entry.kind == kind)
+        return entry
+
+
+class Meter:
+    """The service's page of metrics: a hundred requests between two looks, half of them failing while it is broken."""
+
+    def __init__(self, is_broken: Callable[[], bool]) -> None:
+        self._is_broken = is_broken
+        self._good = self._bad = 0
+        self.is_silent = False
+
+    def page(self, _: Request) -> Reply:
+        """The counters now."""
+        if self.is_silent:
+            return Reply(status=503)
+        bad = 50 if self._is_broken() else 0
+        self._good, self._bad = self._good + 100 - bad, self._bad + bad
+        text = f'http_requests_total{{code="200"}} {self._good}\nhttp_requests_total{{code="500"}} {self._bad}\n'
+        return Reply(body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+class Life:
+    """One daemon process from its start to its end."""
+
+    def __init__(self, argv: Sequence[str], log: Path) -> None:
+        self._log = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
+        # Through a pipe: where the disk is full for the daemon, its log must not be.
+        self._reader = threading.Thread(target=self._keep, daemon=True)
+        self._reader.start()
+
+    def _keep(self) -> None:
+        assert self.process.stderr is not None
+        with self._log.open("ab", buffering=0) as log, self.process.stderr as said:
+            for line in said:
+                log.write(line)
+
+    def end(self) -> int:
+        """The exit code, once it has ended by itself; minus the signal's number where a signal ended it."""
+        code = self.process.wait(PATIENCE)
+        self._reader.join()
+        return code
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """It is asked to stop; its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.end()
+
+    def is_frozen(self) -> bool:
+        """All of it is stopped, as by SIGSTOP."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def clear(self) -> None:
+        """Nothing of it is left."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+
+class Scene:
+    """``folder`` holds everything of it. ``timing`` and ``notify`` vary the policy."""
+
+    def __init__(self, folder: Path, place: Place, meter: Meter, page: Loopback, receiver: Loopback, **timing: str) -> None:
+        self.folder, self.place, self.meter = folder, place, meter
+        self._receiver = receiver
+        self._data = folder / "data"
+        self._lives: list[Life] = []
+        self._port = free_port()
+        self._config = folder / "rollbackd.yaml"
+        self._config.write_text(json.dumps(self._config_of(page.url, receiver.url)))  # JSON is YAML
+        (folder / "policies.d").mkdir()
+        (folder / "policies.d" / "shop.yaml").write_text(json.dumps(self._policy({**TIMING, **timing})))
+
+    def _config_of(self, page: str, receiver: str) -> dict[str, Any]:
+        return {
+            "apiVersion": "rollbackd/v1",
+            "kind": "Config",
+            "data_dir": str(self._data),
+            "policies": ["policies.d/"],
+            "api": {"listen": f"127.0.0.1:{self._port}"},
+            "sources": {"scrape": {"every": "1s", "targets": [{"labels": {"app": "shop"}, "urls": [f"{page}/metrics"]}]}},
+            "contacts": {"oncall": [{"webhook": {"url": f"{receiver}/oncall"}}]},
+            **self.place.config,
+        }
+
+    def _policy(self, timing: dict[str, str]) -> dict[str, Any]:
+        ratio = {"bad": 'http_requests_total{code="500"}', "total": "http_requests_total"}
+        spec = {
+            "mode": "auto",
+            "metrics": "custom",
+            "match": {"app": "shop"},
+            "every": "1s",
+            "watch": "1h",
+            "timing": timing,
+            "rollback_when": [{"name": "errors", "ratio": ratio, "above": "5%", "over": "3s", "for": "0s"}],
+            "notify": ["oncall"],
+            **self.place.spec,
+        }
+        return {"apiVersion": "rollbackd/v1", "kind": "RollbackPolicy", "metadata": {"name": "shop"}, "spec": spec}
+
+    # --- what happens ---------------------------------------------------------------------------------------------------------------------
+
+    def start(self, *fate: str) -> Life:
+        """A daemon with this fate (options of the launcher) is starting."""
+        argv = [sys.executable, "-m", "tests.crash.launcher", "--config", str(self._config), *fate]
+        life = Life(argv, self.folder / f"log.{len(self._lives)}")
+        self._lives.append(life)
+        return life
+
+    def ship(self) -> None:
+        """The daemon has seen the good version and knows it for good; then somebody breaks the service."""
+        self.until(lambda: self._seen() >= {self.place.target, self.place.acts_on}, "first sight of all targets")
+        for change in self.get("changes"):
+            if change["target"] == self.place.acts_on:
+                self.client.post("good", target=change["target"], revision=change["revision"], who="test")
+        self.place.break_it()
+
+    def _seen(self) -> set[str]:
+        return {change["target"] for change in self.get("changes")}
+
+    @property
+    def client(self) -> Client:
+        """The daemon's API."""
+        return Client(f"http://127.0.0.1:{self._port}", (self._data / "api.token").read_text().strip())
+
+    def get(self, path: str) -> list[dict[str, Any]]:
+        """The items of a list; none while the daemon does not answer."""
+        try:
+            items: list[dict[str, Any]] = self.client.get(path)["items"]
+        except (ClientFault, FileNotFoundError):
+            return []
+        return items
+
+    def until(self, claim: Callable[[], object], what: str = "") -> None:
+        """Returns once the claim holds; fails with the log's end if it does not, or if the daemon died meanwhile."""
+        ends = time.monotonic() + PATIENCE
+        while not claim():
+            life = self._lives[-1]
+            if time.monotonic() > ends or life.process.poll() is not None:
+                said = (self.folder / f"log.{len(self._lives) - 1}").read_text()[-3000:]
+                raise AssertionError(f"{what}: not so; exit code {life.process.poll()}; log:\n{said}")
+            time.sleep(0.1)
+
+    def until_told(self, kind: str) -> None:
+        """Returns once on-call got a message of this kind."""
+        self.until(lambda: kind in [told.kind for told in self.told()], f"a message {kind!r}")
+
+    # --- what is left ---------------------------------------------------------------------------------------------------------------------
+
+    def told(self) -> list[Told]:
+        """Every message that reached on-call, as often as it came."""
+        bodies = [json.loads(request.body) for request in list(self._receiver.asked)]
+        return [Told(b["id"], b["subject"], b["data"]["kind"], "\n".join([b["data"]["title"], *b["data"]["lines"]])) for b in bodies]
+
+    def record(self) -> Record:
+        """What stands now. The journal is read from a copy: looking must not mend what the next start has to mend."""
+        copy = self.folder / f"copy.{time.monotonic_ns()}"
+        copy.mkdir()
+        for file in self._data.glob("rollbackd.db*"):
+            shutil.copy(file, copy)
+        store = Store.open(f"sqlite:///{copy}/rollbackd.db", "reader")
+        try:
+            entries = tuple(reversed(store.history(10_000)))
+            opened = tuple(entry.incident or "" for entry in entries if entry.kind == "incident.opened")
+            chain, unsent = verify(store.rows()), store.outbox_state().waiting
+        finally:
+            store.close()
+        return Record(entries, opened, chain, unsent, self.place.writes(), self.place.is_broken())
+
+    def clear(self) -> None:
+        """No process of it is left."""
+        for life in self._lives:
+            life.clear()
+
+
+@contextmanager
+def scene_of(folder: Path, place: Place, **timing: str) -> Iterator[Scene]:
+    """A scene whose processes and servers end with it."""
+    meter = Meter(place.is_broken)
+    with serving(meter.page) as page, serving(Reply(status=204)) as receiver:
+        scene = Scene(folder, place, meter, page, receiver, **timing)
+        try:
+            yield scene
+        finally:
+            scene.clear()
+
+
+_ports = itertools.count(20_000 + os.getpid() % 10_000)
+_asking = threading.Lock()
+
+
+def free_port() -> int:
+    """A port of its own for each caller, below those that the kernel gives to clients: it is free again when a killed daemon comes back."""
+    with _asking:
+        for port in _ports:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) != 0:
+                    return port
+    raise AssertionError("unreachable")
