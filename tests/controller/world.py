@@ -59,7 +59,8 @@ class World:
         self.store = Store.open(f"sqlite:///{folder}/rollbackd.db", "test-0", lambda: self.at)
         self.pause = Pause(folder / "pause")
         self.woken: list[str] = []
-        self.actor = Actor(self.store, self.targets, self.pause, lambda: self.at, self.woken.append, lambda: None, look_every=timedelta(milliseconds=5))
+        quickly = timedelta(milliseconds=5)
+        self.actor = Actor(self.store, self.targets, self.pause, lambda: self.at, self.woken.append, lambda: None, look_every=quickly)
         self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), self.pause, settings or Settings())
         self.surveyor = Surveyor(self.targets)
         self.engine.adopt(policies or (SHOP_POLICY,))

@@ -1,0 +1,161 @@
+"""From a source's answers to readings: doubt becomes unknown, and one question serves every workload."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
+from rollbackd.adapters.base.source import Answer, Query, Row
+from rollbackd.controller.config_values import NamedProbe
+from rollbackd.controller.observe import Observer
+from rollbackd.controller.probing import Probing
+from rollbackd.controller.questions import ProbeQuestion
+from rollbackd.policies.model import Count, Gauge, Identity, Latency, Matcher, Policy, Probe, PromQL, Ratio, Selector
+from rollbackd.policies.readings import Counts, Events, Lack, Level, Unknown
+from tests.policies.literals import ERRORS, MINUTE, POLICY, SECOND, T0
+from tests.servers import free_port
+
+DELAY = 5 * SECOND
+ASKED = T0 - DELAY
+BAD = Selector("requests_total", (Matcher("code", "=~", "5.."),))
+TOTAL = Selector("requests_total")
+FAILED = Selector("failed_total")
+
+
+class Literal:
+    """A source that answers what the test says, and keeps what it was asked."""
+
+    name = "prometheus"
+    delay = DELAY
+    freshness = 40 * SECOND
+
+    def __init__(self, *replies: Answer | AdapterError) -> None:
+        self._replies = replies
+        self.asked: list[Query] = []
+
+    def block(self, every: timedelta) -> timedelta:
+        return MINUTE
+
+    def read(self, query: Query, at: datetime) -> Answer:
+        assert at == ASKED
+        self.asked.append(query)
+        reply = self._replies[0]
+        if isinstance(reply, AdapterError):
+            raise reply
+        return reply
+
+    def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        return {}
+
+
+def policy_with(signal: object, name: str = "checkout") -> Policy:
+    condition = replace(ERRORS, signal=signal, identity=Identity(("app",), (name,)))  # type: ignore[arg-type]
+    return replace(POLICY, name=name, digest=name, conditions=(condition,))
+
+
+def reading(signal: object, reply: Answer | AdapterError) -> object:
+    observer = Observer({"prometheus": Literal(reply)}, lambda _: None)
+    (found,) = observer.read([policy_with(signal)], T0)["checkout"]
+    observer.close()
+    return found
+
+
+def row(**values: float) -> Answer:
+    return Answer({("checkout",): Row(values, ASKED)}, known_parts=frozenset(values))
+
+
+RATIO = Ratio(BAD, TOTAL)
+
+
+@pytest.mark.parametrize(
+    ("signal", "reply", "expected"),
+    [
+        pytest.param(RATIO, row(bad=3.0, total=60.0), Counts(ASKED - MINUTE, ASKED, 3.0, 3.0, 60.0, ASKED), id="ratio"),
+        pytest.param(RATIO, row(total=60.0), Counts(ASKED - MINUTE, ASKED, 0.0, 0.0, 60.0, ASKED), id="no-error-series-yet-is-no-errors"),
+        pytest.param(
+            Latency(Selector("h"), 0.95, 2.0),
+            row(least=1.0, most=9.0, total=60.0, low=1.0, high=2.5),
+            Counts(ASKED - MINUTE, ASKED, 1.0, 9.0, 60.0, ASKED, 1.0, 2.5),
+            id="latency",
+        ),
+        pytest.param(Count(FAILED), row(events=0.0), Events(ASKED - MINUTE, ASKED, 0.0, ASKED), id="an-increase-of-zero-is-data"),
+        pytest.param(Gauge(TOTAL), row(value=0.97), Level(ASKED, 0.97, ASKED), id="gauge"),
+        pytest.param(PromQL("x"), row(value=1.0), Level(ASKED, 1.0, ASKED), id="promql"),
+    ],
+)
+def test_an_answer_becomes_a_reading(signal, reply, expected):
+    assert reading(signal, reply) == expected
+
+
+MISSPELT = "no series of failed_total anywhere: it may be misspelt"
+STALE = Answer({("checkout",): Row({"bad": 9.0, "total": 9.0}, ASKED - MINUTE)})
+TWICE = Answer({}, faults={("checkout",): "two series for one workload"})
+
+
+@pytest.mark.parametrize(
+    ("signal", "reply", "expected"),
+    [
+        pytest.param(RATIO, Answer({}), Unknown(ASKED, Lack.NODATA, "no series for this workload"), id="empty-answer"),
+        pytest.param(RATIO, row(bad=3.0), Unknown(ASKED, Lack.NODATA, "no series for the total"), id="errors-without-a-total"),
+        pytest.param(
+            Ratio(FAILED, TOTAL),
+            row(total=60.0),
+            Unknown(ASKED, Lack.NODATA, "no series of failed_total anywhere: it may be misspelt"),
+            id="misspelt",
+        ),
+        pytest.param(RATIO, STALE, Unknown(ASKED, Lack.NODATA, "stale: the newest sample is from 13:58:55"), id="stale"),
+        pytest.param(RATIO, TWICE, Unknown(ASKED, Lack.ERROR, "two series for one workload"), id="two-series"),
+        pytest.param(RATIO, Transient("refused"), Unknown(ASKED, Lack.ERROR, "refused"), id="source-down"),
+        pytest.param(Gauge(TOTAL), row(), Unknown(ASKED, Lack.NODATA, "no finite value"), id="nan"),
+    ],
+)
+def test_doubt_becomes_unknown(signal, reply, expected):
+    assert reading(signal, reply) == expected
+
+
+def test_one_question_serves_every_workload_of_a_signal():
+    source = Literal(Answer({}))
+    observer = Observer({"prometheus": source}, lambda _: None)
+    observer.read([policy_with(RATIO, name) for name in ("a", "b", "c")], T0)
+    observer.close()
+    (asked,) = source.asked
+    assert asked.only == frozenset({("a",), ("b",), ("c",)})
+
+
+def test_a_source_that_fails_is_known_to_be_down_until_it_answers_again():
+    source = Literal(Transient("refused"))
+    observer = Observer({"prometheus": source}, lambda _: None)
+    observer.read([policy_with(RATIO)], T0)
+    assert observer.health["prometheus"].fault == "refused"
+    source._replies = (Answer({}),)
+    observer.read([policy_with(RATIO)], T0)
+    observer.close()
+    assert observer.health["prometheus"].fault is None
+    assert observer.health["prometheus"].seen == ASKED
+
+
+def test_a_probe_reads_as_the_share_of_endpoints_that_fail():
+    closed = f"tcp://127.0.0.1:{free_port()}"
+    probing = Probing({"edge": NamedProbe((closed,), 2 * SECOND)}, {})
+    observer = Observer({"prometheus": Literal(Answer({}))}, probing)
+    (found,) = observer.read([policy_with(Probe(name="edge"))], T0)["checkout"]
+    observer.close()
+    assert found == Level(ASKED, 1.0, ASKED)
+
+
+def test_a_probe_of_the_target_itself_asks_the_addresses_of_its_replicas():
+    port = free_port()
+    probing = Probing({}, {"kubernetes": lambda key: ["127.0.0.1"]})
+    assert probing(ProbeQuestion(None, port, "/healthz", "kubernetes:default/shop/deployment/checkout")) == 1.0
+
+
+def test_a_target_without_replicas_has_no_share():
+    probing = Probing({}, {"kubernetes": lambda key: []})
+    assert probing(ProbeQuestion(None, 80, "/", "kubernetes:default/shop/deployment/checkout")) is None
+
+
+def test_a_probe_that_nobody_configured_says_what_to_do():
+    with pytest.raises(Permanent, match="add it under probes:"):
+        Probing({}, {})(ProbeQuestion("edge", None, None, "command:shop"))

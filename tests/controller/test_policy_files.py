@@ -1,0 +1,85 @@
+"""Reloading: broken files and vanishing mounts never take good policies away."""
+
+import pytest
+
+from rollbackd.controller.policy_files import PolicyFiles
+from tests.policies.literals import T0
+
+POLICY = """\
+apiVersion: rollbackd/v1
+kind: RollbackPolicy
+metadata: {{name: {name}}}
+spec:
+  target: {{kubernetes: {{namespace: shop, deployment: checkout}}}}
+  metrics: istio
+  rollback_when: [{{use: error-rate}}]
+  remedy: [{{revert: {{to: known-good}}}}]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text(POLICY.format(name=name))
+    return tmp_path
+
+
+@pytest.fixture
+def files(folder):
+    files = PolicyFiles([folder], None, lambda: T0)
+    assert [policy.name for policy in files.read().policies] == ["a", "b", "c"]
+    return files
+
+
+def test_unchanged_files_are_not_read_twice(files):
+    assert files.read() is None
+
+
+def test_a_broken_file_keeps_its_last_good_policies_and_the_others_change(files, folder):
+    (folder / "a.yaml").write_text("kind: [")
+    (folder / "b.yaml").write_text(POLICY.format(name="b2"))
+    found = files.read()
+    assert [policy.name for policy in found.policies] == ["a", "b2", "c"]
+    assert not found.is_ok
+    assert "a.yaml" in found.summary
+
+
+def test_a_file_that_cannot_be_read_keeps_its_last_good_policies(files, folder):
+    (folder / "a.yaml").write_bytes(b"\xff\xfe\x00")
+    assert [policy.name for policy in files.read().policies] == ["a", "b", "c"]
+
+
+def test_a_removed_file_takes_its_policy_with_it(files, folder):
+    (folder / "a.yaml").unlink()
+    assert [policy.name for policy in files.read().policies] == ["b", "c"]
+
+
+def test_a_set_that_shrinks_by_more_than_half_is_held_back_until_it_is_confirmed(files, folder):
+    (folder / "a.yaml").unlink()
+    (folder / "b.yaml").unlink()
+    held = files.read(confirm=True)
+    assert [policy.name for policy in held.policies] == ["a", "b", "c"]
+    assert "shrank from 3 to 1 policies" in held.held_back
+    assert [policy.name for policy in files.read(confirm=True).policies] == ["c"]
+
+
+def test_an_empty_folder_is_held_back(files, folder):
+    for file in folder.iterdir():
+        file.unlink()
+    assert [policy.name for policy in files.read().policies] == ["a", "b", "c"]
+    assert files.read() is None
+
+
+def test_a_confirmation_counts_only_for_the_set_that_was_held_back(files, folder):
+    (folder / "a.yaml").unlink()
+    (folder / "b.yaml").unlink()
+    files.read(confirm=True)
+    (folder / "c.yaml").write_text(POLICY.format(name="c2"))
+    assert [policy.name for policy in files.read(confirm=True).policies] == ["a", "b", "c"]
+
+
+def test_the_bookkeeping_of_a_configmap_mount_is_not_read_as_policies(files, folder):
+    (folder / "..data").mkdir()
+    (folder / "..data" / "z.yaml").write_text(POLICY.format(name="z"))
+    (folder / ".hidden.yaml").write_text(POLICY.format(name="hidden"))
+    assert files.read() is None

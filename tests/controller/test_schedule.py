@@ -1,0 +1,65 @@
+"""When slots are: a fixed grid, spread by a hash; what was missed is counted and never replayed."""
+
+import queue
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollbackd.controller.clock import now
+from rollbackd.controller.schedule import Grid, Schedule
+from tests.policies.literals import SECOND, T0
+from tests.servers import poll
+
+EVERY = timedelta(seconds=15)
+
+
+@given(st.floats(0, 1e7))
+def test_a_slot_is_the_newest_grid_point_not_after_now(seconds):
+    grid, at = Grid("prometheus", EVERY), T0 + timedelta(seconds=seconds)
+    slot = grid.slot(at)
+    assert timedelta(0) <= at - slot < EVERY
+    assert grid.slot(slot) == slot
+
+
+def test_the_same_grid_has_the_same_slots_on_every_replica_and_others_stand_apart():
+    assert Grid("prometheus", EVERY).slot(T0) == Grid("prometheus", EVERY).slot(T0)
+    offsets = {Grid(f"source-{i}", EVERY).offset for i in range(50)}
+    assert len(offsets) == 50
+
+
+def test_slots_follow_one_another_and_a_removed_grid_has_no_more():
+    seen = queue.SimpleQueue()
+    schedule = Schedule(lambda grid, at: seen.put((grid.source, at)), now)
+    schedule.keep({Grid("a", SECOND), Grid("b", SECOND)})
+    schedule.start()
+    first = [seen.get(timeout=20) for _ in range(6)]
+    schedule.keep({Grid("a", SECOND)})
+    rest = [seen.get(timeout=20) for _ in range(4)]
+    schedule.stop()
+    assert {source for source, _ in first} == {"a", "b"}
+    assert [source for source, _ in rest].count("b") <= 1
+    slots = [at for source, at in (*first, *rest) if source == "a"]
+    assert slots == sorted(set(slots))
+
+
+def test_a_pass_that_takes_too_long_costs_slots_that_are_counted_and_never_replayed():
+    seen, hold = queue.SimpleQueue(), queue.SimpleQueue()
+
+    def work(grid, at):
+        seen.put(at)
+        hold.get(timeout=20)
+
+    schedule = Schedule(work, now)
+    schedule.keep({Grid("slow", SECOND)})
+    schedule.start()
+    first = seen.get(timeout=20)
+    poll(lambda: now() >= first + 4 * SECOND, within=20)
+    hold.put(None)
+    second = seen.get(timeout=20)
+    hold.put(None)
+    for _ in range(3):
+        hold.put(None)
+    schedule.stop()
+    assert second - first >= 3 * SECOND
+    assert schedule.missed >= 2
