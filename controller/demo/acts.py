@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rollbackd.controller.demo.client import Client
@@ -15,7 +16,7 @@ from rollbackd.controller.demo.receiver import Message
 STEPS = (("incident.opened", 15.0), ("rung.applied", 15.0), ("rung.settled", 10.0))
 """What has to follow one another, each within so many seconds."""
 SOME_EVIDENCE = 4.0
-VERIFIED_WITHIN = 20.0
+VERIFIED_WITHIN = 30.0
 MESSAGE_WITHIN = 5.0
 ENOUGH = 100
 """Fewer requests than this say nothing about 5 %."""
@@ -36,10 +37,11 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an act. The three shares are the demo's own measurement; ``incident`` is None where none ended."""
+    """What came of an act. The three shares are the demo's own measurement; ``incident`` is None where none came to an end."""
 
     act: Act
     incident: str | None
+    shipped_at: datetime
     before: Share
     during: Share
     after: Share
@@ -52,7 +54,7 @@ def play(act: Act, narration: Narration, client: Client, *, explains: bool) -> O
     narration.moments.clear()
     before = narration.meter.between(time.monotonic() - 3, time.monotonic())
     narration.screen.say("you", act.said, style="bold")
-    shipped = time.monotonic()
+    shipped, shipped_at = time.monotonic(), datetime.now(UTC)
     act.ship()
     ended = _follow(narration, client, explains=explains)
     over = time.monotonic()
@@ -62,6 +64,7 @@ def play(act: Act, narration: Narration, client: Client, *, explains: bool) -> O
     return Outcome(
         act=act,
         incident=incident,
+        shipped_at=shipped_at,
         before=before,
         during=narration.meter.between(shipped, narration.moments.get("rung.applied", over)),
         after=narration.meter.between(settled, over),

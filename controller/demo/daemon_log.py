@@ -8,7 +8,7 @@ from typing import Any
 Said = Mapping[str, Any]
 
 _WORDS: Mapping[str, Callable[[Said], str | None]] = {
-    "change.seen": lambda said: None if said["ours"] else f"change seen: {_changed(said)}",
+    "change.seen": lambda said: None if said["ours"] else _changed(said),
     "incident.opened": lambda said: f"BREACH  {said['reason']}",
     "incident.joined": lambda said: f"also: {said['reason']}",
     "incident.stopped": lambda said: f"skipped: {said['reason']}",
@@ -66,4 +66,4 @@ def _parsed(line: bytes) -> Said | None:
 
 def _changed(said: Said) -> str:
     parts = ", ".join(said["parts"])
-    return f"{said['target']} is at {said['revision']}{f' ({parts})' if parts else ''}"
+    return f"{said['target']} changed: {parts}" if parts else f"{said['target']} is at {said['revision']}"

@@ -32,19 +32,14 @@ def show_times(screen: Screen, outcomes: Sequence[Outcome], rows: Sequence[Row])
     screen.chapter("Summary (times from the journal; error rates counted by the demo from the shop's own counters)")
     for outcome in outcomes:
         own = {row["kind"]: datetime.fromisoformat(row["at"]) for row in reversed(rows) if row["incident"] == outcome.incident}
-        first = own.get("incident.opened")
-        screen.write(f"  {outcome.act.name}")
-        if first is not None:
-            steps = [f"{word} {_moment(own.get(kind), first)}" for word, kind in _STEPS]
-            screen.write(f"    {' -> '.join(steps)}")
+        steps = [f"{word} {_after(outcome.shipped_at, own.get(kind))}" for word, kind in _STEPS]
+        screen.write(f"  {outcome.act.name}: shipped {outcome.shipped_at:%H:%M:%S} -> {' -> '.join(steps)}")
         for when, share in (("before", outcome.before), ("while live", outcome.during), ("after", outcome.after)):
             screen.write(f"    {when:<11}{share}")
 
 
-def _moment(at: datetime | None, first: datetime) -> str:
-    if at is None:
-        return "never"
-    return f"{at:%H:%M:%S}" if at == first else f"+{(at - first).total_seconds():.1f} s"
+def _after(start: datetime, at: datetime | None) -> str:
+    return f"+{(at - start).total_seconds():.1f} s" if at is not None else "never"
 
 
 def show_places(screen: Screen, folder: Folder) -> None:

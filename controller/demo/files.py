@@ -19,18 +19,17 @@ _CONFIG = """\
 # What the daemon may reach: where it reads, what it can put back, whom it tells. Policies name these things and hold no address and no secret.
 apiVersion: rollbackd/v1
 kind: Config
-data_dir: {data}
-store: {store}
-policies: [{policies}]
+data_dir: data # the journal is data/rollbackd.db, an SQLite file
+policies: [policies.d/]
 api: {{listen: "127.0.0.1:{api_port}"}}
 sources:
   scrape:
-    interval: 1s
+    every: 1s
     targets:
       - labels: {{app: shop}}
         urls: ["http://127.0.0.1:{shop_port}/metrics"]
 flags:
-  flagd: {{file: {flags}, settle: 1s}}
+  flagd: {{file: shop/flags.json, settle: 1s}}
 commands:
   shop:
     describe: {describe}
@@ -39,7 +38,7 @@ commands:
     settle: 1s
 contacts:
   oncall:
-    - webhook: {{url: {webhook}, secret_file: {secret}}}
+    - webhook: {{url: {webhook}, secret_file: secrets/webhook}}
 """
 
 _POLICY = """\
@@ -65,6 +64,7 @@ spec:
     - revert: {to: known-good}
   notify: [oncall]
 """
+POLICY_IN_WORDS = "errors above 5 % or p95 above 2 s, after a change: first the changed flags off, then back to the known good version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +145,11 @@ def write_config(folder: Folder, ports: Ports, webhook: str) -> None:
     """The daemon's config and the policy."""
     quoted = json.dumps  # JSON strings and lists are YAML
     config = _CONFIG.format(
-        data=quoted(str(folder.journal.parent)),
-        store=quoted(f"sqlite:///{folder.journal}"),
-        policies=quoted(str(folder.policy.parent)),
         api_port=ports.api,
         shop_port=ports.shop,
-        flags=quoted(str(folder.flags)),
         describe=quoted(deploy_argv("describe", folder, ports)),
         apply=quoted(deploy_argv("apply", folder, ports, "{revision}")),
         webhook=quoted(webhook),
-        secret=quoted(str(folder.secret)),
     )
     folder.config.write_text(config)
     folder.policy.write_text(_POLICY)

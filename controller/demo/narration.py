@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from rollbackd.controller.demo.children import Children
@@ -14,7 +15,6 @@ from rollbackd.controller.demo.screen import Screen
 
 T = TypeVar("T")
 LOOK_EVERY = 0.1
-SHOP_EVERY = 3.0
 _STYLES = {"incident.opened": "bold red", "incident.held": "bold red", "rung.applied": "bold", "incident.closed": "bold green"}
 
 
@@ -24,13 +24,15 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Narration:
-    """Everything that is listened to. ``moments``: when each of the daemon's events was last told, on the monotonic clock."""
+    """Everything that is listened to, until ``ends``. ``moments``: when each of the daemon's events was last told. Both on the monotonic clock."""
 
     screen: Screen
     children: Children
     meter: Meter
     receiver: Receiver
     log: DaemonLog
+    ends: float
+    shop_every: float = 3.0
     moments: dict[str, float] = field(default_factory=dict)
     _unheard: deque[Said] = field(default_factory=deque)
     _messages_told: int = 0
@@ -42,15 +44,20 @@ class Narration:
 
     def until_true(self, claim: Callable[[], bool], within: float) -> bool:
         """True once ``claim`` holds, False if it does not within so many seconds. Raises Broken if a process has ended."""
-        return self._listen(lambda: True if self._daemon(()) is None and claim() else None, within) is True
+
+        def holds() -> bool | None:
+            self._daemon(())
+            self._on_call()
+            return claim() or None
+
+        return self._listen(holds, within) is True
 
     def _listen(self, done: Callable[[], T | None], within: float) -> T | None:
-        deadline = time.monotonic() + within
+        deadline = min(time.monotonic() + within, self.ends)
         while time.monotonic() < deadline:
-            result = done()
-            self._on_call()
-            if result is not None:
+            if (result := done()) is not None:
                 return result
+            self._on_call()
             if ended := self.children.ended():
                 raise Broken("; ".join(ended))
             self._shop()
@@ -64,7 +71,8 @@ class Narration:
             said = self._unheard.popleft()
             self.moments[said["event"]] = time.monotonic()
             if line := words(said):
-                self.screen.say("rollbackd", line, style=_STYLES.get(said["event"], ""))
+                at = datetime.fromisoformat(said["time"])
+                self.screen.say("rollbackd", line, style=_STYLES.get(said["event"], ""), at=at)
             if said["event"] in events:
                 return said
         return None
@@ -77,6 +85,7 @@ class Narration:
 
     def _shop(self) -> None:
         now = time.monotonic()
-        if now >= self._shop_due and self.meter.has_seen_traffic:
-            self._shop_due = now + SHOP_EVERY
-            self.screen.say("shop", str(self.meter.between(now - 2, now)))
+        lately = self.meter.between(now - 2, now)
+        if now >= self._shop_due and lately.total:
+            self._shop_due = now + self.shop_every
+            self.screen.say("shop", str(lately))

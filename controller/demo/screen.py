@@ -21,9 +21,9 @@ class Screen:
         self._console.print()
         self._console.print(Text(f"== {title}", style="bold"))
 
-    def say(self, who: str, what: str, *, style: str = "") -> None:
-        """``who`` did ``what``, now (UTC, as everywhere in rollbackd). Long digests are cut to their first letters."""
-        line = Text(f"{datetime.now(UTC):%H:%M:%S}  ", style="dim")
+    def say(self, who: str, what: str, *, style: str = "", at: datetime | None = None) -> None:
+        """``who`` did ``what``, now or ``at`` (UTC, as everywhere in rollbackd). Long digests are cut to their first letters."""
+        line = Text(f"{at or datetime.now(UTC):%H:%M:%S}  ", style="dim")
         line.append(f"{who:<10} ", style=_STYLES.get(who, ""))
         line.append(_DIGEST.sub(r"\1…", what), style=style)
         self._console.print(line)

@@ -4,31 +4,35 @@ It drives the same `rollbackd run` that a user starts, through files, the comman
 """
 
 import contextlib
-import json
 import math
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rollbackd.controller.demo import epilogue, files
-from rollbackd.controller.demo.acts import Act, Outcome, missing, play
+from rollbackd.controller.demo.acts import Outcome, missing, play
 from rollbackd.controller.demo.children import ENDING, Children
-from rollbackd.controller.demo.client import Client, in_shell
+from rollbackd.controller.demo.client import Client
 from rollbackd.controller.demo.daemon_log import DaemonLog
-from rollbackd.controller.demo.files import TARGET, Folder, Ports
+from rollbackd.controller.demo.files import POLICY_IN_WORDS, TARGET, Folder, Ports
 from rollbackd.controller.demo.meter import Meter
 from rollbackd.controller.demo.narration import Broken, Narration
 from rollbackd.controller.demo.receiver import Receiver
 from rollbackd.controller.demo.screen import Screen
+from rollbackd.controller.demo.shipping import acts
 from rollbackd.controller.demo.shop import FLAG
 
 SHOP_WITHIN = 10.0
 DAEMON_WITHIN = 20.0
+QUIET = 2.0
+STORY_WITHIN = 100.0
+"""Whatever goes wrong, it is told and everything is stopped within two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def _play(folder: Folder, screen: Screen, *, keep: bool) -> int:
         ports = files.free_ports()
         files.write_config(folder, ports, receiver.url)
         meter = Meter(ports.shop)
-        narration = Narration(screen, children, meter, receiver, DaemonLog(folder.log("daemon")))
+        narration = Narration(screen, children, meter, receiver, DaemonLog(folder.log("daemon")), ends=time.monotonic() + STORY_WITHIN)
         stage = Stage(folder, ports, screen, Client(folder.config, ports.api), narration)
         _start_shop(stage)
         measuring.callback(meter.stop)
@@ -75,6 +79,7 @@ def _play(folder: Folder, screen: Screen, *, keep: bool) -> int:
         faults = _tell(stage)
         if keep:
             epilogue.show_next(screen, folder, ports, stage.client, is_live=True)
+            narration.ends, narration.shop_every = math.inf, 60.0
             with contextlib.suppress(KeyboardInterrupt):
                 narration.until((), math.inf)
         return 1 if faults else 0
@@ -88,6 +93,7 @@ def _start_shop(stage: Stage) -> None:
     narration.children.start("shop", [sys.executable, "-m", "rollbackd.controller.demo.supervisor", *place], folder.log("shop"))
     narration.children.start("load", [sys.executable, "-m", "rollbackd.controller.demo.load", str(ports.shop)], folder.log("load"))
     narration.meter.start()
+    stage.screen.say("demo", f"the policy: {POLICY_IN_WORDS}")
     stage.screen.say("demo", f"the shop runs v1 on http://127.0.0.1:{ports.shop}, flag {FLAG} off, with customers of its own")
     folder.log("daemon").touch()
     if not narration.until_true(lambda: narration.meter.has_seen_traffic, SHOP_WITHIN):
@@ -102,6 +108,7 @@ def _start_daemon(stage: Stage) -> None:
         raise Broken(f"the daemon was not ready within {DAEMON_WITHIN:g} s")
     if not narration.until_true(lambda: _has_looked(client.ask("status")), DAEMON_WITHIN):
         raise Broken(f"the daemon judged nothing within {DAEMON_WITHIN:g} s")
+    narration.until((), QUIET)
     stage.screen.say("you", f"declare what is known to be good: {client.typed('good', TARGET, 'v1')}", style="bold")
     done = client.run("good", TARGET, "v1")
     stage.screen.quote(done.stdout.strip() or done.stderr.strip())
@@ -117,8 +124,7 @@ def _tell(stage: Stage) -> list[str]:
     """Both acts and the epilogue; what is missing from two verified rollbacks."""
     outcomes: list[Outcome] = []
     faults: list[str] = []
-    acts = _acts(stage)
-    for number, act in enumerate(acts):
+    for number, act in enumerate(acts(stage.folder, stage.ports)):
         if not faults:
             outcomes.append(play(act, stage.narration, stage.client, explains=number == 0))
             faults += missing(outcomes[-1], _history(stage.client), stage.narration.receiver.messages)
@@ -128,50 +134,18 @@ def _tell(stage: Stage) -> list[str]:
     return faults
 
 
-def _acts(stage: Stage) -> tuple[Act, Act]:
-    folder, ports = stage.folder, stage.ports
-    deploy = files.deploy_argv("apply", folder, ports, "v2")
-    return (
-        Act(
-            title="1. A bad flag",
-            name="bad flag",
-            said=f'set flag {FLAG} to "on" in {folder.flags}: a checkout that fails four times out of ten',
-            ship=lambda: files.edit_flag(folder, "on"),
-            put_back=f'flag {FLAG} stands at "off"',
-            is_put_back=lambda: files.flag_variant(folder) == "off",
-        ),
-        Act(
-            title="2. A bad version",
-            name="bad version",
-            said=f"deploy v2, which fails every third request: {in_shell(deploy)}",
-            ship=lambda: _deploy(deploy),
-            put_back="the shop serves v1 and is asked for v1",
-            is_put_back=lambda: _served(folder, ports) == "v1",
-        ),
-    )
-
-
-def _deploy(argv: Sequence[str]) -> None:
-    if subprocess.run(argv, check=False, timeout=20).returncode != 0:
-        raise Broken("the shop did not take v2")
-
-
-def _served(folder: Folder, ports: Ports) -> str | None:
-    """The version that is asked for, if it also serves."""
-    done = subprocess.run(files.deploy_argv("describe", folder, ports), check=True, timeout=20, capture_output=True)
-    said = json.loads(done.stdout)
-    return str(said["revision"]) if said["ready"] else None
-
-
 def _history(client: Client) -> Sequence[Mapping[str, Any]]:
     """The journal's rows, newest first."""
-    rows: Sequence[Mapping[str, Any]] = client.ask("history").get("items", ())
+    rows: Sequence[Mapping[str, Any]] = client.ask("history", "--limit", "500").get("items", ())
     return rows
 
 
 def _show(stage: Stage, outcomes: Sequence[Outcome], faults: Sequence[str]) -> None:
     screen, receiver = stage.screen, stage.narration.receiver
     epilogue.show_messages(screen, receiver.messages, receiver.refused)
+    if outcomes and outcomes[-1].incident is not None:
+        screen.chapter(f"What the journal says of it: {stage.client.typed('history', outcomes[-1].incident)}")
+        screen.quote(stage.client.run("history", outcomes[-1].incident).stdout)
     epilogue.show_times(screen, outcomes, _history(stage.client))
     epilogue.show_places(screen, stage.folder)
     if not faults:

@@ -177,6 +177,8 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "ROLLBACKD_TEST_MARK": str(folder)},
+            # A shell that runs the tests in the background has them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def end(self) -> tuple[int, str]:
