@@ -8,14 +8,13 @@ from pathlib import Path
 
 import structlog
 
+from rollbackd.controller.texts import Texts
 from rollbackd.policies.faults import Fault
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model import Policy
 from rollbackd.policies.names import Names
 
 log = structlog.get_logger()
-
-SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class PolicyFiles:
         A file with a fault keeps its last good policies. A set that shrinks by more than half is held back (a mount may be gone) until
         the same set is read again with ``confirm``.
         """
-        texts = read_texts(self._places)
+        texts = dict(Texts(self._places))
         digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
         is_confirmed = confirm and digest == self._to_confirm
         if digest == self._digest and not is_confirmed:
@@ -83,25 +82,6 @@ class PolicyFiles:
         self._good = fresh
         log.info("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
         return Reload(self._now(), _all(fresh), loaded.faults, loaded.warnings)
-
-
-def read_texts(places: Sequence[Path]) -> dict[str, str]:
-    """The text of every policy file below these places, by path. A file that cannot be read reads as its error, which is a fault."""
-    found: dict[str, str] = {}
-    for place in places:
-        for file in _files(place):
-            try:
-                found[str(file)] = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as fault:
-                found[str(file)] = f"\t# unreadable: {fault}"  # a tab is no YAML: the file is at fault, its last good policies stay
-    return found
-
-
-def _files(place: Path) -> list[Path]:
-    if place.is_dir():
-        # Dot entries are a ConfigMap mount's own bookkeeping (..data); its files are links beside them.
-        return sorted(f for f in place.iterdir() if f.suffix in SUFFIXES and not f.name.startswith("."))
-    return [place]
 
 
 def _count(files: Mapping[str, tuple[Policy, ...]]) -> int:

@@ -30,7 +30,7 @@ def wilson(bad: int, total: int, z: float = Z) -> Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """``least`` to ``most`` of ``total`` events in (start, end] were bad. ``low_s``/``high_s``: bucket bounds around a latency limit, in seconds.
+    """``least`` to ``most`` of ``total`` events in (start, end] were bad. ``low``/``high``: bucket bounds around a latency limit, in its unit.
 
     ``bounds`` hold for the whole bracket: ``bounds.low`` for ``least``, ``bounds.high`` for ``most``.
     """
@@ -42,8 +42,8 @@ class Share:
     start: datetime
     end: datetime
     newest: datetime
-    low_s: float | None = None
-    high_s: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

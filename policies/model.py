@@ -42,7 +42,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """``quantile`` of a histogram above ``limit`` seconds, judged as a share: more than 1 - quantile of the requests slower than the limit (S8)."""
+    """``quantile`` of a histogram above ``limit``, in the histogram's own unit; judged as a share: more than 1 - quantile were slower (S8)."""
 
     histogram: Selector
     quantile: float

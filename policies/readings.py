@@ -10,7 +10,7 @@ from typing import TypeAlias
 class Counts:
     """Events counted in (start, end]: between ``least`` and ``most`` of ``total`` were bad (equal where counted exactly).
 
-    ``low`` and ``high`` are the bucket bounds around a latency limit, in seconds; None for ratios.
+    ``low`` and ``high`` are the bucket bounds around a latency limit, in the histogram's unit; None for ratios.
     ``newest``: time of the newest sample that took part.
     """
 

@@ -31,7 +31,7 @@ def _share_text(condition: Condition, share: Share, state: State) -> str:
     ratio = f"{share.least / share.total:.1%}" if share.total else "no traffic"
     what = f"{bad}/{share.total} = {_spaced(ratio)}"
     if isinstance(condition.signal, Latency):
-        what = f"slower than {_limit_bounds(condition.signal, share)}: {what}"
+        what = f"slower than {_limit_bounds(condition.signal, share, condition.limit.unit)}: {what}"
     if state is State.UNPROVEN and share.total < condition.min_volume:
         return f"{what}: {share.total} events prove nothing, {condition.min_volume} are needed"
     if state is State.BREACH and limit.high is not None:
@@ -42,10 +42,10 @@ def _share_text(condition: Condition, share: Share, state: State) -> str:
     return f"{what}, proven {interval}, {_compared(limit, state)}"
 
 
-def _limit_bounds(signal: Latency, share: Share) -> str:
-    if share.low_s is None or share.high_s is None or share.low_s == share.high_s:
-        return f"{signal.limit:g} s"
-    return f"{signal.limit:g} s (buckets {share.low_s:g} to {share.high_s:g} s)"
+def _limit_bounds(signal: Latency, share: Share, unit: str) -> str:
+    if share.low is None or share.high is None or share.low == share.high:
+        return f"{signal.limit:g} {unit}"
+    return f"{signal.limit:g} {unit} (buckets {share.low:g} to {share.high:g} {unit})"
 
 
 def _compared(limit: Limit, state: State) -> str:

@@ -58,10 +58,10 @@ class Increases:
 
 @dataclass(frozen=True, slots=True)
 class Slower:
-    """How many observations of a histogram were slower than ``limit`` seconds in the ``window``, bracketed by its buckets.
+    """How many observations of a histogram were above ``limit`` in the ``window``, bracketed by its buckets. All in the histogram's unit.
 
     Row values: ``total``; ``most`` = observations above the nearest bound at or below the limit; ``least`` = those above
-    the nearest bound at or above it; ``low`` and ``high`` = the two bounds in seconds (equal where a bucket ends at the limit,
+    the nearest bound at or above it; ``low`` and ``high`` = the two bounds (equal where a bucket ends at the limit,
     ``high`` is inf where the limit lies beyond the largest finite bound, and then ``least`` is 0). The truth lies in [least, most].
     """
 
