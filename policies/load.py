@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rollbackd.policies.documents import PolicyDocument
-from rollbackd.policies.faults import Fault
+from rollbackd.policies.faults import Fault, choices, quoted
 from rollbackd.policies.model import Policy
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import library
 from rollbackd.policies.resolve import resolve
 from rollbackd.policies.validate import Findings, locate, validate
-from rollbackd.policies.yaml_text import MAX_FAULTS, Document, parse
+from rollbackd.policies.yaml_text import MAX_FAULTS, Document, Path, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,27 @@ def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Name
         if written is not None:
             policy = resolve(written, library(), names, findings)
             policies += [policy] if policy else []
+        else:
+            _name_unknown_conditions(("spec", "rollback_when"), document, findings)
         _claim_name(document, taken, findings)
         faults += findings.faults
     if not parsed.documents and not faults:
         faults.append(Fault(file, 1, 1, "file", "at least one policy", "none"))
     return policies, faults
+
+
+def _name_unknown_conditions(path: Path, document: Document, findings: Findings) -> None:
+    """What `use` names and the library has not, also in a document that has other faults: all are said at once."""
+    known = sorted({*library().conditions, *library().sets})
+    found, node, _ = locate(document.root, path)
+    if found != path:
+        return
+    if isinstance(node.data, dict) and isinstance(node.data.get("use"), str) and node.data["use"] not in known:
+        name = node.data["use"]
+        findings.fault((*path, "use"), "a condition of the library", quoted(name), choices(name, known))
+    steps = node.children if isinstance(node.children, dict) else range(len(node.children or ()))
+    for step in steps:
+        _name_unknown_conditions((*path, step), document, findings)
 
 
 def _claim_name(document: Document, taken: dict[str, _Named], findings: Findings) -> None:
