@@ -97,13 +97,16 @@ class Actor:
         self._pool.submit(self._run, incident, policy, work)
 
     def _run(self, incident: str, policy: Policy, work: Callable[[], None]) -> None:
+        is_done = False
         try:
             work()
-        except Exception:  # the seam: a bug in an adapter must not kill the daemon; the claim's deadline brings the incident back
+            is_done = True
+        except Exception:  # the seam: a bug in an adapter must not kill the daemon; the next slot brings the incident back
             log.exception("act.crashed", incident=incident)
         finally:
             with self._lock:
                 self._busy.discard(incident)
+        if is_done:  # else deciding at once again would crash at once again
             self._done(policy.target)
 
     # --- a new rung --------------------------------------------------------------------------------------------------------------------

@@ -157,7 +157,10 @@ class Engine:
         self._store_recovered()
 
     def decide_again(self, target: str) -> None:
-        """The newest slot of the target's policies once more, with the incident as it stands now."""
+        """The newest slot of the target's policies once more, with the incident as it stands now.
+
+        An intent that is still open is not resumed here but at the next slot: what has no outcome yet would be asked for in a busy loop.
+        """
         self.incidents = self._store.open_incidents()
         for policy in self._openers_first([p for p in self.policies.values() if p.target == target]):
             standing = self.standings.get(policy.name)
@@ -165,7 +168,6 @@ class Engine:
                 self.fleet = self._fleet(standing.at)
                 again = decide(policy, standing.before, self._incident(policy), self.book.of(policy.targets), self.fleet, standing.at)
                 self._carry_out(policy, Standing(standing.before, again, standing.at))
-        self._resume_open(self.last_slot or self._store.now())
 
     def _remember(self, policy: Policy, past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]]) -> None:
         """The watch of a new policy is what it would be had the daemon looked at the past slots; nothing is decided on them."""
