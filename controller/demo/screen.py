@@ -23,7 +23,8 @@ class Screen:
 
     def say(self, who: str, what: str, *, style: str = "", at: datetime | None = None) -> None:
         """``who`` did ``what``, now or ``at`` (UTC, as everywhere in rollbackd). Long digests are cut to their first letters."""
-        line = Text(f"{at or datetime.now(UTC):%H:%M:%S}  ", style="dim")
+        line = Text()
+        line.append(f"{at or datetime.now(UTC):%H:%M:%S}  ", style="dim")
         line.append(f"{who:<10} ", style=_STYLES.get(who, ""))
         line.append(_DIGEST.sub(r"\1…", what), style=style)
         self._console.print(line)

@@ -171,22 +171,23 @@ class Demo:
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.mark = f"ROLLBACKD_TEST_MARK={folder}"
+        # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
+        former = signal.signal(signal.SIGINT, signal.default_int_handler)
         self._process = subprocess.Popen(
             [command(), "demo", "--folder", str(folder), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "ROLLBACKD_TEST_MARK": str(folder)},
-            # A shell that runs the tests in the background has them ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+        signal.signal(signal.SIGINT, former)
 
     def end(self) -> tuple[int, str]:
         """Exit code and output."""
         said, _ = self._process.communicate(timeout=150)
         return self._process.returncode, said
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
     def leftovers(self) -> list[str]:
@@ -231,7 +232,7 @@ def test_a_demo_that_is_interrupted_leaves_no_process_behind(tmp_path: Path, num
     log = Folder(tmp_path / "demo").log("daemon")
     poll(lambda: log.exists() and "daemon.started" in log.read_text(), within=30)
     assert len(demo.leftovers()) >= 5  # itself, the supervisor, the shop, its customers, the daemon
-    demo.signal(number)
+    demo.send(number)
     code, said = demo.end()
     assert code == 130, said
     assert demo.leftovers() == []
