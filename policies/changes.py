@@ -33,6 +33,11 @@ class Change:
         """From when on evidence belongs to this change: its first replica served, else it had certainly happened."""
         return self.ready or self.started_late
 
+    @property
+    def order(self) -> tuple[datetime, datetime]:
+        """Where it stands among the changes of its target: one that began later, or in the same second and was seen later, is newer."""
+        return self.started_late, self.first_seen
+
     def window_end(self, watch: timedelta) -> datetime:
         """The latest onset that may be blamed on it."""
         return (self.ready or self.first_seen) + watch
@@ -46,16 +51,16 @@ def is_answerable(change: Change, answered: Collection[tuple[str, str]]) -> bool
 def watched(changes: Iterable[Change], watch: timedelta, answered: Collection[tuple[str, str]], at: datetime) -> tuple[Change, ...]:
     """The changes whose watch window is open at ``at``, newest first."""
     found = (c for c in changes if is_answerable(c, answered) and c.started_early <= at <= c.window_end(watch))
-    return tuple(sorted(found, key=lambda c: c.started_late, reverse=True))
+    return tuple(sorted(found, key=lambda c: c.order, reverse=True))
 
 
 def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Collection[tuple[str, str]], onset: datetime) -> tuple[Change, ...]:
     """The changes that a breach with this onset may be blamed on, newest first. ``watch`` None: any change before the onset."""
     found = (c for c in changes if is_answerable(c, answered) and c.started_early <= onset and (watch is None or onset <= c.window_end(watch)))
-    return tuple(sorted(found, key=lambda c: c.started_late, reverse=True))
+    return tuple(sorted(found, key=lambda c: c.order, reverse=True))
 
 
 def newest_foreign(changes: Sequence[Change], targets: Collection[str], since: datetime, known: Collection[str]) -> Change | None:
     """The newest change by another writer on ``targets`` that came to light after ``since`` and is not among ``known``."""
     found = [c for c in changes if c.target in targets and not c.ours and not c.posted and c.first_seen > since and c.id not in known]
-    return max(found, key=lambda c: c.started_late, default=None)
+    return max(found, key=lambda c: c.order, default=None)
