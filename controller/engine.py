@@ -19,6 +19,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.schedule import Grid
 from rollbackd.policies.evaluate import Evaluation, decide
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
@@ -39,6 +40,7 @@ class Batch:
     readings: Mapping[str, tuple[Reading, ...]]
     past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]] = field(default_factory=dict)
     health: Mapping[str, SourceHealth] = field(default_factory=dict)
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Engine:
         self.store_fault: str | None = None
         self.last_slot: datetime | None = None
         self.slots = 0
+        self.overtaken = 0
+        self._newest: dict[Grid | None, datetime] = {}
         self.verdicts: Counter[str] = Counter()
         self._queue: queue.SimpleQueue[Batch | str | tuple[Policy, ...] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -85,7 +89,8 @@ class Engine:
         self._thread.join()
 
     def submit(self, batch: Batch) -> None:
-        """The slot will be worked through after those before it."""
+        """The slot will be worked through after those before it, unless a newer one of its grid overtakes it."""
+        self._newest[batch.grid] = batch.at
         self._queue.put(batch)
 
     def wake(self, target: str) -> None:
@@ -121,7 +126,10 @@ class Engine:
     def _work(self, item: Batch | str | tuple[Policy, ...]) -> None:
         match item:
             case Batch():
-                self.cycle(item)
+                if item.at < self._newest.get(item.grid, item.at):
+                    self.overtaken += 1  # the store was slow: old evidence is not worth deciding on
+                else:
+                    self.cycle(item)
             case str():
                 self.decide_again(item)
             case _:
@@ -148,13 +156,21 @@ class Engine:
         due = [self.policies[name] for name in batch.readings if name in self.policies]
         for policy in due:
             self._remember(policy, batch.past)
-        for policy in self._openers_first(due):
-            self._guarded(policy, batch.at, batch.readings[policy.name])
+        sound = [self._guarded(policy, batch.at, batch.readings[policy.name]) for policy in self._openers_first(due)]
         self._resume_open(batch.at)
         self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at)
-        self.last_slot = batch.at
+        if all(sound):
+            self._store_recovered()
+        self._finish(batch.at, due)
+
+    def _finish(self, at: datetime, due: Sequence[Policy]) -> None:
+        self.last_slot = at
         self.slots += 1
-        self._store_recovered()
+        looked = [self.standings[policy.name].evaluation for policy in due if policy.name in self.standings]
+        if looked:
+            verdicts = Counter(verdict.state.value for evaluation in looked for verdict in evaluation.verdicts)
+            self.verdicts.update(verdicts)
+            log.info("slot.finished", at=at.isoformat(), policies=len(looked), verdicts=dict(verdicts), incidents=len(self.incidents))
 
     def decide_again(self, target: str) -> None:
         """The newest slot of the target's policies once more, with the incident as it stands now.
@@ -180,18 +196,22 @@ class Engine:
             watch = evaluation.watch
             self.standings[policy.name] = Standing(before, evaluation, at)
 
-    def _guarded(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> None:
+    def _guarded(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> bool:
+        """The policy's slot is decided; False where the store refused. A fault of one policy, or a full disk, leaves the others alone."""
         try:
             self._decide(policy, at, readings)
-        except (AdapterError, ValueError, KeyError, ArithmeticError):  # one policy's fault leaves the others alone
+        except StoreError as fault:
+            self._store_failed(str(fault))
+            return False
+        except (AdapterError, ValueError, KeyError, ArithmeticError):
             log.exception("policy.failed", policy=policy.name, at=at)
+        return True
 
     def _decide(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> None:
         standing = self.standings.get(policy.name)
         watch = standing.evaluation.watch if standing is not None else new_watch(policy)
         before = take(policy, watch, readings)
         evaluation = decide(policy, before, self._incident(policy), self.book.of(policy.targets), self.fleet, at)
-        self.verdicts.update(verdict.state.value for verdict in evaluation.verdicts)
         self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
         self._blindness.check_signals(policy, evaluation.watch, at)
         self._carry_out(policy, Standing(before, evaluation, at))

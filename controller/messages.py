@@ -88,16 +88,23 @@ def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
 def _closed(event: Closed, incident: Incident, policy: Policy | None) -> Notice:
     took = duration_text(event.at - incident.opened_at)
     if event.how is CloseHow.RECOVERED and incident.acted:
-        title = f"ROLLED BACK {_what_was_done(incident)}: verified, {event.reason}"
+        title = f"ROLLED BACK {_what_was_done(incident, policy)}: verified, {event.reason}"
         lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *_tried(incident))
         return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident, policy)), "notice", resolved=True)
     title = f"CLOSED {incident.target}: {event.how.value} after {took}"
     return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)
 
 
-def _what_was_done(incident: Incident) -> str:
+def _what_was_done(incident: Incident, policy: Policy | None) -> str:
     intent = incident.intent
-    return incident.target if intent is None else f"{intent.target} {intent.from_revision} -> {intent.to_revision}"
+    if intent is None:
+        return incident.target
+    # A digest of flag states says nothing to people; what was done to which flag does.
+    return intent.summary if _was_flags(intent, policy) else f"{intent.target} {intent.from_revision} -> {intent.to_revision}"
+
+
+def _was_flags(intent: Intended, policy: Policy | None) -> bool:
+    return policy is not None and intent.rung < len(policy.ladder) and isinstance(policy.ladder[intent.rung], FlagsRung)
 
 
 def _after_rollback(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
@@ -105,8 +112,7 @@ def _after_rollback(incident: Incident, policy: Policy | None) -> tuple[str, ...
     if intent is None:
         return ()
     rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
-    is_flags = policy is not None and intent.rung < len(policy.ladder) and isinstance(policy.ladder[intent.rung], FlagsRung)
-    if is_flags:
+    if _was_flags(intent, policy):
         return (*rest, "the flags stay as they are until somebody switches them on again")
     return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
 

@@ -93,7 +93,7 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     files = PolicyFiles(config.policies, names(config), now)
     token = ensure_token(config.api.token_file)
     secrets.add(token)
-    facts = _facts(schedule, files, store.writer)
+    facts = _facts(schedule, engine, files, store.writer)
     desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster)
     return Parts(
         app=build_app(desk, Metrics(desk), token),
@@ -200,12 +200,12 @@ def _notifier(contact: str, config: values.Channel, secrets: Secrets) -> Notifie
             assert_never(config)
 
 
-def _facts(schedule: Schedule, files: PolicyFiles, replica: str) -> Callable[[], Facts]:
+def _facts(schedule: Schedule, engine: Engine, files: PolicyFiles, replica: str) -> Callable[[], Facts]:
     started, version = now(), importlib.metadata.version("rollbackd")
 
     def facts() -> Facts:
         last = files.last
         reload = ReloadLine(None, False, "the policies were not read yet") if last is None else ReloadLine(last.at, last.is_ok, last.summary)
-        return Facts(version, replica, started, reload, schedule.missed, schedule.lateness)
+        return Facts(version, replica, started, reload, schedule.missed + engine.overtaken, schedule.lateness)
 
     return facts

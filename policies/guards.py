@@ -52,9 +52,8 @@ def _pause(fleet: Fleet) -> Guard:
 
 def _systemic(policy: Policy, fleet: Fleet) -> Guard:
     others = sorted(fleet.unexplained - {policy.target})
-    share = len(others) / max(fleet.watched, 1)
     is_systemic = len(others) >= SYSTEMIC_TARGETS
-    value = f"{len(others)} of {fleet.watched} other targets in breach without a change ({share:.0%}); holds at {SYSTEMIC_TARGETS}"
+    value = f"{len(others)} of {max(fleet.watched - 1, 0)} other targets in breach without a change; holds at {SYSTEMIC_TARGETS}"
     named = ", ".join(others[:5])
     return Guard("systemic", value, f"{value}: {named}: a common cause is likelier than this change" if is_systemic else None)
 
@@ -71,7 +70,8 @@ def _quarantine(suspects: Sequence[Change], fleet: Fleet) -> Guard:
     found = next((c for c in suspects if (c.target, c.revision) in fleet.quarantined), None)
     if found is None:
         return Guard("quarantine", "no suspect revision is quarantined")
-    why = f"revision {found.revision} was rolled back before and is live again; `rollbackd rearm {found.target}` allows a second rollback"
+    again = f"`rollbackd rearm {found.target} {found.revision}` allows a second rollback"
+    why = f"revision {found.revision} was rolled back before and is live again; {again}"
     return Guard("quarantine", why, why)
 
 

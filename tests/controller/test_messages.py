@@ -1,0 +1,101 @@
+"""What on-call reads, word for word."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.controller.messages import SMS, notice_of
+from rollbackd.policies.events import Applied, Closed, CloseHow, Held, RungEnd, Settled, Stopped
+from rollbackd.policies.incident import fold
+from rollbackd.policies.model import Mode
+from tests.policies.literals import FLAGS, MINUTE, OPENED, POLICY, T0, TARGET, intended
+
+INTENDED = replace(
+    intended(),
+    summary="put checkout back to good6",
+    steps=("image app: shop:7 -> shop:6",),
+    not_undone=("ConfigMap checkout-config",),
+    command="kubectl -n shop rollout undo deployment/checkout --to-revision=6",
+    settle_seconds=0.0,
+)
+APPLIED = Applied("inc-1", T0 + 5 * MINUTE, 1, TARGET, "accepted")
+SETTLED = Settled("inc-1", T0 + 6 * MINUTE, 1, TARGET, T0 + 6 * MINUTE, "complete")
+
+
+def notice(*events, policy=POLICY):
+    found = notice_of(events[-1], fold(events), policy)
+    assert found is not None
+    return found
+
+
+def test_started_says_what_is_done_why_how_to_stop_it_and_until_when_to_wait():
+    found = notice(OPENED, INTENDED)
+    assert found.title == "STARTED put checkout back to good6: do nothing until 14:10:00 UTC"
+    assert found.urgency == "notice"
+    assert found.lines == (
+        "why: error-rate 60/600",
+        "doing: rung 2: put checkout back to good6 (bad7 -> good6)",
+        "  image app: shop:7 -> shop:6",
+        "not undone: ConfigMap checkout-config",
+        "by hand: kubectl -n shop rollout undo deployment/checkout --to-revision=6",
+        "to stop before the next step: rollbackd pause --reason '...'; explain: rollbackd explain kubernetes:default/shop/deployment/checkout",
+        "incident inc-1, policy checkout",
+    )
+
+
+def test_recovered_leads_with_what_was_done_and_that_it_is_over():
+    closed = Closed("inc-1", T0 + 11 * MINUTE, CloseHow.RECOVERED, "healthy for 5m0s: error-rate 0/600")
+    found = notice(OPENED, INTENDED, APPLIED, SETTLED, closed)
+    assert found.title.startswith("ROLLED BACK kubernetes:default/shop/deployment/checkout bad7 -> good6: verified, healthy for 5m0s")
+    assert found.lines[0] == "nothing needs to be done now"
+    assert "not undone: ConfigMap checkout-config" in found.lines
+    assert "to allow revision bad7 again: rollbackd rearm kubernetes:default/shop/deployment/checkout bad7" in found.lines
+    assert found.resolved
+
+
+def test_recovered_by_a_flag_names_the_flag_and_no_quarantine():
+    flags = replace(INTENDED, rung=0, target=FLAGS, summary="set flag 'new-checkout' to the safe state")
+    events = (OPENED, flags, replace(APPLIED, rung=0), replace(SETTLED, rung=0), Closed("inc-1", T0 + 11 * MINUTE, CloseHow.RECOVERED, "healthy"))
+    found = notice(*events)
+    assert found.title == "ROLLED BACK set flag 'new-checkout' to the safe state: verified, healthy"
+    assert "the flags stay as they are until somebody switches them on again" in found.lines
+    assert not any("rearm" in line for line in found.lines)
+
+
+def test_held_before_anything_was_done_leads_with_no_action_taken():
+    found = notice(OPENED, Held("inc-1", T0 + 5 * MINUTE, "pause", "paused: game day"))
+    assert found.title == "NO ACTION TAKEN kubernetes:default/shop/deployment/checkout: held by pause: paused: game day"
+    assert found.urgency == "page"
+    assert found.lines[0] == "a human must look now: nothing more is done by itself"
+
+
+def test_held_after_a_rung_says_what_was_tried_and_the_command_by_hand():
+    stopped = Stopped("inc-1", T0 + 6 * MINUTE, 1, TARGET, RungEnd.FAILED, "image gone", "push it again")
+    found = notice(OPENED, INTENDED, stopped, Held("inc-1", T0 + 6 * MINUTE, "ladder", "no rung is left"))
+    assert found.title.startswith("ROLLBACK NEEDS YOU")
+    assert "rung 2 kubernetes:default/shop/deployment/checkout: failed: image gone (push it again)" in found.lines
+    assert "by hand: kubectl -n shop rollout undo deployment/checkout --to-revision=6" in found.lines
+
+
+def test_suggested_says_that_nothing_was_done_and_how_to_see_the_plan():
+    found = notice(replace(OPENED, mode=Mode.SUGGEST))
+    assert found.title.startswith("SUGGESTED kubernetes:default/shop/deployment/checkout: error-rate 60/600")
+    assert found.lines[0] == "nothing was done: the mode is suggest"
+    assert "what it would write: rollbackd plan checkout" in found.lines
+
+
+@pytest.mark.parametrize("event", [INTENDED, Held("inc-1", T0, "pause", "x" * 400)], ids=["started", "held"])
+def test_a_title_always_fits_one_text_message(event):
+    assert len(notice(OPENED, replace(event, **({"summary": "y" * 400} if event is INTENDED else {}))).title) <= SMS
+
+
+def test_all_messages_of_an_incident_share_one_key_and_have_ids_of_their_own():
+    held = Held("inc-1", T0 + timedelta(minutes=7), "give-up", "neither")
+    notices = [notice(OPENED, INTENDED), notice(OPENED, INTENDED, held), notice(OPENED, INTENDED, replace(held, guard="pause"))]
+    assert {found.key for found in notices} == {"inc-1"}
+    assert len({found.id for found in notices}) == 3
+
+
+def test_rows_that_change_nothing_for_people_are_no_messages():
+    assert notice_of(APPLIED, fold((OPENED, INTENDED, APPLIED)), POLICY) is None
