@@ -15,7 +15,6 @@ import requests
 from tests.doubles.kube import KubeDouble
 from tests.doubles.kube.stage import Stage
 
-KINDS = ("command", "flagd", "kubernetes")
 SHOP = "command:shop"
 ON_SHOP: Mapping[str, Any] = {"target": {"command": {"name": "shop"}}}
 REVERT: Mapping[str, Any] = {"remedy": [{"revert": {"to": "known-good"}}]}
@@ -40,14 +39,20 @@ class Place(Protocol):
 
 
 class Command:
-    """A version file behind two commands. ``describe`` may be another script."""
+    """A version file behind two commands. What runs is not ready while a file ``slow`` lies there; ``apply`` waits while ``stuck`` lies there."""
 
     target = acts_on = SHOP
     spec: Mapping[str, Any] = {**ON_SHOP, **REVERT}
 
-    def __init__(self, folder: Path, describe: str = 'cat "$0/version"', timeout: str = "4s") -> None:
+    _DESCRIBE = (
+        "if [ -e slow ]; then ready=null; else ready=$(date -u -r version '+\"%Y-%m-%dT%H:%M:%SZ\"'); fi;"
+        """ printf '{"revision":"%s","ready":%s}' "$(cat version)" "$ready\""""
+    )
+    _APPLY = 'echo "$1" >> applied; while [ -e stuck ]; do sleep 0.1; done; echo "$1" > new; mv new version'
+
+    def __init__(self, folder: Path, timeout: str = "4s") -> None:
         self._folder = folder
-        apply = 'echo "$1" >> "$0/applied"; echo "$1" > "$0/new" && mv "$0/new" "$0/version"'
+        describe, apply = (f'cd "$0" && {{ {script}; }}' for script in (self._DESCRIBE, self._APPLY))
         shell = ["/bin/sh", "-c"]
         command = {"describe": [*shell, describe, str(folder)], "apply": [*shell, apply, str(folder), "{revision}"], "timeout": timeout}
         self.config = {"commands": {"shop": {**command, "settle": "0s"}}}
@@ -61,6 +66,10 @@ class Command:
 
     def break_it(self) -> None:
         self.deploy("v2")
+
+    def obstacle(self, name: str) -> Path:
+        """The file that makes it ``slow`` or ``stuck``."""
+        return self._folder / name
 
     def version(self) -> str:
         """What runs."""
@@ -167,21 +176,24 @@ class Deployment:
 
 
 @contextmanager
-def place_of(kind: str, folder: Path, double: KubeDouble | None, name: str) -> Iterator[Place]:
-    """A place of this kind, whole."""
-    if kind == "command":
-        yield Command(folder)
-    elif kind == "flagd":
-        flag = Flag(folder)
-        try:
-            yield flag
-        finally:
-            flag.close()
-    else:
-        assert double is not None
-        with requests.Session() as session:
-            session.trust_env = False
-            yield Deployment(double, session, name)
+def command(folder: Path, timeout: str = "4s") -> Iterator[Command]:
+    """A version behind two commands."""
+    yield Command(folder, timeout)
 
 
-__all__ = ["KINDS", "Command", "Deployment", "Flag", "Place", "place_of"]
+@contextmanager
+def flag(folder: Path) -> Iterator[Flag]:
+    """A flag behind which the bad code lies."""
+    made = Flag(folder)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def deployment(double: KubeDouble, folder: Path) -> Iterator[Deployment]:
+    """A Deployment of the double, in a namespace named after the folder."""
+    with requests.Session() as session:
+        session.trust_env = False  # the environment may name a proxy, which is not for loopback
+        yield Deployment(double, session, folder.name)

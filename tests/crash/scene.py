@@ -1,5 +1,6 @@
 """One service, its daemon with one data folder over several lives, on-call's receiver; and what is left on record after each life."""
 
+import http.client
 import itertools
 import json
 import os
@@ -26,6 +27,7 @@ from tests.exposition import Loopback, Reply, Request, serving
 ROOT = Path(__file__).parents[2]
 PATIENCE = 100.0
 """Seconds for anything that has to happen: some forty daemons share two cores."""
+ZOO = {"target": {"command": {"name": "zoo"}}, "remedy": [{"revert": {"to": "known-good"}}], "watch": "always"}
 TIMING = {"warmup": "0s", "settle": "1s", "recover_for": "3s", "give_up": "2m", "cooldown": "0s"}
 
 
@@ -69,13 +71,15 @@ class Meter:
         self._good = self._bad = 0
         self.is_silent = False
 
-    def page(self, _: Request) -> Reply:
+    def page(self, request: Request) -> Reply:
         """The counters now."""
         if self.is_silent:
             return Reply(status=503)
-        bad = 50 if self._is_broken() else 0
+        # The zoo is asked as often, and counts the same customers, all of them happy.
+        is_shop = request.path == "/shop"
+        bad = 50 if is_shop and self._is_broken() else 0
         self._good, self._bad = self._good + 100 - bad, self._bad + bad
-        text = f'http_requests_total{{code="200"}} {self._good}\nhttp_requests_total{{code="500"}} {self._bad}\n'
+        text = f'http_requests_total{{code="200"}} {self._good}\nhttp_requests_total{{code="500"}} {self._bad if is_shop else 0}\n'
         return Reply(body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
 
@@ -95,6 +99,10 @@ class Life:
         with self._log.open("ab", buffering=0) as log, self.process.stderr as said:
             for line in said:
                 log.write(line)
+
+    def log(self) -> str:
+        """What it has said until now."""
+        return self._log.read_text()
 
     def end(self) -> int:
         """The exit code, once it has ended by itself; minus the signal's number where a signal ended it."""
@@ -122,61 +130,65 @@ class Life:
 
 
 class Scene:
-    """``folder`` holds everything of it. ``timing`` and ``notify`` vary the policy."""
+    """``folder`` holds everything of it. ``timing`` varies the policy. A second policy, ``zoo``, watches another service, which is always well."""
 
     def __init__(self, folder: Path, place: Place, meter: Meter, page: Loopback, receiver: Loopback, **timing: str) -> None:
         self.folder, self.place, self.meter = folder, place, meter
         self._receiver = receiver
         self._data = folder / "data"
-        self._lives: list[Life] = []
+        self.lives: list[Life] = []
         self._port = free_port()
         self._config = folder / "rollbackd.yaml"
         self._config.write_text(json.dumps(self._config_of(page.url, receiver.url)))  # JSON is YAML
         (folder / "policies.d").mkdir()
-        (folder / "policies.d" / "shop.yaml").write_text(json.dumps(self._policy({**TIMING, **timing})))
+        for policy in (self._policy("shop", **place.spec), self._policy("zoo", **ZOO)):
+            policy["spec"]["timing"] = {**TIMING, **timing}
+            (folder / "policies.d" / f"{policy['metadata']['name']}.yaml").write_text(json.dumps(policy))
 
     def _config_of(self, page: str, receiver: str) -> dict[str, Any]:
+        commands = {**self.place.config.get("commands", {}), "zoo": {"describe": ["/bin/echo", "v1"], "apply": ["/bin/false", "{revision}"]}}
+        pages = [{"labels": {"app": name}, "urls": [f"{page}/{name}"]} for name in ("shop", "zoo")]
         return {
             "apiVersion": "rollbackd/v1",
             "kind": "Config",
             "data_dir": str(self._data),
             "policies": ["policies.d/"],
             "api": {"listen": f"127.0.0.1:{self._port}"},
-            "sources": {"scrape": {"every": "1s", "targets": [{"labels": {"app": "shop"}, "urls": [f"{page}/metrics"]}]}},
+            "sources": {"scrape": {"every": "1s", "targets": pages}},
             "contacts": {"oncall": [{"webhook": {"url": f"{receiver}/oncall"}}]},
             **self.place.config,
+            "commands": commands,
         }
 
-    def _policy(self, timing: dict[str, str]) -> dict[str, Any]:
+    def _policy(self, name: str, **spec: Any) -> dict[str, Any]:
         ratio = {"bad": 'http_requests_total{code="500"}', "total": "http_requests_total"}
-        spec = {
+        common = {
             "mode": "auto",
             "metrics": "custom",
-            "match": {"app": "shop"},
+            "match": {"app": name},
             "every": "1s",
             "watch": "1h",
-            "timing": timing,
             "rollback_when": [{"name": "errors", "ratio": ratio, "above": "5%", "over": "3s", "for": "0s"}],
             "notify": ["oncall"],
-            **self.place.spec,
         }
-        return {"apiVersion": "rollbackd/v1", "kind": "RollbackPolicy", "metadata": {"name": "shop"}, "spec": spec}
+        return {"apiVersion": "rollbackd/v1", "kind": "RollbackPolicy", "metadata": {"name": name}, "spec": {**common, **spec}}
 
     # --- what happens ---------------------------------------------------------------------------------------------------------------------
 
     def start(self, *fate: str) -> Life:
         """A daemon with this fate (options of the launcher) is starting."""
         argv = [sys.executable, "-m", "tests.crash.launcher", "--config", str(self._config), *fate]
-        life = Life(argv, self.folder / f"log.{len(self._lives)}")
-        self._lives.append(life)
+        life = Life(argv, self.folder / f"log.{len(self.lives)}")
+        self.lives.append(life)
         return life
 
-    def ship(self) -> None:
-        """The daemon has seen the good version and knows it for good; then somebody breaks the service."""
+    def ship(self, whole: Callable[[], object] = lambda: None) -> None:
+        """The daemon has seen the good version, ``whole`` is done, and then somebody breaks the service."""
         self.until(lambda: self._seen() >= {self.place.target, self.place.acts_on}, "first sight of all targets")
         for change in self.get("changes"):
             if change["target"] == self.place.acts_on:
                 self.client.post("good", target=change["target"], revision=change["revision"], who="test")
+        whole()
         self.place.break_it()
 
     def _seen(self) -> set[str]:
@@ -195,14 +207,28 @@ class Scene:
             return []
         return items
 
+    def answer(self, path: str) -> int:
+        """The status of one of the daemon's pages; 0 without an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    def judged(self) -> dict[str, tuple[str, str]]:
+        """By policy: the newest slot that it was judged in, and the verdict."""
+        return {line["name"]: (line["at"] or "", line["conditions"][0]["state"]) for line in self.get("policies")}
+
     def until(self, claim: Callable[[], object], what: str = "") -> None:
         """Returns once the claim holds; fails with the log's end if it does not, or if the daemon died meanwhile."""
         ends = time.monotonic() + PATIENCE
         while not claim():
-            life = self._lives[-1]
+            life = self.lives[-1]
             if time.monotonic() > ends or life.process.poll() is not None:
-                said = (self.folder / f"log.{len(self._lives) - 1}").read_text()[-3000:]
-                raise AssertionError(f"{what}: not so; exit code {life.process.poll()}; log:\n{said}")
+                raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; rows {self.record().rows}; log:\n{life.log()[-3000:]}")
             time.sleep(0.1)
 
     def until_told(self, kind: str) -> None:
@@ -233,7 +259,7 @@ class Scene:
 
     def clear(self) -> None:
         """No process of it is left."""
-        for life in self._lives:
+        for life in self.lives:
             life.clear()
 
 

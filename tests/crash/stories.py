@@ -1,0 +1,233 @@
+"""What happens to the daemons: each story once, all at the same time, while the tests wait for how it ended."""
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from tests.crash import places
+from tests.crash.places import Command, Deployment, Place
+from tests.crash.scene import Record, Scene, Told
+from tests.doubles.kube import KubeDouble
+
+Build = Callable[[KubeDouble, Path], AbstractContextManager[Place]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a story ended. ``codes``: how each life did. ``dead``: what stood when the first one had ended. ``seen``: what its teller noticed."""
+
+    codes: tuple[int, ...]
+    dead: Record
+    last: Record
+    told: tuple[Told, ...]
+    told_by_first: tuple[Told, ...]
+    seen: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """``tell`` plays it in a new scene around a new place."""
+
+    place: Build
+    tell: Callable[[Scene], Ending]
+    timing: Mapping[str, str] = field(default_factory=dict)
+
+
+PLACES: Mapping[str, Build] = {
+    "command": lambda _, folder: places.command(folder),
+    "flagd": lambda _, folder: places.flag(folder),
+    "kubernetes": places.deployment,
+}
+POINTS = {
+    "before:incident.opened": None,
+    "after:incident.opened": "incident.opened",
+    "before:rung.intended": "incident.opened",
+    "after:rung.intended": "rung.intended",
+    "before:rung.applied": "rung.intended",
+    "after:rung.applied": "rung.applied",
+    "after:rung.settled": "rung.settled",
+    "before:incident.closed": "rung.settled",
+    "after:incident.closed": "incident.closed",
+}
+"""Where a daemon is killed, and the last row of the incident that is durable then."""
+
+
+def a_life_after(scene: Scene, code: int, kind: str = "recovered", **seen: object) -> Ending:
+    """A daemon without a fate takes over and ends the story with this message."""
+    dead, told_by_first = scene.record(), tuple(scene.told())
+    life = scene.start()
+    scene.until_told(kind)
+    codes = (code, life.stop())
+    return Ending(codes, dead, scene.record(), tuple(scene.told()), told_by_first, seen)
+
+
+def killed(point: str, scene: Scene) -> Ending:
+    """SIGKILL at this point of the journal."""
+    life = scene.start("--kill-at", point)
+    scene.ship()
+    return a_life_after(scene, life.end())
+
+
+# --- deadlines that a crash does not move -------------------------------------------------------------------------------------------------
+
+
+def dead_beyond_complete_by(scene: Scene) -> Ending:
+    """Killed while the target settles; back after the moment by which it had to be complete."""
+    assert isinstance(scene.place, Command)
+    scene.place.obstacle("slow").touch()
+    life = scene.start("--kill-at", "after:rung.applied")
+    scene.ship()
+    code = life.end()
+    sleep_until(datetime.fromisoformat(scene.record().of("rung.intended").body["complete_by"]))
+    return a_life_after(scene, code)
+
+
+def dead_beyond_give_up(scene: Scene) -> Ending:
+    """Killed while it verifies; back after the moment at which it had to give up, and nothing can be measured any more."""
+    life = scene.start("--kill-at", "after:rung.settled")
+    scene.ship()
+    code = life.end()
+    scene.meter.is_silent = True
+    sleep_until(datetime.fromisoformat(scene.record().of("rung.settled").body["evidence_from"]), GIVE_UP)
+    return a_life_after(scene, code, "held", back=datetime.now(UTC))
+
+
+GIVE_UP = 25.0
+
+
+# --- a daemon that is asked to stop -------------------------------------------------------------------------------------------------------
+
+
+def asked_to_stop_while_settling(scene: Scene) -> Ending:
+    """SIGTERM while the target is not complete yet, a minute before it has to be."""
+    assert isinstance(scene.place, Command)
+    slow = scene.place.obstacle("slow")
+    slow.touch()
+    life = scene.start()
+    scene.ship()
+    scene.until(lambda: "rung.applied" in scene.record().rows, "the write is accepted")
+    code = life.stop()
+    slow.unlink()
+    return a_life_after(scene, code)
+
+
+def asked_to_stop_while_applying(scene: Scene) -> Ending:
+    """SIGTERM while the command runs."""
+    assert isinstance(scene.place, Command)
+    stuck = scene.place.obstacle("stuck")
+    stuck.touch()
+    life = scene.start()
+    scene.ship()
+    scene.until(lambda: scene.place.writes() == 1, "the command runs")
+    life.signal(signal.SIGTERM)
+    scene.until(lambda: "daemon.stopping" in life.log(), "it stops")
+    stuck.unlink()
+    return a_life_after(scene, life.end())
+
+
+# --- a daemon that is frozen --------------------------------------------------------------------------------------------------------------
+
+
+def frozen(scene: Scene, meanwhile: Callable[[Scene], object] = lambda _: None, kind: str = "recovered") -> Ending:
+    """SIGSTOP between the durable intent and the write, for longer than the claim lasts."""
+    life = scene.start("--stop-at", "after:rung.intended")
+    scene.ship()
+    scene.until(life.is_frozen, "it is frozen")
+    dead, told_by_first = scene.record(), tuple(scene.told())
+    sleep_until(datetime.fromisoformat(dead.of("rung.intended").body["deadline"]))
+    meanwhile(scene)
+    life.signal(signal.SIGCONT)
+    scene.until_told(kind)
+    return Ending((life.stop(),), dead, scene.record(), tuple(scene.told()), told_by_first)
+
+
+def overtaken(scene: Scene) -> None:
+    """Somebody ships a newer version."""
+    assert isinstance(scene.place, Command)
+    scene.place.deploy("v3")
+
+
+# --- an intent that kills ------------------------------------------------------------------------------------------------------------------
+
+
+def killed_thrice(scene: Scene) -> Ending:
+    """Every daemon that takes the step dies of it."""
+    codes = []
+    life = scene.start("--kill-at", "after:rung.intended")
+    scene.ship()
+    codes.append(life.end())
+    for _ in range(2):
+        codes.append(scene.start("--kill-at", "after:claim.taken_over").end())
+    ending = a_life_after(scene, codes.pop(), "held")
+    return Ending((*codes, *ending.codes), ending.dead, ending.last, ending.told, ending.told_by_first)
+
+
+# --- a disk that is full -------------------------------------------------------------------------------------------------------------------
+
+
+def full_before_the_breach(scene: Scene) -> Ending:
+    """The disk fills while all is well; then the bad version comes."""
+    life = scene.start()
+    scene.ship(whole=lambda: life.signal(signal.SIGUSR1))
+    return emptied(scene)
+
+
+def full_at(point: str, scene: Scene) -> Ending:
+    """The disk fills at this point of the journal."""
+    scene.start("--fill-at", point)
+    scene.ship()
+    return emptied(scene)
+
+
+def emptied(scene: Scene) -> Ending:
+    """Nothing acts and all are judged while the disk is full; somebody makes space once that was seen."""
+    life = scene.lives[-1]
+    scene.until(lambda: scene.answer("/readyz") == 503, "it is not ready")
+    dead, told_by_first, rehearsed, slots = scene.record(), tuple(scene.told()), rehearsals(scene), scene.judged()
+    scene.until(lambda: all(at > slots[name][0] for name, (at, _) in scene.judged().items()), "all policies are judged on")
+    scene.until(lambda: all(at > slots[name][0] for name, (at, _) in scene.judged().items()), "all policies are judged on")
+    seen = {"healthz": scene.answer("/healthz"), "verdicts": {n: v for n, (_, v) in scene.judged().items()}, "writes": scene.place.writes()}
+    seen |= {"rehearsals": rehearsals(scene) - rehearsed}
+    life.signal(signal.SIGUSR2)
+    scene.until_told("recovered")
+    scene.until(lambda: scene.answer("/readyz") == 200, "it is ready again")
+    return Ending((life.stop(),), dead, scene.record(), tuple(scene.told()), told_by_first, seen)
+
+
+def rehearsals(scene: Scene) -> int:
+    """How many dry runs of a patch the API server was asked for."""
+    return len(scene.place.patches(dry_run=True)) if isinstance(scene.place, Deployment) else 0
+
+
+# --- all of them ---------------------------------------------------------------------------------------------------------------------------
+
+
+def sleep_until(moment: datetime, more: float = 0.0) -> None:
+    """Returns after the moment, and so many seconds."""
+    time.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds() + more) + 0.1)
+
+
+def _command(timeout: str) -> Build:
+    return lambda _, folder: places.command(folder, timeout)
+
+
+STORIES: Mapping[str, Story] = {
+    # Those that wait longest begin first.
+    "stuck": Story(_command("2s"), killed_thrice),
+    "frozen": Story(PLACES["kubernetes"], frozen),
+    "full-after-intent": Story(_command("2s"), partial(full_at, "after:rung.intended")),
+    **{f"{kind}-{point}": Story(place, partial(killed, point)) for point in POINTS for kind, place in PLACES.items()},
+    "delivery": Story(PLACES["command"], partial(killed, "before:notice.sent")),
+    "give-up": Story(PLACES["command"], dead_beyond_give_up, {"give_up": f"{GIVE_UP:g}s"}),
+    "complete-by": Story(_command("8s"), dead_beyond_complete_by),
+    "sigterm-settling": Story(_command("60s"), asked_to_stop_while_settling),
+    "sigterm-applying": Story(_command("60s"), asked_to_stop_while_applying),
+    "overtaken": Story(_command("2s"), partial(frozen, meanwhile=overtaken, kind="superseded")),
+    "full-before-breach": Story(PLACES["command"], full_before_the_breach),
+    "full-before-intent": Story(PLACES["kubernetes"], partial(full_at, "after:incident.opened")),
+}
