@@ -1,7 +1,6 @@
 """Ask the sources once per signal and slot, and turn their answers into readings. Decides nothing; doubt becomes Unknown."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,10 @@ Probing = Callable[[ProbeQuestion], float | None]
 """The share of a workload's endpoints that fail their check; None where there is no endpoint to ask. Raises AdapterError."""
 
 
+READ_AT_ONCE = 100_000
+"""So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
     """When a source last answered and, if it does not, why."""
@@ -38,6 +41,8 @@ class Observer:
         # A pool for each source: one that hangs must not delay the others.
         self._pools = {name: ThreadPoolExecutor(workers, thread_name_prefix=f"observe-{name}") for name in sources}
         self._asks: dict[str, tuple[str, tuple[Ask, ...]]] = {}
+        # One object for equal questions: from here on identity stands for equality, since hashing 40,000 of them takes a quarter second a slot.
+        self._questions: dict[Question, Question] = {}
         self._lock = threading.Lock()
         self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
 
@@ -53,9 +58,7 @@ class Observer:
         source = self._sources[policies[0].source]
         asked = at - source.delay
         wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
-        answers = self._answers(source, wanted, asked)
-        now = {group: _Reader(group, answer, asked, source) for group, answer in answers.items()}
-        return {name: tuple(now[a.group].reading(a.row) for a in asks) for name, asks in wanted.items()}
+        return _readings(wanted, self._ask_all(source, wanted, asked))
 
     def read_history(self, policies: Sequence[Policy], instants: Sequence[datetime]) -> dict[datetime, dict[str, tuple[Reading, ...]]]:
         """What ``read`` would have given at these past slots; empty where the source keeps no history or cannot be asked now."""
@@ -63,37 +66,39 @@ class Observer:
             return {}
         source = self._sources[policies[0].source]
         wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
-        asked = [at - source.delay for at in instants]
+        looks = max(1, READ_AT_ONCE // sum(len(asks) for asks in wanted.values()))
+        found: dict[datetime, dict[str, tuple[Reading, ...]]] = {}
         try:
-            past = {group: self._past(source, group, rows, asked) for group, rows in _rows(wanted).items()}
+            for start in range(0, len(instants), looks):
+                found |= self._past(source, wanted, instants[start : start + looks])
         except AdapterError as fault:
             log.warning("history.unread", source=source.name, error=str(fault))
             return {}
-        if not any(past.values()):
-            return {}
-        found: dict[datetime, dict[str, tuple[Reading, ...]]] = {}
-        for at, moment in zip(instants, asked, strict=True):
-            now = {group: _Reader(group, answers.get(moment, Answer({})), moment, source) for group, answers in past.items()}
-            found[at] = {name: tuple(now[a.group].reading(a.row) for a in asks) for name, asks in wanted.items()}
         return found
 
-    def _past(self, source: Source, group: Question, rows: Sequence[RowKey], asked: Sequence[datetime]) -> Mapping[datetime, Answer]:
-        if isinstance(group, ProbeQuestion):
-            return {}  # nobody probed in the past
-        return source.read_history(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
+    def _past(self, source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> dict[datetime, dict[str, tuple[Reading, ...]]]:
+        moments = [at - source.delay for at in slots]
+        past = {id(group): (group, _ask_past(source, group, rows, moments)) for group, rows in _rows(wanted)}
+        if not any(answers for _, answers in past.values()):
+            return {}
+        found = {}
+        for at, moment in zip(slots, moments, strict=True):
+            readers = {key: _Reader(group, answers.get(moment, Answer({})), moment, source) for key, (group, answers) in past.items()}
+            found[at] = _readings(wanted, readers)
+        return found
 
     def _asks_of(self, policy: Policy, source: Source) -> tuple[Ask, ...]:
         known = self._asks.get(policy.name)
         if known is None or known[0] != policy.digest:
-            known = (policy.digest, asks_of(policy, source.block(policy.every)))
+            asks = asks_of(policy, source.block(policy.every))
+            known = (policy.digest, tuple(Ask(self._questions.setdefault(one.group, one.group), one.row) for one in asks))
             self._asks[policy.name] = known
         return known[1]
 
-    def _answers(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[Question, Answer | AdapterError]:
-        rows = _rows(wanted)
+    def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, "_Reader"]:
         pool = self._pools[source.name]
-        futures = {group: pool.submit(self._ask, source, group, keys, asked) for group, keys in rows.items()}
-        return {group: future.result() for group, future in futures.items()}
+        futures = [(group, pool.submit(self._ask, source, group, rows, asked)) for group, rows in _rows(wanted)]
+        return {id(group): _Reader(group, future.result(), asked, source) for group, future in futures}
 
     def _ask(self, source: Source, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer | AdapterError:
         try:
@@ -120,13 +125,23 @@ class Observer:
             log.info("source.recovered", source=name)
 
 
-def _rows(wanted: Mapping[str, Sequence[Ask]]) -> dict[Question, list[RowKey]]:
+def _rows(wanted: Mapping[str, Sequence[Ask]]) -> list[tuple[Question, list[RowKey]]]:
     """The workloads that each question is asked for."""
-    rows: dict[Question, list[RowKey]] = defaultdict(list)
+    rows: dict[int, tuple[Question, list[RowKey]]] = {}
     for asks in wanted.values():
         for one in asks:
-            rows[one.group].append(one.row)
-    return rows
+            rows.setdefault(id(one.group), (one.group, []))[1].append(one.row)
+    return list(rows.values())
+
+
+def _ask_past(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> Mapping[datetime, Answer]:
+    if isinstance(group, ProbeQuestion):
+        return {}  # nobody probed in the past
+    return source.read_history(with_rows(group, rows), moments)  # type: ignore[arg-type]  # a probe left above
+
+
+def _readings(wanted: Mapping[str, Sequence[Ask]], readers: Mapping[int, "_Reader"]) -> dict[str, tuple[Reading, ...]]:
+    return {name: tuple([readers[id(one.group)].reading(one.row) for one in asks]) for name, asks in wanted.items()}
 
 
 class _Reader:
@@ -137,7 +152,7 @@ class _Reader:
         self._answer = answer
         self._asked = asked
         self._oldest = asked - source.freshness
-        self._window = group.window if isinstance(group, Increases | Slower) else timedelta(0)
+        self._start = asked - (group.window if isinstance(group, Increases | Slower) else timedelta(0))
 
     def reading(self, row_key: RowKey) -> Reading:
         if isinstance(self._answer, AdapterError):
@@ -153,28 +168,28 @@ class _Reader:
         return self._from_row(row)
 
     def _from_row(self, row: Row) -> Reading:
-        values, start = row.values, self._asked - self._window
+        values, start = row.values, self._start
         if isinstance(self._group, Slower):
             if "total" not in values:
                 return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
             bounds = (values.get("low"), values.get("high"))
             return Counts(start, self._asked, values["least"], values["most"], values["total"], row.newest, *bounds)
         if isinstance(self._group, Increases):
-            return self._counted(self._group, row, start)
+            return self._counted(self._group, row)
         value = values.get("value")
         return Unknown(self._asked, Lack.NODATA, "no finite value") if value is None else Level(self._asked, value, row.newest)
 
-    def _counted(self, group: Increases, row: Row, start: datetime) -> Reading:
+    def _counted(self, group: Increases, row: Row) -> Reading:
         values = row.values
         if group.parts[0][0] == PART:
             count = values.get(PART)
-            return Unknown(self._asked, Lack.NODATA, "no events counted") if count is None else Events(start, self._asked, count, row.newest)
+            return Unknown(self._asked, Lack.NODATA, "no events counted") if count is None else Events(self._start, self._asked, count, row.newest)
         total, bad = values.get("total"), values.get("bad")
         if total is None:
             return Unknown(self._asked, Lack.NODATA, "no series for the total")
         if bad is None and not self._bad_may_be_absent(group):
             return Unknown(self._asked, Lack.NODATA, f"no series of {group.parts[0][1].metric} anywhere: it may be misspelt")
-        return Counts(start, self._asked, bad or 0.0, bad or 0.0, total, row.newest)
+        return Counts(self._start, self._asked, bad or 0.0, bad or 0.0, total, row.newest)
 
     def _bad_may_be_absent(self, group: Increases) -> bool:
         """A label value is born at its first event: absence is zero where the same metric counts the total, or where others have it."""

@@ -10,6 +10,7 @@ from rollbackd.policies import model
 
 PART = "events"
 """The name of the only part of a count or a rate."""
+NOBODY: frozenset[ask.RowKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +45,18 @@ def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:
 
 
 def _question(policy: model.Policy, condition: model.Condition, block: timedelta) -> Question:
-    identity, nobody = _identity(condition.identity), frozenset[ask.RowKey]()
+    identity = _identity(condition.identity)
     match condition.signal:
         case model.Ratio(bad, total):
-            return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, nobody)
+            return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, NOBODY)
         case model.Count(events) | model.Rate(events):
-            return ask.Increases(((PART, _selector(events)),), block, identity, nobody)
+            return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY)
         case model.Latency(histogram, _, limit):
-            return ask.Slower(_selector(histogram), limit, block, identity, nobody)
+            return ask.Slower(_selector(histogram), limit, block, identity, NOBODY)
         case model.Gauge(value, of, pick):
-            return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, nobody)
+            return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, NOBODY)
         case model.PromQL(expression):
-            return ask.Expression(expression, identity, nobody)
+            return ask.Expression(expression, identity, NOBODY)
         case model.Probe(name, port, path):
             return ProbeQuestion(name, port, path, policy.target)
         case _:

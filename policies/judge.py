@@ -8,7 +8,7 @@ from enum import Enum
 
 from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Value, wilson
 from rollbackd.policies.model import Condition, Latency, Limit, Rate
-from rollbackd.policies.readings import Counts, Events, Lack, Level, Reading, Unknown
+from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading
 
 WIDEST = 8
 """A window widens to this many times its length where traffic is low (S5)."""
@@ -150,7 +150,7 @@ def _disjoint_blocks(readings: Sequence[Reading], since: datetime | None) -> Ite
     """Blocks that do not overlap, newest first, none of which began before ``since``: each event is counted once."""
     border: datetime | None = None
     for block in reversed(readings):
-        if isinstance(block, Unknown | Level) or (border is not None and block.end > border):
+        if not isinstance(block, COUNTED) or (border is not None and block.end > border):
             continue
         if since is not None and block.start < since:
             return

@@ -60,3 +60,5 @@ class Unknown:
 
 
 Reading: TypeAlias = Counts | Events | Level | Unknown
+COUNTED = (Counts, Events)
+"""What is counted over a stretch of time."""

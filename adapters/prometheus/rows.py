@@ -63,8 +63,11 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
 
 def _key_of(labels: tuple[str, ...]) -> Callable[[Mapping[str, str]], RowKey]:
     """A function from a series' labels to its workload; a label that it lacks is empty, as in Prometheus."""
-    if len(labels) < 2:
-        return lambda metric: tuple([metric.get(label, "") for label in labels])
+    if not labels:
+        return lambda metric: ()
+    if len(labels) == 1:
+        (label,) = labels
+        return lambda metric: (metric.get(label, ""),)
     present = itemgetter(*labels)
 
     def key(metric: Mapping[str, str]) -> RowKey:
