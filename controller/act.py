@@ -177,7 +177,7 @@ class Actor:
         try:
             target.apply(plan)
         except Refused as refusal:
-            self._outcomes.explain(target, intended, policy, f"{refusal}; nothing was written", RungEnd.REFUSED)
+            self._outcomes.explain(target, intended, policy, str(refusal), RungEnd.REFUSED, refusal.advice)
         except Permanent as fault:
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
         except Transient as doubt:

@@ -120,8 +120,10 @@ def _after_rollback(incident: Incident, policy: Policy | None) -> tuple[str, ...
 def _tried(incident: Incident) -> tuple[str, ...]:
     stopped = tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}{f' ({s.advice})' if s.advice else ''}" for s in incident.stopped)
     intent = incident.intent
-    done = (f"done: rung {intent.rung + 1}: {intent.summary}",) if intent is not None else ()
-    return (*stopped, *done)
+    if intent is None:
+        return stopped
+    word = "tried" if any(s.rung == intent.rung for s in incident.stopped) else "done"
+    return (*stopped, f"{word}: rung {intent.rung + 1}: {intent.summary}")
 
 
 def _by_hand(incident: Incident) -> tuple[str, ...]:

@@ -29,13 +29,13 @@ class Outcomes:
         self._stop = stop
         self._look_every = look_every
 
-    def explain(self, target: Target, intended: Intended, policy: Policy, why: str, how: RungEnd) -> None:
+    def explain(self, target: Target, intended: Intended, policy: Policy, why: str, how: RungEnd, advice: str = "") -> None:
         """What became of a write without an accepting answer is on record: found done, found undone (it ended as ``how``), or overtaken."""
         sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.BEFORE, self._store.now() + EXPLAIN)
         if sight is None or self._stop.is_set():
             return  # nobody knows: the claim runs out, and whoever takes it over asks again
         if sight.standing is Standing.BEFORE:
-            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, why))
+            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, why, advice))
         elif sight.standing is Standing.ELSEWHERE:
             ended = RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN
             self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, ended, sight.reason))

@@ -56,7 +56,7 @@ def _exhausted(incident: Incident, skipped: Sequence[Decision], blamed: Sequence
     tried = "; ".join(f"rung {s.rung + 1} {s.how.value}: {s.reason}" for s in stopped) or "every rung was tried"
     if not incident.acted and all(s.how is RungEnd.NO_SUSPECT for s in stopped):
         return f"nothing here can undo the suspects: {blame_reason(blamed)}. {why}"
-    return f"no rung is left ({tried}). {why}"
+    return f"{tried}; no rung is left" if why in tried else f"{tried}; no rung is left. {why}"
 
 
 def rung_text(rung: Rung) -> str:

@@ -78,6 +78,13 @@ def test_held_after_a_rung_says_what_was_tried_and_the_command_by_hand():
     assert "by hand: kubectl -n shop rollout undo deployment/checkout --to-revision=6" in found.lines
 
 
+def test_a_rung_that_was_refused_is_not_called_done():
+    stopped = Stopped("inc-1", T0 + 6 * MINUTE, INTENDED.rung, TARGET, RungEnd.REFUSED, "the server did not take the patch")
+    found = notice(OPENED, INTENDED, stopped, Held("inc-1", T0 + 6 * MINUTE, "ladder", "no rung is left"))
+    assert not any(line.startswith("done:") for line in found.lines)
+    assert any(line.startswith(f"tried: rung {INTENDED.rung + 1}: ") for line in found.lines)
+
+
 def test_suggested_says_that_nothing_was_done_and_how_to_see_the_plan():
     found = notice(replace(OPENED, mode=Mode.SUGGEST))
     assert found.title.startswith("SUGGESTED kubernetes:default/shop/deployment/checkout: error-rate 60/600")

@@ -63,7 +63,7 @@ class Daemon:
     def stop(self) -> None:
         """It ended as it should: on SIGTERM, with exit code 0, leaving no process behind, and nothing in it ever crashed."""
         assert (self.end(), self.leftovers()) == (0, []), self.log[-3000:]
-        assert self.crashes() == []
+        assert self.crashes() == [], self.crashes()[0]
 
     def kill(self) -> None:
         """It is gone, with all that it started."""

@@ -121,7 +121,8 @@ def test_409_on_the_write_is_never_retried_and_the_page_says_that_nothing_was_wr
     world.double.fault("status", method="PATCH", namespace="conflict", status=409, message="the object has been modified", dry_run=False)
     shop.held()
     assert (shop.image, shop.writes()) == ("shop:errors", [409])
-    assert "nothing was written" in world.page(shop)
+    assert "Nothing was changed. (Look at the target; judge what runs now.)" in world.page(shop)
+    assert "done: rung 1" not in world.page(shop)
 
 
 # --- what happens between the verdict and the write ----------------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def test_a_deployment_with_zero_replicas_is_not_written_to_and_the_page_says_why
 def test_with_its_replicasets_pruned_nothing_is_written_and_the_page_names_what_is_left(world: World) -> None:
     shop = world.shop("pruned", revisionHistoryLimit=0)
     shop.stage.release("shop:errors")
-    poll(lambda: len([item for item in shop.stage.replicasets()]) == 1)
+    poll(lambda: len(shop.stage.replicasets()) == 1)
     shop.held()
     assert (shop.image, shop.writes()) == ("shop:errors", [])
     assert "no known-good revision is left among its ReplicaSets" in world.page(shop)
