@@ -10,6 +10,7 @@ import structlog
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Standing, Target
+from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
 from rollbackd.controller.messages import notice_of
@@ -51,10 +52,11 @@ class Actor:
         done: Callable[[str], None],
         told: Callable[[], None],
         *,
+        failed: Callable[[str], None] = lambda _: None,
         workers: int = 4,
         look_every: timedelta = timedelta(seconds=1),
     ) -> None:
-        """``done`` is told the watched target after every outcome, ``told`` that a message was queued.
+        """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
 
         ``look_every`` paces looking at a target that is under way.
         """
@@ -64,6 +66,7 @@ class Actor:
         self._now = now
         self._done = done
         self._told = told
+        self._failed = failed
         self._stop = threading.Event()
         self._outcomes = Outcomes(store, now, self._stop, look_every)
         self._busy: set[str] = set()
@@ -101,6 +104,8 @@ class Actor:
         try:
             work()
             is_done = True
+        except StoreError as fault:  # without an intent nothing was written; without an outcome the target is asked for it
+            self._failed(str(fault))
         except Exception:  # the seam: a bug in an adapter must not kill the daemon; the next slot brings the incident back
             log.exception("act.crashed", incident=incident)
         finally:

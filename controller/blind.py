@@ -45,30 +45,31 @@ class Blindness:
 
     def _blinded(self, name: str, fault: str, since: datetime, policies: Iterable[Policy], at: datetime) -> None:
         key = f"blind:{name}:{since:%Y%m%dT%H%M%S}"
-        self._told[name] = key
         title = f"NO ACTION TAKEN: source {name} has not answered since {since:%H:%M:%S} UTC; nothing is judged"
         lines = (f"why: {fault}", "policies that read it can neither act nor recover until it answers", "check the source and the network to it")
         with self._store.transaction() as tx:
             if tx.note(Note("source.blind", at, {"source": name, "why": fault}), key):
                 tx.queue(plain_notice("blind", key, title, lines, at), _contacts(policies, name))
+        self._told[name] = key
 
     def _sighted(self, name: str, policies: Iterable[Policy], at: datetime) -> None:
-        key = self._told.pop(name, None)
+        key = self._told.get(name)
         if key is None:
             return
         with self._store.transaction() as tx:
             if tx.note(Note("source.sighted", at, {"source": name}), f"{key}:over"):
                 notice = plain_notice("sighted", key, f"source {name} answers again", ("policies are judged again",), at, resolved=True)
                 tx.queue(notice, _contacts(policies, name))
+        del self._told[name]
 
     def _absent(self, policy: Policy, condition: str, at: datetime) -> None:
         key = f"absent:{policy.digest}:{condition}"
-        self._first_look[policy.digest, condition] = at
         title = f"policy {policy.name}: condition {condition} never had any data"
         lines = ("it cannot fire: the metric or a label is most likely misspelt, or `match` fits no series", f"see: rollbackd explain {policy.name}")
         with self._store.transaction() as tx:
             if tx.note(Note("signal.absent", at, {"policy": policy.name, "condition": condition}, policy.target), key):
                 tx.queue(plain_notice("absent", key, title, lines, at), policy.notify)
+        self._first_look[policy.digest, condition] = at
 
 
 def _contacts(policies: Iterable[Policy], source: str) -> list[str]:

@@ -3,8 +3,8 @@
 import queue
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -16,6 +16,7 @@ from rollbackd.controller.changes import ChangeBook, Survey
 from rollbackd.controller.fleet import Breaches, Settings, fleet_at
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.pause import Pause
@@ -51,6 +52,11 @@ class Standing:
     evaluation: Evaluation
     at: datetime
 
+    def unwritten(self) -> "Standing":
+        """As it is while its decisions are not durable: that a revision is known good is decided once, so it has to be decided again."""
+        evaluation = self.evaluation
+        return replace(self, evaluation=replace(evaluation, watch=replace(evaluation.watch, baked=self.before.baked)))
+
 
 class Engine:
     """Owns the watches and the change book; everything reaches it through its queue."""
@@ -69,6 +75,7 @@ class Engine:
         self.fleet = Fleet()
         self.incidents: tuple[Incident, ...] = ()
         self.store_fault: str | None = None
+        self._is_behind = False
         self.last_slot: datetime | None = None
         self.slots = 0
         self.overtaken = 0
@@ -119,7 +126,7 @@ class Engine:
             try:
                 self._work(item)
             except StoreError as fault:
-                self._store_failed(str(fault))
+                self.store_failed(str(fault))
             except Exception:  # the seam: a pass may die, the daemon not
                 log.exception("slot.crashed")
 
@@ -150,18 +157,21 @@ class Engine:
         """One slot: the survey is taken in, every observed policy is decided, decisions are durable, and then acted on."""
         self.incidents = self._store.open_incidents()
         self.book.refresh()
-        fresh = self.book.take(batch.survey, self.incidents)
-        self._journalling.changes_seen(fresh, self.policies.values(), batch.at)
+        self._is_behind = not self._kept(lambda: self._take_in(batch))
         self.fleet = self._fleet(batch.at)
         due = [self.policies[name] for name in batch.readings if name in self.policies]
         for policy in due:
             self._remember(policy, batch.past)
         sound = [self._guarded(policy, batch.at, batch.readings[policy.name]) for policy in self._openers_first(due)]
         self._resume_open(batch.at)
-        self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at)
-        if all(sound):
-            self._store_recovered()
+        is_told = self._kept(lambda: self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at))
+        if is_told and all(sound) and not self._is_behind and self.store_fault is not None:
+            self._kept(lambda: self._prove_store(batch.at))
         self._finish(batch.at, due)
+
+    def _take_in(self, batch: Batch) -> None:
+        fresh = self.book.take(batch.survey, self.incidents)
+        self._journalling.changes_seen(fresh, self.policies.values(), batch.at)
 
     def _finish(self, at: datetime, due: Sequence[Policy]) -> None:
         self.last_slot = at
@@ -199,10 +209,7 @@ class Engine:
     def _guarded(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> bool:
         """The policy's slot is decided; False where the store refused. A fault of one policy, or a full disk, leaves the others alone."""
         try:
-            self._decide(policy, at, readings)
-        except StoreError as fault:
-            self._store_failed(str(fault))
-            return False
+            return self._kept(lambda: self._decide(policy, at, readings))
         except (AdapterError, ValueError, KeyError, ArithmeticError):
             log.exception("policy.failed", policy=policy.name, at=at)
         return True
@@ -213,14 +220,15 @@ class Engine:
         before = take(policy, watch, readings)
         evaluation = decide(policy, before, self._incident(policy), self.book.of(policy.targets), self.fleet, at)
         self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
-        self._blindness.check_signals(policy, evaluation.watch, at)
         self._carry_out(policy, Standing(before, evaluation, at))
+        self._blindness.check_signals(policy, evaluation.watch, at)
 
     def _carry_out(self, policy: Policy, standing: Standing) -> None:
-        self.standings[policy.name] = standing
-        if not standing.evaluation.decisions:
+        self.standings[policy.name] = standing.unwritten()
+        if self._is_behind:  # a change that is not on record yet may explain what was judged
             return
-        orders = self._journalling.journal(policy, standing.evaluation.decisions, self.fleet, self.book)
+        orders = self._journalling.journal(policy, standing.evaluation.decisions, self.fleet, self.book) if standing.evaluation.decisions else ()
+        self.standings[policy.name] = standing
         self.incidents = self._store.open_incidents()
         for order in orders:
             self._actor.begin(order)
@@ -246,12 +254,24 @@ class Engine:
 
     # --- a store that fails -----------------------------------------------------------------------------------------------------------------
 
-    def _store_failed(self, fault: str) -> None:
+    def store_failed(self, fault: str) -> None:
+        """Why the store did not take something, until it has proven that it takes something again. Called from any thread."""
         if fault != self.store_fault:
             log.error("store.failed", error=fault)
         self.store_fault = fault
 
-    def _store_recovered(self) -> None:
-        if self.store_fault is not None:
-            log.info("store.recovered")
+    def _kept(self, write: Callable[[], object]) -> bool:
+        """The write was made; False where the store refused: judging goes on without it."""
+        try:
+            write()
+        except StoreError as fault:
+            self.store_failed(str(fault))
+            return False
+        return True
+
+    def _prove_store(self, at: datetime) -> None:
+        """Only a durable row proves that the store works: a full disk is read from as ever. Raises StoreError."""
+        with self._store.transaction() as tx:
+            tx.note(Note("store.recovered", at, {"fault": self.store_fault}))
+        log.info("store.recovered")
         self.store_fault = None

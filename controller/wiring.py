@@ -85,7 +85,10 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         outbox.wake()
         engine.wake(target)
 
-    actor = Actor(store, targets, pause, now, outcome, outbox.wake)
+    def failed(fault: str) -> None:
+        engine.store_failed(fault)
+
+    actor = Actor(store, targets, pause, now, outcome, outbox.wake, failed=failed)
     engine = Engine(store, actor, Journalling(store, outbox.wake), pause, Settings(config.mode_cap, config.namespace_caps, config.limits))
     observer = Observer(sources, Probing(config.probes, _addresses(targets)))
     observation = Observation(engine, observer, Surveyor(targets))

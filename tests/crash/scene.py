@@ -222,13 +222,17 @@ class Scene:
         """By policy: the newest slot that it was judged in, and the verdict."""
         return {line["name"]: (line["at"] or "", line["conditions"][0]["state"]) for line in self.get("policies")}
 
+    def rows(self) -> list[str]:
+        """The kinds of the journal's rows, as the daemon tells them."""
+        return [row["kind"] for row in self.get("history")]
+
     def until(self, claim: Callable[[], object], what: str = "") -> None:
         """Returns once the claim holds; fails with the log's end if it does not, or if the daemon died meanwhile."""
         ends = time.monotonic() + PATIENCE
         while not claim():
             life = self.lives[-1]
             if time.monotonic() > ends or life.process.poll() is not None:
-                raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; rows {self.record().rows}; log:\n{life.log()[-3000:]}")
+                raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; log:\n{life.log()[-3000:]}")
             time.sleep(0.1)
 
     def until_told(self, kind: str) -> None:

@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,7 @@ def asked_to_stop_while_settling(scene: Scene) -> Ending:
     slow.touch()
     life = scene.start()
     scene.ship()
-    scene.until(lambda: "rung.applied" in scene.record().rows, "the write is accepted")
+    scene.until(lambda: "rung.applied" in scene.rows(), "the write is accepted")
     code = life.stop()
     slow.unlink()
     return a_life_after(scene, code)
@@ -157,14 +157,11 @@ def overtaken(scene: Scene) -> None:
 
 def killed_thrice(scene: Scene) -> Ending:
     """Every daemon that takes the step dies of it."""
-    codes = []
     life = scene.start("--kill-at", "after:rung.intended")
     scene.ship()
-    codes.append(life.end())
-    for _ in range(2):
-        codes.append(scene.start("--kill-at", "after:claim.taken_over").end())
+    codes = [life.end(), *(scene.start("--kill-at", "after:claim.taken_over").end() for _ in range(2))]
     ending = a_life_after(scene, codes.pop(), "held")
-    return Ending((*codes, *ending.codes), ending.dead, ending.last, ending.told, ending.told_by_first)
+    return replace(ending, codes=(*codes, *ending.codes))
 
 
 # --- a disk that is full -------------------------------------------------------------------------------------------------------------------
