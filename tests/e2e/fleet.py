@@ -141,15 +141,17 @@ class Shop:
         """What other writers do to it."""
         return Stage(self.double, Kubernetes({}), self.namespace)
 
-    def open(self, **deploy: Any) -> str:
-        """Version 1 runs and is declared good; its revision."""
+    def open(self, **deploy: Any) -> None:
+        """Version 1 runs and is declared good."""
+        self.start(**deploy)
+        self.daemon.api.post("good", target=self.target, revision=self.revision, who="a test")
+
+    def start(self, **deploy: Any) -> None:
+        """Version 1 runs, and the daemon has seen it."""
         if self.namespace not in {item["metadata"]["name"] for item in self.double.api("GET", "/api/v1/namespaces")["items"]}:
             self.double.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         self.stage.deploy("shop:1", **deploy)
         poll(lambda: self.revision)
-        good = str(self.revision)
-        self.daemon.api.post("good", target=self.target, revision=good, who="a test")
-        return good
 
     @property
     def revision(self) -> str | None:
@@ -166,14 +168,14 @@ class Shop:
         """The answers to every patch that was no dry run; None where none was given."""
         return [item["status"] for item in self.double.requests("patch", dry_run=False) if item["namespace"] == self.namespace]
 
-    def held(self, **within: float) -> dict[str, Any]:
+    def held(self, *, within: float = 30.0) -> dict[str, Any]:
         """The guard and the reason by which its incident came to be held."""
-        body: dict[str, Any] = self.daemon.wait_for(self.target, "incident.held", **within)["body"]
+        body: dict[str, Any] = self.daemon.wait_for(self.target, "incident.held", within=within)["body"]
         return body
 
-    def closed(self, **within: float) -> dict[str, Any]:
+    def closed(self, *, within: float = 30.0) -> dict[str, Any]:
         """How its incident was closed."""
-        body: dict[str, Any] = self.daemon.wait_for(self.target, "incident.closed", **within)["body"]
+        body: dict[str, Any] = self.daemon.wait_for(self.target, "incident.closed", within=within)["body"]
         return body
 
     def kinds(self) -> list[str]:
