@@ -1,5 +1,6 @@
 """What the targets are, and which changes brought them there. The store's rows are the truth; this is their nearest copy."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -7,12 +8,17 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.policies.changes import Change
 from rollbackd.policies.incident import Incident
 
 HORIZON = timedelta(days=8)
 """Changes older than this matter to no watch window and to no known good."""
+
+
+ROWS_AT_ONCE = 1_000
+"""So many rows one transaction writes, so that a fleet seen for the first time does not keep other writers waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,9 @@ class Sighting:
     fault: str | None = None
 
 
+NEVER = Sighting(None, None, -1.0)
+
+
 class ChangeBook:
     """Every known change of the watched targets, and where each target stands now. Used by the engine thread only."""
 
@@ -46,6 +55,7 @@ class ChangeBook:
     def load(self, targets: Sequence[str], at: datetime) -> None:
         """The stored changes of these targets are known; what was known of others is forgotten."""
         found: dict[str, list[SeenChange]] = {target: [] for target in targets}
+        row = self._store.newest_change_row()
         latest = self._store.latest_changes(targets)
         for seen in self._store.changes(targets, at - HORIZON):
             found[seen.change.target].append(seen)
@@ -53,6 +63,7 @@ class ChangeBook:
             if seen not in found[target]:
                 found[target].insert(0, seen)
         self._seen = {target: tuple(changes) for target, changes in found.items()}
+        self._row = row
         self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
 
     def refresh(self) -> None:
@@ -91,43 +102,54 @@ class ChangeBook:
         A target that could not be read keeps what was known of it. A survey that began before the last one that was taken says nothing new.
         """
         intents = {i.intent.target: i for i in incidents if i.intent is not None}
-        fresh = []
-        for target, state in survey.states.items():
-            last = self.sightings.get(target, Sighting(None, None, -1.0))
-            if survey.began < last.began or target not in self._seen:
-                continue
-            if isinstance(state, AdapterError):
-                self.sightings[target] = replace(last, began=survey.began, fault=str(state))
-                continue
-            found = self._changed(target, state, last.at, survey.at, intents.get(target))
-            self.sightings[target] = Sighting(state, survey.at, survey.began)
-            if found is not None:
-                fresh.append(found)
-        return tuple(fresh)
+        read = {target: state for target, state in survey.states.items() if self._says_more(target, survey.began)}
+        states = {target: state for target, state in read.items() if not isinstance(state, AdapterError)}
+        completed, fresh = [], []
+        for target, state in states.items():
+            known = self.newest(target)
+            if known is None or not _is_same(known.change, state):
+                fresh.append(_new_change(state, known, self._last(target).at, survey.at, intents.get(target)))
+            elif (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
+                completed.append(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
+        held = self._store_all((*completed, *fresh))
+        self.sightings |= {target: Sighting(state, survey.at, survey.began) for target, state in states.items()}
+        faults = {target: str(state) for target, state in read.items() if isinstance(state, AdapterError)}
+        self.sightings |= {target: replace(self._last(target), began=survey.began, fault=fault) for target, fault in faults.items()}
+        return held[len(completed) :]
 
-    def add(self, seen: SeenChange) -> SeenChange:
-        """The change is stored and known; returns the row that holds, which may be another replica's."""
-        with self._store.transaction() as tx:
-            held = tx.see_change(seen)
-        self._keep(held)
-        return held
+    def _last(self, target: str) -> Sighting:
+        return self.sightings.get(target, NEVER)
+
+    def _says_more(self, target: str, began: float) -> bool:
+        return target in self._seen and began >= self._last(target).began
+
+    def _store_all(self, rows: Sequence[SeenChange]) -> tuple[SeenChange, ...]:
+        """The rows are stored and known; returns those that hold, which may be another replica's."""
+        held: list[SeenChange] = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            with self._store.transaction() as tx:
+                written = [self._see(tx, row) for row in rows[start : start + ROWS_AT_ONCE]]
+            for row in written:
+                self._keep(row)
+            held += written
+        return tuple(held)
+
+    def _see(self, tx: Transaction, row: SeenChange) -> SeenChange:
+        """The row that holds; what it replaces has served until now, so that a known good ages from when it last served."""
+        known = self.newest(row.change.target)
+        if known is not None:
+            tx.served(row.change.target, known.change.revision, row.change.first_seen)
+        return tx.see_change(row)
 
     def _keep(self, seen: SeenChange) -> None:
-        others = tuple(s for s in self._seen.get(seen.change.target, ()) if s.change.id != seen.change.id)
+        horizon = seen.change.first_seen - HORIZON
+        before = self._seen.get(seen.change.target, ())
+        others = tuple(s for s in before if s.change.id != seen.change.id and (s.change.first_seen >= horizon or s is before[-1]))
         self._seen[seen.change.target] = tuple(sorted((*others, seen), key=lambda s: s.change.first_seen))
-
-    def _changed(self, target: str, state: TargetState, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange | None:
-        known = self.newest(target)
-        is_same = known is not None and known.change.revision == state.revision and state.change_id in (None, known.change.id)
-        if known is not None and is_same:
-            if (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
-                self.add(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
-            return None
-        return self.add(_new_change(state, known, last_at, at, incident))
 
 
 def is_first_sight(seen: SeenChange) -> bool:
-    """True for the row that says where a target without a history stood when it was first looked at."""
+    """True for the row that says where a target stood when it was first looked at, where nobody can say since when."""
     return seen.dated and seen.change.predecessor is None
 
 
@@ -136,7 +158,7 @@ def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime 
     started_early, started_late = (state.started.early, state.started.late) if state.started else (early, at)
     change = Change(
         target=state.key,
-        id=state.change_id or f"{state.revision}@{at:%Y%m%dT%H%M%S.%f}",
+        id=state.change_id or dated_id(state.key, state.revision, at),
         revision=state.revision,
         predecessor=known.change.id if known is not None else None,
         started_early=started_early,
@@ -147,7 +169,16 @@ def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime 
         irreversible=state.irreversible,
         parts=_touched(state.parts, known.parts if known is not None else {}),
     )
-    return SeenChange(change, state.parts, state.writer, dated=state.change_id is None)
+    return SeenChange(change, state.parts, state.writer, dated=state.change_id is None or (known is None and state.started is None))
+
+
+def dated_id(target: str, revision: str, at: datetime) -> str:
+    """The id of a change of a target without a history: unlike any other target's, even where both get the same revision at the same time."""
+    return f"{revision}@{at:%Y%m%dT%H%M%S.%f}/{hashlib.sha256(target.encode()).hexdigest()[:6]}"
+
+
+def _is_same(known: Change, state: TargetState) -> bool:
+    return known.revision == state.revision and state.change_id in (None, known.id)
 
 
 def _is_ours(state: TargetState, incident: Incident | None) -> bool:

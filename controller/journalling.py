@@ -1,6 +1,6 @@
 """From decisions to durable rows and queued messages; what has to be done outside comes back as orders."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -21,6 +21,8 @@ from rollbackd.policies.model import FlagsRung, OutsideWatch, Policy
 
 log = structlog.get_logger()
 
+Said = Opened | Joined | Stopped | Held | Closed
+
 
 class Journalling:
     """Writes what was decided. Every method is one transaction and idempotent: rows have keys."""
@@ -29,39 +31,56 @@ class Journalling:
         """``told``: called after a transaction that may have queued a message."""
         self._store = store
         self._told = told
+        self._said: set[str] = set()
 
-    def journal(self, policy: Policy, decisions: Sequence[Decision], fleet: Fleet, book: ChangeBook) -> list[Order]:
+    def journal(self, policy: Policy, decisions: Sequence[Decision], fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]) -> list[Order]:
         """The decisions are durable, in order; returns the orders. After a row that another replica wrote first, the rest is not ours to write."""
+        news = [decision for decision in decisions if getattr(decision, "key", None) not in self._said]
         orders: list[Order] = []
+        if not news:
+            return orders
         with self._store.transaction() as tx:
-            for decision in decisions:
+            for decision in news:
                 if isinstance(decision, Act):
-                    orders.append(self._order(tx, policy, decision, fleet, book))
-                elif not self._write(tx, policy, decision):
+                    orders.append(self._order(tx, policy, decision, fleet, book, policies))
+                elif not self._write(tx, policy, decision, policies):
                     break
+        self._said |= {decision.key for decision in news if isinstance(decision, WouldAct | Outside)}
         self._told()
         return orders
 
-    def changes_seen(self, fresh: Iterable[SeenChange], policies: Iterable[Policy], at: datetime) -> None:
-        """A revision that was rolled back and is live again is told to people, once; what it replaced served until now."""
+    def changes_seen(self, fresh: Iterable[SeenChange]) -> None:
+        """The changes are in the log."""
         for seen in fresh:
             change = seen.change
             log.info("change.seen", target=change.target, change=change.id, revision=change.revision, ours=change.ours, parts=change.parts)
-            if change.ours:
-                continue
-            with self._store.transaction() as tx:
-                if (change.target, change.revision) in tx.quarantined():
-                    self._page_quarantined(tx, seen, policies, at)
 
-    def orphaned(self, incident: Incident, at: datetime) -> None:
-        """An incident whose policy is gone is held: nobody's ladder runs for it any more."""
+    def quarantined_again(self, book: ChangeBook, policies: Iterable[Policy], at: datetime) -> None:
+        """A revision that was rolled back and that another writer brought back is told to people, once."""
+        revisions = book.revisions()
+        answered = None
+        for target, revision in self._store.quarantined():
+            seen = book.newest(target) if revisions.get(target) == revision else None
+            if seen is None or seen.change.ours or seen.change.id in self._said:
+                continue
+            answered = self._store.suspects() if answered is None else answered
+            if seen.change.id not in answered:  # the change that was rolled back is on its way out
+                with self._store.transaction() as tx:
+                    self._page_quarantined(tx, seen, policies, at)
+                self._said.add(seen.change.id)
+                self._told()
+
+    def orphaned(self, incident: Incident, policies: Mapping[str, Policy], at: datetime) -> None:
+        """An incident whose policy is gone is held, and people are told: nobody's ladder runs for it any more."""
         if incident.phase in (Phase.HELD, Phase.PROPOSED):
             return
-        reason = f"policy {incident.policy} is no longer loaded; look at {incident.target} by hand"
+        event = Held(incident.id, at, "policy-removed", f"policy {incident.policy} is no longer loaded; look at {incident.target} by hand")
         with self._store.transaction() as tx:
-            tx.record(Held(incident.id, at, "policy-removed", reason))
+            if tx.record(event):
+                self._tell(tx, event, None, policies)
+        self._told()
 
-    def _write(self, tx: Transaction, policy: Policy, decision: Decision) -> bool:
+    def _write(self, tx: Transaction, policy: Policy, decision: Decision, policies: Mapping[str, Policy]) -> bool:
         match decision:
             case Wait():
                 return True
@@ -78,18 +97,18 @@ class Journalling:
                     tx.mark(target, revision, Standing.GOOD, How.BAKED, decision.at, decision.reason)
                 return True
             case Opened():
-                return tx.open(decision, namespace_of(decision.target)) and self._tell(tx, decision, policy)
+                return tx.open(decision, namespace_of(decision.target)) and self._tell(tx, decision, policy, policies)
             case Joined() | Stopped() | Held() | Closed():
-                return tx.record(decision) and self._tell(tx, decision, policy)
+                return tx.record(decision) and self._tell(tx, decision, policy, policies)
             case Act():
                 raise ValueError("an order is no row")
 
-    def _tell(self, tx: Transaction, event: Opened | Joined | Stopped | Held | Closed, policy: Policy) -> bool:
+    def _tell(self, tx: Transaction, event: Said, policy: Policy | None, policies: Mapping[str, Policy]) -> bool:
         incident = tx.incident(event.incident)
-        log.info(f"incident.{type(event).__name__.lower()}", incident=event.incident, policy=policy.name, reason=event.reason)
+        log.info(f"incident.{type(event).__name__.lower()}", incident=event.incident, reason=event.reason)
         notice = notice_of(event, incident, policy) if incident is not None else None
-        if notice is not None:
-            tx.queue(notice, policy.notify)
+        if notice is not None and incident is not None:
+            tx.queue(notice, contacts_of(incident, policies))
         return True
 
     def _outside(self, tx: Transaction, policy: Policy, decision: Outside) -> None:
@@ -99,14 +118,16 @@ class Journalling:
             if decision.how is not OutsideWatch.IGNORE:
                 tx.queue(outside_notice(decision), policy.notify)
 
-    def _order(self, tx: Transaction, policy: Policy, act: Act, fleet: Fleet, book: ChangeBook) -> Order:
+    def _order(self, tx: Transaction, policy: Policy, act: Act, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]) -> Order:
         target = act.remedy.target
         since = tx.now() - fleet.limits.known_good_max_age
         good = tuple(known.revision for known in tx.good(target, since) if known.revision != act.from_revision)
         is_flags = isinstance(act.remedy, FlagsRung)
         before = book.parts_before(target, act.suspect) if is_flags and act.suspect else {}
         limits = limits_for(fleet.limits, cooldown_of(policy, fleet))
-        return Order(act, policy, () if is_flags else good, before, limits, namespace_of(policy.target))
+        incident = tx.incident(act.incident)
+        contacts = contacts_of(incident, policies) if incident is not None else policy.notify
+        return Order(act, policy, () if is_flags else good, before, limits, contacts)
 
     def _page_quarantined(self, tx: Transaction, seen: SeenChange, policies: Iterable[Policy], at: datetime) -> None:
         change = seen.change
@@ -117,3 +138,9 @@ class Journalling:
         contacts = sorted({contact for policy in policies if change.target in policy.targets for contact in policy.notify})
         if tx.note(Note("quarantined.live_again", at, {"revision": change.revision, "writer": seen.writer}, change.target), key):
             tx.queue(plain_notice("quarantined", key, title, lines, at), contacts)
+
+
+def contacts_of(incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:
+    """Everyone whose policy opened the incident or joined it."""
+    joined = (policies[name].notify for name, _ in incident.joined if name in policies)
+    return tuple(dict.fromkeys((*incident.notify, *(contact for contacts in joined for contact in contacts))))
