@@ -45,11 +45,15 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Told once; every test looks at one of its ends."""
     folder = tmp_path_factory.mktemp("triggers")
-    with double_in(folder) as double, exposed(Fleet(double)) as page, Receiver(SECRET) as receiver:
-        with servers.prometheus(page.address) as prometheus, servers.alertmanager() as alertmanager:
-            config = _config(folder, double, receiver, prometheus.url, alertmanager.url)
-            with running(folder, config, {name: _policy(name) for name in TRIGGERS}) as daemon:
-                yield _told(double, daemon, receiver, alertmanager.url)
+    with (
+        double_in(folder) as double,
+        exposed(Fleet(double)) as page,
+        servers.prometheus(page.address) as prometheus,
+        servers.alertmanager() as alertmanager,
+        Receiver(SECRET) as receiver,
+        running(folder, _config(folder, double, receiver, prometheus.url, alertmanager.url), {name: _policy(name) for name in TRIGGERS}) as daemon,
+    ):
+        yield _told(double, daemon, receiver, alertmanager.url)
 
 
 def _config(folder: Path, double: KubeDouble, receiver: Receiver, prometheus: str, alertmanager: str) -> dict[str, Any]:
