@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -20,10 +21,12 @@ from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Held, Intended, RungEnd, Stopped
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.incident import Incident, Phase
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model import Policy, RevertRung
 
 log = structlog.get_logger()
 
+PATIENCE = timedelta(seconds=30)
+"""How old a decision may be when its work begins, at least; two looks where those take longer."""
 ATTEMPTS = 3
 """So many claimants may die on one intent before it is given to people."""
 
@@ -37,7 +40,7 @@ class Order:
     candidates: tuple[str, ...]
     before: Mapping[str, object]
     limits: Limits
-    namespace: str
+    contacts: tuple[str, ...]
 
 
 class Actor:
@@ -118,6 +121,8 @@ class Actor:
 
     def _carry_out(self, order: Order) -> None:
         act = order.act
+        if self._now() - act.at > max(2 * order.policy.every, PATIENCE):
+            return  # it waited for a free worker: the evidence is old, and the next slot decides anew
         target = self._targets[_kind(act.remedy.target)]
         planned = self._plan(target, order)
         if not isinstance(planned, Plan):
@@ -129,9 +134,10 @@ class Actor:
 
     def _plan(self, target: Target, order: Order) -> Plan | Stopped:
         act = order.act
-        request = PlanRequest(act.remedy.target, act.incident, act.from_revision, order.candidates, act.only, order.before)  # type: ignore[arg-type]
         try:
-            planned = target.plan(request)
+            judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
+            before: Mapping[str, Any] = order.before
+            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before))
         except Refused as refusal:
             how = RungEnd.SUPERSEDED if self._has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)
@@ -144,7 +150,7 @@ class Actor:
     def _has_moved_on(self, target: Target, act: Act) -> bool:
         """True if what was judged is no longer what runs: the newer revision gets its own watch window."""
         state = target.survey([act.remedy.target])[act.remedy.target]
-        return not isinstance(state, AdapterError) and state.revision != act.from_revision
+        return act.from_revision is not None and not isinstance(state, AdapterError) and state.revision != act.from_revision
 
     def _stopped(self, act: Act, how: RungEnd, reason: str, advice: str = "") -> Stopped:
         return Stopped(act.incident, self._now(), act.rung, act.remedy.target, how, reason, advice)
@@ -153,7 +159,7 @@ class Actor:
         """The intent is durable and ours, its message queued with it; None where something stood against it."""
         act = order.act
         if reason := self._pause.read():
-            self._hold(act.incident, "pause", f"paused: {reason}", order.policy)
+            self._hold(order, "pause", f"paused: {reason}")
             return None
         with self._store.transaction() as tx:
             intended = _intended(plan, act, tx.now())
@@ -161,7 +167,7 @@ class Actor:
             incident = tx.incident(act.incident)
             if isinstance(claim, Claim) and incident is not None:
                 notice = notice_of(intended, incident, order.policy)
-                tx.queue(notice, order.policy.notify) if notice else None
+                tx.queue(notice, order.contacts) if notice else None
         self._told()
         if isinstance(claim, Claim):
             log.info("rung.intended", incident=act.incident, rung=act.rung, target=plan.intent.target, to=plan.intent.to_revision)
@@ -171,8 +177,8 @@ class Actor:
 
     def _lost(self, blocked: Blocked, order: Order) -> None:
         log.info("claim.refused", incident=order.act.incident, guard=blocked.guard, reason=blocked.reason)
-        if blocked.guard not in ("claimed", "closed", "deadline"):  # another replica's doing, or decided again at the next slot
-            self._hold(order.act.incident, blocked.guard, blocked.reason, order.policy)
+        if blocked.guard not in ("claimed", "closed", "held", "deadline"):  # somebody else's doing, or decided again at the next slot
+            self._hold(order, blocked.guard, blocked.reason)
 
     def _write(self, target: Target, plan: Plan, claim: Claim, policy: Policy) -> None:
         """The plan is applied at most once. The precondition of the target is the fence; the claim only saves it the work."""
@@ -243,20 +249,28 @@ class Actor:
             return
         self._write(target, plan, claim, policy)
 
-    def _hold(self, incident_id: str, guard: str, reason: str, policy: Policy) -> None:
-        event = Held(incident_id, self._now(), guard, reason)
+    def _hold(self, order: Order, guard: str, reason: str) -> None:
+        event = Held(order.act.incident, self._now(), guard, reason)
         with self._store.transaction() as tx:
             if not tx.record(event):
                 return
-            incident = tx.incident(incident_id)
-            notice = notice_of(event, incident, policy) if incident is not None else None
+            incident = tx.incident(event.incident)
+            notice = notice_of(event, incident, order.policy) if incident is not None else None
             if notice is not None:
-                tx.queue(notice, policy.notify)
+                tx.queue(notice, order.contacts)
         self._told()
 
 
 def _kind(key: str) -> str:
     return key.partition(":")[0]
+
+
+def _live(target: Target, key: str) -> str:
+    """The revision that stands there now. Raises Transient or Permanent."""
+    state = target.survey([key])[key]
+    if isinstance(state, AdapterError):
+        raise state
+    return state.revision
 
 
 def _names(record: Mapping[str, object]) -> tuple[str, ...]:
@@ -283,6 +297,7 @@ def _intended(plan: Plan, act: Act, now: datetime) -> Intended:
         record=dict(intent.record),
         complete_by=now + plan.deadline,
         settle_seconds=plan.settle.total_seconds(),
+        reverts=isinstance(act.remedy, RevertRung),
     )
 
 

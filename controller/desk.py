@@ -20,7 +20,7 @@ from rollbackd.controller.answers import (
     SourceLine,
     Status,
 )
-from rollbackd.controller.changes import HORIZON
+from rollbackd.controller.changes import HORIZON, dated_id
 from rollbackd.controller.dry_run import dry_run
 from rollbackd.controller.explaining import explained, policy_line, word
 from rollbackd.controller.journal.errors import StoreError
@@ -149,9 +149,10 @@ class Desk:
             raise Denied("invalid", f"the change started at {started:%Y-%m-%d %H:%M:%S} UTC, which is in the future", "check the clock of the sender")
         if started < now - HORIZON:
             raise Denied("invalid", f"the change is older than {HORIZON.days} days: it can be no suspect any more")
+        target = self._target(posted.target)
         change = Change(
-            target=self._target(posted.target),
-            id=f"posted:{posted.revision}@{started:%Y%m%dT%H%M%S}",
+            target=target,
+            id=f"posted:{dated_id(target, posted.revision, started)}",
             revision=posted.revision,
             predecessor=None,
             started_early=started,

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import structlog
 
-from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.controller.act import Actor
 from rollbackd.controller.blind import Blindness
 from rollbackd.controller.changes import ChangeBook, Survey
@@ -21,12 +20,13 @@ from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.schedule import Grid
+from rollbackd.policies.decisions import Wait
 from rollbackd.policies.evaluate import Evaluation, decide
 from rollbackd.policies.fleet import Fleet
-from rollbackd.policies.incident import Incident
+from rollbackd.policies.incident import Incident, Phase, adopted
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
-from rollbackd.policies.step import look_interval
+from rollbackd.policies.since import look_interval
 from rollbackd.policies.watch import Watch, new_watch, take
 
 log = structlog.get_logger()
@@ -34,7 +34,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are."""
+    """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are.
+
+    ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no evidence.
+    """
 
     at: datetime
     survey: Survey
@@ -42,6 +45,7 @@ class Batch:
     past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]] = field(default_factory=dict)
     health: Mapping[str, SourceHealth] = field(default_factory=dict)
     grid: Grid | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,12 @@ class Engine:
         return [p for p in policies if self._is_due(p, open_on.get(p.target), at)]
 
     def _is_due(self, policy: Policy, incident: Incident | None, at: datetime) -> bool:
-        if policy.name not in self.standings:
-            return True
+        standing = self.standings.get(policy.name)
+        newest = self.breaches.newest()
+        if standing is None or (newest is not None and standing.at < newest):
+            return True  # after every new breach all others are looked at once: is it this change, or a common cause?
         interval = look_interval(policy, incident, self.book.of(policy.targets), self.fleet, at)
-        return at - self.standings[policy.name].at >= interval - policy.every / 2
+        return at - standing.at >= interval - policy.every / 2
 
     # --- the thread -----------------------------------------------------------------------------------------------------------------------
 
@@ -150,7 +156,7 @@ class Engine:
         self.standings = {name: self.standings[name] for name in kept if name in self.standings}
         targets = list(dict.fromkeys(target for policy in policies for target in policy.targets))
         self.book.load(targets, self._store.now())
-        self.breaches.keep(policy.target for policy in policies)
+        self.breaches.keep(policies)
         self.incidents = self._store.open_incidents()
 
     def cycle(self, batch: Batch) -> None:
@@ -159,10 +165,13 @@ class Engine:
         self.book.refresh()
         self._is_behind = not self._kept(lambda: self._take_in(batch))
         self.fleet = self._fleet(batch.at)
-        due = [self.policies[name] for name in batch.readings if name in self.policies]
+        due = [self.policies[name] for name in batch.readings if self._means(name, batch)]
         for policy in due:
             self._remember(policy, batch.past)
-        sound = [self._guarded(policy, batch.at, batch.readings[policy.name]) for policy in self._openers_first(due)]
+        # Everybody is judged before anything is decided: a common cause shows in the others.
+        judged = {policy.name: self._judged(policy, batch.at, batch.readings[policy.name]) for policy in due}
+        self.fleet = self._fleet(batch.at)
+        sound = [self._settled(policy, judged[policy.name]) for policy in self._openers_first(due)]
         self._resume_open(batch.at)
         is_told = self._kept(lambda: self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at))
         if is_told and all(sound) and not self._is_behind and self.store_fault is not None:
@@ -171,7 +180,8 @@ class Engine:
 
     def _take_in(self, batch: Batch) -> None:
         fresh = self.book.take(batch.survey, self.incidents)
-        self._journalling.changes_seen(fresh, self.policies.values(), batch.at)
+        self._journalling.changes_seen(fresh)
+        self._journalling.quarantined_again(self.book, self.policies.values(), batch.at)
 
     def _finish(self, at: datetime, due: Sequence[Policy]) -> None:
         self.last_slot = at
@@ -192,8 +202,7 @@ class Engine:
             standing = self.standings.get(policy.name)
             if standing is not None:
                 self.fleet = self._fleet(standing.at)
-                again = decide(policy, standing.before, self._incident(policy), self.book.of(policy.targets), self.fleet, standing.at)
-                self._carry_out(policy, Standing(standing.before, again, standing.at))
+                self._carry_out(policy, self._decided(policy, standing))
 
     def _remember(self, policy: Policy, past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]]) -> None:
         """The watch of a new policy is what it would be had the daemon looked at the past slots; nothing is decided on them."""
@@ -206,51 +215,78 @@ class Engine:
             watch = evaluation.watch
             self.standings[policy.name] = Standing(before, evaluation, at)
 
-    def _guarded(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> bool:
-        """The policy's slot is decided; False where the store refused. A fault of one policy, or a full disk, leaves the others alone."""
-        try:
-            return self._kept(lambda: self._decide(policy, at, readings))
-        except (AdapterError, ValueError, KeyError, ArithmeticError):
-            log.exception("policy.failed", policy=policy.name, at=at)
-        return True
+    def _means(self, name: str, batch: Batch) -> bool:
+        return name in self.policies and batch.meanings.get(name, self.policies[name].digest) == self.policies[name].digest
 
-    def _decide(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> None:
+    def _judged(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> Standing | None:
+        """The policy's slot as it is decided before the others' breaches are known; None where its judging failed: that leaves the others alone."""
         standing = self.standings.get(policy.name)
         watch = standing.evaluation.watch if standing is not None else new_watch(policy)
-        before = take(policy, watch, readings)
-        evaluation = decide(policy, before, self._incident(policy), self.book.of(policy.targets), self.fleet, at)
+        try:
+            before = take(policy, watch, readings)
+            evaluation = decide(policy, before, self._incident(policy), self.book.of(policy.targets), self.fleet, at)
+        except (ValueError, KeyError, ArithmeticError):
+            log.exception("policy.failed", policy=policy.name, at=at)
+            return None
         self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
-        self._carry_out(policy, Standing(before, evaluation, at))
-        self._blindness.check_signals(policy, evaluation.watch, at)
+        self.standings[policy.name] = Standing(before, evaluation, at)
+        return self.standings[policy.name]
+
+    def _settled(self, policy: Policy, judged: Standing | None) -> bool:
+        """What was decided is durable and under way; False where the store refused, and then nobody else waits for it in this slot."""
+        if judged is None:
+            return True
+        if judged.evaluation.decisions:
+            judged = self._decided(policy, judged)
+        if not self._kept(lambda: self._carry_out(policy, judged)):
+            self._is_behind = True
+            return False
+        return self._kept(lambda: self._blindness.check_signals(policy, judged.evaluation.watch, judged.at))
+
+    def _decided(self, policy: Policy, standing: Standing) -> Standing:
+        """The slot once more, with what is known by now of the fleet and of the incident."""
+        changes = self.book.of(policy.targets)
+        return Standing(standing.before, decide(policy, standing.before, self._incident(policy), changes, self.fleet, standing.at), standing.at)
 
     def _carry_out(self, policy: Policy, standing: Standing) -> None:
-        self.standings[policy.name] = standing.unwritten()
-        if self._is_behind:  # a change that is not on record yet may explain what was judged
+        decisions = [decision for decision in standing.evaluation.decisions if not isinstance(decision, Wait)]
+        self.standings[policy.name] = standing.unwritten() if decisions else standing
+        if not decisions or self._is_behind:  # behind: a change that is not on record yet may explain what was judged
             return
-        orders = self._journalling.journal(policy, standing.evaluation.decisions, self.fleet, self.book) if standing.evaluation.decisions else ()
+        orders = self._journalling.journal(policy, decisions, self.fleet, self.book, self.policies)
         self.standings[policy.name] = standing
+        if orders is None:
+            return
         self.incidents = self._store.open_incidents()
         for order in orders:
             self._actor.begin(order)
 
     def _resume_open(self, at: datetime) -> None:
         for incident in self.incidents:
-            policy = self.policies.get(incident.policy)
-            if policy is None:
-                self._journalling.orphaned(incident, at)
+            if self._is_orphan(incident):
+                self._journalling.orphaned(incident, self.policies, at)
             elif not self._actor.is_busy(incident.id):
-                self._actor.resume(incident, policy)
+                self._actor.resume(incident, self.policies[incident.policy])
+
+    def _is_orphan(self, incident: Incident) -> bool:
+        policy = self.policies.get(incident.policy)
+        return policy is None or policy.target != incident.target
 
     def _openers_first(self, policies: Sequence[Policy]) -> list[Policy]:
         openers = {incident.policy for incident in self.incidents}
         return sorted(policies, key=lambda policy: policy.name not in openers)
 
     def _incident(self, policy: Policy) -> Incident | None:
-        return next((incident for incident in self.incidents if incident.target == policy.target), None)
+        found = next((incident for incident in self.incidents if incident.target == policy.target), None)
+        if found is None or found.phase not in (Phase.HELD, Phase.PROPOSED) or not self._is_orphan(found):
+            return found
+        return adopted(found, policy.name, [condition.name for condition in policy.conditions], self.policies)
 
     def _fleet(self, at: datetime) -> Fleet:
         watches = {name: standing.evaluation.watch for name, standing in self.standings.items()} if self.incidents else {}
-        return fleet_at(at, self.policies, self._store, self.book, self.breaches, self._pause, self.settings, self.incidents, watches)
+        oldest = min((standing.at for standing in self.standings.values()), default=None)
+        fleet = fleet_at(at, self.policies, self._store, self.book, self.breaches, self._pause, self.settings, self.incidents, watches)
+        return replace(fleet, oldest_look=oldest)
 
     # --- a store that fails -----------------------------------------------------------------------------------------------------------------
 

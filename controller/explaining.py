@@ -15,7 +15,6 @@ from rollbackd.controller.view import PolicyView
 from rollbackd.policies.changes import Change, suspects
 from rollbackd.policies.confirm import is_confirmed
 from rollbackd.policies.decisions import Act, Bake, Decision, Outside, Wait, WouldAct
-from rollbackd.policies.evaluate import evidence_since
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.guards import guards, running_guards
 from rollbackd.policies.incident import Incident
@@ -23,8 +22,7 @@ from rollbackd.policies.judge import State
 from rollbackd.policies.ladder import rung_text, suspects_of
 from rollbackd.policies.model import Breaches, Condition, For, Mode, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason
-from rollbackd.policies.slot import ALWAYS_BLAMES
-from rollbackd.policies.step import look_interval
+from rollbackd.policies.since import ALWAYS_BLAMES, evidence_since, look_interval
 
 NOT_READ = "nothing read yet"
 
@@ -73,7 +71,7 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
     """Every condition with its counts, every guard with its value, the ladder, the incident. ``known_good``: revisions by target, newest first."""
     policy, standing = view.policy, view.standing
     at = standing.at if standing else view.now
-    since, warm_at = evidence_since(policy, view.incident, view.changes, view.fleet, at)
+    since, warm_at = evidence_since(policy, view.incident, view.changes, at)
     blamed = _blamed(view)
     return PolicyExplained(
         policy=policy.name,
@@ -162,8 +160,9 @@ def _confirmed(view: PolicyView) -> list[bool]:
         return [False] * len(policy.conditions)
     every = look_interval(policy, view.incident, view.changes, view.fleet, standing.at)
     evaluation = standing.evaluation
+    since, _ = evidence_since(policy, view.incident, view.changes, standing.at)
     triples = zip(policy.conditions, evaluation.watch.tracks, evaluation.verdicts, strict=True)
-    return [is_confirmed(condition, track, verdict, every, standing.at) for condition, track, verdict in triples]
+    return [is_confirmed(condition, track, verdict, every, since, standing.at) for condition, track, verdict in triples]
 
 
 def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:

@@ -12,7 +12,7 @@ from rollbackd.policies.fleet import Fleet, Limits
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.model import Mode, Policy
-from rollbackd.policies.step import watch_length
+from rollbackd.policies.since import watch_length
 from rollbackd.policies.watch import Watch
 
 RECENT = timedelta(minutes=10)
@@ -32,24 +32,28 @@ class Breaches:
     """Since when each watched target is in proven breach. Used by the engine thread only."""
 
     def __init__(self) -> None:
-        self._since: dict[str, datetime] = {}
+        self._since: dict[tuple[str, str], datetime] = {}
 
     def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
-        """The policy's newest verdicts count from now on; what is unknown leaves its target where it was."""
+        """The policy's newest verdicts count from now on; what is unknown leaves it where it was."""
         states = [verdict.state for verdict in verdicts]
         if State.BREACH in states:
-            self._since[policy.target] = min(track.onset for track in watch.tracks if track.onset is not None)
+            self._since[policy.target, policy.name] = min(track.onset for track in watch.tracks if track.onset is not None)
         elif State.OK in states:
-            self._since.pop(policy.target, None)
+            self._since.pop((policy.target, policy.name), None)
 
-    def keep(self, targets: Iterable[str]) -> None:
-        """Forgets targets that are no longer watched."""
-        wanted = set(targets)
-        self._since = {target: at for target, at in self._since.items() if target in wanted}
+    def keep(self, policies: Iterable[Policy]) -> None:
+        """Forgets policies that are no longer loaded."""
+        wanted = {(policy.target, policy.name) for policy in policies}
+        self._since = {key: at for key, at in self._since.items() if key in wanted}
+
+    def newest(self) -> datetime | None:
+        """When the newest breach began."""
+        return max(self._since.values(), default=None)
 
     def recent(self, at: datetime) -> frozenset[str]:
         """Targets whose breach began within the last ten minutes."""
-        return frozenset(target for target, since in self._since.items() if at - since <= RECENT)
+        return frozenset(target for (target, _), since in self._since.items() if at - since <= RECENT)
 
 
 def fleet_at(
@@ -79,7 +83,7 @@ def fleet_at(
         closed=budget.closed,
         quarantined=store.quarantined(),
         answered=answered,
-        healthy_since=_healthy_since(incidents, policies, watches),
+        healthy_since=_healthy_since(at, incidents, policies, watches),
         revisions=book.revisions(),
     )
 
@@ -107,14 +111,16 @@ def _has_change(at: datetime, policy: Policy, book: ChangeBook, answered: frozen
 
 
 def _healthy_since(
-    incidents: Iterable[Incident], policies: Mapping[str, Policy], watches: Mapping[str, Watch]
+    at: datetime, incidents: Iterable[Incident], policies: Mapping[str, Policy], watches: Mapping[str, Watch]
 ) -> dict[tuple[str, str, str], datetime | None]:
     found: dict[tuple[str, str, str], datetime | None] = {}
     for incident in incidents:
         for name, condition in incident.joined:
             policy, watch = policies.get(name), watches.get(name)
             names = [c.name for c in policy.conditions] if policy is not None else []
-            if watch is None or condition not in names:
+            if policy is None or watch is None or condition not in names:
                 continue  # a policy that is gone proves nothing any more
-            found[incident.target, name, condition] = watch.tracks[names.index(condition)].ok_since
+            track = watch.tracks[names.index(condition)]
+            is_looked_at = track.ok_last is not None and at - track.ok_last <= 2 * policy.every
+            found[incident.target, name, condition] = track.ok_since if is_looked_at else None
     return found

@@ -33,12 +33,17 @@ class Journalling:
         self._told = told
         self._said: set[str] = set()
 
-    def journal(self, policy: Policy, decisions: Sequence[Decision], fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]) -> list[Order]:
-        """The decisions are durable, in order; returns the orders. After a row that another replica wrote first, the rest is not ours to write."""
+    def journal(
+        self, policy: Policy, decisions: Sequence[Decision], fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]
+    ) -> list[Order] | None:
+        """The decisions are durable, in order; returns the orders, None where nothing was new.
+
+        After a row that another replica wrote first, the rest is not ours to write.
+        """
         news = [decision for decision in decisions if getattr(decision, "key", None) not in self._said]
         orders: list[Order] = []
         if not news:
-            return orders
+            return None
         with self._store.transaction() as tx:
             for decision in news:
                 if isinstance(decision, Act):

@@ -6,7 +6,7 @@ from rollbackd.adapters.base.notice import Notice, Urgency
 from rollbackd.policies.decisions import Outside
 from rollbackd.policies.events import Applied, Closed, CloseHow, Held, IncidentEvent, Intended, Joined, Opened, Settled, Stopped
 from rollbackd.policies.incident import Incident, Phase
-from rollbackd.policies.model import FlagsRung, Policy
+from rollbackd.policies.model import Policy
 from rollbackd.policies.reasons import duration_text
 
 SMS = 120
@@ -24,7 +24,7 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
         case Held():
             return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident), "page")
         case Closed():
-            return _closed(event, incident, policy)
+            return _closed(event, incident)
         case Opened() | Joined() | Applied() | Settled() | Stopped():
             return None
 
@@ -85,34 +85,30 @@ def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
     )
 
 
-def _closed(event: Closed, incident: Incident, policy: Policy | None) -> Notice:
+def _closed(event: Closed, incident: Incident) -> Notice:
     took = duration_text(event.at - incident.opened_at)
     if event.how is CloseHow.RECOVERED and incident.acted:
-        title = f"ROLLED BACK {_what_was_done(incident, policy)}: verified, {event.reason}"
+        title = f"ROLLED BACK {_what_was_done(incident)}: verified, {event.reason}"
         lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *_tried(incident))
-        return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident, policy)), "notice", resolved=True)
+        return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident)), "notice", resolved=True)
     title = f"CLOSED {incident.target}: {event.how.value} after {took}"
     return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)
 
 
-def _what_was_done(incident: Incident, policy: Policy | None) -> str:
+def _what_was_done(incident: Incident) -> str:
     intent = incident.intent
     if intent is None:
         return incident.target
     # A digest of flag states says nothing to people; what was done to which flag does.
-    return intent.summary if _was_flags(intent, policy) else f"{intent.target} {intent.from_revision} -> {intent.to_revision}"
+    return intent.summary if not intent.reverts else f"{intent.target} {intent.from_revision} -> {intent.to_revision}"
 
 
-def _was_flags(intent: Intended, policy: Policy | None) -> bool:
-    return policy is not None and intent.rung < len(policy.ladder) and isinstance(policy.ladder[intent.rung], FlagsRung)
-
-
-def _after_rollback(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
+def _after_rollback(incident: Incident) -> tuple[str, ...]:
     intent = incident.intent
     if intent is None:
         return ()
     rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
-    if _was_flags(intent, policy):
+    if not intent.reverts:
         return (*rest, "the flags stay as they are until somebody switches them on again")
     return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
 

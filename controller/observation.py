@@ -31,7 +31,11 @@ class Observation:
         """The engine has the slot ``at`` of this grid. Targets are surveyed at every slot, so that a change is known before it is judged."""
         policies = [p for p in tuple(self._engine.policies.values()) if p.source == grid.source and p.every == grid.every]
         if policies:
-            self._engine.submit(replace(self.batch(policies, self._engine.due(policies, at), at), grid=grid))
+            self._engine.submit(
+                replace(
+                    self.batch(policies, self._engine.due(policies, at), at), grid=grid, meanings={policy.name: policy.digest for policy in policies}
+                )
+            )
 
     def batch(self, policies: Sequence[Policy], due: Sequence[Policy], at: datetime) -> Batch:
         """The slot as it can be seen now: all targets of ``policies``, the readings of those that are ``due``, and the past of those that are new."""

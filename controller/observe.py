@@ -98,18 +98,19 @@ class Observer:
     def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, "_Reader"]:
         pool = self._pools[source.name]
         futures = [(group, pool.submit(self._ask, source, group, rows, asked)) for group, rows in _rows(wanted)]
-        return {id(group): _Reader(group, future.result(), asked, source) for group, future in futures}
+        answers = [(group, future.result()) for group, future in futures]
+        # One question that always fails is a fault of its source, however well the others are answered.
+        fault = next((str(answer) for _, answer in answers if isinstance(answer, AdapterError)), None)
+        self._note(source.name, SourceHealth(asked if fault is None else self.health[source.name].seen, fault))
+        return {id(group): _Reader(group, answer, asked, source) for group, answer in answers}
 
     def _ask(self, source: Source, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer | AdapterError:
         try:
             if isinstance(group, ProbeQuestion):
                 return self._probe(group, rows, asked)
-            answer = source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
+            return source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
         except AdapterError as fault:
-            self._note(source.name, SourceHealth(self.health[source.name].seen, str(fault)))
             return fault
-        self._note(source.name, SourceHealth(asked, None))
-        return answer
 
     def _probe(self, question: ProbeQuestion, rows: Sequence[RowKey], asked: datetime) -> Answer:
         share = self._probing(question)

@@ -12,10 +12,12 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How
 from rollbackd.controller.journal.values import Standing as Known
 from rollbackd.policies.events import Applied, Intended, RungEnd, Settled, Stopped
-from rollbackd.policies.model import Policy, RevertRung
+from rollbackd.policies.model import Policy
 
 log = structlog.get_logger()
 
+SHOWS = timedelta(seconds=30)
+"""How long an accepted write may take to show before its absence means that somebody took it back."""
 EXPLAIN = timedelta(seconds=10)
 """How long a write without an answer is looked for before it is called lost."""
 
@@ -47,7 +49,7 @@ class Outcomes:
         event = Applied(intended.incident, self._now(), intended.rung, intended.target, reason)
         with self._store.transaction() as tx:
             tx.record(event)
-            if isinstance(policy.ladder[intended.rung], RevertRung):
+            if intended.reverts:
                 tx.mark(intended.target, intended.from_revision, Known.QUARANTINED, How.ROLLED_BACK, event.at, intended.incident)
         log.info("rung.applied", incident=event.incident, rung=event.rung, target=event.target, reason=reason)
         self.complete(target, intended, policy)
@@ -55,7 +57,8 @@ class Outcomes:
     def complete(self, target: Target, intended: Intended, policy: Policy) -> None:
         """Looks until the end state is complete, cannot be reached, or somebody else was there; the deadline is the intent's own."""
         until = intended.complete_by or intended.deadline
-        sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.UNDERWAY, until)
+        shown_by = self._now() + SHOWS
+        sight = self._look_until(target, intended, lambda seen: self._is_end(seen, shown_by), until)
         if self._stop.is_set():
             return
         at = self._now()
@@ -68,6 +71,12 @@ class Outcomes:
         if sight is None or sight.standing is Standing.UNDERWAY:
             reason = f"not complete by {until:%H:%M:%S}: {reason}"
         self.record(Stopped(intended.incident, at, intended.rung, intended.target, how, reason))
+
+    def _is_end(self, seen: Sight, shown_by: datetime) -> bool:
+        """True if looking again will not help. An accepted write may take a moment to show, so what was there before is no end yet."""
+        if seen.standing is Standing.BEFORE:
+            return self._now() >= shown_by
+        return seen.standing is not Standing.UNDERWAY
 
     def _look_until(self, target: Target, intended: Intended, is_enough: Callable[[Sight], bool], until: datetime) -> Sight | None:
         """The last sight of the target: one that is enough, or what stood at ``until``; None if it could never be read."""

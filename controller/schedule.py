@@ -83,9 +83,11 @@ class Schedule:
         at = grid.slot(now)
         with self._lock:
             last = self._last.get(grid)
-            if last is not None and at <= last:
+            if last is not None and last - grid.every <= at <= last:
                 return  # this slot was read already: the job came early by the clock's grain
-            self.missed += 0 if last is None else round((at - last) / grid.every) - 1
+            if last is not None and at < last:
+                log.warning("clock.set_back", by=str(last - at), source=grid.source)
+            self.missed += max(0, round((at - last) / grid.every) - 1) if last is not None else 0
             self._last[grid] = at
             self.lateness = now - at
         self._work(grid, at)

@@ -15,7 +15,7 @@ from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import Mode, Policy
-from rollbackd.policies.step import watch_length
+from rollbackd.policies.since import watch_length
 
 
 class EngineView(Protocol):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from rollbackd.policies.evidence import Nothing
 from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.model import Breaches, Condition, For, OnNoData
-from rollbackd.policies.watch import Run, Track
+from rollbackd.policies.watch import Look, Run, Track
 
 COVERAGE = 0.8
 """Share of the looks of a ``for`` that must have proven the breach (S2)."""
@@ -20,7 +20,7 @@ def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta,
     """The track after one more look. ``every``: the distance between looks."""
     state = verdict.state
     run = _next_run(condition, track, verdict, every, at)
-    recent = _next_recent(condition, track, state)
+    recent = _next_recent(condition, track, verdict, at)
     if state is State.BREACH:
         is_old = track.onset is None or track.last_breach is None or at - track.last_breach > ONSET_MEMORY
         return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, track.had_data)
@@ -32,16 +32,19 @@ def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta,
     return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, track.had_data)
 
 
-def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> bool:
-    """True if this look proves the breach and the condition's confirmation rule is met. ``track`` is the one already marked."""
+def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: timedelta, since: datetime | None, at: datetime) -> bool:
+    """True if this look proves the breach and the condition's confirmation rule is met. ``track`` is the one already marked.
+
+    Looks from before ``since`` confirm nothing about what runs now.
+    """
     if verdict.state is not State.BREACH or track.run is None:
         return False
     match condition.confirm:
         case For(duration):
             return _lasted(track.run, duration, every, at)
         case Breaches(at_least, of):
-            known = sum(look is not None for look in track.recent[-of:])
-            return known >= at_least and sum(look is True for look in track.recent[-of:]) >= at_least
+            looks = [look.breach for look in track.recent[-of:] if since is None or look.at >= since]
+            return looks.count(True) >= at_least
 
 
 def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bool:
@@ -67,8 +70,10 @@ def _newest(verdict: Verdict, at: datetime) -> datetime:
     return at if isinstance(verdict.evidence, Nothing) else verdict.evidence.newest
 
 
-def _next_recent(condition: Condition, track: Track, state: State) -> tuple[bool | None, ...]:
+def _next_recent(condition: Condition, track: Track, verdict: Verdict, at: datetime) -> tuple[Look, ...]:
     if not isinstance(condition.confirm, Breaches):
         return ()
-    look = {State.BREACH: True, State.OK: False}.get(state)
+    breach = {State.BREACH: True, State.OK: False}.get(verdict.state)
+    is_seen_before = track.run is not None and _newest(verdict, at) <= track.run.newest
+    look = Look(at, None if breach and is_seen_before else breach)  # one scrape must not serve as two looks
     return (*track.recent, look)[-condition.confirm.of :]

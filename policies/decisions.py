@@ -42,13 +42,16 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Try a rung of the incident's ladder. ``from_revision``: what was judged; ``only``: the parts that the suspect change touched."""
+    """Try a rung of the incident's ladder. ``from_revision``: what was judged (None: whatever stands there; the rung always runs).
+
+    ``only``: the parts that the suspect change touched.
+    """
 
     incident: str
     at: datetime
     rung: int
     remedy: Rung
-    from_revision: str
+    from_revision: str | None
     only: tuple[str, ...] | None
     suspect: str | None
     reason: str

@@ -13,7 +13,7 @@ from rollbackd.policies.model import Mode
 class Opened:
     """A breach was tied to a change of ``target``. ``suspects``: ids of the changes that may have caused it, newest first.
 
-    ``mode`` is the effective one: below AUTO people are told and nothing is done.
+    ``mode`` is the effective one: below AUTO people are told and nothing is done. ``notify``: who is told, whatever becomes of the policy.
     """
 
     incident: str
@@ -29,13 +29,14 @@ class Opened:
     onset: datetime
     reason: str
     evidence_digest: str
+    notify: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """A further condition confirmed its breach on the same target: it is evidence now, and has to be OK before the incident may close.
 
-    ``mode`` AUTO on a condition of the opener's policy raises an incident that was only proposed.
+    ``mode`` AUTO raises an incident that was only proposed; where the condition is another policy's, that policy's ladder runs from then on.
     """
 
     incident: str
@@ -48,7 +49,10 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """Durable before the write it announces. ``deadline``: when the claim on this effect ends, on the database clock."""
+    """Durable before the write it announces. ``deadline``: when the claim on this effect ends, on the database clock.
+
+    ``reverts``: it leaves a revision behind that is quarantined; False for values that recur, as flags do.
+    """
 
     incident: str
     at: datetime
@@ -66,6 +70,7 @@ class Intended:
     record: Mapping[str, Any] = field(default_factory=dict)
     complete_by: datetime | None = None
     settle_seconds: float = 0.0
+    reverts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,10 @@ class Settled:
 
 
 class RungEnd(Enum):
-    """How a rung ended without settling. All but OVERTAKEN may be followed by the next rung; OVERTAKEN holds (I10)."""
+    """How a rung ended without settling. All but OVERTAKEN may be followed by the next rung; OVERTAKEN holds (I10).
+
+    SUPERSEDED on the watched target itself closes the incident: what was judged is gone.
+    """
 
     NOTHING = "nothing to do"  # already at its end state
     NO_SUSPECT = "no suspect"  # its own target did not change

@@ -35,7 +35,8 @@ class Fleet:
 
     ``unexplained``: targets that turned BREACH within 10 minutes and had no change in their watch window. ``acted_in_day`` and ``closed`` by
     target; ``healthy_since`` by (target, policy, condition): since when it is proven OK, None while it is not. ``revisions``: what runs now.
-    ``answered``: (target, change id) pairs that an incident has answered. ``quarantined``: (target, revision) pairs.
+    ``answered``: (target, change id) pairs that an incident has answered. ``quarantined``: (target, revision) pairs. ``oldest_look``: when the
+    target that was looked at longest ago was; None where nothing was.
     """
 
     mode_cap: Mode = Mode.AUTO
@@ -52,3 +53,4 @@ class Fleet:
     answered: frozenset[tuple[str, str]] = frozenset()
     healthy_since: Mapping[tuple[str, str, str], datetime | None] = field(default_factory=dict)
     revisions: Mapping[str, str] = field(default_factory=dict)
+    oldest_look: datetime | None = None

@@ -1,7 +1,7 @@
 """An incident as the fold of its journal rows: the only state that replicas share about it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -57,6 +57,7 @@ class Incident:
     reason: str
     joined: tuple[tuple[str, str], ...]
     phase: Phase
+    notify: tuple[str, ...] = ()
     rung: int = -1
     acted: bool = False
     intent: Intended | None = None
@@ -87,13 +88,23 @@ def opened(event: Opened) -> Incident:
         reason=event.reason,
         joined=((event.policy, event.condition),),
         phase=Phase.OPEN if event.mode is Mode.AUTO else Phase.PROPOSED,
+        notify=event.notify,
     )
 
 
 def advance(incident: Incident, event: IncidentEvent) -> Incident:
-    """The incident after one more journal row. A row of a closed incident, or of an earlier rung, changes nothing."""
+    """The incident after one more journal row. A row of a closed incident, or of an earlier rung, changes nothing.
+
+    A held incident stays held whatever outcome arrives late: held is final for the machine.
+    """
     if incident.phase is Phase.CLOSED or _is_of_earlier_rung(incident, event):
         return incident
+    after = _advanced(incident, event)
+    is_held = incident.phase is Phase.HELD and not isinstance(event, Closed)
+    return replace(after, phase=Phase.HELD) if is_held else after
+
+
+def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
     match event:
         case Opened():
             return incident
@@ -136,8 +147,18 @@ def _joined(incident: Incident, event: Joined) -> Incident:
     pair = (event.policy, event.condition)
     if pair not in incident.joined:
         incident = replace(incident, joined=(*incident.joined, pair))
-    raises = incident.phase is Phase.PROPOSED and event.policy == incident.policy and event.mode is Mode.AUTO
-    return replace(incident, phase=Phase.OPEN, mode=Mode.AUTO) if raises else incident
+    if incident.phase is not Phase.PROPOSED or event.mode is not Mode.AUTO:
+        return incident
+    # The opener may not act and this one may: its ladder is the remedy.
+    return replace(incident, phase=Phase.OPEN, mode=Mode.AUTO, policy=event.policy)
+
+
+def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded: Collection[str]) -> Incident:
+    """The incident of a policy that is gone, as another policy of the same target watches over it until it is over."""
+    kept = [pair for pair in incident.joined if pair[0] in loaded]
+    same = [(policy, condition) for owner, condition in incident.joined if owner not in loaded and condition in conditions]
+    joined = tuple(dict.fromkeys((*kept, *same))) or tuple((policy, condition) for condition in conditions)
+    return replace(incident, policy=policy, joined=joined)
 
 
 def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:

@@ -2,34 +2,32 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
 
 from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Act, Decision
 from rollbackd.policies.events import Held, RungEnd, Stopped
-from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import first_block, running_guards
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import Verdict
 from rollbackd.policies.model import FlagsRung, Mode, Policy, Rung
 from rollbackd.policies.reasons import blame_reason, verdict_reason
+from rollbackd.policies.slot import Slot
 
 
 def suspects_of(incident: Incident, changes: Sequence[Change]) -> tuple[Change, ...]:
     """The changes that the incident was opened for, newest first."""
-    known = {change.id: change for change in changes}
+    known = {change.id: change for change in changes}  # ids are unique among all targets
     return tuple(known[change_id] for change_id in incident.suspects if change_id in known)
 
 
-def next_rung(
-    policy: Policy, incident: Incident, changes: Sequence[Change], fleet: Fleet, why: str, digest: str, at: datetime
-) -> tuple[Decision, ...]:
+def next_rung(slot: Slot, incident: Incident, why: str) -> tuple[Decision, ...]:
     """The next rung to try, after the rows of those that do not apply; or the incident is held, with what was tried.
 
-    No rung is repeated: only those above ``incident.rung`` are looked at (I11).
+    No rung is repeated: only those above ``incident.rung`` are looked at (I11). The mode is asked anew: it may have been lowered meanwhile.
     """
-    blamed = suspects_of(incident, changes)
-    if block := first_block(running_guards(blamed, fleet, policy)):
+    policy, at = slot.policy, slot.at
+    blamed = suspects_of(incident, slot.changes)
+    if block := first_block(running_guards(blamed, slot.fleet, policy)):
         return (Held(incident.id, at, block.name, block.blocks or block.value),)
     skipped: list[Decision] = []
     for index in range(incident.rung + 1, len(policy.ladder)):
@@ -38,17 +36,20 @@ def next_rung(
         if suspect is None and not rung.always:
             skipped.append(Stopped(incident.id, at, index, rung.target, RungEnd.NO_SUSPECT, f"{rung.target} had no change to undo"))
             continue
-        if rung.mode is not Mode.AUTO:
-            reason = f"rung {index + 1} ({rung_text(rung)}) has mode {rung.mode.name.lower()}: it is yours to decide; {why}"
+        mode = min(slot.ceiling, rung.mode)
+        if mode is not Mode.AUTO:
+            reason = f"rung {index + 1} ({rung_text(rung)}) has mode {mode.name.lower()}: it is yours to decide; {why}"
             return (*skipped, Held(incident.id, at, "mode", reason))
-        return (*skipped, _act(incident, index, rung, suspect, fleet, why, digest, at))
+        return (*skipped, _act(slot, incident, index, suspect, why))
     return (*skipped, Held(incident.id, at, "ladder", _exhausted(incident, skipped, blamed, why)))
 
 
-def _act(incident: Incident, index: int, rung: Rung, suspect: Change | None, fleet: Fleet, why: str, digest: str, at: datetime) -> Act:
+def _act(slot: Slot, incident: Incident, index: int, suspect: Change | None, why: str) -> Act:
+    rung = slot.policy.ladder[index]
     only = suspect.parts if suspect is not None and isinstance(rung, FlagsRung) and rung.only_changed else None
-    revision = suspect.revision if suspect is not None else fleet.revisions.get(rung.target, "")
-    return Act(incident.id, at, index, rung, revision, only, suspect.id if suspect else None, why, digest)
+    revision = suspect.revision if suspect is not None else None
+    digest = evidence_digest(slot.policy, slot.verdicts)
+    return Act(incident.id, slot.at, index, rung, revision, only, suspect.id if suspect else None, why, digest)
 
 
 def _exhausted(incident: Incident, skipped: Sequence[Decision], blamed: Sequence[Change], why: str) -> str:

@@ -9,7 +9,8 @@ from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.ladder import evidence_digest
 from rollbackd.policies.model import Mode, OutsideWatch
 from rollbackd.policies.reasons import blame_reason
-from rollbackd.policies.slot import ALWAYS_BLAMES, Slot
+from rollbackd.policies.since import ALWAYS_BLAMES
+from rollbackd.policies.slot import Slot
 
 
 def consider(slot: Slot) -> Decision:
@@ -24,7 +25,7 @@ def consider(slot: Slot) -> Decision:
         return _outside(slot, lead)
     event = _opening(slot, lead, blamed)
     if event.mode is Mode.OBSERVE:
-        key = f"observed:{event.incident}:{event.condition}"
+        key = f"observed:{event.incident}:{slot.policy.name}:{event.condition}"
         return WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason)
     return event
 
@@ -45,7 +46,7 @@ def _outside(slot: Slot, lead: int) -> Decision:
     if slot.policy.outside_watch is OutsideWatch.IGNORE:
         return Wait(reason)
     condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset
-    key = f"outside:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
+    key = f"outside:{slot.policy.name}:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
     return Outside(key, slot.policy.name, slot.policy.target, condition, slot.at, slot.policy.outside_watch, reason)
 
 
@@ -68,4 +69,5 @@ def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
         onset=onset,
         reason=f"{slot.reason(lead)}; {blame_reason(blamed)}",
         evidence_digest=evidence_digest(policy, slot.verdicts),
+        notify=policy.notify,
     )

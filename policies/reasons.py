@@ -67,7 +67,7 @@ def standing_reason(condition: Condition, track: Track, verdict: Verdict, at: da
         case For(duration) if duration:
             return f"{text}, breached {duration_text(at - track.run.start)} of {duration_text(duration)}"
         case Breaches(at_least, of):
-            return f"{text}, {sum(look is True for look in track.recent)} of the last {of} looks breached, {at_least} needed"
+            return f"{text}, {sum(look.breach is True for look in track.recent)} of the last {of} looks breached, {at_least} needed"
         case _:
             return text
 

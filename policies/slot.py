@@ -1,7 +1,7 @@
 """One slot of one policy: everything that a decision may draw on, and the questions that every decision asks of it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Fleet
@@ -10,9 +10,6 @@ from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import Mode, Policy
 from rollbackd.policies.reasons import standing_reason
 from rollbackd.policies.watch import Watch
-
-ALWAYS_BLAMES = timedelta(hours=1)
-"""How far back a policy with ``watch: always`` looks for a suspect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +24,15 @@ class Slot:
     fleet: Fleet
     at: datetime
 
+    @property
+    def ceiling(self) -> Mode:
+        """What daemon, namespace and policy allow now, before any condition or rung lowers it."""
+        space = self.fleet.namespace_caps.get(namespace_of(self.policy.target), Mode.AUTO)
+        return min(self.fleet.mode_cap, space, self.policy.mode)
+
     def mode(self, index: int) -> Mode:
         """The effective mode of a condition: the lowest of daemon, namespace, policy and condition."""
-        space = self.fleet.namespace_caps.get(namespace_of(self.policy.target), Mode.AUTO)
-        return min(self.fleet.mode_cap, space, self.policy.mode, self.policy.conditions[index].mode)
+        return min(self.ceiling, self.policy.conditions[index].mode)
 
     def reason(self, index: int) -> str:
         """A condition's verdict with its arithmetic and how far its confirmation is."""

@@ -1,39 +1,28 @@
 """The one function that decides. Live daemon, explain, backtest and simulation call the same; it reads no clock and touches nothing."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies import ladder
-from rollbackd.policies.changes import Change, newest_foreign, watched
+from rollbackd.policies.bake import bake
+from rollbackd.policies.changes import Change, newest_foreign
+from rollbackd.policies.composite import is_met
 from rollbackd.policies.confirm import is_confirmed, mark
-from rollbackd.policies.decisions import Bake, Decision, Wait
+from rollbackd.policies.decisions import Decision, Wait
 from rollbackd.policies.events import Closed, CloseHow, Held, Joined, Opened, RungEnd
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import first_block, guards
 from rollbackd.policies.incident import Incident, Phase, advance, opened
 from rollbackd.policies.judge import State, Verdict
-from rollbackd.policies.model import Mode, OnNoData, Policy, RevertRung
+from rollbackd.policies.model import Mode, OnNoData, Policy
 from rollbackd.policies.opening import consider
 from rollbackd.policies.reasons import duration_text, verdict_reason
-from rollbackd.policies.slot import ALWAYS_BLAMES, Slot
+from rollbackd.policies.since import evidence_since, look_interval
+from rollbackd.policies.slot import Slot
 from rollbackd.policies.watch import Watch
 
-COARSE = timedelta(seconds=60)
-"""How often a target without an open watch is looked at: for onsets, known goods and the systemic guard."""
-
-
-def watch_length(policy: Policy) -> timedelta:
-    """The longest watch window of the policy or one of its conditions."""
-    own = policy.watch or ALWAYS_BLAMES
-    return max([own, *(c.watch for c in policy.conditions if c.watch is not None)])
-
-
-def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> timedelta:
-    """How often the policy's target is to be looked at now: every slot while a watch or an incident is open, else coarsely."""
-    if incident is not None or policy.watch is None or watched(changes, watch_length(policy), fleet.answered, at):
-        return policy.every
-    return max(policy.every, COARSE)
+OTHERS = 2
+"""So many slots a first rung waits, at most, until every other target was looked at since the onset (I7)."""
 
 
 def step(
@@ -52,10 +41,12 @@ def step(
     every = look_interval(policy, incident, changes, fleet, at)
     looked = _as_looked_at(policy, incident, verdicts)
     marked = _marked(policy, watch, looked, every, at)
-    baked, bakes = _bake(policy, marked, looked, fleet, at)
-    confirmed = tuple(is_confirmed(c, t, v, every, at) for c, t, v in zip(policy.conditions, baked.tracks, looked, strict=True))
+    baked, bakes = bake(policy, marked, looked, changes, fleet, at)
     if incident is None and not any(v.state is State.BREACH for v in looked):
         return baked, bakes
+    since, _ = evidence_since(policy, incident, changes, at)
+    triples = zip(policy.conditions, baked.tracks, looked, strict=True)
+    confirmed = tuple(is_confirmed(condition, track, verdict, every, since, at) for condition, track, verdict in triples)
     slot = Slot(policy, baked, looked, confirmed, tuple(changes), fleet, at)
     return baked, (*bakes, *(_begin_or_wait(slot) if incident is None else _carry_on(slot, incident)))
 
@@ -71,21 +62,6 @@ def _as_looked_at(policy: Policy, incident: Incident | None, verdicts: Sequence[
 def _marked(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], every: timedelta, at: datetime) -> Watch:
     triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
     return Watch(watch.digest, tuple(mark(c, t, v, every, at) for c, t, v in triples), watch.revision, watch.clean_since, watch.baked)
-
-
-def _bake(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], fleet: Fleet, at: datetime) -> tuple[Watch, tuple[Bake, ...]]:
-    revision = fleet.revisions.get(policy.target)
-    is_new = revision != watch.revision
-    clean = None if is_new or any(v.state is State.BREACH for v in verdicts) else watch.clean_since
-    if clean is None and any(v.state is State.OK for v in verdicts) and not any(v.state is State.BREACH for v in verdicts):
-        clean = at
-    watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)
-    if revision is None or clean is None or watch.baked == revision or at - clean < policy.timing.bake:
-        return watch, ()
-    targets = dict.fromkeys((policy.target, *(r.target for r in policy.ladder if isinstance(r, RevertRung))))
-    good = tuple((target, fleet.revisions[target]) for target in targets if target in fleet.revisions)
-    reason = f"no breach in {duration_text(at - clean)} under watch of policy {policy.name} (bake {duration_text(policy.timing.bake)})"
-    return replace(watch, baked=revision), (Bake(good, at, reason),)
 
 
 def _begin_or_wait(slot: Slot) -> tuple[Decision, ...]:
@@ -107,14 +83,24 @@ def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
     for index, condition in enumerate(slot.policy.conditions):
         mode = slot.mode(index)
         is_new = (slot.policy.name, condition.name) not in incident.joined
-        if is_new and slot.confirmed[index] and mode is not Mode.OBSERVE:
+        raises = incident.phase is Phase.PROPOSED and mode is Mode.AUTO and slot.policy.name != incident.policy
+        if (is_new or raises) and slot.confirmed[index] and mode is not Mode.OBSERVE and _is_of(slot, incident, index):
             found.append(Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, slot.reason(index)))
     return tuple(found)
+
+
+def _is_of(slot: Slot, incident: Incident, index: int) -> bool:
+    """True if the condition's breach began after a suspect did: an older one is not the incident's doing."""
+    onset = slot.watch.tracks[index].onset
+    blamed = ladder.suspects_of(incident, slot.changes)
+    return onset is not None and (not blamed or onset >= min(change.started_early for change in blamed))
 
 
 def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     if unproven := _unless_breaching(slot, incident):
         return unproven
+    if slot.fleet.oldest_look is not None and slot.fleet.oldest_look < incident.onset and slot.at - incident.onset < OTHERS * slot.policy.every:
+        return (Wait("the other targets are looked at first: a breach that they share has a common cause"),)
     blamed = ladder.suspects_of(incident, slot.changes)
     if block := first_block(guards(slot.policy, blamed, slot.fleet, slot.at, incident.id)):
         return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
@@ -122,8 +108,7 @@ def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 
 
 def _climb(slot: Slot, incident: Incident, why: str) -> tuple[Decision, ...]:
-    digest = ladder.evidence_digest(slot.policy, slot.verdicts)
-    return ladder.next_rung(slot.policy, incident, slot.changes, slot.fleet, why, digest, slot.at)
+    return ladder.next_rung(slot, incident, why)
 
 
 def _wait_for_target(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
@@ -132,13 +117,13 @@ def _wait_for_target(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 
 def _verify(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     start = incident.evidence_from or slot.at
-    if foreign := _foreign(slot, incident):
+    if foreign := _foreign(slot, incident, {incident.target, *([incident.intent.target] if incident.intent else [])}):
         reason = f"{foreign.target} went to revision {foreign.revision} by another writer after our change; nothing is repeated"
         return (Held(incident.id, slot.at, "other-writer", reason),)
     if slot.at < start:
         return (Wait(f"settling until {start:%H:%M:%S}"),)
-    if worse := _proven_breaches(slot, incident):
-        return _climb(slot, incident, f"rung {incident.rung + 1} did not help: {'; '.join(worse)}")
+    if _is_breaching(slot, incident):
+        return _climb(slot, incident, f"rung {incident.rung + 1} did not help: {'; '.join(_proven_breaches(slot, incident))}")
     if recovered := _recovered(slot, incident, start):
         return (recovered,)
     if slot.at - start >= slot.policy.timing.give_up:
@@ -151,7 +136,7 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     last = incident.stopped[-1]
     if last.how is RungEnd.OVERTAKEN:
         return (Held(incident.id, slot.at, "other-writer", last.reason),)
-    if last.how is RungEnd.SUPERSEDED:
+    if last.how is RungEnd.SUPERSEDED and last.target == incident.target:
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
     if unproven := _unless_breaching(slot, incident):
         return unproven
@@ -160,7 +145,7 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 
 def _unless_breaching(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     """What to do instead of acting where the breach is not proven at this slot, as after a restart; nothing where it is."""
-    if _proven_breaches(slot, incident):
+    if _is_breaching(slot, incident):
         return ()
     if recovered := _recovered(slot, incident, incident.opened_at):
         return (recovered,)
@@ -172,19 +157,30 @@ def _unless_breaching(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 
 def _watch_over(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     """Proposed or held: people have it; it closes by itself only when it is plainly over."""
-    if foreign := _foreign(slot, incident):
+    if foreign := _foreign(slot, incident, {incident.target}):
         reason = f"{foreign.target} went to revision {foreign.revision} by another writer; it gets a watch window of its own"
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, reason),)
     recovered = _recovered(slot, incident, incident.evidence_from or incident.opened_at)
     return (recovered,) if recovered else (Wait(f"{incident.phase.value}: {_all_reasons(slot, incident)}"),)
 
 
-def _foreign(slot: Slot, incident: Incident) -> Change | None:
-    return newest_foreign(slot.changes, slot.policy.targets, incident.opened_at, incident.suspects)
+def _foreign(slot: Slot, incident: Incident, targets: Collection[str]) -> Change | None:
+    return newest_foreign(slot.changes, targets, incident.opened_at, incident.suspects)
 
 
 def _own_joined(slot: Slot, incident: Incident) -> list[int]:
     return [i for i, c in enumerate(slot.policy.conditions) if (slot.policy.name, c.name) in incident.joined]
+
+
+def _is_breaching(slot: Slot, incident: Incident) -> bool:
+    """True if the trigger is met by breaches that are proven now, of conditions that joined and may act: what a rung may begin on."""
+    joined = {i for i in _own_joined(slot, incident) if slot.policy.conditions[i].mode is Mode.AUTO}
+    standings = [_proven(verdict, index in joined) for index, verdict in enumerate(slot.verdicts)]
+    return is_met(slot.policy.trigger, standings) is True
+
+
+def _proven(verdict: Verdict, counts: bool) -> bool | None:
+    return (verdict.state is State.BREACH and counts) if verdict.state.is_known else None
 
 
 def _proven_breaches(slot: Slot, incident: Incident) -> list[str]:
@@ -195,7 +191,8 @@ def _proven_breaches(slot: Slot, incident: Incident) -> list[str]:
 def _recovered(slot: Slot, incident: Incident, start: datetime) -> Closed | None:
     since = [slot.watch.tracks[i].ok_since if slot.verdicts[i].state is State.OK else None for i in _own_joined(slot, incident)]
     others = (pair for pair in incident.joined if pair[0] != slot.policy.name)
-    since += [slot.fleet.healthy_since.get((incident.target, *pair)) for pair in others]
+    known = slot.fleet.healthy_since
+    since += [known[incident.target, *pair] for pair in others if (incident.target, *pair) in known]  # one that is gone proves nothing any more
     healthy = [moment for moment in since if moment is not None]
     if not healthy or len(healthy) < len(since):
         return None

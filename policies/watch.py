@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.policies.judge import WIDEST
 from rollbackd.policies.model import Condition, Policy
-from rollbackd.policies.readings import Counts, Events, Reading, Unknown
+from rollbackd.policies.readings import COUNTED, Counts, Events, Reading, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +21,24 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What one look proved: a breach, health, or nothing (None)."""
+
+    at: datetime
+    breach: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One condition's memory.
 
     ``onset``: first proven breach since it was last proven OK (an unknown does not end a breach, it only ends its run).
-    ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last looks of a k-of-n rule, newest last (None: unknown).
+    ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last looks of a k-of-n rule, newest last.
     """
 
     readings: tuple[Reading, ...] = ()
     run: Run | None = None
-    recent: tuple[bool | None, ...] = ()
+    recent: tuple[Look, ...] = ()
     onset: datetime | None = None
     last_breach: datetime | None = None
     ok_since: datetime | None = None
@@ -42,7 +50,7 @@ class Track:
 class Watch:
     """The memory of one policy. ``tracks`` stand in the order of its conditions; a policy with another ``digest`` starts anew.
 
-    ``clean_since``: since when ``revision`` has run without a proven breach and with proven health. ``baked``: already told so.
+    ``clean_since``: since when ``revision`` has run without a proven breach. ``baked``: already told so.
     """
 
     digest: str
@@ -66,22 +74,28 @@ def take(policy: Policy, watch: Watch, readings: Sequence[Reading]) -> Watch:
 
 def _take_one(condition: Condition, track: Track, reading: Reading) -> Track:
     had_data = track.had_data or not isinstance(reading, Unknown)
-    if isinstance(reading, Counts | Events):
-        kept = (*_still_useful(condition, track.readings, reading.end), reading)
-    else:
-        # A gap does not make older counts untrue, so they stay; only the newest gap or level matters.
-        kept = (*(r for r in track.readings if isinstance(r, Counts | Events)), reading)
+    counted = _counted(track.readings)
+    if isinstance(reading, COUNTED):
+        counted = _still_useful(condition, counted, reading.end)
+    # A gap does not make older counts untrue, so they stay; only the newest gap or level matters.
+    kept = (*counted, reading)
     return Track(kept, track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, had_data)
 
 
-def _still_useful(condition: Condition, readings: tuple[Reading, ...], end: datetime) -> tuple[Reading, ...]:
-    horizon = end - _reach(condition, readings)
-    if readings and isinstance(readings[0], Counts | Events) and readings[0].start >= horizon and isinstance(readings[-1], Counts | Events):
-        return readings
-    return tuple(r for r in readings if isinstance(r, Counts | Events) and r.start >= horizon)
+def _counted(readings: tuple[Reading, ...]) -> tuple[Counts | Events, ...]:
+    """The counts among a track's readings: all of them but the newest, which may be a gap or a level."""
+    return readings if not readings or isinstance(readings[-1], COUNTED) else readings[:-1]  # type: ignore[return-value]  # as ``take`` leaves them
 
 
-def _reach(condition: Condition, readings: tuple[Reading, ...]) -> timedelta:
+def _still_useful(condition: Condition, counted: tuple[Counts | Events, ...], end: datetime) -> tuple[Counts | Events, ...]:
+    horizon = end - _reach(condition, counted)
+    too_old = 0
+    while too_old < len(counted) and counted[too_old].start < horizon:
+        too_old += 1
+    return counted[too_old:]
+
+
+def _reach(condition: Condition, readings: tuple[Counts | Events, ...]) -> timedelta:
     """How far back a look may draw: the window, and up to eight of them where traffic is too low to fill one (S5)."""
     block = readings[-1] if readings else None
     if not isinstance(block, Counts):

@@ -7,7 +7,7 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.values import Blocked, Budget
 from rollbackd.policies.events import Intended
 from rollbackd.policies.fleet import Limits
-from rollbackd.policies.incident import Incident
+from rollbackd.policies.incident import Incident, Phase
 
 
 def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Blocked | None:
@@ -15,6 +15,8 @@ def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Bl
     incident = read.incident(event.incident)
     if incident is None or not incident.is_open:
         return Blocked("closed", f"incident {event.incident} is {'closed' if incident else 'unknown'}; nothing more is done for it")
+    if incident.phase in (Phase.HELD, Phase.PROPOSED):
+        return Blocked("held", f"incident {event.incident} is {incident.phase.value}: people have it, nothing more is done by itself")
     if event.rung < incident.rung:
         return Blocked("claimed", f"rung {event.rung} lies behind rung {incident.rung}, which was tried already; no rung is repeated")
     if event.deadline <= now:

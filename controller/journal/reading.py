@@ -62,9 +62,10 @@ class Reading:
             return tuple(event_of(row) for row in connection.execute(query))
 
     def suspects(self) -> frozenset[str]:
-        """The ids of all changes that any incident was ever opened for: they are answered."""
+        """The ids of all changes that an incident which acted was opened for: they are answered."""
+        query = select(incidents.c.suspects).where(incidents.c.acted_at.is_not(None))
         with self._connect() as connection:
-            texts = connection.execute(select(incidents.c.suspects)).scalars().all()
+            texts = connection.execute(query).scalars().all()
         return frozenset(change for text in texts for change in answered_in(text))
 
     def claim_on(self, incident: str, rung: int, target: str) -> Claim | None:
@@ -107,6 +108,11 @@ class Reading:
         with self._connect() as connection:
             rows = connection.execute(query).all()
         return (rows[-1].seq if rows else seq), tuple(change_of(row) for row in rows)
+
+    def newest_change_row(self) -> int:
+        """The row after which ``changes_after`` finds only what is new."""
+        with self._connect() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one())
 
     def latest_changes(self, targets: Sequence[str] | None = None) -> Mapping[str, SeenChange]:
         """The newest change of each target that was not merely posted: where it stood when somebody last looked."""

@@ -55,7 +55,7 @@ def test_recovered_leads_with_what_was_done_and_that_it_is_over():
 
 
 def test_recovered_by_a_flag_names_the_flag_and_no_quarantine():
-    flags = replace(INTENDED, rung=0, target=FLAGS, summary="set flag 'new-checkout' to the safe state")
+    flags = replace(INTENDED, rung=0, target=FLAGS, summary="set flag 'new-checkout' to the safe state", reverts=False)
     events = (OPENED, flags, replace(APPLIED, rung=0), replace(SETTLED, rung=0), Closed("inc-1", T0 + 11 * MINUTE, CloseHow.RECOVERED, "healthy"))
     found = notice(*events)
     assert found.title == "ROLLED BACK set flag 'new-checkout' to the safe state: verified, healthy"

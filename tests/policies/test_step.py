@@ -71,7 +71,7 @@ def test_the_cheapest_rung_whose_target_changed_comes_first():
 def test_a_rung_that_always_runs_needs_no_suspect():
     policy = replace(POLICY, ladder=(replace(POLICY.ladder[0], always=True), POLICY.ladder[1]))
     act = only(run(policy, {LATER: bad(LATER)}).decisions, Act)
-    assert (act.rung, act.from_revision, act.only) == (0, "f2", None)
+    assert (act.rung, act.from_revision, act.only) == (0, None, None)
 
 
 def test_the_reason_carries_the_arithmetic_and_the_suspect():
@@ -374,8 +374,14 @@ def test_neither_recovery_nor_breach_by_give_up_is_held():
     ],
 )
 def test_a_rung_that_stopped_is_followed_by(how, expected):
-    incident = fold((OPENED, Stopped("inc-1", LATER, 0, FLAGS, how, "why")))
+    target = TARGET if how is RungEnd.SUPERSEDED else FLAGS
+    incident = fold((OPENED, Stopped("inc-1", LATER, 0, target, how, "why")))
     assert expected in kinds(run(POLICY, {LATER: bad(LATER)}, incident=incident).decisions)
+
+
+def test_a_flag_that_moved_before_the_write_leaves_the_release_to_be_reverted():
+    incident = fold((OPENED, Stopped("inc-1", LATER, 0, FLAGS, RungEnd.SUPERSEDED, "another flag of the scope moved")))
+    assert only(run(POLICY, {LATER: bad(LATER)}, incident=incident).decisions, Act).remedy.target == TARGET
 
 
 def test_no_rung_is_ever_repeated():
@@ -438,7 +444,8 @@ def test_a_second_policy_joins_and_does_not_act():
 def test_the_incident_waits_for_the_conditions_of_others():
     joined = Joined("inc-1", LATER, "other", "latency", Mode.AUTO, "slow")
     readings = series(T0 + 7 * MINUTE, T0 + 12 * MINUTE, good)
-    waiting = run(POLICY, readings, incident=verifying(T0 + 6 * MINUTE, 1, joined)).decisions
+    sick = replace(CALM, healthy_since={(TARGET, "other", "latency"): None})
+    waiting = run(POLICY, readings, incident=verifying(T0 + 6 * MINUTE, 1, joined), fleet=sick).decisions
     assert kinds(waiting) == ["Wait"]
     healthy = replace(CALM, healthy_since={(TARGET, "other", "latency"): T0 + 7 * MINUTE})
     assert kinds(run(POLICY, readings, incident=verifying(T0 + 6 * MINUTE, 1, joined), fleet=healthy).decisions) == ["Closed"]

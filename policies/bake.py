@@ -1,0 +1,46 @@
+"""When a revision has proven itself: it served the bake time under our eyes, healthy, without a breach (S23)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from rollbackd.policies.changes import Change
+from rollbackd.policies.decisions import Bake
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.model import Policy, RevertRung
+from rollbackd.policies.reasons import duration_text
+from rollbackd.policies.watch import Watch
+
+
+def bake(
+    policy: Policy, watch: Watch, verdicts: Sequence[Verdict], changes: Sequence[Change], fleet: Fleet, at: datetime
+) -> tuple[Watch, tuple[Bake, ...]]:
+    """The watch after the slot, and the revisions that are known good from now on; told once."""
+    revision = fleet.revisions.get(policy.target)
+    is_new = revision != watch.revision
+    breached = any(verdict.state is State.BREACH for verdict in verdicts)
+    clean = None if breached else at if is_new or watch.clean_since is None else watch.clean_since
+    watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)
+    if revision is None or clean is None or watch.baked == revision:
+        return watch, ()
+    lasted = at - max(clean, _healthy_since(watch, verdicts, at))
+    if lasted < policy.timing.bake:
+        return watch, ()
+    good = tuple(_unchanged(policy, changes, fleet, at - policy.timing.bake))
+    reason = f"no breach in {duration_text(lasted)} under watch of policy {policy.name} (bake {duration_text(policy.timing.bake)})"
+    return replace(watch, baked=revision), (Bake(good, at, reason),) if good else ()
+
+
+def _healthy_since(watch: Watch, verdicts: Sequence[Verdict], at: datetime) -> datetime:
+    """Since when the longest-proven condition has been proven healthy: silence bakes nothing."""
+    pairs = zip(watch.tracks, verdicts, strict=True)
+    return min((t.ok_since for t, v in pairs if v.state is State.OK and t.ok_since is not None), default=at)
+
+
+def _unchanged(policy: Policy, changes: Sequence[Change], fleet: Fleet, since: datetime) -> Iterator[tuple[str, str]]:
+    """What ran unchanged since then, of the watched target and of those that the ladder reverts."""
+    for target in dict.fromkeys((policy.target, *(rung.target for rung in policy.ladder if isinstance(rung, RevertRung)))):
+        is_recent = any(change.target == target and change.effective > since for change in changes)
+        if target in fleet.revisions and not is_recent:
+            yield target, fleet.revisions[target]

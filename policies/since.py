@@ -1,0 +1,41 @@
+"""How often to look, and from when on evidence counts."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rollbackd.policies.changes import Change, watched
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.incident import Incident
+from rollbackd.policies.model import Policy
+
+COARSE = timedelta(seconds=60)
+"""How often a target without an open watch is looked at: for onsets, known goods and the systemic guard."""
+ALWAYS_BLAMES = timedelta(hours=1)
+"""How far back a policy with ``watch: always`` looks for a suspect."""
+
+
+def watch_length(policy: Policy) -> timedelta:
+    """The longest watch window of the policy or one of its conditions."""
+    own = policy.watch or ALWAYS_BLAMES
+    return max([own, *(c.watch for c in policy.conditions if c.watch is not None)])
+
+
+def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> timedelta:
+    """How often the policy's target is to be looked at now: every slot while a watch or an incident is open, else coarsely."""
+    if incident is not None or policy.watch is None or watched(changes, watch_length(policy), fleet.answered, at):
+        return policy.every
+    return max(policy.every, COARSE)
+
+
+def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[Change], at: datetime) -> tuple[datetime | None, datetime | None]:
+    """From when on evidence counts, and when the first verdict may be given (S11, S24).
+
+    Evidence never mixes two states of the policy's targets, whoever changed them and whether or not anyone is blamed for it: it begins at the newest
+    change (its first serving replica), and after a rung at the end of its settling. Another writer's change has a warm-up before the first verdict.
+    """
+    past = [change for change in changes if change.started_early <= at]
+    start = max((change.effective for change in past), default=None)
+    foreign = max((change.effective for change in past if not change.ours), default=None)
+    settled = incident.evidence_from if incident is not None else None
+    since = max((moment for moment in (start, settled) if moment is not None), default=None)
+    return since, None if foreign is None else foreign + policy.timing.warmup
