@@ -198,7 +198,8 @@ def test_nothing_is_imported_that_the_command_does_not_need(folder, words, unwan
 
 
 def test_a_fault_of_ours_is_a_sentence_and_no_traceback(folder, tmp_path):
-    (folder / "rollbackd.yaml").write_text(CONFIG + f"data_dir: {tmp_path}/nowhere\n")
+    (tmp_path / "file").write_text("no folder")
+    (folder / "rollbackd.yaml").write_text(CONFIG + f"data_dir: {tmp_path}/file/nowhere\n")
     done = subprocess.run([ROLLBACKD, "run", "--config", str(folder / "rollbackd.yaml")], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
