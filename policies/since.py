@@ -34,8 +34,9 @@ def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[
     change (its first serving replica), and after a rung at the end of its settling. Another writer's change has a warm-up before the first verdict.
     """
     past = [change for change in changes if change.started_early <= at]
-    start = max((change.effective for change in past), default=None)
     foreign = max((change.effective for change in past if not change.ours), default=None)
     settled = incident.evidence_from if incident is not None else None
-    since = max((moment for moment in (start, settled) if moment is not None), default=None)
+    # The end of the settling says exactly what the sight of our own change says at the next slot.
+    ours = settled or max((change.effective for change in past if change.ours), default=None)
+    since = max((moment for moment in (foreign, ours) if moment is not None), default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup

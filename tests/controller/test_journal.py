@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import Claim, Note
+from rollbackd.controller.journal.values import Blocked, Claim, Note
 from rollbackd.policies.events import CloseHow
 from rollbackd.policies.incident import Phase, fold
 from rollbackd.policies.model import Mode
@@ -132,12 +132,18 @@ def test_a_change_that_was_answered_is_never_answered_again(store: Store) -> Non
         assert not tx.open(replace(OPENED, incident="inc-2"), "shop")
 
 
-def test_every_suspect_of_every_incident_is_remembered(store: Store) -> None:
+def test_every_suspect_of_an_incident_that_acted_is_remembered(store: Store) -> None:
     with store.transaction() as tx:
         tx.open(replace(OPENED, suspects=("uid/7", "flag-event-3")), "shop")
+        assert isinstance(tx.claim(INTENDED, "one", LIMITS), Claim)
         tx.record(CLOSED)
-        tx.open(opened("inc-2"), "shop")
-    assert store.suspects() == {"uid/7", "flag-event-3", "change-of-inc-2"}
+    assert store.suspects() == {"uid/7", "flag-event-3"}
+
+
+def test_a_change_that_was_only_talked_about_is_not_answered(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.open(replace(OPENED, mode=Mode.SUGGEST), "shop")
+    assert store.suspects() == frozenset()
 
 
 def test_an_incident_below_auto_begins_as_proposed(store: Store) -> None:
@@ -156,13 +162,14 @@ def test_the_same_transition_is_recorded_once(store: Store, event: object) -> No
     assert len(store.history(10)) == 2
 
 
-def test_an_incident_that_moved_on_may_be_held_again(store: Store) -> None:
+def test_a_held_incident_gives_no_claim(store: Store) -> None:
     begin(store)
     with store.transaction() as tx:
         assert tx.record(HELD)
         assert tx.record(replace(HELD, guard="pause"))
-        assert isinstance(tx.claim(INTENDED, "one", LIMITS), Claim)
-        assert tx.record(HELD)
+        refused = tx.claim(INTENDED, "one", LIMITS)
+    assert isinstance(refused, Blocked)
+    assert refused.guard == "held"
 
 
 @pytest.mark.parametrize("event", [JOINED, SETTLED, HELD, CLOSED], ids=lambda event: type(event).__name__)
