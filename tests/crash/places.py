@@ -23,10 +23,21 @@ REVERT: Mapping[str, Any] = {"remedy": [{"revert": {"to": "known-good"}}]}
 class Place(Protocol):
     """A service that can be broken by one change, and whose rung puts it back."""
 
-    target: str
-    acts_on: str
-    config: Mapping[str, Any]
-    spec: Mapping[str, Any]
+    @property
+    def target(self) -> str:
+        """What the policy watches."""
+
+    @property
+    def acts_on(self) -> str:
+        """What the rung puts back."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its part of the daemon's config."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Its part of the policy."""
 
     def break_it(self) -> None:
         """Somebody ships the bad change."""
@@ -148,10 +159,10 @@ class Deployment:
     """A Deployment in a namespace of its own of the double."""
 
     def __init__(self, double: KubeDouble, session: requests.Session, namespace: str) -> None:
-        self._world = replace(double, session=session)
+        self.world = replace(double, session=session)
         # Only others' means are used here: the daemon has a target of its own.
-        self.stage = Stage(self._world, None, namespace)  # type: ignore[arg-type]
-        self._world.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        self.stage = Stage(self.world, None, namespace)  # type: ignore[arg-type]
+        self.world.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         self.stage.deploy("shop:1")
         self.target = self.acts_on = self.stage.key
         self.config = {"clusters": {"test": {"kubeconfig": str(double.kubeconfig)}}}
@@ -169,7 +180,7 @@ class Deployment:
 
     def patches(self, *, dry_run: bool) -> list[Any]:
         """The status of each patch of this namespace that rollbackd sent; None where it got no answer."""
-        return [sent["status"] for sent in self._world.requests("patch", dry_run=dry_run) if sent["namespace"] == self.stage.namespace]
+        return [sent["status"] for sent in self.world.requests("patch", dry_run=dry_run) if sent["namespace"] == self.stage.namespace]
 
     def writes(self) -> int:
         return len(self.patches(dry_run=False))

@@ -137,6 +137,7 @@ class Scene:
         self._receiver = receiver
         self._data = folder / "data"
         self.lives: list[Life] = []
+        self._numbers = itertools.count()
         self._port = free_port()
         self._config = folder / "rollbackd.yaml"
         self._config.write_text(json.dumps(self._config_of(page.url, receiver.url)))  # JSON is YAML
@@ -178,9 +179,15 @@ class Scene:
     def start(self, *fate: str) -> Life:
         """A daemon with this fate (options of the launcher) is starting."""
         argv = [sys.executable, "-m", "tests.crash.launcher", "--config", str(self._config), *fate]
-        life = Life(argv, self.folder / f"log.{len(self.lives)}")
+        life = Life(argv, self.folder / f"log.{next(self._numbers)}")
         self.lives.append(life)
         return life
+
+    def start_another(self) -> tuple[int, str]:
+        """What becomes of a second daemon on the same data folder: its exit code and what it said."""
+        self.start()
+        life = self.lives.pop()
+        return life.end(), life.log()
 
     def ship(self, whole: Callable[[], object] = lambda: None) -> None:
         """The daemon has seen the good version, ``whole`` is done, and then somebody breaks the service."""
@@ -233,7 +240,7 @@ class Scene:
             life = self.lives[-1]
             if time.monotonic() > ends or life.process.poll() is not None:
                 raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; log:\n{life.log()[-3000:]}")
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def until_told(self, kind: str) -> None:
         """Returns once on-call got a message of this kind."""
@@ -242,8 +249,9 @@ class Scene:
     # --- what is left ---------------------------------------------------------------------------------------------------------------------
 
     def told(self) -> list[Told]:
-        """Every message that reached on-call, as often as it came."""
-        bodies = [json.loads(request.body) for request in list(self._receiver.asked)]
+        """Every message that reached on-call, as often as it came. A daemon that dies while it sends leaves half a request, which is none."""
+        asked = [request for request in list(self._receiver.asked) if len(request.body) == int(request.headers.get("Content-Length", -1))]
+        bodies = [json.loads(request.body) for request in asked]
         return [Told(b["id"], b["subject"], b["data"]["kind"], "\n".join([b["data"]["title"], *b["data"]["lines"]])) for b in bodies]
 
     def record(self) -> Record:

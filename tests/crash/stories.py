@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.crash import places
 from tests.crash.places import Command, Deployment, Place
@@ -26,7 +27,7 @@ class Ending:
     last: Record
     told: tuple[Told, ...]
     told_by_first: tuple[Told, ...]
-    seen: Mapping[str, object] = field(default_factory=dict)
+    seen: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +139,33 @@ def frozen(scene: Scene, meanwhile: Callable[[Scene], object] = lambda _: None, 
     life = scene.start("--stop-at", "after:rung.intended")
     scene.ship()
     scene.until(life.is_frozen, "it is frozen")
-    dead, told_by_first = scene.record(), tuple(scene.told())
+    dead, told_by_first, refused = scene.record(), tuple(scene.told()), scene.start_another()
     sleep_until(datetime.fromisoformat(dead.of("rung.intended").body["deadline"]))
     meanwhile(scene)
     life.signal(signal.SIGCONT)
     scene.until_told(kind)
-    return Ending((life.stop(),), dead, scene.record(), tuple(scene.told()), told_by_first)
+    return Ending((life.stop(),), dead, scene.record(), tuple(scene.told()), told_by_first, {"another": refused})
+
+
+def frozen_in_flight(scene: Scene) -> Ending:
+    """SIGSTOP while the API server takes its time over the write, for longer than the claim lasts; meanwhile a newer version is released."""
+    place = scene.place
+    assert isinstance(place, Deployment)
+    life = scene.start()
+    scene.meter.is_silent = True  # the bad release is a patch, too: nobody is to notice it before the server is slow
+    scene.ship()
+    place.world.fault("wait_before", method="PATCH", dry_run=False, namespace=place.stage.namespace, seconds=6)
+    scene.meter.is_silent = False
+    scene.until(lambda: place.patches(dry_run=False), "the write is under way")
+    life.signal(signal.SIGSTOP)
+    scene.until(life.is_frozen, "it is frozen")
+    dead, told_by_first = scene.record(), tuple(scene.told())
+    place.stage.release("shop:3")
+    sleep_until(datetime.fromisoformat(dead.of("rung.intended").body["deadline"]))
+    life.signal(signal.SIGCONT)
+    scene.until_told("superseded")
+    seen = {"statuses": place.patches(dry_run=False), "image": place.image()}
+    return Ending((life.stop(),), dead, scene.record(), tuple(scene.told()), told_by_first, seen)
 
 
 def overtaken(scene: Scene) -> None:
@@ -217,6 +239,7 @@ STORIES: Mapping[str, Story] = {
     # Those that wait longest begin first.
     "stuck": Story(_command("2s"), killed_thrice),
     "frozen": Story(PLACES["kubernetes"], frozen),
+    "frozen-in-flight": Story(PLACES["kubernetes"], frozen_in_flight),
     "full-after-intent": Story(_command("2s"), partial(full_at, "after:rung.intended")),
     **{f"{kind}-{point}": Story(place, partial(killed, point)) for point in POINTS for kind, place in PLACES.items()},
     "delivery": Story(PLACES["command"], partial(killed, "before:notice.sent")),

@@ -11,7 +11,8 @@ from rollbackd.policies.events import Intended, Opened
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.incident import Phase
 from rollbackd.policies.model import Mode
-from tests.controller.world import SECOND, SHOP, World
+from tests.controller.world import SHOP, World
+from tests.policies.literals import SECOND
 
 
 class Crashing(Command):

@@ -31,7 +31,6 @@ def test_the_moment_by_which_a_target_has_to_be_complete_is_not_moved_by_a_crash
 def test_the_moment_at_which_verification_gives_up_is_not_moved_by_a_crash(ending: Ending) -> None:
     held, back = ending.last.of("incident.held"), ending.seen["back"]
     assert held.body["guard"] == "give-up"
-    assert isinstance(back, datetime)
     assert (held.at - back).total_seconds() < 25  # a verification that began anew would have waited for as long again
     assert [told.kind for told in ending.told] == ["started", "held"]
 
@@ -63,6 +62,20 @@ def test_a_daemon_that_wakes_after_its_claim_has_passed_claims_anew_before_it_wr
     assert ending.dead.writes == 0
     assert ending.last.rows == TAKEN_OVER
     assert (ending.last.writes, ending.last.is_broken) == (1, False)
+
+
+@pytest.mark.story("frozen")
+def test_a_second_daemon_does_not_start_on_the_data_of_a_frozen_one(ending: Ending) -> None:
+    code, said = ending.seen["another"]
+    assert code == 1
+    assert "another rollbackd works in" in said
+
+
+@pytest.mark.story("frozen-in-flight")
+def test_a_write_that_was_under_way_during_the_freeze_loses_to_what_came_meanwhile(ending: Ending) -> None:
+    assert ending.dead.rows == ["incident.opened", "rung.intended"]
+    assert (ending.seen["statuses"], ending.seen["image"]) == ([422], "shop:3")
+    assert ending.last.of("incident.closed").body["how"] == "superseded"
 
 
 @pytest.mark.story("overtaken")
