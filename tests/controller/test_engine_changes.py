@@ -1,0 +1,209 @@
+"""Changes as the engine sees them: whose they are, which target's, how old, and what they make known good."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.adapters.command import Command, CommandSpec
+from rollbackd.controller.engine import Batch
+from rollbackd.controller.fleet import Settings
+from rollbackd.controller.journal.values import How, SeenChange, Standing
+from rollbackd.policies.changes import Change
+from rollbackd.policies.fleet import Limits
+from rollbackd.policies.model import FlagsRung, RevertRung
+from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, command, script, served
+from tests.policies.literals import MINUTE
+from tests.servers import poll
+
+HOUR = timedelta(hours=1)
+A = replace(SHOP_POLICY, name="a", digest="a", target="command:a", ladder=(RevertRung("command:a"),))
+B = replace(SHOP_POLICY, name="b", digest="b", target="command:b", ladder=(RevertRung("command:b"),))
+ROOMY = Settings(limits=Limits(in_flight_per_namespace=5, in_flight=5))
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    world.slot(0)
+    world.good("v1")
+    yield world
+    world.close()
+
+
+def two_targets(folder, *policies):
+    """A world in which command:a and command:b ran v1, which is known good, and both run v2 now."""
+    world = World(folder, *policies, settings=ROOMY)
+    world.targets["command"] = Command({name: command(folder, name) for name in ("a", "b")})
+    for name in ("a", "b"):
+        (folder / name).write_text("v1\n")
+    world.slot(0, policies=tuple(policy.name for policy in policies))
+    for name in ("a", "b"):
+        with world.store.transaction() as tx:
+            tx.mark(f"command:{name}", "v1", Standing.GOOD, How.DECLARED, world.at)
+        (folder / name).write_text("v2\n")
+    return world
+
+
+def test_the_same_version_deployed_to_two_targets_is_two_changes(tmp_path):
+    world = two_targets(tmp_path, A, B)
+    for looked_at in (("a",), ("a",), ("a", "b"), ("a", "b")):
+        world.slot(60, policies=looked_at)
+    assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("v1\n", "v1\n")
+    world.close()
+
+
+def test_the_same_version_on_two_rungs_is_undone_on_the_first(tmp_path):
+    world = two_targets(tmp_path, replace(A, ladder=(RevertRung("command:a"), RevertRung("command:b"))))
+    world.slot(60, policies=("a",))
+    world.slot(60, policies=("a",))
+    assert (tmp_path / "a").read_text() == "v1\n"
+    world.close()
+
+
+def test_an_accepted_write_that_shows_a_moment_later_is_no_other_writer(tmp_path):
+    script(tmp_path / "apply.sh", f'(sleep 0.3; echo "$1" > {tmp_path}/version) >/dev/null 2>&1 &')
+    world = World(tmp_path)
+    world.slot(0)
+    world.good("v1")
+    world.deploy("v2")
+    world.slot(60)
+    world.slot(60)
+    poll(lambda: world.version.read_text() == "v1\n", within=20)
+    assert world.guards() == []
+    world.close()
+
+
+def test_a_flag_flipped_just_before_the_write_does_not_end_the_incident(world):
+    world.flip("off", other="off")
+    world.slot(0)
+    world.flip("on", other="off")
+    world.deploy("v2")
+    world.slot(60)
+    world.at += EVERY
+    surveyed = world.survey()
+    world.flip("on", other="on")
+    world.engine.cycle(Batch(world.at, surveyed, {"shop": (served(world.at, 60),)}))
+    world.rest()
+    for _ in range(4):
+        world.slot(60)
+    assert world.version.read_text() == "v1\n"
+
+
+def test_a_ladder_of_overlapping_flag_scopes_climbs_to_the_revert(tmp_path):
+    narrow = FlagsRung("flagd:flags/flags:new-checkout")
+    wide = FlagsRung(FLAGS, always=True, only_changed=False)
+    world = World(tmp_path, replace(SHOP_POLICY, ladder=(narrow, wide, RevertRung(SHOP))))
+    world.slot(0)
+    world.good("v1")
+    world.flip("on")
+    world.deploy("v2")
+    for _ in range(5):
+        world.slot(60)
+    assert world.version.read_text() == "v1\n"
+    world.close()
+
+
+def test_first_sight_of_a_target_that_names_its_change_but_not_when_is_no_change(tmp_path):
+    world = World(tmp_path)
+    script(tmp_path / "describe.sh", f'v=$(cat {tmp_path}/version); printf \'{{"revision":"%s","change":"c-%s"}}\' $v $v')
+    described = CommandSpec((str(tmp_path / "describe.sh"),), (str(tmp_path / "apply.sh"), "{revision}"), settle=timedelta(0))
+    world.targets["command"] = Command({"shop": described})
+    world.good("v0")
+    for _ in range(3):
+        world.slot(60)
+    assert world.kinds() == []
+    world.close()
+
+
+# --- evidence of before ------------------------------------------------------------------------------------------------------------------
+
+
+def test_after_the_recovery_the_bad_requests_of_before_tell_nobody_anything(world):
+    world.deploy("v2")
+    world.slot(600)
+    world.slot(600)
+    for _ in range(5):
+        world.slot(0)
+    told = world.titles()
+    for _ in range(10):
+        world.slot(0)
+    assert world.titles() == told
+
+
+def test_watch_always_does_not_act_on_the_evidence_of_before_its_rollback(tmp_path):
+    always = replace(SHOP_POLICY, watch=None, ladder=(RevertRung(SHOP, always=True),))
+    world = World(tmp_path, always, settings=Settings(limits=Limits(cooldown=timedelta(0))))
+    world.slot(0)
+    world.good("v0", "v1")
+    world.deploy("v2")
+    world.slot(600)
+    world.slot(600)
+    for _ in range(12):
+        world.slot(0)
+    assert (tmp_path / "applied").read_text() == "v1\n"
+    world.close()
+
+
+# --- what is known good, and for how long -------------------------------------------------------------------------------------------------
+
+
+def test_a_revision_that_served_for_eight_days_is_still_known_good(tmp_path):
+    world = World(tmp_path, replace(SHOP_POLICY, timing=replace(TIMING, bake=3 * EVERY)))
+    for _ in range(5):
+        world.slot(0)
+    for _ in range(8 * 24):
+        world.at += HOUR - EVERY
+        world.slot(0)
+    world.deploy("v2")
+    world.slot(600)
+    world.slot(600)
+    assert world.version.read_text() == "v1\n"
+    world.close()
+
+
+def test_after_a_restart_past_slots_are_no_bake_of_a_release_made_meanwhile(tmp_path):
+    policy = replace(SHOP_POLICY, timing=replace(TIMING, bake=4 * MINUTE))
+    before = World(tmp_path, policy)
+    before.slot(0)
+    before.deploy("v2")
+    before.slot(0)
+    before.close()
+    world = World(tmp_path, policy, at=before.at + EVERY)
+    past = {at: {"shop": (served(at, 0),)} for at in (world.at - n * EVERY for n in range(30, 0, -1))}
+    world.engine.cycle(Batch(world.at, world.survey(), {"shop": (served(world.at, 0),)}, past))
+    world.rest()
+    assert world.store.ledger(SHOP) == ()
+    world.close()
+
+
+def test_a_quarantined_revision_is_paged_though_the_daemon_was_killed_after_seeing_it(tmp_path):
+    seeing = World(tmp_path)
+    seeing.slot(0)
+    with seeing.store.transaction() as tx:
+        tx.mark(SHOP, "v2", Standing.QUARANTINED, How.ROLLED_BACK, seeing.at)
+    seeing.deploy("v2")
+    seeing.at += EVERY
+    seeing.engine.book.take(seeing.survey(), ())  # and nothing after it
+    seeing.close()
+    world = World(tmp_path, at=seeing.at)
+    for _ in range(3):
+        world.slot(0)
+    assert ["rolled back before" in title for title in world.titles()] == [True]
+    world.close()
+
+
+def test_the_book_holds_no_changes_beyond_its_horizon(tmp_path):
+    month = World(tmp_path)
+    month.slot(0)
+    begin = month.at - timedelta(days=30)
+    with month.store.transaction() as tx:
+        for n in range(300):
+            at = begin + n * MINUTE
+            tx.see_change(SeenChange(Change(FLAGS, f"f{n}", f"f{n}", f"f{n - 1}", at, at, at)))
+    month.close()
+    world = World(tmp_path, at=month.at)
+    loaded = len(world.engine.book.of([FLAGS]))
+    world.engine.book.refresh()
+    assert len(world.engine.book.of([FLAGS])) <= loaded + 2
+    world.close()
