@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
-from rollbackd.adapters.base.source import Answer, Query, Row
+from rollbackd.adapters.base.source import Answer, Increases, Levels, Query, Row
 from rollbackd.controller.config_values import NamedProbe
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.probing import Probing
@@ -134,6 +134,28 @@ def test_a_source_that_fails_is_known_to_be_down_until_it_answers_again():
     observer.close()
     assert observer.health["prometheus"].fault is None
     assert observer.health["prometheus"].seen == ASKED
+
+
+class HalfDeaf(Literal):
+    """A source that answers every query but those of one kind."""
+
+    def __init__(self, deaf_to: type[Query]) -> None:
+        super().__init__(Answer({}))
+        self._deaf_to = deaf_to
+
+    def read(self, query: Query, at: datetime) -> Answer:
+        if isinstance(query, self._deaf_to):
+            raise Permanent("422: too many samples")
+        return super().read(query, at)
+
+
+@pytest.mark.parametrize("deaf_to", [pytest.param(Increases, id="the-first"), pytest.param(Levels, id="the-last")])
+def test_a_source_one_of_whose_queries_always_fails_is_known_to_be_at_fault(deaf_to):
+    ratio, gauge = policy_with(RATIO, "a"), policy_with(Gauge(TOTAL), "b")
+    observer = Observer({"prometheus": HalfDeaf(deaf_to)}, lambda _: None)
+    observer.read([ratio, gauge], T0)
+    observer.close()
+    assert observer.health["prometheus"].fault == "422: too many samples"
 
 
 def test_a_probe_reads_as_the_share_of_endpoints_that_fail():

@@ -63,3 +63,14 @@ def test_a_pass_that_takes_too_long_costs_slots_that_are_counted_and_never_repla
     schedule.stop()
     assert second - first >= 3 * SECOND
     assert schedule.missed >= 2
+
+
+def test_slots_go_on_where_the_clock_was_set_back_an_hour():
+    seen, back = queue.SimpleQueue(), [timedelta(0)]
+    schedule = Schedule(lambda grid, at: seen.put(at), lambda: now() - back[0])
+    schedule.keep({Grid("a", SECOND)})
+    schedule.start()
+    before = seen.get(timeout=20)
+    back[0] = timedelta(hours=1)
+    poll(lambda: seen.get(timeout=20) < before, within=20)
+    schedule.stop()

@@ -1,0 +1,86 @@
+"""How targets are asked where one kind of them does not answer: it costs its own slots, and nobody else's."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
+from rollbackd.adapters.base.target import TargetState
+from rollbackd.controller.survey import Surveyor
+from tests.policies.literals import SECOND, T0
+from tests.servers import poll
+
+SHOP = "command:shop"
+CHECKOUT = "kubernetes:default/shop/deployment/checkout"
+
+
+class Prompt:
+    """A kind of target whose keys all run v1."""
+
+    kind = "command"
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        return {key: TargetState(key, "v1") for key in keys}
+
+
+class Hanging(Prompt):
+    """A kind of target that answers once it is let go, and counts how often it was asked."""
+
+    kind = "kubernetes"
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.asked = 0
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        self.asked += 1
+        self.let_go.wait(60)
+        return super().survey(keys)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    kind = Hanging()
+    yield kind
+    kind.let_go.set()
+
+
+@pytest.fixture
+def surveyor(hanging: Hanging) -> Iterator[Surveyor]:
+    surveyor = Surveyor({"command": Prompt(), "kubernetes": hanging}, patience=0.1 * SECOND)
+    yield surveyor
+    surveyor.close()
+
+
+def states(surveyor: Surveyor) -> Mapping[str, TargetState | AdapterError]:
+    return surveyor.survey((SHOP, CHECKOUT), T0).states
+
+
+def test_a_kind_that_hangs_leaves_the_others_seen(surveyor):
+    poll(lambda: states(surveyor)[SHOP] == TargetState(SHOP, "v1"), within=20)
+
+
+def test_a_kind_that_hangs_is_not_seen_and_says_what_to_look_at(surveyor):
+    late = states(surveyor)[CHECKOUT]
+    assert isinstance(late, Transient)
+    assert str(late) == "targets of kind kubernetes did not answer in time; what was known of them stands; look at their API"
+
+
+def test_a_kind_that_hangs_is_not_asked_again_meanwhile(surveyor, hanging):
+    for _ in range(5):
+        states(surveyor)
+    assert hanging.asked == 1
+
+
+def test_a_kind_that_answers_again_is_seen_again(surveyor, hanging):
+    states(surveyor)
+    hanging.let_go.set()
+    poll(lambda: states(surveyor)[CHECKOUT] == TargetState(CHECKOUT, "v1"), within=20)
+
+
+def test_a_kind_that_nobody_configured_says_so():
+    surveyor = Surveyor({})
+    (state,) = surveyor.survey(["nomad:shop"], T0).states.values()
+    surveyor.close()
+    assert isinstance(state, Permanent)
