@@ -70,6 +70,13 @@ def test_a_closed_or_unknown_incident_gives_no_claim(store: Store) -> None:
     assert blocked_by(claim(store)) == "closed"
 
 
+def test_a_held_incident_gives_no_claim(store: Store) -> None:
+    begin(store)
+    with store.transaction() as tx:
+        tx.record(HELD)
+    assert blocked_by(claim(store)) == "held"
+
+
 def test_a_claim_that_is_over_before_it_begins_is_not_given(store: Store, clock: Clock) -> None:
     begin(store)
     clock.move(30 * SECOND)
