@@ -1,5 +1,6 @@
 """The process: start everything in order, reload, stop cleanly. Decides nothing and knows no adapter."""
 
+import gc
 import signal
 import socket
 import threading
@@ -106,8 +107,17 @@ def _listen(address: tuple[str, int]) -> socket.socket:
     return listener
 
 
+def collect_seldom() -> None:
+    """Cycles of garbage are looked for after 50,000 new objects instead of 700, and among old objects a hundred times less often.
+
+    Nearly everything here is freed by its reference count. At 10,000 policies the interpreter's defaults spend half of each slot looking for nothing.
+    """
+    gc.set_threshold(50_000, 10, 100)
+
+
 def run(config: Config) -> int:
     """The daemon of this config, until it is told to stop. Raises StoreError, AdapterError or OSError if it cannot start."""
+    collect_seldom()
     secrets = Secrets()
     configure(secrets)
     return Daemon(wire(config, secrets)).run()

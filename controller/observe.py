@@ -20,7 +20,7 @@ Probing = Callable[[ProbeQuestion], float | None]
 """The share of a workload's endpoints that fail their check; None where there is no endpoint to ask. Raises AdapterError."""
 
 
-READ_AT_ONCE = 100_000
+READ_AT_ONCE = 40_000
 """So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import inf, isfinite
 from operator import itemgetter
 from typing import TypeAlias
@@ -123,8 +124,9 @@ def _bracketed(cumulative: Mapping[float, float], limit: float) -> dict[str, flo
     return {"total": total, "most": most, "least": least, "low": low, "high": high}
 
 
+@lru_cache(maxsize=20_000)
 def moment(seconds: float) -> datetime:
-    """The time of a sample."""
+    """The time of a sample; one object for the signals that were scraped together, since readings are kept."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
