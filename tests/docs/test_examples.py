@@ -1,0 +1,174 @@
+"""What the documentation shows is what the program takes: policies, configs, commands, links, code."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.adapters.webhook import Webhook
+from rollbackd.controller.cli.main import cli
+from rollbackd.controller.config import Config, load_config
+from rollbackd.controller.config_documents import ConfigDocument, FlagdParts, PrometheusParts, ScrapeParts
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
+from rollbackd.policies.faults import Fault
+from rollbackd.policies.load import load_policies
+from rollbackd.policies.schema import json_schema
+from tests.exposition import Reply, serving
+
+HOUSE = Path(__file__).parents[2]
+PAGES = (HOUSE / "README.md", *sorted((HOUSE / "docs").glob("*.md")))
+FOREIGN = ("Role",)
+"""Kinds of documents that other programs read."""
+SCAFFOLD: dict[str, Any] = {
+    "apiVersion": "rollbackd/v1",
+    "kind": "RollbackPolicy",
+    "metadata": {"name": "example"},
+    "spec": {
+        "target": {"kubernetes": {"namespace": "shop", "deployment": "checkout"}},
+        "match": {"app": "checkout"},
+        "rollback_when": [{"use": "error-rate"}],
+    },
+}
+"""A policy around what is shown of one."""
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOTICE = Notice("msg-1", "inc-1", "held", "ROLLBACK NEEDS YOU", ("why",), "page", False, NOW)
+_BLOCK = re.compile(r"(?:^<!-- refused: (?P<refused>[^\n]*) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block. ``refused``: the message that it must fail with."""
+
+    place: str
+    language: str
+    text: str
+    refused: str | None
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(f"{page.relative_to(HOUSE)}:{text.count(chr(10), 0, match.start()) + 1}", match["language"], match["text"], match["refused"])
+        for match in _BLOCK.finditer(text)
+    ]
+
+
+def commands_of(page: Path) -> list[tuple[str, str]]:
+    """Every line of code that begins with the command, with its place."""
+    found, is_fenced = [], False
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        is_fenced ^= line.startswith("```")
+        if (is_fenced or line.startswith("    ")) and line.lstrip().startswith("rollbackd "):
+            found.append((f"{page.relative_to(HOUSE)}:{number}", line.strip()))
+    return found
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+YAML = [pytest.param(block, id=block.place) for block in BLOCKS if block.language == "yaml"]
+COMMANDS = [pytest.param(line, id=place) for page in PAGES for place, line in commands_of(page)]
+
+
+def faults_of(text: str) -> tuple[Fault, ...]:
+    """What the program says of a block: a whole document, entries of ``rollback_when``, or a part of ``spec``."""
+    shown = yaml.safe_load(text)
+    kind = shown.get("kind") if isinstance(shown, dict) else None
+    if kind in FOREIGN:
+        return ()
+    if kind == "Config":
+        read = load_config(text, "example.yaml", Path("/etc/rollbackd"))
+        return () if isinstance(read, Config) else read
+    return load_policies({"example.yaml": text if kind else _around(shown)}).faults
+
+
+def _around(shown: object) -> str:
+    part = {"rollback_when": shown} if isinstance(shown, list) else shown
+    assert isinstance(part, dict)
+    return yaml.safe_dump({**SCAFFOLD, "spec": {**SCAFFOLD["spec"], **part}})
+
+
+@pytest.mark.parametrize("block", YAML)
+def test_an_example_loads_or_is_refused_in_the_words_that_are_shown(block: Block) -> None:
+    assert [fault.message for fault in faults_of(block.text)] == ([block.refused] if block.refused else [])
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_that_is_shown_exists_with_its_options(line: str) -> None:
+    words = line.split("  ", maxsplit=1)[0].partition(" #")[0].split()[1:]
+    command = cli.commands.get(words[0])
+    assert command is not None, f"there is no command {words[0]}"
+    context = click.Context(command)
+    known = {option for parameter in command.get_params(context) for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word.partition("=")[0] for word in words[1:] if word.startswith("-")} <= known
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
+def test_every_relative_link_leads_to_a_file(page: Path) -> None:
+    assert [link for link in _LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()] == []
+
+
+def test_the_policy_page_names_every_key_of_a_policy() -> None:
+    assert keys_of(json_schema()) - words_of("policy.md") == set()
+
+
+def test_the_operating_page_names_every_key_of_the_config() -> None:
+    models = (ConfigDocument, FlagdParts, PrometheusParts, ScrapeParts)
+    assert set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("operating.md") == set()
+
+
+def keys_of(schema: object) -> set[str]:
+    """Every property that a JSON Schema names, at any depth."""
+    if isinstance(schema, list):
+        return set().union(*(keys_of(item) for item in schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = set(schema["properties"]) if isinstance(schema.get("properties"), dict) else set()
+    return own.union(*(keys_of(value) for value in schema.values()))
+
+
+def words_of(page: str) -> set[str]:
+    return set(re.findall(r"\w+", (HOUSE / "docs" / page).read_text(encoding="utf-8")))
+
+
+def shown_function(name: str) -> Any:
+    """The function of this name, out of the Python that the pages show."""
+    (block,) = (block for block in BLOCKS if block.language == "python" and f"def {name}(" in block.text)
+    module: dict[str, Any] = {}
+    exec(block.text, module)
+    return module[name]
+
+
+def test_the_backup_that_is_shown_copies_an_open_journal(tmp_path: Path) -> None:
+    live, copy = tmp_path / "rollbackd.db", tmp_path / "copy.db"
+    store = Store.open(f"sqlite:///{live}", "one")
+    with store.transaction() as tx:
+        assert tx.note(Note("source.blind", NOW, {"source": "prometheus"}), "only")
+    shown_function("backup")(str(live), str(copy))
+    restored = Store.open(f"sqlite:///{copy}", "one")
+    assert restored.history(10) == store.history(10) != ()
+    restored.close()
+    store.close()
+
+
+@pytest.mark.parametrize("secret", ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "a plain secret"])
+def test_the_check_of_a_signature_that_is_shown_accepts_a_message_of_ours_and_no_other(secret: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{secret}\nthe next one\n")
+    with serving(Reply(status=204)) as receiver:
+        Webhook("oncall", url=receiver.url, now=lambda: NOW, secret_file=file).send(NOTICE)
+        (request,) = receiver.asked
+    is_signed, at = shown_function("is_signed"), NOW.timestamp()
+    checks = {
+        "as it came": is_signed(secret, request.headers, request.body, at),
+        "another body": is_signed(secret, request.headers, request.body + b" ", at),
+        "another secret": is_signed("a guess", request.headers, request.body, at),
+        "too old": is_signed(secret, request.headers, request.body, at + 301),
+    }
+    assert checks == {"as it came": True, "another body": False, "another secret": False, "too old": False}
