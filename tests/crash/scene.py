@@ -3,15 +3,10 @@
 import http.client
 import itertools
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +16,10 @@ from rollbackd.controller.client import Client, ClientFault
 from rollbackd.controller.journal.chain import Break, verify
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Entry
+from tests.crash.life import PATIENCE, Life, free_port
 from tests.crash.places import Place
 from tests.exposition import Loopback, Reply, Request, serving
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 100.0
-"""Seconds for anything that has to happen: some forty daemons share two cores."""
 ZOO = {"target": {"command": {"name": "zoo"}}, "remedy": [{"revert": {"to": "known-good"}}], "watch": "always"}
 TIMING = {"warmup": "0s", "settle": "1s", "recover_for": "3s", "give_up": "2m", "cooldown": "0s"}
 
@@ -81,52 +74,6 @@ class Meter:
         self._good, self._bad = self._good + 100 - bad, self._bad + bad
         text = f'http_requests_total{{code="200"}} {self._good}\nhttp_requests_total{{code="500"}} {self._bad if is_shop else 0}\n'
         return Reply(body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4"})
-
-
-class Life:
-    """One daemon process from its start to its end."""
-
-    def __init__(self, argv: Sequence[str], log: Path) -> None:
-        self._log = log
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
-        # Through a pipe: where the disk is full for the daemon, its log must not be.
-        self._reader = threading.Thread(target=self._keep, daemon=True)
-        self._reader.start()
-
-    def _keep(self) -> None:
-        assert self.process.stderr is not None
-        with self._log.open("ab", buffering=0) as log, self.process.stderr as said:
-            for line in said:
-                log.write(line)
-
-    def log(self) -> str:
-        """What it has said until now."""
-        return self._log.read_text()
-
-    def end(self) -> int:
-        """The exit code, once it has ended by itself; minus the signal's number where a signal ended it."""
-        code = self.process.wait(PATIENCE)
-        self._reader.join()
-        return code
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def stop(self) -> int:
-        """It is asked to stop; its exit code."""
-        self.signal(signal.SIGTERM)
-        return self.end()
-
-    def is_frozen(self) -> bool:
-        """All of it is stopped, as by SIGSTOP."""
-        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-    def clear(self) -> None:
-        """Nothing of it is left."""
-        self.process.kill()
-        self.process.wait()
-        self._reader.join()
 
 
 class Scene:
@@ -285,17 +232,3 @@ def scene_of(folder: Path, place: Place, **timing: str) -> Iterator[Scene]:
             yield scene
         finally:
             scene.clear()
-
-
-_ports = itertools.count(20_000 + os.getpid() % 10_000)
-_asking = threading.Lock()
-
-
-def free_port() -> int:
-    """A port of its own for each caller, below those that the kernel gives to clients: it is free again when a killed daemon comes back."""
-    with _asking:
-        for port in _ports:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) != 0:
-                    return port
-    raise AssertionError("unreachable")

@@ -58,13 +58,13 @@ POINTS = {
 """Where a daemon is killed, and the last row of the incident that is durable then."""
 
 
-def a_life_after(scene: Scene, code: int, kind: str = "recovered", **seen: object) -> Ending:
+def a_life_after(scene: Scene, code: int, kind: str = "recovered") -> Ending:
     """A daemon without a fate takes over and ends the story with this message."""
     dead, told_by_first = scene.record(), tuple(scene.told())
     life = scene.start()
     scene.until_told(kind)
-    codes = (code, life.stop())
-    return Ending(codes, dead, scene.record(), tuple(scene.told()), told_by_first, seen)
+    codes, slots = (code, life.stop()), life.slots()
+    return Ending(codes, dead, scene.record(), tuple(scene.told()), told_by_first, {"slots": slots})
 
 
 def killed(point: str, scene: Scene) -> Ending:
@@ -95,10 +95,10 @@ def dead_beyond_give_up(scene: Scene) -> Ending:
     code = life.end()
     scene.meter.is_silent = True
     sleep_until(datetime.fromisoformat(scene.record().of("rung.settled").body["evidence_from"]), GIVE_UP)
-    return a_life_after(scene, code, "held", back=datetime.now(UTC))
+    return a_life_after(scene, code, "held")
 
 
-GIVE_UP = 25.0
+GIVE_UP = 10.0
 
 
 # --- a daemon that is asked to stop -------------------------------------------------------------------------------------------------------
