@@ -6,10 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.target import Target, TargetState
 from rollbackd.controller.changes import Survey
+
+Answer: TypeAlias = Future[Mapping[str, TargetState | AdapterError]]
+
+WORKERS = 4
+"""So many slots may ask a kind of targets at the same moment: each source and interval has slots of its own."""
 
 
 class Surveyor:
@@ -19,13 +25,15 @@ class Surveyor:
         """``patience``: how long a slot waits for targets to say how they stand."""
         self._targets = targets
         self._patience = patience.total_seconds()
-        self._pool = ThreadPoolExecutor(max(4, 2 * len(targets)), thread_name_prefix="survey")
-        self._hanging: dict[str, Future[Mapping[str, TargetState | AdapterError]]] = {}
+        # A pool for each kind: one that hangs must not delay the others.
+        self._pools = {kind: ThreadPoolExecutor(WORKERS, thread_name_prefix=f"survey-{kind}") for kind in targets}
+        self._hanging: dict[str, Answer] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """No survey is begun after this."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def survey(self, keys: Iterable[str], at: datetime) -> Survey:
         """How these targets stand for the slot ``at``; a target that cannot be read has its error."""
@@ -33,27 +41,28 @@ class Surveyor:
         by_kind: dict[str, list[str]] = defaultdict(list)
         for key in dict.fromkeys(keys):
             by_kind[key.partition(":")[0]].append(key)
-        asked = {kind: self._asked(kind, group) for kind, group in by_kind.items()}
-        wait([future for future in asked.values() if future is not None], timeout=self._patience)
+        asked = {kind: answer for kind, group in by_kind.items() if (answer := self._asked(kind, group)) is not None}
+        wait(asked.values(), timeout=self._patience)
         states: dict[str, TargetState | AdapterError] = {}
-        for kind, future in asked.items():
-            is_late = future is None or not future.done()
-            states.update(_late(kind, by_kind[kind]) if is_late or future is None else future.result())
+        for kind, group in by_kind.items():
+            states.update(self._heard(kind, group, asked.get(kind)))
         return Survey(began, at, states)
 
-    def _asked(self, kind: str, keys: list[str]) -> Future[Mapping[str, TargetState | AdapterError]] | None:
-        """The survey of this kind; None while the one before still hangs: a kind that hangs costs one thread and delays no other."""
+    def _asked(self, kind: str, keys: list[str]) -> Answer | None:
+        """The survey of this kind; None where nobody is to be asked: an earlier one hangs, or there is no such kind."""
         with self._lock:
-            if kind in self._hanging and not self._hanging[kind].done():
-                return None
-            self._hanging[kind] = self._pool.submit(self._one_kind, kind, keys)
-            return self._hanging[kind]
+            is_hanging = kind in self._hanging and not self._hanging[kind].done()
+        return None if is_hanging or kind not in self._pools else self._pools[kind].submit(self._targets[kind].survey, keys)
 
-    def _one_kind(self, kind: str, keys: list[str]) -> Mapping[str, TargetState | AdapterError]:
-        target = self._targets.get(kind)
-        if target is None:
+    def _heard(self, kind: str, keys: list[str], answer: Answer | None) -> Mapping[str, TargetState | AdapterError]:
+        if kind not in self._pools:
             return dict.fromkeys(keys, Permanent(f"no target of kind {kind} is configured; nothing can be read or undone there"))
-        return target.survey(keys)
+        if answer is not None and answer.done():
+            return answer.result()
+        if answer is not None:
+            with self._lock:
+                self._hanging[kind] = answer
+        return _late(kind, keys)
 
 
 def _late(kind: str, keys: list[str]) -> Mapping[str, TargetState | AdapterError]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -77,6 +78,25 @@ def test_a_kind_that_answers_again_is_seen_again(surveyor, hanging):
     states(surveyor)
     hanging.let_go.set()
     poll(lambda: states(surveyor)[CHECKOUT] == TargetState(CHECKOUT, "v1"), within=20)
+
+
+class Together(Prompt):
+    """A kind of target that answers as soon as two ask it at the same moment."""
+
+    def __init__(self) -> None:
+        self.both = threading.Barrier(2, timeout=20)
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        self.both.wait()
+        return super().survey(keys)
+
+
+def test_slots_of_two_sources_at_the_same_moment_see_their_targets_both():
+    surveyor = Surveyor({"command": Together()}, patience=20 * SECOND)
+    with ThreadPoolExecutor(2) as slots:
+        seen = [future.result().states for future in [slots.submit(surveyor.survey, [key], T0) for key in (SHOP, "command:cart")]]
+    surveyor.close()
+    assert seen == [{SHOP: TargetState(SHOP, "v1")}, {"command:cart": TargetState("command:cart", "v1")}]
 
 
 def test_a_kind_that_nobody_configured_says_so():
