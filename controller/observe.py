@@ -163,7 +163,7 @@ class _Reader:
         row = self._answer.rows.get(row_key)
         if row is None:
             # An empty answer is not zero errors: the scrape may be gone, so it can neither prove a breach nor clear one.
-            return Unknown(self._asked, Lack.NODATA, "no series for this workload")
+            return Unknown(self._asked, Lack.NODATA, "no series with a finite value for this workload")
         if row.newest < self._oldest:
             return Unknown(self._asked, Lack.NODATA, f"stale: the newest sample is from {row.newest:%H:%M:%S}")
         return self._from_row(row)

@@ -149,7 +149,8 @@ class Wire(requests.Session):
         except urllib3.exceptions.ReadTimeoutError as error:
             raise self._error(self._late()) from error
         except urllib3.exceptions.HTTPError as error:
-            broken = Problem(f"its answer broke off after {len(body)} bytes ({_cause(error)})", "see what lies between it and us")
+            # Without the number of bytes: it is another one each time, and the same fault is told once.
+            broken = Problem(f"its answer broke off ({_cause(error)})", "see what lies between it and us")
             raise self._error(broken) from error
         return bytes(body)
 

@@ -97,7 +97,7 @@ TWICE = Answer({}, faults={("checkout",): "two series for one workload"})
 @pytest.mark.parametrize(
     ("signal", "reply", "expected"),
     [
-        pytest.param(RATIO, Answer({}), Unknown(ASKED, Lack.NODATA, "no series for this workload"), id="empty-answer"),
+        pytest.param(RATIO, Answer({}), Unknown(ASKED, Lack.NODATA, "no series with a finite value for this workload"), id="empty-answer"),
         pytest.param(RATIO, row(bad=3.0), Unknown(ASKED, Lack.NODATA, "no series for the total"), id="errors-without-a-total"),
         pytest.param(
             Ratio(FAILED, TOTAL),
