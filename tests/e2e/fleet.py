@@ -142,16 +142,19 @@ class Shop:
         return Stage(self.double, Kubernetes({}), self.namespace)
 
     def open(self, **deploy: Any) -> None:
-        """Version 1 runs and is declared good."""
-        self.start(**deploy)
-        self.daemon.api.post("good", target=self.target, revision=self.revision, who="a test")
-
-    def start(self, **deploy: Any) -> None:
-        """Version 1 runs, and the daemon has seen it."""
-        if self.namespace not in {item["metadata"]["name"] for item in self.double.api("GET", "/api/v1/namespaces")["items"]}:
-            self.double.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
-        self.stage.deploy("shop:1", **deploy)
+        """Version 1 runs, the daemon has seen it, and it is declared good."""
+        self.deploy(**deploy)
         poll(lambda: self.revision)
+        self.declare_good()
+
+    def deploy(self, **deploy: Any) -> None:
+        """Version 1 runs, in a namespace of its own."""
+        self.double.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        self.stage.deploy("shop:1", **deploy)
+
+    def declare_good(self) -> None:
+        """What runs now is known to be good."""
+        self.daemon.api.post("good", target=self.target, revision=self.revision, who="a test")
 
     @property
     def revision(self) -> str | None:

@@ -74,7 +74,8 @@ def _policy(name: str) -> str:
 def _told(double: KubeDouble, daemon: Daemon, receiver: Receiver, alertmanager: str) -> Story:
     story = Story({name: Shop(daemon, double, name) for name in TRIGGERS})
     for shop in story.shops.values():
-        shop.start()
+        shop.deploy()
+    servers.poll(lambda: all(shop.revision for shop in story.shops.values()))
     for shop in story.shops.values():
         assert daemon.run("good", shop.target, str(shop.revision)).returncode == 0
     servers.poll(lambda: all(_states(daemon, name) == ["ok"] for name in TRIGGERS), within=40)
