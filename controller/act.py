@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,13 +14,13 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
 from rollbackd.controller.messages import notice_of
+from rollbackd.controller.order import Order, intent_to
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Held, Intended, RungEnd, Stopped
-from rollbackd.policies.fleet import Limits
 from rollbackd.policies.incident import Incident, Phase
-from rollbackd.policies.model import Policy, RevertRung
+from rollbackd.policies.model import Policy
 
 log = structlog.get_logger()
 
@@ -29,18 +28,6 @@ PATIENCE = timedelta(seconds=30)
 """How old a decision may be when its work begins, at least; two looks where those take longer."""
 ATTEMPTS = 3
 """So many claimants may die on one intent before it is given to people."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A rung to try: the decision, the policy whose ladder it is, and what the plan may draw on."""
-
-    act: Act
-    policy: Policy
-    candidates: tuple[str, ...]
-    before: Mapping[str, object]
-    limits: Limits
-    contacts: tuple[str, ...]
 
 
 class Actor:
@@ -162,7 +149,7 @@ class Actor:
             self._hold(order, "pause", f"paused: {reason}")
             return None
         with self._store.transaction() as tx:
-            intended = _intended(plan, act, tx.now())
+            intended = intent_to(plan, act, tx.now())
             claim = tx.claim(intended, self._store.writer, order.limits)
             incident = tx.incident(act.incident)
             if isinstance(claim, Claim) and incident is not None:
@@ -276,31 +263,3 @@ def _live(target: Target, key: str) -> str:
 def _names(record: Mapping[str, object]) -> tuple[str, ...]:
     after = record.get("after")
     return tuple(after) if isinstance(after, Mapping) else ()
-
-
-def _intended(plan: Plan, act: Act, now: datetime) -> Intended:
-    intent = plan.intent
-    return Intended(
-        incident=act.incident,
-        at=now,
-        rung=act.rung,
-        target=intent.target,
-        from_revision=intent.from_revision,
-        to_revision=intent.to_revision,
-        plan_digest=plan.digest,
-        evidence_digest=act.evidence_digest,
-        deadline=now + plan.apply_within,
-        summary=plan.summary,
-        steps=plan.steps,
-        not_undone=plan.not_undone,
-        command=plan.command,
-        record=dict(intent.record),
-        complete_by=now + plan.deadline,
-        settle_seconds=plan.settle.total_seconds(),
-        reverts=isinstance(act.remedy, RevertRung),
-    )
-
-
-def limits_for(limits: Limits, cooldown: timedelta) -> Limits:
-    """The guard table with the policy's own cool-down, for the transaction that claims."""
-    return replace(limits, cooldown=cooldown)

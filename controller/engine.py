@@ -4,62 +4,32 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
 from rollbackd.controller.act import Actor
 from rollbackd.controller.blind import Blindness
-from rollbackd.controller.changes import ChangeBook, Survey
+from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.fleet import Breaches, Settings, fleet_at
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.journalling import Journalling
-from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.schedule import Grid
+from rollbackd.controller.slots import Batch, Standing
 from rollbackd.policies.decisions import Wait
-from rollbackd.policies.evaluate import Evaluation, decide
+from rollbackd.policies.evaluate import decide
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident, Phase, adopted
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import look_interval
-from rollbackd.policies.watch import Watch, new_watch, take
+from rollbackd.policies.watch import new_watch, take
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are.
-
-    ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no evidence.
-    """
-
-    at: datetime
-    survey: Survey
-    readings: Mapping[str, tuple[Reading, ...]]
-    past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]] = field(default_factory=dict)
-    health: Mapping[str, SourceHealth] = field(default_factory=dict)
-    grid: Grid | None = None
-    meanings: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A policy's last slot: ``before`` is its watch with the readings taken in and not yet marked, so that the slot can be decided again."""
-
-    before: Watch
-    evaluation: Evaluation
-    at: datetime
-
-    def unwritten(self) -> "Standing":
-        """As it is while its decisions are not durable: that a revision is known good is decided once, so it has to be decided again."""
-        evaluation = self.evaluation
-        return replace(self, evaluation=replace(evaluation, watch=replace(evaluation.watch, baked=self.before.baked)))
 
 
 class Engine:

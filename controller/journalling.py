@@ -5,12 +5,12 @@ from datetime import datetime
 
 import structlog
 
-from rollbackd.controller.act import Order, limits_for
 from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
 from rollbackd.controller.messages import notice_of, outside_notice, plain_notice
+from rollbackd.controller.order import Order, limits_for
 from rollbackd.policies.decisions import Act, Bake, Decision, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.fleet import Fleet

@@ -45,7 +45,7 @@ def outside_notice(decision: Outside) -> Notice:
 
 
 def plain_notice(kind: str, key: str, title: str, lines: tuple[str, ...], at: datetime, *, resolved: bool = False) -> Notice:
-    """A page about rollbackd itself: blind, reload refused, a quarantined revision live again."""
+    """A page about what rollbackd cannot see or may not do: a blind source, a quarantined revision live again."""
     return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency="page", resolved=resolved, at=at)
 
 

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollbackd.controller.engine import Batch, Engine
+from rollbackd.controller.engine import Engine
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.schedule import Grid
+from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
 from rollbackd.policies.model import Policy
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from rollbackd.controller.answers import Reload
 from rollbackd.controller.changes import ChangeBook
-from rollbackd.controller.engine import Standing
 from rollbackd.controller.fleet import Settings
+from rollbackd.controller.slots import Standing
 from rollbackd.policies.changes import Change, watched
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident

@@ -57,13 +57,13 @@ def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timed
     if verdict.state is State.OK:
         return None
     is_fresh = run is not None and at - run.last <= 2 * every
+    is_held = condition.on_no_data is OnNoData.HOLD
     if verdict.state is State.BREACH:
         newest = _newest(verdict, at)
-        if run is None or not is_fresh:
+        if run is None or not (is_fresh or is_held):
             return Run(at, at, 1, 1, newest)
         return Run(run.start, at, run.breaches + 1, run.stamps + (newest > run.newest), max(newest, run.newest))
-    holds = condition.on_no_data is OnNoData.HOLD and verdict.state is State.NODATA
-    return run if is_fresh or holds else None
+    return run if is_fresh or (is_held and verdict.state is State.NODATA) else None
 
 
 def _newest(verdict: Verdict, at: datetime) -> datetime:

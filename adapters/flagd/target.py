@@ -74,7 +74,7 @@ class Flagd:
         if len(after) > provider.max_flags:
             raise Refused(
                 f"{request.target}: {len(after)} flags would change, at most {provider.max_flags} may; nothing was changed",
-                advice="narrow the scope with a tag or a list of flags, or raise max_flags",
+                advice="narrow the scope with a tag or a list of flags",
             )
         return _plan(request, provider, states, after)
 
@@ -251,7 +251,7 @@ def _faults(provider: FlagFile, document: Document, states: Mapping[str, _State]
     if not os.access(document.path.parent, os.W_OK):
         found.append(f"the folder of {document.path} is not writable for uid {os.geteuid()}; give it the rights or move the file")
     if len(states) > provider.max_flags:
-        found.append(f"{len(states)} flags in scope, at most {provider.max_flags} may change at once; narrow the scope or raise max_flags")
+        found.append(f"{len(states)} flags in scope, at most {provider.max_flags} may change at once; narrow the scope")
     for name, state in states.items():
         try:
             _end_state(provider, name, state, state)

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.adapters.command import Command, CommandSpec
-from rollbackd.controller.engine import Batch
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.journal.values import How, SeenChange, Standing
+from rollbackd.controller.slots import Batch
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.model import FlagsRung, RevertRung

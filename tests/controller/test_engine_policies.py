@@ -6,7 +6,7 @@ import pytest
 
 from rollbackd.adapters.base.target import Plan
 from rollbackd.adapters.command import Command
-from rollbackd.controller.engine import Batch
+from rollbackd.controller.slots import Batch
 from rollbackd.policies.model import FlagsRung, Ratio, RevertRung, Selector
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, command, served
 from tests.policies.literals import MINUTE

@@ -18,7 +18,7 @@ from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
 from rollbackd.controller.act import Actor
 from rollbackd.controller.changes import Survey
-from rollbackd.controller.engine import Batch, Engine
+from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.journal.rows import parcel_of
 from rollbackd.controller.journal.schema import outbox
@@ -26,6 +26,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Timing

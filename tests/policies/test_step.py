@@ -113,6 +113,14 @@ def test_a_gap_longer_than_two_looks_starts_the_for_anew():
     assert "Act" not in kinds(run(policy, readings).decisions)
 
 
+@pytest.mark.parametrize(("on_no_data", "confirms"), [(OnNoData.UNPROVEN, False), (OnNoData.HOLD, True)])
+def test_a_silence_ends_the_for_unless_the_policy_holds_it(on_no_data, confirms):
+    policy = replace(POLICY, conditions=(replace(ERRORS, confirm=For(MINUTE), on_no_data=on_no_data),))
+    silence = series(LATER + 4 * EVERY, LATER + 7 * EVERY, no_data)
+    readings = series(LATER, LATER + 3 * EVERY, bad) | silence | series(LATER + 8 * EVERY, LATER + 9 * EVERY, bad)
+    assert ("Act" in kinds(run(policy, readings).decisions)) is confirms
+
+
 def test_one_scrape_never_serves_as_two_points_of_a_for():
     policy = replace(POLICY, conditions=(replace(ERRORS, confirm=For(2 * MINUTE)),))
     frozen = {at: replace(bad(at), newest=LATER) for at in slots(LATER, LATER + 3 * MINUTE)}

@@ -1,0 +1,42 @@
+"""One slot on its way: as it was observed, and as it stands after it was judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from rollbackd.controller.changes import Survey
+from rollbackd.controller.observe import SourceHealth
+from rollbackd.controller.schedule import Grid
+from rollbackd.policies.evaluate import Evaluation
+from rollbackd.policies.readings import Reading
+from rollbackd.policies.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are.
+
+    ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no evidence.
+    """
+
+    at: datetime
+    survey: Survey
+    readings: Mapping[str, tuple[Reading, ...]]
+    past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]] = field(default_factory=dict)
+    health: Mapping[str, SourceHealth] = field(default_factory=dict)
+    grid: Grid | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A policy's last slot: ``before`` is its watch with the readings taken in and not yet marked, so that the slot can be decided again."""
+
+    before: Watch
+    evaluation: Evaluation
+    at: datetime
+
+    def unwritten(self) -> "Standing":
+        """As it is while its decisions are not durable: that a revision is known good is decided once, so it has to be decided again."""
+        evaluation = self.evaluation
+        return replace(self, evaluation=replace(evaluation, watch=replace(evaluation.watch, baked=self.before.baked)))
