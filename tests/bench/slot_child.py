@@ -19,14 +19,16 @@ import structlog
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.act import Actor
 from rollbackd.controller.daemon import collect_seldom
-from rollbackd.controller.engine import Batch, Engine
+from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.observation import history_slots
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.slots import Batch
 from tests.bench import workloads
+from tests.bench.figures import memory
 
 
 class Fleet:
@@ -85,13 +87,6 @@ def measure(url: str, count: int) -> dict[str, float]:
         assert len(fleet.engine.standings) == count
     figures = {"cpu_seconds": statistics.median(cpus), "wall_seconds": statistics.median(walls), "queries": max(queries)}
     return {"policies": float(count), **figures, **started, "rss_mib": memory("VmRSS"), "peak_rss_mib": memory("VmHWM")}
-
-
-def memory(what: str, process: str = "self") -> float:
-    """A line of the process's status, in MiB. Not getrusage: its peak counts the parent's memory at the fork."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    (kib,) = (line.split()[1] for line in lines if line.startswith(f"{what}:"))
-    return int(kib) / 1024
 
 
 def _counted(url: str, handler: str) -> float:

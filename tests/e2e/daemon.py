@@ -78,6 +78,12 @@ class Daemon:
         self._process.send_signal(number)
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it printed so far."""
         return self._log.read_text() if self._log.exists() else ""

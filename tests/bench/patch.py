@@ -1,0 +1,154 @@
+"""From the proof to the write: a breaching slot handed to the engine, until the API server has accepted the PATCH.
+
+In one process: the engine thread, the actor and a SQLite file as they are in the daemon; the Kubernetes double is a process of its own.
+"""
+
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
+from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
+from rollbackd.controller.act import Actor
+from rollbackd.controller.changes import Survey
+from rollbackd.controller.engine import Engine
+from rollbackd.controller.fleet import Settings
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import How, Standing
+from rollbackd.controller.journalling import Journalling
+from rollbackd.controller.pause import Pause
+from rollbackd.controller.slots import Batch
+from rollbackd.policies.events import Closed, CloseHow
+from rollbackd.policies.fleet import Limits
+from rollbackd.policies.model import Policy, RevertRung, Timing
+from rollbackd.policies.readings import Counts
+from tests.bench.figures import Figure
+from tests.doubles.kube import running_double
+from tests.doubles.kube.stage import Stage, stage_in, until
+from tests.policies.literals import POLICY
+
+REPETITIONS = 200
+WITHOUT_END = 1_000_000
+"""The guards that count must not end the series."""
+LIMITS = Limits(in_flight_per_namespace=WITHOUT_END, in_flight=WITHOUT_END, per_hour=WITHOUT_END, per_target_per_day=WITHOUT_END)
+TIMING = Timing(warmup=timedelta(0))
+SECOND = timedelta(seconds=1)
+
+
+class Timed:
+    """The shipped target; notes when each PATCH was accepted."""
+
+    kind = "kubernetes"
+
+    def __init__(self, target: Kubernetes) -> None:
+        self._target = target
+        self.accepted: dict[str, float] = {}
+
+    def apply(self, plan: Plan) -> None:
+        """The target's own; returns once the API server has answered 200."""
+        self._target.apply(plan)
+        self.accepted[plan.intent.target] = time.monotonic()
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        return self._target.survey(keys)
+
+    def plan(self, request: PlanRequest) -> Plan | NothingToDo:
+        return self._target.plan(request)
+
+    def look(self, intent: Intent) -> Sight:
+        return self._target.look(intent)
+
+    def check(self, keys: Sequence[str]) -> tuple[str, ...]:
+        return self._target.check(keys)
+
+
+class Core:
+    """Engine, actor and store over ``folder``, running."""
+
+    def __init__(self, folder: Path, target: Timed) -> None:
+        self.store = Store.open(f"sqlite:///{folder}/rollbackd.db", "bench")
+        self.target = target
+        pause = Pause(folder / "pause")
+
+        def outcome(key: str) -> None:
+            self.engine.wake(key)
+
+        self.actor = Actor(self.store, {"kubernetes": target}, pause, lambda: datetime.now(UTC), outcome, lambda: None)
+        self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), pause, Settings(limits=LIMITS))
+        self.engine.start()
+
+    def seconds_to_patch(self, stage: Stage, name: str) -> float:
+        """A fresh Deployment with a bad release: a slot that shows it well, then the slot that proves the breach, timed."""
+        stage.deploy("shop:1", name=name, replicas=1)
+        good = stage.state(name).revision
+        stage.release("shop:2", name)
+        key, policy = stage.key_of(name), _policy(stage.key_of(name))
+        with self.store.transaction() as tx:
+            tx.mark(key, good, Standing.GOOD, How.DECLARED, self.store.now())
+        at = _ready(stage, name) + 2 * SECOND  # a moment of the slot, not of the clock: the block of evidence must begin after the release
+        self.engine.replace([policy])
+        until(lambda: policy.name in self.engine.policies, bool)
+        batch = Batch(at, Survey(time.monotonic(), at, stage.target.survey([key])), {policy.name: (Counts(at - SECOND, at, 900, 900, 1000, at),)})
+        began = time.monotonic()
+        self.engine.submit(batch)
+        until(lambda: key in self.target.accepted, bool)
+        self._close_incident()
+        return self.target.accepted[key] - began
+
+    def _close_incident(self) -> None:
+        """As a recovery does: what is in flight is never more than a few."""
+        (incident,) = self.store.open_incidents()
+        until(lambda: self.actor.is_busy(incident.id), lambda busy: not busy)
+        with self.store.transaction() as tx:
+            tx.record(Closed(incident.id, self.store.now(), CloseHow.RECOVERED, "the bench has seen enough"))
+
+    def close(self) -> None:
+        self.actor.close()
+        self.engine.stop()
+        self.store.close()
+
+
+def figures(repetitions: int = REPETITIONS) -> list[Figure]:
+    """p50 and p99 over so many Deployments, one after the other."""
+    with _core() as (core, stage):
+        seconds = sorted(core.seconds_to_patch(stage, f"service-{i}") for i in range(repetitions))
+    how = f"a breaching slot handed to the engine, until the PATCH was answered 200: claim, intent, plan with dry run; {repetitions} in a row"
+    p50, p99 = statistics.median(seconds), seconds[min(len(seconds) - 1, round(0.99 * len(seconds)))]
+    return [Figure("proof to accepted write, p50", p50 * 1000, "ms", None, how), Figure("proof to accepted write, p99", p99 * 1000, "ms", 250, how)]
+
+
+@contextmanager
+def _core() -> Iterator[tuple[Core, Stage]]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with tempfile.TemporaryDirectory() as name, running_double(Path(name)) as double:
+        target = Kubernetes({"test": ClusterAccess(double.kubeconfig)})
+        with stage_in(double, target) as stage:
+            core = Core(Path(name), Timed(target))
+            try:
+                yield core, stage
+            finally:
+                core.close()
+
+
+def _policy(key: str) -> Policy:
+    return replace(POLICY, name=key, digest=key, target=key, every=SECOND, timing=TIMING, ladder=(RevertRung(key),))
+
+
+def _ready(stage: Stage, name: str) -> datetime:
+    ready = stage.state(name).ready
+    assert ready is not None
+    return ready
+
+
+if __name__ == "__main__":
+    for figure in figures(20):
+        print(figure)

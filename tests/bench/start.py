@@ -1,0 +1,106 @@
+"""How long a start takes, and how much memory a daemon holds that has nothing to do."""
+
+import contextlib
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figures import Figure, memory
+from tests.doubles.kube import running_double
+from tests.doubles.kube.stage import Stage
+from tests.e2e.daemon import Daemon, policy
+from tests.exposition import exposing
+from tests.servers import poll, prometheus
+
+STARTS = 5
+SETTLED = 10
+"""Slots after which a daemon is idle: everything that a slot imports has been imported."""
+PAGE = 'http_requests_total{app="shop",code="200"} 1000\nhttp_requests_total{app="shop",code="500"} 1\n'
+ERRORS = {
+    "name": "errors",
+    "ratio": {"bad": 'http_requests_total{code=~"5.."}', "total": "http_requests_total"},
+    "above": "5%",
+}
+HOW_START = "exec to daemon.started, plus the first slot's moment to slot.finished: without the wait for the grid; median of five"
+HOW_IDLE = "VmRSS after ten slots of one policy"
+
+
+def figures() -> list[Figure]:
+    """Start to first evaluation; idle memory of the core, and with the Kubernetes SDK."""
+    with exposing(PAGE) as page, prometheus(page.address) as server, tempfile.TemporaryDirectory() as name:
+        folder, source = Path(name), {"prometheus": {"url": server.url, "scrape_interval": "1s"}}
+        starts = [_start(folder / f"start-{i}", source) for i in range(STARTS)]
+        return [
+            Figure("start to first evaluation", statistics.median(starts), "s", 1.0, HOW_START),
+            Figure("idle RSS, core", _idle_core(folder / "core", source), "MiB", 100, HOW_IDLE),
+            Figure("idle RSS, with kubernetes", _idle_kubernetes(folder / "kubernetes", source), "MiB", 150, f"{HOW_IDLE} on the double"),
+        ]
+
+
+def _start(folder: Path, source: Mapping[str, Any]) -> float:
+    began = datetime.now(UTC)
+    with _on_command(folder, source) as daemon:
+        poll(lambda: "slot.finished" in daemon.log)
+        events = [json.loads(line) for line in daemon.log.splitlines()]
+    started = next(_time(event["time"]) for event in events if event["event"] == "daemon.started")
+    slot = next(event for event in events if event["event"] == "slot.finished")
+    due = _time(slot["at"])
+    # A slot that lies before the start was due at once.
+    return ((started - began) + max(_time(slot["time"]) - max(due, started), timedelta(0))).total_seconds()
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _idle_core(folder: Path, source: Mapping[str, Any]) -> float:
+    with _on_command(folder, source) as daemon:
+        return _idle(daemon)
+
+
+def _idle_kubernetes(folder: Path, source: Mapping[str, Any]) -> float:
+    folder.mkdir()
+    with running_double(folder) as double:
+        stage = Stage(double, None, "shop")  # type: ignore[arg-type]  # only others act here
+        double.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        stage.deploy()
+        config = {"sources": source, "clusters": {"prod": {"kubeconfig": str(double.kubeconfig)}}, "contacts": _nobody()}
+        target = {"kubernetes": {"namespace": "shop", "deployment": "checkout"}}
+        with _running(folder, config, policy("shop", target, ERRORS, metrics="custom", match={"app": "shop"})) as daemon:
+            return _idle(daemon)
+
+
+def _idle(daemon: Daemon) -> float:
+    poll(lambda: daemon.log.count("slot.finished") >= SETTLED, within=60)
+    return memory("VmRSS", daemon.pid)
+
+
+@contextlib.contextmanager
+def _on_command(folder: Path, source: Mapping[str, Any]) -> Iterator[Daemon]:
+    """A daemon whose one target is a command: nothing of an SDK is imported."""
+    folder.mkdir()
+    version = folder / "version"
+    version.write_text("v1\n")
+    commands = {"shop": {"describe": ["/bin/cat", str(version)], "apply": ["/bin/false", "{revision}"]}}
+    written = policy("shop", {"command": {"name": "shop"}}, ERRORS, metrics="custom", match={"app": "shop"}, watch="always")
+    with _running(folder, {"sources": source, "commands": commands, "contacts": _nobody()}, written) as daemon:
+        yield daemon
+
+
+def _nobody() -> dict[str, Any]:
+    return {"oncall": [{"webhook": {"url": "http://127.0.0.1:9/"}}]}
+
+
+@contextlib.contextmanager
+def _running(folder: Path, config: Mapping[str, Any], written: str) -> Iterator[Daemon]:
+    daemon = Daemon(folder, config, {"shop": written})
+    try:
+        daemon.start()
+        yield daemon
+        daemon.stop()
+    finally:
+        daemon.kill()
