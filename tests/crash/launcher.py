@@ -6,6 +6,7 @@ SIGUSR1 fills the disk (no file can be written any more), SIGUSR2 empties it aga
 """
 
 import argparse
+import ctypes
 import resource
 import signal
 import sys
@@ -85,6 +86,11 @@ def empty_disk(*_: object) -> None:
 FATES: dict[str, Callable[[], None]] = {"kill": send(signal.SIGKILL), "stop": send(signal.SIGSTOP), "fill": fill_disk}
 
 
+def die_with_parent() -> None:
+    """Whoever started this is gone: so is this, even while it is frozen."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.crash.launcher")
     parser.add_argument("--config", required=True)
@@ -94,6 +100,7 @@ def main() -> int:
     for fate, strike in FATES.items():
         if name := asked[f"{fate}_at"]:
             Point(name, strike).attach()
+    die_with_parent()
     signal.signal(signal.SIGUSR1, fill_disk)
     signal.signal(signal.SIGUSR2, empty_disk)
     return outcome(["run", "--config", asked["config"]])
