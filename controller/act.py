@@ -74,35 +74,47 @@ class Actor:
 
     def begin(self, order: Order) -> None:
         """The order is being carried out; nothing happens if its incident is busy."""
-        self._submit(order.act.incident, order.policy, lambda: self._carry_out(order))
+        self._submit(order.act.incident, order.policy, order.contacts, lambda: self._carry_out(order))
 
     def resume(self, incident: Incident, policy: Policy) -> None:
         """The incident's open intent is being brought to its outcome, by asking the target first; nothing happens if it is busy."""
         intended = incident.intent
         if intended is not None and incident.phase in (Phase.ACTING, Phase.SETTLING):
-            self._submit(incident.id, policy, lambda: self._pick_up(incident, intended, policy))
+            contacts = tuple(dict.fromkeys((*incident.notify, *policy.notify)))
+            self._submit(incident.id, policy, contacts, lambda: self._pick_up(incident, intended, policy))
 
-    def _submit(self, incident: str, policy: Policy, work: Callable[[], None]) -> None:
+    def _submit(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
         with self._lock:
             if incident in self._busy or self._stop.is_set():
                 return
             self._busy.add(incident)
-        self._pool.submit(self._run, incident, policy, work)
+        self._pool.submit(self._run, incident, policy, contacts, work)
 
-    def _run(self, incident: str, policy: Policy, work: Callable[[], None]) -> None:
+    def _run(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
         is_done = False
         try:
-            work()
+            self._sheltered(incident, policy, contacts, work)
             is_done = True
         except StoreError as fault:  # without an intent nothing was written; without an outcome the target is asked for it
             self._failed(str(fault))
-        except Exception:  # the seam: a bug in an adapter must not kill the daemon; the next slot brings the incident back
-            log.exception("act.crashed", incident=incident)
         finally:
             with self._lock:
                 self._busy.discard(incident)
-        if is_done:  # else deciding at once again would crash at once again
+        if is_done:  # else deciding at once again would fail at once again
             self._done(policy.target)
+
+    def _sheltered(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
+        """The work was done, or a bug in it has put the incident into people's hands: it must neither kill the daemon nor be tried for ever."""
+        try:
+            work()
+        except StoreError:
+            raise
+        except Exception as bug:  # the seam
+            log.exception("act.crashed", incident=incident)
+            reason = (
+                f"rollbackd failed in itself ({type(bug).__name__}: {bug}); what was written is in the journal; look at the target and at the log"
+            )
+            self._hold(incident, policy, contacts, "bug", reason)
 
     # --- a new rung --------------------------------------------------------------------------------------------------------------------
 
@@ -146,7 +158,7 @@ class Actor:
         """The intent is durable and ours, its message queued with it; None where something stood against it."""
         act = order.act
         if reason := self._pause.read():
-            self._hold(order, "pause", f"paused: {reason}")
+            self._hold(act.incident, order.policy, order.contacts, "pause", f"paused: {reason}")
             return None
         with self._store.transaction() as tx:
             intended = intent_to(plan, act, tx.now())
@@ -165,7 +177,7 @@ class Actor:
     def _lost(self, blocked: Blocked, order: Order) -> None:
         log.info("claim.refused", incident=order.act.incident, guard=blocked.guard, reason=blocked.reason)
         if blocked.guard not in ("claimed", "closed", "held", "deadline"):  # somebody else's doing, or decided again at the next slot
-            self._hold(order, blocked.guard, blocked.reason)
+            self._hold(order.act.incident, order.policy, order.contacts, blocked.guard, blocked.reason)
 
     def _write(self, target: Target, plan: Plan, claim: Claim, policy: Policy) -> None:
         """The plan is applied at most once. The precondition of the target is the fence; the claim only saves it the work."""
@@ -236,15 +248,15 @@ class Actor:
             return
         self._write(target, plan, claim, policy)
 
-    def _hold(self, order: Order, guard: str, reason: str) -> None:
-        event = Held(order.act.incident, self._now(), guard, reason)
+    def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:
+        event = Held(incident_id, self._now(), guard, reason)
         with self._store.transaction() as tx:
             if not tx.record(event):
                 return
-            incident = tx.incident(event.incident)
-            notice = notice_of(event, incident, order.policy) if incident is not None else None
+            incident = tx.incident(incident_id)
+            notice = notice_of(event, incident, policy) if incident is not None else None
             if notice is not None:
-                tx.queue(notice, order.contacts)
+                tx.queue(notice, contacts)
         self._told()
 
 

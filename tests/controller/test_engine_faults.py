@@ -173,3 +173,26 @@ def test_a_standing_breach_of_everything_costs_no_more_questions_than_a_calm_slo
         world.look(lambda at: served(at, 600), ALL)
     assert breached == calm
     world.close()
+
+
+class Broken(Command):
+    """An adapter with a bug in its plan."""
+
+    planned = 0
+
+    def plan(self, request: PlanRequest) -> Plan | NothingToDo:
+        self.planned += 1
+        raise TypeError("unsupported operand")
+
+
+def test_a_bug_in_an_adapter_holds_the_incident_and_is_not_tried_for_ever(world):
+    broken = Broken({"shop": command(world.version.parent)})
+    world.targets["command"] = broken
+    world.deploy("v2")
+    for _ in range(4):
+        world.slot(60)
+    (incident,) = world.incidents()
+    assert incident.held.guard == "bug"
+    assert "TypeError: unsupported operand" in incident.held.reason
+    assert broken.planned == 1
+    assert world.titles()[-1].startswith("NO ACTION TAKEN command:shop: held by bug")

@@ -6,6 +6,7 @@ import pytest
 
 from rollbackd.adapters.base.target import Plan
 from rollbackd.adapters.command import Command
+from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.slots import Batch
 from rollbackd.policies.model import FlagsRung, Ratio, RevertRung, Selector
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, command, served
@@ -83,11 +84,11 @@ def test_a_policy_file_that_is_missing_after_a_restart_is_told_to_people(tmp_pat
 
 
 class DiesAfterWriting(Command):
-    """Its caller learns nothing of a write that was made, as where the process is killed."""
+    """The outcome of a write that was made never reaches the journal, as where the disk is full or the process killed."""
 
     def apply(self, plan: Plan) -> None:
         super().apply(plan)
-        raise RuntimeError("killed after the write")
+        raise StoreError("the outcome could not be stored")
 
 
 def test_a_ladder_that_became_shorter_lets_an_open_intent_end(tmp_path):
