@@ -111,9 +111,7 @@ class Actor:
             raise
         except Exception as bug:  # the seam
             log.exception("act.crashed", incident=incident)
-            reason = (
-                f"rollbackd failed in itself ({type(bug).__name__}: {bug}); what was written is in the journal; look at the target and at the log"
-            )
+            reason = f"rollbackd failed in itself ({type(bug).__name__}: {bug}); what was written is in the journal; look at target and log"
             self._hold(incident, policy, contacts, "bug", reason)
 
     # --- a new rung --------------------------------------------------------------------------------------------------------------------
