@@ -55,18 +55,20 @@ class PolicyFiles:
         """What holds now; None if the files have not changed since the last reading.
 
         A file with a fault keeps its last good policies. A set that shrinks by more than half is held back (a mount may be gone) until
-        the same set is read again with ``confirm``.
+        the same set was read twice with ``confirm``: whoever asks the second time could see what the first led to.
         """
         texts = dict(Texts(self._places))
         digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
         is_confirmed = confirm and digest == self._to_confirm
-        if digest == self._digest and not is_confirmed:
-            return None
-        self._digest = digest
-        self.last = self._take(texts, digest, is_confirmed)
-        return self.last
+        is_new = digest != self._digest or is_confirmed
+        if is_new:
+            self._digest = digest
+            self.last = self._take(texts, is_confirmed)
+        if is_new or confirm:
+            self._to_confirm = digest if confirm and self.last is not None and self.last.held_back else None
+        return self.last if is_new else None
 
-    def _take(self, texts: Mapping[str, str], digest: str, is_confirmed: bool) -> Reload:
+    def _take(self, texts: Mapping[str, str], is_confirmed: bool) -> Reload:
         loaded = load_policies(texts, self._names)
         broken = {fault.file for fault in loaded.faults}
         fresh: dict[str, tuple[Policy, ...]] = {file: self._good.get(file, ()) for file in broken}
@@ -74,11 +76,9 @@ class PolicyFiles:
             fresh[policy.file] = (*fresh.get(policy.file, ()), policy)
         before, after = _count(self._good), _count(fresh)
         if after * 2 < before and not is_confirmed:
-            self._to_confirm = digest
             why = f"the set shrank from {before} to {after} policies; the old set stays until a second SIGHUP confirms (is a mount gone?)"
             log.warning("policies.held_back", before=before, after=after)
             return Reload(self._now(), _all(self._good), loaded.faults, loaded.warnings, why)
-        self._to_confirm = None
         self._good = fresh
         log.info("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
         return Reload(self._now(), _all(fresh), loaded.faults, loaded.warnings)

@@ -63,6 +63,15 @@ def test_a_set_that_shrinks_by_more_than_half_is_held_back_until_it_is_confirmed
     assert [policy.name for policy in files.read(confirm=True).policies] == ["c"]
 
 
+def test_what_the_daemon_noticed_by_itself_still_takes_two_to_be_confirmed(files, folder):
+    (folder / "a.yaml").unlink()
+    (folder / "b.yaml").unlink()
+    files.read()
+    assert files.read(confirm=True) is None
+    assert files.read() is None
+    assert [policy.name for policy in files.read(confirm=True).policies] == ["c"]
+
+
 def test_an_empty_folder_is_held_back(files, folder):
     for file in folder.iterdir():
         file.unlink()
