@@ -11,7 +11,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.policies.changes import Change
-from rollbackd.policies.incident import Incident
+from rollbackd.policies.incident import Incident, Phase
 
 HORIZON = timedelta(days=8)
 """Changes older than this matter to no watch window and to no known good."""
@@ -107,6 +107,9 @@ class ChangeBook:
         completed, fresh = [], []
         for target, state in states.items():
             known = self.newest(target)
+            if known is not None and (write := _unseen_write(known, state, intents.get(target), survey.at)) is not None:
+                known = write
+                fresh.append(known)
             if known is None or not _is_same(known.change, state):
                 fresh.append(_new_change(state, known, self._last(target).at, survey.at, intents.get(target)))
             elif (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
@@ -170,6 +173,26 @@ def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime 
         parts=_touched(state.parts, known.parts if known is not None else {}),
     )
     return SeenChange(change, state.parts, state.writer, dated=state.change_id is None or (known is None and state.started is None))
+
+
+def _unseen_write(known: SeenChange, state: TargetState, incident: Incident | None, at: datetime) -> SeenChange | None:
+    """Our write, where somebody has undone it before any survey saw it, of a target without a history: two changes look like none there."""
+    intent = incident.intent if incident is not None else None
+    if incident is None or intent is None or incident.phase is not Phase.VERIFYING or at < (incident.evidence_from or at):
+        return None
+    if state.change_id is not None or not intent.from_revision == state.revision == known.change.revision:
+        return None
+    change = Change(
+        target=state.key,
+        id=dated_id(state.key, intent.to_revision, intent.at),
+        revision=intent.to_revision,
+        predecessor=known.change.id,
+        started_early=intent.at,
+        started_late=intent.at,
+        first_seen=intent.at,
+        ours=True,
+    )
+    return SeenChange(change, dated=True)
 
 
 def dated_id(target: str, revision: str, at: datetime) -> str:

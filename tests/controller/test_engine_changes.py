@@ -53,6 +53,17 @@ def test_the_same_version_deployed_to_two_targets_is_two_changes(tmp_path):
     world.close()
 
 
+def test_a_flag_that_is_switched_on_again_before_it_was_seen_off_is_another_writers_doing(world):
+    world.flip("on")
+    world.slot(60)
+    world.slot(60)
+    assert world.flag() == "off"
+    world.flip("on")
+    world.slot(60)
+    (incident,) = world.incidents()
+    assert (incident.held.guard, world.flag(), world.version.read_text()) == ("other-writer", "on", "v1\n")
+
+
 def test_the_same_version_on_two_rungs_is_undone_on_the_first(tmp_path):
     world = two_targets(tmp_path, replace(A, ladder=(RevertRung("command:a"), RevertRung("command:b"))))
     world.slot(60, policies=("a",))
