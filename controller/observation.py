@@ -43,8 +43,8 @@ class Observation:
         keys = [key for policy in policies for key in policy.targets]
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
+        readings = self._observer.read(due, at)  # before the past, which may take long and much memory
         past = self._observer.read_history(new, history_slots(new, at))
-        readings = self._observer.read(due, at)
         return Batch(at, survey.result(), readings, past, dict(self._observer.health))
 
 

@@ -47,8 +47,9 @@ class Fleet:
 
     def first(self, at: datetime) -> None:
         """What the first slot after a start adds to any other: all targets are seen for the first time, all watches are rebuilt from the past."""
+        readings = self.observer.read(self.policies, at)
         past = self.observer.read_history(self.policies, history_slots(self.policies, at))
-        self.engine.cycle(Batch(at, workloads.survey(self.policies, 0.0, at), self.observer.read(self.policies, at), past))
+        self.engine.cycle(Batch(at, workloads.survey(self.policies, 0.0, at), readings, past))
 
     def slot(self, at: datetime) -> None:
         """One slot: which policies are due, their readings, what follows from them."""
