@@ -210,6 +210,8 @@ def test_ctrl_c_is_130():
         "import os, signal, sys, threading\n"
         "import click\n"
         "from rollbackd.controller.cli.main import cli, outcome\n"
+        # A process that was started in the background ignores the key: here it is a terminal's.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "cli.add_command(click.Command('wait', callback=lambda: (os.kill(os.getpid(), signal.SIGINT), threading.Event().wait(20))))\n"
         "sys.exit(outcome(['wait']))\n"
     )
