@@ -147,10 +147,10 @@ class Shop:
         poll(lambda: self.revision)
         self.declare_good()
 
-    def deploy(self, **deploy: Any) -> None:
+    def deploy(self, image: str = "shop:1", **deploy: Any) -> None:
         """Version 1 runs, in a namespace of its own."""
         self.double.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
-        self.stage.deploy("shop:1", **deploy)
+        self.stage.deploy(image, **deploy)
 
     def declare_good(self) -> None:
         """What runs now is known to be good."""
