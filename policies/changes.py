@@ -55,16 +55,9 @@ def watched(changes: Iterable[Change], watch: timedelta, answered: Collection[tu
 
 
 def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Collection[tuple[str, str]], onset: datetime) -> tuple[Change, ...]:
-    """The changes that a breach with this onset may be blamed on, newest first. ``watch`` None: any change before the onset.
-
-    A change that replaced a blamed one while the breach went on is blamed as well: a fix that did not help is what runs now.
-    """
-    oldest_first = sorted(changes, key=lambda c: c.order)
-    blamed = {(c.target, c.id) for c in oldest_first if not c.ours and c.started_early <= onset and (watch is None or onset <= c.window_end(watch))}
-    for change in oldest_first:
-        if (change.target, change.predecessor) in blamed and not change.ours:
-            blamed.add((change.target, change.id))
-    return tuple(c for c in reversed(oldest_first) if (c.target, c.id) in blamed and is_answerable(c, answered))
+    """The changes that a breach with this onset may be blamed on, newest first. ``watch`` None: any change before the onset."""
+    found = (c for c in changes if is_answerable(c, answered) and c.started_early <= onset and (watch is None or onset <= c.window_end(watch)))
+    return tuple(sorted(found, key=lambda c: c.order, reverse=True))
 
 
 def newest_foreign(changes: Sequence[Change], targets: Collection[str], since: datetime, known: Collection[str]) -> Change | None:
