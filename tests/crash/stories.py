@@ -29,6 +29,11 @@ class Ending:
     told_by_first: tuple[Told, ...]
     seen: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def messages(self) -> list[str]:
+        """The kinds of the messages, each once: a message whose delivery was not on record when its daemon died is rightly sent again (row 5)."""
+        return [told.kind for told in {told.id: told for told in self.told}.values()]
+
 
 @dataclass(frozen=True, slots=True)
 class Story:

@@ -32,7 +32,7 @@ def test_the_moment_at_which_verification_gives_up_is_not_moved_by_a_crash(endin
     held = ending.last.of("incident.held")
     assert held.body["guard"] == "give-up"
     assert held.at == ending.seen["slots"][0]  # a verification that began anew would have waited for as long again
-    assert [told.kind for told in ending.told] == ["started", "held"]
+    assert ending.messages == ["started", "held"]
 
 
 # --- SIGTERM ------------------------------------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def test_a_daemon_that_wakes_after_its_claim_has_passed_never_writes_over_what_c
     assert ending.last.of("incident.held").body["guard"] == "other-writer"
     assert ending.last.of("incident.closed").body["how"] == "superseded"
     assert ending.last.writes == 0
-    assert [told.kind for told in ending.told] == ["started", "held", "superseded"]
+    assert ending.messages == ["started", "held", "superseded"]
 
 
 # --- a step that kills -----------------------------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_a_step_on_which_three_daemons_died_is_given_up_and_given_to_people(endi
     assert ending.last.of("rung.stopped").body["how"] == "failed"
     assert ending.last.writes == 0
     assert "3 claimants died on this step" in ending.told[-1].text
-    assert [told.kind for told in ending.told] == ["started", "held"]
+    assert ending.messages == ["started", "held"]
 
 
 # --- a full disk ------------------------------------------------------------------------------------------------------------------------------
