@@ -45,22 +45,6 @@ class TargetState:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """What the controller wants undone.
-
-    ``from_revision`` is the judged revision: a target that is elsewhere is Refused. ``candidates`` are known-good revisions, best first
-    (workloads and commands); ``only`` names the parts that may be touched (flags; None: all in scope), ``before`` their states before the change.
-    """
-
-    target: str
-    incident: str
-    from_revision: str
-    candidates: tuple[str, ...] = ()
-    only: tuple[str, ...] | None = None
-    before: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Intent:
     """A write as the journal keeps it: enough to recognise its effect after a crash. ``record`` holds the prior state, never a secret."""
 
@@ -69,6 +53,25 @@ class Intent:
     from_revision: str
     to_revision: str
     record: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What the controller wants undone.
+
+    ``from_revision`` is the judged revision: a target that is elsewhere is Refused. ``candidates`` are known-good revisions, best first
+    (workloads and commands); ``only`` names the parts that may be touched (flags; None: all in scope), ``before`` their states before the change.
+    ``undo`` (flags): a write of ours to take back: the plan goes to the exact states from before it, whatever their safe states are; a flag that
+    is no longer as that write left it was touched by somebody since, is left alone, and is named in ``not_undone``.
+    """
+
+    target: str
+    incident: str
+    from_revision: str
+    candidates: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    before: Mapping[str, Json] = field(default_factory=dict)
+    undo: Intent | None = None
 
 
 @dataclass(frozen=True, slots=True)
