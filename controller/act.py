@@ -14,11 +14,11 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
 from rollbackd.controller.messages import notice_of
-from rollbackd.controller.order import Order, intent_to
+from rollbackd.controller.order import Order, intent_to, offer_of
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
 from rollbackd.policies.decisions import Act
-from rollbackd.policies.events import Held, Intended, RungEnd, Stopped
+from rollbackd.policies.events import Held, Intended, Offered, RungEnd, Stopped
 from rollbackd.policies.incident import Incident, Phase
 from rollbackd.policies.model import Policy
 
@@ -125,8 +125,11 @@ class Actor:
         if not isinstance(planned, Plan):
             self._outcomes.record(planned)
             return
-        claim = self._claim(planned, order)
-        if claim is not None:
+        if order.is_offer:
+            self._put_to_people(planned, order)
+        elif act.plan_digest not in (None, planned.digest):
+            self._plan_has_changed(planned, order)
+        elif (claim := self._claim(planned, order)) is not None:
             self._write(target, planned, claim, order.policy)
 
     def _plan(self, target: Target, order: Order) -> Plan | Stopped:
@@ -134,7 +137,8 @@ class Actor:
         try:
             judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
             before: Mapping[str, Any] = order.before
-            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before))
+            undo = intent_of(act.undo) if act.undo is not None else None
+            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo))
         except Refused as refusal:
             how = RungEnd.SUPERSEDED if self._has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)
@@ -151,6 +155,21 @@ class Actor:
 
     def _stopped(self, act: Act, how: RungEnd, reason: str, advice: str = "") -> Stopped:
         return Stopped(act.incident, self._now(), act.rung, act.remedy.target, how, reason, advice)
+
+    def _put_to_people(self, plan: Plan, order: Order) -> None:
+        offered = offer_of(plan, order, self._now())
+        log.info("plan.offered", incident=offered.incident, rung=offered.rung, plan=offered.plan_digest, needed=offered.needed)
+        self._told_of(offered, order.policy, order.contacts)
+
+    def _plan_has_changed(self, plan: Plan, order: Order) -> None:
+        """People decided on another plan than the one that would be carried out now: they are asked about this one; an order of theirs is held."""
+        incident = self._store.incident(order.act.incident)
+        if incident is not None and incident.order is None:
+            self._put_to_people(plan, order)
+            return
+        seen = (order.act.plan_digest or "")[:12]
+        reason = f"the plan is no longer the one that {', '.join(order.act.by)} saw ({seen} -> {plan.digest[:12]}); nothing was written; look again"
+        self._hold(order.act.incident, order.policy, order.contacts, "plan", reason)
 
     def _claim(self, plan: Plan, order: Order) -> Claim | None:
         """The intent is durable and ours, its message queued with it; None where something stood against it."""
@@ -247,11 +266,14 @@ class Actor:
         self._write(target, plan, claim, policy)
 
     def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:
-        event = Held(incident_id, self._now(), guard, reason)
+        self._told_of(Held(incident_id, self._now(), guard, reason), policy, contacts)
+
+    def _told_of(self, event: Held | Offered, policy: Policy, contacts: tuple[str, ...]) -> None:
+        """The event is durable, and people hear of it, unless it was on record before."""
         with self._store.transaction() as tx:
             if not tx.record(event):
                 return
-            incident = tx.incident(incident_id)
+            incident = tx.incident(event.incident)
             notice = notice_of(event, incident, policy) if incident is not None else None
             if notice is not None:
                 tx.queue(notice, contacts)

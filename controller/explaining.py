@@ -14,9 +14,9 @@ from rollbackd.controller.answers import (
 from rollbackd.controller.view import PolicyView
 from rollbackd.policies.changes import Change, suspects
 from rollbackd.policies.confirm import is_confirmed
-from rollbackd.policies.decisions import Act, Bake, Decision, Outside, Wait, WouldAct
+from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
-from rollbackd.policies.guards import guards, running_guards
+from rollbackd.policies.guards import guards, irreversible, running_guards
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State
 from rollbackd.policies.ladder import rung_text, suspects_of
@@ -107,6 +107,8 @@ def decision_text(decision: Decision) -> str:
             return f"{decision.condition} joined {decision.incident}: {decision.reason}"
         case Act():
             return f"began rung {decision.rung + 1}, {rung_text(decision.remedy)}: {decision.reason}"
+        case Offer(act):
+            return f"put rung {act.rung + 1}, {rung_text(act.remedy)}, to people: {act.reason}"
         case Stopped():
             return f"rung {decision.rung + 1} {decision.how.value}: {decision.reason}"
         case Held():
@@ -185,10 +187,10 @@ def _blamed(view: PolicyView) -> tuple[Change, ...]:
 def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]:
     """Every guard; once an incident has acted, only those hold that are asked again before each rung."""
     incident = view.incident
-    found = guards(view.policy, blamed, view.fleet, view.now, incident.id if incident else None)
+    found = guards(view.policy, blamed, view.fleet, view.now, incident)
     if incident is None or not incident.acted:
         return tuple(GuardLine(guard.name, guard.value, guard.blocks) for guard in found)
-    asked = {guard.name for guard in running_guards(blamed, view.fleet, view.policy)}
+    asked = {guard.name for guard in running_guards(blamed, view.fleet, view.policy, incident)}
     return tuple(
         GuardLine(g.name, g.value, g.blocks) if g.name in asked else GuardLine(g.name, "passed when the incident began to act", None) for g in found
     )
@@ -201,7 +203,9 @@ def _rung(number: int, rung: Rung, incident: Incident | None, blamed: Sequence[C
     if isinstance(rung, RevertRung):
         needs.append(_good_needed(known_good.get(rung.target, ()), blamed, rung.target))
     if rung.mode is not Mode.AUTO:
-        needs.append((f"a person: its mode is {word(rung.mode)}", False))
+        needs.append((f"people: its mode is {word(rung.mode)}", False))
+    elif isinstance(rung, RevertRung) and (found := irreversible(blamed)):
+        needs.append((f"people: {found.id} is irreversible", False))
     return RungLine(number, rung_text(rung), word(rung.mode), "; ".join(text for text, _ in needs), all(is_met for _, is_met in needs))
 
 

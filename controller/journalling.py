@@ -11,7 +11,7 @@ from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
 from rollbackd.controller.messages import notice_of, outside_notice, plain_notice
 from rollbackd.controller.order import Order, limits_for
-from rollbackd.policies.decisions import Act, Bake, Decision, Outside, Wait, WouldAct
+from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import cooldown_of
@@ -46,7 +46,7 @@ class Journalling:
             return None
         with self._store.transaction() as tx:
             for decision in news:
-                if isinstance(decision, Act):
+                if isinstance(decision, Act | Offer):
                     orders.append(self._order(tx, policy, decision, fleet, book, policies))
                 elif not self._write(tx, policy, decision, policies):
                     break
@@ -105,7 +105,7 @@ class Journalling:
                 return tx.open(decision, namespace_of(decision.target)) and self._tell(tx, decision, policy, policies)
             case Joined() | Stopped() | Held() | Closed():
                 return tx.record(decision) and self._tell(tx, decision, policy, policies)
-            case Act():
+            case Act() | Offer():
                 raise ValueError("an order is no row")
 
     def _tell(self, tx: Transaction, event: Said, policy: Policy | None, policies: Mapping[str, Policy]) -> bool:
@@ -123,16 +123,14 @@ class Journalling:
             if decision.how is not OutsideWatch.IGNORE:
                 tx.queue(outside_notice(decision), policy.notify)
 
-    def _order(self, tx: Transaction, policy: Policy, act: Act, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]) -> Order:
-        target = act.remedy.target
-        since = tx.now() - fleet.limits.known_good_max_age
-        good = tuple(known.revision for known in tx.good(target, since) if known.revision != act.from_revision)
+    def _order(self, tx: Transaction, policy: Policy, decision: Act | Offer, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]) -> Order:
+        act = decision.act if isinstance(decision, Offer) else decision
         is_flags = isinstance(act.remedy, FlagsRung)
-        before = book.parts_before(target, act.suspect) if is_flags and act.suspect else {}
-        limits = limits_for(fleet.limits, cooldown_of(policy, fleet))
+        before = book.parts_before(act.remedy.target, act.suspect) if is_flags and act.suspect else {}
+        limits = limits_for(fleet.limits, cooldown_of(policy, fleet), act.overrides)
         incident = tx.incident(act.incident)
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
-        return Order(act, policy, () if is_flags else good, before, limits, contacts)
+        return Order(act, policy, () if is_flags else _candidates(tx, act, fleet), before, limits, contacts, isinstance(decision, Offer))
 
     def _page_quarantined(self, tx: Transaction, seen: SeenChange, policies: Iterable[Policy], at: datetime) -> None:
         change = seen.change
@@ -143,6 +141,14 @@ class Journalling:
         contacts = sorted({contact for policy in policies if change.target in policy.targets for contact in policy.notify})
         if tx.note(Note("quarantined.live_again", at, {"revision": change.revision, "writer": seen.writer}, change.target), key):
             tx.queue(plain_notice("quarantined", key, title, lines, at), contacts)
+
+
+def _candidates(tx: Transaction, act: Act, fleet: Fleet) -> tuple[str, ...]:
+    """Where a revert may go: to the known goods, newest first; what is undone by hand goes back to where it was, and nowhere else."""
+    if act.undo is not None:
+        return (act.undo.from_revision,)
+    since = tx.now() - fleet.limits.known_good_max_age
+    return tuple(known.revision for known in tx.good(act.remedy.target, since) if known.revision != act.from_revision)
 
 
 def contacts_of(incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:

@@ -4,7 +4,22 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.notice import Notice, Urgency
 from rollbackd.policies.decisions import Outside
-from rollbackd.policies.events import Applied, Closed, CloseHow, Held, IncidentEvent, Intended, Joined, Opened, Settled, Stopped
+from rollbackd.policies.events import (
+    Acked,
+    Applied,
+    Approved,
+    Closed,
+    CloseHow,
+    Held,
+    IncidentEvent,
+    Intended,
+    Joined,
+    Offered,
+    Opened,
+    Ordered,
+    Settled,
+    Stopped,
+)
 from rollbackd.policies.incident import Incident, Phase
 from rollbackd.policies.model import Policy
 from rollbackd.policies.reasons import duration_text
@@ -19,13 +34,18 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
     match event:
         case Opened() if incident.phase is Phase.PROPOSED:
             return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy), "page")
+        case Offered():
+            return _notice(event, incident, "approval", _offered_title(event), _offered_lines(event, incident), "page")
+        case Acked():
+            lines = ("nothing more is begun by itself in this incident", event.note)
+            return _notice(event, incident, "acked", f"ACKNOWLEDGED {name}: {event.who} has taken {incident.id}", lines, "notice")
         case Intended():
             return _notice(event, incident, "started", _started_title(event, policy), _started_lines(event, incident), "notice")
         case Held():
             return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident), "page")
         case Closed():
             return _closed(event, incident)
-        case Opened() | Joined() | Applied() | Settled() | Stopped():
+        case Opened() | Joined() | Approved() | Ordered() | Applied() | Settled() | Stopped():
             return None
 
 
@@ -49,6 +69,25 @@ def plain_notice(kind: str, key: str, title: str, lines: tuple[str, ...], at: da
     return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency="page", resolved=resolved, at=at)
 
 
+def _offered_title(event: Offered) -> str:
+    people = "your approval" if event.needed == 1 else f"{event.needed} approvals"
+    return f"APPROVAL NEEDED {event.target}: {event.summary}; waits for {people} until {event.expires_at:%H:%M:%S} UTC"
+
+
+def _offered_lines(event: Offered, incident: Incident) -> tuple[str, ...]:
+    plan = event.plan_digest[:12]
+    return (
+        "nothing was done yet: it is yours to decide",
+        f"why: {event.reason}",
+        f"would do: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
+        *(f"  {step}" for step in event.steps),
+        *(f"not undone: {rest}" for rest in event.not_undone),
+        f"to do it: rollbackd approve {incident.id} --plan {plan}",
+        f"to leave it: rollbackd reject {incident.id} --plan {plan} --reason '...'",
+        f"by hand: {event.command}" if event.command else "",
+    )
+
+
 def _started_title(event: Intended, policy: Policy | None) -> str:
     return f"STARTED {event.summary}: do nothing until {_quiet_until(event, policy):%H:%M:%S} UTC"
 
@@ -61,6 +100,7 @@ def _quiet_until(event: Intended, policy: Policy | None) -> datetime:
 def _started_lines(event: Intended, incident: Incident) -> tuple[str, ...]:
     return (
         f"why: {incident.reason}",
+        f"decided by: {', '.join(event.by)}" if event.by else "",
         f"doing: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
         *(f"  {step}" for step in event.steps),
         *(f"not undone: {rest}" for rest in event.not_undone),
@@ -140,10 +180,8 @@ def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
 def _notice(
     event: IncidentEvent, incident: Incident, kind: str, title: str, lines: tuple[str, ...], urgency: Urgency, *, resolved: bool = False
 ) -> Notice:
-    # Each hold by another guard is news of its own, and so is each rung.
-    rung = f":{event.rung}" if isinstance(event, Intended) else f":{event.guard}" if isinstance(event, Held) else ""
     return Notice(
-        id=f"{incident.id}:{kind}{rung}",
+        id=f"{incident.id}:{kind}{_news(event)}",
         key=incident.id,
         kind=kind,
         title=_short(title),
@@ -153,6 +191,21 @@ def _notice(
         at=event.at,
         fields={"target": incident.target, "policy": incident.policy, "incident": incident.id},
     )
+
+
+def _news(event: IncidentEvent) -> str:
+    """What sets this message apart from others of its kind: each rung, each plan, each hold by another guard is news of its own."""
+    match event:
+        case Intended():
+            return f":{event.rung}"
+        case Offered():
+            return f":{event.rung}:{event.plan_digest[:12]}"
+        case Held():
+            return f":{event.guard}"
+        case Acked():
+            return f":{event.who}"
+        case _:
+            return ""
 
 
 def _short(title: str) -> str:

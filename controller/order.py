@@ -1,19 +1,23 @@
 """What the actor is told to do, and how a plan for it becomes a durable intent."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Plan
 from rollbackd.policies.decisions import Act
-from rollbackd.policies.events import Intended
+from rollbackd.policies.events import Intended, Offered
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.model import Policy, RevertRung
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A rung to try: the decision, the policy whose ladder it is, and what the plan may draw on."""
+    """A rung to try: the decision, the policy whose ladder it is, and what the plan may draw on.
+
+    ``is_offer``: the plan is put to people, and nothing is written.
+    """
 
     act: Act
     policy: Policy
@@ -21,6 +25,29 @@ class Order:
     before: Mapping[str, object]
     limits: Limits
     contacts: tuple[str, ...]
+    is_offer: bool = False
+
+
+def offer_of(plan: Plan, order: Order, now: datetime) -> Offered:
+    """The plan as it is put to people."""
+    intent, act, asked = plan.intent, order.act, order.policy.approvals
+    return Offered(
+        incident=act.incident,
+        at=now,
+        rung=act.rung,
+        target=intent.target,
+        from_revision=intent.from_revision,
+        to_revision=intent.to_revision,
+        plan_digest=plan.digest,
+        evidence_digest=act.evidence_digest,
+        needed=asked.count,
+        expires_at=now + asked.within,
+        summary=plan.summary,
+        reason=act.reason,
+        steps=plan.steps,
+        not_undone=plan.not_undone,
+        command=plan.command,
+    )
 
 
 def intent_to(plan: Plan, act: Act, now: datetime) -> Intended:
@@ -43,10 +70,22 @@ def intent_to(plan: Plan, act: Act, now: datetime) -> Intended:
         record=dict(intent.record),
         complete_by=now + plan.deadline,
         settle_seconds=plan.settle.total_seconds(),
-        reverts=isinstance(act.remedy, RevertRung),
+        reverts=isinstance(act.remedy, RevertRung) and act.undo is None,
+        by=act.by,
     )
 
 
-def limits_for(limits: Limits, cooldown: timedelta) -> Limits:
-    """The guard table with the policy's own cool-down, for the transaction that claims."""
-    return replace(limits, cooldown=cooldown)
+def limits_for(limits: Limits, cooldown: timedelta, passed: Collection[str] = ()) -> Limits:
+    """The guard table with the policy's own cool-down and without the guards that people passed by name, for the transaction that claims."""
+    return replace(
+        limits,
+        cooldown=timedelta(0) if "cool-down" in passed else cooldown,
+        in_flight_per_namespace=_unless("in-flight-namespace", passed, limits.in_flight_per_namespace),
+        in_flight=_unless("in-flight", passed, limits.in_flight),
+        per_hour=_unless("per-hour", passed, limits.per_hour),
+        per_target_per_day=_unless("per-target-day", passed, limits.per_target_per_day),
+    )
+
+
+def _unless(guard: str, passed: Collection[str], limit: int) -> int:
+    return sys.maxsize if guard in passed else limit

@@ -1,6 +1,6 @@
 """Journal rows and changes in words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollbackd.controller.answers import ChangeLine, HistoryLine
@@ -43,30 +43,47 @@ def history_line(entry: Entry) -> HistoryLine:
 
 def row_text(kind: str, body: Mapping[str, Any]) -> str:
     """What the row says, in a line; kinds without words of their own show their values."""
-    match kind:
-        case "incident.opened" | "incident.joined":
-            return f"{body['condition']}, mode {body['mode']}: {body['reason']}"
-        case "incident.held":
-            return f"held by {body['guard']}: {body['reason']}"
-        case "incident.closed":
-            return f"{body['how']}: {body['reason']}"
-        case "rung.intended":
-            return f"rung {body['rung'] + 1}: {body['summary']} ({body['from_revision']} -> {body['to_revision']})"
-        case "rung.applied" | "rung.settled":
-            return f"rung {body['rung'] + 1}: {body['reason']}"
-        case "rung.stopped":
-            advice = f" ({body['advice']})" if body.get("advice") else ""
-            return f"rung {body['rung'] + 1} {str(body['how']).replace('_', ' ')}: {body['reason']}{advice}"
-        case "change.seen":
-            return _change_text(body)
-        case "target.good" | "target.bad" | "target.quarantined":
-            return f"revision {body['revision']}, {body['how']}" + (f": {body['note']}" if body.get("note") else "")
-        case "pause.set":
-            return f"{body['reason']} ({body['who']})"
-        case "pause.lifted":
-            return f"by {body['who']}"
-        case _:
-            return ", ".join(f"{name} {value}" for name, value in body.items() if value not in (None, "", [], {}))
+    if kind in TEXTS:
+        return TEXTS[kind](body)
+    return ", ".join(f"{name} {value}" for name, value in body.items() if value not in (None, "", [], {}))
+
+
+def _condition(body: Mapping[str, Any]) -> str:
+    return f"{body['condition']}, mode {body['mode']}: {body['reason']}"
+
+
+def _offered(body: Mapping[str, Any]) -> str:
+    return f"rung {body['rung'] + 1}: plan {body['plan_digest'][:12]} waits for {body['needed']} until {body['expires_at']}: {body['summary']}"
+
+
+def _approved(body: Mapping[str, Any]) -> str:
+    return f"plan {body['plan_digest'][:12]} by {body['who']}{_passed(body)}{_because(body)}"
+
+
+def _ordered(body: Mapping[str, Any]) -> str:
+    what = "undo of the write to" if body.get("undo") else f"rung {body['rung'] + 1},"
+    return f"{what} {body['target']}, by {body['who']}{_passed(body)}{_because(body)}"
+
+
+def _rung(body: Mapping[str, Any]) -> str:
+    return f"rung {body['rung'] + 1}: {body['reason']}"
+
+
+def _stopped(body: Mapping[str, Any]) -> str:
+    advice = f" ({body['advice']})" if body.get("advice") else ""
+    return f"rung {body['rung'] + 1} {str(body['how']).replace('_', ' ')}: {body['reason']}{advice}"
+
+
+def _revision(body: Mapping[str, Any]) -> str:
+    return f"revision {body['revision']}, {body['how']}" + (f": {body['note']}" if body.get("note") else "")
+
+
+def _passed(body: Mapping[str, Any]) -> str:
+    return f", passing {', '.join(body['overrides'])}" if body.get("overrides") else ""
+
+
+def _because(body: Mapping[str, Any]) -> str:
+    return f": {body['reason']}" if body.get("reason") else ""
 
 
 def _change_text(body: Mapping[str, Any]) -> str:
@@ -75,3 +92,26 @@ def _change_text(body: Mapping[str, Any]) -> str:
     if why := body.get("irreversible"):
         said.append(f"irreversible: {why}")
     return ", ".join(part for part in said if part)
+
+
+TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "incident.opened": _condition,
+    "incident.joined": _condition,
+    "incident.ordered": _ordered,
+    "incident.acked": lambda body: f"by {body['who']}" + (f": {body['note']}" if body.get("note") else ""),
+    "incident.labelled": lambda body: f"{body['label']}, by {body['who']}" + (f": {body['note']}" if body.get("note") else ""),
+    "incident.held": lambda body: f"held by {body['guard']}: {body['reason']}",
+    "incident.closed": lambda body: f"{body['how']}: {body['reason']}",
+    "rung.offered": _offered,
+    "rung.approved": _approved,
+    "rung.intended": lambda body: f"rung {body['rung'] + 1}: {body['summary']} ({body['from_revision']} -> {body['to_revision']})",
+    "rung.applied": _rung,
+    "rung.settled": _rung,
+    "rung.stopped": _stopped,
+    "change.seen": _change_text,
+    "target.good": _revision,
+    "target.bad": _revision,
+    "target.quarantined": _revision,
+    "pause.set": lambda body: f"{body['reason']} ({body['who']})",
+    "pause.lifted": lambda body: f"by {body['who']}",
+}

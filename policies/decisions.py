@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.events import Closed, Held, Intended, Joined, Opened, Stopped
 from rollbackd.policies.model import OutsideWatch, Rung
 
 
@@ -44,7 +44,8 @@ class Outside:
 class Act:
     """Try a rung of the incident's ladder. ``from_revision``: what was judged (None: whatever stands there; the rung always runs).
 
-    ``only``: the parts that the suspect change touched.
+    ``only``: the parts that the suspect change touched. ``plan_digest``: people saw this plan, and no other may be carried out (None: the machine
+    decides alone). ``by``: these people. ``overrides``: guards that they passed by name. ``undo``: the earlier write to take back.
     """
 
     incident: str
@@ -56,6 +57,17 @@ class Act:
     suspect: str | None
     reason: str
     evidence_digest: str
+    plan_digest: str | None = None
+    by: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    undo: Intended | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Make the plan for ``act`` and put it to people; write nothing."""
+
+    act: Act
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +79,4 @@ class Bake:
     reason: str
 
 
-Decision: TypeAlias = Wait | WouldAct | Outside | Opened | Joined | Act | Stopped | Held | Closed | Bake
+Decision: TypeAlias = Wait | WouldAct | Outside | Opened | Joined | Act | Offer | Stopped | Held | Closed | Bake

@@ -168,6 +168,13 @@ class TimingParts(Written):
     bake: Duration | None = Field(None, description="A revision that served so long without a breach is known good. Default 30m.")
 
 
+class ApprovalParts(Written):
+    """How a plan is approved, in mode approve and wherever a change is irreversible."""
+
+    count: Annotated[int, Field(ge=1, le=10)] = Field(1, description="So many different people have to approve it. Default 1.")
+    within: PositiveDuration | None = Field(None, description="How soon; later nothing is done and it is held. Default 30m.")
+
+
 class Spec(Written):
     """What is watched, when it is bad, and what is done then."""
 
@@ -178,7 +185,6 @@ class Spec(Written):
         "depends_on": "",
         "max_false_rollback": "",
         "unbounded": "",
-        "approvals": "",
         "shard": "",
     }
 
@@ -201,6 +207,7 @@ class Spec(Written):
     remedy: Annotated[list[RungItem], Field(max_length=MOST_ENTRIES)] | None = Field(
         None, description="What is done, cheapest first; needed in any mode above observe."
     )
+    approvals: ApprovalParts | None = Field(None, description="Who has to approve a plan before it is carried out, where the mode is approve.")
     reversible: Annotated[Literal["always"], BeforeValidator(_reversible)] = Field(
         "always", description="That a revert of this target is always safe."
     )

@@ -13,7 +13,8 @@ from rollbackd.policies.model import Mode
 class Opened:
     """A breach was tied to a change of ``target``. ``suspects``: ids of the changes that may have caused it, newest first.
 
-    ``mode`` is the effective one: below AUTO people are told and nothing is done. ``notify``: who is told, whatever becomes of the policy.
+    ``mode`` is the effective one: below APPROVE people are told and nothing is done. ``notify``: who is told, whatever becomes of the policy.
+    ``who``: the person who opened it by hand; then no condition did, and ``condition`` is empty.
     """
 
     incident: str
@@ -30,13 +31,14 @@ class Opened:
     reason: str
     evidence_digest: str
     notify: tuple[str, ...] = ()
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """A further condition confirmed its breach on the same target: it is evidence now, and has to be OK before the incident may close.
 
-    ``mode`` AUTO raises an incident that was only proposed; where the condition is another policy's, that policy's ladder runs from then on.
+    ``mode`` APPROVE or AUTO raises an incident that was only proposed; where the condition is another policy's, its ladder runs from then on.
     """
 
     incident: str
@@ -51,7 +53,8 @@ class Joined:
 class Intended:
     """Durable before the write it announces. ``deadline``: when the claim on this effect ends, on the database clock.
 
-    ``reverts``: it leaves a revision behind that is quarantined; False for values that recur, as flags do.
+    ``reverts``: it leaves a revision behind that is quarantined; False for values that recur, as flags do, and for what is undone by hand.
+    ``by``: the people who approved or ordered it; empty where the machine decided.
     """
 
     incident: str
@@ -71,6 +74,69 @@ class Intended:
     complete_by: datetime | None = None
     settle_seconds: float = 0.0
     reverts: bool = True
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A rung's plan is put to people: nothing is written before ``needed`` of them approve exactly this plan, until ``expires_at``."""
+
+    incident: str
+    at: datetime
+    rung: int
+    target: str
+    from_revision: str
+    to_revision: str
+    plan_digest: str
+    evidence_digest: str
+    needed: int
+    expires_at: datetime
+    summary: str
+    reason: str
+    steps: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A person wants the plan with this digest carried out. ``overrides``: the guards that may not hold it, each named by the person."""
+
+    incident: str
+    at: datetime
+    plan_digest: str
+    who: str
+    reason: str = ""
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A person ordered one rung, as they saw its plan: ``from_revision`` and ``plan_digest`` are what has to be true still.
+
+    ``undo``: not a rung of the ladder, but this earlier write is to be taken back.
+    """
+
+    incident: str
+    at: datetime
+    rung: int
+    target: str
+    from_revision: str
+    plan_digest: str
+    who: str
+    reason: str
+    overrides: tuple[str, ...] = ()
+    undo: Intended | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """A person has taken the incident: from here on the machine begins nothing more in it unless people order or approve it."""
+
+    incident: str
+    at: datetime
+    who: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +217,7 @@ class Closed:
     reason: str
 
 
-IncidentEvent: TypeAlias = Opened | Joined | Intended | Applied | Settled | Stopped | Held | Closed
+PersonsEvent: TypeAlias = Approved | Ordered | Acked
+"""What people decided. Nothing of the machine writes these."""
+
+IncidentEvent: TypeAlias = Opened | Joined | Offered | PersonsEvent | Intended | Applied | Settled | Stopped | Held | Closed

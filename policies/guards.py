@@ -6,9 +6,14 @@ from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.incident import Incident
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import Policy
 
+ALWAYS_ASKED = frozenset({"pause"})
+"""What no person passes by naming it: they have to lift it."""
+PASSABLE = ("systemic", "quarantine", "cool-down", "in-flight-namespace", "in-flight", "per-hour", "per-target-day")
+"""What a person may pass by name, with a reason."""
 SYSTEMIC_TARGETS = 2
 """So many targets in breach without a change of their own are a common cause (S22)."""
 
@@ -22,12 +27,10 @@ class Guard:
     blocks: str | None = None
 
 
-def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetime, incident: str | None = None) -> tuple[Guard, ...]:
+def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetime, incident: Incident | None = None) -> tuple[Guard, ...]:
     """Every guard for acting on ``policy``'s target now, in the order in which they are asked. ``incident`` does not count against itself."""
     return (
-        _pause(fleet),
-        _systemic(policy, fleet),
-        _irreversible(suspects),
+        *running_guards(suspects, fleet, policy, incident),
         _quarantine(suspects, fleet),
         _cooldown(policy, fleet, at),
         *_in_flight(policy, fleet, incident),
@@ -36,9 +39,9 @@ def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetim
     )
 
 
-def running_guards(suspects: Sequence[Change], fleet: Fleet, policy: Policy) -> tuple[Guard, ...]:
+def running_guards(suspects: Sequence[Change], fleet: Fleet, policy: Policy, incident: Incident | None = None) -> tuple[Guard, ...]:
     """The guards that are asked again before each further rung; the budgets were spent by the first."""
-    return (_pause(fleet), _systemic(policy, fleet), _irreversible(suspects))
+    return (_pause(fleet), _systemic(policy, fleet), _acknowledged(incident), _irreversible(suspects))
 
 
 def first_block(found: Sequence[Guard]) -> Guard | None:
@@ -58,12 +61,24 @@ def _systemic(policy: Policy, fleet: Fleet) -> Guard:
     return Guard("systemic", value, f"{value}: {named}: a common cause is likelier than this change" if is_systemic else None)
 
 
+def _acknowledged(incident: Incident | None) -> Guard:
+    acked = incident.acked if incident is not None else None
+    if incident is None or acked is None:
+        return Guard("acknowledged", "nobody has taken the incident" if incident else "no incident is open")
+    why = f"{acked.who} has taken the incident at {acked.at:%H:%M:%S}: what is done next is theirs to order"
+    return Guard("acknowledged", why, why)
+
+
+def irreversible(suspects: Sequence[Change]) -> Change | None:
+    """The newest suspect that no revert can safely cross."""
+    return next((change for change in suspects if change.irreversible is not None), None)
+
+
 def _irreversible(suspects: Sequence[Change]) -> Guard:
-    found = next((c for c in suspects if c.irreversible is not None), None)
+    found = irreversible(suspects)
     if found is None:
         return Guard("irreversible", "no suspect is irreversible")
-    why = f"change {found.id} of {found.target} is irreversible: {found.irreversible}"
-    return Guard("irreversible", why, why)
+    return Guard("irreversible", f"change {found.id} of {found.target} is irreversible: {found.irreversible}; a revert across it needs approval")
 
 
 def _quarantine(suspects: Sequence[Change], fleet: Fleet) -> Guard:
@@ -92,8 +107,8 @@ def _cooldown(policy: Policy, fleet: Fleet, at: datetime) -> Guard:
     return Guard("cool-down", value, value if at < until else None)
 
 
-def _in_flight(policy: Policy, fleet: Fleet, incident: str | None) -> tuple[Guard, Guard]:
-    flights = [f for f in fleet.flights if f.incident != incident]
+def _in_flight(policy: Policy, fleet: Fleet, incident: Incident | None) -> tuple[Guard, Guard]:
+    flights = [f for f in fleet.flights if incident is None or f.incident != incident.id]
     space = namespace_of(policy.target)
     here = [f for f in flights if f.namespace == space]
     return (

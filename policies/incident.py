@@ -8,14 +8,19 @@ from enum import Enum
 from typing import assert_never
 
 from rollbackd.policies.events import (
+    Acked,
     Applied,
+    Approved,
     Closed,
     CloseHow,
     Held,
     IncidentEvent,
     Intended,
     Joined,
+    Offered,
     Opened,
+    Ordered,
+    PersonsEvent,
     RungEnd,
     Settled,
     Stopped,
@@ -27,7 +32,8 @@ class Phase(Enum):
     """Where an incident stands. The transition table of ``step`` has one row for each."""
 
     PROPOSED = "proposed"  # people were told; the mode allows nothing more
-    OPEN = "open"  # opened to act; no rung has been tried yet
+    OPEN = "open"  # opened to act, or ordered to; no intent is durable yet
+    AWAITING = "awaiting"  # a plan was put to people; nothing is done before they approve it
     ACTING = "acting"  # an intent is durable, its outcome is not known yet
     SETTLING = "settling"  # accepted; the end state is not complete yet
     VERIFYING = "verifying"  # complete; evidence counts from evidence_from
@@ -43,7 +49,11 @@ def incident_id(target: str, change_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """The state of one incident. ``rung``: index of the last rung tried, -1 before the first. ``joined``: (policy, condition) pairs."""
+    """The state of one incident. ``rung``: index of the last rung tried, -1 before the first. ``joined``: (policy, condition) pairs.
+
+    ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
+    ``opened_by``: the person who opened it by hand.
+    """
 
     id: str
     target: str
@@ -66,11 +76,21 @@ class Incident:
     held: Held | None = None
     closed_at: datetime | None = None
     how: CloseHow | None = None
+    opened_by: str = ""
+    offer: Offered | None = None
+    approvals: tuple[Approved, ...] = ()
+    order: Ordered | None = None
+    acked: Acked | None = None
 
     @property
     def is_open(self) -> bool:
         """True until it is closed; a held incident is open."""
         return self.phase is not Phase.CLOSED
+
+    @property
+    def is_in_hands(self) -> bool:
+        """True where only people may begin anything: they opened it, or its mode allows the machine no more than a word."""
+        return bool(self.opened_by) or self.mode < Mode.APPROVE
 
 
 def opened(event: Opened) -> Incident:
@@ -86,21 +106,22 @@ def opened(event: Opened) -> Incident:
         onset=event.onset,
         opened_at=event.at,
         reason=event.reason,
-        joined=((event.policy, event.condition),),
-        phase=Phase.OPEN if event.mode is Mode.AUTO else Phase.PROPOSED,
+        joined=() if event.who else ((event.policy, event.condition),),
+        phase=Phase.OPEN if event.mode >= Mode.APPROVE else Phase.PROPOSED,
         notify=event.notify,
+        opened_by=event.who,
     )
 
 
 def advance(incident: Incident, event: IncidentEvent) -> Incident:
     """The incident after one more journal row. A row of a closed incident, or of an earlier rung, changes nothing.
 
-    A held incident stays held whatever outcome arrives late: held is final for the machine.
+    A held incident stays held whatever outcome arrives late: held is final for the machine. Only a person's order takes it on.
     """
     if incident.phase is Phase.CLOSED or _is_of_earlier_rung(incident, event):
         return incident
     after = _advanced(incident, event)
-    is_held = incident.phase is Phase.HELD and not isinstance(event, Closed)
+    is_held = incident.phase is Phase.HELD and not isinstance(event, Closed | Ordered)
     return replace(after, phase=Phase.HELD) if is_held else after
 
 
@@ -110,16 +131,20 @@ def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
             return incident
         case Joined():
             return _joined(incident, event)
+        case Offered():
+            return replace(incident, phase=Phase.AWAITING, offer=event, approvals=())
+        case Approved() | Ordered() | Acked():
+            return _by_people(incident, event)
         case Intended():
-            return replace(incident, phase=Phase.ACTING, rung=event.rung, acted=True, intent=event, evidence_from=None)
+            return replace(_decided(incident), phase=Phase.ACTING, rung=event.rung, acted=True, intent=event, evidence_from=None)
         case Applied():
             return replace(incident, phase=Phase.SETTLING)
         case Settled():
             return replace(incident, phase=Phase.VERIFYING, evidence_from=event.evidence_from)
         case Stopped():
-            return replace(incident, phase=Phase.STOPPED, rung=event.rung, stopped=(*incident.stopped, event))
+            return replace(_decided(incident), phase=Phase.STOPPED, rung=event.rung, stopped=(*incident.stopped, event))
         case Held():
-            return replace(incident, phase=Phase.HELD, held=event)
+            return replace(_decided(incident), phase=Phase.HELD, held=event)
         case Closed():
             return replace(incident, phase=Phase.CLOSED, closed_at=event.at, how=event.how)
         case _:
@@ -147,10 +172,33 @@ def _joined(incident: Incident, event: Joined) -> Incident:
     pair = (event.policy, event.condition)
     if pair not in incident.joined:
         incident = replace(incident, joined=(*incident.joined, pair))
-    if incident.phase is not Phase.PROPOSED or event.mode is not Mode.AUTO:
+    if incident.phase is not Phase.PROPOSED or event.mode < Mode.APPROVE:
         return incident
     # The opener may not act and this one may: its ladder is the remedy.
-    return replace(incident, phase=Phase.OPEN, mode=Mode.AUTO, policy=event.policy)
+    return replace(incident, phase=Phase.OPEN, mode=event.mode, policy=event.policy)
+
+
+def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
+    match event:
+        case Approved():
+            return _approved(incident, event)
+        case Ordered():
+            return replace(_decided(incident), phase=Phase.OPEN, order=event)
+        case Acked():
+            return replace(incident, acked=event)
+
+
+def _approved(incident: Incident, event: Approved) -> Incident:
+    """One more approval, if it is of the plan at hand and its person had not approved it before."""
+    is_of_offer = incident.offer is not None and incident.offer.plan_digest == event.plan_digest
+    if not is_of_offer or event.who in {approval.who for approval in incident.approvals}:
+        return incident
+    return replace(incident, approvals=(*incident.approvals, event))
+
+
+def _decided(incident: Incident) -> Incident:
+    """Nothing is put to people any more, and no order waits."""
+    return replace(incident, offer=None, approvals=(), order=None)
 
 
 def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded: Collection[str]) -> Incident:
@@ -162,4 +210,4 @@ def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded
 
 
 def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:
-    return isinstance(event, Intended | Applied | Settled | Stopped) and event.rung < incident.rung
+    return isinstance(event, Offered | Intended | Applied | Settled | Stopped) and event.rung < incident.rung

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Sequence
 
 from rollbackd.policies.changes import Change
-from rollbackd.policies.decisions import Act, Decision
+from rollbackd.policies.decisions import Act, Decision, Offer
 from rollbackd.policies.events import Held, RungEnd, Stopped
-from rollbackd.policies.guards import first_block, running_guards
+from rollbackd.policies.guards import first_block, irreversible, running_guards
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import Verdict
-from rollbackd.policies.model import FlagsRung, Mode, Policy, Rung
+from rollbackd.policies.model import FlagsRung, Mode, Policy, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, verdict_reason
 from rollbackd.policies.slot import Slot
 
@@ -20,36 +20,68 @@ def suspects_of(incident: Incident, changes: Sequence[Change]) -> tuple[Change, 
     return tuple(known[change_id] for change_id in incident.suspects if change_id in known)
 
 
-def next_rung(slot: Slot, incident: Incident, why: str) -> tuple[Decision, ...]:
-    """The next rung to try, after the rows of those that do not apply; or the incident is held, with what was tried.
+def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[Decision, ...]:
+    """The next rung to try or to put to people, after the rows of those that do not apply; or the incident is held, with what was tried.
 
-    No rung is repeated: only those above ``incident.rung`` are looked at (I11). The mode is asked anew: it may have been lowered meanwhile.
+    No rung is repeated: only those above ``incident.rung`` are looked at (I11). ``allowed``: the most that the proven breaches allow; every other
+    mode is asked anew, as it may have been lowered meanwhile.
     """
     policy, at = slot.policy, slot.at
     blamed = suspects_of(incident, slot.changes)
-    if block := first_block(running_guards(blamed, slot.fleet, policy)):
+    if block := first_block(running_guards(blamed, slot.fleet, policy, incident)):
         return (Held(incident.id, at, block.name, block.blocks or block.value),)
     skipped: list[Decision] = []
     for index in range(incident.rung + 1, len(policy.ladder)):
         rung = policy.ladder[index]
-        suspect = next((c for c in blamed if c.target == rung.target and not c.posted), None)
-        if suspect is None and not rung.always:
+        if suspect_of(rung, blamed) is None and not rung.always:
             skipped.append(Stopped(incident.id, at, index, rung.target, RungEnd.NO_SUSPECT, f"{rung.target} had no change to undo"))
             continue
-        mode = min(slot.ceiling, rung.mode)
-        if mode is not Mode.AUTO:
+        mode = rung_mode(slot, rung, blamed, allowed)
+        if mode < Mode.APPROVE:
             reason = f"rung {index + 1} ({rung_text(rung)}) has mode {mode.name.lower()}: it is yours to decide; {why}"
             return (*skipped, Held(incident.id, at, "mode", reason))
-        return (*skipped, _act(slot, incident, index, suspect, why))
+        act = act_on(slot, incident, index, rung, blamed, _with_irreversible(rung, blamed, why))
+        return (*skipped, act if mode is Mode.AUTO else Offer(act))
     return (*skipped, Held(incident.id, at, "ladder", _exhausted(incident, skipped, blamed, why)))
 
 
-def _act(slot: Slot, incident: Incident, index: int, suspect: Change | None, why: str) -> Act:
-    rung = slot.policy.ladder[index]
+def rung_mode(slot: Slot, rung: Rung, blamed: Sequence[Change], allowed: Mode) -> Mode:
+    """The most that may be done on this rung now. A revert across an irreversible change is never the machine's alone to decide."""
+    cap = Mode.APPROVE if isinstance(rung, RevertRung) and irreversible(blamed) else Mode.AUTO
+    return min(slot.ceiling, rung.mode, allowed, cap)
+
+
+def suspect_of(rung: Rung, blamed: Sequence[Change]) -> Change | None:
+    """The newest change of the rung's own target that it would undo."""
+    return next((change for change in blamed if change.target == rung.target and not change.posted), None)
+
+
+def act_on(
+    slot: Slot,
+    incident: Incident,
+    index: int,
+    rung: Rung,
+    blamed: Sequence[Change],
+    why: str,
+    *,
+    plan_digest: str | None = None,
+    by: tuple[str, ...] = (),
+    overrides: tuple[str, ...] = (),
+) -> Act:
+    """The order to try this rung on its suspect, with the evidence of this slot."""
+    suspect = suspect_of(rung, blamed)
     only = suspect.parts if suspect is not None and isinstance(rung, FlagsRung) and rung.only_changed else None
     revision = suspect.revision if suspect is not None else None
     digest = evidence_digest(slot.policy, slot.verdicts)
-    return Act(incident.id, slot.at, index, rung, revision, only, suspect.id if suspect else None, why, digest)
+    changed = suspect.id if suspect else None
+    return Act(incident.id, slot.at, index, rung, revision, only, changed, why, digest, plan_digest, by, overrides)
+
+
+def _with_irreversible(rung: Rung, blamed: Sequence[Change], why: str) -> str:
+    found = irreversible(blamed)
+    if found is None or not isinstance(rung, RevertRung):
+        return why
+    return f"change {found.id} of {found.target} is irreversible ({found.irreversible}): a revert across it is yours to decide; {why}"
 
 
 def _exhausted(incident: Incident, skipped: Sequence[Decision], blamed: Sequence[Change], why: str) -> str:

@@ -220,6 +220,14 @@ class RevertRung:
 Rung: TypeAlias = FlagsRung | RevertRung
 
 
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """How many people have to approve a plan [1], and how soon [30 m]: later it is held."""
+
+    count: int = 1
+    within: timedelta = timedelta(minutes=30)
+
+
 class OutsideWatch(Enum):
     """What a breach without a change in its watch window leads to."""
 
@@ -250,6 +258,7 @@ class Policy:
     trigger: Trigger
     ladder: tuple[Rung, ...]
     notify: tuple[str, ...]
+    approvals: Approvals = Approvals()
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from functools import cache
 
 from rollbackd.policies.documents import OnKubernetes, PolicyDocument, Spec
 from rollbackd.policies.faults import choices, quoted
-from rollbackd.policies.model import Mode, OutsideWatch, Policy, Timing
+from rollbackd.policies.model import Approvals, Mode, OutsideWatch, Policy, Timing
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library
 from rollbackd.policies.resolve_conditions import Conditions
@@ -51,6 +51,7 @@ def resolve(document: PolicyDocument, library: Library, names: Names | None, fin
         trigger=trigger,
         ladder=references.ladder(spec.remedy or (), target),
         notify=tuple(spec.notify or ()),
+        approvals=Approvals(spec.approvals.count, spec.approvals.within or Approvals().within) if spec.approvals else Approvals(),
     )
     _check_remedy(spec, mode, findings)
     _check_contacts(spec, mode, names, references, findings)

@@ -9,7 +9,21 @@ from enum import Enum
 from functools import cache
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rollbackd.policies.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Opened, Settled, Stopped
+from rollbackd.policies.events import (
+    Acked,
+    Applied,
+    Approved,
+    Closed,
+    Held,
+    IncidentEvent,
+    Intended,
+    Joined,
+    Offered,
+    Opened,
+    Ordered,
+    Settled,
+    Stopped,
+)
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 V = TypeVar("V")
@@ -17,8 +31,12 @@ V = TypeVar("V")
 KINDS: Mapping[str, type[IncidentEvent]] = {
     "incident.opened": Opened,
     "incident.joined": Joined,
+    "incident.ordered": Ordered,
+    "incident.acked": Acked,
     "incident.held": Held,
     "incident.closed": Closed,
+    "rung.offered": Offered,
+    "rung.approved": Approved,
     "rung.intended": Intended,
     "rung.applied": Applied,
     "rung.settled": Settled,

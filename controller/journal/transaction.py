@@ -17,7 +17,22 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.rows import Stored, change_columns, change_note, change_of
 from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, journal, ledger, outbox
 from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note, SeenChange, Standing
-from rollbackd.policies.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Opened, Settled, Stopped
+from rollbackd.policies.events import (
+    Acked,
+    Applied,
+    Approved,
+    Closed,
+    Held,
+    IncidentEvent,
+    Intended,
+    Joined,
+    Offered,
+    Opened,
+    Ordered,
+    PersonsEvent,
+    Settled,
+    Stopped,
+)
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.incident import Incident, Phase, advance, opened
 
@@ -37,7 +52,7 @@ class Transaction(Reading):
         """The note is in the journal. False, and nothing changed, if a row with this ``key`` was there already."""
         return self._append(note.kind, note.at, note.target, note.incident, key, canonical(note.body))
 
-    def record(self, event: Joined | Applied | Settled | Stopped | Held | Closed) -> bool:
+    def record(self, event: Joined | Offered | PersonsEvent | Applied | Settled | Stopped | Held | Closed) -> bool:
         """The incident has come so far. False, and nothing changed, if it had already, is closed, or does not exist.
 
         Applied and Stopped end the claim on their effect, and are kept even if the incident was closed meanwhile: what was done outside is
@@ -245,7 +260,11 @@ def _key_of(kind: str, event: IncidentEvent) -> str | None:
             return f"{event.incident}/{kind}/{event.policy}/{event.condition}/{event.mode.name.lower()}"
         case Intended() | Applied() | Settled() | Stopped():
             return f"{event.incident}/{kind}/{event.rung}/{event.target}"
-        case Held():
+        case Offered():
+            return f"{event.incident}/{kind}/{event.rung}/{event.plan_digest}"
+        case Approved():
+            return f"{event.incident}/{kind}/{event.plan_digest}/{event.who}"
+        case Held() | Ordered() | Acked():
             return None
         case _:
             assert_never(event)
@@ -256,6 +275,8 @@ def _is_stale(incident: Incident, event: IncidentEvent) -> bool:
         return False
     if isinstance(event, Held) and incident.phase is Phase.HELD and incident.held is not None:
         return incident.held.guard == event.guard
+    if isinstance(event, Offered):
+        return incident.phase in (Phase.HELD, Phase.CLOSED)
     return not incident.is_open
 
 

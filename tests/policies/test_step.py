@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.policies.changes import Change
-from rollbackd.policies.decisions import Act, Bake, Outside, Wait, WouldAct
+from rollbackd.policies.decisions import Act, Bake, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, CloseHow, Held, Joined, Opened, RungEnd, Stopped
 from rollbackd.policies.fleet import Fleet, Flight
 from rollbackd.policies.incident import Phase, fold
-from rollbackd.policies.model import Breaches, For, Group, Leaf, Mode, OnNoData, OutsideWatch
+from rollbackd.policies.model import Breaches, FlagsRung, For, Group, Leaf, Mode, OnNoData, OutsideWatch, RevertRung
 from rollbackd.policies.readings import Lack, Unknown
 from tests.policies.literals import (
     CALM,
@@ -299,10 +299,17 @@ def test_one_other_target_in_breach_is_not_systemic():
     assert "Act" in kinds(run(POLICY, {LATER: bad(LATER)}, fleet=replace(CALM, unexplained=frozenset({"a", TARGET}))).decisions)
 
 
-def test_an_irreversible_change_is_never_reverted():
+def test_a_revert_across_an_irreversible_change_is_put_to_people_and_names_the_migration():
     decisions = run(POLICY, {LATER: bad(LATER)}, changes=(replace(RELEASE, irreversible="migration 0042"),)).decisions
-    assert only(decisions, Held).guard == "irreversible"
-    assert "migration 0042" in only(decisions, Held).reason
+    offered = only(decisions, Offer).act
+    assert offered.remedy == RevertRung(TARGET)
+    assert "migration 0042" in offered.reason
+    assert "Act" not in kinds(decisions)
+
+
+def test_flags_are_switched_off_whether_or_not_another_suspect_is_irreversible():
+    decisions = run(POLICY, {LATER: bad(LATER)}, changes=(replace(RELEASE, irreversible="migration 0042"), FLIP)).decisions
+    assert only(decisions, Act).remedy == FlagsRung(FLAGS)
 
 
 def test_a_pause_during_an_incident_stops_the_next_rung():

@@ -1,0 +1,96 @@
+"""What people decide: plans that wait for their approval, and what they order themselves."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from rollbackd.policies import ladder, proof
+from rollbackd.policies.changes import Change
+from rollbackd.policies.decisions import Decision, Wait
+from rollbackd.policies.events import Approved, Held, Offered, Ordered
+from rollbackd.policies.guards import ALWAYS_ASKED, Guard, first_block, guards, running_guards
+from rollbackd.policies.incident import Incident
+from rollbackd.policies.model import FlagsRung, Mode, RevertRung, Rung
+from rollbackd.policies.slot import Slot
+
+
+def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    """A plan was put to people: carried out once enough of them approve it and the breach is proven, held once its time is up."""
+    offer = incident.offer
+    if (over := proof.is_over(slot, incident)) is not None:
+        return (over,)
+    if offer is None:
+        return (Wait("no plan is put to people"),)
+    rung = slot.policy.ladder[offer.rung] if offer.rung < len(slot.policy.ladder) else None
+    if rung is None or rung.target != offer.target:
+        return (Held(incident.id, slot.at, "policy-changed", f"the ladder of policy {slot.policy.name} is no longer the one of plan {short(offer)}"),)
+    allowed = proof.acting_mode(slot, incident)
+    is_approved = len(incident.approvals) >= offer.needed
+    blamed = ladder.suspects_of(incident, slot.changes)
+    mode = ladder.rung_mode(slot, rung, blamed, allowed or Mode.APPROVE)
+    if mode < Mode.APPROVE:
+        return (Held(incident.id, slot.at, "mode", f"the mode is {mode.name.lower()} by now: plan {short(offer)} is not carried out"),)
+    if allowed is not None and (is_approved or mode is Mode.AUTO):
+        return _begin_approved(slot, incident, offer, rung, incident.approvals if mode is Mode.APPROVE else ())
+    if slot.at >= offer.expires_at:
+        return (Held(incident.id, slot.at, "approval", _expired(slot, incident, offer)),)
+    return (Wait(_waiting(slot, incident, offer)),)
+
+
+def short(offer: Offered) -> str:
+    """The plan's digest as people type it."""
+    return offer.plan_digest[:12]
+
+
+def _begin_approved(slot: Slot, incident: Incident, offer: Offered, rung: Rung, approvals: Sequence[Approved]) -> tuple[Decision, ...]:
+    blamed = ladder.suspects_of(incident, slot.changes)
+    overrides = tuple(dict.fromkeys(guard for approval in approvals for guard in approval.overrides))
+    # An incident that was acknowledged is in people's hands, and these people approve.
+    if block := _block(slot, incident, blamed, (*overrides, "acknowledged")):
+        return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
+    by = tuple(approval.who for approval in approvals)
+    digest = offer.plan_digest if approvals else None
+    return (ladder.act_on(slot, incident, offer.rung, rung, blamed, offer.reason, plan_digest=digest, by=by, overrides=overrides),)
+
+
+def _block(slot: Slot, incident: Incident, blamed: Sequence[Change], passed: Collection[str]) -> Guard | None:
+    found = running_guards(blamed, slot.fleet, slot.policy, incident)
+    if not incident.acted:
+        found = guards(slot.policy, blamed, slot.fleet, slot.at, incident)
+    return first_block([guard for guard in found if guard.name in ALWAYS_ASKED or guard.name not in passed])
+
+
+def _expired(slot: Slot, incident: Incident, offer: Offered) -> str:
+    if len(incident.approvals) >= offer.needed:
+        why = f"not proven again by {offer.expires_at:%H:%M:%S}: {proof.all_reasons(slot, incident)}"
+        return f"plan {short(offer)} was approved, but the breach was {why}"
+    got = f"{len(incident.approvals)} of {offer.needed}"
+    return f"plan {short(offer)} had {got} approvals by {offer.expires_at:%H:%M:%S}; nothing was written: {offer.summary}"
+
+
+def _waiting(slot: Slot, incident: Incident, offer: Offered) -> str:
+    names = ", ".join(approval.who for approval in incident.approvals)
+    got = f"{len(incident.approvals)} of {offer.needed} approvals{f' ({names})' if names else ''}"
+    tail = "; the breach is not proven at this slot" if len(incident.approvals) >= offer.needed else ""
+    return f"plan {short(offer)} awaits people until {offer.expires_at:%H:%M:%S}: {got}{tail}: {proof.all_reasons(slot, incident)}"
+
+
+def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]:
+    """What a person ordered, unless a guard holds it that the order does not name. No proof is asked for: a person has decided."""
+    blamed = ladder.suspects_of(incident, slot.changes)
+    if block := _block(slot, incident, blamed, (*order.overrides, "acknowledged")):
+        reason = f"ordered by {order.who}, but {block.blocks}"
+        return (Held(incident.id, slot.at, block.name, reason),)
+    rung = _remedy(slot, order)
+    if rung is None:
+        return (Held(incident.id, slot.at, "policy-changed", f"policy {slot.policy.name} has no rung for {order.target} any more"),)
+    why = f"ordered by {order.who}: {order.reason}"
+    act = ladder.act_on(slot, incident, order.rung, rung, blamed, why, plan_digest=order.plan_digest, by=(order.who,), overrides=order.overrides)
+    only = None if order.undo is not None else act.only
+    return (replace(act, from_revision=order.from_revision, only=only, undo=order.undo),)
+
+
+def _remedy(slot: Slot, order: Ordered) -> Rung | None:
+    if order.undo is not None:
+        return RevertRung(order.target) if order.undo.reverts else FlagsRung(order.target, only_changed=False)
+    rung = slot.policy.ladder[order.rung] if order.rung < len(slot.policy.ladder) else None
+    return rung if rung is not None and rung.target == order.target else None
