@@ -65,8 +65,24 @@ class ConditionBrief:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferLine:
+    """A plan that waits for people: ``plan`` names it to `approve` and `reject`."""
+
+    plan: str
+    summary: str
+    steps: tuple[str, ...]
+    not_undone: tuple[str, ...]
+    needed: int
+    approved_by: tuple[str, ...]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentLine:
-    """An open incident. ``rung`` counts from 1, 0 before the first; ``doing``: what was last written; ``stopped``: what did not help."""
+    """An open incident. ``rung`` counts from 1, 0 before the first; ``doing``: what was last written; ``stopped``: what did not help.
+
+    ``acked_by``: who has taken it. ``opened_by``: who ordered it, None where a breach did.
+    """
 
     id: str
     target: str
@@ -82,6 +98,9 @@ class IncidentLine:
     held_by: str | None
     held_because: str | None
     stopped: tuple[str, ...]
+    offer: OfferLine | None = None
+    acked_by: str | None = None
+    opened_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +308,36 @@ class Declared:
     standing: str | None
     was_changed: bool
     said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a person decided about an incident; ``was_changed``: by this request."""
+
+    incident: str
+    target: str
+    was_changed: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionStanding:
+    """How a revision of a target fares: ``state`` is good, bad, watched, superseded or awaited."""
+
+    target: str
+    revision: str
+    state: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Whether the chain holds. ``fault``: where it does not; ``heads``: each writer's newest hash; ``missing``: known hashes that are gone."""
+
+    rows: int
+    heads: Mapping[str, str]
+    fault: str | None
+    missing: tuple[str, ...] = ()
 
 
 # --- to and from JSON ------------------------------------------------------------------------------------------------------------------------

@@ -1,38 +1,31 @@
 """The local HTTP API: health for the platform, metrics for Prometheus, everything under /api for people with the token."""
 
-import hmac
-import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rollbackd.controller.answers import document
-from rollbackd.controller.desk import Denied, Desk, Posted
-from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.api_hands import routes_of_hands
+from rollbackd.controller.api_request import Handler, asked, error, get, limit_of, moment_of, post, text_of, who_of
+from rollbackd.controller.api_token import Tokens
+from rollbackd.controller.desk import Desk, Posted
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.metrics import Metrics
 
 log = structlog.get_logger()
 
 LONGEST_BODY = 64 * 1024
-LONGEST_TEXT = 1000
-MOST_ROWS = 10_000
 PATIENCE = timedelta(seconds=30)
 """At least so long may pass between two slots before the engine is called dead."""
-CODES = {"invalid": 400, "unknown": 404, "blocked": 409}
 HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-
-Handler = Callable[[Desk, Request, Mapping[str, Any]], object]
 
 
 class Heartbeat:
@@ -62,123 +55,46 @@ class Heartbeat:
         return max(3 * every, PATIENCE)
 
 
-def build_app(desk: Desk, metrics: Metrics, token: str) -> Starlette:
-    """The application, to be served on a loopback address; everything under /api wants ``token`` as a bearer."""
+def build_app(desk: Desk, metrics: Metrics, tokens: Tokens) -> Starlette:
+    """The application, to be served on a loopback address; everything under /api wants one of ``tokens`` as a bearer."""
     heartbeat = Heartbeat(desk)
     app = Starlette(
         routes=[
             Route("/healthz", _alive(heartbeat)),
             Route("/readyz", _ready(desk)),
             Route("/metrics", _metrics(metrics)),
-            Mount("/api/v1", routes=_routes(desk)),
+            Mount("/api/v1", routes=[*_routes(desk), *routes_of_hands(desk, bool(tokens.people))]),
         ],
         exception_handlers={HTTPException: _not_found, Exception: _crashed},
     )
-    app.add_middleware(_Gate, token=token)
+    app.add_middleware(_Gate, tokens=tokens)
     return app
 
 
 def _routes(desk: Desk) -> list[Route]:
     return [
-        Route("/status", _get(desk, lambda d, r, b: d.status())),
-        Route("/policies", _get(desk, lambda d, r, b: d.policies())),
-        Route("/explain", _get(desk, lambda d, r, b: d.explain(_asked(r, "of")))),
-        Route("/changes", _get(desk, lambda d, r, b: d.changes(r.query_params.get("target"), _limit(r, 50)))),
-        Route("/changes", _post(desk, _post_change), methods=["POST"]),
-        Route("/history", _get(desk, lambda d, r, b: d.history(r.query_params.get("of"), _limit(r, 50)))),
-        Route("/plan", _get(desk, lambda d, r, b: d.plan(_asked(r, "policy")))),
-        Route("/pause", _post(desk, lambda d, r, b: d.pause(_text(b, "reason"), _text(b, "who"))), methods=["POST"]),
-        Route("/resume", _post(desk, lambda d, r, b: d.resume(_text(b, "who"))), methods=["POST"]),
-        Route("/good", _post(desk, _declare(Standing.GOOD)), methods=["POST"]),
-        Route("/bad", _post(desk, _declare(Standing.BAD)), methods=["POST"]),
-        Route("/rearm", _post(desk, lambda d, r, b: d.rearm(_text(b, "target"), _text(b, "revision"), _text(b, "who"))), methods=["POST"]),
+        get("/status", lambda r, b: desk.status()),
+        get("/policies", lambda r, b: desk.policies()),
+        get("/explain", lambda r, b: desk.explain(asked(r, "of"))),
+        get("/changes", lambda r, b: desk.changes(r.query_params.get("target"), limit_of(r, 50))),
+        post("/changes", lambda r, b: desk.post(_posted(b))),
+        get("/history", lambda r, b: desk.history(r.query_params.get("of"), limit_of(r, 50))),
+        get("/plan", lambda r, b: desk.plan(asked(r, "policy"))),
+        post("/pause", lambda r, b: desk.pause(text_of(b, "reason"), who_of(r, b))),
+        post("/resume", lambda r, b: desk.resume(who_of(r, b))),
+        post("/good", _declare(desk, Standing.GOOD)),
+        post("/bad", _declare(desk, Standing.BAD)),
+        post("/rearm", lambda r, b: desk.rearm(text_of(b, "target"), text_of(b, "revision"), who_of(r, b))),
     ]
 
 
-# --- what is posted --------------------------------------------------------------------------------------------------------------------------
+def _posted(body: Mapping[str, Any]) -> Posted:
+    irreversible = text_of(body, "irreversible", default="") or None
+    return Posted(text_of(body, "target"), text_of(body, "revision"), moment_of(body, "started"), text_of(body, "note", default=""), irreversible)
 
 
-def _post_change(desk: Desk, request: Request, body: Mapping[str, Any]) -> object:
-    irreversible = _text(body, "irreversible", default="") or None
-    posted = Posted(_text(body, "target"), _text(body, "revision"), _moment(body, "started"), _text(body, "note", default=""), irreversible)
-    return desk.post(posted)
-
-
-def _declare(standing: Standing) -> Handler:
-    def declare(desk: Desk, request: Request, body: Mapping[str, Any]) -> object:
-        return desk.declare(_text(body, "target"), _text(body, "revision"), standing, _text(body, "who"), _text(body, "note", default=""))
-
-    return declare
-
-
-def _asked(request: Request, name: str) -> str:
-    value = request.query_params.get(name, "").strip()
-    if not value:
-        raise Denied("invalid", f"the query parameter '{name}' is missing")
-    return value
-
-
-def _limit(request: Request, default: int) -> int:
-    text = request.query_params.get("limit", str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_ROWS):
-        raise Denied("invalid", f"limit: expected a number from 1 to {MOST_ROWS}, found {text[:20]!r}")
-    return int(text)
-
-
-def _text(body: Mapping[str, Any], name: str, *, default: str | None = None) -> str:
-    value = body.get(name, default)
-    if not isinstance(value, str) or (default is None and not value.strip()):
-        raise Denied("invalid", f"'{name}' is missing or no text")
-    if len(value) > LONGEST_TEXT:
-        raise Denied("invalid", f"'{name}' is longer than {LONGEST_TEXT} characters")
-    return value.strip()
-
-
-def _moment(body: Mapping[str, Any], name: str) -> datetime | None:
-    text = _text(body, name, default="")
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as fault:
-        raise Denied("invalid", f"'{name}': expected a time such as 2026-11-22T14:00:00Z, found {text[:40]!r}") from fault
-    if moment.tzinfo is None:
-        raise Denied("invalid", f"'{name}': {text[:40]!r} has no zone", "end it with Z for UTC")
-    return moment.astimezone(UTC)
-
-
-# --- around every answer ---------------------------------------------------------------------------------------------------------------------
-
-
-def _get(desk: Desk, handle: Handler) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(_answer, desk, handle, request, {})
-
-    return endpoint
-
-
-def _post(desk: Desk, handle: Handler) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return _error(415, "the body has to be JSON", "send content-type: application/json")
-        try:
-            body = json.loads(await request.body() or b"{}")
-        except (ValueError, RecursionError):
-            return _error(400, "the body is no JSON")
-        if not isinstance(body, dict):
-            return _error(400, "the body has to be a JSON object")
-        return await run_in_threadpool(_answer, desk, handle, request, body)
-
-    return endpoint
-
-
-def _answer(desk: Desk, handle: Handler, request: Request, body: Mapping[str, Any]) -> Response:
-    try:
-        return JSONResponse(document(handle(desk, request, body)))
-    except Denied as denied:
-        return _error(CODES[denied.why], str(denied), denied.hint)
-    except StoreError as fault:
-        return _error(503, str(fault), "nothing is acted on while the store does not answer")
+def _declare(desk: Desk, standing: Standing) -> Handler:
+    return lambda r, b: desk.declare(text_of(b, "target"), text_of(b, "revision"), standing, who_of(r, b), text_of(b, "note", default=""))
 
 
 def _alive(heartbeat: Heartbeat) -> Callable[[Request], Any]:
@@ -209,36 +125,35 @@ def _metrics(metrics: Metrics) -> Callable[[Request], Response]:
 
 def _not_found(request: Request, fault: Exception) -> Response:
     code = fault.status_code if isinstance(fault, HTTPException) else 500
-    return _error(code, {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not for {request.url.path}"}.get(code, "failed"))
+    return error(code, {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not for {request.url.path}"}.get(code, "failed"))
 
 
 def _crashed(request: Request, fault: Exception) -> Response:
     log.error("api.crashed", path=request.url.path, error=repr(fault))
-    return _error(500, "rollbackd failed to answer; its log says why")
-
-
-def _error(code: int, message: str, hint: str = "") -> Response:
-    return JSONResponse({"error": message, "hint": hint}, code, headers={"www-authenticate": "Bearer"} if code == 401 else None)
+    return error(500, "rollbackd failed to answer; its log says why")
 
 
 class _Gate:
     """In front of everything: the token for /api, no body beyond the limit, nothing kept by caches."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
         self._app = app
-        self._token = f"Bearer {token}".encode()
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers, send = dict(scope["headers"]), _hardened(send)
-        if scope["path"].startswith("/api") and not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
-            await _error(401, "the token is missing or wrong", "see --token-file")(scope, receive, send)
-            return
+        if scope["path"].startswith("/api"):
+            speaker = self._tokens.speaker(headers.get(b"authorization", b""))
+            if speaker is None:
+                await error(401, "the token is missing or wrong", "see --token-file")(scope, receive, send)
+                return
+            scope.setdefault("state", {})["speaker"] = speaker
         body = await _read_body(headers, receive)
         if body is None:
-            await _error(413, f"the body is larger than {LONGEST_BODY} bytes")(scope, receive, send)
+            await error(413, f"the body is larger than {LONGEST_BODY} bytes")(scope, receive, send)
             return
         await self._app(scope, _replayed(body, receive), send)
 

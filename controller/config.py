@@ -195,7 +195,8 @@ class _Reading:
     def _api(self, data_dir: Path) -> Api:
         written = self.written.api or ApiParts.model_validate({})
         host, _, port = written.listen.rpartition(":")
-        return Api((host.strip("[]"), int(port)), self._path(written.token_file) or data_dir / "api.token")
+        people = {name: self.base / person.token_file for name, person in written.people.items()}
+        return Api((host.strip("[]"), int(port)), self._path(written.token_file) or data_dir / "api.token", people)
 
 
 def _scrape(parts: ScrapeParts) -> ScrapeSource:

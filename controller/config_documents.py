@@ -220,11 +220,21 @@ class NamespaceParts(Written):
     mode_cap: ModeWord = Field(description="The most that may be done there.")
 
 
+class PersonParts(Written):
+    """A person who may decide."""
+
+    token_file: FilePath = Field(description="The file that holds this person's token; it has to be there.")
+
+
 class ApiParts(Written):
     """The local API, for the command line and the page."""
 
     listen: Annotated[str, AfterValidator(_address)] = Field("127.0.0.1:8080", description="Where it listens. Default 127.0.0.1:8080.")
     token_file: FilePath | None = Field(None, description="The file that holds its token; made if it is not there. Default: api.token in data_dir.")
+    people: dict[Name, PersonParts] = Field(
+        default_factory=dict,
+        description="People with a token of their own. Where there are any, only they approve, reject, roll back and undo, under a proven name.",
+    )
 
 
 class ConfigDocument(Written):

@@ -102,10 +102,11 @@ class NamedProbe:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Where the local API listens: host and port. ``token_file``: made if it is not there."""
+    """Where the local API listens: host and port. ``token_file``: made if it is not there. ``people``: each person's own token file."""
 
     listen: tuple[str, int]
     token_file: Path
+    people: Mapping[str, Path] = field(default_factory=dict)
 
 
 Source: TypeAlias = PrometheusSource | ScrapeSource

@@ -1,10 +1,8 @@
 """What the local API answers and does. Reads the running daemon, writes through the store and the pause switch, decides nothing."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.answers import (
@@ -21,6 +19,7 @@ from rollbackd.controller.answers import (
     Status,
 )
 from rollbackd.controller.changes import HORIZON, dated_id
+from rollbackd.controller.denied import Denied, near
 from rollbackd.controller.dry_run import dry_run
 from rollbackd.controller.explaining import explained, policy_line, word
 from rollbackd.controller.journal.errors import StoreError
@@ -31,6 +30,7 @@ from rollbackd.controller.pause import Pause
 from rollbackd.controller.telling import change_line, history_line
 from rollbackd.controller.view import EngineView, Facts, PolicyView, policy_views
 from rollbackd.policies.changes import Change
+from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.keys import parse_target
 from rollbackd.policies.model import Policy
 
@@ -38,15 +38,6 @@ AHEAD = timedelta(minutes=1)
 """So far may another machine's clock be ahead of ours."""
 
 PAUSE_BY_HAND = "create that file by hand, or set mode_cap: observe in the daemon's config"
-
-
-class Denied(Exception):
-    """The request was not carried out. ``hint``: what to do instead."""
-
-    def __init__(self, why: Literal["invalid", "unknown", "blocked"], message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.why = why
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +71,19 @@ class Desk:
         self.health = health
         self.facts = facts
         self.now = now
-        self._pause = pause
-        self._targets = targets
+        self.pause_switch = pause
+        self.targets = targets
         self._cluster = default_cluster
 
     # --- what is ------------------------------------------------------------------------------------------------------------------------
 
+    def fleet(self) -> Fleet:
+        """What the guards need, as of the last slot; the pause switch is asked anew."""
+        return replace(self.engine.fleet, paused=self.paused())
+
     def paused(self) -> str | None:
         """Why nothing may be acted on; None where it may."""
-        return self._pause.read()
+        return self.pause_switch.read()
 
     def unready(self) -> str | None:
         """Why the daemon cannot do its work: no policies, or a store that does not answer. None where it can."""
@@ -115,12 +110,12 @@ class Desk:
         """Why the policy of this name, or every policy that watches this target, acts or does not."""
         views = self._views()
         found = [views[asked]] if asked in views else self._watching(asked, views)
-        good = self._known_good(target for view in found for target in view.policy.targets)
+        good = self.known_good(target for view in found for target in view.policy.targets)
         return Explanation(self.now(), asked, tuple(explained(view, good) for view in found))
 
     def changes(self, asked: str | None, limit: int) -> ChangeList:
         """The newest changes [of this target], newest first."""
-        targets = None if asked is None else [self._target(asked)]
+        targets = None if asked is None else [self.resolve(asked)]
         seen = self.store.changes(targets, None if asked else self.now() - HORIZON)
         newest = sorted(seen, key=lambda each: each.change.first_seen, reverse=True)[:limit]
         standings = {(k.target, k.revision): k.standing for target in {s.change.target for s in newest} for k in self.store.ledger(target)}
@@ -130,14 +125,13 @@ class Desk:
         """The newest journal rows [of this target and its incidents] [of this incident], newest first."""
         if asked is not None and asked.startswith("inc-"):
             return History(tuple(history_line(entry) for entry in self.store.history(limit, incident=asked)))
-        target = None if asked is None else self._target(asked)
+        target = None if asked is None else self.resolve(asked)
         return History(tuple(history_line(entry) for entry in self.store.history(limit, target=target)))
 
     def plan(self, name: str) -> DryRun:
         """What the policy's ladder would write now."""
-        policies = dict(self.engine.policies)
-        policy = policies.get(name) or self._only_policy_on(name, policies)
-        return dry_run(policy, self._targets, self.engine.book, self._known_good(policy.targets))
+        policy = self.policy(name)
+        return dry_run(policy, self.targets, self.engine.book, self.known_good(policy.targets))
 
     # --- what is done -------------------------------------------------------------------------------------------------------------------
 
@@ -149,7 +143,7 @@ class Desk:
             raise Denied("invalid", f"the change started at {started:%Y-%m-%d %H:%M:%S} UTC, which is in the future", "check the clock of the sender")
         if started < now - HORIZON:
             raise Denied("invalid", f"the change is older than {HORIZON.days} days: it can be no suspect any more")
-        target = self._target(posted.target)
+        target = self.resolve(posted.target)
         change = Change(
             target=target,
             id=f"posted:{dated_id(target, posted.revision, started)}",
@@ -170,7 +164,7 @@ class Desk:
 
     def declare(self, asked: str, revision: str, standing: Standing, who: str, note: str) -> Declared:
         """The revision stands as declared, unless it is in quarantine, which only ``rearm`` ends."""
-        target, now = self._watched_target(asked), self.now()
+        target, now = self.watched(asked), self.now()
         with self.store.transaction() as tx:
             was_changed = tx.mark(target, revision, standing, How.DECLARED, now, f"{note} ({who})".strip())
             stands = next((known.standing for known in tx.ledger(target) if known.revision == revision), None)
@@ -182,7 +176,7 @@ class Desk:
 
     def rearm(self, asked: str, revision: str, who: str) -> Declared:
         """The revision is out of quarantine: it may be acted on again, and may be declared good."""
-        target = self._watched_target(asked)
+        target = self.watched(asked)
         with self.store.transaction() as tx:
             was_changed = tx.rearm(target, revision, who, self.now())
         if not was_changed:
@@ -193,23 +187,57 @@ class Desk:
 
     def pause(self, reason: str, who: str) -> PauseState:
         """Nothing is acted on from now on, on no target; judging and telling go on."""
-        was = self._pause.read()
+        was = self.pause_switch.read()
         try:
-            self._pause.pause(reason, who, self.now())
+            self.pause_switch.pause(reason, who, self.now())
         except OSError as fault:
-            raise Denied("blocked", f"not paused: {self._pause.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
-        return PauseState(self._pause.read(), was is None, self._noted("pause.set", {"reason": reason, "who": who}))
+            raise Denied("blocked", f"not paused: {self.pause_switch.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
+        return PauseState(self.pause_switch.read(), was is None, self._noted("pause.set", {"reason": reason, "who": who}))
 
     def resume(self, who: str) -> PauseState:
         """Acting is allowed again. Raises Denied where the switch still says no."""
-        was = self._pause.read()
+        was = self.pause_switch.read()
         try:
-            self._pause.resume()
+            self.pause_switch.resume()
         except OSError as fault:
-            raise Denied("blocked", f"still paused: {self._pause.file} cannot be removed ({fault.strerror})", "remove it by hand") from fault
-        if paused := self._pause.read():
-            raise Denied("blocked", f"still paused: {paused}", f"look at {self._pause.file}")
+            raise Denied("blocked", f"still paused: {self.pause_switch.file} cannot be removed ({fault.strerror})", "remove it by hand") from fault
+        if paused := self.pause_switch.read():
+            raise Denied("blocked", f"still paused: {paused}", f"look at {self.pause_switch.file}")
         return PauseState(None, was is not None, self._noted("pause.lifted", {"who": who, "was": was}))
+
+    # --- what the requests name ---------------------------------------------------------------------------------------------------------
+
+    def resolve(self, asked: str) -> str:
+        """The target's whole key. Raises Denied."""
+        try:
+            return parse_target(asked, self._cluster)
+        except ValueError as fault:
+            raise Denied("invalid", str(fault)) from fault
+
+    def watched(self, asked: str) -> str:
+        """The key of a target that a policy names. Raises Denied."""
+        target, known = self.resolve(asked), self._watched()
+        if target not in known:
+            raise Denied("unknown", f"no policy names the target {target}", near(target, known))
+        return target
+
+    def policy(self, asked: str) -> Policy:
+        """The policy of this name, or the only one that watches this target. Raises Denied."""
+        policies = dict(self.engine.policies)
+        if asked in policies:
+            return policies[asked]
+        target = self.resolve(asked) if any(mark in asked for mark in ":/") else asked
+        found = [policy for policy in policies.values() if policy.target == target]
+        if len(found) > 1:
+            raise Denied("invalid", f"several policies watch {target}", f"name one: {', '.join(sorted(p.name for p in found))}")
+        if not found:
+            raise Denied("unknown", f"there is no policy {asked!r}", near(asked, policies))
+        return found[0]
+
+    def known_good(self, targets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The revisions that a revert may go to, by target, newest first."""
+        since = self.now() - self.engine.settings.limits.known_good_max_age
+        return {target: tuple(known.revision for known in self.store.good(target, since)) for target in dict.fromkeys(targets)}
 
     # --- parts --------------------------------------------------------------------------------------------------------------------------
 
@@ -243,22 +271,6 @@ class Desk:
     def _views(self) -> dict[str, PolicyView]:
         return policy_views(self.engine, self.paused(), self.now())
 
-    def _known_good(self, targets: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        since = self.now() - self.engine.settings.limits.known_good_max_age
-        return {target: tuple(known.revision for known in self.store.good(target, since)) for target in dict.fromkeys(targets)}
-
-    def _target(self, asked: str) -> str:
-        try:
-            return parse_target(asked, self._cluster)
-        except ValueError as fault:
-            raise Denied("invalid", str(fault)) from fault
-
-    def _watched_target(self, asked: str) -> str:
-        target, known = self._target(asked), self._watched()
-        if target not in known:
-            raise Denied("unknown", f"no policy names the target {target}", _near(target, known))
-        return target
-
     def _watched(self) -> set[str]:
         return {key for policy in dict(self.engine.policies).values() for key in policy.targets}
 
@@ -266,24 +278,8 @@ class Desk:
         try:
             target = parse_target(asked, self._cluster)
         except ValueError:
-            raise Denied("unknown", f"{asked!r} is neither a policy nor a target", _near(asked, views)) from None
+            raise Denied("unknown", f"{asked!r} is neither a policy nor a target", near(asked, views)) from None
         found = [view for view in views.values() if target in view.policy.targets]
         if not found:
-            raise Denied("unknown", f"no policy watches {target}", _near(target, (view.policy.target for view in views.values())))
+            raise Denied("unknown", f"no policy watches {target}", near(target, (view.policy.target for view in views.values())))
         return sorted(found, key=lambda view: view.policy.target != target)
-
-    def _only_policy_on(self, asked: str, policies: Mapping[str, Policy]) -> Policy:
-        target = self._target(asked) if any(mark in asked for mark in ":/") else asked
-        found = [policy for policy in policies.values() if policy.target == target]
-        if len(found) > 1:
-            raise Denied("invalid", f"several policies watch {target}", f"name one: {', '.join(sorted(p.name for p in found))}")
-        if not found:
-            raise Denied("unknown", f"there is no policy {asked!r}", _near(asked, policies))
-        return found[0]
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    names = sorted(set(known))
-    if close := difflib.get_close_matches(word, names, n=1, cutoff=0.5):
-        return f"did you mean {close[0]}?"
-    return f"known: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}" if names else "no policies are loaded"

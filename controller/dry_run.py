@@ -7,6 +7,8 @@ from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Targe
 from rollbackd.controller.answers import DryRun, RungPlan
 from rollbackd.controller.changes import ChangeBook, is_first_sight
 from rollbackd.controller.journal.values import SeenChange
+from rollbackd.controller.outcome import intent_of
+from rollbackd.policies.events import Intended
 from rollbackd.policies.ladder import rung_text
 from rollbackd.policies.model import FlagsRung, Policy, Rung
 
@@ -19,6 +21,26 @@ def dry_run(policy: Policy, targets: Mapping[str, Target], book: ChangeBook, kno
     states = _live(policy, targets)
     rungs = [_rung(number, rung, targets, states, book, known_good) for number, rung in enumerate(policy.ladder, 1)]
     return DryRun(policy.name, policy.target, tuple(rungs))
+
+
+def dry_undo(policy: str, watched: str, writes: Sequence[Intended], targets: Mapping[str, Target]) -> DryRun:
+    """What taking each of these writes back would write now, under the number of the rung that wrote it."""
+    return DryRun(policy, watched, tuple(_undo(write, targets) for write in writes))
+
+
+def _undo(write: Intended, targets: Mapping[str, Target]) -> RungPlan:
+    number, what = write.rung + 1, f"undo: {write.summary}"
+    target = targets.get(_kind(write.target))
+    if target is None:
+        return _failed(number, what, Permanent(f"no target of kind {_kind(write.target)} is configured"))
+    back = (write.from_revision,)
+    try:
+        planned = target.plan(PlanRequest(write.target, NOBODY, write.to_revision, back, undo=intent_of(write)))
+    except AdapterError as fault:
+        return _failed(number, what, fault, write.to_revision)
+    if isinstance(planned, NothingToDo):
+        return RungPlan(number, what, "nothing", write.to_revision, reason=planned.reason)
+    return _planned(number, what, planned, ())
 
 
 def _live(policy: Policy, targets: Mapping[str, Target]) -> dict[str, TargetState | AdapterError]:

@@ -7,6 +7,7 @@ from rollbackd.controller.answers import (
     ConditionLine,
     GuardLine,
     IncidentLine,
+    OfferLine,
     PolicyExplained,
     PolicyLine,
     RungLine,
@@ -17,6 +18,7 @@ from rollbackd.policies.confirm import is_confirmed
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.guards import guards, irreversible, running_guards
+from rollbackd.policies.hands import short
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State
 from rollbackd.policies.ladder import rung_text, suspects_of
@@ -64,7 +66,18 @@ def incident_line(incident: Incident) -> IncidentLine:
         held_by=incident.held.guard if incident.held else None,
         held_because=incident.held.reason if incident.held else None,
         stopped=tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}" for s in incident.stopped),
+        offer=_offer(incident),
+        acked_by=incident.acked.who if incident.acked else None,
+        opened_by=incident.opened_by or None,
     )
+
+
+def _offer(incident: Incident) -> OfferLine | None:
+    offer = incident.offer
+    if offer is None:
+        return None
+    approved_by = tuple(approval.who for approval in incident.approvals)
+    return OfferLine(short(offer), offer.summary, offer.steps, offer.not_undone, offer.needed, approved_by, offer.expires_at)
 
 
 def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> PolicyExplained:

@@ -49,7 +49,7 @@ def row_text(kind: str, body: Mapping[str, Any]) -> str:
 
 
 def _condition(body: Mapping[str, Any]) -> str:
-    return f"{body['condition']}, mode {body['mode']}: {body['reason']}"
+    return f"{body['condition'] or 'by hand'}, mode {body['mode']}: {body['reason']}"
 
 
 def _offered(body: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from rollbackd.controller import config_values as values
 from rollbackd.controller.act import Actor
 from rollbackd.controller.answers import Reload as ReloadLine
 from rollbackd.controller.api import build_app
-from rollbackd.controller.api_token import ensure_token
+from rollbackd.controller.api_token import read_tokens
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import names
 from rollbackd.controller.desk import Desk
@@ -94,12 +94,13 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     observation = Observation(engine, observer, Surveyor(targets))
     schedule = Schedule(observation.observe, now)
     files = PolicyFiles(config.policies, names(config), now)
-    token = ensure_token(config.api.token_file)
-    secrets.add(token)
+    tokens = read_tokens(config.api.token_file, config.api.people)
+    for token in (tokens.shared, *tokens.people.values()):
+        secrets.add(token)
     facts = _facts(schedule, engine, files, store.writer)
     desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster)
     return Parts(
-        app=build_app(desk, Metrics(desk), token),
+        app=build_app(desk, Metrics(desk), tokens),
         listen=config.api.listen,
         data_dir=config.data_dir,
         store=store,

@@ -90,6 +90,14 @@ def _quarantine(suspects: Sequence[Change], fleet: Fleet) -> Guard:
     return Guard("quarantine", why, why)
 
 
+def destination(target: str, revision: str, fleet: Fleet) -> Guard:
+    """The guard on where a person's order would put a target: a quarantined revision is gone back to only by name (I5)."""
+    if (target, revision) not in fleet.quarantined:
+        return Guard("quarantine", f"{revision} is not quarantined")
+    why = f"revision {revision} of {target} was rolled back before: going back to it has to be said in so many words"
+    return Guard("quarantine", why, why)
+
+
 def cooldown_of(policy: Policy, fleet: Fleet) -> timedelta:
     """The policy's own cool-down, not shorter than the daemon's floor; else the daemon's."""
     own = policy.timing.cooldown

@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from rollbackd.policies import ladder, proof
 from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Decision, Wait
-from rollbackd.policies.events import Approved, Held, Offered, Ordered
-from rollbackd.policies.guards import ALWAYS_ASKED, Guard, first_block, guards, running_guards
+from rollbackd.policies.events import Approved, Held, Intended, Offered, Ordered
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.guards import ALWAYS_ASKED, Guard, destination, first_block, guards, running_guards
 from rollbackd.policies.incident import Incident
-from rollbackd.policies.model import FlagsRung, Mode, RevertRung, Rung
+from rollbackd.policies.model import FlagsRung, Mode, Policy, RevertRung, Rung
 from rollbackd.policies.slot import Slot
 
 
@@ -41,22 +43,35 @@ def short(offer: Offered) -> str:
     return offer.plan_digest[:12]
 
 
+def blocks(
+    policy: Policy,
+    incident: Incident | None,
+    suspects: Sequence[Change],
+    fleet: Fleet,
+    at: datetime,
+    passed: Collection[str],
+    undo: Intended | None = None,
+) -> Guard | None:
+    """The guard that holds what a person has decided, but for those in ``passed``, which the person named. None: nothing does.
+
+    An incident that was acknowledged is in people's hands, and these people decide. Its budgets were spent if it acted before.
+    """
+    found = running_guards(suspects, fleet, policy, incident)
+    if incident is None or not incident.acted:
+        found = guards(policy, suspects, fleet, at, incident)
+    if undo is not None and undo.reverts:
+        found = (*found, destination(undo.target, undo.from_revision, fleet))
+    return first_block([guard for guard in found if guard.name in ALWAYS_ASKED or guard.name not in (*passed, "acknowledged")])
+
+
 def _begin_approved(slot: Slot, incident: Incident, offer: Offered, rung: Rung, approvals: Sequence[Approved]) -> tuple[Decision, ...]:
     blamed = ladder.suspects_of(incident, slot.changes)
     overrides = tuple(dict.fromkeys(guard for approval in approvals for guard in approval.overrides))
-    # An incident that was acknowledged is in people's hands, and these people approve.
-    if block := _block(slot, incident, blamed, (*overrides, "acknowledged")):
+    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, overrides):
         return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
     by = tuple(approval.who for approval in approvals)
     digest = offer.plan_digest if approvals else None
     return (ladder.act_on(slot, incident, offer.rung, rung, blamed, offer.reason, plan_digest=digest, by=by, overrides=overrides),)
-
-
-def _block(slot: Slot, incident: Incident, blamed: Sequence[Change], passed: Collection[str]) -> Guard | None:
-    found = running_guards(blamed, slot.fleet, slot.policy, incident)
-    if not incident.acted:
-        found = guards(slot.policy, blamed, slot.fleet, slot.at, incident)
-    return first_block([guard for guard in found if guard.name in ALWAYS_ASKED or guard.name not in passed])
 
 
 def _expired(slot: Slot, incident: Incident, offer: Offered) -> str:
@@ -77,7 +92,7 @@ def _waiting(slot: Slot, incident: Incident, offer: Offered) -> str:
 def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]:
     """What a person ordered, unless a guard holds it that the order does not name. No proof is asked for: a person has decided."""
     blamed = ladder.suspects_of(incident, slot.changes)
-    if block := _block(slot, incident, blamed, (*order.overrides, "acknowledged")):
+    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, order.overrides, order.undo):
         reason = f"ordered by {order.who}, but {block.blocks}"
         return (Held(incident.id, slot.at, block.name, reason),)
     rung = _remedy(slot, order)

@@ -4,16 +4,18 @@ import http.client
 import json
 import socket
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import uvicorn
 
 from rollbackd.controller.answers import Reload
 from rollbackd.controller.api import build_app
-from rollbackd.controller.api_token import ensure_token
+from rollbackd.controller.api_token import Tokens, ensure_token
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.metrics import Metrics
 from rollbackd.controller.observe import SourceHealth
@@ -53,7 +55,7 @@ def desk_of(world: World, said: Said) -> Desk:
 class Served:
     """A daemon's API for as long as the test runs."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: World, folder: Path, people: Mapping[str, str] = MappingProxyType({})) -> None:
         self.said = Said()
         self.desk = desk_of(world, self.said)
         self.metrics = Metrics(self.desk)
@@ -62,7 +64,8 @@ class Served:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._server = uvicorn.Server(uvicorn.Config(build_app(self.desk, self.metrics, self.token), log_config=None, access_log=False))
+        app = build_app(self.desk, self.metrics, Tokens(self.token, people))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
         self._thread.start()
         poll(lambda: self._server.started)
