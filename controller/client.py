@@ -29,12 +29,12 @@ class Client:
     server: str
     token: str = field(repr=False)
 
-    def get(self, path: str, timeout: float = 15.0, **query: str | None) -> dict[str, Any]:
-        """The document at ``path`` under /api/v1. Raises ClientFault."""
+    def get(self, path: str, timeout: float = 15.0, **query: str | list[str] | None) -> dict[str, Any]:
+        """The document at ``path`` under /api/v1; a list is sent as one parameter for each. Raises ClientFault."""
         given = {name: value for name, value in query.items() if value is not None}
-        return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None, timeout)
+        return self._ask("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path, None, timeout)
 
-    def post(self, path: str, timeout: float = 15.0, **body: str | None) -> dict[str, Any]:
+    def post(self, path: str, timeout: float = 15.0, **body: object) -> dict[str, Any]:
         """What the daemon answers to the posted values. Raises ClientFault."""
         given = {name: value for name, value in body.items() if value is not None}
         return self._ask("POST", path, json.dumps(given).encode(), timeout)

@@ -174,6 +174,7 @@ def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
         f"why: {incident.reason}",
         *rungs,
         f"what it would write: rollbackd plan {incident.policy}",
+        f"to do it: rollbackd rollback {incident.policy} --reason '...'",
     )
 
 

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 import click
 
 from rollbackd.controller.cli.daemon import run
+from rollbackd.controller.cli.decide import ack, approve, label, reject
 from rollbackd.controller.cli.demo import demo
+from rollbackd.controller.cli.follow import audit, wait
 from rollbackd.controller.cli.hands import bad, change, good, pause, rearm, resume
 from rollbackd.controller.cli.live import changes, explain, history, plan, status
+from rollbackd.controller.cli.order import rollback, undo
 from rollbackd.controller.cli.policies import check, schema
 from rollbackd.controller.cli.show import say
 from rollbackd.controller.client import USAGE, ClientFault
@@ -17,7 +20,8 @@ from rollbackd.controller.client import USAGE, ClientFault
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Before production": (check, schema, plan, demo),
     "The daemon": (run,),
-    "What is going on": (status, explain, changes, history),
+    "What is going on": (status, explain, changes, history, wait, audit),
+    "Deciding": (approve, reject, rollback, undo, ack, label),
     "Taking part": (change, good, bad, rearm, pause, resume),
 }
 EXAMPLES = """Examples:

@@ -8,7 +8,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rollbackd.controller.answers import ChangeLine, ChangeList, ConditionBrief, DryRun, History, IncidentLine, PolicyLine, RungPlan, Status
+from rollbackd.controller.answers import (
+    ChangeLine,
+    ChangeList,
+    ConditionBrief,
+    DryRun,
+    History,
+    IncidentLine,
+    OfferLine,
+    PolicyLine,
+    RungPlan,
+    Status,
+)
 from rollbackd.controller.cli.show import clock, since, span
 
 STYLES = {"breach": "bold red", "ok": "green", "unproven": "yellow", "nodata": "yellow", "error": "bold yellow"}
@@ -125,7 +136,7 @@ def _verdicts(conditions: Sequence[ConditionBrief]) -> str:
 def _incident_word(incident: IncidentLine | None) -> str:
     if incident is None:
         return NOBODY
-    word = incident.phase.upper() if incident.phase in ("held", "stopped") else incident.phase
+    word = incident.phase.upper() if incident.phase in ("held", "stopped", "awaiting") else incident.phase
     rung = f", rung {incident.rung}" if incident.rung else ""
     return f"[bold red]{word}[/]{rung}"
 
@@ -144,9 +155,23 @@ def incident_block(incident: IncidentLine, now: datetime, out: Console) -> None:
         facts.add_row("  doing" if incident.phase in ("acting", "settling") else "  done", f"rung {incident.rung}: {escape(incident.doing)}")
     if incident.phase == "verifying" and incident.evidence_from:
         facts.add_row("  evidence", f"counts from {clock(incident.evidence_from, now)}")
+    if incident.offer is not None:
+        _offer_rows(incident.offer, now, facts)
+    if incident.acked_by:
+        facts.add_row("  taken", f"by {escape(incident.acked_by)}: nothing more is begun by itself")
     if incident.phase == "held":
         facts.add_row("  held", f"[bold]by {escape(incident.held_by or '')}[/]: {escape(incident.held_because or '')}")
     out.print(facts)
+
+
+def _offer_rows(offer: OfferLine, now: datetime, facts: Table) -> None:
+    names = f" ({escape(', '.join(offer.approved_by))})" if offer.approved_by else ""
+    facts.add_row("  waits for", f"[bold]{len(offer.approved_by)} of {offer.needed} approvals[/]{names} until {clock(offer.expires_at, now)}")
+    facts.add_row("  plan", f"{offer.plan}: {escape(offer.summary)}")
+    for step in offer.steps:
+        facts.add_row("", escape(step))
+    for rest in offer.not_undone:
+        facts.add_row("", f"not undone: {escape(rest)}")
 
 
 # --- changes, history, plan ------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 STOP_WITHIN = 8.0
@@ -33,7 +33,7 @@ class Children:
 
     def start(self, name: str, argv: Sequence[str], log: Path) -> None:
         """It runs in a process group of its own, out of reach of the terminal's Ctrl-C; what it prints goes to ``log``."""
-        with log.open("ab") as out:
+        with log.open("ab") as out, unbroken():
             self._running[name] = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
 
     def ended(self) -> list[str]:
@@ -51,6 +51,23 @@ class Children:
             _signal(process, signal.SIGKILL)
             process.wait()
         self._running.clear()
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """An interruption inside is raised at the end of the block: between a child's start and its handle it would lose the child."""
+    came: list[int] = []
+    former = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in former.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

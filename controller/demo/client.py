@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rollbackd.controller.demo.children import command
+from rollbackd.controller.demo.children import command, unbroken
 
 ANSWERS_WITHIN = 15.0
 
@@ -31,7 +31,16 @@ class Client:
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """It ended; stdout, stderr and exit code as they were. Raises subprocess.TimeoutExpired."""
-        return subprocess.run(self.argv(*words), capture_output=True, text=True, timeout=ANSWERS_WITHIN, check=False)
+        argv = self.argv(*words)
+        with unbroken():
+            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with process:
+            try:
+                out, err = process.communicate(timeout=ANSWERS_WITHIN)
+            except BaseException:  # interrupted, or out of time: it does not outlive the question
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
     def ask(self, *words: str) -> dict[str, Any]:
         """The answer as JSON; empty if there was none."""

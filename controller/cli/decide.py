@@ -1,0 +1,103 @@
+"""Commands by which people decide about an incident: approve, reject, ack, label."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
+from rollbackd.controller.cli.show import say, show
+from rollbackd.controller.client import BLOCKED, Client, ClientFault
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SLOW = 120.0
+"""Seconds that a request may take which plans: it asks clusters and commands."""
+OVERRIDE = click.option("--override", "overrides", metavar="GUARD", multiple=True, help="A guard to pass, by its name; needs --reason. Repeatable.")
+
+
+@click.command(
+    short_help="Approve the plan that an incident waits with.",
+    epilog="Examples:\n\n\b\n  rollbackd approve inc-0123456789ab                       # shows the plan and asks\n"
+    "  rollbackd approve inc-0123456789ab --plan 5c41aa0e9d2b\n"
+    "  rollbackd approve inc-0123456789ab --plan 5c41aa0e9d2b --override cool-down --reason 'seen by eye'",
+)
+@click.argument("incident")
+@click.option("--plan", metavar="DIGEST", help="The plan you approve, at least 8 digits of it; without it you are shown the plan and asked.")
+@click.option("--reason", default="", help="Why.")
+@OVERRIDE
+@talks_to_daemon
+@prints
+def approve(client: Client, incident: str, plan: str | None, reason: str, overrides: tuple[str, ...], output: str) -> None:
+    """Approve the plan that an incident waits with. Once enough people have, exactly this plan is carried out; a plan that changed is put anew."""
+    named = plan or _asked(client, incident, "Approve this plan?")
+    document = client.post("approve", SLOW, incident=incident, plan=named, reason=reason, overrides=list(overrides), who=whoami())
+    shown(document, output)
+
+
+@click.command(
+    short_help="Reject the plan that an incident waits with.",
+    epilog="Examples:\n\n\b\n  rollbackd reject inc-0123456789ab --plan 5c41aa0e9d2b --reason 'the database is the cause'",
+)
+@click.argument("incident")
+@click.option("--plan", metavar="DIGEST", help="The plan you reject, at least 8 digits of it; without it you are shown the plan and asked.")
+@click.option("--reason", required=True, help="Why; the page says it to the others.")
+@talks_to_daemon
+@prints
+def reject(client: Client, incident: str, plan: str | None, reason: str, output: str) -> None:
+    """Reject the plan that an incident waits with: nothing is written, the incident is held until it is over."""
+    named = plan or _asked(client, incident, "Reject this plan?")
+    shown(client.post("reject", incident=incident, plan=named, reason=reason, who=whoami()), output)
+
+
+@click.command(
+    short_help="Take an incident: no more by itself.",
+    epilog="Examples:\n\n\b\n  rollbackd ack inc-0123456789ab --note 'on it'\n  rollbackd ack inc-0123456789ab --close --note 'false alarm'",
+)
+@click.argument("incident")
+@click.option("--note", default="", help="A word for the others.")
+@click.option("--close", is_flag=True, help="End the incident: it was dealt with, or was none.")
+@talks_to_daemon
+@prints
+def ack(client: Client, incident: str, note: str, close: bool, output: str) -> None:
+    """Take an incident: what is under way ends, and nothing more is begun in it unless people order or approve it."""
+    shown(client.post("ack", incident=incident, note=note, close=close, who=whoami()), output)
+
+
+@click.command(
+    short_help="Say whether an incident was right.",
+    epilog="Examples:\n\n\b\n  rollbackd label inc-0123456789ab wrong --note 'the load test did it'",
+)
+@click.argument("incident")
+@click.argument("label", type=click.Choice(("right", "wrong")))
+@click.option("--note", default="", help="Why.")
+@talks_to_daemon
+@prints
+def label(client: Client, incident: str, label: str, note: str, output: str) -> None:
+    """Say whether an incident was right, open or closed: so it is known how often the policy is wrong. The newest label holds."""
+    shown(client.post("label", incident=incident, label=label, note=note, who=whoami()), output)
+
+
+def shown(document: Mapping[str, Any], output: str) -> None:
+    """What the daemon made of a decision, on stdout."""
+
+    def table(out: "Console") -> None:
+        out.print(f"{document['incident']} on {document['target']}: {document['said']}", markup=False)
+
+    show(document, output, table)
+
+
+def _asked(client: Client, incident: str, question: str) -> str:
+    """The digest of the plan that the person was shown and decided on. Raises ClientFault where none waits, click.Abort where they say no."""
+    lines = (policy["incident"] for policy in client.get("status")["policies"])
+    offer = next((line["offer"] for line in lines if line is not None and line["id"] == incident), None)
+    if offer is None:
+        raise ClientFault(f"no plan of {incident} waits for people", "rollbackd status", BLOCKED)
+    say(f"plan {offer['plan']}: {offer['summary']}")
+    for step in offer["steps"]:
+        say(f"  {step}")
+    for rest in offer["not_undone"]:
+        say(f"  not undone: {rest}")
+    click.confirm(question, abort=True, err=True)
+    return str(offer["plan"])

@@ -1,0 +1,105 @@
+"""Commands for pipelines and auditors: wait, audit verify."""
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rollbackd.controller.cli.options import FILE, prints, talks_to_daemon
+from rollbackd.controller.cli.show import say, show
+from rollbackd.controller.client import Client
+from rollbackd.policies.units import UnitError, duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FOUND = 2
+PASSED_BY = 1
+LOOK_EVERY = 2.0
+VERIFYING = 600.0
+ENDS = {"good": 0, "bad": FOUND, "superseded": PASSED_BY}
+
+
+def _length(context: click.Context, option: click.Parameter, text: str) -> timedelta:
+    try:
+        return duration(text)
+    except UnitError as fault:
+        raise click.BadParameter(f"expected {fault}") from fault
+
+
+@click.command(
+    short_help="Wait until a revision is good or bad.",
+    epilog="Exit codes: 0 it is known good, 2 it is bad (rolled back, declared, or blamed by an incident), 1 it was replaced or the time is up.\n\n"
+    "Examples:\n\n\b\n  rollbackd wait shop/checkout --revision 7f9c2d5510aa34be --timeout 45m",
+)
+@click.argument("target")
+@click.option("--revision", required=True, help="The revision that was released, as `rollbackd changes` names it.")
+@click.option("--timeout", default="60m", show_default=True, metavar="TIME", callback=_length, help="How long to wait, such as 45m.")
+@talks_to_daemon
+@prints
+def wait(client: Client, target: str, revision: str, timeout: timedelta, output: str) -> None:
+    """Wait until a revision has served its bake time without a breach, or has gone bad: the last step of a pipeline."""
+    until, last = time.monotonic() + timeout.total_seconds(), ""
+    while True:
+        document = client.get("standing", target=target, revision=revision)
+        code = ENDS.get(document["state"], PASSED_BY if time.monotonic() >= until else None)
+        if code is not None:
+            _told(document, output)
+            click.get_current_context().exit(code)
+        if (said := f"{document['state']}: {document['said']}") != last:
+            say(f"{document['target']} {revision} {said}")
+        last = said
+        time.sleep(min(LOOK_EVERY, max(until - time.monotonic(), 0.0)))
+
+
+def _told(document: dict[str, Any], output: str) -> None:
+    def table(out: "Console") -> None:
+        out.print(f"{document['target']} {document['revision']} is {document['state']}: {document['said']}", markup=False)
+
+    show(document, output, table)
+
+
+@click.group(
+    short_help="Prove that the journal is as it was written.",
+    epilog="Examples:\n\n\b\n  rollbackd audit verify\n  rollbackd audit verify --kept heads-2026-11.json",
+)
+def audit() -> None:
+    """Prove that the journal is as it was written."""
+
+
+@audit.command(
+    short_help="Check the journal's hash chain.",
+    epilog="Exit codes: 0 it holds, 2 it does not.\n\n"
+    "Examples:\n\n\b\n  rollbackd audit verify -o json > heads-2026-11.json    # keep this elsewhere\n"
+    "  rollbackd audit verify --kept heads-2026-11.json",
+)
+@click.option("--kept", type=FILE, help="An earlier `audit verify -o json`: its heads have to be there still, or rows were cut off or written anew.")
+@talks_to_daemon
+@prints
+def verify(client: Client, kept: Path | None, output: str) -> None:
+    """Check the journal's hash chain. A chain does not show that its end was cut off: keep the heads elsewhere, and name them with --kept."""
+    document = client.get("audit", VERIFYING, kept=_heads(kept) if kept is not None else None)
+    show(document, output, lambda out: _verified(document, out))
+    click.get_current_context().exit(FOUND if document["fault"] or document["missing"] else 0)
+
+
+def _heads(file: Path) -> list[str]:
+    try:
+        heads = json.loads(file.read_text())["heads"]
+        return [str(head) for head in heads.values()]
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise click.ClickException(f"{file} is no output of `rollbackd audit verify -o json`") from fault
+
+
+def _verified(document: dict[str, Any], out: "Console") -> None:
+    if document["fault"]:
+        out.print(f"BROKEN at {document['fault']}", markup=False)
+    for head in document["missing"]:
+        out.print(f"MISSING {head}: the row was there when it was noted down; rows were cut off, or written anew", markup=False)
+    if not document["fault"] and not document["missing"]:
+        out.print(f"the chain holds over {document['rows']} rows", markup=False)
+    for writer, head in document["heads"].items():
+        out.print(f"head of {writer}: {head}", markup=False)
