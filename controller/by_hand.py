@@ -78,7 +78,7 @@ class ByHand:
         other = next((each for each in self._store.open_incidents() if each.target == policy.target and each.id != incident.id), None)
         if other is not None:
             raise Denied("blocked", f"{other.id} is open on {policy.target}", f"end it first: rollbackd ack {other.id} --close")
-        self._ask_guards(policy, None, (), order)
+        self._ask_guards(policy, incident if incident.is_open else None, (), order)
         with self._store.transaction() as tx:
             if incident.is_open:
                 reason = f"{wish.who} ordered its write to be undone: {wish.reason}"

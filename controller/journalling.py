@@ -15,6 +15,7 @@ from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wa
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import cooldown_of
+from rollbackd.policies.hands import passed_by
 from rollbackd.policies.incident import Incident, Phase
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import FlagsRung, OutsideWatch, Policy
@@ -127,7 +128,7 @@ class Journalling:
         act = decision.act if isinstance(decision, Offer) else decision
         is_flags = isinstance(act.remedy, FlagsRung)
         before = book.parts_before(act.remedy.target, act.suspect) if is_flags and act.suspect else {}
-        limits = limits_for(fleet.limits, cooldown_of(policy, fleet), act.overrides)
+        limits = limits_for(fleet.limits, cooldown_of(policy, fleet), (*act.overrides, *passed_by(act.undo)))
         incident = tx.incident(act.incident)
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
         return Order(act, policy, () if is_flags else _candidates(tx, act, fleet), before, limits, contacts, isinstance(decision, Offer))

@@ -54,14 +54,21 @@ def blocks(
 ) -> Guard | None:
     """The guard that holds what a person has decided, but for those in ``passed``, which the person named. None: nothing does.
 
-    An incident that was acknowledged is in people's hands, and these people decide. Its budgets were spent if it acted before.
+    An incident that was acknowledged is in people's hands, and these people decide. Its budgets were spent if it acted before. Taking a write
+    back does not wait for the cool-down that this very write began.
     """
     found = running_guards(suspects, fleet, policy, incident)
     if incident is None or not incident.acted:
         found = guards(policy, suspects, fleet, at, incident)
     if undo is not None and undo.reverts:
         found = (*found, destination(undo.target, undo.from_revision, fleet))
-    return first_block([guard for guard in found if guard.name in ALWAYS_ASKED or guard.name not in (*passed, "acknowledged")])
+    let = {*passed, *passed_by(undo)}
+    return first_block([guard for guard in found if guard.name in ALWAYS_ASKED or guard.name not in let])
+
+
+def passed_by(undo: Intended | None) -> tuple[str, ...]:
+    """The guards that are not asked of people's decisions at all."""
+    return ("acknowledged",) if undo is None else ("acknowledged", "cool-down")
 
 
 def _begin_approved(slot: Slot, incident: Incident, offer: Offered, rung: Rung, approvals: Sequence[Approved]) -> tuple[Decision, ...]:

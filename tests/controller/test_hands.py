@@ -1,0 +1,426 @@
+"""What people decide: plans approved by the people who saw them, orders by hand, undo, acknowledgements. A whole core, real files and commands."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.controller.by_hand import ByHand, Wish
+from rollbackd.controller.denied import Denied
+from rollbackd.controller.fleet import Settings
+from rollbackd.controller.hands import Hands
+from rollbackd.policies.incident import Phase
+from rollbackd.policies.model import Approvals, Mode, RevertRung
+from tests.controller.served import Said, desk_of
+from tests.controller.world import SHOP, SHOP_POLICY, World
+from tests.policies.literals import no_data
+
+APPROVING = replace(SHOP_POLICY, digest="approve", mode=Mode.APPROVE, ladder=(RevertRung(SHOP),))
+TWO = replace(APPROVING, approvals=Approvals(count=2, within=timedelta(minutes=10)))
+SUGGESTING = replace(APPROVING, digest="suggest", mode=Mode.SUGGEST)
+
+
+class People:
+    """A world with a bad release in it, and what its people can do."""
+
+    def __init__(self, folder, policy=APPROVING, **settings):
+        self.world = World(folder, policy, **settings)
+        self.desk = desk_of(self.world, Said())
+        self.hands = Hands(self.desk)
+        self.by_hand = ByHand(self.desk, self.hands)
+        self.world.slot(0)
+        self.world.good("v1")
+
+    def release(self):
+        """v2 is out and bad; returns the incident that it leads to."""
+        self.world.deploy("v2")
+        for _ in range(3):
+            self.world.slot(60)
+        return self.incident()
+
+    def incident(self):
+        (found,) = self.world.incidents()
+        return found
+
+    def approve(self, who="ann", plan=None, **more):
+        incident = self.incident()
+        answer = self.hands.approve(incident.id, plan or incident.offer.plan_digest[:12], who, more.get("reason", ""), more.get("overrides", ()))
+        self.settle()
+        return answer
+
+    def wish(self, plan, rung=1, **more):
+        return Wish(rung, plan, "ann", "customers say so", more.get("overrides", ()))
+
+    def rollback(self, rung=1, **more):
+        plan = next(each for each in self.desk.plan("shop").rungs if each.number == rung)
+        answer = self.by_hand.rollback("shop", self.wish(plan.digest, rung, **more))
+        self.settle()
+        return answer
+
+    def undo(self, incident, **more):
+        (rung,) = self.by_hand.undo_plan(incident).rungs
+        answer = self.by_hand.undo(incident, self.wish(rung.digest, rung.number, **more))
+        self.settle()
+        return answer
+
+    def settle(self):
+        """The engine does what it was woken for."""
+        self.world.engine.decide_again(SHOP)
+        self.world.rest()
+
+    def version(self):
+        return self.world.version.read_text().strip()
+
+    def healthy(self):
+        for _ in range(5):
+            self.world.slot(0)
+
+
+@pytest.fixture
+def people(tmp_path):
+    made = []
+
+    def make(policy=APPROVING, **settings):
+        made.append(People(tmp_path, policy, **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.world.close()
+
+
+# --- approvals -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_waits_for_people_and_nothing_is_written(people):
+    here = people()
+    incident = here.release()
+    assert (incident.phase, here.version()) == (Phase.AWAITING, "v2")
+    assert [title[:15] for title in here.world.titles()] == ["APPROVAL NEEDED"]
+
+
+def test_an_approved_plan_is_carried_out_and_verified(people):
+    here = people()
+    here.release()
+    said = here.approve().said
+    assert here.version() == "v1"
+    assert "1 of 1 approvals: it is carried out now" in said
+    here.healthy()
+    assert not here.world.incidents()
+    assert [title.split()[0] for title in here.world.titles()] == ["APPROVAL", "STARTED", "ROLLED"]
+
+
+def test_two_approvals_are_of_two_people(people):
+    here = people(TWO)
+    here.release()
+    here.approve("ann")
+    again = here.approve("ann")
+    assert (again.was_changed, here.version()) == (False, "v2")
+    here.approve("bob")
+    assert here.version() == "v1"
+    assert here.incident().intent.by == ("ann", "bob")
+
+
+def test_an_approval_for_another_plan_decides_nothing_and_is_on_record(people):
+    here = people()
+    here.release()
+    with pytest.raises(Denied, match=r"is not the plan that inc-.* waits with") as denied:
+        here.approve(plan="0" * 12)
+    assert denied.value.why == "blocked"
+    assert here.version() == "v2"
+    assert here.world.kinds()[-1] == "approval.refused"
+
+
+def test_a_plan_is_not_named_by_a_few_digits(people):
+    here = people()
+    incident = here.release()
+    with pytest.raises(Denied, match="is not the plan"):
+        here.approve(plan=incident.offer.plan_digest[:7])
+
+
+def test_a_plan_that_changed_after_it_was_shown_is_put_to_people_anew(people):
+    here = people()
+    first = here.release().offer
+    here.world.at += timedelta(seconds=1)
+    here.world.good("v0")  # served later than v1: the plan would go there now
+    here.approve()
+    assert here.version() == "v2"
+    second = here.incident().offer
+    assert (second.to_revision, first.to_revision) == ("v0", "v1")
+    here.approve()
+    assert here.version() == "v0"
+
+
+def test_an_approval_after_its_time_is_refused_and_the_incident_is_held(people):
+    here = people(TWO)
+    here.release()
+    here.approve("ann")
+    here.world.at += timedelta(minutes=11)
+    with pytest.raises(Denied, match="its time is up"):
+        here.approve("bob")
+    here.world.slot(60)
+    assert (here.incident().phase, here.incident().held.guard) == (Phase.HELD, "approval")
+    assert here.version() == "v2"
+
+
+def test_an_approval_waits_for_a_breach_that_is_proven_now(people):
+    here = people()
+    here.release()
+    here.world.read(no_data)
+    here.approve()
+    assert here.version() == "v2"
+    here.world.slot(60)
+    assert here.version() == "v1"
+
+
+def test_a_recovery_ends_the_wait(people):
+    here = people()
+    here.release()
+    for _ in range(40):  # until the bad minutes have left the window
+        here.world.slot(0)
+    assert not here.world.incidents()
+    assert here.version() == "v2"
+
+
+def test_a_rejected_plan_is_held_and_people_are_told(people):
+    here = people()
+    incident = here.release()
+    here.hands.reject(incident.id, incident.offer.plan_digest[:12], "bob", "it is the database")
+    here.settle()
+    assert (here.incident().phase, here.incident().held.guard) == (Phase.HELD, "rejected")
+    with pytest.raises(Denied, match="no plan of it waits"):
+        here.hands.approve(incident.id, incident.offer.plan_digest[:12], "ann", "")
+    assert "held by rejected: bob rejected plan" in here.world.titles()[-1]
+    assert here.version() == "v2"
+
+
+def test_a_paused_daemon_takes_no_approval_and_no_override_passes_the_pause(people):
+    here = people()
+    here.release()
+    here.world.pause.pause("db move", "eve", here.world.at)
+    with pytest.raises(Denied, match="held by pause"):
+        here.approve()
+    with pytest.raises(Denied, match="the guard 'pause' is never passed"):
+        here.approve(overrides=("pause",), reason="I insist")
+    assert here.version() == "v2"
+
+
+def test_an_override_names_a_guard_that_there_is_and_says_why(people):
+    here = people()
+    here.release()
+    with pytest.raises(Denied, match="there is no guard 'luck'"):
+        here.approve(overrides=("luck",), reason="why not")
+    with pytest.raises(Denied, match="only with a reason"):
+        here.approve(overrides=("cool-down",))
+
+
+def test_the_next_rung_is_put_to_people_too(people):
+    here = people(replace(SHOP_POLICY, digest="both", mode=Mode.APPROVE))
+    here.world.flip("on")
+    here.release()
+    here.approve()
+    assert (here.world.flag(), here.version()) == ("off", "v2")
+    for _ in range(2):
+        here.world.slot(60)
+    assert here.incident().phase is Phase.AWAITING
+    here.approve()
+    assert here.version() == "v1"
+
+
+# --- taken, labelled -------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_incident_that_is_taken_begins_nothing_more_by_itself(people):
+    here = people(replace(SHOP_POLICY, digest="auto"))
+    here.world.flip("on")
+    here.world.deploy("v2")
+    for _ in range(2):
+        here.world.slot(60)
+    assert here.world.flag() == "off"
+    here.hands.ack(here.incident().id, "ann", "on it", close=False)
+    for _ in range(3):
+        here.world.slot(60)
+    assert (here.version(), here.world.guards()) == ("v2", ["acknowledged"])
+    assert "ACKNOWLEDGED command:shop: ann has taken" in " ".join(here.world.titles())
+
+
+def test_an_incident_may_be_closed_by_hand(people):
+    here = people()
+    incident = here.release()
+    here.hands.ack(incident.id, "ann", "load test", close=True)
+    assert not here.world.incidents()
+    with pytest.raises(Denied, match="was closed at"):
+        here.hands.ack(incident.id, "ann", "", close=False)
+
+
+def test_a_label_is_kept_for_a_closed_incident_too(people):
+    here = people()
+    incident = here.release()
+    here.hands.ack(incident.id, "ann", "", close=True)
+    here.hands.label(incident.id, "wrong", "ann", "load test")
+    (row,) = here.desk.history(incident.id, 1).items
+    assert (row.kind, row.text) == ("incident.labelled", "wrong, by ann: load test")
+
+
+def test_an_incident_that_there_is_not_is_named(people):
+    with pytest.raises(Denied, match="there is no incident 'inc-nope'"):
+        people().hands.label("inc-nope", "right", "ann", "")
+
+
+# --- orders ------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_by_hand_needs_no_proof_and_is_verified_all_the_same(people):
+    here = people()
+    here.world.deploy("v2")
+    here.world.slot(0)
+    here.rollback()
+    assert here.version() == "v1"
+    here.healthy()
+    assert not here.world.incidents()
+    assert here.world.kinds() == ["incident.opened", "incident.ordered", "rung.intended", "rung.applied", "rung.settled", "incident.closed"]
+    assert any(title.startswith("ROLLED BACK") for title in here.world.titles())
+
+
+def test_a_suggestion_is_carried_out_by_the_person_who_orders_it(people):
+    here = people(SUGGESTING)
+    incident = here.release()
+    assert incident.phase is Phase.PROPOSED
+    here.rollback()
+    assert (here.version(), here.incident().id) == ("v1", incident.id)
+
+
+def test_a_cap_of_observe_leaves_people_their_hands(people):
+    here = people(settings=Settings(mode_cap=Mode.OBSERVE))
+    here.world.deploy("v2")
+    here.world.slot(0)
+    here.rollback()
+    assert here.version() == "v1"
+
+
+def test_an_order_that_did_not_help_is_held_and_nothing_follows_by_itself(people):
+    here = people(replace(SHOP_POLICY, digest="auto"))
+    here.world.flip("on")
+    here.world.deploy("v2")
+    here.world.slot(0)
+    here.rollback()
+    assert here.world.flag() == "off"
+    for _ in range(3):
+        here.world.slot(60)
+    assert (here.version(), here.world.guards()) == ("v2", ["by-hand"])
+    here.rollback(rung=2)
+    assert here.version() == "v1"
+
+
+def test_an_order_for_a_plan_that_is_no_longer_the_one_is_refused(people):
+    here = people()
+    here.world.deploy("v2")
+    here.world.slot(0)
+    with pytest.raises(Denied, match="the plan is another one by now"):
+        here.by_hand.rollback("shop", here.wish("0" * 64))
+    assert (here.version(), here.world.incidents()) == ("v2", ())
+
+
+def test_a_guard_holds_an_order_until_it_is_named(people):
+    here = people(replace(APPROVING, timing=replace(APPROVING.timing, cooldown=timedelta(hours=1))))
+    here.world.deploy("v2")
+    here.world.slot(0)
+    here.rollback()
+    here.healthy()
+    here.world.deploy("v3")
+    here.world.slot(0)
+    with pytest.raises(Denied, match="held by cool-down") as denied:
+        here.rollback()
+    assert denied.value.hint == "to do it all the same: --override cool-down --reason 'why'"
+    assert here.version() == "v3"
+    here.rollback(overrides=("cool-down",))
+    assert here.version() == "v1"
+    ordered = [row for row in here.desk.history(None, 100).items if row.kind == "incident.ordered"]
+    assert ordered[0].text == "rung 1, command:shop, by ann, passing cool-down: customers say so"
+
+
+def test_no_rung_is_ordered_while_one_is_verified(people):
+    here = people()
+    here.world.deploy("v2")
+    here.world.slot(0)
+    here.rollback()
+    with pytest.raises(Denied, match="is verifying: its rung 1 is not finished"):
+        here.by_hand.rollback("shop", here.wish("0" * 64))
+
+
+def test_no_rung_is_repeated_by_hand_in_one_incident(people):
+    here = people(replace(SHOP_POLICY, digest="auto"))
+    here.world.flip("on")
+    here.release()
+    for _ in range(3):
+        here.world.slot(60)
+    assert here.incident().phase is Phase.HELD
+    with pytest.raises(Denied, match="has tried rung 2 already"):
+        here.by_hand.rollback("shop", here.wish("0" * 64, rung=2))
+
+
+# --- undo ------------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_quarantined_revision_is_gone_back_to_only_by_name(people):
+    here = people()
+    here.release()
+    here.approve()
+    incident = here.incident().id
+    here.healthy()
+    with pytest.raises(Denied, match="held by quarantine: revision v2 of command:shop was rolled back before"):
+        here.undo(incident)
+    assert here.version() == "v1"
+    here.undo(incident, overrides=("quarantine",))
+    assert here.version() == "v2"
+    here.healthy()
+    assert not here.world.incidents()
+
+
+def test_undo_of_an_open_incident_closes_it_and_waits_for_no_cool_down(people):
+    here = people(replace(APPROVING, timing=replace(APPROVING.timing, cooldown=timedelta(hours=1))))
+    here.release()
+    here.approve()
+    first = here.incident().id
+    here.undo(first, overrides=("quarantine",))
+    assert here.incident().id != first
+    assert here.version() == "v2"
+    assert here.world.store.incident(first).how.value == "acked"
+
+
+def test_an_incident_that_wrote_nothing_has_nothing_to_undo(people):
+    here = people()
+    with pytest.raises(Denied, match="wrote nothing"):
+        here.by_hand.undo_plan(here.release().id)
+
+
+def test_what_somebody_else_changed_since_is_not_undone(people):
+    here = people()
+    here.release()
+    here.approve()
+    incident = here.incident().id
+    here.healthy()
+    (shown,) = here.by_hand.undo_plan(incident).rungs
+    here.world.deploy("v3")
+    with pytest.raises(Denied, match="rung 1 cannot be carried out: refused"):
+        here.by_hand.undo(incident, here.wish(shown.digest, overrides=("quarantine",)))
+    assert here.version() == "v3"
+
+
+# --- a crash between the decision and the deed ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decide", ["approve", "order"])
+def test_what_people_decided_is_carried_out_after_a_restart(people, tmp_path, decide):
+    here = people()
+    incident = here.release()
+    if decide == "approve":
+        here.hands.approve(incident.id, incident.offer.plan_digest[:12], "ann", "")
+    else:
+        here.by_hand.rollback("shop", here.wish(here.desk.plan("shop").rungs[0].digest))
+    here.world.close()
+    world = World(tmp_path, APPROVING, at=here.world.at)
+    world.slot(60)
+    world.slot(60)
+    assert world.version.read_text() == "v1\n"
+    world.close()
