@@ -78,8 +78,17 @@ class Desk:
     # --- what is ------------------------------------------------------------------------------------------------------------------------
 
     def fleet(self) -> Fleet:
-        """What the guards need, as of the last slot; the pause switch is asked anew."""
-        return replace(self.engine.fleet, paused=self.paused())
+        """What the guards need: the breaches of the last slot; budgets, quarantine and the pause switch as they stand now."""
+        budget = self.store.budget(self.store.now())
+        return replace(
+            self.engine.fleet,
+            paused=self.paused(),
+            flights=budget.flights,
+            acted_in_hour=budget.acted_in_hour,
+            acted_in_day=budget.acted_in_day,
+            closed=budget.closed,
+            quarantined=self.store.quarantined(),
+        )
 
     def paused(self) -> str | None:
         """Why nothing may be acted on; None where it may."""

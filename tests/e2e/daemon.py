@@ -38,8 +38,8 @@ class Daemon:
         self.config = folder / "rollbackd.yaml"
         self.policies = folder / "policies.d"
         self.policies.mkdir(parents=True, exist_ok=True)
-        listen = {"api": {"listen": f"127.0.0.1:{self.port}"}}
-        written = {"apiVersion": "rollbackd/v1", "kind": "Config", "data_dir": "data", "policies": ["policies.d/"], **listen, **config}
+        api = {"listen": f"127.0.0.1:{self.port}", **config.get("api", {})}
+        written = {"apiVersion": "rollbackd/v1", "kind": "Config", "data_dir": "data", "policies": ["policies.d/"], **config, "api": api}
         self.config.write_text(yaml.safe_dump(written, sort_keys=False))
         for name, text in policies.items():
             self.write_policy(name, text)
