@@ -203,7 +203,7 @@ class ProbeParts(Written):
 class GuardParts(Written):
     """Limits on what is done by itself."""
 
-    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("freeze", "freeze_windows", "systemic", "approvals"), "")
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("freeze", "freeze_windows", "systemic"), "")
 
     in_flight_per_namespace: Annotated[int, Field(ge=1)] = Field(1, description="Incidents acted on at a time in one namespace. Default 1.")
     in_flight: Annotated[int, Field(ge=1)] = Field(3, description="Incidents acted on at a time in all. Default 3.")
