@@ -102,11 +102,15 @@ def test_an_example_loads_or_is_refused_in_the_words_that_are_shown(block: Block
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_that_is_shown_exists_with_its_options(line: str) -> None:
     words = line.split("  ", maxsplit=1)[0].partition(" #")[0].split()[1:]
-    command = cli.commands.get(words[0])
-    assert command is not None, f"there is no command {words[0]}"
+    command: click.Command | None = cli
+    while words and isinstance(command, click.Group):
+        name, *words = words
+        command = command.commands.get(name)
+        assert command is not None, f"there is no command {name}"
+    assert command is not None
     context = click.Context(command)
     known = {option for parameter in command.get_params(context) for option in (*parameter.opts, *parameter.secondary_opts)}
-    assert {word.partition("=")[0] for word in words[1:] if word.startswith("-")} <= known
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= known
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
