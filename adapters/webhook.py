@@ -14,6 +14,7 @@ from pathlib import Path
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import accepted, host_of, post
+from rollbackd.adapters.base.secret_files import only_secret, secret_lines
 
 _PREFIX = "whsec_"
 
@@ -54,19 +55,16 @@ class Webhook:
         accepted(f"contact {self.name} at {host_of(url)}", reply, now, excerpt=False)
 
     def _address(self) -> str:
-        if self._url is not None:
-            return self._url
-        lines = _lines(self.name, self._url_file)
-        if len(lines) != 1:
-            raise Permanent(f"contact {self.name}: {self._url_file} must hold one address on one line; nothing was sent; correct the file")
-        return lines[0]
+        if self._url_file is None:
+            return self._url or ""
+        return only_secret(self.name, self._url_file, "one address")
 
     def _signed(self, message: str, now: datetime, body: bytes) -> dict[str, str]:
         stamp = str(int(now.timestamp()))
         named = {"webhook-id": message, "webhook-timestamp": stamp}
         if self._secret_file is None:
             return named
-        secrets = _lines(self.name, self._secret_file)
+        secrets = secret_lines(self.name, self._secret_file)
         if not secrets:
             # Unsigned, it would be dropped by the receiver, or worse, teach it to accept unsigned messages.
             raise Permanent(f"contact {self.name}: {self._secret_file} holds no secret; nothing was sent; write one")
@@ -94,16 +92,6 @@ def _event(notice: Notice) -> dict[str, object]:
             "fields": dict(notice.fields),
         },
     }
-
-
-def _lines(name: str, file: Path | None) -> list[str]:
-    if file is None:
-        return []
-    try:
-        return [line.strip() for line in file.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "no text"
-        raise Permanent(f"contact {name}: {file} cannot be read ({why}); nothing was sent; check the mount and its rights") from error
 
 
 def _key(name: str, secret: str) -> bytes:

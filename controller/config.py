@@ -5,25 +5,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from rollbackd.controller.config_channels import channels
 from rollbackd.controller.config_documents import (
     FLAG_KINDS,
     LATER_FLAGS,
     LATER_SOURCES,
     SOURCE_KINDS,
     ApiParts,
-    ChannelItem,
     ConfigDocument,
     FlagdParts,
     GuardParts,
     PrometheusParts,
     ScrapeParts,
     StaticTarget,
-    WebhookItem,
 )
 from rollbackd.controller.config_values import (
-    Alertmanager,
     Api,
-    Channel,
     Cluster,
     Command,
     Config,
@@ -34,7 +31,6 @@ from rollbackd.controller.config_values import (
     ScrapeSource,
     Source,
     StaticPages,
-    Webhook,
 )
 from rollbackd.policies.faults import Fault, choices, quoted
 from rollbackd.policies.fleet import Limits
@@ -99,13 +95,14 @@ class _Reading:
             flags=self._flags(),
             clusters=self._clusters(),
             commands=self._commands(),
-            contacts={name: self._channels(name, items) for name, items in written.contacts.items()},
+            contacts={name: channels(items, self.findings, ("contacts", name), self.base.joinpath) for name, items in written.contacts.items()},
             probes={name: NamedProbe(tuple(each.urls), each.timeout or timedelta(seconds=5)) for name, each in written.probes.items()},
             limits=_limits(written.guards),
             store=self._store(data_dir),
             policies=tuple(self.base / place for place in written.policies),
             api=self._api(data_dir),
             data_dir=data_dir,
+            fallback=self._fallback(),
         )
 
     def _path(self, text: str | None) -> Path | None:
@@ -168,17 +165,11 @@ class _Reading:
             for name, each in self.written.commands.items()
         }
 
-    def _channels(self, name: str, items: list[ChannelItem]) -> tuple[Channel, ...]:
-        return tuple(self._channel(item, ("contacts", name, index)) for index, item in enumerate(items))
-
-    def _channel(self, item: ChannelItem, path: Trail) -> Channel:
-        if not isinstance(item, WebhookItem):
-            return Alertmanager(tuple(item.alertmanager.urls))
-        parts = item.webhook
-        if (parts.url is None) == (parts.url_file is None):
-            found = "both" if parts.url else "neither"
-            self.findings.fault((*path, "webhook"), "either 'url' or 'url_file'", found)
-        return Webhook(parts.url, self._path(parts.url_file), self._path(parts.secret_file))
+    def _fallback(self) -> str | None:
+        name, contacts = self.written.fallback, self.written.contacts
+        if name is not None and name not in contacts:
+            self.findings.fault(("fallback",), "a contact", quoted(name), choices(name, contacts, "contacts"))
+        return name
 
     def _store(self, data_dir: Path) -> str:
         store = self.written.store

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field, Tag
 
+from rollbackd.controller.config_channels import ChannelItem
+from rollbackd.controller.config_leaves import FilePath, ProbeUrl, WebUrl, first_of
 from rollbackd.policies.documents_base import Duration, Interval, LabelName, Name, PositiveDuration, Text, Written, refuse
 from rollbackd.policies.documents_conditions import ModeWord
 from rollbackd.policies.wording import describe_pattern
@@ -19,33 +20,6 @@ LATER_SOURCES = {
     **dict.fromkeys(("thanos", "mimir", "victoriametrics"), "it speaks Prometheus' API: write 'kind: prometheus'"),
 }
 LATER_FLAGS = dict.fromkeys(("unleash", "launchdarkly", "flagsmith", "growthbook", "configcat", "appconfig"), "")
-LATER_CHANNELS = ("pagerduty", "slack", "opsgenie", "jsm", "email", "teams", "apprise")
-
-
-def _web(text: str) -> str:
-    return _url(text, ("http", "https"))
-
-
-def _probed(text: str) -> str:
-    return _url(text, ("http", "https", "tcp"))
-
-
-def _url(text: str, schemes: tuple[str, ...]) -> str:
-    # A webhook's URL is a secret even where it is misspelt, so no message repeats it.
-    expected, found = f"a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}", "something else"
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise refuse(expected, found) from error
-    if parts.scheme not in schemes or not parts.hostname or any(char.isspace() for char in text):
-        raise refuse(expected, found)
-    if parts.scheme == "tcp" and port is None:
-        raise refuse("a URL such as tcp://host:port")
-    # Whatever is in this file ends up in tickets and chats.
-    if parts.username or parts.password:
-        raise refuse("a URL without credentials", "one with a user or a password", "put them into a file and name the file")
-    return text
 
 
 def _applies(argv: list[str]) -> list[str]:
@@ -68,15 +42,12 @@ def _address(text: str) -> str:
     return text
 
 
-WebUrl: TypeAlias = Annotated[str, AfterValidator(_web), Field(max_length=2000)]
-ProbeUrl: TypeAlias = Annotated[str, AfterValidator(_probed), Field(max_length=2000)]
 # As guards count: a Kubernetes namespace, or kind and place such as command:deploy.
 _SPACE = describe_pattern(
     "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$", "a namespace, or kind and place such as command:deploy"
 )
 Space: TypeAlias = Annotated[str, Field(pattern=_SPACE)]
 Argv: TypeAlias = Annotated[list[Text], Field(min_length=1, max_length=100)]
-FilePath: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class PrometheusParts(Written):
@@ -113,13 +84,6 @@ class DnsTarget(Written):
     path: Annotated[str, Field(pattern="^/[^ ]*$", max_length=1000)] = Field("/metrics", description="The path. Default /metrics.")
 
 
-def _first_of(*kinds: str) -> Discriminator:
-    def kind(value: Any) -> str | None:
-        return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
-
-    return Discriminator(kind)
-
-
 class ScrapeParts(Written):
     """Pages of metrics that the daemon reads by itself."""
 
@@ -127,7 +91,7 @@ class ScrapeParts(Written):
     every: Interval | None = Field(None, description="How often the pages are read. Default 15s.")
     timeout: PositiveDuration | None = Field(None, description="The longest wait for a page. Default: `every`, at most 10s.")
     targets: Annotated[
-        list[Annotated[Annotated[StaticTarget, Tag("<urls>")] | Annotated[DnsTarget, Tag("<dns>")], _first_of("urls", "dns")]], Field(min_length=1)
+        list[Annotated[Annotated[StaticTarget, Tag("<urls>")] | Annotated[DnsTarget, Tag("<dns>")], first_of("urls", "dns")]], Field(min_length=1)
     ] = Field(description="What is read.")
 
 
@@ -154,43 +118,6 @@ class CommandParts(Written):
     apply: Annotated[Argv, AfterValidator(_applies)] = Field(description="Puts a revision in place; {revision} is one argument of it.")
     timeout: PositiveDuration | None = Field(None, description="The longest run of either. Default 60s.")
     settle: Duration | None = Field(None, description="The wait after it before evidence counts. Default 0s.")
-
-
-class WebhookParts(Written):
-    """A receiver of JSON."""
-
-    url: WebUrl | None = Field(None, description="Its address, where that is no secret.")
-    url_file: FilePath | None = Field(None, description="A file that holds its address.")
-    secret_file: FilePath | None = Field(None, description="A file that holds the secret that signs every message.")
-
-
-class AlertmanagerParts(Written):
-    """The instances of an Alertmanager."""
-
-    urls: Annotated[list[WebUrl], Field(min_length=1)] = Field(description="All of its instances.")
-
-
-class WebhookItem(Written):
-    """A webhook channel."""
-
-    siblings: ClassVar[frozenset[str]] = frozenset(("webhook", "alertmanager"))
-    later: ClassVar[Mapping[str, str]] = dict.fromkeys(LATER_CHANNELS, "")
-
-    webhook: WebhookParts = Field(description="A receiver of JSON.")
-
-
-class AlertmanagerItem(Written):
-    """An Alertmanager channel."""
-
-    siblings: ClassVar[frozenset[str]] = frozenset(("webhook", "alertmanager"))
-    later: ClassVar[Mapping[str, str]] = dict.fromkeys(LATER_CHANNELS, "")
-
-    alertmanager: AlertmanagerParts = Field(description="An Alertmanager.")
-
-
-ChannelItem: TypeAlias = Annotated[
-    Annotated[WebhookItem, Tag("<webhook>")] | Annotated[AlertmanagerItem, Tag("<alertmanager>")], _first_of("webhook", "alertmanager")
-]
 
 
 class ProbeParts(Written):
@@ -255,6 +182,7 @@ class ConfigDocument(Written):
     contacts: dict[Name, Annotated[list[ChannelItem], Field(min_length=1)]] = Field(
         default_factory=dict, description="Who is told, by name: every channel of a contact gets every message."
     )
+    fallback: Name | None = Field(None, description="The contact that is told what cannot be delivered to another. Default: none.")
     probes: dict[Name, ProbeParts] = Field(default_factory=dict, description="Health checks, by name.")
     guards: GuardParts | None = Field(None, description="Limits on what is done by itself.")
     store: Text | None = Field(None, description="The journal's database. Default sqlite:///DATA_DIR/rollbackd.db.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.model import Mode
@@ -93,6 +93,52 @@ class Alertmanager:
 
 
 @dataclass(frozen=True, slots=True)
+class PagerDuty:
+    """A service in PagerDuty. ``url`` None: where PagerDuty is for most."""
+
+    key_file: Path
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """A channel in Slack: the file with an incoming webhook's address, or the one with a bot's token and the channel."""
+
+    url_file: Path | None = None
+    token_file: Path | None = None
+    channel: str | None = None
+    api_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Teams:
+    """A workflow in Microsoft Teams."""
+
+    url_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """A mail server, and who gets mail through it. ``username`` and ``password_file``: both or neither."""
+
+    host: str
+    port: int
+    tls: Literal["starttls", "implicit", "none"]
+    sender: str
+    recipients: tuple[str, ...]
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Apprise:
+    """Whatever apprise speaks."""
+
+    urls_file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class NamedProbe:
     """A health check by name."""
 
@@ -110,12 +156,12 @@ class Api:
 
 
 Source: TypeAlias = PrometheusSource | ScrapeSource
-Channel: TypeAlias = Webhook | Alertmanager
+Channel: TypeAlias = PagerDuty | Slack | Teams | Email | Webhook | Alertmanager | Apprise
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the operator configured. Every path is absolute."""
+    """What the operator configured. Every path is absolute. ``fallback``: the contact that is told what cannot be delivered to another."""
 
     mode_cap: Mode
     namespace_caps: Mapping[str, Mode]
@@ -130,3 +176,4 @@ class Config:
     policies: tuple[Path, ...]
     api: Api
     data_dir: Path
+    fallback: str | None = None

@@ -4,6 +4,7 @@ It never delays a rollback: notices are queued with the rows that cause them and
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -18,10 +19,13 @@ from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.parcels import Lane
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import Parcel
 
 MAX_AGE = timedelta(hours=24)
 """A notice that could not be delivered for so long is given up, on record."""
+LATE = timedelta(minutes=15)
+"""A page that could not be delivered for so long is told to the fallback contact as well, while it is still tried."""
 LEASE = timedelta(minutes=2)
 """A parcel that was taken and not settled for so long is sent again, by any replica."""
 POLL = 1.0
@@ -32,13 +36,17 @@ log: BoundLogger = structlog.get_logger()
 
 
 class Outbox:
-    """``channels``: what each contact is reached by. At most one message is on its way to a channel at a time, each in a thread of its own."""
+    """``channels``: what each contact is reached by. At most one message is on its way to a channel at a time, each in a thread of its own.
 
-    def __init__(self, store: Store, channels: Mapping[str, Sequence[Notifier]], max_age: timedelta = MAX_AGE) -> None:
+    ``fallback``: the contact that is told what another could not be told, and then also how that ended.
+    """
+
+    def __init__(self, store: Store, channels: Mapping[str, Sequence[Notifier]], max_age: timedelta = MAX_AGE, fallback: str | None = None) -> None:
         self._store = store
         self._names = {contact: _distinct(notifiers) for contact, notifiers in channels.items()}
         self._lanes = {(c, name): n for c, notifiers in channels.items() for name, n in zip(self._names[c], notifiers, strict=True)}
         self._max_age = max_age
+        self._fallback = fallback
         self._busy: set[Lane] = set()
         self._guard = Lock()
         self._woken, self._stopped = Event(), Event()
@@ -123,6 +131,8 @@ class Outbox:
         else:
             with self._store.transaction() as tx:
                 parcels.mark_sent(tx, parcel)
+                if parcel.notice.resolved and self._fallback and parcels.was_told(tx, self._fallback, parcel.notice.key):
+                    tx.queue(parcel.notice, (self._fallback,))
             told.info("notice.sent", attempts=parcel.attempts + 1)
 
     def _retry_later(self, parcel: Parcel, error: Transient, told: BoundLogger) -> None:
@@ -131,6 +141,8 @@ class Outbox:
             is_over = parcel.is_older_than(self._max_age, now)
             if not is_over:
                 parcels.delay(tx, parcel, str(error), now + max(backoff(parcel.attempts + 1), wish))
+                if parcel.notice.urgency == "page" and parcel.is_older_than(LATE, now):
+                    self._fall_back(tx, parcel, str(error))
             if wish:
                 parcels.quiet(tx, _lane(parcel), now + wish)
         if is_over:
@@ -141,7 +153,14 @@ class Outbox:
     def _give_up(self, parcel: Parcel, error: str, told: BoundLogger) -> None:
         with self._store.transaction() as tx:
             parcels.bury(tx, parcel, error)
+            self._fall_back(tx, parcel, error)
         told.error("notice.dead", error=error, title=parcel.notice.title)
+
+    def _fall_back(self, tx: Transaction, parcel: Parcel, error: str) -> None:
+        """The fallback is told, once, whatever the number of channels that fail."""
+        if self._fallback is not None and parcel.contact != self._fallback:
+            why = f"{parcel.contact} could not be told by {parcel.channel}: {error}"
+            tx.queue(replace(parcel.notice, lines=(why, *parcel.notice.lines)), (self._fallback,))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         trouble = ""

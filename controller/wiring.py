@@ -10,7 +10,6 @@ from typing import IO, Protocol, assert_never, runtime_checkable
 
 from starlette.applications import Starlette
 
-from rollbackd.adapters.base.notice import Notifier
 from rollbackd.adapters.base.source import Source
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller import config_values as values
@@ -36,6 +35,7 @@ from rollbackd.controller.probing import Addresses, Probing
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
+from rollbackd.controller.wiring_channels import notifiers
 from rollbackd.policies.model import Policy
 
 
@@ -79,7 +79,7 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     pause = Pause(config.data_dir / "pause")
     sources = {name: _source(name, source) for name, source in config.sources.items()}
     targets = _targets(config)
-    outbox = Outbox(store, {name: tuple(_notifier(name, c, secrets) for c in channels) for name, channels in config.contacts.items()})
+    outbox = Outbox(store, {name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()}, fallback=config.fallback)
 
     def outcome(target: str) -> None:
         outbox.wake()
@@ -186,22 +186,6 @@ def _targets(config: values.Config) -> dict[str, Target]:
 def _addresses(targets: Mapping[str, Target]) -> dict[str, Addresses]:
     """The kinds of targets that know the addresses of their own replicas."""
     return {kind: target.addresses for kind, target in targets.items() if hasattr(target, "addresses")}
-
-
-def _notifier(contact: str, config: values.Channel, secrets: Secrets) -> Notifier:
-    match config:
-        case values.Webhook():
-            from rollbackd.adapters.webhook import Webhook
-
-            if config.url is not None:
-                secrets.add_url(config.url)
-            return Webhook(contact, now=now, url=config.url, url_file=config.url_file, secret_file=config.secret_file)
-        case values.Alertmanager():
-            from rollbackd.adapters.alertmanager import Alertmanager
-
-            return Alertmanager(contact, config.urls, now=now)
-        case _:
-            assert_never(config)
 
 
 def _facts(schedule: Schedule, engine: Engine, files: PolicyFiles, replica: str) -> Callable[[], Facts]:

@@ -26,6 +26,11 @@ class Notice:
     at: datetime
     fields: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_taken(self) -> bool:
+        """A person has this key in hand: whoever is still being called for it need not be."""
+        return self.kind == "acked"
+
 
 class Notifier(Protocol):
     """One channel to people."""

@@ -1,4 +1,4 @@
-"""One JSON document posted to one address: what the webhook and the Alertmanager channels share. Follows no redirect, uses no proxy.
+"""One JSON document posted to one address: what all channels over HTTP share. Follows no redirect, uses no proxy.
 
 The standard library's client is used because its errors do not repeat the address, which may be a secret.
 """
@@ -7,23 +7,26 @@ import base64
 import contextlib
 import email.utils
 import http.client
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from rollbackd.adapters.base.deadline import ends_within
 from rollbackd.adapters.base.errors import Permanent, Transient
 
 _TRANSIENT = frozenset({408, 425, 429})
+_LONGEST = 64 * 1024  # of a body; what no channel reads further
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: the status, the first 200 characters of the body, and the Retry-After header as sent."""
+    """What came back: the status, the first 200 characters of the body, the Retry-After header as sent, and the body, up to 64 KB of it."""
 
     status: int
     excerpt: str
     retry_after: str
+    body: bytes = field(default=b"", repr=False)
 
 
 def host_of(url: str) -> str:
@@ -38,20 +41,33 @@ def host_of(url: str) -> str:
     return f"{parts.hostname}:{port}" if port else parts.hostname
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta) -> Reply:
-    """The answer to one POST. Raises Transient if there was none, Permanent if the address is none."""
+def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, hide: Sequence[str] = ()) -> Reply:
+    """The answer to one POST, which takes no longer than ``timeout`` once it is connected. None of ``hide`` is in its excerpt.
+
+    Raises Transient if there was no answer, Permanent if the address is none.
+    """
     host, parts = host_of(url), urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     with contextlib.closing(kind(parts.hostname or "", parts.port, timeout=timeout.total_seconds())) as connection:
         try:
-            connection.request("POST", path, body, {"User-Agent": "rollbackd", "Accept": "*/*", **_login(parts), **headers})
-            answer = connection.getresponse()
-            text = answer.read(200).decode(errors="replace")
-        except (OSError, http.client.HTTPException) as error:
+            connection.connect()
+            with ends_within(timeout, lambda: connection.sock):
+                connection.request("POST", path, body, {"User-Agent": "rollbackd", "Accept": "*/*", **_login(parts), **headers})
+                answer = connection.getresponse()
+                read = answer.read(_LONGEST)
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise Transient(f"{host} gave no answer ({why}); it is unknown whether it was delivered; it will be sent again") from error
-    return Reply(answer.status, " ".join(text.split()), answer.headers.get("Retry-After", ""))
+    return Reply(answer.status, _excerpt(read, hide), answer.headers.get("Retry-After", ""), read)
+
+
+def _excerpt(body: bytes, hide: Sequence[str]) -> str:
+    # Hidden before it is cut: half a secret is one too.
+    text = body.decode(errors="replace")
+    for secret in sorted(filter(None, hide), key=len, reverse=True):
+        text = text.replace(secret, "[hidden]")
+    return " ".join(text.split())[:200]
 
 
 def _login(parts: SplitResult) -> dict[str, str]:

@@ -12,13 +12,14 @@ from rollbackd.controller.cli.demo import demo
 from rollbackd.controller.cli.follow import audit, wait
 from rollbackd.controller.cli.hands import bad, change, good, pause, rearm, resume
 from rollbackd.controller.cli.live import changes, explain, history, plan, status
+from rollbackd.controller.cli.notify import notify
 from rollbackd.controller.cli.order import rollback, undo
 from rollbackd.controller.cli.policies import check, schema
 from rollbackd.controller.cli.show import say
 from rollbackd.controller.client import USAGE, ClientFault
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
-    "Before production": (check, schema, plan, demo),
+    "Before production": (check, schema, plan, notify, demo),
     "The daemon": (run,),
     "What is going on": (status, explain, changes, history, wait, audit),
     "Deciding": (approve, reject, rollback, undo, ack, label),

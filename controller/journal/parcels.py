@@ -78,6 +78,11 @@ def bury(tx: Transaction, parcel: Parcel, error: str) -> None:
     _give_up(tx, parcel.id, {"contact": parcel.contact, "channel": parcel.channel, "title": parcel.notice.title, "error": error})
 
 
+def was_told(tx: Transaction, contact: str, key: str) -> bool:
+    """Whether anything of this key was ever queued for the contact."""
+    return tx.connection.execute(select(outbox.c.id).where(outbox.c.contact == contact, outbox.c.key == key).limit(1)).first() is not None
+
+
 def release(tx: Transaction) -> None:
     """What a former life of this writer had taken may be taken again."""
     tx.connection.execute(update(outbox).where(_WAITING, outbox.c.claimed_by == tx.writer).values(claimed_until=None))

@@ -242,8 +242,8 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             id="flag-provider-not-built-yet",
         ),
         pytest.param(
-            f"{SHORTEST}contacts: {{oncall: [{{pagerduty: {{key_file: k}}}}]}}\n",
-            ["rollbackd.yaml:5:22: config › contacts › oncall[0]: 'pagerduty' is not supported in this version"],
+            f"{SHORTEST}contacts: {{oncall: [{{opsgenie: {{key_file: k}}}}]}}\n",
+            ["rollbackd.yaml:5:22: config › contacts › oncall[0]: 'opsgenie' is not supported in this version"],
             id="channel-not-built-yet",
         ),
         pytest.param(

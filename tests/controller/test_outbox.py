@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.outbox import MAX_AGE, backoff
+from rollbackd.controller.outbox import LATE, MAX_AGE, Outbox, backoff
 from tests.controller.journal_samples import HOUR, MINUTE, SECOND, Clock, notice
 from tests.controller.outbox_samples import Channel, outbox_for, queue
 
@@ -172,3 +174,69 @@ def test_what_waited_for_a_channel_that_is_gone_goes_to_its_successor_in_its_tur
     assert new.sent == ["trigger", "resolve"]
     clock.move(HOUR)
     assert outbox_for(store, oncall=[old, new]).deliver_due() == 0
+
+
+# --- the fallback ----------------------------------------------------------------------------------------------------------------------
+
+
+def with_fallback(store: Store, pager: Channel, platform: Channel) -> Outbox:
+    return Outbox(store, {"oncall": [pager], "platform": [platform]}, fallback="platform")
+
+
+def test_what_a_contact_rejects_for_good_is_told_to_the_fallback(store: Store) -> None:
+    arrived: list[Notice] = []
+
+    class Keeper(Channel):
+        def send(self, notice: Notice) -> None:
+            arrived.append(notice)
+
+    pager = Channel("pagerduty")
+    pager.fault = Permanent("HTTP 400: Invalid routing key")
+    queue(store, notice("n-1"))
+    with_fallback(store, pager, Keeper()).deliver_due()
+    told = "oncall could not be told by pagerduty: HTTP 400: Invalid routing key"
+    assert arrived == [replace(notice("n-1"), lines=(told, *notice("n-1").lines))]
+
+
+def test_a_page_that_is_late_is_told_to_the_fallback_once_and_still_tried(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("503")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("n-1"))
+    outbox.deliver_due()
+    assert platform.sent == []
+    for _ in range(3):
+        clock.move(LATE + MINUTE)
+        outbox.deliver_due()
+    assert platform.sent == ["n-1"]
+    pager.fault = None
+    clock.move(HOUR)
+    outbox.deliver_due()
+    assert pager.sent == ["n-1"]
+
+
+def test_a_notice_that_wakes_nobody_may_be_late(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("503")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, replace(notice("n-1"), urgency="notice"))
+    outbox.deliver_due()
+    clock.move(LATE + MINUTE)
+    outbox.deliver_due()
+    assert platform.sent == []
+
+
+def test_a_fallback_that_was_told_of_an_incident_is_told_of_its_end(store: Store) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault, pager.fails = Permanent("400"), {"trigger"}
+    queue(store, notice("trigger"), notice("resolve", resolved=True), notice("other", "inc-2", resolved=True))
+    with_fallback(store, pager, platform).deliver_due()
+    assert (pager.sent, platform.sent) == (["resolve", "other"], ["trigger", "resolve"])
+
+
+def test_a_fallback_that_fails_is_no_fallback_of_its_own(store: Store) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = platform.fault = Permanent("410")
+    queue(store, notice("n-1"))
+    with_fallback(store, pager, platform).deliver_due()
+    assert (store.outbox_state().waiting, store.outbox_state().dead) == (0, 2)

@@ -122,9 +122,12 @@ def test_the_policy_page_names_every_key_of_a_policy() -> None:
     assert keys_of(json_schema()) - words_of("policy.md") == set()
 
 
-def test_the_operating_page_names_every_key_of_the_config() -> None:
+def test_the_operating_and_notifying_pages_name_every_key_of_the_config() -> None:
     models = (ConfigDocument, FlagdParts, PrometheusParts, ScrapeParts)
-    assert set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("operating.md") == set()
+    assert (
+        set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("operating.md") - words_of("notifying.md")
+        == set()
+    )
 
 
 def keys_of(schema: object) -> set[str]:
