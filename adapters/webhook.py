@@ -15,6 +15,7 @@ from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import accepted, host_of, post
 from rollbackd.adapters.base.secret_files import only_secret, secret_lines
+from rollbackd.adapters.base.wording import header_id
 
 _PREFIX = "whsec_"
 
@@ -50,7 +51,9 @@ class Webhook:
         url = self._address()
         now = self._now()
         body = json.dumps(_event(notice), separators=(",", ":")).encode()
-        reply = post(url, body, {"Content-Type": "application/cloudevents+json; charset=utf-8", **self._signed(notice.id, now, body)}, self._timeout)
+        reply = post(
+            url, body, {"Content-Type": "application/cloudevents+json; charset=utf-8", **self._signed(header_id(notice.id), now, body)}, self._timeout
+        )
         # What the receiver says may repeat the address.
         accepted(f"contact {self.name} at {host_of(url)}", reply, now, excerpt=False)
 

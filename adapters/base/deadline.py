@@ -9,14 +9,25 @@ from datetime import timedelta
 
 @contextlib.contextmanager
 def ends_within(limit: timedelta, current: Callable[[], socket.socket | None]) -> Iterator[None]:
-    """Whoever waits at the ``current`` socket when ``limit`` is over finds it closed by the other side."""
-    timer = threading.Timer(limit.total_seconds(), lambda: _hang_up(current()))
+    """Whoever waits at the ``current`` socket when ``limit`` is over finds it closed.
+
+    Raises TimeoutError at the end if that was taken for an answer.
+    """
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        _hang_up(current())
+
+    timer = threading.Timer(limit.total_seconds(), end)
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+    if is_over.is_set():
+        raise TimeoutError
 
 
 def _hang_up(open_socket: socket.socket | None) -> None:

@@ -55,6 +55,11 @@ def utf16(text: str) -> int:
     return len(text.encode("utf-16-le", errors="replace")) // 2
 
 
+def header_id(text: str) -> str:
+    """The text if it may stand in an HTTP header, else a digest of it."""
+    return text if text.isascii() and text.isprintable() and text == text.strip() else short_id(text, 0)
+
+
 def short_id(text: str, most: int) -> str:
-    """The text if it is no longer than ``most``, else a digest of it: cutting would make two of them one."""
-    return text if len(text) <= most else hashlib.sha256(text.encode(errors="replace")).hexdigest()[:most]
+    """The text if it is no longer than ``most``, else its digest of 64 characters: cutting would make two texts one."""
+    return text if len(text) <= most else hashlib.sha256(text.encode(errors="replace")).hexdigest()

@@ -6,6 +6,7 @@ import hmac
 import json
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,6 +101,11 @@ def test_a_message_sent_again_has_the_same_name(receiver: Loopback) -> None:
     target.send(NOTICE)
     target.send(NOTICE)
     assert [request.headers["webhook-id"] for request in receiver.asked] == ["msg-1", "msg-1"]
+
+
+def test_a_name_that_no_header_may_hold_is_told_by_its_digest(receiver: Loopback) -> None:
+    webhook(receiver.url).send(replace(NOTICE, id="inc-1:acked:Jürgen\r\nX: y"))
+    assert receiver.asked[0].headers["webhook-id"] == hashlib.sha256("inc-1:acked:Jürgen\r\nX: y".encode()).hexdigest()
 
 
 def test_files_that_changed_count_from_the_next_message_on(receiver: Loopback, tmp_path: Path) -> None:
