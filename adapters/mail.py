@@ -115,7 +115,7 @@ class Mail:
             case smtplib.SMTPNotSupportedError():
                 advice = "choose another 'tls', or correct host and port"
                 return Permanent(f"{at} does not offer what is configured ({one_line(str(error))}); it was not delivered; {advice}")
-            case ValueError():
+            case ValueError() if not isinstance(error, OSError):  # as a certificate's error is, too
                 return Permanent(f"{at}: the login or an address holds what SMTP cannot carry; it was not delivered; correct the daemon's config")
             case _:
                 why = getattr(error, "strerror", None) or type(error).__name__

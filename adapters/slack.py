@@ -1,7 +1,8 @@
 """People told in a Slack channel, through an incoming webhook or, with a bot's token, through chat.postMessage.
 
-All text is sent as plain_text, in which Slack looks for no mentions, links or marks: a label's value calls nobody. Each message stands in the channel
-by itself, with its incident in it; there are no threads, because what a thread is begun with would have to outlive the daemon.
+All text is sent as plain_text, in which Slack looks for no mentions and no marks, and without what begins one: a label's value calls nobody. Each
+message stands in the channel by itself, with its incident in it; there are no threads, because what a thread is begun with would have to outlive the
+daemon.
 """
 
 import json
@@ -88,12 +89,14 @@ class Slack:
         error = _word(str(said.get("error", "")))
         if error in _LATER:
             raise Transient(f"{at} answered {error}; it was not delivered; it will be sent again")
-        advice = (
-            "write a token that is valid and has the scope chat:write"
-            if error in _TOKEN
-            else f"check that {self._channel} exists and has the app in it"
-        )
-        raise Permanent(f"{at} answered {error}; it was not delivered; {advice}")
+        raise Permanent(f"{at} answered {error or 'an error'}; it was not delivered; {self._advice(error)}")
+
+    def _advice(self, error: str) -> str:
+        if error in _TOKEN:
+            return "write a token that is valid and has the scope chat:write"
+        if "channel" in error or error == "is_archived":
+            return f"check that the channel {self._channel} exists and has the app in it"
+        return "Slack's page on chat.postMessage says what it means"
 
 
 def _headers(**more: str) -> Mapping[str, str]:
@@ -109,8 +112,8 @@ def _word(text: str) -> str:
 
 
 def _message(notice: Notice) -> Mapping[str, object]:
-    title = cut(one_line(notice.title), _HEADER, utf16) or notice.kind
-    lines = fitted(notice.lines, _ALL, lambda line: utf16(line) + 1)
+    title = cut(_blunt(one_line(notice.title)), _HEADER, utf16) or notice.kind
+    lines = fitted([_blunt(line) for line in notice.lines], _ALL, lambda line: utf16(line) + 1)
     return {
         # For the notification and for screen readers. Here, alone, Slack looks for marks.
         "text": _escaped(title),
@@ -122,6 +125,11 @@ def _message(notice: Notice) -> Mapping[str, object]:
 
 def _plain(text: str) -> Mapping[str, object]:
     return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _blunt(text: str) -> str:
+    """The text without what begins a mention or a link anywhere in Slack, still to be read and copied."""
+    return re.sub(r"<(?=\S)", "< ", text)
 
 
 def _escaped(text: str) -> str:

@@ -48,13 +48,15 @@ class Mailbox:
         assert isinstance(envelope.content, bytes)
         self.raw.append(envelope.content)
         self.recipients.append(list(envelope.rcpt_tos))
-        self.encrypted.append(session.ssl is not None)
+        self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
         return "250 OK"
 
 
 def _login(server: Any, session: Session, envelope: Envelope, mechanism: str, auth_data: Any) -> AuthResult:
     right = isinstance(auth_data, LoginPassword) and (auth_data.login, auth_data.password) == (USER.encode(), PASSWORD.encode())
-    return AuthResult(success=right, handled=not right, message=None if right else "535 5.7.8 not with " + repr(auth_data))
+    # Some servers say what they were given.
+    said = auth_data.password.decode() if isinstance(auth_data, LoginPassword) else ""
+    return AuthResult(success=right, handled=False, message=None if right else f"535 5.7.8 not with {said}")
 
 
 @contextlib.contextmanager
