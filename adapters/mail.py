@@ -112,7 +112,7 @@ class Mail:
                 return _by_code(
                     error.smtp_code, f"{at} answered {_said(error.smtp_code, error.smtp_error)}", "ask its operator, or name another server"
                 )
-            case smtplib.SMTPNotSupportedError():
+            case smtplib.SMTPException() if not isinstance(error, smtplib.SMTPServerDisconnected):
                 advice = "choose another 'tls', or correct host and port"
                 return Permanent(f"{at} does not offer what is configured ({one_line(str(error))}); it was not delivered; {advice}")
             case ValueError() if not isinstance(error, OSError):  # as a certificate's error is, too

@@ -4,7 +4,6 @@ It never delays a rollback: notices are queued with the rows that cause them and
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -19,7 +18,6 @@ from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.parcels import Lane
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import Parcel
 
 MAX_AGE = timedelta(hours=24)
@@ -106,7 +104,7 @@ class Outbox:
         with self._guard:
             busy = frozenset(self._busy)
         with self._store.transaction() as tx:
-            lost = parcels.route(tx, self._names)
+            lost = parcels.route(tx, self._names, self._fallback)
             due = parcels.take(tx, busy, LEASE)
         for parcel in lost:
             log.error("notice.lost", notice=parcel, error="its contact is not configured")
@@ -142,7 +140,7 @@ class Outbox:
             if not is_over:
                 parcels.delay(tx, parcel, str(error), now + max(backoff(parcel.attempts + 1), wish))
                 if parcel.notice.urgency == "page" and parcel.is_older_than(LATE, now):
-                    self._fall_back(tx, parcel, str(error))
+                    parcels.hand_over(tx, parcel, self._fallback, str(error))
             if wish:
                 parcels.quiet(tx, _lane(parcel), now + wish)
         if is_over:
@@ -153,14 +151,8 @@ class Outbox:
     def _give_up(self, parcel: Parcel, error: str, told: BoundLogger) -> None:
         with self._store.transaction() as tx:
             parcels.bury(tx, parcel, error)
-            self._fall_back(tx, parcel, error)
+            parcels.hand_over(tx, parcel, self._fallback, error)
         told.error("notice.dead", error=error, title=parcel.notice.title)
-
-    def _fall_back(self, tx: Transaction, parcel: Parcel, error: str) -> None:
-        """The fallback is told, once, whatever the number of channels that fail."""
-        if self._fallback is not None and parcel.contact != self._fallback:
-            why = f"{parcel.contact} could not be told by {parcel.channel}: {error}"
-            tx.queue(replace(parcel.notice, lines=(why, *parcel.notice.lines)), (self._fallback,))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         trouble = ""

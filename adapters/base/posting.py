@@ -16,6 +16,7 @@ from rollbackd.adapters.base.deadline import ends_within
 from rollbackd.adapters.base.errors import Permanent, Transient
 
 _TRANSIENT = frozenset({408, 425, 429})
+_LONGEST_PAUSE = 3600.0  # a wish for a day, or for ever, would keep a page from being tried again
 _LONGEST = 64 * 1024  # of a body; what no channel reads further
 
 
@@ -91,9 +92,9 @@ def accepted(host: str, reply: Reply, now: datetime, *, excerpt: bool) -> None:
 
 def _seconds(wish: str, now: datetime) -> float | None:
     if wish.strip().isdecimal():
-        return float(wish)
+        return min(float(wish), _LONGEST_PAUSE)
     try:
         until = email.utils.parsedate_to_datetime(wish)
     except ValueError:
         return None
-    return max((until - now).total_seconds(), 0.0) if until.tzinfo else None
+    return min(max((until - now).total_seconds(), 0.0), _LONGEST_PAUSE) if until.tzinfo else None

@@ -1,6 +1,8 @@
 """The outbox table: which notice goes to which channel next. Every function works in the transaction it is given."""
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -18,10 +20,10 @@ Lane: TypeAlias = tuple[str, str]
 _WAITING = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
 
 
-def route(tx: Transaction, channels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def route(tx: Transaction, channels: Mapping[str, Sequence[str]], fallback: str | None = None) -> tuple[str, ...]:
     """Every waiting notice has one row for each channel of its contact, in its turn. Returns the ids of those that were given up: no such contact.
 
-    A row of a channel that is configured no more goes to the channels that are.
+    A row of a channel that is configured no more goes to the channels that are; the ``fallback`` is told what was given up.
     """
     lanes = {(contact, channel) for contact, names in channels.items() for channel in names}
     lost = []
@@ -32,7 +34,10 @@ def route(tx: Transaction, channels: Mapping[str, Sequence[str]]) -> tuple[str, 
             _split(tx, row, channels[row.contact])
         else:
             lost.append(row.id)
-            _give_up(tx, row.id, {"contact": row.contact, "error": f"no contact {row.contact!r} is configured"})
+            error = f"no contact {row.contact!r} is configured"
+            _give_up(tx, row.id, {"contact": row.contact, "error": error})
+            with contextlib.suppress(StoreError):  # what cannot be read cannot be told; it is on record
+                hand_over(tx, parcel_of(row), fallback, error)
     return tuple(lost)
 
 
@@ -76,6 +81,13 @@ def quiet(tx: Transaction, lane: Lane, until: datetime) -> None:
 def bury(tx: Transaction, parcel: Parcel, error: str) -> None:
     """It is given up, on record; the messages behind it go on."""
     _give_up(tx, parcel.id, {"contact": parcel.contact, "channel": parcel.channel, "title": parcel.notice.title, "error": error})
+
+
+def hand_over(tx: Transaction, parcel: Parcel, fallback: str | None, error: str) -> None:
+    """The fallback is told instead, and why; once, whatever the number of channels that fail."""
+    if fallback is not None and parcel.contact != fallback:
+        by = f" by {parcel.channel}" if parcel.channel else ""
+        tx.queue(replace(parcel.notice, lines=(f"{parcel.contact} could not be told{by}: {error}", *parcel.notice.lines)), (fallback,))
 
 
 def was_told(tx: Transaction, contact: str, key: str) -> bool:

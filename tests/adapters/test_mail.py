@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.mail import Mail, MailServer
 from tests import servers
 from tests.adapters.notices import ATTACK, HELD, HOSTILE, RECOVERED, STARTED
+from tests.doubles.dripper import dripping
 from tests.doubles.mailbox import PASSWORD, USER, mailbox, server_context
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
@@ -137,8 +139,19 @@ def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 
 def test_a_server_that_greets_with_a_refusal_is_judged_by_its_code() -> None:
-    from tests.doubles.dripper import dripping
-
     for first, kind in ((b"554 no service here\r\n", Permanent), (b"421 too busy\r\n", Transient)):
         with dripping(first, rest=b"") as port, pytest.raises(kind, match=first.decode().strip()):
             mail(port).send(HELD)
+
+
+def test_an_encrypted_server_that_says_a_byte_at_a_time_is_given_up(certificate: Path) -> None:
+    with dripping(b"220 ", tls=server_context(certificate, certificate)) as port:
+        server = MailServer("127.0.0.1", port, "implicit", ca_file=certificate.with_suffix(".crt"))
+        sender = Mail("oncall", server, sender="rollbackd@shop.example", recipients=[ADA], timeout=timedelta(seconds=0.4))
+        with pytest.raises(Transient, match="gave no answer"):
+            sender.send(HELD)
+
+
+def test_a_server_that_offers_no_login_is_permanent(password: Path) -> None:
+    with mailbox() as box, pytest.raises(Permanent, match="does not offer what is configured"):
+        mail(box.port, username=USER, password_file=password).send(HELD)

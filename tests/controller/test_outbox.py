@@ -240,3 +240,13 @@ def test_a_fallback_that_fails_is_no_fallback_of_its_own(store: Store) -> None:
     queue(store, notice("n-1"))
     with_fallback(store, pager, platform).deliver_due()
     assert (store.outbox_state().waiting, store.outbox_state().dead) == (0, 2)
+
+
+def test_what_was_queued_for_a_contact_that_is_configured_no_more_is_told_to_the_fallback(store: Store) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("n-1"), contacts=("team-that-was-renamed",))
+    outbox.deliver_due()
+    outbox.deliver_due()
+    assert (pager.sent, platform.sent) == ([], ["n-1"])
+    assert "no contact 'team-that-was-renamed' is configured" in str(store.history(1)[0].body)

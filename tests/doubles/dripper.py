@@ -2,12 +2,13 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def dripping(first: bytes, *, rest: bytes = b"x") -> Iterator[int]:
+def dripping(first: bytes, *, rest: bytes = b"x", tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Its port: whoever connects gets ``first``, then ``rest`` every 50 ms. An empty ``rest``: then nothing."""
     stopping = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -16,7 +17,8 @@ def dripping(first: bytes, *, rest: bytes = b"x") -> Iterator[int]:
     def serve() -> None:
         while not stopping.is_set():
             with contextlib.suppress(OSError):
-                talk(listener.accept()[0])
+                connection = listener.accept()[0]
+                talk(tls.wrap_socket(connection, server_side=True) if tls is not None else connection)
 
     def talk(connection: socket.socket) -> None:
         with connection:
