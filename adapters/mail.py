@@ -102,7 +102,8 @@ class Mail:
         at = f"contact {self._contact}: mail server {self._server.host}:{self._server.port}"
         match error:
             case smtplib.SMTPAuthenticationError():
-                # Without the server's words, which may repeat what it was given.
+                # Without the server's words, which may repeat what it was given, here and in a traceback.
+                error.args = (error.smtp_code, "")
                 return _by_code(error.smtp_code, f"{at} refused the login ({error.smtp_code})", "correct the user name or the password file")
             case smtplib.SMTPRecipientsRefused():
                 codes = [code for code, _ in error.recipients.values()]

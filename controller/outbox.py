@@ -132,6 +132,8 @@ class Outbox:
                 if parcel.notice.resolved and self._fallback and parcels.was_told(tx, self._fallback, parcel.notice.key):
                     tx.queue(parcel.notice, (self._fallback,))
             told.info("notice.sent", attempts=parcel.attempts + 1)
+            if missed := getattr(self._lanes[_lane(parcel)], "missed", ()):  # of several receivers behind one channel
+                told.warning("notice.missed", by=missed)
 
     def _retry_later(self, parcel: Parcel, error: Transient, told: BoundLogger) -> None:
         with self._store.transaction() as tx:

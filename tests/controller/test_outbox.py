@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.notice import Notice
@@ -174,6 +175,15 @@ def test_what_waited_for_a_channel_that_is_gone_goes_to_its_successor_in_its_tur
     assert new.sent == ["trigger", "resolve"]
     clock.move(HOUR)
     assert outbox_for(store, oncall=[old, new]).deliver_due() == 0
+
+
+def test_receivers_that_a_delivered_notice_did_not_reach_are_logged(store: Store) -> None:
+    pager = Channel()
+    pager.missed = ("bob@shop.example was refused: 550",)  # type: ignore[attr-defined]
+    queue(store, notice("n-1"))
+    with capture_logs() as logs:
+        outbox_for(store, oncall=[pager]).deliver_due()
+    assert [(line["event"], line.get("by")) for line in logs] == [("notice.sent", None), ("notice.missed", ("bob@shop.example was refused: 550",))]
 
 
 # --- the fallback ----------------------------------------------------------------------------------------------------------------------
