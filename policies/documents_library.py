@@ -50,6 +50,21 @@ class ProfileIdentity(Written):
     workload: WorkloadLabel = Field(description="The label that holds the workload's name, or how it is computed.")
 
 
+class JoinedIdentity(Written):
+    """A workload that shows up in one label, as NAMESPACE/WORKLOAD."""
+
+    joined: LabelName = Field(description="The label that holds NAMESPACE/WORKLOAD.")
+
+
+def _identity_kind(value: Any) -> str:
+    return "<joined>" if isinstance(value, dict) and "joined" in value else "<labels>"
+
+
+IdentityItem: TypeAlias = Annotated[
+    Annotated[ProfileIdentity, Tag("<labels>")] | Annotated[JoinedIdentity, Tag("<joined>")], Discriminator(_identity_kind)
+]
+
+
 def _signal_kind(value: Any) -> str | None:
     kinds = ("ratio", "latency", "gauge", "count", "rate")
     return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
@@ -69,8 +84,13 @@ class ProfileSpec(Written):
     """The signals of one way of instrumenting."""
 
     extends: Name | None = Field(None, description="Another profile, whose signals this one has too unless it says otherwise.")
-    identity: ProfileIdentity = Field(description="How a workload shows up in the signals below.")
-    signals: dict[Name, SignalItem] = Field(description="The signals, by the name of the condition that reads them.")
+    reads: Literal["prometheus", "cloudwatch"] = Field("prometheus", description="What kind of source has these metrics.")
+    identity: IdentityItem | None = Field(None, description="How a workload shows up in the signals below.")
+    variants: dict[Name, IdentityItem] = Field(
+        default_factory=dict, description="Other ways in which it may show up; each is a profile of its own, called NAME-VARIANT."
+    )
+    signals: dict[Name, SignalItem] = Field(default_factory=dict, description="The signals, by the name of the condition that reads them.")
+    names: dict[Name, dict[Name, Text]] = Field(default_factory=dict, description="Metrics that no source reads yet, by condition; for people.")
 
 
 class ProfileMetadata(Written):

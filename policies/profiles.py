@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from rollbackd.policies.documents_conditions import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal
-from rollbackd.policies.documents_library import LibraryCondition, LibraryDocument, ProfileDocument, ProfileIdentity
+from rollbackd.policies.documents_library import IdentityItem, JoinedIdentity, LibraryCondition, LibraryDocument, ProfileDocument
 from rollbackd.policies.faults import Fault
 from rollbackd.policies.model import Derived, Identity
 from rollbackd.policies.validate import Findings, validate
@@ -30,25 +30,31 @@ class LibraryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProfileSignal:
-    """A signal of a profile and the labels by which it tells workloads apart."""
+    """A signal of a profile and the labels by which it tells workloads apart. ``namespace`` None: ``workload`` holds NAMESPACE/WORKLOAD."""
 
     signal: WrittenSignal
-    namespace: str
+    namespace: str | None
     workload: str
     derived: Derived | None
 
     def identity(self, namespace: str, workload: str) -> Identity:
         """How this workload shows up in the signal."""
+        if self.namespace is None:
+            return Identity((self.workload,), (f"{namespace}/{workload}",))
         return Identity((self.namespace, self.workload), (namespace, workload), self.derived)
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Conditions with their defaults, sets of them, and for each profile its signals by condition."""
+    """Conditions with their defaults, sets of them, and for each profile its signals by condition.
+
+    ``unread``: the profiles that no source of this version reads, each with the kind of source that would.
+    """
 
     conditions: Mapping[str, LibraryCondition]
     sets: Mapping[str, tuple[str, ...]]
     profiles: Mapping[str, Mapping[str, ProfileSignal]]
+    unread: Mapping[str, str]
 
 
 @cache
@@ -57,10 +63,12 @@ def library() -> Library:
     folder = resources.files("rollbackd.policies.library")
     conditions = _read(folder.joinpath("conditions.yaml").read_text("utf-8"), "conditions.yaml", LibraryDocument).spec
     files = sorted((file for file in folder.joinpath("profiles").iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
-    profiles = [_read(file.read_text("utf-8"), f"profiles/{file.name}", ProfileDocument) for file in files]
-    by_name = {profile.metadata.name: profile for profile in profiles}
+    documents = [_read(file.read_text("utf-8"), f"profiles/{file.name}", ProfileDocument) for file in files]
+    by_name = {document.metadata.name: document for document in documents}
+    profiles = {name: signals for document in documents for name, signals in _profiles(document, by_name).items()}
     sets = {name: tuple(members) for name, members in conditions.sets.items()}
-    return Library(conditions.conditions, sets, {name: _signals(profile, by_name) for name, profile in by_name.items()})
+    unread = {name: document.spec.reads for name, document in by_name.items() if document.spec.reads != "prometheus"}
+    return Library(conditions.conditions, sets, profiles, unread)
 
 
 def _read(text: str, file: str, model: type[M]) -> M:
@@ -75,13 +83,24 @@ def _read(text: str, file: str, model: type[M]) -> M:
     raise LibraryError(tuple(faults))
 
 
-def _signals(profile: ProfileDocument, by_name: Mapping[str, ProfileDocument]) -> Mapping[str, ProfileSignal]:
-    spec = profile.spec
-    inherited = _signals(by_name[spec.extends], by_name) if spec.extends else {}
-    return {**inherited, **{name: _signal(written, spec.identity) for name, written in spec.signals.items()}}
+def _profiles(document: ProfileDocument, by_name: Mapping[str, ProfileDocument]) -> Mapping[str, Mapping[str, ProfileSignal]]:
+    """The profile and its variants by name; none where no source reads it."""
+    name, spec = document.metadata.name, document.spec
+    if spec.identity is None:
+        return {}
+    identities = {name: spec.identity, **{f"{name}-{variant}": identity for variant, identity in spec.variants.items()}}
+    return {name: _signals(document, identity, by_name) for name, identity in identities.items()}
 
 
-def _signal(written: WrittenSignal, identity: ProfileIdentity) -> ProfileSignal:
+def _signals(document: ProfileDocument, identity: IdentityItem, by_name: Mapping[str, ProfileDocument]) -> Mapping[str, ProfileSignal]:
+    spec = document.spec
+    inherited = _profiles(by_name[spec.extends], by_name)[spec.extends] if spec.extends else {}
+    return {**inherited, **{name: _signal(written, identity) for name, written in spec.signals.items()}}
+
+
+def _signal(written: WrittenSignal, identity: IdentityItem) -> ProfileSignal:
+    if isinstance(identity, JoinedIdentity):
+        return ProfileSignal(written, None, identity.joined, None)
     workload = identity.workload
     if isinstance(workload, str):
         return ProfileSignal(written, identity.namespace, workload, None)

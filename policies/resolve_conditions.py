@@ -71,8 +71,15 @@ class Conditions:
 
     def _check_profile(self) -> None:
         known = {*self.library.profiles, CUSTOM}
-        if self.spec.metrics not in known:
+        if self.spec.metrics in self.library.unread:
+            self._fault_unread(self.library.unread[self.spec.metrics])
+        elif self.spec.metrics not in known:
             self.findings.fault(("spec", "metrics"), "a known profile", quoted(self.spec.metrics), choices(self.spec.metrics, known))
+
+    def _fault_unread(self, source: str) -> None:
+        # An exporter may have put its numbers into Prometheus, where they are sums of periods and no counters: read as such they would lie.
+        found = f"the profile '{self.spec.metrics}' reads {source}, which is not supported in this version"
+        self.findings.fault(("spec", "metrics"), "", found, "use the metrics of the service itself, of its mesh or of its ingress")
 
     def _fault_match(self) -> None:
         hint = f"it tells this workload's series apart in {', '.join(self._needs_match)}"

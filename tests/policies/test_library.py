@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from rollbackd.policies.model import Identity
 from rollbackd.policies.profiles import library
 from rollbackd.policies.resolve_signals import library_signal
 from rollbackd.policies.schema import json_schema
@@ -22,10 +23,15 @@ def test_standard_is_the_four_triggers() -> None:
 
 
 def test_the_profiles_are_those_that_the_docs_name() -> None:
-    assert sorted(library().profiles) == ["cadvisor", "istio", "prometheus-client"]
+    variants = ["nginx-ingress-own-labels", "otel-job", "otel-pods"]
+    assert sorted(library().profiles) == sorted(["cadvisor", "istio", "micrometer", "nginx-ingress", "otel", "prometheus-client", *variants])
 
 
-@pytest.mark.parametrize("profile", ["istio", "prometheus-client"])
+def test_a_profile_that_no_source_reads_is_known_by_name_only() -> None:
+    assert library().unread == {"alb": "cloudwatch"}
+
+
+@pytest.mark.parametrize("profile", sorted(set(library().profiles) - {"cadvisor"}))
 def test_a_service_profile_has_metrics_for_every_standard_condition(profile: str) -> None:
     assert set(library().sets["standard"]) <= set(library().profiles[profile])
 
@@ -35,6 +41,18 @@ def test_every_signal_of_a_profile_belongs_to_a_condition_and_can_be_read(profil
     for name, signal in library().profiles[profile].items():
         assert name in library().conditions
         assert library_signal(signal.signal)
+
+
+def test_a_variant_reads_the_same_signals_and_finds_the_workload_otherwise() -> None:
+    otel, pods, job = (library().profiles[name]["error-rate"] for name in ("otel", "otel-pods", "otel-job"))
+    assert otel.signal == pods.signal == job.signal
+    assert otel.identity("shop", "checkout") == Identity(("k8s_namespace_name", "k8s_deployment_name"), ("shop", "checkout"))
+    assert pods.identity("shop", "checkout") == library().profiles["cadvisor"]["memory"].identity("shop", "checkout")
+    assert job.identity("shop", "checkout") == Identity(("job",), ("shop/checkout",))
+
+
+def test_what_a_variant_inherits_is_found_as_the_other_profile_finds_it() -> None:
+    assert library().profiles["otel-job"]["memory"] == library().profiles["cadvisor"]["memory"]
 
 
 @pytest.mark.parametrize(("pod", "workload"), POD_NAMES)
