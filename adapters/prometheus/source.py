@@ -84,6 +84,13 @@ class Prometheus:
         said = f"{self._scrape_interval.total_seconds():g} s"
         return (f"{self.name}: targets are scraped about every {seen:.3g} s, not every {said}: set scrape_interval of the source to that",)
 
+    def series(self, selector: Selector, at: datetime, most: int) -> tuple[Mapping[str, str], ...]:
+        """The labels of up to ``most`` series with a sample shortly before ``at``, in a fixed order. Raises Transient or Permanent."""
+        text = promql.fill(f"topk({most}, SERIES)", SERIES=promql.vector(selector)).prettify()
+        samples = self._fetch.at(text, (at,), most).samples[at]
+        shown = ({name: value for name, value in labels.items() if name != "__name__"} for labels, _ in samples)
+        return tuple(sorted(shown, key=lambda labels: sorted(labels.items())))
+
     def clock_skew(self, now: datetime) -> timedelta:
         """How far the server's clock is ahead of ``now``. Raises Transient or Permanent."""
         samples = self._fetch.now("vector(time())")

@@ -274,3 +274,12 @@ def test_block_is_the_smallest_multiple_that_holds_four_scrapes(source: Promethe
 def test_delay_and_freshness_follow_the_scrape_interval() -> None:
     source = Prometheus("main", "http://127.0.0.1:9", scrape_interval=timedelta(seconds=30))
     assert (source.delay, source.freshness) == (timedelta(seconds=35), timedelta(seconds=70))
+
+
+def test_the_labels_of_a_selector_s_series_are_shown_up_to_as_many_as_asked(source: Prometheus) -> None:
+    search = Selector("requests_total", (Matcher("app", "=", "search"),))
+    assert source.series(search, AT, 5) == ({"namespace": "shop", "app": "search", "code": "200"},)
+    assert len(source.series(Selector("requests_total"), AT, 2)) == 2
+    assert source.series(Selector("no_such_total"), AT, 5) == ()
+    hostile = source.series(Selector("requests_total", (Matcher("app", "=", HOSTILE),)), AT, 5)
+    assert [(labels["app"], labels["code"]) for labels in hostile] == [(HOSTILE, "200"), (HOSTILE, "500")]
