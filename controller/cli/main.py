@@ -9,6 +9,7 @@ import click
 from rollbackd.controller.cli.daemon import run
 from rollbackd.controller.cli.decide import ack, approve, label, reject
 from rollbackd.controller.cli.demo import demo
+from rollbackd.controller.cli.doctor import doctor
 from rollbackd.controller.cli.follow import audit, wait
 from rollbackd.controller.cli.hands import bad, change, good, pause, rearm, resume
 from rollbackd.controller.cli.live import changes, explain, history, plan, status
@@ -19,7 +20,7 @@ from rollbackd.controller.cli.show import say
 from rollbackd.controller.client import USAGE, ClientFault
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
-    "Before production": (check, schema, plan, notify, demo),
+    "Before production": (check, schema, doctor, plan, notify, demo),
     "The daemon": (run,),
     "What is going on": (status, explain, changes, history, wait, audit),
     "Deciding": (approve, reject, rollback, undo, ack, label),

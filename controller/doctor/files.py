@@ -1,0 +1,125 @@
+"""Checks of what lies on this machine: the policies, the files that the config names, the data folder, the journal, the pause switch."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from rollbackd.controller.doctor.findings import Finding, Grade
+from rollbackd.controller.doctor.surroundings import Surroundings
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.inspection import inspected
+from rollbackd.controller.journal.sqlite import database_file
+from rollbackd.controller.pause import Pause
+
+NOT_HERE = ("policies", "data_dir", "api.token_file", "contacts.")
+"""Paths of the config that need not be there, or are looked at by another check."""
+TO_READ = "mount it, or give the user that rollbackd runs as the right to read it"
+LITTLE, TOO_LITTLE = 1 << 30, 100 << 20
+"""Bytes of free space: below the first, somebody should look; below the second, the journal may soon not take an intent."""
+
+
+def config(around: Surroundings) -> Iterator[Finding]:
+    """The config loaded, and every file that it names can be read: secrets, authorities, kubeconfigs, flag files. No content is shown."""
+    found = around.config
+    parts = f"{len(found.sources)} sources, {len(found.clusters)} clusters, {len(found.flags)} flag providers, {len(found.contacts)} contacts"
+    yield Finding("config", around.file, Grade.PASS, f"sound: {parts}; mode_cap {found.mode_cap.name.lower()}")
+    for trail, fault in unreadable(found):
+        if not trail.startswith(NOT_HERE):
+            yield Finding("config", trail, Grade.FAIL, fault, TO_READ)
+
+
+def unreadable(part: object, trail: str = "") -> Iterator[tuple[str, str]]:
+    """Every file that a part of the config names and that cannot be read or is empty: where it stands, and why."""
+    for place, file in _paths(part, trail):
+        if fault := _unreadable(file):
+            yield place, f"{file} {fault}"
+
+
+def _paths(value: object, trail: str = "") -> Iterator[tuple[str, Path]]:
+    """Every path in the config, with where it stands."""
+    if isinstance(value, Path):
+        yield trail, value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from _paths(getattr(value, field.name), f"{trail}.{field.name}".lstrip("."))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _paths(item, f"{trail}.{name}")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _paths(item, f"{trail}[{index}]")
+
+
+def _unreadable(file: Path) -> str | None:
+    try:
+        with file.open("rb") as opened:
+            return None if opened.read(1) else "is empty"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def policies(around: Surroundings) -> Iterator[Finding]:
+    """The policies load against the names of the config."""
+    loaded = around.loaded
+    gone = {str(place) for place in around.config.policies if not place.exists()}
+    yield from (Finding("policies", place, Grade.FAIL, "is not there", "mount it, or correct `policies`") for place in sorted(gone))
+    for grade, faults in ((Grade.FAIL, loaded.faults), (Grade.WARN, loaded.warnings)):
+        for fault in faults:
+            if fault.file not in gone:
+                yield Finding("policies", f"{fault.file}:{fault.line}", grade, f"{fault.trail}: {fault.message}", "see `rollbackd check`")
+    places = ", ".join(map(str, around.config.policies))
+    if not loaded.policies:
+        yield Finding("policies", places, Grade.FAIL, "no policy is loaded: nothing is watched", "write one; see `rollbackd check`")
+        return
+    modes = {policy.mode.name.lower() for policy in loaded.policies}
+    yield Finding("policies", places, Grade.PASS, f"{len(loaded.policies)} sound, in mode {', '.join(sorted(modes))}")
+
+
+def store(around: Surroundings) -> Iterator[Finding]:
+    """The journal can be read, is of a version that this rollbackd works with, and its folder has room. Beside a running daemon, too."""
+    folder = around.config.data_dir
+    if not folder.is_dir():
+        yield Finding("store", str(folder), Grade.WARN, "data_dir is not there yet", "the daemon makes it at its first start, if it may")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding("store", str(folder), Grade.WARN, f"not writable for uid {os.geteuid()}", "run doctor as the daemon's user, or mend the rights")
+    try:
+        file = database_file(around.config.store)
+        if file.parent.is_dir():
+            yield _journal(file, around.config.store)
+            yield _room(file.parent)
+        elif file.parent != folder:
+            yield Finding("store", str(file), Grade.FAIL, f"its folder {file.parent} is not there", "make it, or mount the volume")
+    except (StoreError, OSError) as fault:
+        yield Finding("store", "journal", Grade.FAIL, str(fault), "the daemon does not start on it")
+
+
+def _journal(file: Path, url: str) -> Finding:
+    """Raises StoreError or OSError where it cannot be looked at."""
+    if not file.exists():
+        return Finding("store", str(file), Grade.WARN, "no journal yet", "the daemon makes it at its first start")
+    with inspected(url) as look:
+        if look.is_current:
+            return Finding("store", str(file), Grade.PASS, f"opens; schema {look.version}, {look.rows} rows in the journal")
+        return Finding("store", str(file), Grade.WARN, f"schema {look.version or 'none'} is not the newest", "the daemon migrates it at its start")
+
+
+def _room(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    said = f"{free / (1 << 20):,.0f} MiB free"
+    if free < LITTLE:
+        return Finding("store", str(folder), Grade.FAIL if free < TOO_LITTLE else Grade.WARN, said, "make room: without it no intent is durable")
+    return Finding("store", str(folder), Grade.PASS, said)
+
+
+def pause(around: Surroundings) -> Iterator[Finding]:
+    """Whether the switch is on, and whether it can be read at all."""
+    switch = Pause(around.config.data_dir / "pause")
+    reason = switch.read() if around.config.data_dir.is_dir() else None
+    if reason is None:
+        yield Finding("pause", str(switch.file), Grade.PASS, "not paused")
+    elif "unreadable means paused" in reason:
+        yield Finding("pause", str(switch.file), Grade.FAIL, reason, "make the file readable, or remove it")
+    else:
+        yield Finding("pause", str(switch.file), Grade.WARN, f"paused: {reason}", "rollbackd resume")

@@ -1,0 +1,68 @@
+"""What the checks look at: the parts that a daemon of this config would work with, and what they may be asked beyond their contracts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.notice import Notifier
+from rollbackd.adapters.base.source import Selector, Source
+from rollbackd.adapters.base.target import Target
+from rollbackd.controller.config_values import Config
+from rollbackd.policies.load import Loaded
+from rollbackd.policies.model import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Nothing of it runs, holds the lock or was made. A part that its config does not allow is the error that says why. ``file``: the config's."""
+
+    file: str
+    config: Config
+    sources: Mapping[str, Source | AdapterError]
+    targets: Mapping[str, Target] | AdapterError
+    contacts: Mapping[str, tuple[Notifier, ...] | AdapterError]
+    loaded: Loaded
+    now: Callable[[], datetime]
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The sound ones."""
+        return self.loaded.policies
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A part that knows what would spoil its work."""
+
+    def check(self) -> tuple[str, ...]:
+        """One line for each thing, with what to do."""
+        ...
+
+
+@runtime_checkable
+class TellsTime(Protocol):
+    """A source with a clock of its own."""
+
+    def clock_skew(self, now: datetime) -> timedelta:
+        """How far its clock is ahead of ``now``. Raises Transient or Permanent."""
+        ...
+
+
+@runtime_checkable
+class ReadsPages(Protocol):
+    """A source that has nothing before it has read its pages."""
+
+    def scrape(self) -> None:
+        """Every page was read once, or has its fault in ``check``."""
+        ...
+
+
+@runtime_checkable
+class ShowsSeries(Protocol):
+    """A source that can show which series it holds."""
+
+    def series(self, selector: Selector, at: datetime, most: int) -> tuple[Mapping[str, str], ...]:
+        """The labels of up to ``most`` series that had a sample shortly before ``at``. Raises Transient or Permanent."""
+        ...

@@ -1,0 +1,36 @@
+"""From the config to what the doctor looks at: the same parts as the daemon's, each by itself, so that one that cannot be made hides no other."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.controller import config_values as values
+from rollbackd.controller.clock import now
+from rollbackd.controller.doctor.surroundings import Surroundings
+from rollbackd.controller.logs import Secrets
+from rollbackd.controller.wiring import _source, _targets
+from rollbackd.controller.wiring_channels import notifiers
+from rollbackd.policies.load import Loaded
+
+T = TypeVar("T")
+
+
+def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secrets) -> Surroundings:
+    """What a daemon of this config would work with, to be looked at: nothing runs, and no file is made."""
+    return Surroundings(
+        file=file,
+        config=config,
+        sources={name: _or_fault(partial(_source, name, source)) for name, source in config.sources.items()},
+        targets=_or_fault(partial(_targets, config)),
+        contacts={name: _or_fault(partial(notifiers, name, channels, secrets)) for name, channels in config.contacts.items()},
+        loaded=loaded,
+        now=now,
+    )
+
+
+def _or_fault(make: Callable[[], T]) -> T | AdapterError:
+    try:
+        return make()
+    except AdapterError as fault:
+        return fault

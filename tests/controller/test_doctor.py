@@ -1,0 +1,269 @@
+"""What the doctor says of what lies on this machine, and how the command ends."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.controller.cli.main import outcome
+from rollbackd.controller.clock import now
+from rollbackd.controller.doctor.checks import examine
+from rollbackd.controller.doctor.findings import Finding, Grade
+from rollbackd.controller.doctor.surroundings import Surroundings
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import How, Standing
+from tests.controller.patient import Patient, contents, report, shop_policy
+from tests.exposition import Reply, serving
+
+Run = Callable[..., tuple[int, str, str]]
+SHOP = "command:shop"
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Patient:
+    return Patient(tmp_path)
+
+
+@pytest.fixture
+def store(patient: Patient) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{patient.folder}/data/rollbackd.db", "one")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def doctor(patient: Patient, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command's exit code, stdout and stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = outcome(["doctor", "--config", str(patient.file), *words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+# --- the command ----------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_has_a_line_for_each_thing_and_a_dead_source_is_one_of_them(doctor: Run, store: Store) -> None:
+    code, out, err = doctor("-o", "json")
+    lines = report(out)
+    assert code == 2
+    assert [line for line in lines if line[2] == "fail"] == [("sources", "prometheus", "fail")]
+    assert {check for check, _, _ in lines} == {"config", "policies", "sources", "targets", "known goods", "contacts", "store", "pause"}
+    assert err == "7 passed, 1 warnings, 1 failed\n"
+
+
+def test_the_table_shows_grade_subject_and_what_to_do(doctor: Run) -> None:
+    _, out, _ = doctor()
+    (line,) = [line for line in out.splitlines() if " known goods " in line]
+    assert line.startswith("WARN  known goods  journal")
+    assert line.endswith("rollbackd good TARGET REVISION")
+
+
+def test_json_is_versioned_and_counts(doctor: Run) -> None:
+    document = json.loads(doctor("-o", "json")[1])
+    assert (document["apiVersion"], document["kind"], set(document)) == ("rollbackd/v1", "DoctorReport", {"apiVersion", "kind", "counts", "findings"})
+    assert sum(document["counts"].values()) == len(document["findings"])
+    assert set(document["findings"][0]) == {"check", "subject", "grade", "found", "advice"}
+
+
+def test_4_if_everything_outside_was_asked_in_vain(patient: Patient, doctor: Run) -> None:
+    (patient.folder / "version").unlink()
+    assert doctor()[0] == 4
+
+
+def test_a_faulty_config_is_a_line_for_each_fault_and_nothing_else(patient: Patient, doctor: Run) -> None:
+    patient.config = {"mode_cap": "never", "contact": {}}
+    code, out, _ = doctor("-o", "json")
+    assert (code, [line[0::2] for line in report(out)]) == (2, [("config", "fail")] * 2)
+
+
+def test_doubt_alone_is_fine_unless_it_is_asked_to_be_strict(patient: Patient, doctor: Run, store: Store) -> None:
+    with serving(Reply(body=b"up 1\n")) as page:
+        patient.config = {"sources": {"pages": {"kind": "scrape", "targets": [{"urls": [page.url]}]}}}
+        assert (doctor()[0], doctor("--strict")[0], doctor("-o", "json")[2]) == (0, 2, "8 passed, 1 warnings, 0 failed\n")
+
+
+def test_no_secret_of_a_contact_is_shown(doctor: Run) -> None:
+    _, out, err = doctor("-o", "json")
+    assert "whsec_" not in out + err
+    assert "hook-4711" not in out + err
+
+
+def test_nothing_is_written_made_or_locked(patient: Patient, doctor: Run, store: Store) -> None:
+    file = patient.file
+    before = contents(patient.folder)
+    with store.transaction():  # another process writes all the while
+        outcome(["doctor", "--config", str(file)])
+    assert contents(patient.folder) == before
+
+
+def test_nothing_is_made_where_no_daemon_has_run_yet(patient: Patient) -> None:
+    (patient.folder / "data").rmdir()
+    file = patient.file
+    before = contents(patient.folder)
+    outcome(["doctor", "--config", str(file)])
+    assert (contents(patient.folder), (patient.folder / "data").exists()) == (before, False)
+
+
+# --- one check beside the others ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_hangs_is_a_failure_that_keeps_what_it_had_found_and_the_others_are_heard(patient: Patient) -> None:
+    never = threading.Event()
+
+    def hangs(_: Surroundings) -> Iterator[Finding]:
+        yield Finding("hangs", "first", Grade.PASS, "well")
+        never.wait()
+
+    fine = Finding("fine", "all", Grade.PASS, "well")
+    found = examine(patient.around(), within=timedelta(milliseconds=300), checks={"hangs": hangs, "fine": lambda _: [fine]})
+    never.set()
+    assert [(f.subject, f.grade) for f in found] == [("first", Grade.PASS), ("all", Grade.FAIL), ("all", Grade.PASS)]
+
+
+def test_a_check_that_breaks_keeps_what_it_had_found(patient: Patient) -> None:
+    def breaks(_: Surroundings) -> Iterator[Finding]:
+        yield Finding("breaks", "first", Grade.PASS, "well")
+        raise ValueError("no")
+
+    found = examine(patient.around(), within=timedelta(seconds=10), checks={"breaks": breaks})
+    assert [f.found for f in found] == ["well", "the check broke: ValueError: no"]
+
+
+# --- config, policies, contacts -------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_file_that_the_config_names_must_be_readable(patient: Patient) -> None:
+    (patient.folder / "empty").touch()
+    patient.config = {
+        "sources": {"prometheus": {"url": "http://127.0.0.1:1", "token_file": "gone"}},
+        "clusters": {"west": {"kubeconfig": "empty"}},
+    }
+    found = [(f.subject, f.found.replace(f"{patient.folder}/", "")) for f in patient.findings("config") if f.grade is Grade.FAIL]
+    assert found == [
+        ("sources.prometheus.token_file", "gone cannot be read (No such file or directory)"),
+        ("clusters.west.kubeconfig", "empty is empty"),
+    ]
+
+
+def test_a_contact_whose_secret_is_gone_fails(patient: Patient) -> None:
+    (patient.folder / "secret").unlink()
+    assert patient.lines("contacts") == [("contacts", "contacts.oncall[0].secret_file", "fail")]
+
+
+def test_a_policy_that_may_act_and_tells_nobody_is_a_warning(patient: Patient) -> None:
+    patient.policies = {"shop": shop_policy().replace("  notify:\n  - oncall\n", "")}
+    assert [grade for _, _, grade in patient.lines("policies")] == ["warn", "pass"]
+
+
+def test_no_contact_at_all_is_a_warning(patient: Patient) -> None:
+    patient.config = {"contacts": {}}
+    patient.policies = {"shop": shop_policy().replace("  notify:\n  - oncall\n", "")}
+    assert patient.lines("contacts") == [("contacts", "config", "warn")]
+
+
+def test_a_policy_s_faults_are_lines_and_the_others_are_checked(patient: Patient) -> None:
+    patient.policies = {"shop": shop_policy(), "typo": shop_policy("typo", metrics="istoi")}
+    lines = patient.lines("policies")
+    assert [(subject.partition(":")[0], grade) for _, subject, grade in lines] == [("policies.d/typo.yaml", "fail"), ("policies.d", "pass")]
+
+
+def test_a_folder_of_policies_that_is_not_there_is_named_once(patient: Patient) -> None:
+    patient.config = {"policies": ["nowhere"]}
+    assert [(f.subject.rpartition("/")[2], f.found) for f in patient.findings("policies")] == [
+        ("nowhere", "is not there"),
+        ("nowhere", "no policy is loaded: nothing is watched"),
+    ]
+
+
+def test_no_policy_is_a_failure(patient: Patient) -> None:
+    patient.policies = {"typo": shop_policy(metrics="istoi")}
+    assert ("policies", f"{patient.folder}/policies.d", "fail") in [(f.check, f.subject, f.grade.value) for f in patient.findings("policies")]
+
+
+# --- the journal, the pause switch ----------------------------------------------------------------------------------------------------------------
+
+
+def test_an_open_journal_is_read_beside_its_daemon(patient: Patient, store: Store) -> None:
+    with store.transaction() as tx:
+        tx.mark(SHOP, "v1", Standing.GOOD, How.DECLARED, now())
+    assert patient.lines("store")[0] == ("store", "data/rollbackd.db", "pass")
+
+
+def test_no_journal_yet_is_a_warning(patient: Patient) -> None:
+    assert patient.lines("store")[0] == ("store", "data/rollbackd.db", "warn")
+
+
+def test_a_journal_whose_folder_is_not_there_fails(patient: Patient) -> None:
+    patient.config = {"store": f"sqlite:///{patient.folder}/nowhere/rollbackd.db"}
+    assert patient.lines("store") == [("store", "nowhere/rollbackd.db", "fail")]
+
+
+def test_a_file_that_is_no_journal_fails(patient: Patient) -> None:
+    (patient.folder / "data" / "rollbackd.db").write_text("no database at all" * 100)
+    finding = patient.findings("store")[0]
+    assert (finding.grade, "the file is damaged or no database" in finding.found) == (Grade.FAIL, True)
+
+
+def test_a_journal_of_a_newer_rollbackd_fails(patient: Patient, store: Store) -> None:
+    store.close()
+    with sqlite3.connect(patient.folder / "data" / "rollbackd.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v9999'")
+    connection.close()
+    finding = patient.findings("store")[0]
+    assert (finding.grade, "unknown to this rollbackd" in finding.found) == (Grade.FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("good", "grade", "said"),
+    [
+        pytest.param([], "warn", "none yet", id="none"),
+        pytest.param(["v1"], "pass", "v1", id="one"),
+        pytest.param(["v1", "v0"], "pass", "v1, v0", id="two"),
+    ],
+)
+def test_known_goods_are_those_of_the_journal(patient: Patient, store: Store, good: list[str], grade: str, said: str) -> None:
+    with store.transaction() as tx:
+        for revision in reversed(good):
+            tx.mark(SHOP, revision, Standing.GOOD, How.DECLARED, now())
+    finding = patient.only("known goods")
+    assert (finding.subject, finding.grade.value) == (SHOP, grade)
+    assert finding.found.startswith(said)
+
+
+def test_a_known_good_that_served_too_long_ago_is_none(patient: Patient, store: Store) -> None:
+    with store.transaction() as tx:
+        tx.mark(SHOP, "v1", Standing.GOOD, How.DECLARED, now())
+    patient.clock = lambda: now() + timedelta(days=8)
+    assert patient.only("known goods").grade is Grade.WARN
+
+
+@pytest.mark.parametrize(
+    ("arrange", "grade"),
+    [
+        pytest.param(lambda file: None, "pass", id="off"),
+        pytest.param(lambda file: file.write_text("database move"), "warn", id="on"),
+        pytest.param(lambda file: file.mkdir(), "fail", id="unreadable"),
+    ],
+)
+def test_the_pause_switch(patient: Patient, arrange: Callable[[Path], None], grade: str) -> None:
+    arrange(patient.folder / "data" / "pause")
+    assert patient.lines("pause") == [("pause", "data/pause", grade)]
+
+
+def test_a_part_that_its_config_does_not_allow_is_its_own_failure(patient: Patient) -> None:
+    around = patient.around()
+    broken = Surroundings(
+        around.file, around.config, {"prometheus": Permanent("no")}, Permanent("none"), {"oncall": Permanent("no")}, around.loaded, now
+    )
+    found = examine(broken, within=timedelta(seconds=10))
+    assert [f.check for f in found if f.grade is Grade.FAIL] == ["sources", "targets", "contacts"]
