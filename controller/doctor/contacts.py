@@ -7,6 +7,7 @@ from rollbackd.adapters.base.notice import Notifier
 from rollbackd.controller.doctor.files import TO_READ, unreadable
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Checkable, Surroundings
+from rollbackd.controller.wiring_channels import kind_of
 
 
 def contacts(around: Surroundings) -> Iterator[Finding]:
@@ -20,8 +21,8 @@ def contacts(around: Surroundings) -> Iterator[Finding]:
             yield Finding("contacts", trail, Grade.FAIL, fault, TO_READ)
         for line in obstacles:
             yield Finding("contacts", name, Grade.FAIL, line)
-        if not files and not obstacles and not isinstance(channels, AdapterError):
-            kinds = ", ".join(type(channel).__name__.lower() for channel in channels)
+        if not files and not obstacles:
+            kinds = ", ".join(map(kind_of, around.config.contacts[name]))
             yield Finding("contacts", name, Grade.PASS, f"can be told through {kinds}; nothing was sent")
 
 

@@ -160,6 +160,19 @@ def test_a_contact_whose_secret_is_gone_fails(patient: Patient) -> None:
     assert patient.lines("contacts") == [("contacts", "contacts.oncall[0].secret_file", "fail")]
 
 
+def test_every_kind_of_channel_must_find_its_secrets(patient: Patient) -> None:
+    mail = {"host": "mail.example", "from": "a@shop.example", "to": ["b@shop.example"], "username": "a", "password_file": "gone"}
+    patient.config = {
+        "contacts": {"oncall": [{"pagerduty": {"key_file": "gone"}}], "team": [{"email": mail}], "chat": [{"pagerduty": {"key_file": "secret"}}]}
+    }
+    assert [(f.subject, f.grade.value) for f in patient.findings("contacts")] == [
+        ("chat", "pass"),
+        ("contacts.oncall[0].key_file", "fail"),
+        ("contacts.team[0].password_file", "fail"),
+    ]
+    assert patient.findings("contacts")[0].found == "can be told through pagerduty; nothing was sent"
+
+
 def test_a_policy_that_may_act_and_tells_nobody_is_a_warning(patient: Patient) -> None:
     patient.policies = {"shop": shop_policy().replace("  notify:\n  - oncall\n", "")}
     assert [grade for _, _, grade in patient.lines("policies")] == ["warn", "pass"]
