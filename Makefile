@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup servers clean
+.PHONY: help run test bench lint setup servers kube-assets clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -25,10 +25,13 @@ run: $(READY) ## the demo: a real service breaks twice, rollbackd puts it back t
 servers: ## as root on Debian: the servers that the tests talk to
 	@.ci/servers
 
-test: $(READY) servers ## all tests
+kube-assets: ## a real Kubernetes control plane for the tests: built once, by the Go toolchain
+	@.ci/kube-assets
+
+test: $(READY) servers kube-assets ## all tests
 	$(BIN)/python -m pytest
 
-bench: $(READY) servers ## the figures of docs/benchmarks.md
+bench: $(READY) servers kube-assets ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 # mypy and import-linter read the packages under the names they are installed by.

@@ -7,6 +7,7 @@ import pytest
 
 from tests import servers
 from tests.exposition import Exposition, exposing
+from tests.kube import RealKube, running_cluster
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,13 @@ def alertmanager() -> Iterator[servers.Server]:
     """A real Alertmanager of this test's own, which tells nobody."""
     with servers.alertmanager() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def real_kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKube]:
+    """A real Kubernetes control plane, shared by the whole run: give each test a namespace of its own."""
+    with running_cluster(tmp_path_factory.mktemp("kube") / "real") as cluster:
+        yield cluster
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

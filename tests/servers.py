@@ -5,6 +5,7 @@ import http.client
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -61,7 +62,7 @@ def prometheus(*targets: str, interval: str = "1s", data: Path | None = None, fl
             storage = f"--storage.tsdb.path={data or folder / 'data'}"
             return [path, f"--config.file={config}", storage, f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=10y", *flags]
 
-        with _running(argv, folder) as server:
+        with running(argv, folder) as server:
             yield server
 
 
@@ -92,7 +93,7 @@ def alertmanager(config: str = "route: {receiver: nobody}\nreceivers: [{name: no
             listen = [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
             return [path, f"--config.file={file}", f"--storage.path={folder / 'data'}", *listen]
 
-        with _running(argv, folder) as server:
+        with running(argv, folder) as server:
             yield server
 
 
@@ -111,9 +112,16 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def _is_ready(port: int) -> bool:
+    return answers(port, "/-/ready")
+
+
 @contextlib.contextmanager
-def _running(argv: Callable[[int], list[str]], folder: Path) -> Iterator[Server]:
-    server = _start(argv, folder)
+def running(
+    argv: Callable[[int], list[str]], folder: Path, *, is_ready: Callable[[int], bool] = _is_ready, within: float = READY_WITHIN
+) -> Iterator[Server]:
+    """The server of ``argv(port)`` in ``folder``, once ``is_ready(port)``; killed at the end."""
+    server = _start(argv, folder, is_ready, within)
     try:
         yield server
     finally:
@@ -121,37 +129,42 @@ def _running(argv: Callable[[int], list[str]], folder: Path) -> Iterator[Server]
         server.process.wait()
 
 
-def _start(argv: Callable[[int], list[str]], folder: Path) -> Server:
+def _start(argv: Callable[[int], list[str]], folder: Path, is_ready: Callable[[int], bool], within: float) -> Server:
     log = folder / "log"
     for _ in range(PORTS_TRIED):
         port = free_port()
         with log.open("wb") as out:
             process = subprocess.Popen(argv(port), stdout=out, stderr=subprocess.STDOUT, cwd=folder)
-        if _becomes_ready(process, port):
+        if _becomes_ready(process, port, is_ready, within):
             return Server(f"http://127.0.0.1:{port}", port, folder, process)
         process.kill()
         process.wait()
         # Another process may have taken the port between our look and the server's bind; anything else is final.
         if b"address already in use" not in log.read_bytes():
             break
-    raise AssertionError(f"{argv(0)[0]} did not become ready within {READY_WITHIN:g} s:\n{log.read_text()[-3000:]}")
+    raise AssertionError(f"{argv(0)[0]} did not become ready within {within:g} s:\n{log.read_text()[-3000:]}")
 
 
-def _becomes_ready(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + READY_WITHIN
+def _becomes_ready(process: subprocess.Popen[bytes], port: int, is_ready: Callable[[int], bool], within: float) -> bool:
+    deadline = time.monotonic() + within
     while process.poll() is None and time.monotonic() < deadline:
-        if _is_ready(port):
+        if is_ready(port):
             return True
         time.sleep(0.05)
     return False
 
 
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def answers(port: int, path: str, *, trusting: ssl.SSLContext | None = None) -> bool:
+    """Whether the loopback port answers a GET of ``path`` by 200; over TLS if a certificate is trusted."""
+    connection: http.client.HTTPConnection
+    if trusting is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    else:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=trusting)
     try:
-        connection.request("GET", "/-/ready")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()

@@ -1,13 +1,11 @@
-"""What the Kubernetes target promises about Deployments, on any cluster.
+"""What the Kubernetes target promises about Deployments, on any cluster: on the double, and on a real API server with real controllers.
 
-Run against the double always. A real cluster joins by one more entry in ``CLUSTERS``: a context manager that yields a ``World``.
+Tests that need a fault on order, which a real server cannot be told to show, run on the double only: tests/adapters/test_kubernetes.py.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,15 +16,19 @@ from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from tests.doubles.kube import running_double
 from tests.doubles.kube.stage import Stage, World, stage_in, until
 
-CLUSTERS: dict[str, Callable[[Path], AbstractContextManager[World]]] = {"double": running_double}
-
 THERE, UNDERWAY, FAILED, ELSEWHERE = Standing.THERE, Standing.UNDERWAY, Standing.FAILED, Standing.ELSEWHERE
 
 
-@pytest.fixture(scope="module", params=CLUSTERS)
-def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with CLUSTERS[request.param](tmp_path_factory.mktemp("kube")) as world:
+@pytest.fixture(scope="module")
+def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running_double(tmp_path_factory.mktemp("kube")) as world:
         yield world
+
+
+@pytest.fixture(scope="module", params=["double", "real"])
+def cluster(request: pytest.FixtureRequest) -> World:
+    world: World = request.getfixturevalue({"double": "double", "real": "real_kube"}[request.param])
+    return world
 
 
 @pytest.fixture

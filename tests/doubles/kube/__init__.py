@@ -49,6 +49,14 @@ class KubeDouble:
         answer: dict[str, Any] = reply.json()
         return answer
 
+    def make_namespace(self, name: str) -> None:
+        """A namespace."""
+        self.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    def empty_namespace(self, name: str) -> None:
+        """The namespace is gone, with all that ran in it."""
+        self.api("DELETE", f"/api/v1/namespaces/{name}")
+
     def image_behaves(self, image: str, behaviour: Behaviour) -> None:
         """Pods with this image serve ('ready', the default), run without ever serving ('unready'), crash, or find no image ('missing')."""
         self.control("POST", "images", {"image": image, "behaviour": behaviour})
@@ -92,15 +100,15 @@ class KubeDouble:
 
 
 def write_kubeconfig(path: Path, url: str, token: str, *, authority: Path | None = None) -> None:
-    """A kubeconfig with one cluster, one user with a bearer token, one context: ``double``."""
+    """A kubeconfig with one cluster, one user with a bearer token, one context: ``test``."""
     cluster = {"server": url, **({"certificate-authority": str(authority)} if authority else {})}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": "double",
-        "clusters": [{"name": "double", "cluster": cluster}],
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": "rollbackd", "user": {"token": token}}],
-        "contexts": [{"name": "double", "context": {"cluster": "double", "user": "rollbackd"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "rollbackd"}}],
     }
     path.write_text(yaml.safe_dump(config))
 

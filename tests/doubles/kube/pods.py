@@ -91,10 +91,11 @@ def run_node(store: Store, world: World, at: datetime) -> None:
     for pod in store.find("pods"):
         if world.born.setdefault(pod["metadata"]["uid"], at) + world.ready_after > at:
             continue
-        store.put("pods", {**pod, "status": _status(world, pod, at)})
+        store.put("pods", {**pod, "status": status_of(world, pod, at)})
 
 
-def _status(world: World, pod: Object, at: datetime) -> dict[str, Any]:
+def status_of(world: World, pod: Object, at: datetime) -> dict[str, Any]:
+    """The pod's status as its containers' images behave; what has not changed keeps its time."""
     containers = [_container(world, container) for container in pod["spec"]["containers"]]
     ready = all(container["ready"] for container in containers)
     running = all("running" in container["state"] for container in containers)

@@ -28,6 +28,12 @@ class World(Protocol):
     def api(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", manager: str = "kubectl") -> dict[str, Any]:
         """One request of another writer, with all rights."""
 
+    def make_namespace(self, name: str) -> None:
+        """A namespace in which pods can be made and the credentials of the kubeconfig have their rights."""
+
+    def empty_namespace(self, name: str) -> None:
+        """Nothing runs in it any more, soon."""
+
     def image_behaves(self, image: str, behaviour: Behaviour) -> None:
         """How pods with this image fare; without a word they serve."""
 
@@ -150,11 +156,11 @@ def until(read: Callable[[], Seen], holds: Callable[[Seen], bool]) -> Seen:
 
 @contextmanager
 def stage_in(world: World, target: Kubernetes) -> Iterator[Stage]:
-    """A stage in a new namespace of this cluster, which goes with it."""
+    """A stage in a new namespace of this cluster; what runs there goes with it."""
     namespace = f"shop-{uuid.uuid4().hex[:8]}"
-    world.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    world.make_namespace(namespace)
     try:
         yield Stage(world, target, namespace)
     finally:
-        world.api("DELETE", f"/api/v1/namespaces/{namespace}")
+        world.empty_namespace(namespace)
         target.close()
