@@ -12,10 +12,13 @@ MIB_PER_KIB = 1 / 1024
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of one run. ``budget`` None: nothing is promised, it is told all the same. ``how``: what was measured, from where to where."""
+    """One number of one run; ``value`` None: not measured, for the reason in ``how``.
+
+    ``budget`` None: nothing is promised, it is told all the same. ``how``: what was measured, from where to where.
+    """
 
     what: str
-    value: float
+    value: float | None
     unit: str
     budget: float | None = None
     how: str = ""
@@ -47,7 +50,9 @@ def memory(what: str, process: int | str = "self") -> float:
     return int(kib) * MIB_PER_KIB
 
 
-def _amount(value: float, unit: str) -> str:
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return "not measured"
     return f"{value:,.0f} {unit}".rstrip() if value == int(value) or value >= 100 else f"{value:.3g} {unit}"
 
 
@@ -56,4 +61,6 @@ def _budget(figure: Figure) -> str:
 
 
 def _word(figure: Figure) -> str:
+    if figure.value is None:
+        return figure.how
     return "OVER" if figure.budget is not None and figure.value > figure.budget else ""

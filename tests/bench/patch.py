@@ -1,15 +1,16 @@
 """From the proof to the write: a breaching slot handed to the engine, until the API server has accepted the PATCH.
 
-In one process: the engine thread, the actor and a SQLite file as they are in the daemon; the Kubernetes double is a process of its own.
+In one process: the engine thread, the actor and a SQLite file as they are in the daemon; the Kubernetes double is a process of its own,
+and so are the servers of a real control plane, where their binaries are found.
 """
 
 import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from rollbackd.policies.readings import Counts
 from tests.bench.figures import Figure
 from tests.doubles.kube import running_double
 from tests.doubles.kube.stage import Stage, World, stage_in, until
+from tests.kube import missing_assets, running_cluster
 from tests.policies.literals import POLICY
 
 REPETITIONS = 100
@@ -115,28 +117,52 @@ class Core:
         self.store.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A kind of cluster to measure on: its name in the figures, and how one is started in a folder."""
+
+    name: str
+    start: Callable[[Path], AbstractContextManager[World]]
+
+
+DOUBLE = Cluster("the double", running_double)
+REAL = Cluster("a real API server", lambda folder: running_cluster(folder / "kube"))
+
+
 def figures(repetitions: int = REPETITIONS) -> list[Figure]:
-    """p50 and p99 over so many Deployments, one after the other."""
-    with _core() as (core, double):
-        seconds = sorted(_seconds(core, double) for _ in range(repetitions))
+    """p50 and p99 over so many Deployments, one after the other: on the double, and on a real API server."""
+    if reason := missing_assets():
+        return [*measured(DOUBLE, repetitions), *(replace(figure, how=reason) for figure in _figures(REAL, None, None, ""))]
+    return [*measured(DOUBLE, repetitions), *measured(REAL, repetitions)]
+
+
+def measured(cluster: Cluster, repetitions: int) -> list[Figure]:
+    """p50 and p99 on this cluster."""
+    with _core(cluster) as (core, world):
+        seconds = sorted(_seconds(core, world) for _ in range(repetitions))
     how = f"a breaching slot handed to the engine, until the PATCH was answered 200: claim, intent, plan with dry run; {repetitions} in a row"
-    p50, p99 = statistics.median(seconds), seconds[min(len(seconds) - 1, round(0.99 * len(seconds)))]
-    return [Figure("proof to accepted write, p50", p50 * 1000, "ms", None, how), Figure("proof to accepted write, p99", p99 * 1000, "ms", 250, how)]
+    p99 = seconds[min(len(seconds) - 1, round(0.99 * len(seconds)))]
+    return _figures(cluster, statistics.median(seconds) * 1000, p99 * 1000, how)
 
 
-def _seconds(core: Core, double: World) -> float:
+def _figures(cluster: Cluster, p50: float | None, p99: float | None, how: str) -> list[Figure]:
+    what = f"proof to accepted write, {cluster.name}"
+    return [Figure(f"{what}, p50", p50, "ms", None, how), Figure(f"{what}, p99", p99, "ms", 250, how)]
+
+
+def _seconds(core: Core, world: World) -> float:
     # A namespace of its own each time: what others left behind is not listed along.
-    with stage_in(double, core.target.shipped) as stage:
+    with stage_in(world, core.target.shipped) as stage:
         return core.seconds_to_patch(stage)
 
 
 @contextmanager
-def _core() -> Iterator[tuple[Core, World]]:
+def _core(cluster: Cluster) -> Iterator[tuple[Core, World]]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with tempfile.TemporaryDirectory() as name, running_double(Path(name)) as double:
-        core = Core(Path(name), Timed(Kubernetes({"test": ClusterAccess(double.kubeconfig)})))
+    with tempfile.TemporaryDirectory() as name, cluster.start(Path(name)) as world:
+        core = Core(Path(name), Timed(Kubernetes({"test": ClusterAccess(world.kubeconfig)})))
         try:
-            yield core, double
+            yield core, world
         finally:
             core.close()
 

@@ -7,7 +7,7 @@ from tests.bench.figures import Figure, table
 def test_a_slot_asks_at_most_two_queries_a_signal_and_four() -> None:
     found = slot.figures(3)
     (queries,) = (figure for figure in found if figure.what.endswith("queries"))
-    assert 0 < queries.value <= (queries.budget or 0)
+    assert 0 < (queries.value or 0) <= (queries.budget or 0)
 
 
 def test_check_is_measured_on_policies_without_a_fault() -> None:
@@ -15,10 +15,16 @@ def test_check_is_measured_on_policies_without_a_fault() -> None:
 
 
 def test_the_way_from_proof_to_patch_is_measured_on_real_patches() -> None:
-    p50, p99 = patch.figures(2)
-    assert 0 < p50.value <= p99.value
+    p50, p99 = patch.measured(patch.DOUBLE, 2)
+    assert 0 < (p50.value or 0) <= (p99.value or 0)
 
 
 def test_a_figure_over_its_budget_says_so() -> None:
     shown = table([Figure("quick", 1, "s", 2), Figure("slow", 3, "s", 2), Figure("told", 4, "MiB")]).splitlines()
     assert [line.split()[-1] for line in shown[1:]] == ["s", "OVER", "-"]
+
+
+def test_a_figure_that_could_not_be_taken_says_why() -> None:
+    (line,) = table([Figure("real", None, "ms", 250, "no server here")]).splitlines()[1:]
+    assert "not measured" in line
+    assert line.endswith("no server here")

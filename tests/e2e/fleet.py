@@ -1,4 +1,4 @@
-"""Deployments ``checkout`` on the Kubernetes double, and the metrics of their pods: what runs there decides what is measured.
+"""Deployments ``checkout`` on the Kubernetes double or a real cluster, and the metrics of their pods: what runs there decides what is measured.
 
 A pod's image names its symptom. Series are of the shapes that the profile prometheus-client knows: what a client library, the kubelet and the
 scrape's own labels make of one pod. ``edge_requests_total{app}`` is what a load balancer in front of each would count: it has no pods to lose.
@@ -17,6 +17,7 @@ from tests.doubles.kube import KubeDouble, running_double
 from tests.doubles.kube.stage import Stage
 from tests.e2e.daemon import Daemon, kinds
 from tests.exposition import Loopback, Reply, Request, serving
+from tests.kube import RealKube
 from tests.servers import poll
 
 REQUESTS_PER_SECOND = 40.0
@@ -68,7 +69,7 @@ class Totals:
 class Fleet:
     """The page of metrics for every pod that serves. ``edge``: the share of requests that a load balancer sees fail, by app."""
 
-    double: KubeDouble
+    double: KubeDouble | RealKube
     edge: dict[str, float] = field(default_factory=dict)
     symptoms: dict[str, Symptom] = field(default_factory=lambda: dict(SYMPTOMS))
     _totals: dict[str, Totals] = field(default_factory=dict)
@@ -128,7 +129,7 @@ class Shop:
     """The Deployment ``checkout`` of one namespace, under the watch of the policy that is named after the namespace."""
 
     daemon: Daemon
-    double: KubeDouble
+    double: KubeDouble | RealKube
     namespace: str
 
     @property

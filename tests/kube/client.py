@@ -18,7 +18,7 @@ def _session() -> requests.Session:
 
 @dataclass(frozen=True)
 class User:
-    """Whoever holds ``token``. Not to be shared between threads that send at the same time: ``another`` is cheap."""
+    """Whoever holds ``token``."""
 
     url: str
     token: str = field(repr=False)
@@ -30,10 +30,10 @@ class User:
         return User(self.url, self.token, self.authority)
 
     def send(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: str) -> requests.Response:
-        """The answer, whatever it is."""
+        """The answer, whatever it is. ``body``: bytes, or what becomes JSON."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type, "User-Agent": "test-arrangement"}
-        where = {"headers": headers, "params": query, "timeout": 30, "verify": str(self.authority)}
-        return self.session.request(method, self.url + path, json=body, **where)
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return self.session.request(method, self.url + path, **content, headers=headers, params=query, timeout=30, verify=str(self.authority))
 
     def api(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: str) -> Raw:
         """The answer to a request that succeeds; raises on any failure."""

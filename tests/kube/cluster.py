@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from tests import servers
 from tests.doubles.kube import write_kubeconfig
 from tests.doubles.kube.access import Denial
@@ -55,6 +57,10 @@ class RealKube:
     def api(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", manager: str = "kubectl") -> Raw:
         """One request of another writer, with all rights."""
         return self.admin.api(method, path, body, content_type=content_type, **({} if method == "GET" else {"fieldManager": manager}))
+
+    def send(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: str) -> requests.Response:
+        """The answer, whatever it is."""
+        return self.admin.send(method, path, body, content_type=content_type, **query)
 
     def make_namespace(self, name: str) -> None:
         """A namespace in which pods can be made and rollbackd has its rights."""

@@ -34,13 +34,17 @@ class KubeDouble:
 
     def api(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", manager: str = "kubectl") -> dict[str, Any]:
         """One API request as a person's tool would send it; raises on any failure."""
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type, "User-Agent": "test-arrangement"}
-        params = {} if method == "GET" else {"fieldManager": manager}
-        reply = self.session.request(method, self.url + path, json=body, headers=headers, params=params, timeout=10)
+        reply = self.send(method, path, body, content_type=content_type, **({} if method == "GET" else {"fieldManager": manager}))
         if not reply.ok:
             raise RuntimeError(f"{method} {path}: {reply.status_code} {reply.text}")
         answer: dict[str, Any] = reply.json()
         return answer
+
+    def send(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: str) -> requests.Response:
+        """The answer, whatever it is. ``body``: bytes, or what becomes JSON."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type, "User-Agent": "test-arrangement"}
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return self.session.request(method, self.url + path, **content, headers=headers, params=query, timeout=10)
 
     def control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """One request to /_double/."""

@@ -98,7 +98,8 @@ def status_of(world: World, pod: Object, at: datetime) -> dict[str, Any]:
     """The pod's status as its containers' images behave; what has not changed keeps its time."""
     containers = [_container(world, container) for container in pod["spec"]["containers"]]
     ready = all(container["ready"] for container in containers)
-    running = all("running" in container["state"] for container in containers)
+    # A container that crashes has run, so its pod is past Pending; one without an image has not.
+    running = all(container["imageID"] for container in containers)
     started = pod["status"].get("startTime", stamp(at))
     for container in containers:
         if "running" in container["state"]:

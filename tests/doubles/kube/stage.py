@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import requests
+
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest, Sight, Standing, TargetState
 from rollbackd.adapters.kubernetes import Kubernetes
 from tests.doubles.kube.pods import Behaviour
@@ -27,6 +29,9 @@ class World(Protocol):
 
     def api(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", manager: str = "kubectl") -> dict[str, Any]:
         """One request of another writer, with all rights."""
+
+    def send(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: str) -> requests.Response:
+        """The same, whatever the answer is. ``body``: bytes, or what becomes JSON."""
 
     def make_namespace(self, name: str) -> None:
         """A namespace in which pods can be made and the credentials of the kubeconfig have their rights."""
