@@ -3,12 +3,15 @@
 Tests that need a fault on order, which a real server cannot be told to show, run on the double only: tests/adapters/test_kubernetes.py.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
 from rollbackd.adapters.base.target import NothingToDo, Plan, Standing
@@ -503,6 +506,24 @@ def test_a_right_that_was_taken_after_the_plan_is_final_and_names_the_rule(stage
         stage.target.apply(plan)
     assert 'resources: ["deployments"], verbs: ["patch"], resourceNames: ["checkout"]' in str(failure.value)
     assert stage.deployment() == before
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [
+        pytest.param({"token": "another"}, r"does not accept our credentials \(401\)", id="another-token"),
+        pytest.param({}, 'not allowed to get deployments/checkout .*"system:anonymous"', id="no-token"),
+    ],
+)
+def test_credentials_that_are_not_accepted_are_final(stage: Stage, cluster: World, tmp_path: Path, user: dict[str, str], reason: str) -> None:
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = user
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    stranger = Kubernetes({"test": ClusterAccess(tmp_path / "kubeconfig")})
+    seen = stranger.survey([stage.key])[stage.key]
+    stranger.close()
+    assert isinstance(seen, Permanent)
+    assert re.search(reason, str(seen))
 
 
 @pytest.mark.parametrize("resource", ["deployments", "replicasets"])

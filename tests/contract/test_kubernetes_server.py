@@ -44,6 +44,8 @@ def without_clock(obj: Any) -> Any:
 
 # Writes
 
+NOTED = {"annotations": {"note": "a & b"}}
+
 
 @pytest.mark.parametrize(
     "operations",
@@ -51,18 +53,59 @@ def without_clock(obj: Any) -> Any:
         pytest.param([{"op": "test", "path": "/metadata/uid", "value": "another"}], id="another-uid"),
         pytest.param([{"op": "test", "path": "/spec/replicas", "value": 7}], id="another-number"),
         pytest.param([{"op": "test", "path": "/spec/nothing", "value": 1}], id="test-of-nothing"),
-        pytest.param([{"op": "replace", "path": "/metadata/labels/x", "value": ""}], id="replace-nothing"),
+        pytest.param([{"op": "test", "path": "/metadata/annotations/note", "value": None}], id="null-is-not-any-value"),
+        pytest.param([{"op": "remove", "path": "/metadata/annotations/nothing"}], id="remove-nothing"),
+        pytest.param([{"op": "replace", "path": "/metadata/labels/x", "value": ""}], id="replace-below-nothing"),
+        pytest.param([{"op": "add", "path": "/metadata/labels/x", "value": ""}], id="add-below-nothing"),
+        pytest.param([{"op": "move", "from": "/metadata", "path": "/metadata/annotations/x"}], id="move-into-itself"),
+        pytest.param([{"op": "increment", "path": "/spec/replicas"}], id="unknown-operation"),
         pytest.param(
             [{"op": "replace", "path": "/spec/replicas", "value": 3}, {"op": "test", "path": "/spec/replicas", "value": 2}], id="a-later-test"
         ),
     ],
 )
 def test_a_json_patch_that_does_not_hold_is_answered_by_422_and_nothing_of_it_is_stored(stage: Stage, operations: Any) -> None:
-    stage.deploy()
+    stage.deploy(metadata=NOTED)
     before = stage.deployment()
     code, status = patched(stage, operations, JSON_PATCH)
     assert (code, status["kind"], status["status"], status["reason"], status["code"]) == (422, "Status", "Failure", "Invalid", 422)
     assert without_clock(stage.deployment()) == without_clock(before)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param({"op": "replace", "path": "/metadata/annotations/new", "value": "1"}, id="replace-adds"),
+        pytest.param({"op": "test", "path": "/metadata/annotations/nothing", "value": None}, id="null-is-nothing"),
+        pytest.param({"op": "add", "path": "/metadata/annotations/new"}, id="no-value-is-null"),
+        pytest.param({"op": "replace", "path": "/spec/template/spec/containers/00/image", "value": "z"}, id="leading-zero"),
+        pytest.param({"op": "replace", "path": "/spec/template/spec/containers/-1/image", "value": "z"}, id="index-from-the-end"),
+        pytest.param({"op": "test", "path": "/metadata/annotations/note", "value": "a & b"}, id="spelt-as-go-does"),
+    ],
+)
+def test_the_server_takes_more_than_rfc_6902_does(stage: Stage, operation: Any) -> None:
+    stage.deploy(metadata=NOTED)
+    assert patched(stage, [operation], JSON_PATCH, dryRun="All")[0] == 200
+
+
+def test_a_test_of_a_string_that_is_spelt_otherwise_than_go_does_fails(stage: Stage) -> None:
+    stage.deploy(metadata=NOTED)
+    body = b'[{"op":"test","path":"/metadata/annotations/note","value":"a & b"}]'
+    reply = stage.world.send("PATCH", stage.path(name="checkout"), body, content_type=JSON_PATCH)
+    assert reply.status_code == 422
+
+
+@pytest.mark.parametrize("body", [{"op": "remove", "path": "/spec"}, ["remove"]], ids=["no-list", "no-operations"])
+def test_what_is_no_json_patch_is_a_bad_request(stage: Stage, body: Any) -> None:
+    stage.deploy(settled=False)
+    code, status = patched(stage, body, JSON_PATCH)
+    assert (code, status["reason"]) == (400, "BadRequest")
+
+
+def test_a_uid_is_immutable(stage: Stage) -> None:
+    stage.deploy(settled=False)
+    code, status = patched(stage, {"metadata": {"uid": "another"}})
+    assert (code, status["reason"], status["details"]["causes"][0]["field"]) == (422, "Invalid", "metadata.uid")
 
 
 def test_a_test_of_the_whole_template_as_it_was_read_holds(stage: Stage) -> None:
@@ -117,6 +160,12 @@ def test_a_dry_run_answers_as_if_and_stores_nothing(stage: Stage) -> None:
     assert (code, after["spec"]["replicas"], after["metadata"]["generation"]) == (200, 3, before["metadata"]["generation"] + 1)
     assert "rehearsal" in {entry["manager"] for entry in after["metadata"]["managedFields"]}
     assert stage.deployment() == before
+
+
+def test_a_dry_run_of_another_kind_is_invalid(stage: Stage) -> None:
+    stage.deploy(settled=False)
+    code, status = patched(stage, {}, dryRun="Some")
+    assert (code, status["details"]["causes"][0]["field"]) == (422, "dryRun")
 
 
 def test_a_dry_run_of_what_is_invalid_is_refused_as_the_write_would_be(stage: Stage) -> None:

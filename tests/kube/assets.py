@@ -11,7 +11,7 @@ BUILT = Path(__file__).parents[2] / ".cache" / "kube-assets"
 
 def folder() -> Path:
     """KUBEBUILDER_ASSETS, else what was built here."""
-    return Path(os.environ.get("KUBEBUILDER_ASSETS") or BUILT)
+    return Path(os.environ.get("KUBEBUILDER_ASSETS") or BUILT).resolve()
 
 
 def missing_assets() -> str:

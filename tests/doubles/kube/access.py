@@ -6,6 +6,7 @@ from typing import Any
 from tests.doubles.kube.status import bad_request, forbidden, unauthorized
 
 USER = "system:serviceaccount:rollbackd:rollbackd"
+ANONYMOUS = "system:anonymous"
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,19 @@ class Gate:
     token: str
     denials: list[Denial] = field(default_factory=list)
 
-    def authenticate(self, header: str | None) -> None:
-        """Raises the 401 for anybody but the holder of the token."""
-        if header is None or header.split(" ", 1)[0].lower() != "bearer" or header.split(" ", 1)[-1] != self.token:
+    def user(self, header: str | None) -> str:
+        """Who asks. Raises the 401 for another token; who shows none at all is let in as a user without rights."""
+        scheme, _, token = (header or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return ANONYMOUS
+        if token != self.token:
             raise unauthorized()
+        return USER
 
-    def authorize(self, verb: str, resource: str, namespace: str, name: str) -> None:
+    def authorize(self, user: str, verb: str, resource: str, namespace: str, name: str) -> None:
         """Raises the 403 for a right that is missing."""
-        if not self.allows(verb, resource, namespace, name):
-            raise forbidden(USER, verb, resource, namespace, name)
+        if user == ANONYMOUS or not self.allows(verb, resource, namespace, name):
+            raise forbidden(user, verb, resource, namespace, name)
 
     def allows(self, verb: str, resource: str, namespace: str, name: str) -> bool:
         """Whether nothing denies it."""

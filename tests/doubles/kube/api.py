@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.doubles.kube import jsonpatch, selectors
-from tests.doubles.kube.access import Gate
-from tests.doubles.kube.status import bad_request, method_not_allowed, unknown_path, unsupported_media_type
+from tests.doubles.kube.access import ANONYMOUS, Gate
+from tests.doubles.kube.status import about, bad_request, invalid, method_not_allowed, unknown_path, unsupported_media_type
 from tests.doubles.kube.store import KINDS, Object, Store
 
 _RESOURCE = re.compile(
@@ -70,15 +70,16 @@ class Api:
     def answer(self, request: Request) -> tuple[int, Any]:
         """Code and body. Raises ApiFailure."""
         if request.path == "/version":
-            return 200, {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
-        self.gate.authenticate(request.authorization)
-        if request.path == REVIEWS and request.method == "POST":
+            return 200, {"major": "1", "minor": "35", "gitVersion": "v1.35.4"}
+        user = self.gate.user(request.authorization)
+        if request.path == REVIEWS and request.method == "POST" and user != ANONYMOUS:
             return 201, self.gate.review(_json(request.body))
         if not request.resource:
             raise unknown_path()
-        self.gate.authorize(request.verb, request.resource, request.namespace, request.name)
+        self.gate.authorize(user, request.verb, request.resource, request.namespace, request.name)
         if request.query.get("dryRun", "All") != "All":
-            raise bad_request(f'Invalid value: {request.query["dryRun"]!r}: supported values: "All"')
+            message = f'Unsupported value: ["{request.query["dryRun"]}"]: supported values: "All"'
+            raise invalid("PatchOptions", "", [("FieldValueNotSupported", "dryRun", message)], "meta.k8s.io")
         return self._resource(request)
 
     def _resource(self, request: Request) -> tuple[int, Any]:
@@ -95,7 +96,8 @@ class Api:
                 return 200, store.patch(*where, _change(request), request.manager, dry_run=request.dry_run)
             case "DELETE", True:
                 gone = store.get(*where) if request.dry_run else store.delete(*where)
-                return 200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"uid": gone["metadata"]["uid"]}}
+                details = {**about(request.resource, request.name), "uid": gone["metadata"]["uid"]}
+                return 200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
             case _:
                 raise method_not_allowed()
 
@@ -116,11 +118,14 @@ class Api:
 def _change(request: Request) -> Any:
     kind = request.content_type.split(";")[0].strip()
     if kind not in PATCHES:
-        raise unsupported_media_type(PATCHES)
+        raise unsupported_media_type()
     try:
         patch = jsonpatch.decode(request.body)
     except ValueError as fault:
         raise bad_request(f"error decoding patch: {fault}") from fault
+
+    if kind == PATCHES[0] and not (isinstance(patch, list) and all(isinstance(operation, dict) for operation in patch)):
+        raise bad_request("error decoding patch: json: cannot unmarshal it into a list of operations")
 
     def change(obj: Object) -> Any:
         return jsonpatch.apply(obj, patch) if kind == PATCHES[0] else jsonpatch.merge(obj, patch)

@@ -1,6 +1,7 @@
 """What the server fills in and what it refuses in a Deployment."""
 
 import copy
+import json
 from typing import Any
 
 from tests.doubles.kube.status import ApiFailure, invalid
@@ -25,6 +26,7 @@ def with_defaults(deployment: dict[str, Any]) -> dict[str, Any]:
 def _fill_template(template: Any) -> None:
     if not isinstance(template, dict):
         return
+    # As servers long wrote it; a newer one leaves it out, as the real one of tests/kube does. Both are out there.
     template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
     pod = template.setdefault("spec", {})
     for key, value in (
@@ -65,11 +67,17 @@ def check(deployment: dict[str, Any], before: dict[str, Any] | None = None) -> N
     selector = spec.get("selector", {}).get("matchLabels") or {}
     labels = template.get("metadata", {}).get("labels") or {}
     if not selector or any(labels.get(key) != value for key, value in selector.items()):
-        causes.append(("FieldValueInvalid", "spec.template.metadata.labels", "Invalid value: `selector` does not match template `labels`"))
+        causes.append(
+            ("FieldValueInvalid", "spec.template.metadata.labels", f"Invalid value: {_json(labels)}: `selector` does not match template `labels`")
+        )
     if before is not None and before["spec"]["selector"] != spec.get("selector"):
-        causes.append(("FieldValueInvalid", "spec.selector", f"Invalid value: {spec.get('selector')!r}: field is immutable"))
+        causes.append(("FieldValueInvalid", "spec.selector", f"Invalid value: {_json(spec.get('selector'))}: field is immutable"))
     if not isinstance(spec.get("replicas"), int) or spec["replicas"] < 0:
         causes.append(("FieldValueInvalid", "spec.replicas", f"Invalid value: {spec.get('replicas')!r}: must be greater than or equal to 0"))
     if causes:
         failure: ApiFailure = invalid("Deployment", deployment["metadata"]["name"], causes)
         raise failure
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,8 +1,11 @@
-"""JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396), with the one oddity of the API server's implementation.
+"""JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396), with the oddities of the API server's implementation.
 
-The server compares the value of a ``test`` with its own encoding of the object, byte by byte in the leaves, not character by
-character: a string holds only if the request spelt it as Go's encoder does ("&" is \\u0026, "é" is itself). A client that spells it
-otherwise gets 422 although nothing has changed (kubernetes/apiserver issue 100).
+It is laxer than the RFC: "replace" of a member that is not there adds it, a "test" for null holds where there is nothing, an operation without a
+value has null, and an index may begin with zeros or count from the end.
+
+And it is stricter: it compares the value of a ``test`` with its own encoding of the object, byte by byte in the leaves, not character by character.
+A string holds only if the request spelt it as Go's encoder does ("&" is \\u0026, "é" is itself). A client that spells it otherwise gets 422 although
+nothing has changed (kubernetes/apiserver issue 100).
 """
 
 import copy
@@ -75,15 +78,14 @@ def _run(root: list[Any], operation: Any) -> None:
     path = _tokens(operation["path"])
     match operation.get("op"):
         case "test":
-            if not _same(_read(root, path), _value(operation)):
+            if not _holds(root, path, operation.get("value")):
                 raise PatchFault(f"testing value {operation['path']} failed")
         case "add":
-            _add(root, path, plain(_value(operation)))
+            _add(root, path, plain(operation.get("value")))
         case "remove":
             _remove(root, path)
         case "replace":
-            _read(root, path)
-            _replace(root, path, plain(_value(operation)))
+            _replace(root, path, plain(operation.get("value")))
         case "move":
             source = _tokens(operation.get("from"))
             if path[: len(source)] == source and path != source:
@@ -97,12 +99,6 @@ def _run(root: list[Any], operation: Any) -> None:
             raise PatchFault(f"unknown operation {other!r}")
 
 
-def _value(operation: dict[str, Any]) -> Any:
-    if "value" not in operation:
-        raise PatchFault("the operation needs a value")
-    return operation["value"]
-
-
 def _tokens(pointer: Any) -> list[str]:
     """The reference tokens of a JSON Pointer; ``~1`` before ``~0``, so that ``~01`` is ``~1``."""
     if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
@@ -110,10 +106,18 @@ def _tokens(pointer: Any) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
 
 
-def _index(items: list[Any], token: str, *, end: int) -> int:
-    if not token.isdigit() or (token != "0" and token.startswith("0")) or int(token) > end:
+def _index(token: str, *, end: int) -> int:
+    """Where in a list; ``end`` is the greatest index there may be. -1 is the last element."""
+    if not token.removeprefix("-").isdigit() or not -end - 1 <= int(token) <= end:
         raise PatchFault(f"no such index: {token}")
-    return int(token)
+    return int(token) % (end + 1)
+
+
+def _holds(root: list[Any], path: list[str], asked: Any) -> bool:
+    parent = _read(root, path[:-1]) if path else None
+    if isinstance(parent, dict) and path[-1] not in parent:
+        return asked is None
+    return _same(_read(root, path), asked)
 
 
 def _read(root: list[Any], path: list[str]) -> Any:
@@ -122,7 +126,7 @@ def _read(root: list[Any], path: list[str]) -> Any:
         if isinstance(here, dict) and token in here:
             here = here[token]
         elif isinstance(here, list):
-            here = here[_index(here, token, end=len(here) - 1)]
+            here = here[_index(token, end=len(here) - 1)]
         else:
             raise PatchFault(f"no such path: {token}")
     return here
@@ -136,7 +140,7 @@ def _add(root: list[Any], path: list[str], value: Any) -> None:
     if isinstance(parent, dict):
         parent[last] = value
     elif isinstance(parent, list):
-        parent.insert(len(parent) if last == "-" else _index(parent, last, end=len(parent)), value)
+        parent.insert(len(parent) if last == "-" else _index(last, end=len(parent)), value)
     else:
         raise PatchFault(f"nothing can be added below a scalar: {last}")
 
@@ -146,6 +150,8 @@ def _replace(root: list[Any], path: list[str], value: Any) -> None:
         root[0] = value
         return
     parent = _read(root, path[:-1])
+    if not isinstance(parent, dict):
+        _read(root, path)
     parent[path[-1] if isinstance(parent, dict) else int(path[-1])] = value
 
 

@@ -97,7 +97,7 @@ def _created(store: Store, deployment: Object, number: int) -> Object:
         "spec": {
             "replicas": 0,
             "selector": {"matchLabels": {**spec["selector"].get("matchLabels", {}), HASH: hashed}},
-            "minReadySeconds": spec.get("minReadySeconds", 0),
+            **({"minReadySeconds": spec["minReadySeconds"]} if spec.get("minReadySeconds") else {}),
             "template": template,
         },
         "status": {"replicas": 0},

@@ -18,7 +18,7 @@ class ApiFailure(Exception):
             "status": "Failure",
             "message": message,
             "reason": reason,
-            "details": details or {},
+            **({"details": details} if details else {}),
             "code": code,
         }
 
@@ -28,13 +28,14 @@ def qualified(resource: str) -> str:
     return f"{resource}.{GROUPS[resource]}" if GROUPS.get(resource) else resource
 
 
-def _about(resource: str, name: str) -> dict[str, Any]:
-    about = {"name": name, "group": GROUPS.get(resource, ""), "kind": resource}
-    return {key: value for key, value in about.items() if value}
+def about(resource: str, name: str) -> dict[str, Any]:
+    """How a Status names an object."""
+    named = {"name": name, "group": GROUPS.get(resource, ""), "kind": resource}
+    return {key: value for key, value in named.items() if value}
 
 
 def not_found(resource: str, name: str) -> ApiFailure:
-    return ApiFailure(404, "NotFound", f'{qualified(resource)} "{name}" not found', _about(resource, name))
+    return ApiFailure(404, "NotFound", f'{qualified(resource)} "{name}" not found', about(resource, name))
 
 
 def unknown_path() -> ApiFailure:
@@ -42,13 +43,13 @@ def unknown_path() -> ApiFailure:
 
 
 def already_exists(resource: str, name: str) -> ApiFailure:
-    return ApiFailure(409, "AlreadyExists", f'{qualified(resource)} "{name}" already exists', _about(resource, name))
+    return ApiFailure(409, "AlreadyExists", f'{qualified(resource)} "{name}" already exists', about(resource, name))
 
 
 def conflict(
     resource: str, name: str, why: str = "the object has been modified; please apply your changes to the latest version and try again"
 ) -> ApiFailure:
-    return ApiFailure(409, "Conflict", f'Operation cannot be fulfilled on {qualified(resource)} "{name}": {why}', _about(resource, name))
+    return ApiFailure(409, "Conflict", f'Operation cannot be fulfilled on {qualified(resource)} "{name}": {why}', about(resource, name))
 
 
 def patch_rejected() -> ApiFailure:
@@ -56,24 +57,24 @@ def patch_rejected() -> ApiFailure:
     return ApiFailure(422, "Invalid", "the server rejected our request due to an error in our request")
 
 
-def invalid(kind: str, name: str, causes: list[tuple[str, str, str]]) -> ApiFailure:
+def invalid(kind: str, name: str, causes: list[tuple[str, str, str]], group: str = "apps") -> ApiFailure:
     """``causes``: reason, field and message of each fault of the object."""
     faults = [f"{field}: {message}" for _, field, message in causes]
     text = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
     details = {
-        "name": name,
-        "group": "apps",
+        **({"name": name} if name else {}),
+        "group": group,
         "kind": kind,
         "causes": [{"reason": reason, "message": message, "field": field} for reason, field, message in causes],
     }
-    return ApiFailure(422, "Invalid", f'{kind}.apps "{name}" is invalid: {text}', details)
+    return ApiFailure(422, "Invalid", f'{kind}.{group} "{name}" is invalid: {text}', details)
 
 
 def forbidden(user: str, verb: str, resource: str, namespace: str, name: str) -> ApiFailure:
     group = GROUPS.get(resource, "")
     subject = f'{qualified(resource)} "{name}"' if name else qualified(resource)
     message = f'{subject} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{namespace}"'
-    return ApiFailure(403, "Forbidden", message, _about(resource, name))
+    return ApiFailure(403, "Forbidden", message, about(resource, name))
 
 
 def unauthorized() -> ApiFailure:
@@ -84,9 +85,8 @@ def bad_request(message: str) -> ApiFailure:
     return ApiFailure(400, "BadRequest", message)
 
 
-def unsupported_media_type(accepted: list[str]) -> ApiFailure:
-    message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
-    return ApiFailure(415, "UnsupportedMediaType", message)
+def unsupported_media_type() -> ApiFailure:
+    return ApiFailure(415, "UnsupportedMediaType", "415: Unsupported Media Type")
 
 
 def method_not_allowed() -> ApiFailure:

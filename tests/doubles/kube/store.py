@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.doubles.kube import defaults, fields, jsonpatch
-from tests.doubles.kube.status import already_exists, conflict, not_found, patch_rejected
+from tests.doubles.kube.status import already_exists, conflict, invalid, not_found, patch_rejected
 
 Object = dict[str, Any]
 
@@ -94,7 +94,9 @@ class Store:
         if new.get("resourceVersion", old["resourceVersion"]) != old["resourceVersion"]:
             raise conflict(resource, old["name"])
         if new.get("uid", old["uid"]) != old["uid"]:
-            raise conflict(resource, old["name"], f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {old['uid']}")
+            raise invalid(
+                KINDS[resource][1], old["name"], [("FieldValueInvalid", "metadata.uid", f'Invalid value: "{new["uid"]}": field is immutable')]
+            )
         kept = ("name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion", "managedFields")
         new.update({key: old[key] for key in kept if key in old})
         after["status"] = before.get("status", {})
