@@ -47,6 +47,7 @@ def real_kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKube]:
     """A real Kubernetes control plane, shared by the whole run: give each test a namespace of its own."""
     with running_cluster(tmp_path_factory.mktemp("kube") / "real") as cluster:
         yield cluster
+        assert cluster.node.faults == []
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
