@@ -15,7 +15,7 @@ from typing import Any
 from rollbackd.adapters.kubernetes import Kubernetes
 from tests.doubles.kube import KubeDouble, running_double
 from tests.doubles.kube.stage import Stage
-from tests.e2e.daemon import Daemon, kinds
+from tests.e2e.daemon import Daemon, Entry, kinds
 from tests.exposition import Loopback, Reply, Request, serving
 from tests.kube import RealKube
 from tests.servers import poll
@@ -187,6 +187,22 @@ class Shop:
         return [kind for kind in kinds(self.daemon.history(self.target)) if kind.partition(".")[0] in ("incident", "rung")]
 
 
+def ended(*shops: Shop, within: float = 60.0) -> list[list[Entry]]:
+    """Every row of each, once all see the same revision again, one at least has closed an incident and none has one open.
+
+    Of daemons that share nothing, one may put the release back before the other has proof of anything: that one opens no incident at all.
+    """
+    good = [rows[0]["body"]["revision"] for rows in (shop.daemon.rows(shop.target, "target.good") for shop in shops)]
+
+    def have_ended() -> bool:
+        """All is as before, and no incident is open"""
+        opened, closed = ([len(shop.daemon.rows(shop.target, f"incident.{word}")) for shop in shops] for word in ("opened", "closed"))
+        return any(closed) and opened == closed and [shop.revision for shop in shops] == good
+
+    poll(have_ended, within=within, every=0.2)
+    return [shop.daemon.history(shop.target) for shop in shops]
+
+
 @contextmanager
 def double_in(folder: Path) -> Iterator[KubeDouble]:
     """A Kubernetes double of this folder's own."""
@@ -205,4 +221,4 @@ def exposed(fleet: Fleet) -> Iterator[Loopback]:
         yield server
 
 
-__all__ = ["Fleet", "Shop", "Symptom", "double_in", "exposed"]
+__all__ = ["Fleet", "Shop", "Symptom", "double_in", "ended", "exposed"]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rollbackd.controller.demo.receiver import Receiver
-from tests.e2e.daemon import Daemon, Entry, policy, running
-from tests.e2e.fleet import Fleet, Shop, Symptom, exposed
+from tests.e2e.daemon import Daemon, policy, running
+from tests.e2e.fleet import Fleet, Shop, Symptom, ended, exposed
 from tests.kube import RealKube
 from tests.servers import poll
 
@@ -52,8 +52,18 @@ class Story:
         self.kinds = shop.kinds()
         (self.intended,) = shop.daemon.rows(shop.target, "rung.intended")
         self.deployment, self.replicasets = shop.stage.deployment(), shop.stage.replicasets()
-        self.patches = [item for item in cluster.requests("patch") if item["namespace"] == shop.namespace]
+        self.patches = patches(cluster, shop.namespace)
+        fleet.symptoms["shop:2"] = Symptom()
+        words = ("undo", self.intended["incident"], "--reason", "it was the database", "--override", "quarantine", "--yes")
+        self.undo = shop.daemon.run(*words)
+        poll(lambda: shop.image == "shop:2" and len(patches(cluster, shop.namespace)) > len(self.patches))
+        self.undone, self.patches_of_undo = shop.stage.deployment(), patches(cluster, shop.namespace)[len(self.patches) :]
         self.asked = {(item["verb"], item["resource"]) for item in cluster.requests() if item["namespace"] == shop.namespace}
+
+
+def patches(cluster: RealKube, namespace: str) -> list[dict[str, Any]]:
+    """What the audit log knows of patches in the namespace."""
+    return [item for item in cluster.requests("patch") if item["namespace"] == namespace]
 
 
 def planned(shop: Shop) -> dict[str, Any]:
@@ -108,6 +118,13 @@ def test_the_audit_log_knows_of_one_write_and_of_rehearsals(story: Story) -> Non
     assert [item["status"] for item in story.patches if item["dry_run"]] == [200, 200]
 
 
+def test_an_undo_by_hand_is_one_more_rehearsed_write_that_puts_back_what_was_left(story: Story) -> None:
+    assert story.undo.returncode == 0, story.undo.stderr
+    assert story.undone["metadata"]["annotations"]["rollbackd.io/revision"] == story.rung["from_revision"]
+    assert [(item["dry_run"], item["status"]) for item in story.patches_of_undo[-2:]] == [(True, 200), (False, 200)]
+    assert sum(not item["dry_run"] for item in story.patches_of_undo) == 1
+
+
 def test_nothing_else_was_asked_of_the_namespace_than_the_rights_that_it_needs(story: Story) -> None:
     rights = {("get", "deployments"), ("list", "deployments"), ("patch", "deployments"), ("list", "replicasets"), ("list", "pods")}
     assert story.asked <= rights | {("create", "selfsubjectaccessreviews")}
@@ -121,15 +138,9 @@ def test_two_daemons_with_stores_of_their_own_write_once(real_kube: RealKube, tm
         poll(lambda: two.revision)
         two.declare_good()
         one.stage.release("shop:errors")
-        ends = [end_of(shop) for shop in (one, two)]
+        ends = ended(one, two)
         number = one.stage.deployment()["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
         assert (one.image, number, one.writes().count(200)) == ("shop:1", "3", 1), ends
         assert set(one.writes()) <= {200, 422}
         assert [sum(row["kind"] == "rung.intended" for row in rows) <= 1 for rows in ends] == [True, True]
     real_kube.empty_namespace("e2e-twice")
-
-
-def end_of(shop: Shop) -> list[Entry]:
-    """Every row of the shop's incident, once it is closed."""
-    shop.closed(within=60)
-    return shop.daemon.history(shop.target)

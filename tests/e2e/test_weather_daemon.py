@@ -9,8 +9,8 @@ import pytest
 from rollbackd.controller.demo.receiver import Receiver
 from tests.e2e.corner import TARGET, Corner, shop_policy
 from tests.e2e.corner import exposed as corner_exposed
-from tests.e2e.daemon import Daemon, Entry, policy, running
-from tests.e2e.fleet import Fleet, Shop, double_in, exposed
+from tests.e2e.daemon import Daemon, policy, running
+from tests.e2e.fleet import Fleet, Shop, double_in, ended, exposed
 from tests.exposition import Loopback, Reply, serving
 from tests.servers import poll
 
@@ -210,13 +210,7 @@ def test_two_daemons_with_stores_of_their_own_write_once_to_one_deployment(tmp_p
         poll(lambda: two.revision)
         two.declare_good()
         one.stage.release("shop:errors")
-        ends = [end_of(shop) for shop in (one, two)]
+        ends = ended(one, two)
         assert one.image == "shop:1"
         assert one.writes().count(200) == 1, ends
         assert [len([row for row in ends_of if row["kind"] == "rung.intended"]) <= 1 for ends_of in ends] == [True, True]
-
-
-def end_of(shop: Shop) -> list[Entry]:
-    """Every row of the shop's incident, once it is closed."""
-    shop.closed()
-    return shop.daemon.history(shop.target)
