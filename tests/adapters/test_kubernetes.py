@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from kubernetes.config import incluster_config
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
@@ -14,7 +15,9 @@ from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from tests import servers
 from tests.doubles.kube import TOKEN, KubeDouble, running_double, write_kubeconfig
 from tests.doubles.kube.stage import Stage, stage_in, until
+from tests.kube import RealKube
 
+REAL_USER = "system:serviceaccount:rollbackd:rollbackd"
 HASTE = (2.0, 0.3)
 """Seconds to connect and to wait for an answer, for tests in which no answer comes."""
 
@@ -71,6 +74,18 @@ def test_in_a_pod_the_service_account_is_used_and_its_token_really_sent(certific
             stage.deploy()
             assert isinstance(stage.state(), TargetState)
         assert {item["authorization"].lower() for item in double.requests()} == {"bearer pod-token"}
+
+
+def test_in_a_pod_of_a_real_cluster_the_service_account_is_used(real_kube: RealKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text(yaml.safe_load(real_kube.kubeconfig.read_text())["users"][0]["user"]["token"])
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(real_kube.admin.authority))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", real_kube.admin.url.rsplit(":", 1)[1])
+    with stage_in(real_kube, Kubernetes({"test": ClusterAccess()})) as stage:
+        stage.deploy()
+        assert isinstance(stage.state(), TargetState)
+        assert {item["user"] for item in real_kube.requests("get") if item["namespace"] == stage.namespace} == {REAL_USER}
 
 
 def test_a_certificate_that_is_not_trusted_is_final_and_nothing_is_sent(certificate: Path, tmp_path: Path) -> None:

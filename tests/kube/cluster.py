@@ -172,11 +172,13 @@ def _apiserver(binaries: Path, folder: Path, etcd: str) -> Iterator[User]:
     (folder / "tokens.csv").write_text(f'{ADMIN},{ADMIN},{ADMIN},"system:masters"\n')
     who = [f"--token-auth-file={folder}/tokens.csv", "--service-account-issuer=https://kubernetes.default.svc"]
     who += [f"--service-account-signing-key-file={key}", f"--service-account-key-file={key}", "--authorization-mode=RBAC"]
+    # Off by default until it is v1: a policy that changes objects, without a webhook to serve.
+    rules = ["--feature-gates=MutatingAdmissionPolicy=true", "--runtime-config=admissionregistration.k8s.io/v1beta1=true"]
     audit = [f"--audit-policy-file={folder}/audit.yaml", f"--audit-log-path={folder}/audit.log"]
     # A loopback address cannot be the endpoint of the Service `kubernetes`, so nobody keeps that.
     where = ["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none", f"--cert-dir={folder}"]
     tls = [f"--tls-private-key-file={key}", f"--tls-cert-file={certificate}"]
-    fixed = [str(binaries / "kube-apiserver"), f"--etcd-servers={etcd}", *where, *tls, *who, *audit, "--enable-priority-and-fairness=false"]
+    fixed = [str(binaries / "kube-apiserver"), f"--etcd-servers={etcd}", *where, *tls, *who, *audit, *rules, "--enable-priority-and-fairness=false"]
     ready = partial(servers.answers, path="/readyz", trusting=ssl.create_default_context(cafile=certificate))
     with servers.running(lambda port: [*fixed, f"--secure-port={port}"], folder, is_ready=ready, within=STARTS_WITHIN) as server:
         yield User(f"https://127.0.0.1:{server.port}", ADMIN, certificate)

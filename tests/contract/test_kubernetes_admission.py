@@ -1,0 +1,97 @@
+"""What a cluster's own rules make of a revert: policies and webhooks of a real API server. The double has no admission, so it has no part here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rollbackd.adapters.base.errors import Refused, Transient
+from rollbackd.adapters.base.target import Standing
+from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
+from tests.doubles.kube.stage import JSON_PATCH, Stage, stage_in, until
+from tests.kube import RealKube
+
+ADMISSION = "/apis/admissionregistration.k8s.io"
+DEPLOYMENTS = [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}]
+
+
+ANNOTATED = 'Object.spec.template{metadata: Object.spec.template.metadata{annotations: {"mesh": "on"}}}'
+CHANGE = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": f"Object{{spec: Object.spec{{template: {ANNOTATED}}}}}"}}
+MUTATION = {"reinvocationPolicy": "Never", "mutations": [CHANGE]}
+
+
+@pytest.fixture
+def stage(real_kube: RealKube) -> Iterator[Stage]:
+    with stage_in(real_kube, Kubernetes({"test": ClusterAccess(real_kube.kubeconfig)})) as stage:
+        yield stage
+
+
+def only_here(stage: Stage) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace}}}
+
+
+def add_policy(stage: Stage, kind: str, version: str, spec: dict[str, Any]) -> None:
+    """A policy for the Deployments of this namespace."""
+    api, name = f"{ADMISSION}/{version}", {"name": stage.namespace}
+    plural = f"{kind.lower()[:-1]}ies"
+    matching = {"resourceRules": DEPLOYMENTS}
+    stage.world.api("POST", f"{api}/{plural}", {"metadata": name, "spec": {"failurePolicy": "Fail", "matchConstraints": matching, **spec}})
+    bound = {"policyName": stage.namespace, "matchResources": only_here(stage)}
+    bound |= {"validationActions": ["Deny"]} if kind.startswith("Validating") else {}
+    stage.world.api("POST", f"{api}/{kind.lower()}bindings", {"metadata": name, "spec": bound})
+
+
+def rehearsed(stage: Stage, image: str) -> Any:
+    """Status and answer of another writer's dry run to this image: a rule is in force a moment after it is stored."""
+    body = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
+    reply = stage.world.send("PATCH", stage.path(name="checkout"), body, content_type=JSON_PATCH, dryRun="All")
+    return reply.status_code, reply.json()
+
+
+def test_a_policy_that_forbids_the_former_version_is_met_at_the_plan_and_its_words_are_told(stage: Stage) -> None:
+    good = stage.broken()
+    rule = {"expression": "!object.spec.template.spec.containers.exists(c, c.image == 'shop:1')", "message": "shop:1 has a known hole"}
+    add_policy(stage, "ValidatingAdmissionPolicy", "v1", {"validations": [rule]})
+    until(lambda: rehearsed(stage, "shop:1")[0], lambda code: code == 422)
+    before = stage.deployment()
+    with pytest.raises(Refused, match="shop:1 has a known hole"):
+        stage.target.plan(stage.request(good))
+    assert stage.deployment() == before
+
+
+def test_a_policy_that_changes_every_pod_template_does_not_stand_in_the_way(stage: Stage) -> None:
+    add_policy(stage, "MutatingAdmissionPolicy", "v1beta1", MUTATION)
+    stage.deploy("shop:0")
+    until(lambda: rehearsed(stage, "shop:1")[1]["spec"]["template"]["metadata"].get("annotations"), bool)
+    stage.release("shop:1")
+    good = stage.state().revision
+    stage.release("shop:2")
+    plan = stage.plan(good)
+    stage.target.apply(plan)
+    assert stage.sight(plan.intent, Standing.THERE).revision == good
+    assert stage.deployment()["spec"]["template"]["metadata"]["annotations"] == {"mesh": "on"}
+
+
+def test_a_policy_that_would_change_the_template_on_its_way_back_is_met_at_the_plan(stage: Stage) -> None:
+    good = stage.broken()
+    add_policy(stage, "MutatingAdmissionPolicy", "v1beta1", MUTATION)
+    until(lambda: rehearsed(stage, "shop:3")[1]["spec"]["template"]["metadata"].get("annotations"), bool)
+    with pytest.raises(Refused, match="admission changes the pod template"):
+        stage.target.plan(stage.request(good))
+
+
+def test_a_webhook_that_is_down_may_be_up_again_so_the_plan_may_be_asked_for_again(stage: Stage) -> None:
+    good = stage.broken()
+    hook = {
+        "name": "signatures.example.com",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": DEPLOYMENTS,
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Fail",
+        **only_here(stage),
+    }
+    stage.world.api("POST", f"{ADMISSION}/v1/validatingwebhookconfigurations", {"metadata": {"name": stage.namespace}, "webhooks": [hook]})
+    until(lambda: rehearsed(stage, "shop:3")[0], lambda code: code == 500)
+    with pytest.raises(Transient, match=r"signatures\.example\.com"):
+        stage.target.plan(stage.request(good))
