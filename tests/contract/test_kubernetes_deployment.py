@@ -129,7 +129,7 @@ def test_several_deployments_of_a_namespace_are_seen_at_once_and_a_missing_one_h
 
 def test_a_rollout_past_its_deadline_is_stuck_and_says_why(stage: Stage, cluster: World) -> None:
     cluster.image_behaves("shop:hangs", "unready")
-    stage.deploy("shop:1", progressDeadlineSeconds=1)
+    stage.deploy("shop:1", progressDeadlineSeconds=2)
     stage.release("shop:hangs", settled=False)
     stuck = until(lambda: stage.state().stuck, lambda why: why is not None)
     assert "timed out progressing" in str(stuck)
@@ -388,6 +388,7 @@ def test_a_repeated_write_is_refused_and_harmless(stage: Stage) -> None:
     good = stage.broken()
     plan = applied(stage, good)
     stage.sight(plan.intent, THERE)
+    stage.settle()
     before = stage.deployment()
     with pytest.raises(Refused):
         stage.target.apply(plan)
@@ -456,7 +457,7 @@ def test_a_target_whose_pods_cannot_start_has_failed_at_once(stage: Stage, clust
 
 
 def test_a_target_that_never_becomes_ready_fails_at_its_deadline(stage: Stage, cluster: World) -> None:
-    stage.deploy("shop:was-good", progressDeadlineSeconds=1)
+    stage.deploy("shop:was-good", progressDeadlineSeconds=2)
     good = stage.state().revision
     stage.release("shop:2")
     cluster.image_behaves("shop:was-good", "unready")
@@ -467,7 +468,7 @@ def test_a_target_that_never_becomes_ready_fails_at_its_deadline(stage: Stage, c
 
 def test_the_exceeded_deadline_of_the_bad_rollout_is_not_held_against_the_revert(stage: Stage, cluster: World) -> None:
     cluster.image_behaves("shop:hangs", "unready")
-    stage.deploy("shop:1", progressDeadlineSeconds=1)
+    stage.deploy("shop:1", progressDeadlineSeconds=2)
     good = stage.state().revision
     stage.release("shop:hangs", settled=False)
     until(lambda: stage.state().stuck, lambda why: why is not None)

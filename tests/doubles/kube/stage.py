@@ -111,13 +111,14 @@ class Stage:
         return items
 
     def settle(self, name: str = "checkout") -> None:
-        """Wait until its rollout is complete."""
+        """Wait until its rollout is complete and its former pods are gone: nothing writes to it any more."""
 
         def complete() -> bool:
             seen = self.deployment(name)
             status, wanted = seen.get("status", {}), seen["spec"]["replicas"]
             counts = [status.get(count, 0) for count in ("updatedReplicas", "replicas", "availableReplicas")]
-            return status.get("observedGeneration", 0) >= seen["metadata"]["generation"] and counts == [wanted] * 3
+            leaving = status.get("terminatingReplicas", 0)
+            return status.get("observedGeneration", 0) >= seen["metadata"]["generation"] and counts == [wanted] * 3 and not leaving
 
         until(complete, bool)
 
