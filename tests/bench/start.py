@@ -66,7 +66,7 @@ def _idle_kubernetes(folder: Path, source: Mapping[str, Any]) -> float:
     folder.mkdir()
     with running_double(folder) as double:
         stage = Stage(double, None, "shop")  # type: ignore[arg-type]  # only others act here
-        double.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        double.make_namespace("shop")
         stage.deploy()
         config = {"sources": source, "clusters": {"prod": {"kubeconfig": str(double.kubeconfig)}}, "contacts": _nobody()}
         target = {"kubernetes": {"namespace": "shop", "deployment": "checkout"}}

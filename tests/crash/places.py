@@ -162,7 +162,7 @@ class Deployment:
         self.world = replace(double, session=session)
         # Only others' means are used here: the daemon has a target of its own.
         self.stage = Stage(self.world, None, namespace)  # type: ignore[arg-type]
-        self.world.api("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        self.world.make_namespace(namespace)
         self.stage.deploy("shop:1")
         self.target = self.acts_on = self.stage.key
         self.config = {"clusters": {"test": {"kubeconfig": str(double.kubeconfig)}}}

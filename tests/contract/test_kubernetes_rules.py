@@ -1,4 +1,4 @@
-"""What a cluster's own rules make of a revert: policies and webhooks of a real API server. The double has no admission, so it has no part here."""
+"""What a cluster's own rules make of a revert: policies, webhooks, finalizers, server-side apply. The double has none of them: real only."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -95,3 +95,32 @@ def test_a_webhook_that_is_down_may_be_up_again_so_the_plan_may_be_asked_for_aga
     until(lambda: rehearsed(stage, "shop:3")[0], lambda code: code == 500)
     with pytest.raises(Transient, match=r"signatures\.example\.com"):
         stage.target.plan(stage.request(good))
+
+
+def test_a_deployment_that_is_being_deleted_is_left_alone(stage: Stage) -> None:
+    good = stage.broken(metadata={"finalizers": ["example.com/backup"]})
+    stage.delete()
+    until(stage.deployment, lambda seen: "deletionTimestamp" in seen["metadata"])
+    with pytest.raises(Refused, match="is being deleted"):
+        stage.target.plan(stage.request(good))
+    stage.patch({"op": "remove", "path": "/metadata/finalizers"})
+    until(lambda: stage.world.send("GET", stage.path(name="checkout")).status_code, lambda code: code == 404)
+
+
+def test_a_release_by_server_side_apply_is_told_by_its_manager_and_reverted(stage: Stage) -> None:
+    applied = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "checkout"},
+        "spec": {"template": {"spec": {"containers": [{"name": "web", "image": "shop:2"}]}}},
+    }
+    stage.deploy("shop:1")
+    good = stage.state().revision
+    apply = {"content_type": "application/apply-patch+yaml", "fieldManager": "argo-like", "force": "true"}
+    assert stage.world.send("PATCH", stage.path(name="checkout"), applied, **apply).status_code == 200
+    stage.settle()
+    assert stage.state().writer == "argo-like"
+    plan = stage.plan(good)
+    stage.target.apply(plan)
+    assert stage.sight(plan.intent, Standing.THERE).ours
+    assert stage.state().parts == {"image web": "shop:1"}
