@@ -1,12 +1,14 @@
 """What a cluster's own rules make of a revert: policies, webhooks, finalizers, server-side apply. The double has none of them: real only."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rollbackd.adapters.base.errors import Refused, Transient
-from rollbackd.adapters.base.target import Standing
+from rollbackd.adapters.base.target import Plan, Standing
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from tests.doubles.kube.stage import JSON_PATCH, Stage, stage_in, until
 from tests.kube import RealKube
@@ -95,6 +97,30 @@ def test_a_webhook_that_is_down_may_be_up_again_so_the_plan_may_be_asked_for_aga
     until(lambda: rehearsed(stage, "shop:3")[0], lambda code: code == 500)
     with pytest.raises(Transient, match=r"signatures\.example\.com"):
         stage.target.plan(stage.request(good))
+
+
+def test_the_rules_that_the_check_names_are_all_that_a_revert_needs(stage: Stage, real_kube: RealKube, tmp_path: Path) -> None:
+    good = stage.broken()
+    token = real_kube.make_service_account(stage.namespace, "fresh")
+    target = Kubernetes({"test": ClusterAccess(real_kube.kubeconfig_of(token, tmp_path / "kubeconfig"))})
+    assert target.check([stage.key]) != ()
+    follow_the_advice(stage, target)
+    plan = target.plan(stage.request(good))
+    assert isinstance(plan, Plan)
+    target.apply(plan)
+    until(lambda: target.look(plan.intent).standing, lambda standing: standing is Standing.THERE)
+    target.close()
+
+
+def follow_the_advice(stage: Stage, target: Kubernetes) -> None:
+    """A Role with exactly the rules that the findings tell to add, in force."""
+    api = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{stage.namespace}"
+    subject = {"kind": "ServiceAccount", "namespace": stage.namespace, "name": "fresh"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "fresh"}
+    rules = [yaml.safe_load(finding.partition(f"Add to the Role of namespace {stage.namespace}: ")[2]) for finding in target.check([stage.key])]
+    stage.world.api("POST", f"{api}/roles", {"metadata": {"name": "fresh"}, "rules": rules})
+    stage.world.api("POST", f"{api}/rolebindings", {"metadata": {"name": "fresh"}, "roleRef": role, "subjects": [subject]})
+    until(lambda: target.check([stage.key]), lambda findings: not findings)
 
 
 def test_a_deployment_that_is_being_deleted_is_left_alone(stage: Stage) -> None:
