@@ -58,7 +58,16 @@ class Story:
         self.undo = shop.daemon.run(*words)
         poll(lambda: shop.image == "shop:2" and len(patches(cluster, shop.namespace)) > len(self.patches))
         self.undone, self.patches_of_undo = shop.stage.deployment(), patches(cluster, shop.namespace)[len(self.patches) :]
+        self.doctor = [doctored(shop)]
+        cluster.deny("patch", "deployments", shop.namespace)
+        self.doctor.append(doctored(shop))
         self.asked = {(item["verb"], item["resource"]) for item in cluster.requests() if item["namespace"] == shop.namespace}
+
+
+def doctored(shop: Shop) -> tuple[int, str]:
+    """Exit code and words of `rollbackd doctor`."""
+    done = shop.daemon.run("doctor")
+    return done.returncode, done.stdout
 
 
 def patches(cluster: RealKube, namespace: str) -> list[dict[str, Any]]:
@@ -123,6 +132,12 @@ def test_an_undo_by_hand_is_one_more_rehearsed_write_that_puts_back_what_was_lef
     assert story.undone["metadata"]["annotations"]["rollbackd.io/revision"] == story.rung["from_revision"]
     assert [(item["dry_run"], item["status"]) for item in story.patches_of_undo[-2:]] == [(True, 200), (False, 200)]
     assert sum(not item["dry_run"] for item in story.patches_of_undo) == 1
+
+
+def test_the_doctor_is_content_with_the_five_rights_and_names_the_rule_for_one_that_is_taken(story: Story) -> None:
+    (sound, _), (ill, words) = story.doctor
+    assert (sound, ill) == (0, 2)
+    assert 'Add to the Role of namespace e2e-once: {apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]' in words
 
 
 def test_nothing_else_was_asked_of_the_namespace_than_the_rights_that_it_needs(story: Story) -> None:
