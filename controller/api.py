@@ -1,7 +1,7 @@
 """The local HTTP API: health for the platform, metrics for Prometheus, everything under /api for people with the token."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollbackd.controller.api_hands import routes_of_hands
@@ -57,18 +57,23 @@ class Heartbeat:
 
 def build_app(desk: Desk, metrics: Metrics, tokens: Tokens) -> Starlette:
     """The application, to be served on a loopback address; everything under /api wants one of ``tokens`` as a bearer."""
-    heartbeat = Heartbeat(desk)
-    app = Starlette(
-        routes=[
-            Route("/healthz", _alive(heartbeat)),
-            Route("/readyz", _ready(desk)),
-            Route("/metrics", _metrics(metrics)),
-            Mount("/api/v1", routes=[*_routes(desk), *routes_of_hands(desk, bool(tokens.people))]),
-        ],
-        exception_handlers={HTTPException: _not_found, Exception: _crashed},
-    )
+    hands = routes_of_hands(desk, bool(tokens.people))
+    return _app([*_open(desk, metrics), Mount("/api/v1", routes=[*_routes(desk), *hands])], tokens)
+
+
+def build_health_app(desk: Desk, metrics: Metrics) -> Starlette:
+    """The pages that need no token and nothing else: for an address that others than this host's people reach."""
+    return _app(_open(desk, metrics), None)
+
+
+def _app(routes: Sequence[BaseRoute], tokens: Tokens | None) -> Starlette:
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _not_found, Exception: _crashed})
     app.add_middleware(_Gate, tokens=tokens)
     return app
+
+
+def _open(desk: Desk, metrics: Metrics) -> list[Route]:
+    return [Route("/healthz", _alive(Heartbeat(desk))), Route("/readyz", _ready(desk)), Route("/metrics", _metrics(metrics))]
 
 
 def _routes(desk: Desk) -> list[Route]:
@@ -134,9 +139,9 @@ def _crashed(request: Request, fault: Exception) -> Response:
 
 
 class _Gate:
-    """In front of everything: the token for /api, no body beyond the limit, nothing kept by caches."""
+    """In front of everything: the token for /api, no body beyond the limit, nothing kept by caches. ``tokens`` None: there is no /api."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens | None) -> None:
         self._app = app
         self._tokens = tokens
 
@@ -145,7 +150,7 @@ class _Gate:
             await self._app(scope, receive, send)
             return
         headers, send = dict(scope["headers"]), _hardened(send)
-        if scope["path"].startswith("/api"):
+        if self._tokens is not None and scope["path"].startswith("/api"):
             speaker = self._tokens.speaker(headers.get(b"authorization", b""))
             if speaker is None:
                 await error(401, "the token is missing or wrong", "see --token-file")(scope, receive, send)

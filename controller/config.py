@@ -100,9 +100,10 @@ class _Reading:
             limits=_limits(written.guards),
             store=self._store(data_dir),
             policies=tuple(self.base / place for place in written.policies),
-            api=self._api(data_dir),
+            api=(api := self._api(data_dir)),
             data_dir=data_dir,
             fallback=self._fallback(),
+            health=self._health(api),
         )
 
     def _path(self, text: str | None) -> Path | None:
@@ -185,9 +186,22 @@ class _Reading:
 
     def _api(self, data_dir: Path) -> Api:
         written = self.written.api or ApiParts.model_validate({})
-        host, _, port = written.listen.rpartition(":")
         people = {name: self.base / person.token_file for name, person in written.people.items()}
-        return Api((host.strip("[]"), int(port)), self._path(written.token_file) or data_dir / "api.token", people)
+        return Api(_host_and_port(written.listen), self._path(written.token_file) or data_dir / "api.token", people)
+
+    def _health(self, api: Api) -> tuple[str, int] | None:
+        written = self.written.health
+        if written is None:
+            return None
+        listen = _host_and_port(written.listen)
+        if listen[1] == api.listen[1] != 0:
+            self.findings.fault(("health", "listen"), "another port than the API's", quoted(written.listen), "the API serves the same pages")
+        return listen
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _scrape(parts: ScrapeParts) -> ScrapeSource:

@@ -164,6 +164,12 @@ class ApiParts(Written):
     )
 
 
+class HealthParts(Written):
+    """The pages for the platform alone, for whoever reaches the address."""
+
+    listen: Annotated[str, AfterValidator(_address)] = Field(description="Where /healthz, /readyz and /metrics are served, and nothing else.")
+
+
 class ConfigDocument(Written):
     """The daemon's config."""
 
@@ -188,4 +194,5 @@ class ConfigDocument(Written):
     store: Text | None = Field(None, description="The journal's database. Default sqlite:///DATA_DIR/rollbackd.db.")
     policies: Annotated[list[FilePath], Field(min_length=1)] = Field(description="Policy files, and folders of them.")
     api: ApiParts | None = Field(None, description="The local API.")
+    health: HealthParts | None = Field(None, description="A second address, for probes and Prometheus. Default: none.")
     data_dir: FilePath = Field("/data", description="Where the daemon keeps its files. Default /data.")

@@ -161,7 +161,11 @@ Channel: TypeAlias = PagerDuty | Slack | Teams | Email | Webhook | Alertmanager 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the operator configured. Every path is absolute. ``fallback``: the contact that is told what cannot be delivered to another."""
+    """What the operator configured. Every path is absolute.
+
+    ``fallback``: the contact that is told what cannot be delivered to another. ``health``: where the pages for the platform are served beside the
+    API, if anywhere.
+    """
 
     mode_cap: Mode
     namespace_caps: Mapping[str, Mode]
@@ -177,3 +181,4 @@ class Config:
     api: Api
     data_dir: Path
     fallback: str | None = None
+    health: tuple[str, int] | None = None

@@ -9,6 +9,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from rollbackd.controller.config_values import Config
 from rollbackd.controller.logs import Secrets, configure
@@ -31,8 +32,7 @@ class Daemon:
         self._parts = parts
         self._stop = threading.Event()
         self._reload = threading.Event()
-        self._server = uvicorn.Server(uvicorn.Config(parts.app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
-        self._listener = _listen(parts.listen)
+        self._served = [(_server(pages.app), _listen(pages.listen)) for pages in parts.pages]
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT; returns the exit code."""
@@ -57,7 +57,8 @@ class Daemon:
 
     def _start(self) -> None:
         parts = self._parts
-        threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, name="api", daemon=True).start()
+        for server, listener in self._served:
+            threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True).start()
         parts.engine.start()
         parts.outbox.start()
         for source in parts.startable:
@@ -65,7 +66,8 @@ class Daemon:
         self.reload()
         parts.schedule.every(RELOAD_EVERY, "reload", self.reload)
         parts.schedule.start()
-        log.info("daemon.started", listen=f"{parts.listen[0]}:{parts.listen[1]}", data=str(parts.data_dir))
+        listen = [f"{pages.listen[0]}:{pages.listen[1]}" for pages in parts.pages]
+        log.info("daemon.started", listen=" ".join(listen), data=str(parts.data_dir))
 
     def _adopt(self, outcome: Reload) -> None:
         for fault in outcome.faults:
@@ -87,7 +89,8 @@ class Daemon:
         parts.outbox.stop(OUTBOX_GRACE)
         for source in parts.startable:
             source.stop()
-        self._server.should_exit = True
+        for server, _ in self._served:
+            server.should_exit = True
         parts.store.close()
         log.info("daemon.stopped")
 
@@ -96,6 +99,10 @@ class Daemon:
 
     def _on_reload(self, number: int, frame: FrameType | None) -> None:
         self._reload.set()
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

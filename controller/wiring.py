@@ -15,8 +15,8 @@ from rollbackd.adapters.base.target import Target
 from rollbackd.controller import config_values as values
 from rollbackd.controller.act import Actor
 from rollbackd.controller.answers import Reload as ReloadLine
-from rollbackd.controller.api import build_app
-from rollbackd.controller.api_token import read_tokens
+from rollbackd.controller.api import build_app, build_health_app
+from rollbackd.controller.api_token import Tokens, read_tokens
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import names
 from rollbackd.controller.desk import Desk
@@ -53,11 +53,18 @@ class Startable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """An application and the host and port that it is served on."""
+
+    listen: tuple[str, int]
+    app: Starlette
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything that one daemon is made of; nothing of it runs yet."""
 
-    app: Starlette
-    listen: tuple[str, int]
+    pages: Sequence[Pages]
     data_dir: Path
     store: Store
     engine: Engine
@@ -100,8 +107,7 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     facts = _facts(schedule, engine, files, store.writer)
     desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster)
     return Parts(
-        app=build_app(desk, Metrics(desk), tokens),
-        listen=config.api.listen,
+        pages=_pages(config, desk, tokens),
         data_dir=config.data_dir,
         store=store,
         engine=engine,
@@ -114,6 +120,12 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         check=lambda policies: problems(targets, policies),
         lock=lock,
     )
+
+
+def _pages(config: values.Config, desk: Desk, tokens: Tokens) -> list[Pages]:
+    metrics = Metrics(desk)
+    health = [Pages(config.health, build_health_app(desk, metrics))] if config.health is not None else []
+    return [Pages(config.api.listen, build_app(desk, metrics, tokens)), *health]
 
 
 def hold(file: Path) -> IO[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 
 from rollbackd.controller.answers import Reload
-from rollbackd.controller.api import build_app
+from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_token import Tokens, ensure_token
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.metrics import Metrics
@@ -53,9 +53,9 @@ def desk_of(world: World, said: Said) -> Desk:
 
 
 class Served:
-    """A daemon's API for as long as the test runs."""
+    """A daemon's API, or its health address, for as long as the test runs."""
 
-    def __init__(self, world: World, folder: Path, people: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, world: World, folder: Path, people: Mapping[str, str] = MappingProxyType({}), *, only_health: bool = False) -> None:
         self.said = Said()
         self.desk = desk_of(world, self.said)
         self.metrics = Metrics(self.desk)
@@ -64,7 +64,8 @@ class Served:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        app = build_app(self.desk, self.metrics, Tokens(self.token, people))
+        api = build_app(self.desk, self.metrics, Tokens(self.token, people))
+        app = build_health_app(self.desk, self.metrics) if only_health else api
         self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
         self._thread.start()

@@ -40,9 +40,39 @@ def quiet(tmp_path_factory):
     world.close()
 
 
+@pytest.fixture(scope="module")
+def health(tmp_path_factory):
+    """The health address of a daemon like ``quiet``."""
+    folder = tmp_path_factory.mktemp("health")
+    world = World(folder)
+    world.slot(0)
+    served = Served(world, folder, only_health=True)
+    yield served
+    served.close()
+    world.close()
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_health_and_metrics_need_no_token(quiet, path):
     assert quiet.ask("GET", path, authorization="").status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_the_health_address_serves_health_and_metrics(health, path):
+    answer = health.ask("GET", path, authorization="")
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/status", "/api/v1/policies", "/api", "/docs"])
+def test_the_health_address_has_nothing_else_for_whoever_has_the_token_and_whoever_has_not(health, path):
+    assert [health.ask("GET", path).status, health.ask("GET", path, authorization="").status] == [404, 404]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/api/v1/pause", 404), ("POST", "/healthz", 405), ("DELETE", "/metrics", 405)])
+def test_the_health_address_takes_no_orders(health, method, path, status):
+    body = b'{"reason": "x", "who": "me"}'
+    assert health.ask(method, path, body, content_type="application/json").status == status
+    assert health.ask("GET", "/healthz").status == 200
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic {token}", "Bearer {token}x", "bearer {token}"])

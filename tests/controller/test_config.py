@@ -59,6 +59,7 @@ guards: {in_flight_per_namespace: 2, in_flight: 5, per_hour: 20, per_target_per_
 store: sqlite:///state/journal.db
 policies: [policies.d, /srv/policies/shop.yaml]
 api: {listen: '[::1]:9999', token_file: token}
+health: {listen: '0.0.0.0:8081'}
 data_dir: state
 """
 
@@ -140,6 +141,7 @@ def test_a_whole_config_is_read_key_by_key() -> None:
         policies=(Path("/etc/rollbackd/policies.d"), Path("/srv/policies/shop.yaml")),
         api=Api(("::1", 9999), Path("/etc/rollbackd/token")),
         data_dir=Path("/etc/rollbackd/state"),
+        health=("0.0.0.0", 8081),
     )
 
 
@@ -325,6 +327,19 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             SHORTEST.replace("[policies.d]", "[]"),
             ["rollbackd.yaml:4:11: config › policies: expected at least one item, found an empty list"],
             id="no-policies",
+        ),
+        pytest.param(
+            f"{SHORTEST}health: {{listen: '0.0.0.0:8080'}}\n",
+            [
+                "rollbackd.yaml:5:18: config › health › listen: expected another port than the API's, found '0.0.0.0:8080'; "
+                "the API serves the same pages"
+            ],
+            id="health-where-the-api-is",
+        ),
+        pytest.param(
+            f"{SHORTEST}health: {{listen: ':8081'}}\n",
+            ["rollbackd.yaml:5:18: config › health › listen: expected an address such as 127.0.0.1:8080, found ':8081'"],
+            id="health-without-a-host",
         ),
         pytest.param(
             f"{SHORTEST}guards:\n",
