@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup servers kube-assets clean
+.PHONY: help run test bench lint setup servers kube-assets helm clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -28,7 +28,10 @@ servers: ## as root on Debian: the servers that the tests talk to
 kube-assets: ## a real Kubernetes control plane for the tests: built once, by the Go toolchain
 	@.ci/kube-assets
 
-test: $(READY) servers kube-assets ## all tests
+helm: ## helm for the tests of the chart: built once, by the Go toolchain
+	@.ci/helm
+
+test: $(READY) servers kube-assets helm ## all tests
 	$(BIN)/python -m pytest
 
 bench: $(READY) servers kube-assets ## the figures of docs/benchmarks.md
