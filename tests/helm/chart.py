@@ -83,13 +83,14 @@ def helm() -> str:
     pytest.skip(reason)
 
 
-def run(folder: Path, values: Object, *words: str) -> "subprocess.CompletedProcess[str]":
-    """`helm WORDS --values …`, with nothing of this machine's own configuration."""
+def run(folder: Path, values: Object | None, *words: str) -> "subprocess.CompletedProcess[str]":
+    """`helm WORDS [--values …]`, with nothing of this machine's own configuration."""
     file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(values, sort_keys=False))
+    file.write_text(yaml.safe_dump(values or {}, sort_keys=False))
+    given = ["--values", str(file)] if values is not None else []
     home = {f"HELM_{name}_HOME": str(folder / "helm") for name in ("CACHE", "CONFIG", "DATA")}
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "KUBECONFIG": "/dev/null", **home}
-    return subprocess.run([helm(), *words, "--values", str(file)], capture_output=True, text=True, check=False, env=environment, timeout=60)
+    return subprocess.run([helm(), *words, *given], capture_output=True, text=True, check=False, env=environment, timeout=60)
 
 
 def render(folder: Path, values: Object, *, release: str = "rollbackd") -> list[Object]:
