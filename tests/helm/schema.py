@@ -13,7 +13,8 @@ from rollbackd.controller.config_documents import FLAG_KINDS, SOURCE_KINDS, Conf
 from rollbackd.policies.documents_base import Written
 
 FILE = Path(__file__).parents[2] / "helm" / "values.schema.json"
-CHARTS_OWN = ("apiVersion", "kind", "policies", "data_dir", "store", "api", "health")
+CHARTS_OWN = ("apiVersion", "kind", "policies", "data_dir", "store", "health")
+API_OWN = ("listen", "token_file")
 """What the chart decides: where things lie in the pod, and who can reach it."""
 Schema = dict[str, Any]
 
@@ -34,6 +35,7 @@ def renewed(schema: Schema) -> Schema:
     properties = {key: value for key, value in document["properties"].items() if key not in CHARTS_OWN}
     properties["sources"] = _by_name(properties["sources"], sources)
     properties["flags"] = _by_name(properties["flags"], flags)
+    definitions["ApiParts"]["properties"] = {key: value for key, value in definitions["ApiParts"]["properties"].items() if key not in API_OWN}
     del properties["sources"]["minProperties"]  # the template says it in better words, and `helm lint` does without
     mine = {"type": "object", "additionalProperties": False, "description": document["description"], "properties": properties}
     used = json.dumps([mine, definitions])
