@@ -15,11 +15,10 @@ RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolatio
 RUN python -m venv --without-pip /opt/rollbackd
 RUN /build/bin/pip --python /opt/rollbackd/bin/python install --no-cache-dir --no-index --find-links /wheels --no-compile rollbackd
 RUN /opt/rollbackd/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/rollbackd/lib
-RUN install -d -o 65532 -g 65532 /empty
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/rollbackd /opt/rollbackd
-COPY --from=build --chown=65532:65532 /empty /data
+RUN install -d -o 65532 -g 65532 /data
 ENV PATH=/opt/rollbackd/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 # Where the commands look for rollbackd.yaml.
 WORKDIR /etc/rollbackd

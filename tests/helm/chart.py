@@ -74,8 +74,8 @@ RICH: Object = {
 
 
 def helm() -> str:
-    """The program: HELM, else one that is installed, else the one that ``make helm`` built. Without it the test skips, or fails with CI=true."""
-    for found in (os.environ.get("HELM"), shutil.which("helm"), str(BUILT)):
+    """The program: HELM, else the one that ``make helm`` built, else one that is installed. Without it the test skips, or fails with CI=true."""
+    for found in (os.environ.get("HELM"), str(BUILT), shutil.which("helm")):
         if found and os.access(found, os.X_OK):
             return found
     reason = "helm is not installed (make helm, which needs Go; or set HELM)"

@@ -1,3 +1,4 @@
+// The helm of tests/helm: `make helm` builds it into .cache/helm.
 module rollbackd.test/helm
 
 go 1.26.0
