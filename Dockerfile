@@ -13,7 +13,7 @@ RUN /build/bin/pip install --no-cache-dir --no-index --find-links /wheels --upgr
 RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /wheels .
 # Only what rollbackd needs to run is installed out of the wheels: the lock has the tools of its developers, too.
 RUN python -m venv --without-pip /opt/rollbackd
-RUN /build/bin/pip --python /opt/rollbackd/bin/python install --no-cache-dir --no-index --find-links /wheels --no-compile rollbackd
+RUN /build/bin/pip --python /opt/rollbackd/bin/python install --no-cache-dir --no-index --find-links /wheels --no-compile 'rollbackd[apprise]'
 RUN /opt/rollbackd/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/rollbackd/lib
 
 FROM python:3.11-slim-bookworm

@@ -49,6 +49,7 @@ RICH: Object = {
                 {"alertmanager": {"urls": ["http://alertmanager-0:9093"]}},
             ]
         },
+        "fallback": "oncall",
         "probes": {"front": {"urls": ["tcp://10.0.0.5:5432"], "timeout": "5s"}},
         "guards": {"in_flight": 2, "cooldown": "1h"},
         "api": {"people": {"ann": {"token_file": "/secrets/people/ann"}}},
@@ -70,7 +71,7 @@ RICH: Object = {
     "extraVolumes": [{"name": "flags", "persistentVolumeClaim": {"claimName": "flags"}}],
     "extraVolumeMounts": [{"name": "flags", "mountPath": "/flags"}],
 }
-"""Values with every key of the chart, and every key of the config that the chart leaves to its user."""
+"""Values with nearly every key of the chart, and every kind of part of the config."""
 
 
 def helm() -> str:
