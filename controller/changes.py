@@ -170,7 +170,7 @@ def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime 
         ready=state.ready,
         ours=_is_ours(state, incident),
         irreversible=state.irreversible,
-        parts=_touched(state.parts, known.parts if known is not None else {}),
+        parts=_touched(state, known.parts if known is not None else {}),
     )
     return SeenChange(change, state.parts, state.writer, dated=state.change_id is None or (known is None and state.started is None))
 
@@ -211,5 +211,8 @@ def _is_ours(state: TargetState, incident: Incident | None) -> bool:
     return incident is not None and incident.intent is not None and incident.intent.to_revision == state.revision
 
 
-def _touched(after: Mapping[str, object], before: Mapping[str, object]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in {*after, *before} if after.get(name) != before.get(name))) if before else ()
+def _touched(state: TargetState, before: Mapping[str, object]) -> tuple[str, ...]:
+    """What the change touched: what differs from the last sight, if there was one, and what the target itself says."""
+    after = state.parts
+    seen = (name for name in {*after, *before} if after.get(name) != before.get(name)) if before else ()
+    return tuple(sorted({*seen, *state.touched}))
