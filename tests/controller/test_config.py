@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollbackd.controller.config import load_config, names
+from rollbackd.controller.config_flags import FlagdProvider
 from rollbackd.controller.config_values import (
     Alertmanager,
     Api,
     Cluster,
     Command,
     Config,
-    FlagdProvider,
     NamedPages,
     NamedProbe,
     PrometheusSource,
@@ -149,6 +149,7 @@ def test_policies_may_name_what_the_config_offers() -> None:
         clusters=frozenset({"eu", "us"}),
         default_cluster=None,
         flag_providers={"flagd": "flagd", "switches": "flagd"},
+        flag_places={"flagd": "flagd", "switches": "switches"},
         tagged=frozenset({"flagd", "switches"}),
         with_environments=frozenset(),
         commands=frozenset({"deploy"}),
