@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup servers clean
+.PHONY: help run test bench lint setup servers unleash clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -25,7 +25,10 @@ run: $(READY) ## the demo: a real service breaks twice, rollbackd puts it back t
 servers: ## as root on Debian: the servers that the tests talk to
 	@.ci/servers
 
-test: $(READY) servers ## all tests
+unleash: $(READY) ## the Unleash server that the tests talk to, into .cache
+	@.ci/unleash
+
+test: $(READY) servers unleash ## all tests
 	$(BIN)/python -m pytest
 
 bench: $(READY) servers ## the figures of docs/benchmarks.md

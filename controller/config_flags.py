@@ -15,7 +15,7 @@ SETTLE = timedelta(seconds=30)
 MAX_FLAGS = 20
 ProjectName: TypeAlias = Annotated[str, Field(pattern="^[A-Za-z0-9._~-]+$", max_length=100)]
 # Kinds of the contract that this version does not have, each with what to do instead.
-LATER_FLAGS = dict.fromkeys(("unleash", "launchdarkly", "flagsmith", "growthbook", "configcat", "appconfig"), "")
+LATER_FLAGS = dict.fromkeys(("launchdarkly", "flagsmith", "growthbook", "configcat", "appconfig"), "")
 
 
 # As the daemon reads them
@@ -141,4 +141,5 @@ class FlagKind:
 
 KINDS: Mapping[str, FlagKind] = {
     "flagd": FlagKind(FlagdParts, _flagd),
+    "unleash": FlagKind(UnleashParts, _unleash),
 }

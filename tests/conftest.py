@@ -7,6 +7,8 @@ import pytest
 
 from tests import servers
 from tests.exposition import Exposition, exposing
+from tests.unleash import server as unleash_server
+from tests.unleash.server import UnleashServer
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,13 @@ def prometheus(page: Exposition) -> Iterator[servers.Server]:
 def alertmanager() -> Iterator[servers.Server]:
     """A real Alertmanager of this test's own, which tells nobody."""
     with servers.alertmanager() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def unleash() -> Iterator[UnleashServer]:
+    """A real Unleash with its PostgreSQL, shared by the whole run; ``tests.unleash.shop.open_shop`` empties it for a test."""
+    with unleash_server.unleash() as server:
         yield server
 
 

@@ -26,8 +26,8 @@ class _Place:
     environment: str
     scope: Scope
 
-    def read(self, also: Sequence[str] = ()) -> Reading:
-        return self.provider.read(self.environment, self.scope, also)
+    def read(self, also: Sequence[str] = (), *, fresh: bool = True) -> Reading:
+        return self.provider.read(self.environment, self.scope, also, fresh=fresh)
 
 
 class FlagTarget:
@@ -40,7 +40,7 @@ class FlagTarget:
         self._writing = threading.Lock()
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
-        """How each scope stands now. Each call reads anew, once per key."""
+        """How each scope stands now. Where a provider keeps a history, what is unchanged since is not read again."""
         return {key: self._seen(key) for key in keys}
 
     def _seen(self, key: str) -> TargetState | AdapterError:
@@ -120,7 +120,7 @@ class FlagTarget:
         kept = [name for name, state in before.items() if live.get(name) == state]
         if len(kept) == len(before):
             return Sight(Standing.BEFORE, f"{counted(before)} as before the intent", revision)
-        if not place.provider.is_atomic and len({*done, *kept}) == len(after):
+        if not place.provider.is_atomic(before, after) and len({*done, *kept}) == len(after):
             return Sight(Standing.UNDERWAY, f"{len(done)} of {counted(after)} at the planned state; {named(kept)} not", revision)
         moved = [name for name in after if name not in done]
         return Sight(Standing.ELSEWHERE, f"{named(moved)} neither as before the intent nor as planned: another writer was here", revision)
@@ -154,10 +154,10 @@ class FlagTarget:
 
 def _with_change(place: _Place) -> tuple[Reading, LastChange | None]:
     """The flags and the change that brought them there: two equal reads, so that no change came in between."""
-    reading = place.read()
+    reading = place.read(fresh=False)
     for _ in range(_READS):
         change = place.provider.last_change(place.environment, reading)
-        if change is None or (again := place.read()) == reading:
+        if change is None or (again := place.read(fresh=False)) == reading:
             return reading, change
         reading = again
     raise Transient(f"the flags of {place.provider.where} change faster than they can be read; nothing was changed")

@@ -108,13 +108,11 @@ class FlagProvider(Protocol):
         """More than these are never written at once."""
         ...
 
-    @property
-    def is_atomic(self) -> bool:
-        """True if a write changes all of its flags or none."""
-        ...
+    def read(self, environment: str, scope: Scope, also: Collection[str] = (), *, fresh: bool = True) -> Reading:
+        """The flags in scope, and those of ``also`` whatever the scope. Complete or raised: a missing page is never a missing flag.
 
-    def read(self, environment: str, scope: Scope, also: Collection[str] = ()) -> Reading:
-        """The flags in scope, and those of ``also`` whatever the scope. Complete or raised: a missing page is never a missing flag."""
+        ``fresh``: each flag is asked for anew; otherwise what was read before will do, where the provider's history says that nothing happened since.
+        """
         ...
 
     def last_change(self, environment: str, reading: Reading) -> LastChange | None:
@@ -134,6 +132,10 @@ class FlagProvider(Protocol):
         Sent once. ``mark`` goes wherever the provider lets a writer say why. Raises Refused or Permanent if nothing was changed, Transient if
         something may have been.
         """
+        ...
+
+    def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
+        """True if this write changes all of its flags or none."""
         ...
 
     def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:

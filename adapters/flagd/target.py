@@ -25,14 +25,12 @@ class FlagFile:
     safe_states: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     max_flags: int = field(default=20, kw_only=True)
 
-    is_atomic = True
-
     @property
     def where(self) -> str:
         """The file."""
         return str(self.file)
 
-    def read(self, environment: str, scope: Scope, also: Collection[str] = ()) -> Reading:  # a file has no environments
+    def read(self, environment: str, scope: Scope, also: Collection[str] = (), *, fresh: bool = True) -> Reading:  # a file has no environments
         """The flags of one read of the whole file, which is the handle."""
         document = read_document(self.file)
         inside = frozenset(name for name, flag in document.flags.items() if _is_in(scope, name, flag.state))
@@ -63,6 +61,10 @@ class FlagFile:
             raise Permanent(f"{self.file} was not read before the write; nothing was changed")
         self._refuse_mount()
         replace_document(document, with_flags(document, after))
+
+    def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
+        """A rename is one step."""
+        return True
 
     def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         """Applications read the file itself."""

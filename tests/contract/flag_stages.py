@@ -18,6 +18,8 @@ import pytest
 
 from rollbackd.adapters.base.target import Target
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from tests.unleash.server import UnleashServer
+from tests.unleash.shop import Flag, open_shop
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +66,18 @@ def flagd(request: pytest.FixtureRequest) -> FlagStage:
     )
 
 
-FLAG_STAGES: list[Callable[[pytest.FixtureRequest], FlagStage]] = [flagd]
+def unleash(request: pytest.FixtureRequest) -> FlagStage:
+    server: UnleashServer = request.getfixturevalue("unleash")
+    flags = [Flag("new-cart"), Flag("new-search"), Flag("banner", "other"), Flag("old-cart", is_on=False)]
+    shop = open_shop(server, request.getfixturevalue("tmp_path"), *flags)
+    return FlagStage(
+        place=f"unleash:{shop.name}/production",
+        target=lambda safe, most: shop.target(safe_states=safe, max_flags=most),
+        switch=shop.switch,
+        served=shop.served,
+        content=lambda: [shop.flag(name) for name in shop.names()],
+        has_history=True,
+    )
+
+
+FLAG_STAGES: list[Callable[[pytest.FixtureRequest], FlagStage]] = [flagd, unleash]

@@ -238,8 +238,8 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             id="credentials-in-a-url",
         ),
         pytest.param(
-            f"{SHORTEST}flags: {{unleash: {{url: 'http://x'}}}}\n",
-            ["rollbackd.yaml:5:9: config › flags: 'unleash' is not supported in this version"],
+            f"{SHORTEST}flags: {{appconfig: {{url: 'http://x'}}}}\n",
+            ["rollbackd.yaml:5:9: config › flags: 'appconfig' is not supported in this version"],
             id="flag-provider-not-built-yet",
         ),
         pytest.param(
