@@ -59,6 +59,8 @@ class FlagTarget:
             # Not every change of a state is in every history (a flag that entered the scope, a shared segment): the id tells those apart too.
             change_id=f"{change.id}/{revision[:6]}",
             started=Interval(change.at, change.at),
+            # It serves at once, so its watch window runs from then: one from long ago is no suspect because it is first seen now.
+            ready=change.at,
             parts=dict(states),
             touched=change.touched,
             writer=change.writer,

@@ -184,7 +184,7 @@ def test_a_change_by_a_person_is_known_by_its_id_time_flag_and_writer_where_a_hi
         return
     assert state.change_id
     assert state.started is not None
-    assert state.started.early == state.started.late
+    assert state.started.early == state.started.late == state.ready
     assert state.touched == ("new-cart",)
     assert state.writer is not None
     assert not state.writer.startswith("rollbackd:")
