@@ -78,9 +78,7 @@ def blame_reason(found: Sequence[Change]) -> str:
 
 
 def _change_text(change: Change) -> str:
-    # What serves at the very moment it is changed, as flags do, never was anything but ready.
-    is_gradual = change.ready is not None and change.ready != change.started_late
-    when = f"ready {change.ready:%H:%M:%S}" if is_gradual else f"changed by {change.started_late:%H:%M:%S}"
+    when = f"ready {change.ready:%H:%M:%S}" if change.ready else f"changed by {change.started_late:%H:%M:%S}"
     parts = f" ({', '.join(change.parts)})" if change.parts else ""
     note = f" [{change.note}]" if change.note else ""
     return f"{change.target} revision {change.revision}{parts} {when}{note}"
