@@ -22,6 +22,7 @@ class Application:
     """A backend that asks Unleash what it is served, and fails 30 % of its requests as long as that is the bad flag."""
 
     shop: Shop
+    is_mended: bool = False
     _ok: float = 0.0
     _failed: float = 0.0
     _last: float = field(default_factory=time.monotonic)
@@ -30,7 +31,7 @@ class Application:
         """Its counters at this moment."""
         now = time.monotonic()
         requests, self._last = 100 * (now - self._last), now
-        failed = 0.3 * requests if self.shop.served()[BAD.name] else 0.0
+        failed = 0.3 * requests if self.shop.served()[BAD.name] and not self.is_mended else 0.0
         self._failed, self._ok = self._failed + failed, self._ok + requests - failed
         return f'http_requests_total{{code="200"}} {self._ok:.0f}\nhttp_requests_total{{code="500"}} {self._failed:.0f}\n'
 
@@ -43,8 +44,12 @@ def shop(unleash: UnleashServer, tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
-def page(shop: Shop) -> Iterator[Loopback]:
-    application = Application(shop)
+def application(shop: Shop) -> Application:
+    return Application(shop)
+
+
+@pytest.fixture
+def page(application: Application) -> Iterator[Loopback]:
     with serving(lambda _: Reply(body=application.page().encode(), headers={"Content-Type": "text/plain; version=0.0.4"})) as page:
         yield page
 
@@ -73,10 +78,11 @@ def daemon(shop: Shop, page: Loopback, tmp_path: Path) -> Iterator[Daemon]:
         yield daemon
 
 
-def test_a_bad_flag_goes_off_and_the_other_flags_of_its_tag_stay(shop: Shop, daemon: Daemon) -> None:
+def test_a_bad_flag_goes_off_alone_and_an_undo_switches_it_on_again(shop: Shop, application: Application, daemon: Daemon) -> None:
     shop.switch(BAD.name, True)
     intended = daemon.wait_for(TARGET, "rung.intended")["body"]
-    closed = daemon.wait_for(TARGET, "incident.closed", within=60)["body"]
+    ended = daemon.wait_for(TARGET, "incident.closed", within=60)
+    closed = ended["body"]
     assert closed["how"] == "recovered"
     assert (intended["target"], intended["steps"]) == (FLAGS, [f"flags.{BAD.name}.enabled: true -> false"])
     assert shop.served() == {BAD.name: False, GOOD.name: True}
@@ -86,3 +92,9 @@ def test_a_bad_flag_goes_off_and_the_other_flags_of_its_tag_stay(shop: Shop, dae
     # Ours is on record, and opens no watch: the incident is closed and nothing else has begun.
     assert [item["by"] for item in changes[:2]] == ["rollbackd", "dana@example.com"]
     assert len(daemon.rows(TARGET, "incident.opened")) == 1
+
+    application.is_mended = True
+    done = daemon.run("undo", ended["incident"], "--reason", "the backend is mended", "--yes")
+    assert done.returncode == 0, done.stderr
+    daemon.wait_for(TARGET, "incident.closed", lambda row: row["incident"] != ended["incident"], within=60)
+    assert shop.served() == {BAD.name: True, GOOD.name: True}

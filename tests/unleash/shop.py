@@ -90,11 +90,12 @@ class Shop:
 
 
 def open_shop(server: UnleashServer, folder: Path, *flags: Flag) -> Shop:
-    """The default project with these flags and nothing else, and no history: people of the free edition may change no other project."""
+    """The default project with these flags, a month old, and nothing else: people of the free edition may change no other project."""
+    shop = Shop(server, "default", folder)
     with psycopg.connect(server.database, autocommit=True) as connection:
         connection.execute("DELETE FROM features")
         connection.execute("DELETE FROM events")
-    shop = Shop(server, "default", folder)
-    if flags:
-        shop.add(*flags)
+        if flags:
+            shop.add(*flags)
+        connection.execute("UPDATE events SET created_at = created_at - interval '30 days'")
     return shop
