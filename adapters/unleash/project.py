@@ -86,7 +86,7 @@ class Project:
                 break
         else:
             raise Transient(f"flags of {self.where} change faster than they can be read; nothing was changed")
-        if not also:
+        if not fresh and not also:
             with self._memory.lock:
                 self._memory.readings[environment, scope] = (cursor, reading)
         return reading

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from rollbackd.adapters.unleash import Project, Unleash
 from tests.unleash.server import BACKEND, UnleashServer
@@ -93,8 +94,8 @@ def open_shop(server: UnleashServer, folder: Path, *flags: Flag) -> Shop:
     """The default project with these flags, a month old, and nothing else: people of the free edition may change no other project."""
     shop = Shop(server, "default", folder)
     with psycopg.connect(server.database, autocommit=True) as connection:
-        connection.execute("DELETE FROM features")
-        connection.execute("DELETE FROM events")
+        for table in ("features", "feature_lifecycles", "events"):
+            connection.execute(SQL("DELETE FROM {}").format(Identifier(table)))
         if flags:
             shop.add(*flags)
         connection.execute("UPDATE events SET created_at = created_at - interval '30 days'")
