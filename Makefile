@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup servers kube-assets helm clean
+.PHONY: help run test bench lint setup servers kube-assets helm unleash clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -31,10 +31,13 @@ kube-assets: ## a real Kubernetes control plane for the tests: built once, by th
 helm: ## helm for the tests of the chart: built once, by the Go toolchain
 	@.ci/helm
 
-test: $(READY) servers kube-assets helm ## all tests
+unleash: $(READY) ## the Unleash server that the tests talk to, into .cache
+	@.ci/unleash
+
+test: $(READY) servers kube-assets helm unleash ## all tests
 	$(BIN)/python -m pytest
 
-bench: $(READY) servers kube-assets ## the figures of docs/benchmarks.md
+bench: $(READY) servers kube-assets unleash ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 # mypy and import-linter read the packages under the names they are installed by.

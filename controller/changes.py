@@ -1,7 +1,7 @@
 """What the targets are, and which changes brought them there. The store's rows are the truth; this is their nearest copy."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -89,11 +89,11 @@ class ChangeBook:
         """The change that brought the target where it stands, as far as anyone saw it."""
         return next((seen for seen in reversed(self._seen.get(target, ())) if not seen.change.posted), None)
 
-    def parts_before(self, target: str, change_id: str) -> Mapping[str, object]:
-        """The states of the target's parts before this change; empty if nobody saw them."""
+    def parts_before(self, target: str, change_ids: Collection[str]) -> Mapping[str, object]:
+        """The states of the target's parts before the first of these changes; empty if nobody saw them."""
         known = {seen.change.id: seen for seen in self._seen.get(target, ())}
-        change = known.get(change_id)
-        before = known.get(change.change.predecessor or "") if change else None
+        first = next((seen for seen in known.values() if seen.change.id in change_ids), None)
+        before = known.get(first.change.predecessor or "") if first else None
         return before.parts if before else {}
 
     def take(self, survey: Survey, incidents: Iterable[Incident]) -> tuple[SeenChange, ...]:
@@ -170,7 +170,7 @@ def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime 
         ready=state.ready,
         ours=_is_ours(state, incident),
         irreversible=state.irreversible,
-        parts=_touched(state.parts, known.parts if known is not None else {}),
+        parts=_touched(state, known.parts if known is not None else {}),
     )
     return SeenChange(change, state.parts, state.writer, dated=state.change_id is None or (known is None and state.started is None))
 
@@ -211,5 +211,8 @@ def _is_ours(state: TargetState, incident: Incident | None) -> bool:
     return incident is not None and incident.intent is not None and incident.intent.to_revision == state.revision
 
 
-def _touched(after: Mapping[str, object], before: Mapping[str, object]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in {*after, *before} if after.get(name) != before.get(name))) if before else ()
+def _touched(state: TargetState, before: Mapping[str, object]) -> tuple[str, ...]:
+    """What the change touched: what differs from the last sight, if there was one, and what the target itself says."""
+    after = state.parts
+    seen = (name for name in {*after, *before} if after.get(name) != before.get(name)) if before else ()
+    return tuple(sorted({*seen, *state.touched}))

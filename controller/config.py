@@ -7,24 +7,21 @@ from pathlib import Path
 
 from rollbackd.controller.config_channels import channels
 from rollbackd.controller.config_documents import (
-    FLAG_KINDS,
-    LATER_FLAGS,
     LATER_SOURCES,
     SOURCE_KINDS,
     ApiParts,
     ConfigDocument,
-    FlagdParts,
     GuardParts,
     PrometheusParts,
     ScrapeParts,
     StaticTarget,
 )
+from rollbackd.controller.config_flags import KINDS, LATER_FLAGS, FlagProviderConfig, clashes, place_of
 from rollbackd.controller.config_values import (
     Api,
     Cluster,
     Command,
     Config,
-    FlagdProvider,
     NamedPages,
     NamedProbe,
     PrometheusSource,
@@ -69,8 +66,10 @@ def names(config: Config) -> Names:
         sources=frozenset(config.sources),
         clusters=frozenset(config.clusters),
         default_cluster=next(iter(config.clusters)) if len(config.clusters) == 1 else None,
-        flag_providers=dict.fromkeys(config.flags, "flagd"),
+        flag_providers={name: provider.kind for name, provider in config.flags.items()},
+        flag_places={name: place_of(name, provider) for name, provider in config.flags.items()},
         tagged=frozenset(config.flags),
+        with_environments=frozenset(name for name, provider in config.flags.items() if provider.has_environments),
         commands=frozenset(config.commands),
         contacts=frozenset(config.contacts),
         probes=frozenset(config.probes),
@@ -130,15 +129,15 @@ class _Reading:
             parts.timeout or timedelta(seconds=10),
         )
 
-    def _flags(self) -> dict[str, FlagdProvider]:
-        providers: dict[str, FlagdProvider] = {}
+    def _flags(self) -> dict[str, FlagProviderConfig]:
+        providers: dict[str, FlagProviderConfig] = {}
         for name, parts in self.written.flags.items():
             path: Trail = ("flags", name)
-            kind = self._kind(parts, name, path, FLAG_KINDS, LATER_FLAGS)
-            if kind and (flagd := validate_part(path, FlagdParts, self.findings)):
-                providers[name] = FlagdProvider(
-                    self.base / flagd.file, flagd.settle if flagd.settle is not None else timedelta(seconds=30), dict(flagd.safe_states)
-                )
+            kind = self._kind(parts, name, path, tuple(KINDS), LATER_FLAGS)
+            if kind and (document := validate_part(path, KINDS[kind].document, self.findings)):
+                providers[name] = KINDS[kind].read(document, self.base)
+        for first, second in clashes(providers):
+            self.findings.fault(("flags", second), "a place of its own", f"the keys of '{first}'", "rename it", at_key=True)
         return providers
 
     def _kind(self, parts: Mapping[str, object], name: str, path: Trail, known: tuple[str, ...], later: Mapping[str, str]) -> str | None:

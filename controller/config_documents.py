@@ -13,13 +13,11 @@ from rollbackd.policies.wording import describe_pattern
 
 REVISION = "{revision}"
 SOURCE_KINDS = ("prometheus", "scrape")
-FLAG_KINDS = ("flagd",)
 # Kinds of the contract that this version does not have, each with what to do instead.
 LATER_SOURCES = {
     **dict.fromkeys(("cloudwatch", "datadog", "influxdb"), ""),
     **dict.fromkeys(("thanos", "mimir", "victoriametrics"), "it speaks Prometheus' API: write 'kind: prometheus'"),
 }
-LATER_FLAGS = dict.fromkeys(("unleash", "launchdarkly", "flagsmith", "growthbook", "configcat", "appconfig"), "")
 
 
 def _applies(argv: list[str]) -> list[str]:
@@ -93,15 +91,6 @@ class ScrapeParts(Written):
     targets: Annotated[
         list[Annotated[Annotated[StaticTarget, Tag("<urls>")] | Annotated[DnsTarget, Tag("<dns>")], first_of("urls", "dns")]], Field(min_length=1)
     ] = Field(description="What is read.")
-
-
-class FlagdParts(Written):
-    """A flagd flag file."""
-
-    kind: Literal["flagd"] = Field("flagd", description="What it is. Default: its name.")
-    file: FilePath = Field(description="The flag file.")
-    settle: Duration | None = Field(None, description="How long its readers may take to see a change. Default 30s.")
-    safe_states: dict[Text, Text] = Field(default_factory=dict, description="The variant that is safe, by flag. Default: the variant `off`.")
 
 
 class ClusterParts(Written):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from rollbackd.controller.config_flags import FlagProviderConfig
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.model import Mode
 
@@ -47,15 +48,6 @@ class ScrapeSource:
     targets: tuple[StaticPages | NamedPages, ...]
     every: timedelta = timedelta(seconds=15)
     timeout: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlagdProvider:
-    """A flagd flag file. ``safe_states``: the variant to serve, by flag."""
-
-    file: Path
-    settle: timedelta = timedelta(seconds=30)
-    safe_states: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +162,7 @@ class Config:
     mode_cap: Mode
     namespace_caps: Mapping[str, Mode]
     sources: Mapping[str, Source]
-    flags: Mapping[str, FlagdProvider]
+    flags: Mapping[str, FlagProviderConfig]
     clusters: Mapping[str, Cluster]
     commands: Mapping[str, Command]
     contacts: Mapping[str, tuple[Channel, ...]]

@@ -86,7 +86,7 @@ def _request(rung: Rung, live: TargetState, change: SeenChange | None, book: Cha
         good = tuple(revision for revision in known_good.get(rung.target, ()) if revision != live.revision)
         return PlanRequest(rung.target, NOBODY, live.revision, good)
     only = change.change.parts if rung.only_changed and change is not None else None
-    before = book.parts_before(rung.target, change.change.id) if change is not None else {}
+    before = book.parts_before(rung.target, (change.change.id,)) if change is not None else {}
     return PlanRequest(rung.target, NOBODY, live.revision, (), only, dict(before))  # type: ignore[arg-type]  # JSON values, as journalled
 
 

@@ -127,9 +127,10 @@ class Journalling:
     def _order(self, tx: Transaction, policy: Policy, decision: Act | Offer, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]) -> Order:
         act = decision.act if isinstance(decision, Offer) else decision
         is_flags = isinstance(act.remedy, FlagsRung)
-        before = book.parts_before(act.remedy.target, act.suspect) if is_flags and act.suspect else {}
         limits = limits_for(fleet.limits, cooldown_of(policy, fleet), (*act.overrides, *passed_by(act.undo)))
         incident = tx.incident(act.incident)
+        suspects = incident.suspects if incident is not None else (act.suspect or "",)
+        before = book.parts_before(act.remedy.target, suspects) if is_flags and act.suspect else {}
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
         return Order(act, policy, () if is_flags else _candidates(tx, act, fleet), before, limits, contacts, isinstance(decision, Offer))
 

@@ -36,6 +36,7 @@ from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
 from rollbackd.controller.wiring_channels import notifiers
+from rollbackd.controller.wiring_flags import flag_targets
 from rollbackd.policies.model import Policy
 
 
@@ -183,11 +184,9 @@ def _source(name: str, config: values.Source) -> Source:
 def _targets(config: values.Config) -> dict[str, Target]:
     """The kinds of targets that are configured. An SDK is imported only for its own."""
     from rollbackd.adapters.command import Command, CommandSpec
-    from rollbackd.adapters.flagd import Flagd, FlagFile
 
     commands = {n: CommandSpec(c.describe, c.apply, timeout=c.timeout, settle=c.settle) for n, c in config.commands.items()}
-    flags = {n: FlagFile(n, f.file, settle=f.settle, safe_states=f.safe_states) for n, f in config.flags.items()}
-    found: dict[str, Target] = {"command": Command(commands), "flagd": Flagd(flags)}
+    found: dict[str, Target] = {"command": Command(commands), **flag_targets(config.flags)}
     if config.clusters:
         from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 

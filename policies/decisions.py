@@ -44,7 +44,7 @@ class Outside:
 class Act:
     """Try a rung of the incident's ladder. ``from_revision``: what was judged (None: whatever stands there; the rung always runs).
 
-    ``only``: the parts that the suspect change touched. ``plan_digest``: people saw this plan, and no other may be carried out (None: the machine
+    ``only``: the parts that the suspect changes touched. ``plan_digest``: people saw this plan, and no other may be carried out (None: the machine
     decides alone). ``by``: these people. ``overrides``: guards that they passed by name. ``undo``: the earlier write to take back.
     """
 

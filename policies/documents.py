@@ -116,7 +116,7 @@ class FlagsParts(Written):
     flags: Annotated[list[FlagName], Field(min_length=1, max_length=MOST_ENTRIES)] | None = Field(None, description="These flags.")
     all: Literal[True] | None = Field(None, description="All flags of the provider: said in a word, never implied.")
     only: Literal["changed", "all"] | None = Field(
-        None, description="Just the flags that the suspect change touched, or all in scope. Default changed; all where `always` is set."
+        None, description="Just the flags that the suspect changes touched, or all in scope. Default changed; all where `always` is set."
     )
     always: bool = Field(False, description="Act even where no change of these flags is suspected.")
     mode: ModeWord | None = Field(None, description="The most that this rung may do. Default: what the policy may.")

@@ -200,7 +200,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class FlagsRung:
-    """Put the flags in scope of ``target`` at their safe state. ``only_changed``: just those that the suspect change touched."""
+    """Put the flags in scope of ``target`` at their safe state. ``only_changed``: just those that the suspect changes touched."""
 
     target: str
     only_changed: bool = True

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names that a policy may use. ``flag_providers``: name to kind.
+    """The names that a policy may use. ``flag_providers``: name to kind; ``flag_places``: name to the place in its keys, where that is another.
 
     ``default_cluster``: the only cluster, None where there are several. ``tagged`` and ``with_environments``: the flag providers that
     know tags, and those that know environments.
@@ -16,6 +16,7 @@ class Names:
     clusters: frozenset[str]
     default_cluster: str | None
     flag_providers: Mapping[str, str] = field(default_factory=dict)
+    flag_places: Mapping[str, str] = field(default_factory=dict)
     tagged: frozenset[str] = frozenset()
     with_environments: frozenset[str] = frozenset()
     commands: frozenset[str] = frozenset()

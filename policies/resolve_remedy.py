@@ -74,7 +74,8 @@ class References:
             hint = "without a suspect change of the flags there is nothing to put back"
             self.findings.fault((*path, "only"), "'all' beside 'always: true'", "'changed'", hint)
         kind = self._provider(flags, path)
-        key = flags_key(kind, flags.provider, flags.environment, flags_scope(flags.tag, flags.flags))
+        place = self.names.flag_places.get(flags.provider, flags.provider) if self.names else flags.provider
+        key = flags_key(kind, place, flags.environment, flags_scope(flags.tag, flags.flags))
         only = flags.only or ("all" if flags.always else "changed")
         return FlagsRung(key, only == "changed", flags.always, _mode(flags.mode))
 
@@ -89,6 +90,8 @@ class References:
             for key, able in (("tag", names.tagged), ("environment", names.with_environments)):
                 if getattr(flags, key) and flags.provider not in able:
                     self.findings.fault((*path, key), f"no '{key}'", quoted(getattr(flags, key)), f"a {kind} provider has none")
+            if flags.provider in names.with_environments and not flags.environment:
+                self.findings.fault(path, "the key 'environment'", "none", f"{kind} keeps a state of each flag for every environment")
         return kind
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests import servers
 from tests.exposition import Exposition, exposing
 from tests.kube import RealKube, running_cluster
+from tests.unleash import server as unleash_server
+from tests.unleash.server import UnleashServer
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +50,13 @@ def real_kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKube]:
     with running_cluster(tmp_path_factory.mktemp("kube") / "real") as cluster:
         yield cluster
         assert cluster.node.faults == []
+
+
+@pytest.fixture(scope="session")
+def unleash() -> Iterator[UnleashServer]:
+    """A real Unleash with its PostgreSQL, shared by the whole run; ``tests.unleash.shop.open_shop`` empties it for a test."""
+    with unleash_server.unleash() as server:
+        yield server
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

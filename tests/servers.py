@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -34,7 +35,11 @@ def binary(*names: str) -> str:
     for name in names:
         if path := shutil.which(name):
             return path
-    reason = f"{' / '.join(names)} is not installed (as root on Debian: make servers)"
+    return missing(f"{' / '.join(names)} is not installed (as root on Debian: make servers)")
+
+
+def missing(reason: str) -> NoReturn:
+    """The test is skipped for this reason, or fails where skips are forbidden (CI=true)."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -30,6 +30,7 @@ class TargetState:
     None if none did yet, or if the kind has no such moment. ``stuck``: why the rollout cannot complete, if the target says so.
     ``parts``: what the revision is made of, by name (container images, flag states); never a secret. ``writer``: who wrote it, where known:
     for a write of ours, ``rollbackd:<incident>``. ``irreversible``: why a revert across this change would be unsafe, if the target says so.
+    ``touched``: the parts that this change touched, where the target's own history says so; else the caller compares what it saw.
     """
 
     key: str
@@ -42,6 +43,7 @@ class TargetState:
     parts: Mapping[str, Json] = field(default_factory=dict)
     writer: str | None = None
     irreversible: str | None = None
+    touched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Tra
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, Target, TargetState
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from tests.unleash.shop import EVERYBODY, Flag, open_shop
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Stage:
     make_unreadable: Callable[[], object]
 
 
-def flagd(folder: Path) -> Stage:
-    file = folder / "flags.json"
+def flagd(request: pytest.FixtureRequest) -> Stage:
+    file: Path = request.getfixturevalue("tmp_path") / "flags.json"
     flags = {"cart": {"state": "ENABLED", "variants": {"on": True, "half": 0.5, "off": False}, "defaultVariant": "on"}}
     file.write_text(json.dumps({"flags": flags}))
     return Stage(
@@ -43,8 +44,8 @@ def flagd(folder: Path) -> Stage:
     )
 
 
-def command(folder: Path) -> Stage:
-    file = folder / "running"
+def command(request: pytest.FixtureRequest) -> Stage:
+    file: Path = request.getfixturevalue("tmp_path") / "running"
     file.write_text("v2")
     spec = CommandSpec(("/bin/cat", str(file)), ("/bin/sh", "-c", 'printf %s "$1" > "$0"', str(file), "{revision}"), timeout=timedelta(seconds=20))
     return Stage(
@@ -57,12 +58,26 @@ def command(folder: Path) -> Stage:
     )
 
 
-STAGES = [flagd, command]
+def unleash(request: pytest.FixtureRequest) -> Stage:
+    shop = open_shop(request.getfixturevalue("unleash"), request.getfixturevalue("tmp_path"), Flag("cart"))
+    strategies = "/api/admin/projects/default/features/cart/environments/production/strategies"
+    return Stage(
+        # Without a client token what is written counts at once; tests/contract/test_flags.py waits for what is served.
+        target=shop.target(client=None),
+        key=shop.key("all"),
+        candidates=(),
+        content=lambda: json.dumps(shop.flag("cart")),
+        another_writer=lambda: shop.server.ask("dana", "POST", strategies, EVERYBODY),
+        make_unreadable=(shop.folder / "rollbackd.token").unlink,
+    )
+
+
+STAGES = [flagd, command, unleash]
 
 
 @pytest.fixture(params=STAGES, ids=lambda stage: stage.__name__)
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
-    made = request.param(tmp_path)
+def stage(request: pytest.FixtureRequest) -> Stage:
+    made = request.param(request)
     assert isinstance(made, Stage)
     return made
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollbackd.controller.config import load_config, names
+from rollbackd.controller.config_flags import FlagdProvider
 from rollbackd.controller.config_values import (
     Alertmanager,
     Api,
     Cluster,
     Command,
     Config,
-    FlagdProvider,
     NamedPages,
     NamedProbe,
     PrometheusSource,
@@ -151,6 +151,7 @@ def test_policies_may_name_what_the_config_offers() -> None:
         clusters=frozenset({"eu", "us"}),
         default_cluster=None,
         flag_providers={"flagd": "flagd", "switches": "flagd"},
+        flag_places={"flagd": "flagd", "switches": "switches"},
         tagged=frozenset({"flagd", "switches"}),
         with_environments=frozenset(),
         commands=frozenset({"deploy"}),
@@ -239,8 +240,8 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             id="credentials-in-a-url",
         ),
         pytest.param(
-            f"{SHORTEST}flags: {{unleash: {{url: 'http://x'}}}}\n",
-            ["rollbackd.yaml:5:9: config › flags: 'unleash' is not supported in this version"],
+            f"{SHORTEST}flags: {{appconfig: {{url: 'http://x'}}}}\n",
+            ["rollbackd.yaml:5:9: config › flags: 'appconfig' is not supported in this version"],
             id="flag-provider-not-built-yet",
         ),
         pytest.param(

@@ -14,7 +14,8 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.webhook import Webhook
 from rollbackd.controller.cli.main import cli
 from rollbackd.controller.config import Config, load_config
-from rollbackd.controller.config_documents import ConfigDocument, FlagdParts, PrometheusParts, ScrapeParts
+from rollbackd.controller.config_documents import ConfigDocument, PrometheusParts, ScrapeParts
+from rollbackd.controller.config_flags import KINDS as FLAG_KINDS
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.policies.faults import Fault
@@ -126,7 +127,7 @@ def test_the_policy_page_names_every_key_of_a_policy() -> None:
 
 
 def test_the_operating_and_notifying_pages_name_every_key_of_the_config() -> None:
-    models = (ConfigDocument, FlagdParts, PrometheusParts, ScrapeParts)
+    models = (ConfigDocument, PrometheusParts, ScrapeParts, *(kind.document for kind in FLAG_KINDS.values()))
     assert (
         set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("operating.md") - words_of("notifying.md")
         == set()

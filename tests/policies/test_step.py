@@ -68,6 +68,12 @@ def test_the_cheapest_rung_whose_target_changed_comes_first():
     assert (act.rung, act.remedy.target, act.only) == (0, FLAGS, ("new-checkout",))
 
 
+def test_a_flag_that_was_switched_after_the_bad_one_does_not_hide_it():
+    later = replace(FLIP, id=f"{FLIP.id}-2", revision="later", started_late=FLIP.started_late + MINUTE, parts=("banner",))
+    act = only(run(POLICY, {LATER: bad(LATER)}, changes=(FLIP, later)).decisions, Act)
+    assert (act.from_revision, act.only, act.suspect) == ("later", ("banner", "new-checkout"), later.id)
+
+
 def test_a_rung_that_always_runs_needs_no_suspect():
     policy = replace(POLICY, ladder=(replace(POLICY.ladder[0], always=True), POLICY.ladder[1]))
     act = only(run(policy, {LATER: bad(LATER)}).decisions, Act)

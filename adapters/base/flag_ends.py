@@ -1,0 +1,68 @@
+"""Where each flag of a write ends, and which flags are left alone and why (I5). Reads and writes nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rollbackd.adapters.base.errors import Refused
+from rollbackd.adapters.base.flags import LEAVE, FlagProvider, Reading, State, named
+from rollbackd.adapters.base.target import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """``after``: the flags to write, and their end states. ``considered``: all that were asked about.
+
+    ``spared``: those that are left alone though they do not stand at an end state; ``left`` says why, for people.
+    """
+
+    after: Mapping[str, State]
+    considered: tuple[str, ...]
+    spared: frozenset[str] = frozenset()
+    left: tuple[str, ...] = ()
+
+
+def safe(provider: FlagProvider, reading: Reading, names: Sequence[str], before: Mapping[str, Json]) -> Ends:
+    """Each of the flags ``names`` at its safe state. ``before``: the states before the change, where anybody saw them.
+
+    Raises Refused where a flag has no safe state.
+    """
+    after: dict[str, State] = {}
+    left: dict[str, str] = {}
+    for name in names:
+        if provider.safe_states.get(name) == LEAVE:
+            left[name] = f"{named([name])} stays as it is: its declared safe state is '{LEAVE}'"
+        elif name in reading.guarded and name not in provider.safe_states:
+            left[name] = f"{named([name])} stays as it is: {reading.guarded[name]}"
+        else:
+            end = safe_end(provider, name, reading.states[name], before.get(name))
+            if end != reading.states[name]:
+                after[name] = end
+    return Ends(after, tuple(names), frozenset(left), tuple(left.values()))
+
+
+def safe_end(provider: FlagProvider, name: str, state: State, before: Json) -> State:
+    """The flag's declared safe state, else its default for off, else its state before the change. Raises Refused if it has none of them."""
+    word = provider.safe_states.get(name)
+    if word == LEAVE:
+        return state
+    end = provider.safe_state(name, state, word)
+    if end is not None:
+        return end
+    if isinstance(before, Mapping) and before:
+        return before
+    raise Refused(
+        f"flag '{name}' has no declared safe state, no default for off, and its state before the change is unknown; nothing was changed",
+        advice=f"declare safe_states: {{{name}: VARIANT}} for provider {provider.name}",
+    )
+
+
+def restored(reading: Reading, was: Mapping[str, State], became: Mapping[str, State]) -> Ends:
+    """Each flag of a write of ours as it ``was``; a flag that is no longer as it ``became`` was touched by somebody since and stays."""
+    after = {name: was[name] for name in was if reading.states.get(name) == became[name]}
+    left = {name: _since(name, reading) for name in was if name not in after and reading.states.get(name) != was[name]}
+    return Ends(after, tuple(was), frozenset(left), tuple(left.values()))
+
+
+def _since(name: str, reading: Reading) -> str:
+    what = "changed" if name in reading.states else "removed"
+    return f"{named([name])} was {what} by somebody since and stays as it is"
