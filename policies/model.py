@@ -241,6 +241,7 @@ class Policy:
     """One policy for one watched target. ``digest`` changes with its meaning, not with its layout.
 
     ``watch``: how long after a change its onset may lie; None: always. ``trigger`` ranges over ``conditions`` by index.
+    ``notes``: what people should know of how it came to be: the fleet it is of, and what annotations changed.
     """
 
     name: str
@@ -259,6 +260,7 @@ class Policy:
     ladder: tuple[Rung, ...]
     notify: tuple[str, ...]
     approvals: Approvals = Approvals()
+    notes: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
