@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.base.roster import Listed
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
-from rollbackd.adapters.kubernetes import planning, rights, standing
+from rollbackd.adapters.kubernetes import planning, rights, roster, standing
 from rollbackd.adapters.kubernetes.access import ClusterAccess
-from rollbackd.adapters.kubernetes.api import Cluster
+from rollbackd.adapters.kubernetes.api import PAGE, Cluster
 from rollbackd.adapters.kubernetes.objects import selector
 from rollbackd.adapters.kubernetes.place import Place, place_of
 from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
@@ -21,8 +22,8 @@ class Kubernetes:
 
     kind = "kubernetes"
 
-    def __init__(self, clusters: Mapping[str, ClusterAccess], *, timeout: tuple[float, float] = (2.0, 10.0)) -> None:
-        self._clusters = {name: Cluster(name, access, timeout) for name, access in clusters.items()}
+    def __init__(self, clusters: Mapping[str, ClusterAccess], *, timeout: tuple[float, float] = (2.0, 10.0), page: int = PAGE) -> None:
+        self._clusters = {name: Cluster(name, access, timeout, page) for name, access in clusters.items()}
         self._first_ready: dict[Place, tuple[str | None, datetime]] = {}
 
     def close(self) -> None:
@@ -88,12 +89,24 @@ class Kubernetes:
                 lines += [f"{place.key}: {fault}" for place in group]
         return tuple(lines)
 
+    def workloads(self, cluster: str, labels: Mapping[str, str], namespaces: Sequence[str] = ()) -> tuple[Listed, ...]:
+        """See Roll.workloads."""
+        return roster.workloads(self._cluster(cluster, "a fleet's selector"), labels, namespaces)
+
+    def roll_rights(self, cluster: str, namespaces: Sequence[str] = ()) -> tuple[str, ...]:
+        """See Roll.roll_rights."""
+        return roster.rights(self._cluster(cluster, "a fleet's selector"), namespaces)
+
     def _place(self, key: str) -> Place:
         place = place_of(key)
-        if place.cluster not in self._clusters:
-            known = ", ".join(sorted(self._clusters)) or "none"
-            raise Permanent(f"{key}: there is no cluster {place.cluster} in the daemon's config (known: {known}). Add it or correct the key.")
+        self._cluster(place.cluster, key)
         return place
+
+    def _cluster(self, name: str, asker: str) -> Cluster:
+        if name not in self._clusters:
+            known = ", ".join(sorted(self._clusters)) or "none"
+            raise Permanent(f"{asker}: there is no cluster {name} in the daemon's config (known: {known}). Add it or correct the key.")
+        return self._clusters[name]
 
     def _located(self, keys: Sequence[str]) -> tuple[list[Place], dict[str, TargetState | AdapterError]]:
         places, faults = [], dict[str, TargetState | AdapterError]()
