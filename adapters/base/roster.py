@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Listed:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Roll(Protocol):
     """A platform that can say which workloads it runs. Safe to call from several threads."""
 
