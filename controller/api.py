@@ -74,6 +74,7 @@ def build_app(desk: Desk, metrics: Metrics, tokens: Tokens) -> Starlette:
 def _routes(desk: Desk) -> list[Route]:
     return [
         get("/status", lambda r, b: desk.status()),
+        get("/coverage", lambda r, b: desk.coverage()),
         get("/policies", lambda r, b: desk.policies()),
         get("/explain", lambda r, b: desk.explain(asked(r, "of"))),
         get("/changes", lambda r, b: desk.changes(r.query_params.get("target"), limit_of(r, 50))),

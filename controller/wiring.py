@@ -21,6 +21,7 @@ from rollbackd.controller.api import build_app
 from rollbackd.controller.api_token import read_tokens
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import names
+from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
@@ -110,7 +111,8 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     for token in (tokens.shared, *tokens.people.values()):
         secrets.add(token)
     facts = _facts(schedule, engine, files, store.writer)
-    desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster)
+    fleets = Fleets(membership, roll, config.clusters)
+    desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster, fleets=fleets)
     return Parts(
         app=build_app(desk, Metrics(desk), tokens),
         listen=config.api.listen,

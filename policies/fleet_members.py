@@ -14,11 +14,14 @@ from rollbackd.policies.model import Condition, Identity, Mode, Policy
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A workload that the selector found. ``policy`` None: it is not watched by the fleet, and ``left_out`` says why."""
+    """A workload that the selector found. ``policy`` None: the fleet does not watch it; ``own`` is then the policy of its own that wins.
+
+    Without either it has opted out. ``findings``: what is wrong with its annotations or its owner's label.
+    """
 
     target: str
     policy: Policy | None
-    left_out: str = ""
+    own: str | None = None
     findings: tuple[str, ...] = ()
 
 
@@ -35,12 +38,12 @@ def members(fleet: FleetPolicy, roster: Sequence[Workload], own: Mapping[str, st
 def _member(fleet: FleetPolicy, workload: Workload, own: Mapping[str, str], contacts: frozenset[str] | None) -> Member:
     target = filled(fleet.template.target, workload)
     if target in own:
-        return Member(target, None, f"its own policy wins: {own[target]}")
+        return Member(target, None, own[target])
     wished = wishes(fleet.template, workload.notes)
     if wished.is_out:
-        return Member(target, None, "opted out by its annotation", wished.findings)
+        return Member(target, None, None, wished.findings)
     notify, owner_findings = _contacts(fleet, workload, contacts)
-    return Member(target, _policy(fleet, workload, wished, notify), "", (*wished.findings, *owner_findings))
+    return Member(target, _policy(fleet, workload, wished, notify), None, (*wished.findings, *owner_findings))
 
 
 def _policy(fleet: FleetPolicy, workload: Workload, wished: Wishes, notify: tuple[str, ...]) -> Policy:

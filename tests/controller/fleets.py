@@ -27,9 +27,13 @@ FLEET = FleetPolicy(TEMPLATE, Selection("default", (("rollback", "on"),)), Expec
 
 @dataclass
 class Listing:
-    """A platform whose workloads are what the test says; ``fault``: it does not answer. See base.roster.Roll."""
+    """A platform whose workloads are what the test says: ``listed`` have every label that is asked for, ``others`` none. ``fault``: no answer.
+
+    See base.roster.Roll.
+    """
 
     listed: tuple[Listed, ...] = ()
+    others: tuple[Listed, ...] = ()
     fault: AdapterError | None = None
     asked: list[tuple[str, Mapping[str, str], tuple[str, ...]]] = field(default_factory=list)
 
@@ -37,7 +41,7 @@ class Listing:
         self.asked.append((cluster, labels, tuple(namespaces)))
         if self.fault is not None:
             raise self.fault
-        return self.listed
+        return self.listed if labels else (*self.listed, *self.others)
 
     def roll_rights(self, cluster: str, namespaces: Sequence[str] = ()) -> tuple[str, ...]:
         return ()
