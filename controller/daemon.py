@@ -68,7 +68,9 @@ class Daemon:
         membership = self._parts.membership
         before = {policy.name for standing in membership.standings() for policy in standing.policies}
         membership.refresh(confirm=confirm)
-        self._check([policy for standing in membership.standings() for policy in standing.policies if policy.name not in before])
+        if joined := [policy for standing in membership.standings() for policy in standing.policies if policy.name not in before]:
+            # A thread that nobody waits for: hundreds of targets behind a slow API server must not keep the daemon from stopping.
+            threading.Thread(target=self._check, args=(joined,), name="check", daemon=True).start()
 
     def _start(self) -> None:
         parts = self._parts
@@ -86,7 +88,7 @@ class Daemon:
     def _adopt(self, outcome: Reload) -> None:
         for fault in outcome.faults:
             log.error("policy.refused", fault=str(fault))
-        self._parts.membership.take(outcome.policies, outcome.fleets)
+        self._parts.membership.take(outcome.policies, outcome.fleets, outcome.claimed)
         self._check(outcome.policies, outcome.fleets)
 
     def _check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy] = ()) -> None:

@@ -4,14 +4,15 @@ A platform that does not answer takes no member away. A roster that is most like
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import TypeAlias
 
 import structlog
 
-from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.roster import Listed, Roll
 from rollbackd.policies.fleet_members import Member, members
 from rollbackd.policies.fleet_policy import FleetPolicy, Selection, Workload, doubt, retold
@@ -61,6 +62,7 @@ class Membership:
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._own: tuple[Policy, ...] = ()
+        self._claimed: dict[str, str] = {}
         self._standings: dict[str, FleetStanding] = {}
         self._adopted: object = None
         self._to_confirm: dict[str, frozenset[tuple[str, str]]] = {}
@@ -70,10 +72,11 @@ class Membership:
         with self._lock:
             return tuple(standing for _, standing in sorted(self._standings.items()))
 
-    def take(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy]) -> None:
-        """The files say this now: it holds at once, with the members that are known."""
+    def take(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy], claimed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """The files say this now: it holds at once, with the members that are known. ``claimed``: see Reload."""
         with self._lock:
             self._own = tuple(policies)
+            self._claimed = {target: f"{name} (not loaded: its file has faults)" for target, name in claimed.items()}
             self._standings = {fleet.name: self._carried_over(fleet) for fleet in fleets}
             self._hold()
 
@@ -83,11 +86,7 @@ class Membership:
         ``confirm``: somebody asks for it who could see what stands. A roster that only shrank is believed when it is found so twice in a row.
         """
         with self._asking:
-            answers: dict[Selection, tuple[Workload, ...] | AdapterError] = {}
-            for standing in self.standings():
-                select = standing.fleet.select
-                if select not in answers:
-                    answers[select] = self._ask(select)
+            answers = self._answers({standing.fleet.select for standing in self.standings()})
             with self._lock:
                 for name, standing in self._standings.items():
                     if (answer := answers.get(standing.fleet.select)) is not None:
@@ -102,6 +101,17 @@ class Membership:
         if known is None or known.fleet.select != fleet.select:
             return FleetStanding(fleet, self._now())
         return replace(known, fleet=fleet, is_anew=known.is_anew or known.fleet.expect != fleet.expect)
+
+    def _answers(self, selections: Collection[Selection]) -> dict[Selection, tuple[Workload, ...] | AdapterError]:
+        """What each selector finds. A cluster that does not answer once is not asked for its other fleets: each would wait as long."""
+        silent: dict[str, AdapterError] = {}
+        answers: dict[Selection, tuple[Workload, ...] | AdapterError] = {}
+        for select in selections:
+            answer = silent.get(select.cluster) or self._ask(select)
+            if isinstance(answer, Transient):
+                silent[select.cluster] = answer
+            answers[select] = answer
+        return answers
 
     def _ask(self, select: Selection) -> tuple[Workload, ...] | AdapterError:
         if self._roll is None:
@@ -140,7 +150,7 @@ class Membership:
 
     def _hold(self) -> None:
         """What the files and the rosters come to is adopted, where it is news."""
-        own = {policy.target: policy.name for policy in self._own}
+        own = self._claimed | {policy.target: policy.name for policy in self._own}
         for name, standing in self._standings.items():
             found = members(standing.fleet, standing.roster or (), own, self._contacts)
             if found != standing.members:

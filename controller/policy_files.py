@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -10,6 +10,7 @@ from typing import TypeAlias
 import structlog
 
 from rollbackd.controller.texts import Texts
+from rollbackd.policies.claims import claims
 from rollbackd.policies.faults import Fault
 from rollbackd.policies.fleet_policy import FleetPolicy
 from rollbackd.policies.load import load_policies
@@ -23,7 +24,10 @@ Written: TypeAlias = Policy | FleetPolicy
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What one reading of the files led to. ``held_back``: why the new set was not taken, though its files are sound."""
+    """What one reading of the files led to. ``held_back``: why the new set was not taken, though its files are sound.
+
+    ``claimed``: targets of policies that could not be loaded, and their names: a fleet leaves them alone.
+    """
 
     at: datetime
     policies: tuple[Policy, ...]
@@ -31,6 +35,7 @@ class Reload:
     warnings: tuple[Fault, ...]
     held_back: str | None = None
     fleets: tuple[FleetPolicy, ...] = ()
+    claimed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ok(self) -> bool:
@@ -96,6 +101,7 @@ class PolicyFiles:
             loaded.warnings,
             why,
             tuple(policy for policy in held if isinstance(policy, FleetPolicy)),
+            {target: name for file in broken for target, name in claims(texts[file], file, self._names).items()},
         )
 
 

@@ -125,6 +125,12 @@ def test_a_policy_of_its_own_wins_as_soon_as_it_is_there_and_the_fleet_has_it_ba
     assert fleet.members() == ["web/shop/cart", "web/shop/checkout"]
 
 
+def test_a_policy_of_its_own_that_could_not_be_loaded_keeps_the_fleet_away_too(fleet):
+    fleet.membership.take((), (FLEET,), {"command:checkout": "mine"})
+    assert fleet.members() == ["web/shop/cart"]
+    assert [member.own for member in fleet.standing().members] == [None, "mine (not loaded: its file has faults)"]
+
+
 # --- members come and go -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +283,16 @@ def test_while_the_cluster_does_not_answer_the_last_members_stay_and_the_standin
     fleet.membership.refresh()
     assert fleet.members() == ["web/shop/cart", "web/shop/checkout"]
     assert fleet.standing().fault == str(DOWN)
+
+
+def test_a_cluster_that_does_not_answer_is_asked_once_however_many_fleets_are_in_it(tmp_path):
+    second = replace(FLEET, template=replace(TEMPLATE, name="all"), select=Selection("default", (("tier", "web"),)))
+    fleet = FleetWorld(tmp_path, "cart", fleets=(FLEET, second))
+    fleet.listing.fault = DOWN
+    fleet.membership.refresh()
+    faults = [standing.fault for standing in fleet.membership.standings()]
+    fleet.close()
+    assert (len(fleet.listing.asked), faults) == (1, [str(DOWN)] * 2)
 
 
 def test_people_are_told_of_a_roster_that_is_unread_for_five_minutes_and_when_it_is_read_again(fleet):
