@@ -64,6 +64,7 @@ class Membership:
         self._own: tuple[Policy, ...] = ()
         self._claimed: dict[str, str] = {}
         self._standings: dict[str, FleetStanding] = {}
+        self._made_of: dict[str, tuple[FleetPolicy, tuple[Workload, ...] | None, dict[str, str]]] = {}
         self._adopted: object = None
         self._to_confirm: dict[str, frozenset[tuple[str, str]]] = {}
 
@@ -78,6 +79,7 @@ class Membership:
             self._own = tuple(policies)
             self._claimed = {target: f"{name} (not loaded: its file has faults)" for target, name in claimed.items()}
             self._standings = {fleet.name: self._carried_over(fleet) for fleet in fleets}
+            self._made_of = {name: made_of for name, made_of in self._made_of.items() if name in self._standings}
             self._hold()
 
     def refresh(self, *, confirm: bool = False) -> None:
@@ -152,10 +154,13 @@ class Membership:
         """What the files and the rosters come to is adopted, where it is news."""
         own = self._claimed | {policy.target: policy.name for policy in self._own}
         for name, standing in self._standings.items():
+            made_of = (standing.fleet, standing.roster, own)
+            if made_of == self._made_of.get(name):  # of 10,000 members that is most of a second saved
+                continue
+            self._made_of[name] = made_of
             found = members(standing.fleet, standing.roster or (), own, self._contacts)
-            if found != standing.members:
-                self._standings[name] = replace(standing, members=found)
-                _log_findings(standing.fleet.name, found)
+            self._standings[name] = replace(standing, members=found)
+            _log_roster(name, found)
         policies = [*self._own, *(policy for standing in self._standings.values() for policy in standing.policies)]
         unread = frozenset(name for name, standing in self._standings.items() if standing.roster is None)
         news = ([(policy.name, policy.digest, policy.notes) for policy in policies], unread)
@@ -172,7 +177,7 @@ def _pairs(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(values.items()))
 
 
-def _log_findings(fleet: str, found: Sequence[Member]) -> None:
+def _log_roster(fleet: str, found: Sequence[Member]) -> None:
     watched = sum(member.policy is not None for member in found)
     findings = [f"{member.target}: {finding}" for member in found for finding in member.findings]
     log.info("roster.changed", fleet=fleet, found=len(found), watched=watched)

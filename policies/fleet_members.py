@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rollbackd.policies.faults import quoted
 from rollbackd.policies.fleet_notes import Wishes, wishes
 from rollbackd.policies.fleet_policy import FleetPolicy, Workload, filled
-from rollbackd.policies.model import Condition, Identity, Mode, Policy
+from rollbackd.policies.model import Identity, Mode, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +48,32 @@ def _member(fleet: FleetPolicy, workload: Workload, own: Mapping[str, str], cont
 
 def _policy(fleet: FleetPolicy, workload: Workload, wished: Wishes, notify: tuple[str, ...]) -> Policy:
     template = fleet.template
-    made = replace(
+    # The conditions of a policy mostly share one identity; at thousands of members each is worth making once.
+    identities = {identity: _identity(identity, workload) for identity in {condition.identity for condition in wished.conditions}}
+    return _digested(
         template,
-        name=f"{fleet.name}/{workload.namespace}/{workload.name}",
-        mode=wished.mode,
-        target=filled(template.target, workload),
-        conditions=tuple(_identified(condition, workload) for condition in wished.conditions),
-        ladder=tuple(replace(rung, target=filled(rung.target, workload)) for rung in template.ladder),
-        notify=notify,
-        notes=(f"one of the fleet {fleet.name}", *wished.said, *wished.findings),
+        replace(
+            template,
+            name=f"{fleet.name}/{workload.namespace}/{workload.name}",
+            mode=wished.mode,
+            target=filled(template.target, workload),
+            conditions=tuple([replace(condition, identity=identities[condition.identity]) for condition in wished.conditions]),
+            ladder=tuple([replace(rung, target=filled(rung.target, workload)) for rung in template.ladder]),
+            notify=notify,
+            notes=(f"one of the fleet {fleet.name}", *wished.said, *wished.findings),
+        ),
     )
-    return replace(made, digest=_digest(template, made))
 
 
-def _digest(template: Policy, made: Policy) -> str:
-    """The template and what sets this member apart from it, which is all that its meaning is made of."""
+def _digested(template: Policy, made: Policy) -> Policy:
+    """With its digest: of the template and of what sets this member apart from it, which is all that its meaning is made of."""
     limits = [[c.name, c.limit.high, c.limit.low] for c, before in zip(made.conditions, template.conditions, strict=True) if c.limit != before.limit]
     meaning = [template.digest, made.name, made.target, made.mode.name, made.notify, limits]
-    return hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()
+    return replace(made, digest=hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest())
 
 
-def _identified(condition: Condition, workload: Workload) -> Condition:
-    identity = condition.identity
-    return replace(condition, identity=replace(identity, values=tuple(filled(value, workload) for value in identity.values)))
+def _identity(identity: Identity, workload: Workload) -> Identity:
+    return replace(identity, values=tuple([filled(value, workload) for value in identity.values]))
 
 
 def _contacts(fleet: FleetPolicy, workload: Workload, contacts: frozenset[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -99,5 +102,5 @@ def _told_apart(fleet: FleetPolicy, member: Member, shared: frozenset[Identity])
     if policy is None or not shared or not any(c.identity in shared for c in policy.conditions):
         return member
     finding = "another member has the same values for the labels of `join`, so both are only observed; add $namespace to it"
-    made = replace(policy, mode=Mode.OBSERVE, notes=(*policy.notes, finding))
-    return replace(member, policy=replace(made, digest=_digest(fleet.template, made)), findings=(*member.findings, finding))
+    made = _digested(fleet.template, replace(policy, mode=Mode.OBSERVE, notes=(*policy.notes, finding)))
+    return replace(member, policy=made, findings=(*member.findings, finding))
