@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rollbackd.policies.faults import quoted
 from rollbackd.policies.fleet_notes import Wishes, wishes
 from rollbackd.policies.fleet_policy import FleetPolicy, Workload, filled
-from rollbackd.policies.model import Identity, Mode, Policy
+from rollbackd.policies.model import Identity, Mode, OfFleet, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ def _policy(fleet: FleetPolicy, workload: Workload, wished: Wishes, notify: tupl
             conditions=tuple([replace(condition, identity=identities[condition.identity]) for condition in wished.conditions]),
             ladder=tuple([replace(rung, target=filled(rung.target, workload)) for rung in template.ladder]),
             notify=notify,
+            fleet=OfFleet(fleet.name, template.digest, template.notify),
             notes=(f"one of the fleet {fleet.name}", *wished.said, *wished.findings),
         ),
     )

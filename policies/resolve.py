@@ -148,7 +148,7 @@ def _check_contacts(spec: Spec | FleetSpec, mode: Mode, references: References) 
 
 
 def _with_digest(policy: Policy) -> Policy:
-    meaning = [_meaning(getattr(policy, name)) for name, _ in _members(Policy) if name not in ("file", "digest", "notes")]
+    meaning = [_meaning(getattr(policy, name)) for name, _ in _members(Policy) if name not in ("file", "digest", "fleet", "notes")]
     object.__setattr__(policy, "digest", _digest(meaning))
     return policy
 

@@ -9,7 +9,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer
-from rollbackd.controller.observe import Observer
+from rollbackd.controller.observe import Observer, SourceHealth
 from rollbackd.controller.slots import Batch
 from rollbackd.policies.fleet_members import members
 from rollbackd.policies.fleet_policy import Expected, Selection, Workload
@@ -18,7 +18,7 @@ from rollbackd.policies.readings import Reading
 from tests.controller.fleets import CONDITION, FLEET, TEMPLATE, FleetWorld
 from tests.controller.test_observe import Literal
 from tests.controller.world import EVERY, SHOP_POLICY, served
-from tests.policies.literals import MINUTE, SECOND, T0
+from tests.policies.literals import MINUTE, SECOND, T0, no_data
 
 DOWN = Transient("no answer to list deployments in all namespaces of cluster default (ConnectTimeoutError).")
 CROWD = tuple(f"w{number}" for number in range(2000))
@@ -84,6 +84,39 @@ def test_two_signals_are_two_questions_however_many_members_there_are(how_many):
     observer.read([each.policy for each in found if each.policy is not None], T0)
     observer.close()
     assert [len(asked.only) for asked in source.asked] == [how_many, how_many]
+
+
+OWNED = replace(
+    FLEET,
+    template=replace(TEMPLATE, conditions=(replace(CONDITION, name="payments", from_library=False),), notify=("platform",)),
+    owner="team",
+)
+
+
+@pytest.fixture
+def owned(tmp_path: Path) -> Iterator[FleetWorld]:
+    """Three members of the team payments, judged by a signal of the policy's own."""
+    fleet = FleetWorld(tmp_path, "a", "b", "c", fleets=(OWNED,))
+    fleet.listing.shows("a", "b", "c", labels={"team": "payments"})
+    fleet.membership.refresh()
+    yield fleet
+    fleet.close()
+
+
+def test_a_signal_that_no_member_ever_had_is_one_page_to_the_fallback_and_not_one_for_each(owned):
+    for _ in range(4):
+        owned.slot(lambda name, at: no_data(at))
+        owned.world.at += 5 * MINUTE
+    assert owned.world.titles() == ["fleet web: condition payments never had any data; first seen at command:a"]
+    assert owned.world.contacts() == {"platform"}
+
+
+def test_a_source_that_is_blind_is_a_page_to_the_fallback_and_not_to_every_owner(owned):
+    blind = {"prometheus": SourceHealth(T0, "refused")}
+    for _ in range(2):
+        owned.world.at += 6 * MINUTE
+        owned.world.engine.cycle(Batch(owned.world.at, owned.world.survey(), {}, health=blind))
+    assert owned.world.contacts() == {"platform"}
 
 
 # --- two policies on one target --------------------------------------------------------------------------------------------------------------

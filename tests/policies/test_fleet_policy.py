@@ -61,7 +61,7 @@ def test_a_member_is_watched_as_if_it_had_a_policy_of_its_own():
     del written["spec"]["select"]
     (alone,) = load_policies({"web.yaml": yaml.safe_dump(written)}, NAMES).policies
     made = policy(fleet(), CHECKOUT)
-    assert made == replace(alone, name="web/shop/checkout", digest=made.digest, notes=("one of the fleet web",))
+    assert made == replace(alone, name="web/shop/checkout", digest=made.digest, fleet=made.fleet, notes=("one of the fleet web",))
 
 
 def test_join_tells_each_members_own_series_apart():
@@ -207,6 +207,10 @@ def test_messages_go_to_the_owner_that_the_label_names_else_to_the_fallback(labe
     found = member(fleet(**ROUTED), replace(CART, labels=tuple(labels.items())))
     assert found.policy is not None
     assert (found.policy.notify, found.findings) == (told, (said,) if said else ())
+
+
+def test_what_is_not_about_one_member_goes_to_the_fallback_and_to_nobody_else():
+    assert policy(fleet(**ROUTED), CHECKOUT).notify_of_all == ("platform",)
 
 
 def test_a_fallback_that_the_config_does_not_have_is_a_fault():
