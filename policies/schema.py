@@ -58,5 +58,5 @@ def _tidy(schema: Schema) -> Schema:
         kept.pop("anyOf")
         options = [option for option in options if option != {"type": "null"}]
         only = options[0] if len(options) == 1 else {"anyOf": options}
-        kept = {**only, **kept} if isinstance(only, dict) else kept
+        return _tidy({**only, **kept}) if isinstance(only, dict) else kept
     return {key: _tidy(value) for key, value in kept.items()}
