@@ -1,6 +1,8 @@
 """The target kind ``kubernetes``: Deployments of the clusters in the daemon's config."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
@@ -12,6 +14,9 @@ from rollbackd.adapters.kubernetes.api import PAGE, Cluster
 from rollbackd.adapters.kubernetes.objects import selector
 from rollbackd.adapters.kubernetes.place import Place, place_of
 from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
+
+AT_ONCE = 8
+"""So many namespaces are asked at the same moment."""
 
 
 class Kubernetes:
@@ -34,13 +39,22 @@ class Kubernetes:
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey."""
         places, found = self._located(keys)
-        for cluster, namespace, group in _by_namespace(places):
-            try:
-                seen: Mapping[str, TargetState | AdapterError] = self._surveyed(self._clusters[cluster], namespace, group)
-            except AdapterError as fault:
-                seen = {place.key: fault for place in group}
-            found.update(seen)
+        groups = tuple(_by_namespace(places))
+        if len(groups) <= 1:
+            answers = [self._seen(group) for group in groups]
+        else:
+            # The members of a fleet may be in hundreds of namespaces: one after the other, their answers would come too late for the slot.
+            with ThreadPoolExecutor(min(AT_ONCE, len(groups)), thread_name_prefix="namespaces") as pool:
+                answers = list(pool.map(self._seen, groups))
+        for answer in answers:
+            found.update(answer)
         return found
+
+    def _seen(self, group: "_Group") -> Mapping[str, TargetState | AdapterError]:
+        try:
+            return self._surveyed(self._clusters[group.cluster], group.namespace, group.places)
+        except AdapterError as fault:
+            return {place.key: fault for place in group.places}
 
     def _surveyed(self, cluster: Cluster, namespace: str, places: Sequence[Place]) -> dict[str, TargetState | AdapterError]:
         read = rollouts(cluster, namespace, places)
@@ -82,11 +96,11 @@ class Kubernetes:
         """See Target.check."""
         places, unknown = self._located(keys)
         lines = [f"{key}: {fault}" for key, fault in unknown.items()]
-        for cluster, namespace, group in _by_namespace(places):
+        for group in _by_namespace(places):
             try:
-                lines += rights.findings(self._clusters[cluster], namespace, group)
+                lines += rights.findings(self._clusters[group.cluster], group.namespace, group.places)
             except AdapterError as fault:
-                lines += [f"{place.key}: {fault}" for place in group]
+                lines += [f"{place.key}: {fault}" for place in group.places]
         return tuple(lines)
 
     def workloads(self, cluster: str, labels: Mapping[str, str], namespaces: Sequence[str] = ()) -> tuple[Listed, ...]:
@@ -118,9 +132,18 @@ class Kubernetes:
         return places, faults
 
 
-def _by_namespace(places: Sequence[Place]) -> Iterator[tuple[str, str, list[Place]]]:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The places of one namespace."""
+
+    cluster: str
+    namespace: str
+    places: tuple[Place, ...]
+
+
+def _by_namespace(places: Sequence[Place]) -> Iterator[_Group]:
     groups: dict[tuple[str, str], list[Place]] = {}
     for place in places:
         groups.setdefault((place.cluster, place.namespace), []).append(place)
     for (cluster, namespace), group in groups.items():
-        yield cluster, namespace, group
+        yield _Group(cluster, namespace, tuple(group))
