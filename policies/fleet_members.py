@@ -58,7 +58,7 @@ def _policy(fleet: FleetPolicy, workload: Workload, wished: Wishes, notify: tupl
             mode=wished.mode,
             target=filled(template.target, workload),
             conditions=tuple([replace(condition, identity=identities[condition.identity]) for condition in wished.conditions]),
-            ladder=tuple([replace(rung, target=filled(rung.target, workload)) for rung in template.ladder]),
+            ladder=tuple([replace(rung, target=_place(rung.target, workload)) for rung in template.ladder]),
             notify=notify,
             fleet=OfFleet(fleet.name, template.digest, template.notify),
             notes=(f"one of the fleet {fleet.name}", *wished.said, *wished.findings),
@@ -71,6 +71,12 @@ def _digested(template: Policy, made: Policy) -> Policy:
     limits = [[c.name, c.limit.high, c.limit.low] for c, before in zip(made.conditions, template.conditions, strict=True) if c.limit != before.limit]
     meaning = [template.digest, made.name, made.target, made.mode.name, made.notify, limits]
     return replace(made, digest=hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest())
+
+
+def _place(target: str, workload: Workload) -> str:
+    """A rung's target; of one set of flags there is one spelling, whatever its blanks were filled with."""
+    scope, listed, names = filled(target, workload).partition("/flags:")
+    return f"{scope}{listed}{','.join(sorted(set(names.split(','))))}"
 
 
 def _identity(identity: Identity, workload: Workload) -> Identity:

@@ -7,15 +7,27 @@ import pytest
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.roster import Listed
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
-from tests.contract.test_kubernetes_deployment import cluster  # noqa: F401  a fixture is found by its name
 from tests.doubles.kube import KubeDouble, running_double
 from tests.doubles.kube.stage import Stage, World, stage_in
 
 ON = {"rollback": "on"}
 
 
+@pytest.fixture(scope="module")
+def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
+    with running_double(tmp_path_factory.mktemp("kube")) as double:
+        yield double
+
+
+@pytest.fixture(scope="module", params=["double"])
+def cluster(request: pytest.FixtureRequest) -> World:
+    """A real cluster joins by the name of the fixture that runs it."""
+    world: World = request.getfixturevalue(request.param)
+    return world
+
+
 @pytest.fixture
-def stage(cluster: World) -> Iterator[Stage]:  # noqa: F811
+def stage(cluster: World) -> Iterator[Stage]:
     with stage_in(cluster, Kubernetes({"test": ClusterAccess(cluster.kubeconfig)}, page=2)) as stage:
         yield stage
 
@@ -50,12 +62,6 @@ def test_a_list_of_several_pages_is_whole_and_in_order(stage: Stage) -> None:
     assert names(stage) == [f"w{number}" for number in range(7)]
 
 
-def test_without_namespaces_every_namespace_is_asked(stage: Stage) -> None:
-    deploy(stage, "cart", {"only": stage.namespace})
-    found = stage.target.workloads("test", {"only": stage.namespace})
-    assert [(each.namespace, each.name) for each in found] == [(stage.namespace, "cart")]
-
-
 def test_a_selector_that_fits_nothing_finds_nothing(stage: Stage) -> None:
     deploy(stage, "cart")
     assert names(stage, nobody="has-this") == []
@@ -69,38 +75,38 @@ def test_a_cluster_that_the_config_does_not_have_is_named(stage: Stage) -> None:
 # --- on the wire, against the double ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
-    with running_double(tmp_path_factory.mktemp("kube")) as double:
-        yield double
-
-
 @pytest.fixture
-def wire(running: KubeDouble) -> Iterator[Stage]:
-    running.reset()
-    with stage_in(running, Kubernetes({"test": ClusterAccess(running.kubeconfig)}, page=2)) as stage:
+def wire(double: KubeDouble) -> Iterator[Stage]:
+    double.reset()
+    with stage_in(double, Kubernetes({"test": ClusterAccess(double.kubeconfig)}, page=2)) as stage:
         for number in range(5):
             deploy(stage, f"w{number}")
-        running.forget()
+        double.forget()
         yield stage
 
 
-def test_each_page_is_asked_for_once_and_only_for_metadata(wire: Stage, running: KubeDouble) -> None:
+def test_without_namespaces_every_namespace_is_asked(wire: Stage) -> None:
+    deploy(wire, "cart", {"only": wire.namespace})
+    found = wire.target.workloads("test", {"only": wire.namespace})
+    assert [(each.namespace, each.name) for each in found] == [(wire.namespace, "cart")]
+
+
+def test_each_page_is_asked_for_once_and_only_for_metadata(wire: Stage, double: KubeDouble) -> None:
     wire.target.workloads("test", ON)
-    asked = [(item["path"], item["query"]) for item in running.requests()]
+    asked = [(item["path"], item["query"]) for item in double.requests()]
     first = {"limit": "2", "labelSelector": "rollback=on"}
     assert asked == [("/apis/apps/v1/deployments", query) for query in (first, {**first, "continue": "2"}, {**first, "continue": "4"})]
 
 
-def test_a_page_that_is_missing_leaves_no_list_at_all(wire: Stage, running: KubeDouble) -> None:
-    running.fault("wait_before", method="GET", resource="deployments", seconds=0)
-    running.fault("status", method="GET", resource="deployments", status=410, message="the provided continue parameter is too old")
+def test_a_page_that_is_missing_leaves_no_list_at_all(wire: Stage, double: KubeDouble) -> None:
+    double.fault("wait_before", method="GET", resource="deployments", seconds=0)
+    double.fault("status", method="GET", resource="deployments", status=410, message="the provided continue parameter is too old")
     with pytest.raises(Transient, match="continue parameter is too old"):
         wire.target.workloads("test", ON)
 
 
-def test_without_the_right_the_error_and_the_check_say_which_rule_is_missing(wire: Stage, running: KubeDouble) -> None:
-    running.deny("list", "deployments")
+def test_without_the_right_the_error_and_the_check_say_which_rule_is_missing(wire: Stage, double: KubeDouble) -> None:
+    double.deny("list", "deployments")
     rule = 'Add to a ClusterRole: {apiGroups: ["apps"], resources: ["deployments"], verbs: ["list"]}'
     with pytest.raises(Permanent) as refused:
         wire.target.workloads("test", ON)

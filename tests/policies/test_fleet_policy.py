@@ -74,6 +74,11 @@ def test_each_member_has_its_own_flags_where_the_tag_says_so():
     assert made.ladder == (FlagsRung("flagd:flagd/tag:checkout"), RevertRung("kubernetes:eu/shop/deployment/checkout"))
 
 
+def test_a_set_of_flags_with_the_members_own_has_one_spelling():
+    made = policy(fleet(remedy=[{"flags": {"provider": "flagd", "flags": ["basket", "$name"]}}]), replace(CART, name="a"))
+    assert made.ladder == (FlagsRung("flagd:flagd/flags:a,basket"),)
+
+
 def test_a_policy_of_its_own_wins():
     found = member(fleet(), CHECKOUT, **{"kubernetes:eu/shop/deployment/checkout": "checkout"})
     assert found == Member("kubernetes:eu/shop/deployment/checkout", None, "checkout")
