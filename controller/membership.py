@@ -127,7 +127,7 @@ class Membership:
         is_well = standing.doubt is None and standing.fault is None
         now = self._now()
         if isinstance(answer, AdapterError):
-            if standing.fault is None:
+            if standing.fault != str(answer):
                 log.warning("roster.unread", fleet=standing.fleet.name, error=str(answer))
             return replace(standing, fault=str(answer), since=now if is_well and standing.roster is not None else standing.since)
         why = doubt(standing.fleet, None if standing.is_anew else standing.roster, answer)

@@ -104,7 +104,7 @@ def fleet_lines(fleets: Sequence[FleetLine], now: datetime, out: Console) -> Non
 
 
 def _fleet_counts(fleet: FleetLine) -> str:
-    found = "not found yet" if fleet.found is None else f"{fleet.found:,} found"
+    found = "nobody has answered yet" if fleet.found is None else f"{fleet.found:,} found"
     parts = [f"{fleet.members:,} watched", f"{found} (expected {fleet.expect_min:,} to {fleet.expect_max:,})"]
     parts += [f"{fleet.opted_out:,} opted out"] if fleet.opted_out else []
     parts += [f"{fleet.own_policy:,} with a policy of their own"] if fleet.own_policy else []
