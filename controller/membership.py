@@ -119,7 +119,7 @@ class Membership:
         if self._roll is None:
             return Permanent("no cluster is configured; add it under clusters:")
         try:
-            return tuple(_workload(each) for each in self._roll.workloads(select.cluster, dict(select.labels), select.namespaces))
+            return tuple(workload_of(each) for each in self._roll.workloads(select.cluster, dict(select.labels), select.namespaces))
         except AdapterError as fault:
             return fault
 
@@ -169,7 +169,8 @@ class Membership:
             self._adopt(tuple(policies), unread)
 
 
-def _workload(listed: Listed) -> Workload:
+def workload_of(listed: Listed) -> Workload:
+    """A workload as policies know it."""
     return Workload(listed.namespace, listed.name, _pairs(listed.labels), _pairs(listed.notes))
 
 
