@@ -120,6 +120,26 @@ class PolicyLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetLine:
+    """A fleet in one row. ``members``: who is watched by it; ``found``: what its selector found when it was last read.
+
+    ``doubt``: why what was found is not believed, so that the members are those from before; ``fault``: why it could not be read.
+    """
+
+    name: str
+    members: int
+    found: int | None
+    expect_min: int
+    expect_max: int
+    opted_out: int
+    own_policy: int
+    findings: int
+    read_at: datetime | None
+    doubt: str | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything at a glance."""
 
@@ -127,6 +147,31 @@ class Status:
     daemon: DaemonLine
     sources: tuple[SourceLine, ...]
     policies: tuple[PolicyLine, ...]
+    fleets: tuple[FleetLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageLine:
+    """A target. ``standing``: watched, opted-out, own-policy (a fleet found it, and its own policy wins) or unwatched.
+
+    ``fleet``: the fleet that found it; ``policy``: the one that watches it; ``notes``: what its annotations changed, and what is wrong with them.
+    """
+
+    target: str
+    standing: str
+    fleet: str | None
+    policy: str | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which targets are watched, and which are not. ``faults``: clusters that could not be asked what else runs there."""
+
+    now: datetime
+    fleets: tuple[FleetLine, ...]
+    items: tuple[CoverageLine, ...]
+    faults: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +220,10 @@ class RungLine:
 
 @dataclass(frozen=True, slots=True)
 class PolicyExplained:
-    """Why a policy acts or does not. Evidence counts from ``evidence_from``; no verdict is given before ``warm_at``."""
+    """Why a policy acts or does not. Evidence counts from ``evidence_from``; no verdict is given before ``warm_at``.
+
+    ``notes``: the fleet that it is of, and what its target's annotations changed.
+    """
 
     policy: str
     target: str
@@ -192,6 +240,7 @@ class PolicyExplained:
     guards: tuple[GuardLine, ...]
     ladder: tuple[RungLine, ...]
     incident: IncidentLine | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ def _open(desk: Desk, metrics: Metrics) -> list[Route]:
 def _routes(desk: Desk) -> list[Route]:
     return [
         get("/status", lambda r, b: desk.status()),
+        get("/coverage", lambda r, b: desk.coverage()),
         get("/policies", lambda r, b: desk.policies()),
         get("/explain", lambda r, b: desk.explain(asked(r, "of"))),
         get("/changes", lambda r, b: desk.changes(r.query_params.get("target"), limit_of(r, 50))),

@@ -21,6 +21,7 @@ class Blindness:
         self._store = store
         self._silent_since: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
+        self._absent_told: set[str] = set()
         self._first_look: dict[tuple[str, str], datetime] = {}
 
     def check_sources(self, health: Mapping[str, SourceHealth], policies: Iterable[Policy], at: datetime) -> None:
@@ -63,14 +64,24 @@ class Blindness:
         del self._told[name]
 
     def _absent(self, policy: Policy, condition: str, at: datetime) -> None:
-        key = f"absent:{policy.digest}:{condition}"
-        title = f"policy {policy.name}: condition {condition} never had any data"
-        lines = ("it cannot fire: the metric or a label is most likely misspelt, or `match` fits no series", f"see: rollbackd explain {policy.name}")
+        """One page for a policy, and one for a whole fleet: a signal that is misspelt for all its members is one mistake."""
+        fleet = policy.fleet
+        key = f"absent:{policy.digest if fleet is None else fleet.digest}:{condition}"
+        if key in self._absent_told:
+            return
+        whose = f"policy {policy.name}" if fleet is None else f"fleet {fleet.name}"
+        first = "" if fleet is None else f"; first seen at {policy.target}"
+        title = f"{whose}: condition {condition} never had any data{first}"
+        join = "match" if fleet is None else "join"
+        lines = (
+            f"it cannot fire: the metric or a label is most likely misspelt, or `{join}` fits no series",
+            f"see: rollbackd explain {policy.name}",
+        )
         with self._store.transaction() as tx:
             if tx.note(Note("signal.absent", at, {"policy": policy.name, "condition": condition}, policy.target), key):
-                tx.queue(plain_notice("absent", key, title, lines, at), policy.notify)
-        self._first_look[policy.digest, condition] = at
+                tx.queue(plain_notice("absent", key, title, lines, at), policy.notify_of_all)
+        self._absent_told.add(key)
 
 
 def _contacts(policies: Iterable[Policy], source: str) -> list[str]:
-    return sorted({contact for policy in policies if policy.source == source for contact in policy.notify})
+    return sorted({contact for policy in policies if policy.source == source for contact in policy.notify_of_all})

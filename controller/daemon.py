@@ -4,7 +4,9 @@ import gc
 import signal
 import socket
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -13,14 +15,17 @@ from starlette.applications import Starlette
 
 from rollbackd.controller.config_values import Config
 from rollbackd.controller.logs import Secrets, configure
-from rollbackd.controller.observation import grids
 from rollbackd.controller.policy_files import Reload
 from rollbackd.controller.wiring import Parts, wire
+from rollbackd.policies.fleet_policy import FleetPolicy
+from rollbackd.policies.model import Policy
 
 log = structlog.get_logger()
 
 RELOAD_EVERY = timedelta(seconds=5)
 """How often the policy files are looked at; SIGHUP looks at once."""
+ROSTERS_EVERY = timedelta(seconds=30)
+"""How often the members of fleets are asked for; SIGHUP asks at once."""
 OUTBOX_GRACE = timedelta(seconds=5)
 """How long a stop waits for messages under way; the rest leave after the next start."""
 
@@ -54,6 +59,18 @@ class Daemon:
         outcome = self._parts.files.read(confirm=confirm)
         if outcome is not None:
             self._adopt(outcome)
+        if confirm or (outcome is not None and outcome.fleets):
+            # Not here: a cluster that hangs must not keep the other policies waiting.
+            self._parts.schedule.once("rosters.now", partial(self.refresh, confirm=confirm))
+
+    def refresh(self, *, confirm: bool = False) -> None:
+        """The rosters of all fleets were asked for, and what is believed of them holds."""
+        membership = self._parts.membership
+        before = {policy.name for standing in membership.standings() for policy in standing.policies}
+        membership.refresh(confirm=confirm)
+        if joined := [policy for standing in membership.standings() for policy in standing.policies if policy.name not in before]:
+            # A thread that nobody waits for: hundreds of targets behind a slow API server must not keep the daemon from stopping.
+            threading.Thread(target=self._check, args=(joined,), name="check", daemon=True).start()
 
     def _start(self) -> None:
         parts = self._parts
@@ -65,6 +82,7 @@ class Daemon:
             source.start()
         self.reload()
         parts.schedule.every(RELOAD_EVERY, "reload", self.reload)
+        parts.schedule.every(ROSTERS_EVERY, "rosters", self.refresh)
         parts.schedule.start()
         listen = [f"{pages.listen[0]}:{pages.listen[1]}" for pages in parts.pages]
         log.info("daemon.started", listen=" ".join(listen), data=str(parts.data_dir))
@@ -72,10 +90,11 @@ class Daemon:
     def _adopt(self, outcome: Reload) -> None:
         for fault in outcome.faults:
             log.error("policy.refused", fault=str(fault))
-        parts = self._parts
-        parts.engine.replace(outcome.policies)
-        parts.schedule.keep(grids(outcome.policies))
-        for problem in parts.check(outcome.policies):
+        self._parts.membership.take(outcome.policies, outcome.fleets, outcome.claimed)
+        self._check(outcome.policies, outcome.fleets)
+
+    def _check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy] = ()) -> None:
+        for problem in self._parts.check(policies, fleets):
             log.warning("target.not_ready", problem=problem)
 
     def _shut_down(self) -> None:

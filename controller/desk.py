@@ -8,6 +8,7 @@ from rollbackd.adapters.base.target import Target
 from rollbackd.controller.answers import (
     ChangeLine,
     ChangeList,
+    Coverage,
     DaemonLine,
     Declared,
     DryRun,
@@ -19,6 +20,7 @@ from rollbackd.controller.answers import (
     Status,
 )
 from rollbackd.controller.changes import HORIZON, dated_id
+from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.denied import Denied, near
 from rollbackd.controller.dry_run import dry_run
 from rollbackd.controller.explaining import explained, policy_line, word
@@ -65,6 +67,7 @@ class Desk:
         now: Callable[[], datetime],
         *,
         default_cluster: str | None = None,
+        fleets: Fleets | None = None,
     ) -> None:
         self.engine = engine
         self.store = store
@@ -74,6 +77,7 @@ class Desk:
         self.pause_switch = pause
         self.targets = targets
         self._cluster = default_cluster
+        self.fleets = fleets or Fleets()
 
     # --- what is ------------------------------------------------------------------------------------------------------------------------
 
@@ -102,14 +106,18 @@ class Desk:
             return str(fault)
         if self.engine.store_fault is not None:
             return self.engine.store_fault
-        if not self.engine.policies:
+        if not self.engine.policies and not self.fleets.lines():
             return self.facts().reload.fault or "no policies are loaded"
-        return None
+        return None if self.engine.policies else self.fleets.unread()
 
     def status(self) -> Status:
         """Everything at a glance."""
         sources = tuple(SourceLine(name, seen.seen, seen.fault) for name, seen in sorted(self.health().items()))
-        return Status(self.now(), self._daemon(), sources, self.policies().items)
+        return Status(self.now(), self._daemon(), sources, self.policies().items, self.fleets.lines())
+
+    def coverage(self) -> Coverage:
+        """Which targets are watched, and which are not; the clusters are asked now what else they run."""
+        return self.fleets.coverage(dict(self.engine.policies), self.now())
 
     def policies(self) -> PolicyList:
         """Every loaded policy in a row."""
@@ -118,6 +126,7 @@ class Desk:
     def explain(self, asked: str) -> Explanation:
         """Why the policy of this name, or every policy that watches this target, acts or does not."""
         views = self._views()
+        self._refuse_fleet(asked)
         found = [views[asked]] if asked in views else self._watching(asked, views)
         good = self.known_good(target for view in found for target in view.policy.targets)
         return Explanation(self.now(), asked, tuple(explained(view, good) for view in found))
@@ -235,6 +244,7 @@ class Desk:
         policies = dict(self.engine.policies)
         if asked in policies:
             return policies[asked]
+        self._refuse_fleet(asked)
         target = self.resolve(asked) if any(mark in asked for mark in ":/") else asked
         found = [policy for policy in policies.values() if policy.target == target]
         if len(found) > 1:
@@ -276,6 +286,11 @@ class Desk:
             outbox_oldest=outbox.oldest,
             outbox_dead=outbox.dead,
         )
+
+    def _refuse_fleet(self, asked: str) -> None:
+        size = self.fleets.size(asked)
+        if size is not None:
+            raise Denied("invalid", f"{asked} is a fleet of {size:,}", f"name one, {asked}/NAMESPACE/NAME: rollbackd status --coverage lists them")
 
     def _views(self) -> dict[str, PolicyView]:
         return policy_views(self.engine, self.paused(), self.now())

@@ -19,7 +19,7 @@ from rollbackd.controller.journal.values import Note
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.schedule import Grid
-from rollbackd.controller.slots import Batch, Standing
+from rollbackd.controller.slots import Batch, PolicySet, Standing
 from rollbackd.policies.decisions import Wait
 from rollbackd.policies.evaluate import decide
 from rollbackd.policies.fleet import Fleet
@@ -49,13 +49,14 @@ class Engine:
         self.fleet = Fleet()
         self.incidents: tuple[Incident, ...] = ()
         self.store_fault: str | None = None
+        self._set = PolicySet(())
         self._is_behind = False
         self.last_slot: datetime | None = None
         self.slots = 0
         self.overtaken = 0
         self._newest: dict[Grid | None, datetime] = {}
         self.verdicts: Counter[str] = Counter()
-        self._queue: queue.SimpleQueue[Batch | str | tuple[Policy, ...] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Batch | str | PolicySet | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     # --- what others call -----------------------------------------------------------------------------------------------------------------
@@ -78,9 +79,9 @@ class Engine:
         """The policies of this target will be decided again on the evidence at hand: an outcome has arrived."""
         self._queue.put(target)
 
-    def replace(self, policies: Sequence[Policy]) -> None:
-        """These policies hold from the next slot on; a policy whose meaning is unchanged keeps its memory."""
-        self._queue.put(tuple(policies))
+    def replace(self, policies: Sequence[Policy], unread: frozenset[str] = frozenset()) -> None:
+        """These policies hold from the next slot on; a policy whose meaning is unchanged keeps its memory. ``unread``: see PolicySet."""
+        self._queue.put(PolicySet(tuple(policies), unread))
 
     def due(self, policies: Iterable[Policy], at: datetime) -> list[Policy]:
         """The policies that are to be looked at in the slot ``at``: all with an open watch or incident, the others once a minute."""
@@ -106,7 +107,7 @@ class Engine:
             except Exception:  # the seam: a pass may die, the daemon not
                 log.exception("slot.crashed")
 
-    def _work(self, item: Batch | str | tuple[Policy, ...]) -> None:
+    def _work(self, item: Batch | str | PolicySet) -> None:
         match item:
             case Batch():
                 if item.at < self._newest.get(item.grid, item.at):
@@ -116,10 +117,11 @@ class Engine:
             case str():
                 self.decide_again(item)
             case _:
-                self.adopt(item)
+                self.adopt(item.policies, item.unread)
 
-    def adopt(self, policies: Sequence[Policy]) -> None:
-        """The set of policies is this one; memory of unchanged policies is kept, that of others begins anew."""
+    def adopt(self, policies: Sequence[Policy], unread: frozenset[str] = frozenset()) -> None:
+        """The set of policies is this one; memory of unchanged policies is kept, that of others begins anew. ``unread``: see PolicySet."""
+        self._set = PolicySet(tuple(policies), unread)
         known = {name: policy.digest for name, policy in self.policies.items()}
         self.policies = {policy.name: policy for policy in policies}
         kept = [p.name for p in policies if known.get(p.name) == p.digest]
@@ -233,6 +235,8 @@ class Engine:
 
     def _resume_open(self, at: datetime) -> None:
         for incident in self.incidents:
+            if self._set.awaits(incident):
+                continue  # a roster is on its way; until then nothing is known of its policy, and nothing is done
             if self._is_orphan(incident):
                 self._journalling.orphaned(incident, self.policies, at)
             elif not self._actor.is_busy(incident.id):

@@ -102,6 +102,7 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
         guards=_guards(view, blamed),
         ladder=tuple(_rung(number, rung, view.incident, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
         incident=incident_line(view.incident) if view.incident else None,
+        notes=policy.notes,
     )
 
 

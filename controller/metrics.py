@@ -111,6 +111,7 @@ class _State(Collector):
         if engine.last_slot is not None:
             yield _gauge("last_slot_timestamp_seconds", "The newest slot that was decided.", engine.last_slot.timestamp())
         yield _gauge("policies", "Loaded policies.", len(engine.policies))
+        yield from self._fleets()
         reached = dict(engine.verdicts)
         verdicts = [({"verdict": state.value}, reached.get(state.value, 0)) for state in State]
         yield _counters("evaluations", "Verdicts that were reached.", ("verdict",), verdicts)
@@ -119,6 +120,13 @@ class _State(Collector):
         phases = Counter(incident.phase.value for incident in engine.incidents)
         shown = [phase.value for phase in Phase if phase is not Phase.CLOSED]
         yield _gauges("incidents_open", "Open incidents by phase.", [({"phase": phase}, phases[phase]) for phase in shown])
+
+    def _fleets(self) -> Iterator[Metric]:
+        lines = self._desk.fleets.lines()
+        yield _gauge("fleet_members", "Workloads that are watched by fleet policies.", sum(line.members for line in lines))
+        yield _gauge(
+            "fleets_doubtful", "Fleets whose roster is not believed or could not be read.", sum(bool(each.doubt or each.fault) for each in lines)
+        )
 
     def _sources(self) -> Iterator[Metric]:
         health = sorted(self._desk.health().items())

@@ -2,30 +2,40 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 
 from rollbackd.controller.texts import Texts
+from rollbackd.policies.claims import claims
 from rollbackd.policies.faults import Fault
+from rollbackd.policies.fleet_policy import FleetPolicy
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model import Policy
 from rollbackd.policies.names import Names
 
 log = structlog.get_logger()
 
+Written: TypeAlias = Policy | FleetPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What one reading of the files led to. ``held_back``: why the new set was not taken, though its files are sound."""
+    """What one reading of the files led to. ``held_back``: why the new set was not taken, though its files are sound.
+
+    ``claimed``: targets of policies that could not be loaded, and their names: a fleet leaves them alone.
+    """
 
     at: datetime
     policies: tuple[Policy, ...]
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...]
     held_back: str | None = None
+    fleets: tuple[FleetPolicy, ...] = ()
+    claimed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ok(self) -> bool:
@@ -46,7 +56,7 @@ class PolicyFiles:
         self._places = tuple(places)
         self._names = names
         self._now = now
-        self._good: dict[str, tuple[Policy, ...]] = {}
+        self._good: dict[str, tuple[Written, ...]] = {}
         self._digest: str | None = None
         self._to_confirm: str | None = None
         self.last: Reload | None = None
@@ -71,22 +81,29 @@ class PolicyFiles:
     def _take(self, texts: Mapping[str, str], is_confirmed: bool) -> Reload:
         loaded = load_policies(texts, self._names)
         broken = {fault.file for fault in loaded.faults}
-        fresh: dict[str, tuple[Policy, ...]] = {file: self._good.get(file, ()) for file in broken}
-        for policy in loaded.policies:
+        fresh: dict[str, tuple[Written, ...]] = {file: self._good.get(file, ()) for file in broken}
+        sound: list[Written] = [*loaded.policies, *loaded.fleets]
+        for policy in sound:
             fresh[policy.file] = (*fresh.get(policy.file, ()), policy)
         before, after = _count(self._good), _count(fresh)
+        why = None
         if after * 2 < before and not is_confirmed:
             why = f"the set shrank from {before} to {after} policies; the old set stays until a second SIGHUP confirms (is a mount gone?)"
             log.warning("policies.held_back", before=before, after=after)
-            return Reload(self._now(), _all(self._good), loaded.faults, loaded.warnings, why)
-        self._good = fresh
-        log.info("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
-        return Reload(self._now(), _all(fresh), loaded.faults, loaded.warnings)
+        else:
+            self._good = fresh
+            log.info("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
+        held = [policy for _, policies in sorted(self._good.items()) for policy in policies]
+        return Reload(
+            self._now(),
+            tuple(policy for policy in held if isinstance(policy, Policy)),
+            loaded.faults,
+            loaded.warnings,
+            why,
+            tuple(policy for policy in held if isinstance(policy, FleetPolicy)),
+            {target: name for file in broken for target, name in claims(texts[file], file, self._names).items()},
+        )
 
 
-def _count(files: Mapping[str, tuple[Policy, ...]]) -> int:
+def _count(files: Mapping[str, tuple[Written, ...]]) -> int:
     return sum(len(policies) for policies in files.values())
-
-
-def _all(files: Mapping[str, tuple[Policy, ...]]) -> tuple[Policy, ...]:
-    return tuple(policy for _, policies in sorted(files.items()) for policy in policies)

@@ -66,6 +66,10 @@ class Schedule:
         """``work`` runs once an interval, beside the grids."""
         self._scheduler.add_job(work, "interval", seconds=interval.total_seconds(), id=name, replace_existing=True)
 
+    def once(self, name: str, work: Callable[[], None]) -> None:
+        """``work`` runs as soon as there is a thread for it, beside the grids; a start of it that is still to come is replaced."""
+        self._scheduler.add_job(work, id=name, replace_existing=True, max_instances=3)
+
     def keep(self, grids: Collection[Grid]) -> None:
         """Exactly these grids are worked on; those that stay keep their pace."""
         wanted = {f"{grid.source}/{grid.every.total_seconds():g}": grid for grid in grids}

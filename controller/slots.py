@@ -8,8 +8,22 @@ from rollbackd.controller.changes import Survey
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.evaluate import Evaluation
+from rollbackd.policies.incident import Incident
+from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
 from rollbackd.policies.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """The policies that hold. ``unread``: fleets of which nobody knows yet who belongs to them: their policies are missing, not gone."""
+
+    policies: tuple[Policy, ...]
+    unread: frozenset[str] = frozenset()
+
+    def awaits(self, incident: Incident) -> bool:
+        """Whether the incident's policy is missing for now."""
+        return incident.policy.partition("/")[0] in self.unread and all(policy.name != incident.policy for policy in self.policies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import IO, Protocol, assert_never, runtime_checkable
 
 from starlette.applications import Starlette
 
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.roster import Roll
 from rollbackd.adapters.base.source import Source
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller import config_values as values
@@ -19,24 +21,28 @@ from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_token import Tokens, read_tokens
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import names
+from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.logs import Secrets
+from rollbackd.controller.membership import Membership
 from rollbackd.controller.metrics import Metrics
-from rollbackd.controller.observation import Observation
+from rollbackd.controller.observation import Observation, grids
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.outbox import Outbox
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.probing import Addresses, Probing
+from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
 from rollbackd.controller.wiring_channels import notifiers
 from rollbackd.controller.wiring_flags import flag_targets
+from rollbackd.policies.fleet_policy import FleetPolicy
 from rollbackd.policies.model import Policy
 
 
@@ -74,8 +80,9 @@ class Parts:
     observation: Observation
     schedule: Schedule
     files: PolicyFiles
+    membership: Membership
     startable: Sequence[Startable]
-    check: Callable[[Sequence[Policy]], tuple[str, ...]]
+    check: Callable[[Sequence[Policy], Sequence[FleetPolicy]], tuple[str, ...]]
     lock: IO[str]
 
 
@@ -93,6 +100,10 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         outbox.wake()
         engine.wake(target)
 
+    def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
+        engine.replace(policies, unread)
+        schedule.keep(grids(policies))
+
     def failed(fault: str) -> None:
         engine.store_failed(fault)
 
@@ -102,11 +113,14 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     observation = Observation(engine, observer, Surveyor(targets))
     schedule = Schedule(observation.observe, now)
     files = PolicyFiles(config.policies, names(config), now)
+    roll = _roll(targets)
+    membership = Membership(roll, names(config).contacts, now, adopt, RosterNews(store, outbox.wake).tell)
     tokens = read_tokens(config.api.token_file, config.api.people)
     for token in (tokens.shared, *tokens.people.values()):
         secrets.add(token)
     facts = _facts(schedule, engine, files, store.writer)
-    desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster)
+    fleets = Fleets(membership, roll, config.clusters)
+    desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster, fleets=fleets)
     return Parts(
         pages=_pages(config, desk, tokens),
         data_dir=config.data_dir,
@@ -118,7 +132,8 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         schedule=schedule,
         files=files,
         startable=[source for source in sources.values() if isinstance(source, Startable)],
-        check=lambda policies: problems(targets, policies),
+        membership=membership,
+        check=lambda policies, fleets: (*unlisted(roll, fleets), *problems(targets, policies)),
         lock=lock,
     )
 
@@ -148,6 +163,17 @@ def problems(targets: Mapping[str, Target], policies: Sequence[Policy]) -> tuple
         mine = [key for key in keys if key.startswith(f"{kind}:")]
         found += target.check(mine) if mine else ()
     return tuple(found)
+
+
+def unlisted(roll: Roll | None, fleets: Sequence[FleetPolicy]) -> tuple[str, ...]:
+    """What would keep the members of these fleets from being found, each line once."""
+    found: list[str] = []
+    for select in (fleet.select for fleet in fleets):
+        try:
+            found += roll.roll_rights(select.cluster, select.namespaces) if roll is not None else ()
+        except AdapterError as fault:
+            found.append(str(fault))
+    return tuple(dict.fromkeys(found))
 
 
 def _source(name: str, config: values.Source) -> Source:
@@ -192,6 +218,11 @@ def _targets(config: values.Config) -> dict[str, Target]:
 
         found["kubernetes"] = Kubernetes({n: ClusterAccess(c.kubeconfig, c.context) for n, c in config.clusters.items()})
     return found
+
+
+def _roll(targets: Mapping[str, Target]) -> Roll | None:
+    """The kind of target that knows which workloads there are."""
+    return next((target for target in targets.values() if isinstance(target, Roll)), None)
 
 
 def _addresses(targets: Mapping[str, Target]) -> dict[str, Addresses]:

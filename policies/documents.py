@@ -19,9 +19,11 @@ from rollbackd.policies.documents_base import (
     Written,
     in_unit,
     literal_unless_later,
+    refuse,
     refuse_later,
 )
 from rollbackd.policies.documents_conditions import Item, ModeWord
+from rollbackd.policies.documents_fleet import MemberText, OwnerRouting, Select
 from rollbackd.policies.faults import quoted
 
 Always: TypeAlias = Literal["always"]
@@ -37,7 +39,17 @@ def _watch(value: object) -> object:
 
 def _routing(value: object) -> object:
     if isinstance(value, dict):
-        raise refuse_later("routing by owner", "list the contacts")
+        raise refuse("a list of contacts", "routing by owner", "that is for a fleet: a policy with 'select' instead of 'target'")
+    return value
+
+
+def _notified(value: object) -> str:
+    return "<owner>" if isinstance(value, dict | OwnerRouting) else "<list>"
+
+
+def _kind(value: object) -> object:
+    if value == "FleetPolicy":
+        raise refuse("'RollbackPolicy'", quoted(value), "a policy for a fleet has 'select' instead of 'target'")
     return value
 
 
@@ -175,27 +187,17 @@ class ApprovalParts(Written):
     within: PositiveDuration | None = Field(None, description="How soon; later nothing is done and it is held. Default 30m.")
 
 
-class Spec(Written):
-    """What is watched, when it is bad, and what is done then."""
+_LATER_SPEC = dict.fromkeys(("depends_on", "max_false_rollback", "unbounded", "shard"), "")
+Contacts: TypeAlias = Annotated[list[Name], Field(min_length=1, max_length=MOST_ENTRIES)]
 
-    later: ClassVar[Mapping[str, str]] = {
-        "select": "target",
-        "join": "match",
-        "expect": "",
-        "depends_on": "",
-        "max_false_rollback": "",
-        "unbounded": "",
-        "shard": "",
-    }
+
+class SpecParts(Written):
+    """What every policy says: when it is bad, and what is done then."""
 
     mode: ModeWord = Field("observe", description="The most that may be done: observe, suggest, approve or auto. Default observe.")
-    target: TargetItem = Field(description="The watched thing.")
     source: Name | None = Field(None, description="A metric source of the daemon's config; not needed where there is only one.")
     metrics: Name = Field(
         "prometheus-client", description="The metric profile: which names and labels the library's signals have here. custom: found by `match`."
-    )
-    match: Annotated[dict[LabelName, Text], Field(min_length=1)] | None = Field(
-        None, description="Labels, by equality, that tell this workload's series apart in signals written out by hand."
     )
     every: Interval | None = Field(None, description="How often it is judged, 1s to 1h. Default 15s.")
     watch: WatchWindow | None = Field(None, description="How long after a change a breach is laid to it, or always. Default 1h.")
@@ -211,15 +213,44 @@ class Spec(Written):
     reversible: Annotated[Literal["always"], BeforeValidator(_reversible)] = Field(
         "always", description="That a revert of this target is always safe."
     )
-    notify: Annotated[list[Name], Field(min_length=1, max_length=MOST_ENTRIES), BeforeValidator(_routing)] | None = Field(
-        None, description="Contacts of the daemon's config."
+
+
+class Spec(SpecParts):
+    """What is watched, when it is bad, and what is done then."""
+
+    later: ClassVar[Mapping[str, str]] = _LATER_SPEC
+
+    target: TargetItem = Field(description="The watched thing.")
+    match: Annotated[dict[LabelName, Text], Field(min_length=1)] | None = Field(
+        None, description="Labels, by equality, that tell this workload's series apart in signals written out by hand."
+    )
+    notify: Annotated[Contacts, BeforeValidator(_routing)] | None = Field(None, description="Contacts of the daemon's config.")
+
+
+class FleetSpec(SpecParts):
+    """Which workloads are watched, when one of them is bad, and what is done to it then."""
+
+    later: ClassVar[Mapping[str, str]] = _LATER_SPEC
+
+    select: Select = Field(description="The watched workloads: each is watched as if it had a policy of its own.")
+    join: Annotated[dict[LabelName, MemberText], Field(min_length=1)] | None = Field(
+        None, description="As `match`, for each member: $name and $namespace stand for the workload's."
+    )
+    notify: Annotated[Annotated[OwnerRouting, Tag("<owner>")] | Annotated[Contacts, Tag("<list>")], Discriminator(_notified)] | None = Field(
+        None, description="Contacts of the daemon's config, or the label by which a workload names its own."
     )
 
 
+def _spec_kind(value: Any) -> str:
+    return "<select>" if isinstance(value, dict) and "select" in value else "<target>"
+
+
 class PolicyDocument(Written):
-    """A policy: one watched target, the conditions that call for a rollback, and the remedy."""
+    """A policy: one watched target or a fleet of them, the conditions that call for a rollback, and the remedy."""
 
     api_version: Literal["rollbackd/v1"] = Field(alias="apiVersion", description="The version of this contract.")
-    kind: Annotated[Literal["RollbackPolicy"], literal_unless_later("FleetPolicy")] = Field(description="What this document is.")
+    kind: Annotated[Literal["RollbackPolicy"], BeforeValidator(_kind)] = Field(description="What this document is.")
     metadata: Metadata = Field(description="What it is called.")
-    spec: Spec = Field(description="What it says.")
+    spec: Annotated[Annotated[Spec, Tag("<target>")] | Annotated[FleetSpec, Tag("<select>")], Discriminator(_spec_kind)] = Field(
+        description="What it says: with `target` about one thing, with `select` about a fleet."
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rollbackd.policies.documents import PolicyDocument
 from rollbackd.policies.faults import Fault, choices, quoted
+from rollbackd.policies.fleet_policy import FleetPolicy
 from rollbackd.policies.model import Policy
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import library
@@ -20,6 +21,7 @@ class Loaded:
     policies: tuple[Policy, ...]
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...]
+    fleets: tuple[FleetPolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def load_policies(texts: Mapping[str, str], names: Names | None = None) -> Loade
     Whatever a person wrote, nothing is raised. A file with very many faults is not read to its end.
     """
     taken: dict[str, _Named] = {}
-    policies: list[Policy] = []
+    policies: list[Policy | FleetPolicy] = []
     found: list[Fault] = []
     for file in sorted(texts):
         read, faults = _load_file(texts[file], file, names, taken)
@@ -45,16 +47,17 @@ def load_policies(texts: Mapping[str, str], names: Names | None = None) -> Loade
             policies += read
     found.sort()
     return Loaded(
-        tuple(policies),
+        tuple(policy for policy in policies if isinstance(policy, Policy)),
         tuple(fault for fault in found if fault.severity == "error"),
         tuple(fault for fault in found if fault.severity == "warning"),
+        tuple(policy for policy in policies if isinstance(policy, FleetPolicy)),
     )
 
 
-def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Named]) -> tuple[list[Policy], list[Fault]]:
+def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Named]) -> tuple[list[Policy | FleetPolicy], list[Fault]]:
     parsed = parse(text, file)
     faults = list(parsed.faults)
-    policies: list[Policy] = []
+    policies: list[Policy | FleetPolicy] = []
     for document in parsed.documents:
         if len(faults) >= MAX_FAULTS:
             break

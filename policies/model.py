@@ -237,10 +237,20 @@ class OutsideWatch(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class OfFleet:
+    """The fleet that a policy is of. ``notify``: who is told what is not about one member, as that a signal was misspelt for all of them."""
+
+    name: str
+    digest: str
+    notify: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One policy for one watched target. ``digest`` changes with its meaning, not with its layout.
 
     ``watch``: how long after a change its onset may lie; None: always. ``trigger`` ranges over ``conditions`` by index.
+    ``fleet``: the fleet that it is of; ``notes``: what people should know of how it came to be, as what annotations changed.
     """
 
     name: str
@@ -259,6 +269,13 @@ class Policy:
     ladder: tuple[Rung, ...]
     notify: tuple[str, ...]
     approvals: Approvals = Approvals()
+    fleet: OfFleet | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def notify_of_all(self) -> tuple[str, ...]:
+        """Who is told what is not about this target alone."""
+        return self.notify if self.fleet is None else self.fleet.notify
 
     @property
     def targets(self) -> tuple[str, ...]:

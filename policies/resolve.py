@@ -1,4 +1,4 @@
-"""A policy as written, the library and the config's names to one frozen Policy, or faults. Nothing in between: a faulty policy does not exist."""
+"""A policy as written, the library and the config's names to one frozen policy, or faults. Nothing in between: a faulty policy does not exist."""
 
 import hashlib
 import json
@@ -7,8 +7,10 @@ from datetime import timedelta
 from enum import Enum
 from functools import cache
 
-from rollbackd.policies.documents import OnKubernetes, PolicyDocument, Spec
+from rollbackd.policies.documents import FleetSpec, OnKubernetes, PolicyDocument, Spec
+from rollbackd.policies.documents_fleet import OwnerRouting
 from rollbackd.policies.faults import choices, quoted
+from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Expected, FleetPolicy, blanks_in
 from rollbackd.policies.model import Approvals, Mode, OutsideWatch, Policy, Timing
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library
@@ -16,6 +18,7 @@ from rollbackd.policies.resolve_conditions import Conditions
 from rollbackd.policies.resolve_remedy import References
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
+from rollbackd.policies.yaml_text import Path
 
 __all__ = ["Names", "resolve"]
 
@@ -24,23 +27,32 @@ DEFAULT_WATCH = timedelta(hours=1)
 DEFAULT_SOURCE = "prometheus"
 
 
-def resolve(document: PolicyDocument, library: Library, names: Names | None, findings: Findings) -> Policy | None:
+def resolve(document: PolicyDocument, library: Library, names: Names | None, findings: Findings) -> Policy | FleetPolicy | None:
     """The policy; None after at least one fault. ``names`` None: what a policy names is not checked."""
     spec = document.spec
     references = References(names, findings)
-    target = references.target(spec.target, ("spec", "target"))
+    policy = _policy(document, library, references)
+    fleet = _fleet(spec, policy, references) if isinstance(spec, FleetSpec) else None
+    _check_remedy(spec, policy.mode, findings)
+    _check_contacts(spec, policy.mode, references)
+    if findings.is_faulty:
+        return None
+    return fleet if fleet is not None else _with_digest(policy)
+
+
+def _policy(document: PolicyDocument, library: Library, references: References) -> Policy:
+    """The policy without its digest; that of a fleet has blanks where a member's own name and namespace stand."""
+    spec, names, findings = document.spec, references.names, references.findings
+    target = references.fleet_target(spec.select) if isinstance(spec, FleetSpec) else references.target(spec.target, ("spec", "target"))
     every = spec.every or DEFAULT_EVERY
-    place = spec.target.kubernetes if isinstance(spec.target, OnKubernetes) else None
-    workload = (place.namespace, place.deployment) if place else None
-    conditions = Conditions(spec, every, workload, library, names, findings)
+    conditions = Conditions(spec, every, _workload(spec), library, names, findings)
     trigger = conditions.resolve()
-    mode = Mode[spec.mode.upper()]
-    policy = Policy(
+    return Policy(
         name=document.metadata.name,
         file=findings.document.file,
         digest="",
         labels=tuple(sorted(document.metadata.labels.items())),
-        mode=mode,
+        mode=Mode[spec.mode.upper()],
         target=target,
         source=_source(spec, names, findings),
         every=every,
@@ -49,22 +61,50 @@ def resolve(document: PolicyDocument, library: Library, names: Names | None, fin
         timing=_timing(spec, findings),
         conditions=tuple(conditions.found),
         trigger=trigger,
-        ladder=references.ladder(spec.remedy or (), target),
-        notify=tuple(spec.notify or ()),
+        ladder=references.ladder(spec.remedy or (), target, is_fleet=isinstance(spec, FleetSpec)),
+        notify=_notify(spec),
         approvals=Approvals(spec.approvals.count, spec.approvals.within or Approvals().within) if spec.approvals else Approvals(),
     )
-    _check_remedy(spec, mode, findings)
-    _check_contacts(spec, mode, names, references, findings)
-    return None if findings.is_faulty else _with_digest(policy)
 
 
-def _watch(spec: Spec) -> timedelta | None:
+def _workload(spec: Spec | FleetSpec) -> tuple[str, str] | None:
+    """Namespace and name of what is watched, as a profile's labels have them."""
+    if isinstance(spec, FleetSpec):
+        return NAMESPACE, NAME
+    place = spec.target.kubernetes if isinstance(spec.target, OnKubernetes) else None
+    return (place.namespace, place.deployment) if place else None
+
+
+def _notify(spec: Spec | FleetSpec) -> tuple[str, ...]:
+    return (spec.notify.fallback,) if isinstance(spec.notify, OwnerRouting) else tuple(spec.notify or ())
+
+
+def _fleet(spec: FleetSpec, template: Policy, references: References) -> FleetPolicy:
+    _check_join(spec, references.findings)
+    template = _with_digest(template)
+    select, expect = references.selection(spec.select), Expected(spec.select.expect.min, spec.select.expect.max)
+    owner = spec.notify.owner.label if isinstance(spec.notify, OwnerRouting) else None
+    return FleetPolicy(template, select, expect, owner, _digest([template.digest, _meaning(select), _meaning(expect), owner]))
+
+
+def _check_join(spec: FleetSpec, findings: Findings) -> None:
+    """Series that nothing of the member's own tells apart would be everybody's evidence."""
+    if spec.join is None:
+        return
+    blanks = {blank for value in spec.join.values() for blank in blanks_in(value)}
+    if NAME not in blanks:
+        findings.fault(("spec", "join"), f"a label with {NAME}", "none", "without it every member is judged by the same series")
+    elif NAMESPACE not in blanks and len(spec.select.kubernetes.namespaces or ()) != 1:
+        findings.warn(("spec", "join"), f"no label with {NAMESPACE}", "workloads that have one name in two namespaces are only observed")
+
+
+def _watch(spec: Spec | FleetSpec) -> timedelta | None:
     if spec.watch == "always":
         return None
     return spec.watch if isinstance(spec.watch, timedelta) else DEFAULT_WATCH
 
 
-def _source(spec: Spec, names: Names | None, findings: Findings) -> str:
+def _source(spec: Spec | FleetSpec, names: Names | None, findings: Findings) -> str:
     if names is None:
         return spec.source or DEFAULT_SOURCE
     only = next(iter(names.sources)) if len(names.sources) == 1 else DEFAULT_SOURCE
@@ -77,7 +117,7 @@ def _source(spec: Spec, names: Names | None, findings: Findings) -> str:
     return source
 
 
-def _timing(spec: Spec, findings: Findings) -> Timing:
+def _timing(spec: Spec | FleetSpec, findings: Findings) -> Timing:
     said = {name: value for name, value in (spec.timing or ()) if value is not None}
     timing = Timing(**said)
     if timing.recover_for > timing.give_up:
@@ -87,26 +127,34 @@ def _timing(spec: Spec, findings: Findings) -> Timing:
     return timing
 
 
-def _check_remedy(spec: Spec, mode: Mode, findings: Findings) -> None:
+def _check_remedy(spec: Spec | FleetSpec, mode: Mode, findings: Findings) -> None:
     if mode > Mode.OBSERVE and not spec.remedy:
         found = "none" if spec.remedy is None else "an empty list"
         path = ("spec",) if spec.remedy is None else ("spec", "remedy")
         findings.fault(path, f"a 'remedy' in mode {spec.mode}", found, "say what is to be done, or observe")
 
 
-def _check_contacts(spec: Spec, mode: Mode, names: Names | None, references: References, findings: Findings) -> None:
-    for index, contact in enumerate(spec.notify or ()):
+def _check_contacts(spec: Spec | FleetSpec, mode: Mode, references: References) -> None:
+    names, findings = references.names, references.findings
+    if isinstance(spec.notify, OwnerRouting):
+        written: list[tuple[str, Path]] = [(spec.notify.fallback, ("spec", "notify", "fallback"))]
+    else:
+        written = [(contact, ("spec", "notify", index)) for index, contact in enumerate(spec.notify or ())]
+    for contact, path in written:
         if names:
-            references.check(contact, names.contacts, "contact", ("spec", "notify", index))
+            references.check(contact, names.contacts, "contact", path)
     if mode > Mode.OBSERVE and not spec.notify:
         findings.warn(("spec",), f"nobody is told in mode {spec.mode}", "name contacts under 'notify'")
 
 
 def _with_digest(policy: Policy) -> Policy:
-    meaning = [_meaning(getattr(policy, name)) for name, _ in _members(Policy) if name not in ("file", "digest")]
-    digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()
-    object.__setattr__(policy, "digest", digest)
+    meaning = [_meaning(getattr(policy, name)) for name, _ in _members(Policy) if name not in ("file", "digest", "fleet", "notes")]
+    object.__setattr__(policy, "digest", _digest(meaning))
     return policy
+
+
+def _digest(meaning: object) -> str:
+    return hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from rollbackd.policies.documents import Spec
+from rollbackd.policies.documents import FleetSpec, Spec
 from rollbackd.policies.documents_conditions import (
     AllOf,
     AnyOf,
@@ -48,7 +48,7 @@ _NO_OVERRIDES = Overrides.model_construct()
 class Conditions:
     """Collects the conditions of one policy. ``workload``: namespace and name of a Kubernetes target."""
 
-    spec: Spec
+    spec: Spec | FleetSpec
     every: timedelta
     workload: tuple[str, str] | None
     library: Library
@@ -83,7 +83,8 @@ class Conditions:
 
     def _fault_match(self) -> None:
         hint = f"it tells this workload's series apart in {', '.join(self._needs_match)}"
-        self.findings.fault(("spec",), "the key 'match'", "none", hint)
+        key = "join" if isinstance(self.spec, FleetSpec) else "match"
+        self.findings.fault(("spec",), f"the key '{key}'", "none", hint)
 
     def _warn(self) -> None:
         if self._short:
@@ -182,7 +183,7 @@ class Conditions:
             self.findings.fault(path, "the name of a probe of the daemon's config", "a port", "a target behind commands has no endpoints of its own")
 
     def _matched(self, name: str) -> Identity:
-        match = self.spec.match
+        match = self.spec.join if isinstance(self.spec, FleetSpec) else self.spec.match
         if not match:
             self._needs_match.append(f"'{name}'")
             return Identity((), ())

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollbackd.policies.documents import FlagsItem, FlagsParts, OnKubernetes, RevertItem, RungItem, TargetItem
+from rollbackd.policies.documents_fleet import Select
 from rollbackd.policies.faults import choices, quoted
+from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Selection, strangers
 from rollbackd.policies.keys import command_key, flags_key, flags_scope, kubernetes_key
 from rollbackd.policies.model import FlagsRung, Mode, RevertRung, Rung
 from rollbackd.policies.names import Names
@@ -35,6 +37,16 @@ class References:
         where = item.kubernetes
         return kubernetes_key(self._cluster(where.cluster, (*path, "kubernetes")), where.namespace, where.deployment)
 
+    def fleet_target(self, select: Select) -> str:
+        """The key of every member of a fleet, with blanks for its namespace and name."""
+        return kubernetes_key(self.selection(select).cluster, NAMESPACE, NAME)
+
+    def selection(self, select: Select) -> Selection:
+        """What a fleet's selector is true of."""
+        chosen = select.kubernetes
+        cluster = self._cluster(chosen.cluster, ("spec", "select", "kubernetes"))
+        return Selection(cluster, tuple(sorted(chosen.labels.items())), tuple(sorted(set(chosen.namespaces or ()))))
+
     def _cluster(self, written: str | None, path: Path) -> str:
         if written:
             if self.names:
@@ -46,12 +58,14 @@ class References:
             self.findings.fault(path, "the key 'cluster'", "none", f"there are several: {', '.join(sorted(self.names.clusters))}")
         return self.names.default_cluster or _UNCHECKED_CLUSTER
 
-    def ladder(self, items: Sequence[RungItem], watched: str) -> tuple[Rung, ...]:
-        """The rungs, in the order written."""
+    def ladder(self, items: Sequence[RungItem], watched: str, *, is_fleet: bool = False) -> tuple[Rung, ...]:
+        """The rungs, in the order written. Those of a fleet put each member itself back, and may name its flags by $name and $namespace."""
         rungs: list[Rung] = []
         for index, item in enumerate(items):
             path = ("spec", "remedy", index)
             rung = self._rung(item, watched, path)
+            if is_fleet:
+                self._check_fleet(item, path)
             if rung in rungs:
                 self.findings.fault(path, "a rung of its own", "the same as an earlier one", "no rung is repeated")
             rungs.append(rung)
@@ -64,6 +78,17 @@ class References:
             case RevertItem(revert=revert):
                 target = self.target(revert.target, (*path, "revert", "target")) if revert.target else watched
                 return RevertRung(target, revert.always, _mode(revert.mode))
+
+    def _check_fleet(self, item: RungItem, path: Path) -> None:
+        if isinstance(item, RevertItem):
+            if item.revert.target is not None:
+                hint = "every member would put back the same thing; leave the key out"
+                self.findings.fault((*path, "revert", "target"), "no 'target' in a fleet", "one", hint)
+            return
+        for name in filter(None, (item.flags.tag, item.flags.environment, *(item.flags.flags or ()))):
+            if unknown := strangers(name):
+                hint = "these two stand for the member's name and namespace"
+                self.findings.fault((*path, "flags"), "a name with $name or $namespace", quoted(unknown[0]), hint)
 
     def _flags(self, flags: FlagsParts, path: Path) -> FlagsRung:
         scopes = [name for name in ("tag", "flags", "all") if getattr(flags, name) is not None]

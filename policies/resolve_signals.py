@@ -87,7 +87,8 @@ def in_own_unit(limit: Limit) -> Limit:
     return replace(limit, high=limit.high * 1000 if limit.high is not None else None, unit="ms")
 
 
-def _reader(signal: Signal) -> Callable[[object], Quantity]:
+def reader_of(signal: Signal) -> Callable[[object], Quantity]:
+    """What reads a limit of this signal, in its unit; it raises UnitError."""
     match signal:
         case Ratio() | Probe():
             return units.share
@@ -124,7 +125,7 @@ def _read(signal: Signal, value: object, path: Path, findings: Findings) -> Quan
     if isinstance(value, Quantity):
         return value
     try:
-        return _reader(signal)(value)
+        return reader_of(signal)(value)
     except UnitError as error:
         findings.fault(path, error.expected, findings.shown(path), error.hint)
         return None
@@ -139,17 +140,22 @@ def _limit(side: str, quantities: list[Quantity]) -> Limit:
 
 
 def _can_be_met(signal: Signal, limit: Limit, side: str, path: Path, findings: Findings) -> bool:
-    most = 1.0 if isinstance(signal, Ratio | Probe) else math.inf
-    least = -math.inf if isinstance(signal, Gauge | PromQL) else 0.0
     if limit.high is not None and limit.low is not None and limit.low >= limit.high:
         findings.fault(path, "the lower limit before the higher", f"{limit.low:g} and {limit.high:g}")
         return False
-    if (limit.high is None or limit.high >= most) and (limit.low is None or limit.low <= least):
+    if is_out_of_reach(signal, limit):
         expected = {"above": "a limit below 100%", "below": "a limit above 0", "outside": "a range that can be left"}[side]
         found = f"{limit.low:g} to {limit.high:g}" if side == "outside" else findings.shown(path)
         findings.fault(path, expected, found, "this limit can never be met")
         return False
     return True
+
+
+def is_out_of_reach(signal: Signal, limit: Limit) -> bool:
+    """Whether no value of the signal can ever be beyond the limit."""
+    most = 1.0 if isinstance(signal, Ratio | Probe) else math.inf
+    least = -math.inf if isinstance(signal, Gauge | PromQL) else 0.0
+    return (limit.high is None or limit.high >= most) and (limit.low is None or limit.low <= least)
 
 
 def check_sense(signal: Signal, path: Path, findings: Findings) -> None:

@@ -19,6 +19,18 @@ _EXAMPLE: Schema = {
         "notify": ["oncall"],
     },
 }
+_FLEET: Schema = {
+    "apiVersion": "rollbackd/v1",
+    "kind": "RollbackPolicy",
+    "metadata": {"name": "web"},
+    "spec": {
+        "mode": "suggest",
+        "select": {"kubernetes": {"labels": {"rollback": "on"}}, "expect": {"min": 50, "max": 400}},
+        "rollback_when": [{"use": "standard"}],
+        "remedy": [{"revert": {"to": "known-good"}}],
+        "notify": {"owner": {"label": "team"}, "fallback": "platform"},
+    },
+}
 
 
 def json_schema() -> dict[str, Schema]:
@@ -27,7 +39,7 @@ def json_schema() -> dict[str, Schema]:
     made = _tidy(made)
     if not isinstance(made, dict):  # pydantic's schema of a model is an object
         raise TypeError(type(made))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, **made, "examples": [_EXAMPLE]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, **made, "examples": [_EXAMPLE, _FLEET]}
 
 
 def _tidy(schema: Schema) -> Schema:
@@ -46,5 +58,5 @@ def _tidy(schema: Schema) -> Schema:
         kept.pop("anyOf")
         options = [option for option in options if option != {"type": "null"}]
         only = options[0] if len(options) == 1 else {"anyOf": options}
-        kept = {**only, **kept} if isinstance(only, dict) else kept
+        return _tidy({**only, **kept}) if isinstance(only, dict) else kept
     return {key: _tidy(value) for key, value in kept.items()}

@@ -17,7 +17,7 @@ class Gone(Permanent):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of whom; ``name`` '' is a whole namespace."""
+    """What is asked of whom; ``name`` '' is a whole namespace, and ``namespace`` '' all of them."""
 
     cluster: str
     verb: str
@@ -28,11 +28,17 @@ class Call:
 
     def __str__(self) -> str:
         subject = f"{self.resource}/{self.name}" if self.name else self.resource
-        return f"{self.verb} {subject} in namespace {self.namespace} of cluster {self.cluster}"
+        where = f"namespace {self.namespace}" if self.namespace else "all namespaces"
+        return f"{self.verb} {subject} in {where} of cluster {self.cluster}"
+
+    @property
+    def role(self) -> str:
+        """Where a rule for it belongs."""
+        return f"the Role of namespace {self.namespace}" if self.namespace else "a ClusterRole"
 
     @property
     def rule(self) -> str:
-        """The rule that a Role of the namespace needs for it."""
+        """The rule that its role needs for it."""
         names = f', resourceNames: ["{self.name}"]' if self.name else ""
         return f'{{apiGroups: ["{GROUPS.get(self.resource, "")}"], resources: ["{self.resource}"], verbs: ["{self.verb}"]{names}}}'
 
@@ -48,7 +54,7 @@ def of_status(call: Call, status: int, body: bytes, headers: Mapping[str, str]) 
     if status == 401:
         return Permanent(f"cluster {call.cluster} does not accept our credentials (401).{call.unchanged} Renew the token or the kubeconfig.")
     if status == 403:
-        return Permanent(f"not allowed to {call}: {said}.{call.unchanged} Add to the Role of namespace {call.namespace}: {call.rule}")
+        return Permanent(f"not allowed to {call}: {said}.{call.unchanged} Add to {call.role}: {call.rule}")
     if status == 404:
         return Gone(f"{call.resource}/{call.name} does not exist in namespace {call.namespace} of cluster {call.cluster}.{call.unchanged}")
     if status in (409, 422) and call.verb == "patch":

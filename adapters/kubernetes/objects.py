@@ -13,10 +13,13 @@ REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
 HASH = "pod-template-hash"
 
+OURS = "rollbackd.io/"
 INCIDENT = "rollbackd.io/incident"
 WRITTEN = "rollbackd.io/revision"
 FROM = "rollbackd.io/from"
 IRREVERSIBLE = "rollbackd.io/irreversible"
+OWN = frozenset((INCIDENT, WRITTEN, FROM, IRREVERSIBLE))
+"""Annotations that this adapter writes and reads itself; all others under ``OURS`` are a workload's wishes for the fleet that watches it."""
 
 
 def bare(template: Raw) -> Raw:

@@ -1,16 +1,22 @@
 """The target kind ``kubernetes``: Deployments of the clusters in the daemon's config."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.base.roster import Listed
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
-from rollbackd.adapters.kubernetes import planning, rights, standing
+from rollbackd.adapters.kubernetes import planning, rights, roster, standing
 from rollbackd.adapters.kubernetes.access import ClusterAccess
-from rollbackd.adapters.kubernetes.api import Cluster
+from rollbackd.adapters.kubernetes.api import PAGE, Cluster
 from rollbackd.adapters.kubernetes.objects import selector
 from rollbackd.adapters.kubernetes.place import Place, place_of
 from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
+
+AT_ONCE = 8
+"""So many namespaces are asked at the same moment."""
 
 
 class Kubernetes:
@@ -21,8 +27,8 @@ class Kubernetes:
 
     kind = "kubernetes"
 
-    def __init__(self, clusters: Mapping[str, ClusterAccess], *, timeout: tuple[float, float] = (2.0, 10.0)) -> None:
-        self._clusters = {name: Cluster(name, access, timeout) for name, access in clusters.items()}
+    def __init__(self, clusters: Mapping[str, ClusterAccess], *, timeout: tuple[float, float] = (2.0, 10.0), page: int = PAGE) -> None:
+        self._clusters = {name: Cluster(name, access, timeout, page) for name, access in clusters.items()}
         self._first_ready: dict[Place, tuple[str | None, datetime]] = {}
 
     def close(self) -> None:
@@ -33,13 +39,22 @@ class Kubernetes:
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey."""
         places, found = self._located(keys)
-        for cluster, namespace, group in _by_namespace(places):
-            try:
-                seen: Mapping[str, TargetState | AdapterError] = self._surveyed(self._clusters[cluster], namespace, group)
-            except AdapterError as fault:
-                seen = {place.key: fault for place in group}
-            found.update(seen)
+        groups = tuple(_by_namespace(places))
+        if len(groups) <= 1:
+            answers = [self._seen(group) for group in groups]
+        else:
+            # The members of a fleet may be in hundreds of namespaces: one after the other, their answers would come too late for the slot.
+            with ThreadPoolExecutor(min(AT_ONCE, len(groups)), thread_name_prefix="namespaces") as pool:
+                answers = list(pool.map(self._seen, groups))
+        for answer in answers:
+            found.update(answer)
         return found
+
+    def _seen(self, group: "_Group") -> Mapping[str, TargetState | AdapterError]:
+        try:
+            return self._surveyed(self._clusters[group.cluster], group.namespace, group.places)
+        except AdapterError as fault:
+            return {place.key: fault for place in group.places}
 
     def _surveyed(self, cluster: Cluster, namespace: str, places: Sequence[Place]) -> dict[str, TargetState | AdapterError]:
         read = rollouts(cluster, namespace, places)
@@ -81,19 +96,31 @@ class Kubernetes:
         """See Target.check."""
         places, unknown = self._located(keys)
         lines = [f"{key}: {fault}" for key, fault in unknown.items()]
-        for cluster, namespace, group in _by_namespace(places):
+        for group in _by_namespace(places):
             try:
-                lines += rights.findings(self._clusters[cluster], namespace, group)
+                lines += rights.findings(self._clusters[group.cluster], group.namespace, group.places)
             except AdapterError as fault:
-                lines += [f"{place.key}: {fault}" for place in group]
+                lines += [f"{place.key}: {fault}" for place in group.places]
         return tuple(lines)
+
+    def workloads(self, cluster: str, labels: Mapping[str, str], namespaces: Sequence[str] = ()) -> tuple[Listed, ...]:
+        """See Roll.workloads."""
+        return roster.workloads(self._cluster(cluster, "a fleet's selector"), labels, namespaces)
+
+    def roll_rights(self, cluster: str, namespaces: Sequence[str] = ()) -> tuple[str, ...]:
+        """See Roll.roll_rights."""
+        return roster.rights(self._cluster(cluster, "a fleet's selector"), namespaces)
 
     def _place(self, key: str) -> Place:
         place = place_of(key)
-        if place.cluster not in self._clusters:
-            known = ", ".join(sorted(self._clusters)) or "none"
-            raise Permanent(f"{key}: there is no cluster {place.cluster} in the daemon's config (known: {known}). Add it or correct the key.")
+        self._cluster(place.cluster, key)
         return place
+
+    def _cluster(self, name: str, asker: str) -> Cluster:
+        if name not in self._clusters:
+            known = ", ".join(sorted(self._clusters)) or "none"
+            raise Permanent(f"{asker}: there is no cluster {name} in the daemon's config (known: {known}). Add it or correct the key.")
+        return self._clusters[name]
 
     def _located(self, keys: Sequence[str]) -> tuple[list[Place], dict[str, TargetState | AdapterError]]:
         places, faults = [], dict[str, TargetState | AdapterError]()
@@ -105,9 +132,18 @@ class Kubernetes:
         return places, faults
 
 
-def _by_namespace(places: Sequence[Place]) -> Iterator[tuple[str, str, list[Place]]]:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The places of one namespace."""
+
+    cluster: str
+    namespace: str
+    places: tuple[Place, ...]
+
+
+def _by_namespace(places: Sequence[Place]) -> Iterator[_Group]:
     groups: dict[tuple[str, str], list[Place]] = {}
     for place in places:
         groups.setdefault((place.cluster, place.namespace), []).append(place)
     for (cluster, namespace), group in groups.items():
-        yield cluster, namespace, group
+        yield _Group(cluster, namespace, tuple(group))

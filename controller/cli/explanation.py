@@ -30,6 +30,8 @@ def _policy(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
 
 def _facts(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
     now, facts = answer.now, _pairs()
+    for note in policy.notes:
+        facts.add_row("note", escape(note))
     facts.add_row(
         "revision",
         escape(policy.revision or "unknown") + (f" [yellow](cannot be read: {escape(policy.target_fault)})[/]" if policy.target_fault else ""),

@@ -13,15 +13,21 @@ SLOW = 120.0
 
 @click.command(
     short_help="Everything at a glance.",
-    epilog="Examples:\n\n\b\n  rollbackd status\n  rollbackd status -o json | jq '.policies[] | select(.incident)'",
+    epilog="Examples:\n\n\b\n  rollbackd status\n  rollbackd status -o json | jq '.policies[] | select(.incident)'\n"
+    "  rollbackd status --coverage        # what is watched by nobody",
 )
+@click.option("--coverage", is_flag=True, help="Instead: which targets are watched, and which are not and why.")
 @talks_to_daemon
 @prints
-def status(client: Client, output: str) -> None:
-    """Everything at a glance: the daemon, its sources, every policy, what is open."""
-    from rollbackd.controller.answers import Status, read
-    from rollbackd.controller.cli import tables
+def status(client: Client, output: str, *, coverage: bool) -> None:
+    """Everything at a glance: the daemon, its sources, its fleets, every policy, what is open."""
+    from rollbackd.controller.answers import Coverage, Status, read
+    from rollbackd.controller.cli import fleets, tables
 
+    if coverage:
+        found = client.get("coverage", SLOW)
+        show(found, output, lambda out: fleets.coverage(read(Coverage, found), out))
+        return
     document = client.get("status")
     show(document, output, lambda out: tables.status(read(Status, document), out))
 

@@ -92,7 +92,7 @@ def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
             raise click.UsageError(f"no policy file (.yaml, .yml) in {', '.join(str(place) for place in places)}")
         loaded = load_policies(texts, frame.names)
     faults = (*frame.faults, *loaded.faults)
-    return Checked(len(texts) + len(frame.texts), len(loaded.policies), faults, loaded.warnings, {**frame.texts, **texts})
+    return Checked(len(texts) + len(frame.texts), len(loaded.policies) + len(loaded.fleets), faults, loaded.warnings, {**frame.texts, **texts})
 
 
 def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:

@@ -13,6 +13,7 @@ from rollbackd.controller.answers import (
     ChangeList,
     ConditionBrief,
     DryRun,
+    FleetLine,
     History,
     IncidentLine,
     OfferLine,
@@ -24,6 +25,8 @@ from rollbackd.controller.cli.show import clock, since, span
 
 STYLES = {"breach": "bold red", "ok": "green", "unproven": "yellow", "nodata": "yellow", "error": "bold yellow"}
 STANDINGS = {"good": "green", "bad": "red", "quarantined": "bold red"}
+MOST_FAULTS = 5
+"""An API server that is down is at fault for every target behind it: the first few say it all."""
 NOBODY = "[dim]-[/]"
 
 
@@ -55,13 +58,15 @@ def short_target(target: str, targets: Iterable[str]) -> str:
 def status(answer: Status, out: Console) -> None:
     """The daemon, its sources, a row for each policy, and what is open."""
     _daemon(answer, out)
+    fleet_lines(answer.fleets, answer.now, out)
     if not answer.policies:
-        out.print("no policies are loaded")
+        out.print("nobody is watched yet" if answer.fleets else "no policies are loaded")
         return
     out.print()
     targets = [policy.target for policy in answer.policies]
     table = grid("POLICY", "TARGET", "MODE!", "WATCH!", "VERDICTS", "INCIDENT")
-    for policy in answer.policies:
+    shown = [policy for policy in answer.policies if not _is_quiet(policy, answer.now)]
+    for policy in shown:
         table.add_row(
             escape(policy.name),
             escape(short_target(policy.target, targets)),
@@ -70,13 +75,41 @@ def status(answer: Status, out: Console) -> None:
             _verdicts(policy.conditions),
             _incident_word(policy.incident),
         )
-    out.print(table)
-    for policy in answer.policies:
-        if policy.target_fault:
-            out.print(f"\n[bold yellow]cannot read[/] {escape(policy.target)}: {escape(policy.target_fault)}")
+    if shown:
+        out.print(table)
+    if len(shown) < len(answer.policies):
+        out.print(f"[dim]{len(answer.policies) - len(shown):,} members of fleets in which nothing happens; -o json has them all[/]")
+    for policy in [policy for policy in answer.policies if policy.target_fault][:MOST_FAULTS]:
+        out.print(f"\n[bold yellow]cannot read[/] {escape(policy.target)}: {escape(policy.target_fault or '')}")
     for incident in {p.incident.id: p.incident for p in answer.policies if p.incident}.values():
         out.print()
         incident_block(incident, answer.now, out)
+
+
+def _is_quiet(policy: PolicyLine, now: datetime) -> bool:
+    """Whether it is a member of a fleet with no change under watch, no breach and no incident: hundreds of such rows would hide the others."""
+    is_watched = policy.watch_until is not None and policy.watch_until > now
+    is_well = all(condition.state not in ("breach", "error") for condition in policy.conditions)
+    return "/" in policy.name and policy.incident is None and is_well and not is_watched
+
+
+def fleet_lines(fleets: Sequence[FleetLine], now: datetime, out: Console) -> None:
+    """A line for each fleet: how many it watches of how many it found, and what is doubtful about that."""
+    for fleet in fleets:
+        out.print(f"[bold]fleet[/] {escape(fleet.name)}: {_fleet_counts(fleet)}, read {since(fleet.read_at, now)}")
+        if fleet.doubt:
+            out.print(f"  [bold red]HELD BACK[/]: {escape(fleet.doubt)}: nothing new is watched, and nobody is dropped")
+        if fleet.fault:
+            out.print(f"  [bold yellow]cannot be read[/], the last members stay: {escape(fleet.fault)}")
+
+
+def _fleet_counts(fleet: FleetLine) -> str:
+    found = "nobody has answered yet" if fleet.found is None else f"{fleet.found:,} found"
+    parts = [f"{fleet.members:,} watched", f"{found} (expected {fleet.expect_min:,} to {fleet.expect_max:,})"]
+    parts += [f"{fleet.opted_out:,} opted out"] if fleet.opted_out else []
+    parts += [f"{fleet.own_policy:,} with a policy of their own"] if fleet.own_policy else []
+    parts += [f"[yellow]{fleet.findings:,} findings[/]"] if fleet.findings else []
+    return ", ".join(parts)
 
 
 def _daemon(answer: Status, out: Console) -> None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from rollbackd.controller.doctor.contacts import contacts
 from rollbackd.controller.doctor.files import config, pause, policies, store
 from rollbackd.controller.doctor.findings import Finding, Grade
+from rollbackd.controller.doctor.fleets import fleets
 from rollbackd.controller.doctor.sources import evidence, sources
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.doctor.targets import known_goods, targets
@@ -23,6 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "sources": sources,
     "evidence": evidence,
     "targets": targets,
+    "fleets": fleets,
     "known goods": known_goods,
     "contacts": contacts,
     "store": store,

@@ -70,11 +70,12 @@ def policies(around: Surroundings) -> Iterator[Finding]:
             if fault.file not in gone:
                 yield Finding("policies", f"{fault.file}:{fault.line}", grade, f"{fault.trail}: {fault.message}", "see `rollbackd check`")
     places = ", ".join(map(str, around.config.policies))
-    if not loaded.policies:
+    sound = [*loaded.policies, *(fleet.template for fleet in loaded.fleets)]
+    if not sound:
         yield Finding("policies", places, Grade.FAIL, "no policy is loaded: nothing is watched", "write one; see `rollbackd check`")
         return
-    modes = {policy.mode.name.lower() for policy in loaded.policies}
-    yield Finding("policies", places, Grade.PASS, f"{len(loaded.policies)} sound, in mode {', '.join(sorted(modes))}")
+    modes = {policy.mode.name.lower() for policy in sound}
+    yield Finding("policies", places, Grade.PASS, f"{len(sound)} sound, in mode {', '.join(sorted(modes))}")
 
 
 def store(around: Surroundings) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ import uvicorn
 from rollbackd.controller.answers import Reload
 from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_token import Tokens, ensure_token
+from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.metrics import Metrics
 from rollbackd.controller.observe import SourceHealth
@@ -48,16 +49,34 @@ class Said:
         return Facts("0.1.0", "test-0", T0, self.reload, self.missed, timedelta(seconds=0.25))
 
 
-def desk_of(world: World, said: Said) -> Desk:
-    return Desk(world.engine, world.store, world.pause, world.targets, lambda: said.health, said.facts, lambda: world.at, default_cluster="default")
+def desk_of(world: World, said: Said, fleets: Fleets | None = None) -> Desk:
+    return Desk(
+        world.engine,
+        world.store,
+        world.pause,
+        world.targets,
+        lambda: said.health,
+        said.facts,
+        lambda: world.at,
+        default_cluster="default",
+        fleets=fleets,
+    )
 
 
 class Served:
     """A daemon's API, or its health address, for as long as the test runs."""
 
-    def __init__(self, world: World, folder: Path, people: Mapping[str, str] = MappingProxyType({}), *, only_health: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        folder: Path,
+        people: Mapping[str, str] = MappingProxyType({}),
+        fleets: Fleets | None = None,
+        *,
+        only_health: bool = False,
+    ) -> None:
         self.said = Said()
-        self.desk = desk_of(world, self.said)
+        self.desk = desk_of(world, self.said, fleets)
         self.metrics = Metrics(self.desk)
         self.token_file = folder / "api.token"
         self.token = ensure_token(self.token_file)

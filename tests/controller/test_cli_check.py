@@ -46,6 +46,18 @@ def test_sound_policies_are_0_and_the_summary_is_talk(folder, capsys):
     assert run(capsys, "check", folder / "policies.d") == (0, "", "1 file: 1 policy sound\n")
 
 
+def test_a_fleet_policy_is_a_policy_that_is_checked_without_a_cluster(folder, capsys):
+    select = 'select: {kubernetes: {labels: {rollback: "on"}}, expect: {min: 50, max: 400}}'
+    target = "target: {kubernetes: {namespace: shop, deployment: checkout}}"
+    file = folder / "policies.d" / "web.yaml"
+    file.write_text(SOUND.replace("name: checkout", "name: web").replace(target, select))
+    assert run(capsys, "check", folder / "policies.d") == (0, "", "2 files: 2 policies sound\n")
+    file.write_text(file.read_text().replace("min: 50", "min: 500"))
+    code, out, _ = run(capsys, "check", "--config", folder / "rollbackd.yaml")
+    assert code == 2
+    assert "expected 'min' no larger than 'max', found 500 and 400" in out
+
+
 def test_a_fault_is_2_with_its_place_the_line_a_caret_and_a_hint(folder, capsys):
     file = folder / "policies.d" / "checkout.yaml"
     file.write_text(SOUND + "  remedi: []\n")

@@ -92,3 +92,28 @@ def test_the_bookkeeping_of_a_configmap_mount_is_not_read_as_policies(files, fol
     (folder / "..data" / "z.yaml").write_text(POLICY.format(name="z"))
     (folder / ".hidden.yaml").write_text(POLICY.format(name="hidden"))
     assert files.read() is None
+
+
+FLEET = """\
+apiVersion: rollbackd/v1
+kind: RollbackPolicy
+metadata: {name: web}
+spec:
+  select: {kubernetes: {labels: {rollback: "on"}}, expect: {max: 9}}
+  rollback_when: [{use: standard}]
+"""
+
+
+def test_a_fleet_policy_is_kept_as_any_other_while_its_file_is_broken(files, folder):
+    (folder / "web.yaml").write_text(FLEET)
+    assert [fleet.name for fleet in files.read().fleets] == ["web"]
+    (folder / "web.yaml").write_text(FLEET.replace("max: 9", "max: none"))
+    assert [fleet.name for fleet in files.read().fleets] == ["web"]
+
+
+def test_the_target_of_a_policy_that_cannot_be_loaded_is_known_as_far_as_it_can_be_read(folder):
+    (folder / "a.yaml").write_text(POLICY.format(name="a").replace("metrics: istio", "metrics: istoi"))
+    (folder / "b.yaml").write_text("kind: [")
+    found = PolicyFiles([folder], None, lambda: T0).read()
+    assert found.claimed == {"kubernetes:default/shop/deployment/checkout": "a"}
+    assert [policy.name for policy in found.policies] == ["c"]

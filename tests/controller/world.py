@@ -149,6 +149,10 @@ class World:
         """Everybody to whom a message was queued."""
         return {row.contact for row in self._outbox()}
 
+    def told(self) -> list[tuple[str, str]]:
+        """Contact and kind of every message that was queued, oldest first."""
+        return [(row.contact, parcel_of(row).notice.kind) for row in self._outbox()]
+
     def _outbox(self) -> list[Row[Any]]:
         with self.store.transaction() as tx:
             return list(tx.connection.execute(select(outbox).order_by(outbox.c.turn)))

@@ -86,3 +86,7 @@ def test_the_schema_is_of_the_contract_s_version_with_an_example() -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["$id"] == "urn:rollbackd:schema:v1:policy"
     assert schema["examples"]
+
+
+def test_an_entry_that_may_be_of_several_kinds_need_not_be_of_exactly_one() -> None:
+    assert "oneOf" not in str(json_schema())

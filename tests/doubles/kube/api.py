@@ -29,6 +29,7 @@ class Request:
     user_agent: str
     authorization: str | None
     body: bytes
+    accept: str = ""
     resource: str = ""
     namespace: str = ""
     name: str = ""
@@ -112,6 +113,10 @@ class Api:
         api_version, kind = KINDS[request.resource]
         # Items of a list carry neither kind nor apiVersion, as the server writes them.
         items = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in page]
+        if "as=PartialObjectMetadataList" in request.accept:
+            kind_of = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+            items = [{**kind_of, "metadata": item["metadata"]} for item in items]
+            return {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}
         return {"kind": f"{kind}List", "apiVersion": api_version, "metadata": meta, "items": items}
 
 

@@ -81,6 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             user_agent=self.headers.get("User-Agent", ""),
             authorization=self.headers.get("Authorization"),
             body=body,
+            accept=self.headers.get("Accept", ""),
             **located(url.path),
         )
         seen = control.record(self.cluster, request)

@@ -1,0 +1,41 @@
+"""`rollbackd status --coverage` for people: what is not watched, and why."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.markup import escape
+
+from rollbackd.controller.answers import Coverage, CoverageLine
+from rollbackd.controller.cli.tables import fleet_lines, grid, short_target
+
+WORDS = {
+    "watched": "[green]watched[/]",
+    "own-policy": "own policy wins",
+    "opted-out": "[yellow]opted out[/]",
+    "unwatched": "[bold yellow]NOT WATCHED[/]",
+}
+
+
+def coverage(answer: Coverage, out: Console) -> None:
+    """Counts, then a row for each target that is not simply watched."""
+    counts = Counter(standing for standing, _ in {(line.standing, line.target) for line in answer.items})
+    out.print(
+        f"{counts['watched']:,} watched, {counts['unwatched']:,} not watched, {counts['opted-out']:,} opted out, "
+        f"{counts['own-policy']:,} found by a fleet beside a policy of their own"
+    )
+    fleet_lines(answer.fleets, answer.now, out)
+    for fault in answer.faults:
+        out.print(f"[bold yellow]what else runs there is unknown[/]: {escape(fault)}")
+    rows = [line for line in answer.items if line.standing != "watched" or line.notes]
+    if not rows:
+        return
+    out.print()
+    targets = [line.target for line in answer.items]
+    table = grid("TARGET", "STANDING!", "FLEET", "POLICY", "NOTES")
+    for line in rows:
+        table.add_row(escape(short_target(line.target, targets)), WORDS.get(line.standing, line.standing), *_rest(line))
+    out.print(table)
+
+
+def _rest(line: CoverageLine) -> tuple[str, str, str]:
+    return escape(line.fleet or "-"), escape(line.policy or "-"), escape("; ".join(line.notes))
