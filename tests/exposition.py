@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(reply)
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_PATCH = do_GET
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the standard library
         """Tests are quiet."""
