@@ -16,7 +16,8 @@ from rollbackd.controller.config_documents import (
     ScrapeParts,
     StaticTarget,
 )
-from rollbackd.controller.config_flags import KINDS, LATER_FLAGS, FlagProviderConfig, clashes, place_of
+from rollbackd.controller.config_flag_vendors import KINDS
+from rollbackd.controller.config_flags import LATER_FLAGS, FlagProviderConfig, clashes, place_of
 from rollbackd.controller.config_values import (
     Api,
     Cluster,

@@ -4,18 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
 from rollbackd.controller.config_leaves import FilePath, WebUrl
 from rollbackd.policies.documents_base import Duration, PositiveDuration, Text, Written
 
+if TYPE_CHECKING:
+    from rollbackd.controller.config_flag_vendors import VendorProvider
+
 SETTLE = timedelta(seconds=30)
 MAX_FLAGS = 20
 ProjectName: TypeAlias = Annotated[str, Field(pattern="^[A-Za-z0-9._~-]+$", max_length=100)]
 # Kinds of the contract that this version does not have, each with what to do instead.
-LATER_FLAGS = dict.fromkeys(("launchdarkly", "flagsmith", "growthbook", "configcat", "appconfig"), "")
+LATER_FLAGS = dict.fromkeys(("appconfig",), "")
 
 
 # As the daemon reads them
@@ -52,7 +55,7 @@ class UnleashProvider:
     max_flags: int = MAX_FLAGS
 
 
-FlagProviderConfig: TypeAlias = FlagdProvider | UnleashProvider
+FlagProviderConfig: TypeAlias = "FlagdProvider | UnleashProvider | VendorProvider"
 
 
 def place_of(name: str, provider: FlagProviderConfig) -> str:

@@ -5,6 +5,7 @@ from typing import TypeAlias, TypeVar
 
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.config_flags import FlagdProvider, FlagProviderConfig, UnleashProvider, place_of
+from rollbackd.controller.wiring_flag_vendors import vendor_targets
 
 P = TypeVar("P")
 Placed: TypeAlias = tuple[str, str, P]
@@ -16,7 +17,7 @@ def flag_targets(providers: Mapping[str, FlagProviderConfig]) -> dict[str, Targe
     found: dict[str, Target] = {"flagd": _flagd(_of_kind(providers, FlagdProvider))}
     if unleash := _of_kind(providers, UnleashProvider):
         found["unleash"] = _unleash(unleash)
-    return found
+    return {**found, **vendor_targets(providers)}
 
 
 def _flagd(written: Sequence[Placed[FlagdProvider]]) -> Target:

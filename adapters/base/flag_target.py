@@ -219,7 +219,8 @@ def _plan(request: PlanRequest, place: _Place, reading: Reading, ends: Ends) -> 
         steps=tuple(edit for name in after for edit in edits(name, before[name], after[name])),
         not_undone=(*ends.left, *((f"{named(kept)} in scope stay as they are",) if kept else ())),
         command=provider.command(place.environment, before, after),
-        deadline=timedelta(seconds=30),
+        # Where applications are seen to be served, they may take as long as they are said to.
+        deadline=max(timedelta(seconds=30), provider.settle),
         settle=provider.settle,
     )
 

@@ -108,6 +108,10 @@ class JsonApi:
             return Transient(f"{self.host} answered HTTP {answer.status} without what was asked for; look at it by hand")
         return Permanent(f"{line}; nothing was changed")
 
+    def secret(self) -> str:
+        """What the token file holds now, for an API that wants it elsewhere than in a header. Raises Permanent if it holds none."""
+        return self._token()
+
     def _connection(self) -> http.client.HTTPConnection:
         parts, timeout = urlsplit(self.url), self.timeout.total_seconds()
         if parts.scheme == "http":

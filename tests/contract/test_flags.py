@@ -9,10 +9,11 @@ import pytest
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, Target, TargetState
 from tests.contract.flag_stages import FLAG_STAGES, FlagStage
+from tests.contract.flag_vendors import FLAG_VENDORS
 from tests.servers import poll
 
 
-@pytest.fixture(params=FLAG_STAGES, ids=lambda stage: stage.__name__)
+@pytest.fixture(params=[*FLAG_STAGES, *FLAG_VENDORS], ids=lambda stage: stage.__name__)
 def stage(request: pytest.FixtureRequest) -> FlagStage:
     made = request.param(request)
     assert isinstance(made, FlagStage)

@@ -3,6 +3,7 @@
 A further kind joins by one ``Stage`` in ``STAGES``.
 """
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Tra
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, Target, TargetState
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from tests.contract.flag_vendors import HOSTED, Hosted
 from tests.unleash.shop import EVERYBODY, Flag, open_shop
 
 
@@ -72,7 +74,25 @@ def unleash(request: pytest.FixtureRequest) -> Stage:
     )
 
 
-STAGES = [flagd, command, unleash]
+def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.FixtureRequest], Stage]:
+    """A hosted flag service."""
+
+    @functools.wraps(make)
+    def stage(request: pytest.FixtureRequest) -> Stage:
+        service = make(request)
+        return Stage(
+            target=service.flags.target({}, 20),
+            key=f"{service.flags.place}/flags:new-cart",
+            candidates=(),
+            content=lambda: json.dumps(service.flags.content()),
+            another_writer=service.another_writer,
+            make_unreadable=service.token.unlink,
+        )
+
+    return stage
+
+
+STAGES = [flagd, command, unleash, *(hosted(make) for make in HOSTED)]
 
 
 @pytest.fixture(params=STAGES, ids=lambda stage: stage.__name__)

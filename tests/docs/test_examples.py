@@ -15,6 +15,7 @@ from rollbackd.adapters.webhook import Webhook
 from rollbackd.controller.cli.main import cli
 from rollbackd.controller.config import Config, load_config
 from rollbackd.controller.config_documents import ConfigDocument, PrometheusParts, ScrapeParts
+from rollbackd.controller.config_flag_vendors import KINDS as ALL_FLAG_KINDS
 from rollbackd.controller.config_flags import KINDS as FLAG_KINDS
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
@@ -132,6 +133,11 @@ def test_the_operating_and_notifying_pages_name_every_key_of_the_config() -> Non
         set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("operating.md") - words_of("notifying.md")
         == set()
     )
+
+
+def test_the_page_of_hosted_flags_names_every_key_of_their_config() -> None:
+    models = [kind.document for name, kind in ALL_FLAG_KINDS.items() if name not in FLAG_KINDS]
+    assert set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("flags-hosted.md") == set()
 
 
 def keys_of(schema: object) -> set[str]:

@@ -1,0 +1,84 @@
+"""Flags of a vendor that writes them one at a time: what is done when one of several fails. Knows no vendor."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
+from rollbackd.adapters.base.flags import State, named
+from rollbackd.adapters.base.json_api import Answer, JsonApi
+
+WITHIN = timedelta(seconds=12)
+"""No further flag is begun after this: the read before and the time-out of the last one come on top, and a claim on the effect lasts 30 s."""
+
+
+class Throttled(Transient):
+    """The vendor did not begin it, because too much was asked of it: nothing was changed."""
+
+
+def failure(api: JsonApi, answer: Answer) -> AdapterError:
+    """A status that means no success; a rate limit is Throttled."""
+    error = api.failure(answer)
+    return Throttled(str(error), retry_after=getattr(error, "retry_after", None)) if answer.status == 429 else error
+
+
+@contextmanager
+def before_writing() -> Iterator[None]:
+    """For the length of the block only reads are sent, so that whoever throttles them throttles a write that was not begun."""
+    try:
+        yield
+    except Transient as error:
+        if error.retry_after is None:
+            raise
+        raise Throttled(str(error), retry_after=error.retry_after) from error
+
+
+def write_each(
+    after: Mapping[str, State],
+    put: Callable[[str, State], None],
+    *,
+    patience: timedelta = WITHIN,
+    within: timedelta = WITHIN,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Every flag of ``after`` written by ``put``; a flag that fails does not stop the others.
+
+    ``put`` raises Refused or Permanent if it changed nothing, Throttled if nothing was begun, Transient if something may have been. A throttled
+    flag is put once more after the wait that the vendor asked for, where that is no longer than ``patience`` and what is left of ``within``;
+    otherwise nothing more is begun. Raises what ``put`` raised, for all flags together.
+    """
+    ends, done = time.monotonic() + within.total_seconds(), list[str]()
+    failed: dict[str, AdapterError] = {}
+    for name in sorted(after):
+        if time.monotonic() > ends or any(isinstance(error, Throttled) for error in failed.values()):
+            failed[name] = Throttled(f"flag '{name}' was not begun")
+            continue
+        try:
+            _put(name, after[name], put, patience, ends, pause)
+        except (Transient, Permanent, Refused) as error:
+            failed[name] = error
+        else:
+            done.append(name)
+    if failed:
+        raise _together(done, failed)
+
+
+def _put(name: str, state: State, put: Callable[[str, State], None], patience: timedelta, ends: float, pause: Callable[[float], None]) -> None:
+    try:
+        put(name, state)
+    except Throttled as error:
+        wait = error.retry_after
+        if wait is None or wait > patience.total_seconds() or time.monotonic() + wait > ends:
+            raise
+        pause(wait)
+        put(name, state)
+
+
+def _together(done: list[str], failed: Mapping[str, AdapterError]) -> AdapterError:
+    first = next(iter(failed.values()))
+    if not done and (len(failed) == 1 or all(isinstance(error, (Permanent, Refused)) for error in failed.values())):
+        return first
+    waits = [error.retry_after for error in failed.values() if isinstance(error, Transient) and error.retry_after is not None]
+    written = f"{named(done)} written, " if done else ""
+    return Transient(f"{written}{named(list(failed))} not: {first}", retry_after=max(waits, default=None))
