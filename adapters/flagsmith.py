@@ -125,16 +125,24 @@ class Project:
         return "; ".join([f"in Flagsmith, project {self.project}, environment {environment}: {switched}", *stays])
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
-        """Change requests, which forbid every write of ours, and identity overrides, which none of them reaches."""
+        """Change requests, which forbid every write of ours, a server without the endpoint, and identity overrides, which it does not reach."""
         self.unseen(environment, {})
-        found = [
+        place = self._environment(environment)
+        found = self._endpoint(place, next(iter(_handle(reading).values())))
+        found += [
             f"flag '{name}' has {feature.identities} identity overrides, which stay as they are when it is switched; remove them in Flagsmith"
             for name, feature in _handle(reading).items()
             if feature.identities
         ]
-        if self._environment(environment).wants_approval:
+        if place.wants_approval:
             found.append(f"environment '{environment}' has change requests on, so that no flag can be switched by the API; {_APPROVAL}")
         return tuple(found)
+
+    def _endpoint(self, place: _Environment, feature: _Feature) -> list[str]:
+        answer = self.api.ask("GET", self._path(place, feature.number))
+        if answer.status != 404:
+            return []
+        return [f"{self.where} does not know the experimental endpoint that updates flags, so that nothing can be switched; upgrade Flagsmith"]
 
     def _environment(self, name: str) -> _Environment:
         with shaped(self.where):
@@ -158,23 +166,19 @@ class Project:
         return _Feature(item["id"], frozenset(label for label, _ in mine), is_permanent, item.get("num_identity_overrides") or 0)
 
     def _state(self, place: _Environment, item: Mapping[str, Any]) -> State:
-        """The list shows no segment overrides: a flag that has some is asked for by itself."""
-        segments, rest = {}, None
-        kept = item.get("environment_feature_state") or {}
-        if item.get("num_segment_overrides"):
+        """The list shows no segment overrides: a flag that has some, or may have, is asked for by itself."""
+        kept, overrides = item["environment_feature_state"], []
+        is_on = kept["enabled"]
+        if item.get("num_segment_overrides") != 0:
             shown = self._shown(place, item["id"])
-            segments, rest = (
-                _segments(shown),
-                [[each.get("value"), each.get("variants"), each.get("priority")] for each in shown["segment_overrides"]],
-            )
-            kept = {**kept, "enabled": shown["environment_default"]["enabled"]}
-        values = [kept.get("feature_state_value"), kept.get("multivariate_feature_state_values"), rest]
+            is_on, overrides = shown["environment_default"]["enabled"], shown["segment_overrides"]
+        values = [[each["value"], each["variants"], each["priority"]] for each in overrides]
         return {
-            "enabled": bool(kept.get("enabled")),
-            "segments": segments,
+            "enabled": bool(is_on),
+            "segments": _segments(overrides),
             "identities": item.get("num_identity_overrides") or 0,
             # Values may be anything; they are never written, so that a digest is enough to see them change.
-            "values": digest_of({"": {"all": values}}),
+            "values": digest_of({"": {"all": [kept["feature_state_value"], kept.get("multivariate_feature_state_values"), values]}}),
         }
 
     def _shown(self, place: _Environment, number: int) -> Any:
@@ -191,7 +195,7 @@ class Project:
             )
         with before_writing(), shaped(self.where):
             shown = self._shown(place, feature.number)
-            now = (shown["environment_default"]["enabled"], _segments(shown))
+            now = (shown["environment_default"]["enabled"], _segments(shown["segment_overrides"]))
         if now != (before["enabled"], before["segments"]):
             raise Refused(f"{named([name])} in {self.where} changed since it was read; nothing of it was changed", advice="look who changed it")
         answer = self.api.ask("PATCH", self._path(place, feature.number), _changes(before, after))
@@ -222,8 +226,8 @@ class Flagsmith(FlagTarget):
         super().__init__("flagsmith", providers, has_environments=True)
 
 
-def _segments(shown: Mapping[str, Any]) -> dict[str, bool]:
-    return {str(each["segment"]["id"]): bool(each["enabled"]) for each in shown["segment_overrides"]}
+def _segments(overrides: Collection[Mapping[str, Any]]) -> dict[str, bool]:
+    return {str(each["segment"]["id"]): bool(each["enabled"]) for each in overrides}
 
 
 def _changes(before: State, after: State) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Off serves a flag's off variation; targeting is kept, and comes back with on. A 
 ``launchdarkly:PROVIDER/ENVIRONMENT/SCOPE``; a tag is LaunchDarkly's own.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -100,7 +101,11 @@ class Project:
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """LaunchDarkly's own command line."""
         place = f"--project {self.project} --environment {environment}"
-        return "; ".join(f"ldcli flags toggle-{'on' if state['on'] else 'off'} {place} --flag {name}" for name, state in after.items())
+        toggles = [f"ldcli flags toggle-{'on' if state['on'] else 'off'} {place} --flag {name}" for name, state in after.items()]
+        moved = [name for name, state in after.items() if state["offVariation"] != before[name]["offVariation"]]
+        return "; ".join(
+            [*toggles, *(f"and set the off variation of '{name}' to {json.dumps(after[name]['off'])} in LaunchDarkly" for name in moved)]
+        )
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
         """An SDK key that is refused, or an environment in which every change needs an approval."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.target import Standing
 from tests.adapters.flag_stands import Stand, stand_of
 from tests.doubles.flags.vendor import answered
@@ -86,6 +86,25 @@ def test_an_environment_that_hides_disabled_flags_counts_as_served(stand: Stand)
 
 def test_the_environment_may_be_given_by_its_key(stand: Stand) -> None:
     assert set(stand.seen("flagsmith:shop/env-production/tag:checkout").parts) == {"cart", "search"}
+
+
+@pytest.mark.parametrize("count", [None, 2])
+def test_a_flag_whose_overrides_are_not_counted_is_asked_for_by_itself(stand: Stand, count: int | None) -> None:
+    stand.vendor.add("beta", enabled=False, segments={7: True})
+    stand.vendor.features["beta"]["counted"] = count
+    assert stand.seen("flagsmith:shop/production/flags:beta").parts["beta"]["segments"] == {"7": True}  # type: ignore[index, call-overload]  # a mapping
+
+
+def test_a_flag_without_a_state_in_the_environment_is_an_error_and_not_off(stand: Stand) -> None:
+    stand.vendor.stateless.add("cart")
+    assert type(stand.error(CART)) is Transient
+
+
+def test_a_server_without_the_endpoint_is_found_before_the_incident(stand: Stand) -> None:
+    answer = stand.vendor.answer
+    stand.vendor.answer = lambda call: answered({"detail": "Not found."}, 404) if "__future__" in call.parts else answer(call)
+    (line,) = stand.target().check([CART])
+    assert "upgrade Flagsmith" in line
 
 
 def test_pages_are_counted_here_and_their_addresses_never_followed(stand: Stand) -> None:

@@ -88,6 +88,7 @@ def test_a_flag_goes_off_to_the_variation_that_is_declared_and_back_exactly(stan
     key, target = "launchdarkly:shop/production/flags:theme", stand.target({"theme": "plain"})
     plan = stand.planned(key, target)
     target.apply(plan)
+    assert plan.command.endswith("--flag theme; and set the off variation of 'theme' to \"plain\" in LaunchDarkly")
     assert (settings(stand, "theme")["on"], settings(stand, "theme")["offVariation"]) == (False, 2)
     assert target.look(plan.intent).standing is Standing.THERE
     target.apply(stand.planned(key, target, undo=plan.intent))

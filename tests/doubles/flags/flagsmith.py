@@ -31,6 +31,7 @@ class Flagsmith(Vendor):
         self.environments = {"production": (101, "env-production"), "staging": (102, "env-staging")}
         self.change_requests: set[str] = set()
         self.hidden_from_sdks = False
+        self.stateless: set[str] = set()
         self.tags: dict[str, int] = {}
         self.features: dict[str, dict[str, Any]] = {}
         self.served: dict[str, dict[str, Any]] = {}
@@ -134,9 +135,11 @@ class Flagsmith(Vendor):
                 "type": "STANDARD",
                 "tags": feature["tags"],
                 "is_archived": feature["is_archived"],
-                "num_segment_overrides": len(feature["states"][environment]["segment_overrides"]) if environment else None,
+                "num_segment_overrides": feature.get("counted", len(feature["states"][environment]["segment_overrides"])) if environment else None,
                 "num_identity_overrides": (feature["identities"] or None) if environment else None,
-                "environment_feature_state": _listed_state(feature["states"][environment]["environment_default"]) if environment else None,
+                "environment_feature_state": _listed_state(feature["states"][environment]["environment_default"])
+                if environment and name not in self.stateless
+                else None,
             }
             for name, feature in sorted(self.features.items())
             if wanted <= set(feature["tags"]) and archived in (None, feature["is_archived"])
