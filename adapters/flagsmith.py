@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, before_writing, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -109,14 +109,7 @@ class Project:
 
     def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         """The flags that SDKs are not sent as in ``after`` yet. What a segment or an identity is sent cannot be asked for without one."""
-        if self.flags_url is None:
-            return ()
-        sdk = JsonApi(self.flags_url, self.api.token_file, lambda _: {}, self.api.timeout, self.api.ca_file)
-        listed = sdk.get("/api/v1/flags/", {"X-Environment-Key": self._environment(environment).key})
-        with shaped(sdk.host):
-            served = {flag["feature"]["name"]: flag["enabled"] for flag in listed}
-        # An environment may hide its disabled flags: what is not sent is off.
-        return tuple(name for name, state in after.items() if served.get(name, False) != state["enabled"])
+        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The page to do it on, and what stays."""
@@ -126,7 +119,7 @@ class Project:
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
         """Change requests, which forbid every write of ours, a server without the endpoint, and identity overrides, which it does not reach."""
-        self.unseen(environment, {})
+        self._unseen(environment, {})
         place = self._environment(environment)
         found = self._endpoint(place, next(iter(_handle(reading).values())))
         found += [
@@ -137,6 +130,16 @@ class Project:
         if place.wants_approval:
             found.append(f"environment '{environment}' has change requests on, so that no flag can be switched by the API; {_APPROVAL}")
         return tuple(found)
+
+    def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
+        if self.flags_url is None:
+            return ()
+        sdk = JsonApi(self.flags_url, self.api.token_file, lambda _: {}, self.api.timeout, self.api.ca_file)
+        listed = sdk.get("/api/v1/flags/", {"X-Environment-Key": self._environment(environment).key})
+        with shaped(sdk.host):
+            served = {flag["feature"]["name"]: flag["enabled"] for flag in listed}
+        # An environment may hide its disabled flags: what is not sent is off.
+        return tuple(name for name, state in after.items() if served.get(name, False) != state["enabled"])
 
     def _endpoint(self, place: _Environment, feature: _Feature) -> list[str]:
         answer = self.api.ask("GET", self._path(place, feature.number))

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, before_writing, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -81,17 +81,7 @@ class Organisation:
 
     def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         """The features that the environment's SDKs are sent though they are off, or not sent though they are on."""
-        sdk = self.sdk.get(environment)
-        if sdk is None:
-            return ()
-        payload = sdk.get(f"/api/features/{quote(sdk.secret(), safe='')}")
-        if "encryptedFeatures" in payload:
-            raise Permanent(
-                f"{sdk.host} encrypts what environment '{environment}' is sent, so that it cannot be looked at; use another client key, or none"
-            )
-        with shaped(sdk.host):
-            served = payload["features"]
-        return tuple(name for name, state in after.items() if (name in served) != state["enabled"])
+        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The same request as curl sends it."""
@@ -104,8 +94,21 @@ class Organisation:
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
         """A client key that is unknown, or whose payload is encrypted; whether a toggle needs a review cannot be asked."""
-        self.unseen(environment, {})
+        self._unseen(environment, {})
         return ()
+
+    def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
+        sdk = self.sdk.get(environment)
+        if sdk is None:
+            return ()
+        payload = sdk.get(f"/api/features/{quote(sdk.secret(), safe='')}")
+        if "encryptedFeatures" in payload:
+            raise Permanent(
+                f"{sdk.host} encrypts what environment '{environment}' is sent, so that it cannot be looked at; use another client key, or none"
+            )
+        with shaped(sdk.host):
+            served = payload["features"]
+        return tuple(name for name, state in after.items() if (name in served) != state["enabled"])
 
     def _pages(self) -> Iterator[Any]:
         query = {"limit": str(_PAGE), **({"projectId": self.project} if self.project else {})}

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
-from rollbackd.adapters.base.flag_each import WITHIN, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, believed, failure, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -95,12 +95,7 @@ class ConfigFile:
 
     def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         """The settings whose values in the config JSON of the environment are not those of ``after`` yet."""
-        files = self.cdn.get(environment)
-        if files is None:
-            return ()
-        with shaped(files.host):
-            served = files.get(f"/configuration-files/{quote(files.secret(), safe='/')}/config_v6.json")["f"]
-            return tuple(name for name, state in after.items() if name not in served or downloaded(served[name]) != flat(state))
+        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The page to do it on."""
@@ -109,11 +104,19 @@ class ConfigFile:
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
         """An SDK key that is unknown, or credentials that may not change values in the environment."""
-        self.unseen(environment, {})
+        self._unseen(environment, {})
         with shaped(self.where):
             if not self._values(environment).get("readOnly"):
                 return ()
         return (f"environment '{environment}' is read-only for the credentials; give their user a permission group that may change values there",)
+
+    def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
+        files = self.cdn.get(environment)
+        if files is None:
+            return ()
+        with shaped(files.host):
+            served = files.get(f"/configuration-files/{quote(files.secret(), safe='/')}/config_v6.json")["f"]
+            return tuple(name for name, state in after.items() if name not in served or downloaded(served[name]) != flat(state))
 
     def _environment(self, name: str) -> str:
         with shaped(self.where):

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, Throttled, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, Throttled, believed, failure, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -91,12 +91,7 @@ class Project:
 
     def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         """The flags that the environment's SDKs are not sent as in ``after`` yet; () without an SDK key for it."""
-        sdk = self.sdk.get(environment)
-        if sdk is None:
-            return ()
-        with shaped(sdk.host):
-            served = sdk.get("/sdk/latest-all")["flags"]
-        return tuple(name for name, state in after.items() if not _is_served(served.get(name), state))
+        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """LaunchDarkly's own command line."""
@@ -109,12 +104,20 @@ class Project:
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
         """An SDK key that is refused, or an environment in which every change needs an approval."""
-        self.unseen(environment, {})
+        self._unseen(environment, {})
         answer = self.api.ask("GET", f"/api/v2/projects/{_quoted(self.project)}/environments/{_quoted(environment)}")
         settings = answer.document.get("approvalSettings") if isinstance(answer.document, dict) else None
         if answer.status != 200 or not isinstance(settings, dict) or not settings.get("required"):
             return ()
         return (f"changes in environment '{environment}' need an approval in LaunchDarkly; {_APPROVAL}",)
+
+    def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
+        sdk = self.sdk.get(environment)
+        if sdk is None:
+            return ()
+        with shaped(sdk.host):
+            served = sdk.get("/sdk/latest-all")["flags"]
+        return tuple(name for name, state in after.items() if not _is_served(served.get(name), state))
 
     def _listed(self, environment: str, scope: Scope) -> dict[str, Seen]:
         query = {"env": environment, "summary": "0", "limit": str(_PAGE)}

@@ -206,13 +206,16 @@ def test_a_check_of_a_sound_place_finds_nothing_and_writes_nothing(stand: Stand)
     assert stand.vendor.writes == []
 
 
-def test_a_place_that_applications_cannot_be_seen_from_is_found_by_the_check(stand: Stand) -> None:
+def test_a_place_that_applications_cannot_be_seen_from_is_found_by_the_check_and_fails_no_write(stand: Stand) -> None:
+    plan = stand.planned()
     if stand.kind == "flagsmith":
         stand.vendor.hidden_from_sdks = True
     else:
         stand.vendor_keys().clear()
     (line,) = stand.target().check([stand.key])
     assert "HTTP 4" in line
+    stand.target().apply(plan)
+    assert stand.target().look(plan.intent).standing is Standing.THERE
 
 
 def test_a_safe_state_that_the_flag_cannot_have_is_refused_and_found_by_the_check(stand: Stand) -> None:
