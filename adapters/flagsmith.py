@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -119,9 +119,9 @@ class Project:
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
         """Change requests, which forbid every write of ours, a server without the endpoint, and identity overrides, which it does not reach."""
-        self._unseen(environment, {})
+        found = served_otherwise(self._unseen(environment, reading.in_scope))
         place = self._environment(environment)
-        found = self._endpoint(place, next(iter(_handle(reading).values())))
+        found += self._endpoint(place, next(iter(_handle(reading).values())))
         found += [
             f"flag '{name}' has {feature.identities} identity overrides, which stay as they are when it is switched; remove them in Flagsmith"
             for name, feature in _handle(reading).items()

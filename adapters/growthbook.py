@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -93,9 +93,8 @@ class Organisation:
         )
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
-        """A client key that is unknown, or whose payload is encrypted; whether a toggle needs a review cannot be asked."""
-        self._unseen(environment, {})
-        return ()
+        """A client key that is unknown, of another environment, or encrypted; whether a toggle needs a review cannot be asked."""
+        return tuple(served_otherwise(self._unseen(environment, reading.in_scope)))
 
     def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         sdk = self.sdk.get(environment)

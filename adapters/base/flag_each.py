@@ -1,7 +1,7 @@
 """Flags of a vendor that writes them one at a time: what is done when one of several fails. Knows no vendor."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -40,6 +40,13 @@ def believed(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
         return ask()
     except Permanent:
         return ()
+
+
+def served_otherwise(late: Sequence[str]) -> list[str]:
+    """What a check says of flags that applications are not served as they are kept."""
+    if not late:
+        return []
+    return [f"applications are not served {named(late)} as kept; the key for it may be of another environment, or the service is late: see which"]
 
 
 def write_each(

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
-from rollbackd.adapters.base.flag_each import WITHIN, believed, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, believed, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -103,12 +103,15 @@ class ConfigFile:
         return f"in ConfigCat, config {self.config}, environment {environment}: set {values}"
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
-        """An SDK key that is unknown, or credentials that may not change values in the environment."""
-        self._unseen(environment, {})
+        """An SDK key that is unknown or of another environment, or credentials that may not change values in the environment."""
+        found = served_otherwise(self._unseen(environment, reading.in_scope))
         with shaped(self.where):
-            if not self._values(environment).get("readOnly"):
-                return ()
-        return (f"environment '{environment}' is read-only for the credentials; give their user a permission group that may change values there",)
+            is_read_only = self._values(environment).get("readOnly")
+        if is_read_only:
+            found.append(
+                f"environment '{environment}' is read-only for the credentials; give their user a permission group that may change values there"
+            )
+        return tuple(found)
 
     def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         files = self.cdn.get(environment)

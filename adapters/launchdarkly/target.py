@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, Throttled, believed, failure, write_each
+from rollbackd.adapters.base.flag_each import WITHIN, Throttled, believed, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -103,13 +103,13 @@ class Project:
         )
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
-        """An SDK key that is refused, or an environment in which every change needs an approval."""
-        self._unseen(environment, {})
+        """An SDK key that is refused or of another environment, or an environment in which every change needs an approval."""
+        found = served_otherwise(self._unseen(environment, reading.in_scope))
         answer = self.api.ask("GET", f"/api/v2/projects/{_quoted(self.project)}/environments/{_quoted(environment)}")
         settings = answer.document.get("approvalSettings") if isinstance(answer.document, dict) else None
-        if answer.status != 200 or not isinstance(settings, dict) or not settings.get("required"):
-            return ()
-        return (f"changes in environment '{environment}' need an approval in LaunchDarkly; {_APPROVAL}",)
+        if answer.status == 200 and isinstance(settings, dict) and settings.get("required"):
+            found.append(f"changes in environment '{environment}' need an approval in LaunchDarkly; {_APPROVAL}")
+        return tuple(found)
 
     def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
         sdk = self.sdk.get(environment)

@@ -218,6 +218,13 @@ def test_a_place_that_applications_cannot_be_seen_from_is_found_by_the_check_and
     assert stand.target().look(plan.intent).standing is Standing.THERE
 
 
+def test_a_key_of_another_environment_is_found_by_the_check(stand: Stand) -> None:
+    stand.vendor.lagging = True  # applications are served something else than what is kept
+    stand.flip("cart", False)
+    (line,) = stand.target().check([stand.key])
+    assert "not served flag 'cart' as kept" in line
+
+
 def test_a_safe_state_that_the_flag_cannot_have_is_refused_and_found_by_the_check(stand: Stand) -> None:
     target = stand.target({"cart": "purple"})
     with pytest.raises(Refused, match="purple"):
