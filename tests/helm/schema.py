@@ -1,7 +1,7 @@
 """The part of helm/values.schema.json that is the daemon's own config: ``python -m tests.helm.schema`` writes it, a test compares it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -28,7 +28,7 @@ def written() -> Schema:
 
 def renewed(schema: Schema) -> Schema:
     """The same with the daemon's config as the daemon has it today; what was written by hand stays."""
-    sources, flags = [_model_of(kind) for kind in SOURCE_KINDS], [_model_of(kind) for kind in FLAG_KINDS]
+    sources, flags = [_model_of(kind) for kind in SOURCE_KINDS], [kind.document for kind in FLAG_KINDS.values()]
     models = [ConfigDocument, *sources, *flags]
     _, made = models_json_schema([(model, "validation") for model in models], by_alias=True)
     definitions = _tidy(made["$defs"])
@@ -63,7 +63,7 @@ def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
     return get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
 
 
-def _by_name(entries: Schema, models: list[type[BaseModel]]) -> Schema:
+def _by_name(entries: Schema, models: Sequence[type[BaseModel]]) -> Schema:
     """Entries by name, each of which has the keys of one of these models."""
     entry = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in models]} if len(models) > 1 else {"$ref": f"#/$defs/{models[0].__name__}"}
     return {**entries, "patternProperties": dict.fromkeys(entries["patternProperties"], entry)}
