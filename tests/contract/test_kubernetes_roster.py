@@ -19,9 +19,8 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
         yield double
 
 
-@pytest.fixture(scope="module", params=["double"])
+@pytest.fixture(scope="module", params=["double", "real_kube"])
 def cluster(request: pytest.FixtureRequest) -> World:
-    """A real cluster joins by the name of the fixture that runs it."""
     world: World = request.getfixturevalue(request.param)
     return world
 
