@@ -19,10 +19,9 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
         yield double
 
 
-@pytest.fixture(scope="module", params=["double"])
+@pytest.fixture(scope="module", params=["double", "real"])
 def cluster(request: pytest.FixtureRequest) -> World:
-    """A real cluster joins by the name of the fixture that runs it."""
-    world: World = request.getfixturevalue(request.param)
+    world: World = request.getfixturevalue({"double": "double", "real": "real_kube"}[request.param])
     return world
 
 
