@@ -19,9 +19,9 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeDouble]:
         yield double
 
 
-@pytest.fixture(scope="module", params=["double", "real_kube"])
+@pytest.fixture(scope="module", params=["double", "real"])
 def cluster(request: pytest.FixtureRequest) -> World:
-    world: World = request.getfixturevalue(request.param)
+    world: World = request.getfixturevalue({"double": "double", "real": "real_kube"}[request.param])
     return world
 
 

@@ -123,6 +123,23 @@ def follow_the_advice(stage: Stage, target: Kubernetes) -> None:
     until(lambda: target.check([stage.key]), lambda findings: not findings)
 
 
+def test_the_rule_that_a_fleet_policy_lacks_is_all_that_a_list_of_every_namespace_needs(stage: Stage, real_kube: RealKube, tmp_path: Path) -> None:
+    labels = {"fleet": stage.namespace}
+    stage.deploy(metadata={"labels": labels}, replicas=0, settled=False)
+    token = real_kube.make_service_account(stage.namespace, "fresh")
+    target = Kubernetes({"test": ClusterAccess(real_kube.kubeconfig_of(token, tmp_path / "kubeconfig"))})
+    (finding,) = target.roll_rights("test")
+    rbac, name = "/apis/rbac.authorization.k8s.io/v1", {"name": f"fresh-{stage.namespace}"}
+    rule = yaml.safe_load(finding.partition("Add to a ClusterRole: ")[2])
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **name}
+    subject = {"kind": "ServiceAccount", "namespace": stage.namespace, "name": "fresh"}
+    real_kube.api("POST", f"{rbac}/clusterroles", {"metadata": name, "rules": [rule]})
+    real_kube.api("POST", f"{rbac}/clusterrolebindings", {"metadata": name, "roleRef": role, "subjects": [subject]})
+    until(lambda: target.roll_rights("test"), lambda findings: not findings)
+    assert [(each.namespace, each.name) for each in target.workloads("test", labels)] == [(stage.namespace, "checkout")]
+    target.close()
+
+
 def test_a_deployment_that_is_being_deleted_is_left_alone(stage: Stage) -> None:
     good = stage.broken(metadata={"finalizers": ["example.com/backup"]})
     stage.delete()
