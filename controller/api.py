@@ -19,6 +19,7 @@ from rollbackd.controller.api_token import Tokens
 from rollbackd.controller.desk import Desk, Posted
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.metrics import Metrics
+from rollbackd.controller.switch import Switch
 
 log = structlog.get_logger()
 
@@ -77,6 +78,7 @@ def _open(desk: Desk, metrics: Metrics) -> list[Route]:
 
 
 def _routes(desk: Desk) -> list[Route]:
+    switch = Switch(desk.pause_switch, desk.store, desk.now)
     return [
         get("/status", lambda r, b: desk.status()),
         get("/coverage", lambda r, b: desk.coverage()),
@@ -86,8 +88,8 @@ def _routes(desk: Desk) -> list[Route]:
         post("/changes", lambda r, b: desk.post(_posted(b))),
         get("/history", lambda r, b: desk.history(r.query_params.get("of"), limit_of(r, 50))),
         get("/plan", lambda r, b: desk.plan(asked(r, "policy"))),
-        post("/pause", lambda r, b: desk.pause(text_of(b, "reason"), who_of(r, b))),
-        post("/resume", lambda r, b: desk.resume(who_of(r, b))),
+        post("/pause", lambda r, b: switch.pause(text_of(b, "reason"), who_of(r, b))),
+        post("/resume", lambda r, b: switch.resume(who_of(r, b))),
         post("/good", _declare(desk, Standing.GOOD)),
         post("/bad", _declare(desk, Standing.BAD)),
         post("/rearm", lambda r, b: desk.rearm(text_of(b, "target"), text_of(b, "revision"), who_of(r, b))),

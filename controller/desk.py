@@ -1,4 +1,4 @@
-"""What the local API answers and does. Reads the running daemon, writes through the store and the pause switch, decides nothing."""
+"""What the local API answers and does. Reads the running daemon, writes through the store, decides nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,6 @@ from rollbackd.controller.answers import (
     DryRun,
     Explanation,
     History,
-    PauseState,
     PolicyList,
     SourceLine,
     Status,
@@ -26,7 +25,7 @@ from rollbackd.controller.dry_run import dry_run
 from rollbackd.controller.explaining import explained, policy_line, word
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
+from rollbackd.controller.journal.values import How, SeenChange, Standing
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.telling import change_line, history_line
@@ -38,8 +37,6 @@ from rollbackd.policies.model import Policy
 
 AHEAD = timedelta(minutes=1)
 """So far may another machine's clock be ahead of ours."""
-
-PAUSE_BY_HAND = "create that file by hand, or set mode_cap: observe in the daemon's config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,26 +200,6 @@ class Desk:
         self.engine.wake(target)
         return Declared(target, revision, None, was_changed, f"{revision} is out of quarantine")
 
-    def pause(self, reason: str, who: str) -> PauseState:
-        """Nothing is acted on from now on, on no target; judging and telling go on."""
-        was = self.pause_switch.read()
-        try:
-            self.pause_switch.pause(reason, who, self.now())
-        except OSError as fault:
-            raise Denied("blocked", f"not paused: {self.pause_switch.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
-        return PauseState(self.pause_switch.read(), was is None, self._noted("pause.set", {"reason": reason, "who": who}))
-
-    def resume(self, who: str) -> PauseState:
-        """Acting is allowed again. Raises Denied where the switch still says no."""
-        was = self.pause_switch.read()
-        try:
-            self.pause_switch.resume()
-        except OSError as fault:
-            raise Denied("blocked", f"still paused: {self.pause_switch.file} cannot be removed ({fault.strerror})", "remove it by hand") from fault
-        if paused := self.pause_switch.read():
-            raise Denied("blocked", f"still paused: {paused}", f"look at {self.pause_switch.file}")
-        return PauseState(None, was is not None, self._noted("pause.lifted", {"who": who, "was": was}))
-
     # --- what the requests name ---------------------------------------------------------------------------------------------------------
 
     def resolve(self, asked: str) -> str:
@@ -259,15 +236,6 @@ class Desk:
         return {target: tuple(known.revision for known in self.store.good(target, since)) for target in dict.fromkeys(targets)}
 
     # --- parts --------------------------------------------------------------------------------------------------------------------------
-
-    def _noted(self, kind: str, body: Mapping[str, str | None]) -> str | None:
-        """Why the journal does not have the row; None where it has. The switch works without a store: it is what one reaches for then."""
-        try:
-            with self.store.transaction() as tx:
-                tx.note(Note(kind, self.now(), body))
-        except StoreError as fault:
-            return f"not in the journal: {fault}"
-        return None
 
     def _daemon(self) -> DaemonLine:
         facts, outbox, engine = self.facts(), self.store.outbox_state(), self.engine
