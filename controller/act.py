@@ -14,7 +14,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
 from rollbackd.controller.messages import notice_of
-from rollbackd.controller.order import Order, intent_to, offer_of
+from rollbackd.controller.order import Order, intent_to, offer_of, request_again
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
 from rollbackd.policies.decisions import Act
@@ -251,11 +251,8 @@ class Actor:
         if reason := self._pause.read():
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, f"paused: {reason}"))
             return
-        only = tuple(str(name) for name in _names(intended.record)) or None
-        before = intended.record.get("before") or {}
-        request = PlanRequest(intended.target, intended.incident, intended.from_revision, (intended.to_revision,), only, before)
         try:
-            plan = target.plan(request)
+            plan = target.plan(request_again(intended))
         except AdapterError as fault:
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
             return
@@ -290,8 +287,3 @@ def _live(target: Target, key: str) -> str:
     if isinstance(state, AdapterError):
         raise state
     return state.revision
-
-
-def _names(record: Mapping[str, object]) -> tuple[str, ...]:
-    after = record.get("after")
-    return tuple(after) if isinstance(after, Mapping) else ()

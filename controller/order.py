@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollbackd.adapters.base.target import Plan
+from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Intended, Offered
 from rollbackd.policies.fleet import Limits
@@ -73,6 +73,17 @@ def intent_to(plan: Plan, act: Act, now: datetime) -> Intended:
         reverts=isinstance(act.remedy, RevertRung) and act.undo is None,
         by=act.by,
     )
+
+
+def request_again(intended: Intended) -> PlanRequest:
+    """The question whose plan is this intent's own end state, for a write that never arrived."""
+    before, after = intended.record.get("before"), intended.record.get("after")
+    undo = None
+    if before and after:
+        # Flags have recorded both. Where the write never arrived, taking back its reverse is the write itself: exact, also for an undo, and
+        # whatever has been declared safe since.
+        undo = Intent(intended.target, intended.incident, intended.to_revision, intended.from_revision, {"before": after, "after": before})
+    return PlanRequest(intended.target, intended.incident, intended.from_revision, (intended.to_revision,), undo=undo)
 
 
 def limits_for(limits: Limits, cooldown: timedelta, passed: Collection[str] = ()) -> Limits:
