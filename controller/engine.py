@@ -26,7 +26,7 @@ from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident, Phase, adopted
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
-from rollbackd.policies.since import look_interval
+from rollbackd.policies.since import is_due
 from rollbackd.policies.watch import new_watch, take
 
 log = structlog.get_logger()
@@ -93,8 +93,7 @@ class Engine:
         standing = self.standings.get(policy.name)
         if standing is None or (newest is not None and standing.at < newest):
             return True  # after every new breach all others are looked at once: is it this change, or a common cause?
-        interval = look_interval(policy, incident, self.book.of(policy.targets), self.fleet, at)
-        return at - standing.at >= interval - policy.every / 2
+        return is_due(policy, incident, self.book.of(policy.targets), self.fleet, standing.at, at)
 
     # --- the thread -----------------------------------------------------------------------------------------------------------------------
 

@@ -97,24 +97,12 @@ class Observer:
 
     def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, "_Reader"]:
         pool = self._pools[source.name]
-        futures = [(group, pool.submit(self._ask, source, group, rows, asked)) for group, rows in _rows(wanted)]
+        futures = [(group, pool.submit(_ask, source, self._probing, group, rows, asked)) for group, rows in _rows(wanted)]
         answers = [(group, future.result()) for group, future in futures]
         # One question that always fails is a fault of its source, however well the others are answered.
         fault = next((str(answer) for _, answer in answers if isinstance(answer, AdapterError)), None)
         self._note(source.name, SourceHealth(asked if fault is None else self.health[source.name].seen, fault))
         return {id(group): _Reader(group, answer, asked, source) for group, answer in answers}
-
-    def _ask(self, source: Source, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer | AdapterError:
-        try:
-            if isinstance(group, ProbeQuestion):
-                return self._probe(group, rows, asked)
-            return source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
-        except AdapterError as fault:
-            return fault
-
-    def _probe(self, question: ProbeQuestion, rows: Sequence[RowKey], asked: datetime) -> Answer:
-        share = self._probing(question)
-        return Answer({} if share is None else {row: Row({"value": share}, asked) for row in rows})
 
     def _note(self, name: str, health: SourceHealth) -> None:
         with self._lock:
@@ -124,6 +112,24 @@ class Observer:
             log.warning("source.failed", source=name, error=health.fault)
         elif health.fault is None and before.fault is not None:
             log.info("source.recovered", source=name)
+
+
+def readings_at(source: Source, probing: Probing, asks: Sequence[Ask], at: datetime) -> tuple[Reading, ...]:
+    """One policy's readings for the slot ``at``, in the order of ``asks``: what an Observer reads, asked one after the other on this thread."""
+    asked = at - source.delay
+    wanted = {"": asks}
+    answers = [(group, _ask(source, probing, group, rows, asked)) for group, rows in _rows(wanted)]
+    return _readings(wanted, {id(group): _Reader(group, answer, asked, source) for group, answer in answers})[""]
+
+
+def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer | AdapterError:
+    try:
+        if isinstance(group, ProbeQuestion):
+            share = probing(group)
+            return Answer({} if share is None else {row: Row({"value": share}, asked) for row in rows})
+        return source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
+    except AdapterError as fault:
+        return fault
 
 
 def _rows(wanted: Mapping[str, Sequence[Ask]]) -> list[tuple[Question, list[RowKey]]]:

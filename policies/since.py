@@ -27,6 +27,11 @@ def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[C
     return max(policy.every, COARSE)
 
 
+def is_due(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, last: datetime, at: datetime) -> bool:
+    """True where the policy's target, looked at ``last``, is to be looked at again in the slot ``at``."""
+    return at - last >= look_interval(policy, incident, changes, fleet, at) - policy.every / 2
+
+
 def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[Change], at: datetime) -> tuple[datetime | None, datetime | None]:
     """From when on evidence counts, and when the first verdict may be given (S11, S24).
 

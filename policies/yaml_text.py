@@ -108,6 +108,8 @@ def subject(data: object, index: int) -> str:
     document = data if isinstance(data, dict) else {}
     if document.get("kind") == "Config":
         return "config"
+    if document.get("kind") == "PolicyTest":
+        return "policy test"
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     noun = "profile" if document.get("kind") == "MetricProfile" else "policy"

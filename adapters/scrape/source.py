@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, Query
 from rollbackd.adapters.scrape.answer import Asked, answer
+from rollbackd.adapters.scrape.pace import Pace
 from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, read_page
 from rollbackd.adapters.scrape.ring import Ring, Track
 
@@ -40,7 +41,8 @@ class Scrape:
 
         self.name = name
         self.delay = timedelta(0)  # a sample is stamped when it is kept, so nothing arrives late
-        self.freshness = min(2 * interval + timedelta(seconds=10), timedelta(minutes=5))
+        self._pace = Pace(interval)
+        self.freshness = self._pace.freshness
         self._discover = discover
         self._interval = interval
         self._now = now
@@ -55,7 +57,7 @@ class Scrape:
 
     def block(self, every: timedelta) -> timedelta:
         """The smallest multiple of ``every`` that one scrape interval fits into."""
-        return every * max(1, math.ceil(self._interval / every))
+        return self._pace.block(every)
 
     def read(self, query: Query, at: datetime) -> Answer:
         """The answer from the scrapes up to ``at``. Raises Transient as long as nothing was ever scraped, Permanent for an Expression.
@@ -66,8 +68,7 @@ class Scrape:
         with self._lock:
             if self._ring.is_empty:
                 raise Transient(f"source {self.name} has scraped nothing yet; nothing is known; " + "; ".join(self._faults.values()))
-            gap = 2.5 * self._interval.total_seconds()
-            return answer(query, Asked(self._ring, at.timestamp(), gap, self.freshness.total_seconds()))
+            return answer(query, Asked(self._ring, at.timestamp(), self._pace.gap.total_seconds(), self.freshness.total_seconds()))
 
     def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         """Empty: what was not scraped by this process is not known."""

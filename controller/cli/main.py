@@ -17,10 +17,11 @@ from rollbackd.controller.cli.notify import notify
 from rollbackd.controller.cli.order import rollback, undo
 from rollbackd.controller.cli.policies import check, schema
 from rollbackd.controller.cli.show import say
+from rollbackd.controller.cli.testing import test
 from rollbackd.controller.client import USAGE, ClientFault
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
-    "Before production": (check, schema, doctor, plan, notify, demo),
+    "Before production": (check, test, schema, doctor, plan, notify, demo),
     "The daemon": (run,),
     "What is going on": (status, explain, changes, history, wait, audit),
     "Deciding": (approve, reject, rollback, undo, ack, label),
@@ -31,6 +32,7 @@ EXAMPLES = """Examples:
 \b
   rollbackd demo                                  # see the whole job, on this machine
   rollbackd check policies.d/                     # every fault of every policy
+  rollbackd test tests/                           # unit tests of policies
   rollbackd run --config rollbackd.yaml           # the daemon
   rollbackd status                                # from another terminal
   rollbackd explain shop/checkout                 # why it acts or does not

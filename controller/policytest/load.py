@@ -1,0 +1,127 @@
+"""Files of policy tests to cases: every fault of every file at once. A test with a fault is not run, and no verdict is made up for it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rollbackd.controller.policytest.cases import Case
+from rollbackd.controller.policytest.documents import CaseItem, PolicyTestDocument
+from rollbackd.controller.policytest.resolve import resolve
+from rollbackd.controller.texts import Texts
+from rollbackd.policies.faults import Fault, choices, nearest, quoted
+from rollbackd.policies.load import load_policies
+from rollbackd.policies.model import Policy
+from rollbackd.policies.validate import Findings, validate
+from rollbackd.policies.yaml_text import Document, parse
+
+OTHER_KINDS = ("RollbackPolicy", "MetricProfile", "ConditionLibrary", "Config")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the files say. ``texts``: those that the faults point into, the policies' own included; ``files`` held tests."""
+
+    files: tuple[str, ...]
+    cases: tuple[Case, ...]
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+    texts: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Policies:
+    """The policies that a test file names. ``is_whole``: none of their files has a fault."""
+
+    by_name: Mapping[str, Policy]
+    is_whole: bool
+
+
+def load_tests(places: Sequence[Path]) -> Loaded:
+    """The tests below ``places``. In a folder, files that hold something else are passed over; a file that is named has to hold tests.
+
+    Whatever a person wrote, nothing is raised.
+    """
+    reading = _Reading()
+    for place in places:
+        for file, text in Texts([place]).items():
+            if file not in reading.texts or file not in reading.files:
+                reading.read(file, text, is_asked=not place.is_dir())
+    found = sorted(set(reading.faults))
+    return Loaded(
+        tuple(reading.files),
+        tuple(reading.cases),
+        tuple(fault for fault in found if fault.severity == "error"),
+        tuple(fault for fault in found if fault.severity == "warning"),
+        reading.texts,
+    )
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One pass over the files. Not re-usable."""
+
+    files: list[str] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def read(self, file: str, text: str, *, is_asked: bool) -> None:
+        parsed = parse(text, file)
+        if not is_asked and parsed.documents and all(_kind(document) in OTHER_KINDS for document in parsed.documents):
+            return
+        self.files.append(file)
+        self.texts[file] = text
+        self.faults += parsed.faults
+        if not parsed.documents and not parsed.faults:
+            self.faults.append(Fault(file, 1, 1, "file", "at least one policy test", "none"))
+        for document in parsed.documents:
+            findings = Findings(document)
+            written = validate(document, PolicyTestDocument, findings)
+            if written is not None:
+                self._cases(written, findings)
+            self.faults += findings.faults
+
+    def _cases(self, written: PolicyTestDocument, findings: Findings) -> None:
+        policies = self._policies(written.policies, findings)
+        names: set[str] = set()
+        for index, item in enumerate(written.tests):
+            if item.name in names:
+                findings.fault(("tests", index, "name"), "a name of its own", f"{quoted(item.name)} again")
+            names.add(item.name)
+            policy = _policy_of(item, index, policies, findings)
+            case = resolve(item, index, policy, findings) if policy is not None else None
+            self.cases += [case] if case is not None else []
+
+    def _policies(self, named: Iterable[str], findings: Findings) -> _Policies:
+        texts: dict[str, str] = {}
+        before = len(findings.faults)
+        for index, name in enumerate(named):
+            place = Path(findings.document.file).parent / name
+            found = Texts([place]) if place.exists() else {}
+            if not found:
+                near = nearest(place.name, (f.name for f in place.parent.glob("*"))) if place.parent.is_dir() else ""
+                hint = f"did you mean '{Path(name).parent / near}'?" if near else "paths are relative to the test file"
+                findings.fault(("policies", index), "a policy file", f"{quoted(name)}, which is not there", hint)
+            texts |= found
+        loaded = load_policies(texts)
+        self.texts |= {fault.file: texts[fault.file] for fault in loaded.faults}
+        self.faults += loaded.faults
+        return _Policies({policy.name: policy for policy in loaded.policies}, not loaded.faults and len(findings.faults) == before)
+
+
+def _kind(document: Document) -> object:
+    return document.root.data.get("kind") if isinstance(document.root.data, dict) else None
+
+
+def _policy_of(item: CaseItem, index: int, policies: _Policies, findings: Findings) -> Policy | None:
+    known = policies.by_name
+    if item.policy is None and len(known) == 1 and policies.is_whole:
+        return next(iter(known.values()))
+    if item.policy is not None and item.policy in known:
+        return known[item.policy]
+    if policies.is_whole:  # else it may be in the file that has faults of its own
+        if item.policy is None:
+            findings.fault(("tests", index), "the key 'policy'", "none", f"the files hold {', '.join(sorted(known))}")
+        else:
+            findings.fault(("tests", index, "policy"), "a policy of these files", quoted(item.policy), choices(item.policy, known, "known"))
+    return None

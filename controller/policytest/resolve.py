@@ -1,0 +1,224 @@
+"""One written test to a case, or faults: what it names is looked up in its policy."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeAlias
+
+from rollbackd.controller.policytest.cases import Case, Expected, GivenChange, GivenSeries, Start, Surroundings
+from rollbackd.controller.policytest.documents import DEFAULT_INTERVAL, CaseItem, ChangeItem, ExpectItem
+from rollbackd.controller.policytest.notation import Absent, NotationError, Value, parse_values
+from rollbackd.controller.policytest.words import GUARDS, kind_of, metrics_of, rung_names
+from rollbackd.policies.faults import choices, nearest, quoted
+from rollbackd.policies.judge import State
+from rollbackd.policies.keys import parse_target
+from rollbackd.policies.model import Mode, Policy, Probe, PromQL, Selector
+from rollbackd.policies.selectors import SelectorError, parse_selector
+from rollbackd.policies.units import written
+from rollbackd.policies.validate import Findings, locate
+
+Path: TypeAlias = tuple[str | int, ...]
+MOST_LOOKS = 20_000
+"""So many looks a test may take: two weeks at a minute."""
+MOST_SAMPLES = 2_000_000
+"""So many samples a test may have."""
+PAGE = ("job", "instance", "pod")
+"""Series that are equal in these labels were read on one page."""
+
+
+def resolve(item: CaseItem, index: int, policy: Policy, findings: Findings) -> Case | None:
+    """The case; None after at least one fault."""
+    before = len([fault for fault in findings.faults if fault.severity == "error"])
+    case = _Resolving(item, ("tests", index), policy, findings).case()
+    return case if len([fault for fault in findings.faults if fault.severity == "error"]) == before else None
+
+
+@dataclass(slots=True)
+class _Resolving:
+    """One test on its way."""
+
+    item: CaseItem
+    path: Path
+    policy: Policy
+    findings: Findings
+    samples: int = 0
+
+    def case(self) -> Case:
+        item, policy = self.item, self.policy
+        interval = item.interval or DEFAULT_INTERVAL
+        expected = tuple(self._expected())
+        until = max(one.at for one in expected)
+        if until / min(policy.every, interval) > MOST_LOOKS:
+            self.findings.fault((*self.path, "expect"), f"at most {MOST_LOOKS:,} looks", f"{until // min(policy.every, interval):,}")
+            until = timedelta(0)
+        used = policy if item.mode is None else replace(policy, mode=Mode[item.mode.upper()])
+        return Case(
+            name=item.name,
+            file=self.findings.document.file,
+            line=locate(self.findings.document.root, self.path)[1].line,
+            policy=used,
+            interval=interval,
+            series=tuple(self._series(interval, until)),
+            answers=dict(self._answers(interval, until)),
+            changes=tuple(sorted(self._changes(), key=lambda change: change.at)),
+            starts=dict(self._starts()),
+            surroundings=self._surroundings(),
+            expected=expected,
+        )
+
+    # --- samples --------------------------------------------------------------------------------------------------------------------------
+
+    def _series(self, interval: timedelta, until: timedelta) -> Iterator[GivenSeries]:
+        taken: set[frozenset[tuple[str, str]]] = set()
+        for index, one in enumerate(self.item.series):
+            path = (*self.path, "series", index)
+            selector = self._selector(one.series, (*path, "series"))
+            values = self._values(one.values, (*path, "values"), interval, until)
+            if selector is None:
+                continue
+            labels = {matcher.label: matcher.value for matcher in selector.matchers}
+            identity = frozenset({**labels, "__name__": selector.metric}.items())
+            if identity in taken:
+                self.findings.fault((*path, "series"), "each series once", f"{quoted(one.series)} again")
+            taken.add(identity)
+            self._warn_unread(selector.metric, (*path, "series"))
+            yield GivenSeries(_text(selector), tuple(labels.get(label, "") for label in PAGE), values)
+
+    def _selector(self, text: str, path: Path) -> Selector | None:
+        try:
+            selector = parse_selector(text)
+        except SelectorError as error:
+            self.findings.fault(path, error.expected, f"{error.found} at character {error.offset + 1}", offset=error.offset)
+            return None
+        labels = [matcher.label for matcher in selector.matchers]
+        if bad := next((m for m in selector.matchers if m.op != "="), None):
+            self.findings.fault(path, f"'=' after the label '{bad.label}'", quoted(bad.op), "a series has one value for each label")
+        elif twice := next((label for label in labels if labels.count(label) > 1), None):
+            self.findings.fault(path, "each label once", f"'{twice}' again")
+        return selector
+
+    def _values(self, text: str, path: Path, interval: timedelta, until: timedelta) -> tuple[Value, ...]:
+        try:
+            values = parse_values(text)
+        except NotationError as error:
+            self.findings.fault(path, error.expected, error.found, error.hint, offset=error.offset)
+            return ()
+        end = (len(values) - 1) * interval
+        if end + interval <= until and not isinstance(values[-1], Absent):
+            said = f"the values end at {written(end)} and the test goes on until {written(until)}: from then on there is no sample"
+            self.findings.warn(path, said, "say so with _ or stale, or write more")
+        kept = values[: until // interval + 1]
+        self.samples += len(kept)
+        if self.samples > MOST_SAMPLES >= self.samples - len(kept):
+            self.findings.fault(path, f"at most {MOST_SAMPLES:,} samples in a test", "more")
+        return kept if self.samples <= MOST_SAMPLES else ()
+
+    def _warn_unread(self, metric: str, path: Path) -> None:
+        read = metrics_of(self.policy)
+        if metric not in read:
+            near = nearest(metric, read)
+            hint = f"did you mean '{near}'?" if near else f"it reads {', '.join(sorted(read)) or 'none'}"
+            self.findings.warn(path, f"no condition of policy '{self.policy.name}' reads {metric}", hint)
+
+    def _answers(self, interval: timedelta, until: timedelta) -> Iterator[tuple[int, tuple[Value, ...]]]:
+        conditions = {condition.name: index for index, condition in enumerate(self.policy.conditions)}
+        taken: set[str] = set()
+        for number, one in enumerate(self.item.answers):
+            path = (*self.path, "answers", number)
+            values = self._values(one.values, (*path, "values"), interval, until)
+            index = conditions.get(one.condition)
+            if index is None:
+                self._unknown((*path, "condition"), f"a condition of policy '{self.policy.name}'", one.condition, conditions)
+            elif not isinstance(self.policy.conditions[index].signal, PromQL | Probe):
+                self.findings.fault((*path, "condition"), "a condition with promql or probe", quoted(one.condition), "give the series that it reads")
+            elif one.condition in taken:
+                self.findings.fault((*path, "condition"), "each condition once", f"{quoted(one.condition)} again")
+            else:
+                yield index, values
+            taken.add(one.condition)
+
+    # --- the world ------------------------------------------------------------------------------------------------------------------------
+
+    def _changes(self) -> Iterator[GivenChange]:
+        for index, one in enumerate(self.item.changes):
+            path = (*self.path, "changes", index)
+            target = self.policy.target if one.target is None else self._target(one.target, (*path, "target"))
+            if isinstance(one.ready, timedelta) and one.ready < one.at:
+                self.findings.fault((*path, "ready"), f"a time not before 'at' ({written(one.at)})", written(one.ready))
+            yield GivenChange(one.at, target, one.revision, _ready(one), one.irreversible, one.posted, tuple(one.parts or ()))
+
+    def _target(self, text: str, path: Path) -> str:
+        """The key of one of the policy's targets."""
+        known = self.policy.targets
+        try:
+            key = parse_target(text, _cluster(self.policy.target))
+        except ValueError as error:
+            self.findings.fault(path, f"a target of policy '{self.policy.name}'", quoted(text), str(error))
+            return text
+        if key not in known:
+            self._unknown(path, f"a target of policy '{self.policy.name}'", text, known)
+        return key
+
+    def _starts(self) -> Iterator[tuple[str, Start]]:
+        item = self.item
+        yield self.policy.target, _start(item.running, item.known_good)
+        for index, other in enumerate(item.others):
+            key = self._target(other.target, (*self.path, "others", index, "target"))
+            if key == self.policy.target:
+                expected = "a further target of the ladder"
+                self.findings.fault((*self.path, "others", index, "target"), expected, "the policy's own", "write running and known_good of the test")
+            yield key, _start(other.running, other.known_good or ())
+
+    def _surroundings(self) -> Surroundings:
+        guards = self.item.guards
+        if guards is None:
+            return Surroundings()
+        return Surroundings(guards.paused, frozenset(guards.in_breach or ()), frozenset(guards.quarantined or ()))
+
+    # --- what is expected -----------------------------------------------------------------------------------------------------------------
+
+    def _expected(self) -> Iterator[Expected]:
+        known = [condition.name for condition in self.policy.conditions]
+        for index, one in enumerate(self.item.expect):
+            path = (*self.path, "expect", index)
+            for name in one.verdicts or ():
+                if name not in known:
+                    expected = f"a condition of policy '{self.policy.name}'"
+                    self.findings.fault((*path, "verdicts", name), expected, quoted(name), choices(name, known, "known"), at_key=True)
+            self._check_words(one, path)
+            verdicts = tuple((name, State(word)) for name, word in (one.verdicts or {}).items())
+            line = locate(self.findings.document.root, path)[1].line
+            yield Expected(one.at, line, verdicts, one.decision, one.remedy, one.to, one.guard, one.reason_contains)
+
+    def _check_words(self, one: ExpectItem, path: Path) -> None:
+        if not one.model_fields_set - {"at"}:
+            self.findings.fault(path, "something that is expected", "a time alone", "write verdicts, decision, remedy, to, guard or reason_contains")
+        rungs = [name for rung in self.policy.ladder for name in rung_names(rung)]
+        if one.remedy is not None and one.remedy not in rungs:
+            self._unknown((*path, "remedy"), f"a rung of policy '{self.policy.name}'", one.remedy, rungs)
+        if one.guard is not None and one.guard not in GUARDS:
+            self._unknown((*path, "guard"), "a guard", one.guard, GUARDS)
+
+    def _unknown(self, path: Path, expected: str, found: str, known: "Mapping[str, object] | tuple[str, ...] | list[str] | frozenset[str]") -> None:
+        self.findings.fault(path, expected, quoted(found), choices(found, dict.fromkeys(known), "known"))
+
+
+def _ready(change: ChangeItem) -> timedelta | None:
+    if change.ready == "never":
+        return None
+    return change.ready if isinstance(change.ready, timedelta) else change.at
+
+
+def _start(running: str | None, known_good: "list[str] | tuple[()]") -> Start:
+    return Start(running or next(iter(known_good), "initial"), tuple(known_good))
+
+
+def _cluster(key: str) -> str:
+    return key.partition(":")[2].partition("/")[0] if kind_of(key) == "kubernetes" else "default"
+
+
+def _text(selector: Selector) -> str:
+    """The series as a page of metrics spells it."""
+    escaped = ((m.label, m.value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')) for m in selector.matchers)
+    inside = ",".join(f'{label}="{value}"' for label, value in escaped)
+    return f"{selector.metric}{{{inside}}}" if inside else selector.metric

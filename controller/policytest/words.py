@@ -1,0 +1,58 @@
+"""The words that tests and messages use for what a policy reads and does."""
+
+from collections.abc import Iterator
+
+from rollbackd.policies.guards import PASSABLE
+from rollbackd.policies.ladder import rung_text
+from rollbackd.policies.model import Condition, Count, FlagsRung, Gauge, Latency, Policy, Probe, PromQL, Rate, Ratio, Rung, Selector
+
+GUARDS = frozenset({"pause", *PASSABLE, "ladder", "mode", "give-up", "other-writer", "approval"})
+"""What an incident of a test may be held by."""
+
+
+def kind_of(key: str) -> str:
+    """The first word of a target's key."""
+    return key.partition(":")[0]
+
+
+def rung_names(rung: Rung) -> tuple[str, ...]:
+    """How a rung may be named: ``revert``, ``revert shop/checkout``, or with the whole key."""
+    kind = "flags" if isinstance(rung, FlagsRung) else "revert"
+    parts = rung.target.partition(":")[2].split("/")
+    short = (f"{kind} {parts[1]}/{parts[3]}",) if kind_of(rung.target) == "kubernetes" and len(parts) == 4 else ()
+    return (kind, *short, rung_text(rung))
+
+
+def selectors_of(condition: Condition) -> tuple[Selector, ...]:
+    """The series that a condition reads, as the source is asked for them."""
+    match condition.signal:
+        case Ratio(bad, total):
+            return bad, total
+        case Latency(histogram):
+            name = histogram.metric if histogram.metric.endswith("_bucket") else f"{histogram.metric}_bucket"
+            return (Selector(name, histogram.matchers),)
+        case Gauge(value, of):
+            return (value,) if of is None else (value, of)
+        case Count(events) | Rate(events):
+            return (events,)
+        case Probe() | PromQL():
+            return ()
+
+
+def metrics_of(policy: Policy) -> frozenset[str]:
+    """Every metric that the policy reads."""
+    return frozenset(selector.metric for condition in policy.conditions for selector in selectors_of(condition))
+
+
+def reads_text(condition: Condition) -> str:
+    """What a condition reads, and whose, for whoever wonders why it has no data."""
+    identity = condition.identity
+    whose = ", ".join(f'{label}="{value}"' for label, value in zip(identity.labels, identity.values, strict=True))
+    derived = f", {identity.derived.label} out of {identity.derived.source} by {identity.derived.pattern}" if identity.derived else ""
+    return f"it reads {' and '.join(_selector_texts(condition)) or 'no series'}, where {whose}{derived}"
+
+
+def _selector_texts(condition: Condition) -> Iterator[str]:
+    for selector in dict.fromkeys(selectors_of(condition)):
+        inside = ",".join(f'{m.label}{m.op}"{m.value}"' for m in selector.matchers)
+        yield f"{selector.metric}{{{inside}}}" if inside else selector.metric

@@ -1,0 +1,203 @@
+"""What a test simulates instead of the cluster, the journal and the actor. It decides nothing: whatever is decided succeeds at once."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rollbackd.controller.policytest.cases import Case, GivenChange, Start
+from rollbackd.policies.changes import Change
+from rollbackd.policies.decisions import Act, Bake, Decision, Offer
+from rollbackd.policies.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, RungEnd, Settled, Stopped
+from rollbackd.policies.fleet import Fleet, Flight
+from rollbackd.policies.incident import Incident, Phase, advance, opened
+from rollbackd.policies.keys import namespace_of
+from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Rung
+
+SAFE = "safe"
+"""The revision of flags that were put at their safe state."""
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_NO_START = Start("initial")
+
+
+class World:
+    """Targets, known goods and incidents of one test. ``incidents``: all that were opened, the newest last."""
+
+    def __init__(self, case: Case, start: datetime) -> None:
+        self._policy = case.policy
+        self._start = start
+        self._surroundings = case.surroundings
+        self._coming = list(case.changes)
+        self._changes: list[Change] = []
+        self._ready: dict[str, datetime | None] = {}
+        starts = {target: case.starts.get(target, _NO_START) for target in case.policy.targets}
+        self._revisions = {target: start.running for target, start in starts.items()}
+        self._good = {target: list(start.known_good) for target, start in starts.items()}
+        self._quarantined = {(case.policy.target, revision) for revision in case.surroundings.quarantined}
+        self._acted: dict[str, datetime] = {}
+        self.incidents: list[Incident] = []
+
+    # --- what is seen ---------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def incident(self) -> Incident | None:
+        """The open incident."""
+        return self.incidents[-1] if self.incidents and self.incidents[-1].is_open else None
+
+    def survey(self, at: datetime) -> None:
+        """Every change that began by now is seen, and every revision that serves by now is ready."""
+        while self._coming and self._start + self._coming[0].at <= at:
+            self._see(self._coming.pop(0), at)
+        for index, change in enumerate(self._changes):
+            ready = self._ready.get(change.id)
+            if change.ready is None and ready is not None and ready <= at:
+                self._changes[index] = replace(change, ready=ready)
+
+    def _see(self, given: GivenChange, at: datetime) -> None:
+        change = Change(
+            target=given.target,
+            id=f"{given.revision}#{len(self._changes) + 1}",
+            revision=given.revision,
+            predecessor=self._newest(given.target),
+            started_early=self._start + given.at,
+            started_late=self._start + given.at,
+            first_seen=at,
+            posted=given.posted,
+            irreversible=given.irreversible,
+            parts=given.parts,
+        )
+        self._changes.append(change)
+        self._ready[change.id] = None if given.ready is None else self._start + given.ready
+        if not given.posted:
+            self._revisions[given.target] = given.revision
+
+    def _newest(self, target: str) -> str | None:
+        return next((change.id for change in reversed(self._changes) if change.target == target), None)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes that were seen."""
+        return tuple(self._changes)
+
+    def fleet(self, at: datetime) -> Fleet:
+        """What the guards see: this policy's own incidents, and what the test says of everything else."""
+        acted = [self._acted[incident.id] for incident in self.incidents if incident.id in self._acted]
+        in_flight = [i for i in self.incidents if i.acted and i.is_open and i.phase is not Phase.HELD]
+        target, around = self._policy.target, self._surroundings
+        closed = [incident.closed_at for incident in self.incidents if incident.acted and incident.closed_at is not None]
+        suspects = {change_id for incident in self.incidents for change_id in incident.suspects}
+        return Fleet(
+            paused=around.paused,
+            watched=1 + len(around.in_breach),
+            unexplained=around.in_breach,
+            flights=tuple(Flight(i.id, i.target, namespace_of(i.target)) for i in in_flight),
+            acted_in_hour=sum(moment > at - _HOUR for moment in acted),
+            acted_in_day={target: sum(moment > at - _DAY for moment in acted)},
+            closed={target: max(closed)} if closed else {},
+            quarantined=frozenset(self._quarantined),
+            answered=frozenset((change.target, change.id) for change in self._changes if change.id in suspects),
+            revisions=dict(self._revisions),
+        )
+
+    # --- what is decided ------------------------------------------------------------------------------------------------------------------
+
+    def carry_out(self, decisions: Iterable[Decision], at: datetime) -> bool:
+        """The decisions are on record and what they order has happened; True where an incident is not as it was."""
+        before = list(self.incidents)
+        for decision in decisions:
+            match decision:
+                case Opened():
+                    if decision.incident in {incident.id for incident in self.incidents}:
+                        break  # one ever per target and change: the journal takes no second one
+                    self.incidents.append(opened(decision))
+                case Joined() | Stopped() | Held() | Closed():
+                    self._record(decision)
+                case Act():
+                    self._act(decision, at)
+                case Offer(act):
+                    self._offer(act, at)
+                case Bake():
+                    for target, revision in decision.targets:
+                        self._good[target] = [revision, *(other for other in self._good.get(target, []) if other != revision)]
+                case _:
+                    pass
+        return self.incidents != before
+
+    def _record(self, *events: IncidentEvent) -> None:
+        for event in events:
+            self.incidents[-1] = advance(self.incidents[-1], event)
+
+    def _destination(self, act: Act) -> str | Stopped:
+        """Where the rung leads to; why it ends where it leads nowhere."""
+        target = act.remedy.target
+        if isinstance(act.remedy, FlagsRung):
+            if self._revisions[target] != SAFE:
+                return SAFE
+            return _stopped(act, RungEnd.NOTHING, "the flags are at their safe states already")
+        fit = (good for good in self._good[target] if good != act.from_revision and (target, good) not in self._quarantined)
+        found = next(fit, None)
+        if found is None:
+            return _stopped(act, RungEnd.REFUSED, f"no other revision of {target} is known good")
+        if found == self._revisions[target]:
+            return _stopped(act, RungEnd.NOTHING, f"{target} is at {found} already")
+        return found
+
+    def _act(self, act: Act, at: datetime) -> None:
+        to = self._destination(act)
+        if isinstance(to, Stopped):
+            self._record(to)
+            return
+        target, left = act.remedy.target, self._revisions[act.remedy.target]
+        reverts = isinstance(act.remedy, RevertRung)
+        intended = Intended(
+            incident=act.incident,
+            at=at,
+            rung=act.rung,
+            target=target,
+            from_revision=left,
+            to_revision=to,
+            plan_digest="simulated",
+            evidence_digest=act.evidence_digest,
+            deadline=at,
+            summary=f"put {target} at {to}",
+            reverts=reverts,
+        )
+        since = at + self._policy.timing.settle
+        settled = Settled(act.incident, at, act.rung, target, since, "complete")
+        self._record(intended, Applied(act.incident, at, act.rung, target, "accepted"), settled)
+        self._acted.setdefault(act.incident, at)
+        self._quarantined |= {(target, left)} if reverts else set()
+        self._revisions[target] = to
+        own = Change(target, f"{to}#{len(self._changes) + 1}", to, self._newest(target), at, at, at, ready=at, ours=True)
+        self._changes.append(own)
+
+    def _offer(self, act: Act, at: datetime) -> None:
+        to = self._destination(act)
+        if isinstance(to, Stopped):
+            self._record(to)
+            return
+        target, asked = act.remedy.target, self._policy.approvals
+        offered = Offered(
+            incident=act.incident,
+            at=at,
+            rung=act.rung,
+            target=target,
+            from_revision=self._revisions[target],
+            to_revision=to,
+            plan_digest="simulated",
+            evidence_digest=act.evidence_digest,
+            needed=asked.count,
+            expires_at=at + asked.within,
+            summary=f"put {target} at {to}",
+            reason=act.reason,
+        )
+        self._record(offered)
+
+
+def _stopped(act: Act, how: RungEnd, reason: str) -> Stopped:
+    return Stopped(act.incident, act.at, act.rung, act.remedy.target, how, reason)
+
+
+def rung_of(policy: Policy, incident: Incident) -> tuple[Rung, str] | None:
+    """The rung that the incident tried last, or puts to people, and where it leads to."""
+    step = incident.offer or incident.intent
+    return None if step is None else (policy.ladder[step.rung], step.to_revision)
