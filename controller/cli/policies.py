@@ -54,22 +54,29 @@ def check(places: tuple[Path, ...], config: Path | None, form: str, *, strict: b
 
 
 @click.command(
-    short_help="JSON Schema of a policy or of the config.",
+    short_help="JSON Schema of a policy, a policy test or the config.",
     epilog="Examples:\n\n\b\n  rollbackd schema > rollbackd-policy.schema.json\n  # yaml-language-server: $schema=rollbackd-policy.schema.json",
 )
-@click.argument("what", type=click.Choice(("policy", "config")), default="policy")
+@click.argument("what", type=click.Choice(("policy", "test", "config")), default="policy")
 def schema(what: str) -> None:
-    """The JSON Schema of a policy, or of the daemon's config, for editors."""
+    """The JSON Schema of a policy, of a policy test, or of the daemon's config, for editors."""
+    click.echo(json.dumps(_schema(what), indent=2, ensure_ascii=False))
+
+
+def _schema(what: str) -> Mapping[str, Any]:
     if what == "policy":
         from rollbackd.policies.schema import json_schema
 
-        document: Mapping[str, Any] = json_schema()
+        return json_schema()
+    if what == "test":
+        from rollbackd.controller.policytest.documents import PolicyTestDocument
+
+        made = PolicyTestDocument.model_json_schema(by_alias=True)
     else:
         from rollbackd.controller.config_documents import ConfigDocument
 
         made = ConfigDocument.model_json_schema(by_alias=True)
-        document = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:rollbackd:schema:v1:config", **made}
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:rollbackd:schema:v1:{what}", **made}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from rollbackd.policies.documents_base import MOST_ENTRIES, Duration, FlagName, Interval, Name, Text, Written
+from rollbackd.policies.documents_base import MOST_ENTRIES, Duration, FlagName, Interval, Name, Text, Written, refuse
 from rollbackd.policies.documents_conditions import ModeWord
 
 MOST_TESTS = 1000
@@ -20,8 +20,15 @@ def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _one_line(text: str) -> str:
+    """What is shown on terminals and in reports: nothing in it may pass for another line, or move the cursor."""
+    if not text.isprintable():
+        raise refuse("a line of printable text")
+    return text
+
+
+Line: TypeAlias = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_one_line)]
 Values: TypeAlias = Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1, max_length=200_000)]
-Revision: TypeAlias = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class SeriesItem(Written):
@@ -42,10 +49,10 @@ class ChangeItem(Written):
     """A target comes to another revision."""
 
     at: Duration = Field(description="When it begins.")
-    revision: Revision = Field(description="The revision that it brings.")
-    target: Text | None = Field(None, description="What changes. Default: the policy's target.")
+    revision: Line = Field(description="The revision that it brings.")
+    target: Line | None = Field(None, description="What changes. Default: the policy's target.")
     ready: Duration | Literal["never"] | None = Field(None, description="When its first replica serves. Default: at once.")
-    irreversible: Text | None = Field(None, description="Why a revert across it is unsafe.")
+    irreversible: Line | None = Field(None, description="Why a revert across it is unsafe.")
     posted: bool = Field(False, description="Told by a pipeline: a suspect that nothing here can undo.")
     parts: Annotated[list[FlagName], Field(max_length=MOST_ENTRIES)] | None = Field(None, description="Which flags it touched.")
 
@@ -53,20 +60,20 @@ class ChangeItem(Written):
 class OtherItem(Written):
     """Where a further target of the ladder stands when the test begins."""
 
-    target: Text = Field(description="A target of the policy's ladder.")
-    running: Revision | None = Field(None, description="What runs there. Default: the first known good.")
-    known_good: Annotated[list[Revision], Field(max_length=MOST_ENTRIES)] | None = Field(None, description="Its known-good revisions, newest first.")
+    target: Line = Field(description="A target of the policy's ladder.")
+    running: Line | None = Field(None, description="What runs there. Default: the first known good.")
+    known_good: Annotated[list[Line], Field(max_length=MOST_ENTRIES)] | None = Field(None, description="Its known-good revisions, newest first.")
 
 
 class GuardParts(Written):
     """What the guards see of everything else."""
 
-    paused: Text | None = Field(None, description="Why the daemon is paused.")
-    in_breach: Annotated[list[Text], Field(max_length=MOST_ENTRIES)] | None = Field(
+    paused: Line | None = Field(None, description="Why the daemon is paused.")
+    in_breach: Annotated[list[Line], Field(max_length=MOST_ENTRIES)] | None = Field(
         None, description="Other targets that breach without a change of their own."
     )
-    quarantined: Annotated[list[Revision], Field(max_length=MOST_ENTRIES)] | None = Field(
-        None, description="Revisions of the policy's target that were rolled back before."
+    quarantined: Annotated[list[Line], Field(max_length=MOST_ENTRIES)] | None = Field(
+        None, description="Lines of the policy's target that were rolled back before."
     )
 
 
@@ -76,24 +83,24 @@ class ExpectItem(Written):
     at: Duration = Field(description="The time, from the first sample on.")
     verdicts: Annotated[dict[str, VerdictWord], Field(min_length=1)] | None = Field(None, description="Verdicts by condition.")
     decision: DecisionWord | None = Field(None, description="How the policy stands.")
-    remedy: Text | None = Field(None, description="The rung that was tried last: revert, flags, or with its target.")
-    to: Revision | None = Field(None, description="The revision that the rung leads to.")
-    guard: Text | None = Field(None, description="What held it.")
-    reason_contains: Text | None = Field(None, description="A part of the reason for the decision.")
+    remedy: Line | None = Field(None, description="The rung that was tried last: revert, flags, or with its target.")
+    to: Line | None = Field(None, description="The revision that the rung leads to.")
+    guard: Line | None = Field(None, description="What held it.")
+    reason_contains: Line | None = Field(None, description="A part of the reason for the decision.")
 
 
 class CaseItem(Written):
     """One test."""
 
-    name: Text = Field(description="What is true if it passes.")
+    name: Line = Field(description="What is true if it passes.")
     policy: Name | None = Field(None, description="The policy under test; not needed where the files hold only one.")
     mode: ModeWord | None = Field(None, description="As if the policy had this mode.")
     interval: Interval | None = Field(None, description="The distance between samples. Default 15s.")
     series: Annotated[list[SeriesItem], Field(max_length=1000)] = Field(default_factory=list, description="The series that the source has.")
     answers: Annotated[list[AnswerItem], Field(max_length=MOST_ENTRIES)] = Field(default_factory=list, description="What expressions and probes say.")
     changes: Annotated[list[ChangeItem], Field(max_length=MOST_ENTRIES)] = Field(default_factory=list, description="The changes, in any order.")
-    running: Revision | None = Field(None, description="The revision of the policy's target at the start. Default: the first known good.")
-    known_good: Annotated[list[Revision], Field(max_length=MOST_ENTRIES)] = Field(
+    running: Line | None = Field(None, description="The revision of the policy's target at the start. Default: the first known good.")
+    known_good: Annotated[list[Line], Field(max_length=MOST_ENTRIES)] = Field(
         default_factory=list, description="Known-good revisions of the policy's target, newest first."
     )
     others: Annotated[list[OtherItem], Field(max_length=MOST_ENTRIES)] = Field(default_factory=list, description="The ladder's other targets.")

@@ -76,10 +76,17 @@ class _Reading:
             self.faults.append(Fault(file, 1, 1, "file", "at least one policy test", "none"))
         for document in parsed.documents:
             findings = Findings(document)
-            written = validate(document, PolicyTestDocument, findings)
-            if written is not None:
-                self._cases(written, findings)
+            self._document(document, findings)
             self.faults += findings.faults
+
+    def _document(self, document: Document, findings: Findings) -> None:
+        kind = _kind(document)
+        if kind in OTHER_KINDS:
+            findings.fault(("kind",), "'PolicyTest'", quoted(kind), "`rollbackd check` reads policies")
+            return
+        written = validate(document, PolicyTestDocument, findings)
+        if written is not None:
+            self._cases(written, findings)
 
     def _cases(self, written: PolicyTestDocument, findings: Findings) -> None:
         policies = self._policies(written.policies, findings)

@@ -16,7 +16,6 @@ from rollbackd.policies.evaluate import Evaluation, decide
 from rollbackd.policies.events import CloseHow
 from rollbackd.policies.incident import Incident, Phase
 from rollbackd.policies.ladder import rung_text
-from rollbackd.policies.model import OutsideWatch
 from rollbackd.policies.reasons import standing_reason
 from rollbackd.policies.since import is_due
 from rollbackd.policies.watch import Watch, new_watch, take
@@ -108,7 +107,7 @@ def _standing(case: Case, world: World, decided: Sequence[Decision], waits: str)
     for decision in decided:
         if isinstance(decision, WouldAct):
             return Standing("observed", decision.reason)
-        if isinstance(decision, Outside) and decision.how is not OutsideWatch.IGNORE and world.incident is None:
+        if isinstance(decision, Outside):
             return Standing("outside", decision.reason)
     if not world.incidents:
         return Standing("nothing", waits)

@@ -169,7 +169,7 @@ def test_a_broken_config_stops_a_command_with_its_faults(folder, capsys):
     assert "rollbackd.yaml:5:1" in err
 
 
-@pytest.mark.parametrize("what", ["policy", "config"])
+@pytest.mark.parametrize("what", ["policy", "test", "config"])
 def test_the_schema_is_json_schema_2020_12(capsys, what):
     code, out, err = run(capsys, "schema", what)
     assert (code, err) == (0, "")

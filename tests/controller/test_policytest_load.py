@@ -1,0 +1,243 @@
+"""Files of policy tests: every fault at its place, in the house's words, and nothing with a fault is run."""
+
+import pytest
+
+from rollbackd.controller.policytest.load import load_tests
+from tests.controller.policytest_samples import GOOD, POLICY, faults_in, write, written
+
+PROBE = POLICY.replace("    - name: error-rate", "    - {name: health, probe: {port: 8080, path: /healthz}, above: 50%}\n    - name: error-rate")
+
+
+def calm(expect=None, **parts):
+    return written(expect or {"at": "4m", "decision": "nothing"}, **parts)
+
+
+def only(tmp_path, *tests, **parts):
+    """The only fault, without its place."""
+    (fault,) = faults_in(tmp_path, *tests, **parts)
+    return fault.partition(": ")[2]
+
+
+def test_a_sound_file_has_no_fault_and_no_warning(tmp_path):
+    assert faults_in(tmp_path, calm()) == []
+
+
+def test_a_fault_stands_at_its_line_and_column(tmp_path):
+    (tmp_path / "checkout.yaml").write_text(POLICY)
+    file = tmp_path / "t.yaml"
+    file.write_text(
+        "apiVersion: rollbackd/v1\nkind: PolicyTest\npolicies: [checkout.yaml]\ntests:\n  - name: one\n"
+        f"    series:\n      - {{series: '{GOOD}', values: '0+100x20 fünf'}}\n"
+        "    expect:\n      - at: 4m\n        verdicts: {error-rat: ok}\n"
+    )
+    loaded = load_tests([file])
+    places = [f"{fault.line}:{fault.column}: {fault.trail}: {fault.message}" for fault in loaded.faults]
+    assert places == [
+        "7:87: policy test › tests[0] › series[0] › values: expected a value such as 5, 0+100x60, 1x20, _, _x4 or stale, found 'fünf'",
+        "10:20: policy test › tests[0] › expect[0] › verdicts: expected a condition of policy 'checkout', found 'error-rat'; "
+        "did you mean 'error-rate'? known: error-rate",
+    ]
+    assert loaded.cases == ()
+
+
+@pytest.mark.parametrize(
+    ("written_test", "fault"),
+    [
+        pytest.param(
+            calm({"at": "4m", "verdicts": {"p95": "ok"}}),
+            "policy test › tests[0] › expect[0] › verdicts: expected a condition of policy 'checkout', found 'p95'; known: error-rate",
+            id="unknown-condition",
+        ),
+        pytest.param(
+            calm(policy="chekout"),
+            "policy test › tests[0] › policy: expected a policy of these files, found 'chekout'; did you mean 'checkout'? known: checkout",
+            id="unknown-policy",
+        ),
+        pytest.param(
+            calm({"at": "4m", "verdicts": {"error-rate": "brech"}}),
+            "policy test › tests[0] › expect[0] › verdicts › error-rate: expected one of ok, breach, unproven, nodata, error, found 'brech'; "
+            "did you mean 'breach'?",
+            id="unknown-verdict",
+        ),
+        pytest.param(
+            calm({"at": "4m", "decision": "rolback"}),
+            "policy test › tests[0] › expect[0] › decision: expected one of nothing, observed, outside, suggested, approval, rollback, held, "
+            "recovered, superseded, found 'rolback'; did you mean 'rollback'?",
+            id="unknown-decision",
+        ),
+        pytest.param(
+            calm({"at": "4m", "remedy": "flags"}),
+            "policy test › tests[0] › expect[0] › remedy: expected a rung of policy 'checkout', found 'flags'; "
+            "known: revert, revert kubernetes:default/shop/deployment/checkout, revert shop/checkout",
+            id="a-rung-that-the-policy-has-not",
+        ),
+        pytest.param(
+            calm({"at": "4m", "guard": "cooldown"}),
+            "policy test › tests[0] › expect[0] › guard: expected a guard, found 'cooldown'; did you mean 'cool-down'? known: approval, cool-down, "
+            "give-up, in-flight, in-flight-namespace, ladder, mode, other-writer, pause, per-hour, per-target-day, quarantine, systemic",
+            id="unknown-guard",
+        ),
+        pytest.param(
+            calm({"at": "4m"}),
+            "policy test › tests[0] › expect[0]: expected something that is expected, found a time alone; "
+            "write verdicts, decision, remedy, to, guard or reason_contains",
+            id="nothing-is-expected",
+        ),
+        pytest.param(
+            calm({"at": "4", "decision": "nothing"}),
+            "policy test › tests[0] › expect[0] › at: expected a duration such as 30s, 5m or 1h30m, found '4'",
+            id="no-duration",
+        ),
+        pytest.param(
+            calm({"at": "366d", "decision": "nothing"}),
+            "policy test › tests[0] › expect: expected at most 20,000 looks, found 2,108,160",
+            id="too-long",
+        ),
+        pytest.param(
+            calm(series=[{"series": 'http_requests_total{code=~"5.."}', "values": "0x60"}]),
+            "policy test › tests[0] › series[0] › series: expected '=' after the label 'code', found '=~'; a series has one value for each label",
+            id="a-matcher-for-a-label",
+        ),
+        pytest.param(
+            calm(series=[{"series": "http_requests_total{code=200}", "values": "0x60"}]),
+            "policy test › tests[0] › series[0] › series: expected a quoted value, found '2' at character 26",
+            id="no-selector",
+        ),
+        pytest.param(
+            calm(series=[{"series": 'http_requests_total{a="1",a="2"}', "values": "0x60"}]),
+            "policy test › tests[0] › series[0] › series: expected each label once, found 'a' again",
+            id="a-label-twice",
+        ),
+        pytest.param(
+            calm(series=[{"series": f"http_requests_total{{{labels}}}", "values": "0x60"} for labels in ('a="1",b="2"', 'b="2",a="1"')]),
+            'policy test › tests[0] › series[1] › series: expected each series once, found \'http_requests_total{b="2",a="1"}\' again',
+            id="a-series-twice",
+        ),
+        pytest.param(
+            calm(changes=[{"at": "5m", "revision": "v2", "target": "shop/cart"}]),
+            "policy test › tests[0] › changes[0] › target: expected a target of policy 'checkout', found 'shop/cart'; "
+            "known: kubernetes:default/shop/deployment/checkout",
+            id="a-target-that-the-policy-has-not",
+        ),
+        pytest.param(
+            calm(changes=[{"at": "5m", "revision": "v2", "ready": "4m"}]),
+            "policy test › tests[0] › changes[0] › ready: expected a time not before 'at' (5m), found 4m",
+            id="ready-before-it-began",
+        ),
+        pytest.param(
+            calm(answers=[{"condition": "error-rate", "values": "1x60"}]),
+            "policy test › tests[0] › answers[0] › condition: expected a condition with promql or probe, found 'error-rate'; "
+            "give the series that it reads",
+            id="an-answer-for-what-is-counted",
+        ),
+        pytest.param(
+            calm(others=[{"target": "shop/checkout"}]),
+            "policy test › tests[0] › others[0] › target: expected a further target of the ladder, found the policy's own; "
+            "write running and known_good of the test",
+            id="the-policys-own-target-among-the-others",
+        ),
+        pytest.param(
+            calm(name="a\x1b[2Jname"), "policy test › tests[0] › name: expected a line of printable text, found 'a\\x1b[2Jname'", id="escapes"
+        ),
+        pytest.param(calm(expekt=[]), "policy test › tests[0]: expected a known key, found 'expekt'", id="unknown-key"),
+    ],
+)
+def test_what_a_test_may_not_say(tmp_path, written_test, fault):
+    assert only(tmp_path, written_test).startswith(fault)
+
+
+def test_answers_are_for_known_conditions_and_each_once(tmp_path):
+    answers = [{"condition": name, "values": "1x60"} for name in ("helth", "health", "health")]
+    faults = faults_in(tmp_path, calm(answers=answers), policy=PROBE)
+    assert ["did you mean 'health'?" in faults[0], "each condition once" in faults[1], len(faults)] == [True, True, 2]
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    faults = faults_in(tmp_path, calm({"at": "4m", "verdicts": {"a": "ok", "b": "ok"}}), calm(name="two", policy="other"))
+    assert len(faults) == 3
+
+
+def test_a_name_is_used_once(tmp_path):
+    assert only(tmp_path, calm(), calm()) == "policy test › tests[1] › name: expected a name of its own, found 'one' again"
+
+
+def test_a_policy_file_that_is_not_there_is_named_with_its_nearest(tmp_path):
+    assert only(tmp_path, calm(), policies=["chekout.yaml"]) == (
+        "policy test › policies[0]: expected a policy file, found 'chekout.yaml', which is not there; did you mean 'checkout.yaml'?"
+    )
+
+
+def test_faults_of_a_policy_are_those_that_check_tells_and_its_tests_are_not_run(tmp_path):
+    file = write(tmp_path, calm(), policy=POLICY + "  remedi: []\n")
+    loaded = load_tests([file])
+    (fault,) = loaded.faults
+    assert str(fault).startswith(f"{tmp_path}/checkout.yaml:17:3: policy 'checkout': expected a known key, found 'remedi'")
+    assert loaded.cases == ()
+
+
+def test_where_there_are_several_policies_a_test_says_which(tmp_path):
+    assert only(tmp_path, calm(), policy=POLICY + "---\n" + POLICY.replace("name: checkout}", "name: cart}", 1)) == (
+        "policy test › tests[0]: expected the key 'policy', found none; the files hold cart, checkout"
+    )
+
+
+def test_policies_may_be_a_folder(tmp_path):
+    (tmp_path / "policies.d").mkdir()
+    (tmp_path / "policies.d" / "checkout.yaml").write_text(POLICY)
+    assert faults_in(tmp_path, calm(), policies=["policies.d"]) == []
+
+
+def test_a_series_that_nobody_reads_is_a_warning(tmp_path):
+    series = [{"series": 'http_request_total{app="checkout"}', "values": "0x60"}]
+    assert only(tmp_path, calm(series=series)) == (
+        "warning: policy test › tests[0] › series[0] › series: no condition of policy 'checkout' reads http_request_total; "
+        "did you mean 'http_requests_total'?"
+    )
+
+
+def test_values_that_end_before_the_test_are_a_warning_unless_they_say_so(tmp_path):
+    def series(values):
+        return [{"series": GOOD, "values": values}]
+
+    said = "the values end at 3m and the test goes on until 4m: from then on there is no sample; say so with _ or stale, or write more"
+    assert only(tmp_path, calm(series=series("0x12"))).endswith(said)
+    assert faults_in(tmp_path, calm(series=series("0x12 stale"))) == []
+    assert faults_in(tmp_path, calm(series=series("0x12 _"))) == []
+
+
+def test_a_single_value_may_be_a_bare_number(tmp_path):
+    assert faults_in(tmp_path, calm({"at": "0s", "decision": "nothing"}, series=[{"series": GOOD, "values": 5}])) == []
+
+
+def test_in_a_folder_other_documents_are_passed_over_and_a_file_that_is_named_is_not(tmp_path):
+    write(tmp_path, calm())
+    assert [len(load_tests([tmp_path]).cases), load_tests([tmp_path]).faults] == [1, ()]
+    (fault,) = load_tests([tmp_path / "checkout.yaml"]).faults
+    assert str(fault).endswith("expected 'PolicyTest', found 'RollbackPolicy'; `rollbackd check` reads policies")
+
+
+def test_a_file_is_read_once_however_often_it_is_named(tmp_path):
+    file = write(tmp_path, calm())
+    assert len(load_tests([file, tmp_path, file]).cases) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("tests: [", id="no-yaml"),
+        pytest.param("- a list\n", id="a-list"),
+        pytest.param("kind: PolicyTest\n", id="almost-nothing"),
+        pytest.param("apiVersion: rollbackd/v1\nkind: PolicyTest\npolicies: []\ntests: []\n", id="empty-lists"),
+        pytest.param(
+            "apiVersion: rollbackd/v1\nkind: PolicyTest\npolicies: [..]\ntests: [{name: a, expect: [{at: 1m, verdicts: {}}]}]\n", id="no-verdict"
+        ),
+        pytest.param("apiVersion: rollbackd/v1\nkind: PolicyTest\npolicies: [.]\ntests: [{name: a, expect: 5}]\n", id="wrong-types"),
+    ],
+)
+def test_whatever_is_written_is_a_fault_and_no_error_of_ours(tmp_path, text):
+    file = tmp_path / "t.yaml"
+    file.write_text(text)
+    loaded = load_tests([file])
+    assert loaded.faults
+    assert loaded.cases == ()
