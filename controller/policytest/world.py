@@ -30,7 +30,9 @@ class World:
         self._changes: list[Change] = []
         self._ready: dict[str, datetime | None] = {}
         starts = {target: case.starts.get(target, _NO_START) for target in case.policy.targets}
-        self._revisions = {target: start.running for target, start in starts.items()}
+        self._live = {target: start.running for target, start in starts.items()}
+        self._seen = dict(self._live)
+        self._written: list[tuple[str, str, datetime]] = []
         self._good = {target: list(start.known_good) for target, start in starts.items()}
         self._quarantined = {(case.policy.target, revision) for revision in case.surroundings.quarantined}
         self._acted: dict[str, datetime] = {}
@@ -44,18 +46,27 @@ class World:
         return self.incidents[-1] if self.incidents and self.incidents[-1].is_open else None
 
     def survey(self, at: datetime) -> None:
-        """Every change that began by now is seen, and every revision that serves by now is ready."""
+        """Every change that began by now is seen, our own of earlier slots among them, and every revision that serves by now is ready."""
+        for target, revision, written in self._written:
+            # As a survey sees a write of ours: at the slot after, without a word on when in between.
+            own = Change(target, self._id(revision), revision, self._newest(target), written, at, at, ours=True)
+            self._changes.append(own)
+        self._written.clear()
         while self._coming and self._start + self._coming[0].at <= at:
             self._see(self._coming.pop(0), at)
         for index, change in enumerate(self._changes):
             ready = self._ready.get(change.id)
             if change.ready is None and ready is not None and ready <= at:
                 self._changes[index] = replace(change, ready=ready)
+        self._seen = dict(self._live)
+
+    def _id(self, revision: str) -> str:
+        return f"{revision}#{len(self._changes) + 1}"
 
     def _see(self, given: GivenChange, at: datetime) -> None:
         change = Change(
             target=given.target,
-            id=f"{given.revision}#{len(self._changes) + 1}",
+            id=self._id(given.revision),
             revision=given.revision,
             predecessor=self._newest(given.target),
             started_early=self._start + given.at,
@@ -68,7 +79,7 @@ class World:
         self._changes.append(change)
         self._ready[change.id] = None if given.ready is None else self._start + given.ready
         if not given.posted:
-            self._revisions[given.target] = given.revision
+            self._live[given.target] = given.revision
 
     def _newest(self, target: str) -> str | None:
         return next((change.id for change in reversed(self._changes) if change.target == target), None)
@@ -95,7 +106,7 @@ class World:
             closed={target: max(closed)} if closed else {},
             quarantined=frozenset(self._quarantined),
             answered=frozenset((change.target, change.id) for change in self._changes if change.id in suspects),
-            revisions=dict(self._revisions),
+            revisions=dict(self._seen),
         )
 
     # --- what is decided ------------------------------------------------------------------------------------------------------------------
@@ -130,14 +141,14 @@ class World:
         """Where the rung leads to; why it ends where it leads nowhere."""
         target = act.remedy.target
         if isinstance(act.remedy, FlagsRung):
-            if self._revisions[target] != SAFE:
+            if self._live[target] != SAFE:
                 return SAFE
             return _stopped(act, RungEnd.NOTHING, "the flags are at their safe states already")
         fit = (good for good in self._good[target] if good != act.from_revision and (target, good) not in self._quarantined)
         found = next(fit, None)
         if found is None:
             return _stopped(act, RungEnd.REFUSED, f"no other revision of {target} is known good")
-        if found == self._revisions[target]:
+        if found == self._live[target]:
             return _stopped(act, RungEnd.NOTHING, f"{target} is at {found} already")
         return found
 
@@ -146,7 +157,7 @@ class World:
         if isinstance(to, Stopped):
             self._record(to)
             return
-        target, left = act.remedy.target, self._revisions[act.remedy.target]
+        target, left = act.remedy.target, self._live[act.remedy.target]
         reverts = isinstance(act.remedy, RevertRung)
         intended = Intended(
             incident=act.incident,
@@ -166,9 +177,8 @@ class World:
         self._record(intended, Applied(act.incident, at, act.rung, target, "accepted"), settled)
         self._acted.setdefault(act.incident, at)
         self._quarantined |= {(target, left)} if reverts else set()
-        self._revisions[target] = to
-        own = Change(target, f"{to}#{len(self._changes) + 1}", to, self._newest(target), at, at, at, ready=at, ours=True)
-        self._changes.append(own)
+        self._live[target] = to
+        self._written.append((target, to, at))
 
     def _offer(self, act: Act, at: datetime) -> None:
         to = self._destination(act)
@@ -181,7 +191,7 @@ class World:
             at=at,
             rung=act.rung,
             target=target,
-            from_revision=self._revisions[target],
+            from_revision=self._live[target],
             to_revision=to,
             plan_digest="simulated",
             evidence_digest=act.evidence_digest,
