@@ -48,8 +48,9 @@ def reads_text(condition: Condition) -> str:
     """What a condition reads, and whose, for whoever wonders why it has no data."""
     identity = condition.identity
     whose = ", ".join(f'{label}="{value}"' for label, value in zip(identity.labels, identity.values, strict=True))
-    derived = f", {identity.derived.label} out of {identity.derived.source} by {identity.derived.pattern}" if identity.derived else ""
-    return f"it reads {' and '.join(_selector_texts(condition)) or 'no series'}, where {whose}{derived}"
+    derived = identity.derived
+    how = f', {derived.label} being the group in {derived.source}=~"{derived.pattern}"' if derived else ""
+    return f"it reads {' and '.join(_selector_texts(condition)) or 'no series'}, where {whose}{how}"
 
 
 def _selector_texts(condition: Condition) -> Iterator[str]:

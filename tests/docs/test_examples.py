@@ -9,6 +9,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.webhook import Webhook
@@ -19,6 +20,9 @@ from rollbackd.controller.config_flag_vendors import KINDS as ALL_FLAG_KINDS
 from rollbackd.controller.config_flags import KINDS as FLAG_KINDS
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
+from rollbackd.controller.policytest.documents import PolicyTestDocument
+from rollbackd.controller.policytest.load import load_tests
+from rollbackd.controller.policytest.run import run
 from rollbackd.policies.faults import Fault
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.schema import json_schema
@@ -29,6 +33,8 @@ PAGES = (HOUSE / "README.md", *sorted((HOUSE / "docs").glob("*.md")))
 FOREIGN = ("Role",)
 """Kinds of documents that other programs read."""
 VALUES = "# values.yaml\n"
+TESTS = "testing-policies.md"
+"""The page whose example of a policy and its tests is run."""
 SCAFFOLD: dict[str, Any] = {
     "apiVersion": "rollbackd/v1",
     "kind": "RollbackPolicy",
@@ -85,7 +91,7 @@ def faults_of(text: str) -> tuple[Fault, ...]:
         return ()
     shown = yaml.safe_load(text)
     kind = shown.get("kind") if isinstance(shown, dict) else None
-    if kind in FOREIGN:
+    if kind in (*FOREIGN, "PolicyTest"):
         return ()
     if kind == "Config":
         read = load_config(text, "example.yaml", Path("/etc/rollbackd"))
@@ -125,6 +131,34 @@ def test_every_relative_link_leads_to_a_file(page: Path) -> None:
 
 def test_the_policy_page_names_every_key_of_a_policy() -> None:
     assert keys_of(json_schema()) - words_of("policy.md") == set()
+
+
+def test_the_testing_page_names_every_key_of_a_policy_test() -> None:
+    assert keys_of(PolicyTestDocument.model_json_schema(by_alias=True)) - words_of(TESTS) == set()
+
+
+def test_the_policy_tests_that_are_shown_pass(tmp_path: Path) -> None:
+    policy, tests = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "yaml")
+    for name, text in (("policies.d/checkout.yaml", policy), ("tests/checkout.yaml", tests)):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    loaded = load_tests([tmp_path / "tests"])
+    assert [str(fault) for fault in (*loaded.faults, *loaded.warnings)] == []
+    assert [str(mismatch) for case in loaded.cases for mismatch in run(case).mismatches] == []
+    assert len(loaded.cases) == 3
+
+
+def test_the_failure_that_is_shown_is_what_it_prints(tmp_path: Path) -> None:
+    policy, tests = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "yaml")
+    for name, text in (
+        ("policies.d/checkout.yaml", policy),
+        ("tests/checkout.yaml", tests.replace("7m15s\n        decision", "7m\n        decision")),
+    ):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    printed = CliRunner().invoke(cli, ["test", str(tmp_path / "tests")]).output.replace(f"{tmp_path}/", "")
+    (shown,) = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "text" and "FAIL" in block.text)
+    assert shown in printed
 
 
 def test_the_operating_and_notifying_pages_name_every_key_of_the_config() -> None:
