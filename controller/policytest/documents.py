@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rollbackd.policies.documents_base import MOST_ENTRIES, Duration, FlagName, Interval, Name, Text, Written, refuse
+from rollbackd.policies.documents_base import MOST_ENTRIES, Duration, FlagName, Interval, Name, ObjectName, Text, Written, refuse
 from rollbackd.policies.documents_conditions import ModeWord
 
 MOST_TESTS = 1000
@@ -89,11 +89,23 @@ class ExpectItem(Written):
     reason_contains: Line | None = Field(None, description="A part of the reason for the decision.")
 
 
+class MemberItem(Written):
+    """The workload that a fleet policy is tried on; it is taken to be one that the policy selects."""
+
+    namespace: Name = Field(description="Its namespace.")
+    deployment: ObjectName = Field(description="Its name.")
+    labels: Annotated[dict[str, Line], Field(max_length=MOST_ENTRIES)] = Field(default_factory=dict, description="Its labels.")
+    annotations: Annotated[dict[str, Line], Field(max_length=MOST_ENTRIES)] = Field(
+        default_factory=dict, description="Its annotations, with their prefix rollbackd.io/."
+    )
+
+
 class CaseItem(Written):
     """One test."""
 
     name: Line = Field(description="What is true if it passes.")
     policy: Name | None = Field(None, description="The policy under test; not needed where the files hold only one.")
+    member: MemberItem | None = Field(None, description="The workload, where the policy is a fleet's.")
     mode: ModeWord | None = Field(None, description="As if the policy had this mode.")
     interval: Interval | None = Field(None, description="The distance between samples. Default 15s.")
     series: Annotated[list[SeriesItem], Field(max_length=1000)] = Field(default_factory=list, description="The series that the source has.")

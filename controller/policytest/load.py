@@ -9,6 +9,9 @@ from rollbackd.controller.policytest.documents import CaseItem, PolicyTestDocume
 from rollbackd.controller.policytest.resolve import resolve
 from rollbackd.controller.texts import Texts
 from rollbackd.policies.faults import Fault, choices, nearest, quoted
+from rollbackd.policies.fleet_members import members
+from rollbackd.policies.fleet_notes import PREFIX
+from rollbackd.policies.fleet_policy import FleetPolicy, Workload
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model import Policy
 from rollbackd.policies.validate import Findings, validate
@@ -32,7 +35,7 @@ class Loaded:
 class _Policies:
     """The policies that a test file names. ``is_whole``: none of their files has a fault."""
 
-    by_name: Mapping[str, Policy]
+    by_name: Mapping[str, Policy | FleetPolicy]
     is_whole: bool
 
 
@@ -113,7 +116,8 @@ class _Reading:
         loaded = load_policies(texts)
         self.texts |= {fault.file: texts[fault.file] for fault in loaded.faults}
         self.faults += loaded.faults
-        return _Policies({policy.name: policy for policy in loaded.policies}, not loaded.faults and len(findings.faults) == before)
+        found_policies: tuple[Policy | FleetPolicy, ...] = (*loaded.policies, *loaded.fleets)
+        return _Policies({policy.name: policy for policy in found_policies}, not loaded.faults and len(findings.faults) == before)
 
 
 def _kind(document: Document) -> object:
@@ -121,14 +125,38 @@ def _kind(document: Document) -> object:
 
 
 def _policy_of(item: CaseItem, index: int, policies: _Policies, findings: Findings) -> Policy | None:
+    """The policy under test; None after a fault, or where it may stand in a file that has faults of its own."""
     known = policies.by_name
-    if item.policy is None and len(known) == 1 and policies.is_whole:
-        return next(iter(known.values()))
-    if item.policy is not None and item.policy in known:
-        return known[item.policy]
-    if policies.is_whole:  # else it may be in the file that has faults of its own
-        if item.policy is None:
-            findings.fault(("tests", index), "the key 'policy'", "none", f"the files hold {', '.join(sorted(known))}")
-        else:
-            findings.fault(("tests", index, "policy"), "a policy of these files", quoted(item.policy), choices(item.policy, known, "known"))
+    named = next(iter(known)) if item.policy is None and len(known) == 1 and policies.is_whole else item.policy
+    if named is not None and named in known:
+        found = known[named]
+        return _member(item, index, found, findings) if isinstance(found, FleetPolicy) else _no_member(item, index, found, findings)
+    if policies.is_whole and named is None:
+        findings.fault(("tests", index), "the key 'policy'", "none", f"the files hold {', '.join(sorted(known))}")
+    elif policies.is_whole:
+        findings.fault(("tests", index, "policy"), "a policy of these files", quoted(named), choices(named, known, "known"))
     return None
+
+
+def _no_member(item: CaseItem, index: int, policy: Policy, findings: Findings) -> Policy | None:
+    if item.member is None:
+        return policy
+    findings.fault(
+        ("tests", index, "member"), f"no 'member' for policy '{policy.name}'", "one", "it names its target; only a fleet policy has members"
+    )
+    return None
+
+
+def _member(item: CaseItem, index: int, fleet: FleetPolicy, findings: Findings) -> Policy | None:
+    """The policy of the member that the test describes."""
+    if item.member is None:
+        findings.fault(("tests", index), "the key 'member'", "none", f"policy '{fleet.name}' is a fleet's: say which workload it is tried on")
+        return None
+    notes = {key.removeprefix(PREFIX): value for key, value in item.member.annotations.items() if key.startswith(PREFIX)}
+    place, labels = item.member, tuple(sorted(item.member.labels.items()))
+    (member,) = members(fleet, [Workload(place.namespace, place.deployment, labels, tuple(sorted(notes.items())))], {}, None)
+    for finding in member.findings:
+        findings.warn(("tests", index, "member"), finding)
+    if member.policy is None:
+        findings.fault(("tests", index, "member"), f"a workload that fleet '{fleet.name}' watches", "one that has opted out")
+    return member.policy

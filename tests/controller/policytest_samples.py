@@ -26,6 +26,13 @@ spec:
     - revert: {to: known-good}
   notify: [oncall]
 """
+FLEET = (
+    POLICY.replace("metadata: {name: checkout}", "metadata: {name: web}")
+    .replace(
+        "  target: {kubernetes: {namespace: shop, deployment: checkout}}", '  select: {kubernetes: {labels: {rollback: "on"}}, expect: {max: 9}}'
+    )
+    .replace("match: {app: checkout}", "join: {app: $name}")
+)
 GOOD = 'http_requests_total{app="checkout", code="200"}'
 BAD = 'http_requests_total{app="checkout", code="500"}'
 # Served from 5 m on, bad until it is put back at 7 m 30 s.

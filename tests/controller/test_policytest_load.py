@@ -3,7 +3,7 @@
 import pytest
 
 from rollbackd.controller.policytest.load import load_tests
-from tests.controller.policytest_samples import GOOD, POLICY, faults_in, write, written
+from tests.controller.policytest_samples import FLEET, GOOD, POLICY, faults_in, write, written
 
 PROBE = POLICY.replace("    - name: error-rate", "    - {name: health, probe: {port: 8080, path: /healthz}, above: 50%}\n    - name: error-rate")
 
@@ -179,6 +179,44 @@ def test_where_there_are_several_policies_a_test_says_which(tmp_path):
     assert only(tmp_path, calm(), policy=POLICY + "---\n" + POLICY.replace("name: checkout}", "name: cart}", 1)) == (
         "policy test › tests[0]: expected the key 'policy', found none; the files hold cart, checkout"
     )
+
+
+def member(**notes):
+    return {"namespace": "shop", "deployment": "checkout", "annotations": {f"rollbackd.io/{key}": value for key, value in notes.items()}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "policy", "fault"),
+    [
+        pytest.param(
+            {},
+            FLEET,
+            "policy test › tests[0]: expected the key 'member', found none; policy 'web' is a fleet's: say which workload it is tried on",
+            id="a-fleet-without-a-member",
+        ),
+        pytest.param(
+            {"member": member()},
+            POLICY,
+            "policy test › tests[0] › member: expected no 'member' for policy 'checkout', found one; "
+            "it names its target; only a fleet policy has members",
+            id="a-member-without-a-fleet",
+        ),
+        pytest.param(
+            {"member": member(**{"opt-out": "true"})},
+            FLEET,
+            "policy test › tests[0] › member: expected a workload that fleet 'web' watches, found one that has opted out",
+            id="a-member-that-opted-out",
+        ),
+    ],
+)
+def test_a_fleet_policy_and_a_member_go_together(tmp_path, parts, policy, fault):
+    assert only(tmp_path, calm(**parts), policy=policy) == fault
+
+
+def test_what_is_wrong_with_a_members_annotations_is_a_warning(tmp_path):
+    (warning,) = faults_in(tmp_path, calm(member=member(mode="brave")), policy=FLEET)
+    assert "warning: policy test › tests[0] › member: " in warning
+    assert "brave" in warning
 
 
 def test_policies_may_be_a_folder(tmp_path):

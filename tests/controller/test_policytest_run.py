@@ -3,7 +3,7 @@
 import pytest
 
 from rollbackd.controller.policytest.run import run
-from tests.controller.policytest_samples import BAD, GOOD, POLICY, SERIES, at, case_in, outcome_in, written
+from tests.controller.policytest_samples import BAD, FLEET, GOOD, POLICY, SERIES, at, case_in, outcome_in, written
 
 LADDER = POLICY.replace("    - revert:", "    - flags: {provider: flagd, tag: checkout}\n    - revert:")
 GAUGE = POLICY.replace(
@@ -158,6 +158,18 @@ def test_a_revision_that_served_the_bake_time_becomes_known_good(tmp_path):
     changes = [{"at": "1m", "revision": "v2"}, {"at": "60m", "revision": "v3"}]
     outcome = outcome_in(tmp_path, written({"at": "64m", "decision": "rollback", "to": "v2"}, series=series, changes=changes, known_good=[]))
     assert failures(outcome) == []
+
+
+def test_a_fleet_policy_is_tried_on_a_member(tmp_path):
+    expect = {"at": "7m30s", "decision": "rollback", "remedy": "revert shop/checkout"}
+    assert failures(outcome_in(tmp_path, written(expect, member={"namespace": "shop", "deployment": "checkout"}), FLEET)) == []
+
+
+def test_a_members_annotations_count(tmp_path):
+    notes = {"rollbackd.io/error-rate.above": "20%", "example.org/other": "x"}
+    member = {"namespace": "shop", "deployment": "checkout", "annotations": notes}
+    expect = {"at": "7m", "verdicts": {"error-rate": "unproven"}, "decision": "nothing"}
+    assert failures(outcome_in(tmp_path, written(expect, member=member), FLEET)) == []
 
 
 # --- samples -------------------------------------------------------------------------------------------------------------------------------
