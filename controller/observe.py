@@ -179,6 +179,8 @@ class _Reader:
         if isinstance(self._group, Slower):
             if "total" not in values:
                 return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
+            if (lowest := min(values["least"], values["total"])) < 0:
+                return self._no_counter(lowest)
             bounds = (values.get("low"), values.get("high"))
             return Counts(start, self._asked, values["least"], values["most"], values["total"], row.newest, *bounds)
         if isinstance(self._group, Increases):
@@ -190,13 +192,21 @@ class _Reader:
         values = row.values
         if group.parts[0][0] == PART:
             count = values.get(PART)
+            if count is not None and count < 0:
+                return self._no_counter(count)
             return Unknown(self._asked, Lack.NODATA, "no events counted") if count is None else Events(self._start, self._asked, count, row.newest)
         total, bad = values.get("total"), values.get("bad")
         if total is None:
             return Unknown(self._asked, Lack.NODATA, "no series for the total")
         if bad is None and not self._bad_may_be_absent(group):
             return Unknown(self._asked, Lack.NODATA, f"no series of {group.parts[0][1].metric} anywhere: it may be misspelt")
+        if (lowest := min(bad or 0.0, total)) < 0:
+            return self._no_counter(lowest)
         return Counts(self._start, self._asked, bad or 0.0, bad or 0.0, total, row.newest)
+
+    def _no_counter(self, count: float) -> Unknown:
+        # Nothing can be proven of a share with negative parts.
+        return Unknown(self._asked, Lack.ERROR, f"{count:g} events were counted: what falls below zero is no counter")
 
     def _bad_may_be_absent(self, group: Increases) -> bool:
         """A label value is born at its first event: absence is zero where the same metric counts the total, or where others have it."""

@@ -95,29 +95,39 @@ class _Reading:
         policies = self._policies(written.policies, findings)
         names: set[str] = set()
         for index, item in enumerate(written.tests):
-            if item.name in names:
-                findings.fault(("tests", index, "name"), "a name of its own", f"{quoted(item.name)} again")
-            names.add(item.name)
             policy = _policy_of(item, index, policies, findings)
             case = resolve(item, index, policy, findings) if policy is not None else None
-            self.cases += [case] if case is not None else []
+            if item.name in names:
+                findings.fault(("tests", index, "name"), "a name of its own", f"{quoted(item.name)} again")
+            elif case is not None:
+                self.cases.append(case)
+            names.add(item.name)
 
     def _policies(self, named: Iterable[str], findings: Findings) -> _Policies:
         texts: dict[str, str] = {}
         before = len(findings.faults)
         for index, name in enumerate(named):
             place = Path(findings.document.file).parent / name
-            found = Texts([place]) if place.exists() else {}
+            found, hint = _policy_texts(place)
             if not found:
-                near = nearest(place.name, (f.name for f in place.parent.glob("*"))) if place.parent.is_dir() else ""
-                hint = f"did you mean '{Path(name).parent / near}'?" if near else "paths are relative to the test file"
-                findings.fault(("policies", index), "a policy file", f"{quoted(name)}, which is not there", hint)
+                findings.fault(("policies", index), "a policy file, or a folder of them", quoted(name), hint)
             texts |= found
         loaded = load_policies(texts)
         self.texts |= {fault.file: texts[fault.file] for fault in loaded.faults}
         self.faults += loaded.faults
         found_policies: tuple[Policy | FleetPolicy, ...] = (*loaded.policies, *loaded.fleets)
         return _Policies({policy.name: policy for policy in found_policies}, not loaded.faults and len(findings.faults) == before)
+
+
+def _policy_texts(place: Path) -> tuple[Mapping[str, str], str]:
+    """The policy files at ``place``; where there are none, what may have been meant."""
+    try:
+        if place.exists():
+            return dict(Texts([place])), "it holds no .yaml and no .yml"
+        near = nearest(place.name, (file.name for file in place.parent.glob("*")))
+    except OSError as fault:
+        return {}, f"it cannot be read: {fault.strerror}"
+    return {}, f"did you mean '{near}'?" if near else "there is no such file; paths are relative to the test file"
 
 
 def _kind(document: Document) -> object:

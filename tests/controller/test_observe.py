@@ -107,6 +107,12 @@ TWICE = Answer({}, faults={("checkout",): "two series for one workload"})
         ),
         pytest.param(RATIO, STALE, Unknown(ASKED, Lack.NODATA, "stale: the newest sample is from 13:58:55"), id="stale"),
         pytest.param(RATIO, TWICE, Unknown(ASKED, Lack.ERROR, "two series for one workload"), id="two-series"),
+        pytest.param(
+            RATIO,
+            row(bad=-3.0, total=60.0),
+            Unknown(ASKED, Lack.ERROR, "-3 events were counted: what falls below zero is no counter"),
+            id="a-counter-below-zero",
+        ),
         pytest.param(RATIO, Transient("refused"), Unknown(ASKED, Lack.ERROR, "refused"), id="source-down"),
         pytest.param(Gauge(TOTAL), row(), Unknown(ASKED, Lack.NODATA, "no finite value"), id="nan"),
     ],

@@ -1,8 +1,13 @@
 """Files of policy tests: every fault at its place, in the house's words, and nothing with a fault is run."""
 
+import json
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rollbackd.controller.policytest.load import load_tests
+from rollbackd.controller.policytest.run import run
 from tests.controller.policytest_samples import FLEET, GOOD, POLICY, faults_in, write, written
 
 PROBE = POLICY.replace("    - name: error-rate", "    - {name: health, probe: {port: 8080, path: /healthz}, above: 50%}\n    - name: error-rate")
@@ -163,8 +168,21 @@ def test_a_name_is_used_once(tmp_path):
 
 def test_a_policy_file_that_is_not_there_is_named_with_its_nearest(tmp_path):
     assert only(tmp_path, calm(), policies=["chekout.yaml"]) == (
-        "policy test › policies[0]: expected a policy file, found 'chekout.yaml', which is not there; did you mean 'checkout.yaml'?"
+        "policy test › policies[0]: expected a policy file, or a folder of them, found 'chekout.yaml'; did you mean 'checkout.yaml'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"),
+    [
+        pytest.param("elsewhere/x.yaml", "there is no such file; paths are relative to the test file", id="no-folder"),
+        pytest.param("empty", "it holds no .yaml and no .yml", id="an-empty-folder"),
+        pytest.param("x" * 290, "it cannot be read: File name too long", id="a-name-that-is-too-long"),
+    ],
+)
+def test_a_place_without_policies_is_a_fault(tmp_path, place, hint):
+    (tmp_path / "empty").mkdir()
+    assert only(tmp_path, calm(), policies=[place]).endswith(hint)
 
 
 def test_faults_of_a_policy_are_those_that_check_tells_and_its_tests_are_not_run(tmp_path):
@@ -279,3 +297,41 @@ def test_whatever_is_written_is_a_fault_and_no_error_of_ours(tmp_path, text):
     loaded = load_tests([file])
     assert loaded.faults
     assert loaded.cases == ()
+
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(["5m", "_x3", "ok", "revert", "v1", "{", "*"])
+)
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=4)
+DOCUMENT = {
+    "apiVersion": "rollbackd/v1",
+    "kind": "PolicyTest",
+    "policies": ["checkout.yaml"],
+    "tests": [calm(mode="auto", guards={"paused": "x"}, others=[], answers=[], running="v1", interval="15s", policy="checkout")],
+}
+
+
+def paths_in(value, path=()):
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from paths_in(inner, (*path, key))
+
+
+def replaced(value, path, new):
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copy
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(list(paths_in(DOCUMENT))), new=ANYTHING)
+def test_nothing_that_is_written_makes_it_fall_over(tmp_path, path, new):
+    (tmp_path / "checkout.yaml").write_text(POLICY)
+    file = tmp_path / "t.yaml"
+    file.write_text(json.dumps(replaced(DOCUMENT, path, new)))
+    loaded = load_tests([file])
+    assert bool(loaded.faults) != bool(loaded.cases)
+    for case in loaded.cases:
+        run(case)
