@@ -1,6 +1,6 @@
 """One written test to a case, or faults: what it names is looked up in its policy."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -28,9 +28,10 @@ PAGE = ("job", "instance", "pod")
 
 def resolve(item: CaseItem, index: int, policy: Policy, findings: Findings) -> Case | None:
     """The case; None after at least one fault."""
-    before = len([fault for fault in findings.faults if fault.severity == "error"])
-    case = _Resolving(item, ("tests", index), policy, findings).case()
-    return case if len([fault for fault in findings.faults if fault.severity == "error"]) == before else None
+    own = Findings(findings.document)
+    case = _Resolving(item, ("tests", index), policy, own).case()
+    findings.faults += own.faults
+    return None if own.is_faulty else case
 
 
 @dataclass(slots=True)
@@ -195,12 +196,12 @@ class _Resolving:
             self.findings.fault(path, "something that is expected", "a time alone", "write verdicts, decision, remedy, to, guard or reason_contains")
         rungs = [name for rung in self.policy.ladder for name in rung_names(rung)]
         if one.remedy is not None and one.remedy not in rungs:
-            self._unknown((*path, "remedy"), f"a rung of policy '{self.policy.name}'", one.remedy, rungs)
+            self._unknown((*path, "remedy"), f"a rung of policy '{self.policy.name}'", one.remedy, dict.fromkeys(rungs))
         if one.guard is not None and one.guard not in GUARDS:
             self._unknown((*path, "guard"), "a guard", one.guard, GUARDS)
 
-    def _unknown(self, path: Path, expected: str, found: str, known: "Mapping[str, object] | tuple[str, ...] | list[str] | frozenset[str]") -> None:
-        self.findings.fault(path, expected, quoted(found), choices(found, dict.fromkeys(known), "known"))
+    def _unknown(self, path: Path, expected: str, found: str, known: Iterable[str]) -> None:
+        self.findings.fault(path, expected, quoted(found), choices(found, known, "known"))
 
 
 def _ready(change: ChangeItem) -> timedelta | None:
@@ -209,7 +210,7 @@ def _ready(change: ChangeItem) -> timedelta | None:
     return change.ready if isinstance(change.ready, timedelta) else change.at
 
 
-def _start(running: str | None, known_good: "list[str] | tuple[()]") -> Start:
+def _start(running: str | None, known_good: Sequence[str]) -> Start:
     return Start(running or next(iter(known_good), "initial"), tuple(known_good))
 
 

@@ -51,9 +51,10 @@ def _looks(case: Case) -> Iterator[Look]:
     asks = asks_of(policy, source.block(policy.every))
     watch, last = new_watch(policy), None
     for at in slots(policy.every, case.until):
+        # As in the daemon: who is due follows from what was known before this slot, and without an open watch that is once a minute.
+        due = last is None or is_due(policy, world.incident, world.changes, world.fleet(at), last, at)
         world.survey(at)
-        # The daemon looks at a target without an open watch once a minute, and so does a test.
-        if last is not None and not is_due(policy, world.incident, world.changes, world.fleet(at), last, at):
+        if not due:
             continue
         last = at
 
