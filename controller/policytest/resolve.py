@@ -1,6 +1,6 @@
 """One written test to a case, or faults: what it names is looked up in its policy."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -8,7 +8,7 @@ from typing import TypeAlias
 from rollbackd.controller.policytest.cases import Case, Expected, GivenChange, GivenSeries, Start, Surroundings
 from rollbackd.controller.policytest.documents import DEFAULT_INTERVAL, CaseItem, ChangeItem, ExpectItem
 from rollbackd.controller.policytest.notation import Absent, NotationError, Value, parse_values
-from rollbackd.controller.policytest.words import GUARDS, kind_of, metrics_of, rung_names
+from rollbackd.controller.policytest.words import GUARDS, is_read, kind_of, metrics_of, reads_text, rung_names, selectors_of
 from rollbackd.policies.faults import choices, nearest, quoted
 from rollbackd.policies.judge import State
 from rollbackd.policies.keys import parse_target
@@ -82,7 +82,7 @@ class _Resolving:
             if identity in taken:
                 self.findings.fault((*path, "series"), "each series once", f"{quoted(one.series)} again")
             taken.add(identity)
-            self._warn_unread(selector.metric, (*path, "series"))
+            self._warn_unread(selector.metric, labels, (*path, "series"))
             yield GivenSeries(_text(selector), tuple(labels.get(label, "") for label in PAGE), values)
 
     def _selector(self, text: str, path: Path) -> Selector | None:
@@ -94,8 +94,10 @@ class _Resolving:
         labels = [matcher.label for matcher in selector.matchers]
         if bad := next((m for m in selector.matchers if m.op != "="), None):
             self.findings.fault(path, f"'=' after the label '{bad.label}'", quoted(bad.op), "a series has one value for each label")
-        elif twice := next((label for label in labels if labels.count(label) > 1), None):
+            return None
+        if twice := next((label for label in labels if labels.count(label) > 1), None):
             self.findings.fault(path, "each label once", f"'{twice}' again")
+            return None
         return selector
 
     def _values(self, text: str, path: Path, interval: timedelta, until: timedelta) -> tuple[Value, ...]:
@@ -114,12 +116,16 @@ class _Resolving:
             self.findings.fault(path, f"at most {MOST_SAMPLES:,} samples in a test", "more")
         return kept if self.samples <= MOST_SAMPLES else ()
 
-    def _warn_unread(self, metric: str, path: Path) -> None:
+    def _warn_unread(self, metric: str, labels: Mapping[str, str], path: Path) -> None:
         read = metrics_of(self.policy)
         if metric not in read:
             near = nearest(metric, read)
             hint = f"did you mean '{near}'?" if near else f"it reads {', '.join(sorted(read)) or 'none'}"
             self.findings.warn(path, f"no condition of policy '{self.policy.name}' reads {metric}", hint)
+        elif not any(is_read(condition, metric, labels) for condition in self.policy.conditions):
+            reader = next(c for c in self.policy.conditions if metric in {selector.metric for selector in selectors_of(c)})
+            said = f"no condition of policy '{self.policy.name}' reads this series of {metric}"
+            self.findings.warn(path, said, f"{reader.name}: {reads_text(reader)}")
 
     def _answers(self, interval: timedelta, until: timedelta) -> Iterator[tuple[int, tuple[Value, ...]]]:
         conditions = {condition.name: index for index, condition in enumerate(self.policy.conditions)}

@@ -1,10 +1,26 @@
 """The words that tests and messages use for what a policy reads and does."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from rollbackd.policies.guards import PASSABLE
 from rollbackd.policies.ladder import rung_text
-from rollbackd.policies.model import Condition, Count, FlagsRung, Gauge, Latency, Policy, Probe, PromQL, Rate, Ratio, Rung, Selector
+from rollbackd.policies.model import (
+    Condition,
+    Count,
+    FlagsRung,
+    Gauge,
+    Identity,
+    Latency,
+    Matcher,
+    Policy,
+    Probe,
+    PromQL,
+    Rate,
+    Ratio,
+    Rung,
+    Selector,
+)
 
 GUARDS = frozenset({"pause", *PASSABLE, "ladder", "mode", "give-up", "other-writer", "approval"})
 """What an incident of a test may be held by."""
@@ -42,6 +58,43 @@ def selectors_of(condition: Condition) -> tuple[Selector, ...]:
 def metrics_of(policy: Policy) -> frozenset[str]:
     """Every metric that the policy reads."""
     return frozenset(selector.metric for condition in policy.conditions for selector in selectors_of(condition))
+
+
+def is_read(condition: Condition, metric: str, labels: Mapping[str, str]) -> bool:
+    """True if the condition reads this series, as one of its own workload. A pattern that Python does not know is taken to match."""
+    own = [selector for selector in selectors_of(condition) if selector.metric == metric and all(_passes(m, labels) for m in selector.matchers)]
+    limit = condition.signal.of if isinstance(condition.signal, Gauge) else None
+    # What a gauge is measured against is found by the gauge's own labels.
+    return any(selector == limit or _is_of(condition.identity, labels) for selector in own)
+
+
+def _passes(matcher: Matcher, labels: Mapping[str, str]) -> bool:
+    value = labels.get(matcher.label, "")
+    match matcher.op:
+        case "=" | "!=":
+            return (value == matcher.value) is (matcher.op == "=")
+        case "=~" | "!~":
+            found = _group(matcher.value, value)
+            return (found is not None) is (matcher.op == "=~")
+
+
+def _is_of(identity: Identity, labels: Mapping[str, str]) -> bool:
+    derived = identity.derived
+    if derived is not None:
+        found = _group(derived.pattern, labels.get(derived.source, ""))
+        if found is None:
+            return False
+        labels = {**labels, derived.label: found}
+    return all(labels.get(label, "") == value for label, value in zip(identity.labels, identity.values, strict=True))
+
+
+def _group(pattern: str, value: str) -> str | None:
+    """The pattern's first group, or all that it matches; None where it does not match."""
+    try:
+        match = re.fullmatch(pattern, value, re.DOTALL)
+    except re.error:
+        return value
+    return None if match is None else (match[1] or "" if match.re.groups else value)
 
 
 def reads_text(condition: Condition) -> str:

@@ -114,8 +114,12 @@ def test_a_fault_stands_at_its_line_and_column(tmp_path):
             id="a-label-twice",
         ),
         pytest.param(
-            calm(series=[{"series": f"http_requests_total{{{labels}}}", "values": "0x60"} for labels in ('a="1",b="2"', 'b="2",a="1"')]),
-            'policy test › tests[0] › series[1] › series: expected each series once, found \'http_requests_total{b="2",a="1"}\' again',
+            calm(
+                series=[
+                    {"series": f"http_requests_total{{{labels}}}", "values": "0x60"} for labels in ('app="checkout",b="2"', 'b="2",app="checkout"')
+                ]
+            ),
+            'policy test › tests[0] › series[1] › series: expected each series once, found \'http_requests_total{b="2",app="checkout"}\' again',
             id="a-series-twice",
         ),
         pytest.param(
@@ -249,6 +253,30 @@ def test_a_series_that_nobody_reads_is_a_warning(tmp_path):
         "warning: policy test › tests[0] › series[0] › series: no condition of policy 'checkout' reads http_request_total; "
         "did you mean 'http_requests_total'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("condition", "series", "is_read"),
+    [
+        pytest.param("{use: error-rate}", 'http_requests_total{namespace="shop",pod="checkout-5d4f8c7b9-x2k9p",code="200"}', True, id="a-pod"),
+        pytest.param(
+            "{use: error-rate}", 'http_requests_total{namespace="shop",pod="checkout-5d4f8c7b9-abcde",code="200"}', False, id="no-pods-name"
+        ),
+        pytest.param("{use: error-rate}", 'http_requests_total{namespace="shop",pod="cart-5d4f8c7b9-x2k9p",code="200"}', False, id="anothers-pod"),
+        pytest.param("{use: error-rate}", 'http_requests_total{pod="checkout-5d4f8c7b9-x2k9p"}', False, id="no-namespace"),
+        pytest.param("{name: a, gauge: 'depth{queue!~\"dead.*\"}', above: 5}", 'depth{app="checkout",queue="mail"}', True, id="a-matcher"),
+        pytest.param("{name: a, gauge: 'depth{queue!~\"dead.*\"}', above: 5}", 'depth{app="checkout",queue="deadmail"}', False, id="a-matcher-fails"),
+        pytest.param("{name: a, gauge: used, of: most, above: 95%}", 'most{pod="p"}', True, id="what-a-gauge-is-measured-against"),
+        pytest.param("{name: a, gauge: used, of: most, above: 95%}", 'used{pod="p"}', False, id="the-gauge-itself"),
+        pytest.param("{name: a, latency: {histogram: h}, above: 2s}", 'h_bucket{app="checkout",le="2"}', True, id="buckets"),
+    ],
+)
+def test_a_series_that_no_condition_reads_as_its_own_is_a_warning(tmp_path, condition, series, is_read):
+    own = "{use" in condition
+    policy = POLICY.replace("  metrics: custom\n  match: {app: checkout}\n", "") if own else POLICY
+    policy = policy.partition("  rollback_when:")[0] + f"  rollback_when: [{condition}]\n  remedy: [{{revert: {{}}}}]\n  notify: [oncall]\n"
+    found = faults_in(tmp_path, calm(series=[{"series": series, "values": "0x60"}]), policy=policy)
+    assert ["reads this series of" in fault for fault in found] == ([] if is_read else [True])
 
 
 def test_values_that_end_before_the_test_are_a_warning_unless_they_say_so(tmp_path):

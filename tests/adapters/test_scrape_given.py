@@ -1,0 +1,50 @@
+"""A source over given samples: the answers of a scrape source, without a page that is read."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.source import Answer, Expression, Identity, Increases, Row, Selector
+from rollbackd.adapters.scrape import Endpoint, Given, Scrape, Shown, these
+
+T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+SHOP = frozenset({("shop",)})
+GROWTH = Increases((("total", Selector("requests_total")),), 30 * SECOND, Identity(("app",)), SHOP)
+
+
+def shown(second, **values):
+    return Shown(T0 + second * SECOND, {f'{name}{{app="shop"}}': value for name, value in values.items()})
+
+
+def given(*pages):
+    return Given("given", pages, interval=15 * SECOND)
+
+
+def test_increases_are_counted_exactly_over_all_pages():
+    pages = ([shown(second, requests_total=first + second) for second in range(0, 61, 15)] for first in (0, 500))
+    answer = given(*pages).read(GROWTH, T0 + 60 * SECOND)
+    assert answer.rows == {("shop",): Row({"total": 60.0}, T0 + 60 * SECOND)}
+
+
+def test_a_moment_of_the_past_is_answered_as_it_was_then():
+    source = given([shown(second, requests_total=second**2) for second in range(0, 121, 15)])
+    then = T0 + 45 * SECOND
+    assert source.read(GROWTH, then).rows == {("shop",): Row({"total": 2025.0 - 225.0}, then)}
+    assert source.read_history(GROWTH, [then]) == {then: source.read(GROWTH, then)}
+
+
+def test_without_any_sample_there_is_no_row():
+    assert given().read(GROWTH, T0) == Answer({})
+
+
+def test_it_has_the_pace_of_a_scrape_source():
+    scrape = Scrape("scrape", these(Endpoint("http://127.0.0.1:1/metrics")), interval=15 * SECOND, now=lambda: T0)
+    source = given()
+    assert (source.delay, source.freshness, source.block(10 * SECOND)) == (scrape.delay, scrape.freshness, scrape.block(10 * SECOND))
+
+
+def test_an_expression_is_refused():
+    with pytest.raises(Permanent, match="has no PromQL"):
+        given().read(Expression("up", Identity(("app",)), SHOP), T0)
