@@ -62,17 +62,26 @@ def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Name
         if len(faults) >= MAX_FAULTS:
             break
         findings = Findings(document)
-        written = validate(document, PolicyDocument, findings)
-        if written is not None:
-            policy = resolve(written, library(), names, findings)
-            policies += [policy] if policy else []
-        else:
-            _name_unknown_conditions(("spec", "rollback_when"), document, findings)
+        policies += _read(document, names, findings)
         _claim_name(document, taken, findings)
         faults += findings.faults
     if not parsed.documents and not faults:
         faults.append(Fault(file, 1, 1, "file", "at least one policy", "none"))
     return policies, faults
+
+
+def _read(document: Document, names: Names | None, findings: Findings) -> list[Policy | FleetPolicy]:
+    """The policy that the document is; none after at least one fault."""
+    if locate(document.root, ("kind",))[1].data == "PolicyTest":
+        # One fault says it all: a test has none of a policy's keys.
+        findings.fault(("kind",), "'RollbackPolicy'", "'PolicyTest'", "tests belong in a folder of their own: `rollbackd test` reads them")
+        return []
+    written = validate(document, PolicyDocument, findings)
+    if written is None:
+        _name_unknown_conditions(("spec", "rollback_when"), document, findings)
+        return []
+    policy = resolve(written, library(), names, findings)
+    return [policy] if policy else []
 
 
 def _name_unknown_conditions(path: Path, document: Document, findings: Findings) -> None:

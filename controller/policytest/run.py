@@ -116,14 +116,14 @@ def _standing(case: Case, world: World, decided: Sequence[Decision], waits: str)
     found = rung_of(case.policy, incident)
     remedy, to = (rung_text(found[0]), found[1]) if found is not None else (None, None)
     guard = incident.held.guard if incident.held is not None else None
-    word, reason = _word(incident, waits)
+    word, reason = _word(incident, waits, world.closings.get(incident.id, ""))
     return Standing(word, reason, remedy, to, guard)
 
 
-def _word(incident: Incident, waits: str) -> tuple[str, str]:
+def _word(incident: Incident, waits: str, closing: str) -> tuple[str, str]:
     match incident.phase:
         case Phase.CLOSED:
-            return ("recovered" if incident.how is CloseHow.RECOVERED else "superseded"), incident.reason
+            return ("recovered" if incident.how is CloseHow.RECOVERED else "superseded"), closing
         case Phase.HELD:
             return "held", incident.held.reason if incident.held is not None else ""
         case Phase.PROPOSED:

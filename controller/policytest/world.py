@@ -37,6 +37,8 @@ class World:
         self._quarantined = {(case.policy.target, revision) for revision in case.surroundings.quarantined}
         self._acted: dict[str, datetime] = {}
         self.incidents: list[Incident] = []
+        self.closings: dict[str, str] = {}
+        """Why each incident that is over was closed."""
 
     # --- what is seen ---------------------------------------------------------------------------------------------------------------------
 
@@ -136,6 +138,8 @@ class World:
     def _record(self, *events: IncidentEvent) -> None:
         for event in events:
             self.incidents[-1] = advance(self.incidents[-1], event)
+            if isinstance(event, Closed):
+                self.closings[event.incident] = event.reason
 
     def _destination(self, act: Act) -> str | Stopped:
         """Where the rung leads to; why it ends where it leads nowhere."""

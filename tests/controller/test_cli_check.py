@@ -144,6 +144,13 @@ def test_what_was_typed_wrong_is_64(capsys, words):
     assert "Usage:" in err
 
 
+def test_a_policy_test_among_the_policies_is_one_fault_that_says_where_it_belongs(folder, capsys):
+    (folder / "policies.d" / "test.yaml").write_text("apiVersion: rollbackd/v1\nkind: PolicyTest\npolicies: [checkout.yaml]\ntests: []\n")
+    code, out, err = run(capsys, "check", folder / "policies.d")
+    assert (code, err) == (2, "2 files: 1 fault, 1 policy sound\n")
+    assert "tests belong in a folder of their own: `rollbackd test` reads them" in out
+
+
 def test_an_empty_folder_is_a_usage_error_and_not_sound(tmp_path, capsys):
     assert run(capsys, "check", tmp_path)[0] == 64
 

@@ -32,7 +32,7 @@ def test_a_bad_release_is_put_back_and_its_recovery_is_proven(tmp_path):
         {"at": "7m15s", "verdicts": {"error-rate": "breach"}, "decision": "nothing", "reason_contains": "breached 45s of 1m0s"},
         {"at": "7m30s", "verdicts": {"error-rate": "breach"}, "decision": "rollback", "remedy": "revert", "to": "v1"},
         {"at": "10m", "verdicts": {"error-rate": "ok"}, "decision": "rollback", "remedy": "revert shop/checkout"},
-        {"at": "15m", "decision": "recovered", "remedy": "revert kubernetes:default/shop/deployment/checkout"},
+        {"at": "15m", "decision": "recovered", "reason_contains": "healthy for 5m0s", "remedy": "revert kubernetes:default/shop/deployment/checkout"},
     ]
     outcome = outcome_in(tmp_path, written(*expect))
     assert failures(outcome) == []
