@@ -49,6 +49,7 @@ class ChangeBook:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._seen: dict[str, tuple[SeenChange, ...]] = {}
+        self._of: dict[str, tuple[Change, ...]] = {}
         self._row = 0
         self.sightings: dict[str, Sighting] = {}
 
@@ -63,6 +64,7 @@ class ChangeBook:
             if seen not in found[target]:
                 found[target].insert(0, seen)
         self._seen = {target: tuple(changes) for target, changes in found.items()}
+        self._of = {target: _as_decided_on(changes) for target, changes in self._seen.items()}
         self._row = row
         self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
 
@@ -79,7 +81,7 @@ class ChangeBook:
 
     def of(self, targets: Iterable[str]) -> tuple[Change, ...]:
         """The changes of these targets, as the decision sees them; first sights are where a history begins, no changes."""
-        return tuple(seen.change for target in targets for seen in self._seen.get(target, ()) if not is_first_sight(seen))
+        return tuple([change for target in targets for change in self._of.get(target, ())])
 
     def revisions(self) -> dict[str, str]:
         """What runs now, for every target that was ever seen."""
@@ -148,12 +150,18 @@ class ChangeBook:
         horizon = seen.change.first_seen - HORIZON
         before = self._seen.get(seen.change.target, ())
         others = tuple(s for s in before if s.change.id != seen.change.id and (s.change.first_seen >= horizon or s is before[-1]))
-        self._seen[seen.change.target] = tuple(sorted((*others, seen), key=lambda s: s.change.first_seen))
+        kept = tuple(sorted((*others, seen), key=lambda s: s.change.first_seen))
+        self._seen[seen.change.target] = kept
+        self._of[seen.change.target] = _as_decided_on(kept)
 
 
 def is_first_sight(seen: SeenChange) -> bool:
     """True for the row that says where a target stood when it was first looked at, where nobody can say since when."""
     return seen.dated and seen.change.predecessor is None
+
+
+def _as_decided_on(every: Iterable[SeenChange]) -> tuple[Change, ...]:
+    return tuple([seen.change for seen in every if not is_first_sight(seen)])
 
 
 def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange:

@@ -1,5 +1,6 @@
 """The process: start everything in order, reload, stop cleanly. Decides nothing and knows no adapter."""
 
+import ctypes
 import gc
 import signal
 import socket
@@ -26,6 +27,8 @@ RELOAD_EVERY = timedelta(seconds=5)
 """How often the policy files are looked at; SIGHUP looks at once."""
 ROSTERS_EVERY = timedelta(seconds=30)
 """How often the members of fleets are asked for; SIGHUP asks at once."""
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
+"""From malloc.h, where they are the same on every machine."""
 OUTBOX_GRACE = timedelta(seconds=5)
 """How long a stop waits for messages under way; the rest leave after the next start."""
 
@@ -141,9 +144,22 @@ def collect_seldom() -> None:
     gc.set_threshold(50_000, 10, 100)
 
 
+def share_one_heap() -> None:
+    """All threads take memory from one heap, and blocks of 128 KiB or more go back to the system when they are freed.
+
+    glibc gives each thread a heap of its own and keeps in it what a large answer leaves: tens of MiB at 10,000 policies. Other C libraries are
+    left alone.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, 128 << 10)
+
+
 def run(config: Config) -> int:
     """The daemon of this config, until it is told to stop. Raises StoreError, AdapterError or OSError if it cannot start."""
     collect_seldom()
+    share_one_heap()
     secrets = Secrets()
     configure(secrets)
     return Daemon(wire(config, secrets)).run()

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.journalling import Journalling
+from rollbackd.controller.past import Past
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch, PolicySet, Standing
@@ -175,13 +176,13 @@ class Engine:
                 self.fleet = self._fleet(standing.at)
                 self._carry_out(policy, self._decided(policy, standing))
 
-    def _remember(self, policy: Policy, past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]]) -> None:
+    def _remember(self, policy: Policy, past: Past) -> None:
         """The watch of a new policy is what it would be had the daemon looked at the past slots; nothing is decided on them."""
         if policy.name in self.standings:
             return
         watch, changes = new_watch(policy), self.book.of(policy.targets)
-        for at in sorted(slot for slot in past if policy.name in past[slot]):
-            before = take(policy, watch, past[at][policy.name])
+        for at, readings in past.take_out(policy.name):
+            before = take(policy, watch, readings)
             evaluation = decide(policy, before, None, changes, self.fleet, at)
             watch = evaluation.watch
             self.standings[policy.name] = Standing(before, evaluation, at)
@@ -209,9 +210,9 @@ class Engine:
             return True
         if judged.evaluation.decisions:
             judged = self._decided(policy, judged)
-        if not self._kept(lambda: self._carry_out(policy, judged)):
-            self._is_behind = True
-            return False
+            if not self._kept(lambda: self._carry_out(policy, judged)):
+                self._is_behind = True
+                return False
         return self._kept(lambda: self._blindness.check_signals(policy, judged.evaluation.watch, judged.at))
 
     def _decided(self, policy: Policy, standing: Standing) -> Standing:

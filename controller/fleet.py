@@ -91,6 +91,8 @@ def fleet_at(
 def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:
     """(target, change id) of every change that some incident was opened for, its further suspects included."""
     ids = store.suspects()
+    if not ids:
+        return frozenset()
     return frozenset((change.target, change.id) for change in book.of(book.targets()) if change.id in ids)
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Answer, Increases, Row, RowKey, Slower, Source
+from rollbackd.controller.past import Past
 from rollbackd.controller.questions import PART, Ask, ProbeQuestion, Question, asks_of, with_rows
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Counts, Events, Lack, Level, Reading, Unknown
@@ -60,32 +61,21 @@ class Observer:
         wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
         return _readings(wanted, self._ask_all(source, wanted, asked))
 
-    def read_history(self, policies: Sequence[Policy], instants: Sequence[datetime]) -> dict[datetime, dict[str, tuple[Reading, ...]]]:
+    def read_history(self, policies: Sequence[Policy], instants: Sequence[datetime]) -> Past:
         """What ``read`` would have given at these past slots; empty where the source keeps no history or cannot be asked now."""
         if not policies or not instants:
-            return {}
+            return Past()
         source = self._sources[policies[0].source]
         wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
         looks = max(1, READ_AT_ONCE // sum(len(asks) for asks in wanted.values()))
-        found: dict[datetime, dict[str, tuple[Reading, ...]]] = {}
+        past = Past({name: len(asks) for name, asks in wanted.items()})
         try:
             for start in range(0, len(instants), looks):
-                found |= self._past(source, wanted, instants[start : start + looks])
+                _read_past(source, wanted, instants[start : start + looks], past)
         except AdapterError as fault:
             log.warning("history.unread", source=source.name, error=str(fault))
-            return {}
-        return found
-
-    def _past(self, source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> dict[datetime, dict[str, tuple[Reading, ...]]]:
-        moments = [at - source.delay for at in slots]
-        past = {id(group): (group, _ask_past(source, group, rows, moments)) for group, rows in _rows(wanted)}
-        if not any(answers for _, answers in past.values()):
-            return {}
-        found = {}
-        for at, moment in zip(slots, moments, strict=True):
-            readers = {key: _Reader(group, answers.get(moment, Answer({})), moment, source) for key, (group, answers) in past.items()}
-            found[at] = _readings(wanted, readers)
-        return found
+            return Past()
+        return past
 
     def _asks_of(self, policy: Policy, source: Source) -> tuple[Ask, ...]:
         known = self._asks.get(policy.name)
@@ -95,14 +85,14 @@ class Observer:
             self._asks[policy.name] = known
         return known[1]
 
-    def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, "_Reader"]:
+    def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, list[Reading]]:
         pool = self._pools[source.name]
         futures = [(group, pool.submit(_ask, source, self._probing, group, rows, asked)) for group, rows in _rows(wanted)]
-        answers = [(group, future.result()) for group, future in futures]
+        heard = [(group, *future.result()) for group, future in futures]
         # One question that always fails is a fault of its source, however well the others are answered.
-        fault = next((str(answer) for _, answer in answers if isinstance(answer, AdapterError)), None)
+        fault = next((fault for _, _, fault in heard if fault is not None), None)
         self._note(source.name, SourceHealth(asked if fault is None else self.health[source.name].seen, fault))
-        return {id(group): _Reader(group, answer, asked, source) for group, answer in answers}
+        return {id(group): column for group, column, _ in heard}
 
     def _note(self, name: str, health: SourceHealth) -> None:
         with self._lock:
@@ -118,18 +108,22 @@ def readings_at(source: Source, probing: Probing, asks: Sequence[Ask], at: datet
     """One policy's readings for the slot ``at``, in the order of ``asks``: what an Observer reads, asked one after the other on this thread."""
     asked = at - source.delay
     wanted = {"": asks}
-    answers = [(group, _ask(source, probing, group, rows, asked)) for group, rows in _rows(wanted)]
-    return _readings(wanted, {id(group): _Reader(group, answer, asked, source) for group, answer in answers})[""]
+    return _readings(wanted, {id(group): _ask(source, probing, group, rows, asked)[0] for group, rows in _rows(wanted)})[""]
 
 
-def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer | AdapterError:
+def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> tuple[list[Reading], str | None]:
+    """The readings of these workloads, and why there are none. The answer itself, which may be large, is let go of here."""
     try:
-        if isinstance(group, ProbeQuestion):
-            share = probing(group)
-            return Answer({} if share is None else {row: Row({"value": share}, asked) for row in rows})
-        return source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
+        return _column(group, rows, _answer(source, probing, group, rows, asked), asked, source), None
     except AdapterError as fault:
-        return fault
+        return [Unknown(asked, Lack.ERROR, str(fault))] * len(rows), str(fault)
+
+
+def _answer(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer:
+    if isinstance(group, ProbeQuestion):
+        share = probing(group)
+        return Answer({} if share is None else {row: Row({"value": share}, asked) for row in rows})
+    return source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
 
 
 def _rows(wanted: Mapping[str, Sequence[Ask]]) -> list[tuple[Question, list[RowKey]]]:
@@ -141,20 +135,44 @@ def _rows(wanted: Mapping[str, Sequence[Ask]]) -> list[tuple[Question, list[RowK
     return list(rows.values())
 
 
+def _read_past(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime], past: Past) -> None:
+    """The slots are part of ``past``, unless the source keeps no history of them."""
+    moments = [at - source.delay for at in slots]
+    found = {id(group): _past_columns(source, group, rows, moments) for group, rows in _rows(wanted)}
+    if not any(is_kept for _, is_kept in found.values()):
+        return
+    for index, at in enumerate(slots):
+        nexts = {key: iter(columns[index]) for key, (columns, _) in found.items()}
+        past.add(at, [next(nexts[id(one.group)]) for asks in wanted.values() for one in asks])
+
+
+def _past_columns(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> tuple[list[list[Reading]], bool]:
+    """The readings of these workloads at each moment, and whether the source keeps a history of them at all."""
+    answers = _ask_past(source, group, rows, moments)
+    return [_column(group, rows, answers.get(moment, Answer({})), moment, source) for moment in moments], bool(answers)
+
+
 def _ask_past(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> Mapping[datetime, Answer]:
     if isinstance(group, ProbeQuestion):
         return {}  # nobody probed in the past
     return source.read_history(with_rows(group, rows), moments)  # type: ignore[arg-type]  # a probe left above
 
 
-def _readings(wanted: Mapping[str, Sequence[Ask]], readers: Mapping[int, "_Reader"]) -> dict[str, tuple[Reading, ...]]:
-    return {name: tuple([readers[id(one.group)].reading(one.row) for one in asks]) for name, asks in wanted.items()}
+def _column(group: Question, rows: Sequence[RowKey], answer: Answer, asked: datetime, source: Source) -> list[Reading]:
+    reader = _Reader(group, answer, asked, source)
+    return [reader.reading(row) for row in rows]
+
+
+def _readings(wanted: Mapping[str, Sequence[Ask]], columns: Mapping[int, Sequence[Reading]]) -> dict[str, tuple[Reading, ...]]:
+    """Each policy's readings. A column stands in the order in which the policies ask its question, as ``_rows`` found them."""
+    nexts = {key: iter(column) for key, column in columns.items()}
+    return {name: tuple([next(nexts[id(one.group)]) for one in asks]) for name, asks in wanted.items()}
 
 
 class _Reader:
     """One question's answer, as readings."""
 
-    def __init__(self, group: Question, answer: Answer | AdapterError, asked: datetime, source: Source) -> None:
+    def __init__(self, group: Question, answer: Answer, asked: datetime, source: Source) -> None:
         self._group = group
         self._answer = answer
         self._asked = asked
@@ -162,8 +180,6 @@ class _Reader:
         self._start = asked - (group.window if isinstance(group, Increases | Slower) else timedelta(0))
 
     def reading(self, row_key: RowKey) -> Reading:
-        if isinstance(self._answer, AdapterError):
-            return Unknown(self._asked, Lack.ERROR, str(self._answer))
         if fault := self._answer.faults.get(row_key):
             return Unknown(self._asked, Lack.ERROR, fault)
         row = self._answer.rows.get(row_key)
@@ -175,26 +191,31 @@ class _Reader:
         return self._from_row(row)
 
     def _from_row(self, row: Row) -> Reading:
-        values, start = row.values, self._start
         if isinstance(self._group, Slower):
-            if "total" not in values:
-                return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
-            if (lowest := min(values["least"], values["total"])) < 0:
-                return self._no_counter(lowest)
-            bounds = (values.get("low"), values.get("high"))
-            return Counts(start, self._asked, values["least"], values["most"], values["total"], row.newest, *bounds)
+            return self._slower(row)
         if isinstance(self._group, Increases):
             return self._counted(self._group, row)
-        value = values.get("value")
+        value = row.values.get("value")
         return Unknown(self._asked, Lack.NODATA, "no finite value") if value is None else Level(self._asked, value, row.newest)
+
+    def _slower(self, row: Row) -> Reading:
+        values = row.values
+        if "total" not in values:
+            return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
+        if (lowest := min(values["least"], values["total"])) < 0:
+            return self._no_counter(lowest)
+        low, high = values.get("low"), values.get("high")
+        return Counts(self._start, self._asked, values["least"], values["most"], values["total"], row.newest, low, high)
 
     def _counted(self, group: Increases, row: Row) -> Reading:
         values = row.values
         if group.parts[0][0] == PART:
             count = values.get(PART)
-            if count is not None and count < 0:
+            if count is None:
+                return Unknown(self._asked, Lack.NODATA, "no events counted")
+            if count < 0:
                 return self._no_counter(count)
-            return Unknown(self._asked, Lack.NODATA, "no events counted") if count is None else Events(self._start, self._asked, count, row.newest)
+            return Events(self._start, self._asked, count or 0.0, row.newest)  # one zero for all: most of a healthy fleet's counts are kept zeros
         total, bad = values.get("total"), values.get("bad")
         if total is None:
             return Unknown(self._asked, Lack.NODATA, "no series for the total")
@@ -211,5 +232,4 @@ class _Reader:
     def _bad_may_be_absent(self, group: Increases) -> bool:
         """A label value is born at its first event: absence is zero where the same metric counts the total, or where others have it."""
         metrics = dict(group.parts)
-        answer = self._answer
-        return metrics["bad"].metric == metrics["total"].metric or (isinstance(answer, Answer) and "bad" in answer.known_parts)
+        return metrics["bad"].metric == metrics["total"].metric or "bad" in self._answer.known_parts

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rollbackd.controller.changes import Survey
 from rollbackd.controller.observe import SourceHealth
+from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.evaluate import Evaluation
 from rollbackd.policies.incident import Incident
@@ -30,13 +31,14 @@ class PolicySet:
 class Batch:
     """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are.
 
-    ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no evidence.
+    ``past`` is empty once it was taken in. ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no
+    evidence.
     """
 
     at: datetime
     survey: Survey
     readings: Mapping[str, tuple[Reading, ...]]
-    past: Mapping[datetime, Mapping[str, tuple[Reading, ...]]] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
     health: Mapping[str, SourceHealth] = field(default_factory=dict)
     grid: Grid | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)

@@ -19,10 +19,11 @@ def bake(
     """The watch after the slot, and the revisions that are known good from now on; told once."""
     revision = fleet.revisions.get(policy.target)
     is_new = revision != watch.revision
-    breached = any(verdict.state is State.BREACH for verdict in verdicts)
+    breached = State.BREACH in [verdict.state for verdict in verdicts]
     clean = None if breached else at if is_new or watch.clean_since is None else watch.clean_since
-    watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)
-    if revision is None or clean is None or watch.baked == revision:
+    if is_new or clean != watch.clean_since:
+        watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)
+    if revision is None or clean is None or watch.baked == revision or at - clean < policy.timing.bake:
         return watch, ()
     lasted = at - max(clean, _healthy_since(watch, verdicts, at))
     if lasted < policy.timing.bake:

@@ -50,8 +50,13 @@ def is_answerable(change: Change, answered: Collection[tuple[str, str]]) -> bool
 
 def watched(changes: Iterable[Change], watch: timedelta, answered: Collection[tuple[str, str]], at: datetime) -> tuple[Change, ...]:
     """The changes whose watch window is open at ``at``, newest first."""
-    found = (c for c in changes if is_answerable(c, answered) and c.started_early <= at <= c.window_end(watch))
+    found = (c for c in changes if is_watched((c,), watch, answered, at))
     return tuple(sorted(found, key=lambda c: c.order, reverse=True))
+
+
+def is_watched(changes: Iterable[Change], watch: timedelta, answered: Collection[tuple[str, str]], at: datetime) -> bool:
+    """True if the watch window of any of the changes is open at ``at``."""
+    return any(is_answerable(c, answered) and c.started_early <= at <= c.window_end(watch) for c in changes)
 
 
 def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Collection[tuple[str, str]], onset: datetime) -> tuple[Change, ...]:

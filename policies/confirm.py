@@ -19,14 +19,14 @@ ONSET_MEMORY = timedelta(minutes=15)
 def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Track:
     """The track after one more look. ``every``: the distance between looks."""
     state = verdict.state
-    run = _next_run(condition, track, verdict, every, at)
     recent = _next_recent(condition, track, verdict, at)
+    if state is State.OK:
+        is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
+        return Track(track.readings, None, recent, None, None, track.ok_since if is_lasting else at, at, track.had_data)
+    run = _next_run(condition, track, verdict, every, at)
     if state is State.BREACH:
         is_old = track.onset is None or track.last_breach is None or at - track.last_breach > ONSET_MEMORY
         return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, track.had_data)
-    if state is State.OK:
-        is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
-        return Track(track.readings, run, recent, None, None, track.ok_since if is_lasting else at, at, track.had_data)
     is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
     ok_since, ok_last = (track.ok_since, track.ok_last) if is_lasting else (None, None)
     return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, track.had_data)
@@ -53,9 +53,8 @@ def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bo
 
 
 def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Run | None:
+    """The run after a look that did not prove health, which ends any run."""
     run = track.run
-    if verdict.state is State.OK:
-        return None
     is_fresh = run is not None and at - run.last <= 2 * every
     is_held = condition.on_no_data is OnNoData.HOLD
     if verdict.state is State.BREACH:

@@ -41,6 +41,6 @@ def evaluate(
 def decide(policy: Policy, watch: Watch, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> Evaluation:
     """What follows from the readings that the watch holds: again after an actor's report, without reading anew."""
     since, warm_at = evidence_since(policy, incident, changes, at)
-    verdicts = tuple(judge(c, t.readings, since, warm_at, at) for c, t in zip(policy.conditions, watch.tracks, strict=True))
+    verdicts = tuple([judge(c, t.readings, since, warm_at, at) for c, t in zip(policy.conditions, watch.tracks, strict=True)])
     marked, decisions = step(policy, watch, incident, verdicts, changes, fleet, at)
     return Evaluation(marked, verdicts, decisions)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Value, wilson
+from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Latency, Limit, Rate
 from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading
 
@@ -80,21 +80,23 @@ def _place(bounds: Bounds, limit: Limit) -> State:
 def _gather_share(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Share | None:
     """The newest evidence: at least the condition's window, wider while its volume is too small, never before ``since``."""
     least = most = total = 0.0
-    first = last = None
+    first = last = full = None
     for block in _disjoint_blocks(readings, since):
         if not isinstance(block, Counts):
             break
-        if last is not None and not _wants(condition, last.end - block.start, total):
+        if last is None or full is None:
+            last, full = block, block.end - condition.window
+        elif block.start < full and not _widens(condition, last.end - block.start, total):
             break
         least, most, total = least + block.least, most + block.most, total + block.total
-        first, last = block, last or block
+        first = block
     if first is None or last is None:
         return None
     return _share(first, last, least, most, total)
 
 
-def _wants(condition: Condition, span: timedelta, total: float) -> bool:
-    return span <= condition.window or (total < condition.min_volume and span <= WIDEST * condition.window)
+def _widens(condition: Condition, span: timedelta, total: float) -> bool:
+    return total < condition.min_volume and span <= WIDEST * condition.window
 
 
 def _share(first: Counts, last: Counts, least: float, most: float, total: float) -> Share:
@@ -102,8 +104,8 @@ def _share(first: Counts, last: Counts, least: float, most: float, total: float)
     # errors among more requests, health by whole requests with more errors.
     low_bad, high_bad = math.floor(least + 1e-9), math.ceil(most - 1e-9)
     fewer, more = math.floor(total + 1e-9), math.ceil(total - 1e-9)
-    low = wilson(min(low_bad, more), more).low if more > 0 else 0.0
-    high = wilson(min(high_bad, fewer), fewer).high if fewer > 0 else 1.0
+    low = wilson_bound(min(low_bad, more), more, -Z) if more > 0 else 0.0
+    high = wilson_bound(min(high_bad, fewer), fewer, Z) if fewer > 0 else 1.0
     return Share(low_bad, high_bad, fewer, Bounds(low, high), first.start, last.end, last.newest, last.low, last.high)
 
 
@@ -150,7 +152,7 @@ def _disjoint_blocks(readings: Sequence[Reading], since: datetime | None) -> Ite
     """Blocks that do not overlap, newest first, none of which began before ``since``: each event is counted once."""
     border: datetime | None = None
     for block in reversed(readings):
-        if not isinstance(block, COUNTED) or (border is not None and block.end > border):
+        if (border is not None and block.end > border) or not isinstance(block, COUNTED):
             continue
         if since is not None and block.start < since:
             return

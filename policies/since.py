@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from rollbackd.policies.changes import Change, watched
+from rollbackd.policies.changes import Change, is_watched
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.model import Policy
@@ -17,12 +17,12 @@ ALWAYS_BLAMES = timedelta(hours=1)
 def watch_length(policy: Policy) -> timedelta:
     """The longest watch window of the policy or one of its conditions."""
     own = policy.watch or ALWAYS_BLAMES
-    return max([own, *(c.watch for c in policy.conditions if c.watch is not None)])
+    return max([own, *[c.watch for c in policy.conditions if c.watch is not None]])
 
 
 def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> timedelta:
     """How often the policy's target is to be looked at now: every slot while a watch or an incident is open, else coarsely."""
-    if incident is not None or policy.watch is None or watched(changes, watch_length(policy), fleet.answered, at):
+    if incident is not None or policy.watch is None or is_watched(changes, watch_length(policy), fleet.answered, at):
         return policy.every
     return max(policy.every, COARSE)
 
@@ -39,9 +39,9 @@ def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[
     change (its first serving replica), and after a rung at the end of its settling. Another writer's change has a warm-up before the first verdict.
     """
     past = [change for change in changes if change.started_early <= at]
-    foreign = max((change.effective for change in past if not change.ours), default=None)
+    foreign = max([change.effective for change in past if not change.ours], default=None)
     settled = incident.evidence_from if incident is not None else None
     # The end of the settling says exactly what the sight of our own change says at the next slot.
-    ours = settled or max((change.effective for change in past if change.ours), default=None)
-    since = max((moment for moment in (foreign, ours) if moment is not None), default=None)
+    ours = settled or max([change.effective for change in past if change.ours], default=None)
+    since = max([moment for moment in (foreign, ours) if moment is not None], default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup

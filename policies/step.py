@@ -41,7 +41,7 @@ def step(
     looked = _as_looked_at(policy, incident, verdicts)
     marked = _marked(policy, watch, looked, every, at)
     baked, bakes = bake(policy, marked, looked, changes, fleet, at)
-    if incident is None and not any(v.state is State.BREACH for v in looked):
+    if incident is None and State.BREACH not in [verdict.state for verdict in looked]:
         return baked, bakes
     since, _ = evidence_since(policy, incident, changes, at)
     triples = zip(policy.conditions, baked.tracks, looked, strict=True)
@@ -55,12 +55,12 @@ def _as_looked_at(policy: Policy, incident: Incident | None, verdicts: Sequence[
     if incident is not None:
         return tuple(verdicts)
     pairs = zip(policy.conditions, verdicts, strict=True)
-    return tuple(Verdict(State.OK, v.evidence) if v.state is State.NODATA and c.on_no_data is OnNoData.OK else v for c, v in pairs)
+    return tuple([Verdict(State.OK, v.evidence) if v.state is State.NODATA and c.on_no_data is OnNoData.OK else v for c, v in pairs])
 
 
 def _marked(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], every: timedelta, at: datetime) -> Watch:
     triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
-    return Watch(watch.digest, tuple(mark(c, t, v, every, at) for c, t, v in triples), watch.revision, watch.clean_since, watch.baked)
+    return Watch(watch.digest, tuple([mark(c, t, v, every, at) for c, t, v in triples]), watch.revision, watch.clean_since, watch.baked)
 
 
 def _begin_or_wait(slot: Slot) -> tuple[Decision, ...]:

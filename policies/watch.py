@@ -68,7 +68,7 @@ def new_watch(policy: Policy) -> Watch:
 def take(policy: Policy, watch: Watch, readings: Sequence[Reading]) -> Watch:
     """The watch with one more reading for each condition; readings too old to matter are gone."""
     pairs = zip(policy.conditions, watch.tracks, readings, strict=True)
-    tracks = tuple(_take_one(condition, track, reading) for condition, track, reading in pairs)
+    tracks = tuple([_take_one(condition, track, reading) for condition, track, reading in pairs])
     return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
 
 
@@ -100,6 +100,6 @@ def _reach(condition: Condition, readings: tuple[Counts | Events, ...]) -> timed
     block = readings[-1] if readings else None
     if not isinstance(block, Counts):
         return condition.window
-    length = (block.end - block.start).total_seconds()
-    per_window = block.total * condition.window.total_seconds() / length if length > 0 else 0.0
+    length = block.end - block.start
+    per_window = block.total * (condition.window / length) if length else 0.0
     return condition.window if per_window >= 2 * condition.min_volume else WIDEST * condition.window

@@ -9,6 +9,7 @@ from typing import Any
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.prometheus import promql
 from rollbackd.adapters.prometheus.rows import Sample
+from rollbackd.adapters.prometheus.turn import Turn
 from rollbackd.adapters.prometheus.wire import Limits, TooLarge, Wire
 
 MOST_STEPS = 10_000
@@ -27,14 +28,18 @@ class Heard:
 
 
 class Fetch:
-    """Asks one server. Safe to use from several threads. Every method raises Transient or Permanent."""
+    """Asks one server. Safe to use from several threads. Every method raises Transient or Permanent.
+
+    ``turn``: who reads samples in its ``with`` block has them while nobody else in such a block has any.
+    """
 
     def __init__(self, name: str, url: str, limits: Limits, token_file: Path | None, ca_file: Path | None) -> None:
         from prometheus_api_client import PrometheusConnect
 
         seconds = limits.timeout.total_seconds()
         self._name, self._limits = name, limits
-        self._wire = Wire(name, limits, token_file, ca_file)
+        self.turn = Turn()
+        self._wire = Wire(name, limits, token_file, ca_file, self.turn)
         self._client: Any = PrometheusConnect(
             url.rstrip("/"),
             session=self._wire,

@@ -36,6 +36,7 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
     found = Sorted({}, {}, None, {}, set())
     values, stamps, known, only = found.values, found.stamps, found.known, question.only
     labels, part_label, key_of = question.labels, question.part_label, _key_of(question.labels)
+    spoilt: set[RowKey] = set()
     for metric, text in samples:
         part = metric[part_label]
         if part == NEWEST_OF_ALL:
@@ -46,19 +47,20 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
             stamps[key] = float(text or "nan")
             continue
         known.add(part)
-        if key not in only:
-            continue
         row = values.get(key)
         if row is None:
+            if key not in only:
+                continue
             row = values[key] = {}
         if part in row:
             found.faults[key] = _two_series(key, labels)
         if text is None:
             found.faults[key] = f"{_named(key, labels)} has a native histogram where a number was expected"
-        row[part] = float(text or "nan")
-    for key, row in values.items():
-        if not all(map(isfinite, row.values())):
-            values[key] = {part: value for part, value in row.items() if isfinite(value)}
+        value = row[part] = float(text or "nan")
+        if not isfinite(value):
+            spoilt.add(key)
+    for key in spoilt:
+        values[key] = {part: value for part, value in values[key].items() if isfinite(value)}
     return found
 
 
@@ -116,11 +118,11 @@ def _bracketed(cumulative: Mapping[float, float], limit: float) -> dict[str, flo
     total = cumulative.get(inf)
     if total is None:
         return {}
-    low = max((bound for bound in cumulative if bound <= limit), default=0.0)
-    high = min(bound for bound in cumulative if bound >= limit)
+    low = max([bound for bound in cumulative if bound <= limit], default=0.0)
+    high = min([bound for bound in cumulative if bound >= limit])
     # Each bucket is extrapolated by itself, so a smaller one can come out a little above a larger one.
     most = min(max(total - cumulative.get(low, 0.0), 0.0), total)
-    least = min(max(total - cumulative[high], 0.0), most)
+    least = most if high == low else min(max(total - cumulative[high], 0.0), most)  # one object: there are many, and they are kept
     return {"total": total, "most": most, "least": least, "low": low, "high": high}
 
 

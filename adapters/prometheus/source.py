@@ -151,11 +151,12 @@ class Prometheus:
         return spellings
 
     def _ask(self, question: Question, instants: Sequence[datetime]) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
-        heard = self._fetch.at(question.text, instants, question.series * len(question.only))
-        try:
-            return {at: sort_samples(samples, question) for at, samples in heard.samples.items()}, heard.infos
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source") from error
+        with self._fetch.turn:
+            heard = self._fetch.at(question.text, instants, question.series * len(question.only))
+            try:
+                return {at: sort_samples(samples, question) for at, samples in heard.samples.items()}, heard.infos
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                raise Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source") from error
 
 
 def _checked_address(name: str, url: str) -> str:

@@ -17,6 +17,7 @@ import urllib3
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.prometheus.refusal import Problem, problem_of, retry_after, wrong_result
+from rollbackd.adapters.prometheus.turn import Turn
 
 Json: TypeAlias = Any  # what json.loads gives; it does not leave this package
 PIECE = 1 << 16
@@ -57,12 +58,13 @@ class Wire(requests.Session):
     ``infos()``: what the source remarked on the last answer of this thread.
     """
 
-    def __init__(self, name: str, limits: Limits, token_file: Path | None, ca_file: Path | None) -> None:
+    def __init__(self, name: str, limits: Limits, token_file: Path | None, ca_file: Path | None, turn: Turn) -> None:
         super().__init__()
         # The environment's proxies, certificates and .netrc passwords do not apply: the address in the config is what is asked.
         self.trust_env = False
         self.verify = True if ca_file is None else str(ca_file)
         self._name, self._limits, self._token_file = name, limits, token_file
+        self._turn = turn
         self._heard = threading.local()
 
     def infos(self) -> tuple[str, ...]:
@@ -122,6 +124,7 @@ class Wire(requests.Session):
 
     def _judge(self, response: requests.Response, deadline: float, secret: str | None) -> dict[str, Json]:
         body = b"" if 300 <= response.status_code < 400 else self._read(response, deadline)
+        self._turn.take()
         document, excerpt = _parsed(body), _excerpt(body, secret)
         problem = problem_of(response.status_code, document, excerpt, response.headers.get("Location"))
         if problem is None and document is not None:
@@ -135,7 +138,7 @@ class Wire(requests.Session):
         said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"
         return Permanent(said) if problem.lasting else Transient(said, retry_after=wait)
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
+    def _read(self, response: requests.Response, deadline: float) -> bytes | bytearray:
         """The body, unpacked. read1 returns what is there, so that a dripping answer meets the deadline too."""
         body = bytearray()
         try:
@@ -152,7 +155,7 @@ class Wire(requests.Session):
             # Without the number of bytes: it is another one each time, and the same fault is told once.
             broken = Problem(f"its answer broke off ({_cause(error)})", "see what lies between it and us")
             raise self._error(broken) from error
-        return bytes(body)
+        return body
 
 
 def _move_query_to_body(request: requests.PreparedRequest) -> None:
@@ -164,7 +167,7 @@ def _move_query_to_body(request: requests.PreparedRequest) -> None:
         request.prepare_body(query.encode(), None)
 
 
-def _parsed(body: bytes) -> dict[str, Json] | None:
+def _parsed(body: bytes | bytearray) -> dict[str, Json] | None:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -172,7 +175,7 @@ def _parsed(body: bytes) -> dict[str, Json] | None:
     return document if isinstance(document, dict) else None
 
 
-def _excerpt(body: bytes, secret: str | None) -> str:
+def _excerpt(body: bytes | bytearray, secret: str | None) -> str:
     text = body[:4096].decode(errors="replace")
     if secret:
         text = text.replace(secret, "***")

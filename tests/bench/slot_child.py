@@ -18,7 +18,7 @@ import structlog
 
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.act import Actor
-from rollbackd.controller.daemon import collect_seldom
+from rollbackd.controller.daemon import collect_seldom, share_one_heap
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.journal.store import Store
@@ -99,5 +99,6 @@ def _counted(url: str, handler: str) -> float:
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     collect_seldom()
+    share_one_heap()
     print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))), flush=True)
     sys.exit(0)

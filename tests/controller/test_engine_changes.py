@@ -8,6 +8,7 @@ import pytest
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.journal.values import How, SeenChange, Standing
+from rollbackd.controller.past import Past
 from rollbackd.controller.slots import Batch
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Limits
@@ -181,7 +182,9 @@ def test_after_a_restart_past_slots_are_no_bake_of_a_release_made_meanwhile(tmp_
     before.slot(0)
     before.close()
     world = World(tmp_path, policy, at=before.at + EVERY)
-    past = {at: {"shop": (served(at, 0),)} for at in (world.at - n * EVERY for n in range(30, 0, -1))}
+    past = Past({"shop": 1})
+    for at in (world.at - n * EVERY for n in range(30, 0, -1)):
+        past.add(at, [served(at, 0)])
     world.engine.cycle(Batch(world.at, world.survey(), {"shop": (served(world.at, 0),)}, past))
     world.rest()
     assert world.store.ledger(SHOP) == ()

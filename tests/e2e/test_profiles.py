@@ -130,10 +130,10 @@ def verdicts(source: Prometheus, profile: str, workload: str) -> dict[str, str]:
     observer.close()
     (mine,) = (each for each in both if each.name == workload)
     watch = new_watch(mine)
-    for slot in sorted(past):
-        watch = take(mine, watch, past[slot][workload])
+    for _, readings in past.take_out(workload):
+        watch = take(mine, watch, readings)
     pairs = zip(mine.conditions, watch.tracks, strict=True)
-    return {condition.name: judge(condition, track.readings, None, None, max(past)).state.value for condition, track in pairs}
+    return {condition.name: judge(condition, track.readings, None, None, AT + source.delay).state.value for condition, track in pairs}
 
 
 def test_every_profile_of_the_library_is_judged_here() -> None:
