@@ -1,29 +1,13 @@
 """A real daemon rolls a release back; PagerDuty's double and a real mail server hear of it as the documentation says."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.doubles.mailbox import mailbox
 from tests.doubles.pagerduty import KEY, PagerDutyDouble
-from tests.e2e.corner import TARGET, Corner, exposed, shop_policy
+from tests.e2e.corner import TARGET, Corner, shop_policy
 from tests.e2e.daemon import running
 from tests.exposition import Loopback, Reply, serving
 from tests.servers import poll
-
-
-@pytest.fixture
-def corner(tmp_path: Path) -> Corner:
-    """A shop that runs v1."""
-    return Corner(tmp_path / "shop")
-
-
-@pytest.fixture
-def page(corner: Corner) -> Iterator[Loopback]:
-    """Its metrics."""
-    with exposed(corner) as page:
-        yield page
 
 
 def test_a_rollback_is_a_change_event_a_hold_calls_somebody_and_the_end_is_the_end_of_the_call(

@@ -1,38 +1,16 @@
 """People decide and a real daemon carries it out: approvals, orders and undo through the command line, and a kill -9 between word and deed."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rollbackd.controller.demo.receiver import Receiver
-from tests.e2e.corner import TARGET, Corner, exposed, shop_policy
+from tests.e2e.conftest import SECRET
+from tests.e2e.corner import TARGET, Corner, shop_policy
 from tests.e2e.daemon import Daemon, running
 from tests.exposition import Loopback
 from tests.servers import poll
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-@pytest.fixture
-def corner(tmp_path: Path) -> Corner:
-    """A shop at v1, its flag off."""
-    return Corner(tmp_path / "shop")
-
-
-@pytest.fixture
-def page(corner: Corner) -> Iterator[Loopback]:
-    """Its metrics."""
-    with exposed(corner) as page:
-        yield page
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """On-call's end of the webhook."""
-    with Receiver(SECRET) as receiver:
-        yield receiver
 
 
 @pytest.fixture

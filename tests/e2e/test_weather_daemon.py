@@ -1,40 +1,18 @@
 """The daemon's own bad weather: people who intervene, messages that hang, files that break, stops, starts and second daemons."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from rollbackd.controller.demo.receiver import Receiver
+from tests.e2e.conftest import SECRET
 from tests.e2e.corner import TARGET, Corner, shop_policy
-from tests.e2e.corner import exposed as corner_exposed
 from tests.e2e.daemon import Daemon, policy, running
 from tests.e2e.fleet import Fleet, Shop, double_in, ended, exposed
 from tests.exposition import Loopback, Reply, serving
 from tests.servers import poll
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-@pytest.fixture
-def corner(tmp_path: Path) -> Corner:
-    """A shop at v1, its flag off."""
-    return Corner(tmp_path / "shop")
-
-
-@pytest.fixture
-def page(corner: Corner) -> Iterator[Loopback]:
-    """Its metrics."""
-    with corner_exposed(corner) as page:
-        yield page
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """On-call's end of the webhook."""
-    with Receiver(SECRET) as receiver:
-        yield receiver
 
 
 @pytest.fixture
