@@ -14,7 +14,6 @@ from rollbackd.adapters.prometheus.questions import NEWEST, NEWEST_OF_ALL, UNEVE
 
 Sample: TypeAlias = tuple[Mapping[str, str], str | None]
 """A series' labels and its value at one instant; None where the value is no number (a native histogram)."""
-INFINITE = "+Inf"
 
 
 @dataclass(slots=True)

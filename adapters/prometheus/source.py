@@ -13,7 +13,7 @@ from rollbackd.adapters.base.source import Answer, Expression, Increases, Levels
 from rollbackd.adapters.prometheus import promql, questions
 from rollbackd.adapters.prometheus.buckets import KnownBounds, around
 from rollbackd.adapters.prometheus.questions import Question
-from rollbackd.adapters.prometheus.rows import INFINITE, Sorted, bracket, rows_of, sort_samples
+from rollbackd.adapters.prometheus.rows import Sorted, bracket, rows_of, sort_samples
 
 SCRAPES_PER_BLOCK = 4
 HISTORY_LOOKS = 60
@@ -146,7 +146,7 @@ class Prometheus:
         # Backwards from the last, so that the looks stay evenly spaced.
         looks = instants[:: -max(1, len(instants) // HISTORY_LOOKS)][::-1]
         heard = self._fetch.at(questions.ask_bounds(histogram), looks, series=100)
-        spellings = tuple(sorted({metric.get("le", "") for samples in heard.samples.values() for metric, _ in samples} - {INFINITE, ""}))
+        spellings = tuple(sorted({metric.get("le", "") for samples in heard.samples.values() for metric, _ in samples} - {""}))
         self._bounds.remember(histogram, instants[-1], spellings)
         return spellings
 

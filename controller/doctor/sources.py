@@ -78,12 +78,13 @@ def evidence(around: Surroundings) -> Iterator[Finding]:
         source = around.sources.get(policy.source)
         # One reading of a page proves no increase; and no endpoint is probed from here.
         if source is not None and not isinstance(source, AdapterError | ReadsPages):
-            by_source[policy.source].append(_without_probes(policy))
+            by_source[policy.source].append(without_probes(policy))
     for name, policies in by_source.items():
         yield from _evidence(name, policies, around)
 
 
-def _without_probes(policy: Policy) -> Policy:
+def without_probes(policy: Policy) -> Policy:
+    """The policy without what no metric source is asked for."""
     return replace(policy, conditions=tuple(one for one in policy.conditions if not isinstance(one.signal, Probe)))
 
 
