@@ -15,6 +15,8 @@ PART = "rollbackd_part"
 NEWEST = "newest sample"
 NEWEST_OF_ALL = "newest sample of all"
 UNEVEN = "uneven buckets"
+SAMPLES = "samples of "
+"""Before a bucket's bound: how many samples its series have in the window."""
 LOOKBACK = timedelta(minutes=5)
 """How far Prometheus looks back for a sample, by default: a series that lives has one that is younger."""
 
@@ -83,21 +85,43 @@ def ask_expression(query: Expression) -> Question:
     return _question(promql.either(value, *newest), query, LOOKBACK if newest else timedelta(0))
 
 
-def ask_buckets(query: Slower, bounds: Iterable[str] | None, scrape_interval: timedelta) -> Question:
-    """The increase of each bucket that ends at one of ``bounds``, as the server spells them (None: of every bucket), and the newest sample.
+def ask_buckets(query: Slower, bounds: Iterable[str], scrape_interval: timedelta) -> Question:
+    """The increase of each bucket that ends at one of ``bounds``, as the server spells them, and the newest sample.
 
-    A workload whose series do not all have the same of these buckets, as while a release changes them, has a part ``UNEVEN``.
+    A workload whose series do not all have the same of these buckets throughout the window, as while a release changes them, has a part ``UNEVEN``.
     """
+    counter = _buckets(query, (promql.one_of("le", sorted({*bounds, "+Inf"})),))
+    uneven = promql.fill(f"stdvar by ({promql.labels(query.identity.labels)}) (SAMPLES) > 0", SAMPLES=_samples(counter, query))
+    return _of_buckets(query, counter, promql.mark(uneven, "le", UNEVEN), scrape_interval)
+
+
+def ask_all_buckets(query: Slower, scrape_interval: timedelta) -> Question:
+    """The increase of every bucket, the number of its samples in the window under ``SAMPLES``, and the newest sample."""
+    counter = _buckets(query, ())
+    renamed = promql.fill(f'label_replace(SAMPLES, "le", {promql.literal(SAMPLES + "$1")}, "le", "(.*)")', SAMPLES=_samples(counter, query))
+    return _of_buckets(query, counter, renamed, scrape_interval)
+
+
+def _buckets(query: Slower, chosen: tuple[Matcher, ...]) -> parser.Expr:
     extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
-    chosen = () if bounds is None else (promql.one_of("le", sorted({*bounds, "+Inf"})),)
-    counter = promql.vector(buckets_of(query.histogram), (*extra, *chosen))
+    return promql.vector(buckets_of(query.histogram), (*extra, *chosen))
+
+
+def _samples(counter: parser.Expr, query: Slower) -> parser.Expr:
+    # Samples, not series: a bucket that a restart took away inside the window has fewer of them, and its increase would make requests look slow.
+    counted = promql.fill(f"count_over_time(COUNTER[{promql.duration(query.window)}])", COUNTER=counter)
+    return _grouped("sum", counted, _by_bound(query.identity))
+
+
+def _of_buckets(query: Slower, counter: parser.Expr, evenness: parser.Expr, scrape_interval: timedelta) -> Question:
     increase = promql.fill(f"increase(COUNTER[{promql.duration(query.window)}])", COUNTER=counter)
-    by_bound = Identity((*query.identity.labels, "le"), query.identity.derived)
-    counts = _grouped("count", increase, by_bound)
-    uneven = promql.fill(f"stdvar by ({promql.labels(query.identity.labels)}) (COUNTS) > 0", COUNTS=counts)
-    total = promql.vector(buckets_of(query.histogram), (*extra, Matcher("le", "=", "+Inf")))
+    total = _buckets(query, (Matcher("le", "=", "+Inf"),))
     newest = promql.mark(_newest_in_window(total, query.identity, scrape_interval), "le", NEWEST)
-    return _question(promql.either(_grouped("sum", increase, by_bound), newest, promql.mark(uneven, "le", UNEVEN)), query, query.window, "le")
+    return _question(promql.either(_grouped("sum", increase, _by_bound(query.identity)), newest, evenness), query, query.window, "le")
+
+
+def _by_bound(identity: Identity) -> Identity:
+    return Identity((*identity.labels, "le"), identity.derived)
 
 
 def ask_bounds(histogram: Selector) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rollbackd.adapters.base.errors import Permanent, Transient
-from rollbackd.adapters.base.source import Answer, Expression, Increases, Levels, Query, Selector, Slower
+from rollbackd.adapters.base.source import Answer, Buckets, Expression, Increases, Levels, Query, RowKey, Selector, Slower
 from rollbackd.adapters.prometheus import promql, questions
 from rollbackd.adapters.prometheus.buckets import KnownBounds, around
 from rollbackd.adapters.prometheus.questions import Question
-from rollbackd.adapters.prometheus.rows import Sorted, bracket, rows_of, sort_samples
+from rollbackd.adapters.prometheus.rows import Sorted, bracket, bracket_by_shared, buckets_in, rows_of, sort_samples
 
 SCRAPES_PER_BLOCK = 4
 HISTORY_LOOKS = 60
@@ -91,6 +91,13 @@ class Prometheus:
         shown = ({name: value for name, value in labels.items() if name != "__name__"} for labels, _ in samples)
         return tuple(sorted(shown, key=lambda labels: sorted(labels.items())))
 
+    def buckets(self, query: Slower, at: datetime) -> Mapping[RowKey, Buckets]:
+        """The buckets of each workload's histogram in the window that ends at ``at``. Raises Transient or Permanent."""
+        if not query.only:
+            return {}
+        found, _ = self._ask(questions.ask_all_buckets(query, self._scrape_interval), (at,))
+        return {key: buckets_in(parts) for key, parts in found[at].values.items()}
+
     def clock_skew(self, now: datetime) -> timedelta:
         """How far the server's clock is ahead of ``now``. Raises Transient or Permanent."""
         samples = self._fetch.now("vector(time())")
@@ -129,10 +136,10 @@ class Prometheus:
         return {at: rows_of(one, question, at, infos) for at, one in found.items()}
 
     def _ask_all_buckets(self, query: Slower, found: Mapping[datetime, Sorted]) -> None:
-        """The workloads of ``query`` are judged by their own buckets, which are not those of the others."""
-        question = questions.ask_buckets(query, None, self._scrape_interval)
+        """The workloads of ``query`` are judged by their own buckets, which are not those of the others, as far as all their series have them."""
+        question = questions.ask_all_buckets(query, self._scrape_interval)
         for at, own in self._ask(question, tuple(found))[0].items():
-            bracket(own, query.limit, frozenset())
+            bracket_by_shared(own, query.limit)
             for key in query.only:
                 found[at].values.pop(key, None)
             found[at].values.update(own.values)

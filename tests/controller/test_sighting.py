@@ -28,6 +28,7 @@ spec:
       latency: {histogram: seconds}
       above: LIMIT
 """
+PODS = [("old", "1.0"), ("old", "2.5"), ("old", "+Inf"), ("new", "1.0"), ("new", "2.0"), ("new", "2.5"), ("new", "+Inf")]
 RATES = {"0.5": 3, "1.0": 5, "2.5": 9, "+Inf": 10}
 
 
@@ -36,7 +37,8 @@ def shop(start: int = 0, end: int = 600) -> str:
     code = series("http_requests_total", {"app": "shop", "code": "200"}, growing(10, first=start, last=end))
     buckets = [series("seconds_bucket", {"app": "shop", "le": le}, growing(rate, first=start, last=end)) for le, rate in RATES.items()]
     one = series("single_bucket", {"app": "shop", "le": "+Inf"}, growing(10, first=start, last=end))
-    return document(["# TYPE http_requests counter"], code, ["# TYPE seconds gauge"], *buckets, ["# TYPE single gauge"], one)
+    mixed = [series("mixed_bucket", {"app": "shop", "pod": pod, "le": le}, growing(1, first=start, last=end)) for pod, le in PODS]
+    return document(["# TYPE http_requests counter"], code, ["# TYPE seconds gauge"], *buckets, ["# TYPE single gauge"], one, *mixed)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,12 @@ def test_a_limit_beyond_the_largest_bucket_is_an_error(source: Prometheus) -> No
 def test_a_histogram_of_one_bucket_can_prove_nothing(source: Prometheus) -> None:
     (said,) = told(source, POLICY.replace("LIMIT", "2s").replace("seconds}", "single}"))
     assert 'slow can never fire: there is no bucket but le="+Inf"' in said
+
+
+def test_replicas_with_different_buckets_are_told_with_those_that_count(source: Prometheus) -> None:
+    (said,) = told(source, POLICY.replace("LIMIT", "2s").replace("seconds}", "mixed}"))
+    assert said.startswith("shop.yaml:10:14: warning: policy 'shop' › rollback_when[0] › above: slow: the limit 2 s lies inside a bucket")
+    assert "its series have different buckets, and only those that all of them have count (1 s, 2.5 s)" in said
 
 
 def test_a_condition_by_hand_that_has_no_series_is_an_error_where_it_stands(source: Prometheus) -> None:
