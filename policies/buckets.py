@@ -7,6 +7,9 @@ from rollbackd.policies.model import Condition, Latency
 from rollbackd.policies.readings import Counts
 from rollbackd.policies.reasons import number_text
 
+FINE = 1.2
+"""A bucket that ends at no more than this many times its start places a quantile well enough; so do native ones of the usual resolution."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:
@@ -18,7 +21,7 @@ class Remark:
 
 
 def remark(condition: Condition, reading: Counts, shared: tuple[float, ...] | None = None) -> Remark | None:
-    """What is wrong with the buckets around the condition's limit; None where one ends at it, and for what is no latency.
+    """What is wrong with the buckets around the condition's limit; None where one ends at it or it is narrow, and for what is no latency.
 
     ``shared``: the finite bounds that all its series have, where some have others too.
     """
@@ -41,7 +44,7 @@ def _around(signal: Latency, unit: str, low: float, high: float) -> Remark | Non
     if high == inf:
         largest = f"the largest bucket ends at {_text(low, unit)}" if low else 'there is no bucket but le="+Inf"'
         return Remark(f"can never fire: {largest}, so no request can be proven slower than {limit}", hint, is_fatal=True)
-    if low == high:
+    if high <= FINE * low:
         return None
     between = f"the limit {limit} lies inside a bucket: a {quantile} between {_text(low, unit)} and {_text(high, unit)} proves nothing"
     if low == 0:

@@ -15,6 +15,8 @@ PART = "rollbackd_part"
 NEWEST = "newest sample"
 NEWEST_OF_ALL = "newest sample of all"
 UNEVEN = "uneven buckets"
+NATIVE = "native"
+"""Among the bounds of a histogram: some of its series are native, which have bounds of their own."""
 SAMPLES = "samples of "
 """Before a bucket's bound: how many samples its series have in the window."""
 LOOKBACK = timedelta(minutes=5)
@@ -124,9 +126,31 @@ def _by_bound(identity: Identity) -> Identity:
     return Identity((*identity.labels, "le"), identity.derived)
 
 
+def ask_native(query: Slower, scrape_interval: timedelta) -> Question:
+    """The increase of native histograms, whole and unmarked, and the newest sample; by the labels that series have, none computed.
+
+    What is exposed as a classic histogram too is left out: its buckets have been asked for.
+    """
+    derived = query.identity.derived
+    names = tuple(derived.source if derived is not None and name == derived.label else name for name in query.identity.labels)
+    extra = promql.restriction(query.identity.labels, query.only, derived)
+    histogram = promql.vector(_native_of(query.histogram), extra)
+    twin = promql.vector(buckets_of(query.histogram), (*extra, Matcher("le", "=", "+Inf")))
+    window = promql.duration(query.window)
+    increase = promql.fill(f"increase(HISTOGRAM[{window}]) unless ignoring (le) increase(TWIN[{window}])", HISTOGRAM=histogram, TWIN=twin)
+    newest = promql.mark(_newest_in_window(histogram, Identity(names), scrape_interval), PART, NEWEST)
+    return _question(promql.either(_grouped("sum", increase, Identity(names)), newest), query, query.window)
+
+
 def ask_bounds(histogram: Selector) -> str:
-    """Which bucket bounds any series of the histogram has."""
-    return promql.fill("count by (le) (BUCKETS)", BUCKETS=promql.vector(buckets_of(histogram))).prettify()
+    """Which bucket bounds any series of the histogram has; ``NATIVE`` where there is a series that may be native."""
+    native = promql.mark(promql.fill("count(SERIES)", SERIES=promql.vector(_native_of(histogram))), "le", NATIVE)
+    classic = promql.fill("count by (le) (BUCKETS)", BUCKETS=promql.vector(buckets_of(histogram)))
+    return promql.either(classic, native).prettify()
+
+
+def _native_of(histogram: Selector) -> Selector:
+    return Selector(histogram.metric.removesuffix("_bucket"), histogram.matchers)
 
 
 def buckets_of(histogram: Selector) -> Selector:

@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer, Buckets, Row, RowKey
 from rollbackd.adapters.prometheus.buckets import bound_of
 from rollbackd.adapters.prometheus.questions import NEWEST, NEWEST_OF_ALL, SAMPLES, UNEVEN, Question
 
-Sample: TypeAlias = tuple[Mapping[str, str], str | None]
-"""A series' labels and its value at one instant; None where the value is no number (a native histogram)."""
+Native: TypeAlias = Mapping[str, Any]
+"""A native histogram as the API writes it: ``count`` and ``buckets``."""
+Sample: TypeAlias = tuple[Mapping[str, str], str | Native]
+"""A series' labels and its value at one instant."""
 
 
 @dataclass(slots=True)
@@ -34,18 +36,18 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
 
     NaN and Inf are no data, so such values are left out.
     """
-    found = Sorted({}, {}, None, {}, set())
+    found = nothing()
     values, stamps, known, only = found.values, found.stamps, found.known, question.only
     labels, part_label, key_of = question.labels, question.part_label, _key_of(question.labels)
     spoilt: set[RowKey] = set()
     for metric, text in samples:
         part = metric[part_label]
         if part == NEWEST_OF_ALL:
-            found.newest_of_all = float(text or "nan")
+            found.newest_of_all = number(text)
             continue
         key = key_of(metric)
         if part == NEWEST:
-            stamps[key] = float(text or "nan")
+            stamps[key] = number(text)
             continue
         known.add(part)
         row = values.get(key)
@@ -55,14 +57,24 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
             row = values[key] = {}
         if part in row:
             found.faults[key] = _two_series(key, labels)
-        if text is None:
+        if not isinstance(text, str):
             found.faults[key] = f"{_named(key, labels)} has a native histogram where a number was expected"
-        value = row[part] = float(text or "nan")
+        value = row[part] = number(text)
         if not isfinite(value):
             spoilt.add(key)
     for key in spoilt:
         values[key] = {part: value for part, value in values[key].items() if isfinite(value)}
     return found
+
+
+def nothing() -> Sorted:
+    """What no sample says."""
+    return Sorted({}, {}, None, {}, set())
+
+
+def number(value: str | Native) -> float:
+    """The number that a sample is; NaN for a histogram."""
+    return float(value) if isinstance(value, str) else nan
 
 
 def _key_of(labels: tuple[str, ...]) -> Callable[[Mapping[str, str]], RowKey]:

@@ -68,6 +68,7 @@ def test_buckets_around_a_limit_are_told_with_what_they_can_prove(condition, low
     ("condition", "reading"),
     [
         pytest.param(SLOW, between(2.0, 2.0), id="a-bucket-ends-at-the-limit"),
+        pytest.param(SLOW, between(1.9, 2.2), id="a-narrow-bucket"),
         pytest.param(ERRORS, counts(T0, 1, 10), id="no-latency"),
     ],
 )
