@@ -1,10 +1,13 @@
 """From the config to what the doctor looks at: the same parts as the daemon's, each by itself, so that one that cannot be made hides no other."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.source import Source
 from rollbackd.controller import config_values as values
 from rollbackd.controller.clock import now
 from rollbackd.controller.doctor.surroundings import Surroundings
@@ -27,6 +30,12 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
         loaded=loaded,
         now=now,
     )
+
+
+def prometheus_at(url: str, token_file: Path | None, like: values.PrometheusSource | None) -> Source:
+    """The Prometheus at ``url``, in all else as the config has it. Raises AdapterError where the address is none."""
+    base = like or values.PrometheusSource(url)
+    return _source("prometheus", replace(base, url=url, token_file=token_file or base.token_file))
 
 
 def _or_fault(make: Callable[[], T]) -> T | AdapterError:

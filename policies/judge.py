@@ -57,9 +57,14 @@ def _judge_share(condition: Condition, readings: Sequence[Reading], since: datet
     share = _gather_share(condition, readings, since)
     if share is None:
         return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet"))
-    if share.total < condition.min_volume:
+    if share.total < condition.min_volume or is_beyond_buckets(share):
         return Verdict(State.UNPROVEN, share)
     return Verdict(_place(share.bounds, share_limit(condition)), share)
+
+
+def is_beyond_buckets(share: Share) -> bool:
+    """Whether no bucket ends at or above the latency limit: a breach could never be proven, so health is not claimed either."""
+    return share.high is not None and math.isinf(share.high)
 
 
 def share_limit(condition: Condition) -> Limit:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
 from rollbackd.policies.evidence import Happened, Nothing, Share, Value
-from rollbackd.policies.judge import State, Verdict, share_limit
+from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.model import Breaches, Condition, For, Latency, Limit, Rate
 from rollbackd.policies.watch import Track
 
@@ -26,6 +26,8 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
 
 
 def _share_text(condition: Condition, share: Share, state: State) -> str:
+    if is_beyond_buckets(share):
+        return f"slower than {number_text(condition.limit.high or 0.0, condition.limit.unit)}: {_never_text(condition, share)}"
     limit = share_limit(condition)
     bad = f"{share.least}" if share.least == share.most else f"{share.least} to {share.most}"
     ratio = f"{share.least / share.total:.1%}" if share.total else "no traffic"
@@ -40,6 +42,12 @@ def _share_text(condition: Condition, share: Share, state: State) -> str:
         return f"{what} < {number_text(limit.low, '%')} (upper bound {number_text(share.bounds.high, '%')})"
     interval = f"{number_text(share.bounds.low, '%')} to {number_text(share.bounds.high, '%')}"
     return f"{what}, proven {interval}, {_compared(limit, state)}"
+
+
+def _never_text(condition: Condition, share: Share) -> str:
+    unit, wanted = condition.limit.unit, number_text(condition.limit.high or 0.0, condition.limit.unit)
+    largest = f"the largest bucket ends at {number_text(share.low, unit)}" if share.low else "there is no finite bucket"
+    return f"can never fire: {largest}; add one that ends at {wanted}"
 
 
 def _limit_bounds(signal: Latency, share: Share, unit: str) -> str:

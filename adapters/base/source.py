@@ -61,8 +61,9 @@ class Slower:
     """How many observations of a histogram were above ``limit`` in the ``window``, bracketed by its buckets. All in the histogram's unit.
 
     Row values: ``total``; ``most`` = observations above the nearest bound at or below the limit; ``least`` = those above
-    the nearest bound at or above it; ``low`` and ``high`` = the two bounds (equal where a bucket ends at the limit,
-    ``high`` is inf where the limit lies beyond the largest finite bound, and then ``least`` is 0). The truth lies in [least, most].
+    the nearest bound at or above it; ``low`` and ``high`` = the two bounds, of those that all its series have (equal where
+    a bucket ends at the limit, ``high`` is inf where the limit lies beyond the largest finite bound, and then ``least`` is 0).
+    The truth lies in [least, most].
     """
 
     histogram: Selector
@@ -121,6 +122,14 @@ class Answer:
     faults: Mapping[RowKey, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     known_parts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The finite bounds that all series of a workload's histogram have, smallest first; ``is_mixed``: some series have others too."""
+
+    shared: tuple[float, ...]
+    is_mixed: bool
 
 
 class Source(Protocol):

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import inf, isnan
+from math import inf, isfinite, nan
 
 from rollbackd.adapters.base.source import Selector
 
@@ -21,7 +21,7 @@ class Around:
 
 def around(spellings: Iterable[str], limit: float) -> Around:
     """The nearest of these bounds on both sides of ``limit``: one where a bucket ends at the limit."""
-    values = {text: bound for text in spellings if not isnan(bound := _bound(text)) and bound != inf}
+    values = {text: value for text in spellings if isfinite(value := bound_of(text))}
     nearest = {
         max((bound for bound in values.values() if bound <= limit), default=inf),
         min((bound for bound in values.values() if bound >= limit), default=inf),
@@ -49,8 +49,9 @@ class KnownBounds:
                 self._known[histogram] = (at, spellings)
 
 
-def _bound(text: str) -> float:
+def bound_of(text: str) -> float:
+    """The bound that a bucket's label spells; NaN where it is none."""
     try:
         return float(text)
     except ValueError:
-        return float("nan")
+        return nan

@@ -81,7 +81,7 @@ class Fetch:
             series.reverse()
             while series:
                 one = series.pop()
-                yield one["metric"], one["value"][1] if "value" in one else None
+                yield one["metric"], one["value"][1] if "value" in one else one["histogram"][1]
         except (KeyError, TypeError, IndexError) as error:
             raise self._unreadable() from error
 
@@ -97,8 +97,8 @@ class Fetch:
                 metric = one["metric"]
                 for time, value in one.get("values", ()):
                     slots[round((time - origin) / step)].append((metric, value))
-                for time, _ in one.get("histograms", ()):
-                    slots[round((time - origin) / step)].append((metric, None))
+                for time, histogram in one.get("histograms", ()):
+                    slots[round((time - origin) / step)].append((metric, histogram))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise self._unreadable() from error
         return Heard(dict(zip(instants, slots, strict=True)), self._wire.infos())

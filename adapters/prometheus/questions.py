@@ -15,6 +15,10 @@ PART = "rollbackd_part"
 NEWEST = "newest sample"
 NEWEST_OF_ALL = "newest sample of all"
 UNEVEN = "uneven buckets"
+NATIVE = "native"
+"""Among the bounds of a histogram: some of its series are native, which have bounds of their own."""
+SAMPLES = "samples of "
+"""Before a bucket's bound: how many samples its series have in the window."""
 LOOKBACK = timedelta(minutes=5)
 """How far Prometheus looks back for a sample, by default: a series that lives has one that is younger."""
 
@@ -83,26 +87,70 @@ def ask_expression(query: Expression) -> Question:
     return _question(promql.either(value, *newest), query, LOOKBACK if newest else timedelta(0))
 
 
-def ask_buckets(query: Slower, bounds: Iterable[str] | None, scrape_interval: timedelta) -> Question:
-    """The increase of each bucket that ends at one of ``bounds``, as the server spells them (None: of every bucket), and the newest sample.
+def ask_buckets(query: Slower, bounds: Iterable[str], scrape_interval: timedelta) -> Question:
+    """The increase of each bucket that ends at one of ``bounds``, as the server spells them, and the newest sample.
 
-    A workload whose series do not all have the same of these buckets, as while a release changes them, has a part ``UNEVEN``.
+    A workload whose series do not all have the same of these buckets throughout the window, as while a release changes them, has a part ``UNEVEN``.
     """
+    counter = _buckets(query, (promql.one_of("le", sorted({*bounds, "+Inf"})),))
+    uneven = promql.fill(f"stdvar by ({promql.labels(query.identity.labels)}) (SAMPLES) > 0", SAMPLES=_samples(counter, query))
+    return _of_buckets(query, counter, promql.mark(uneven, "le", UNEVEN), scrape_interval)
+
+
+def ask_all_buckets(query: Slower, scrape_interval: timedelta) -> Question:
+    """The increase of every bucket, the number of its samples in the window under ``SAMPLES``, and the newest sample."""
+    counter = _buckets(query, ())
+    renamed = promql.fill(f'label_replace(SAMPLES, "le", {promql.literal(SAMPLES + "$1")}, "le", "(.*)")', SAMPLES=_samples(counter, query))
+    return _of_buckets(query, counter, renamed, scrape_interval)
+
+
+def _buckets(query: Slower, chosen: tuple[Matcher, ...]) -> parser.Expr:
     extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
-    chosen = () if bounds is None else (promql.one_of("le", sorted({*bounds, "+Inf"})),)
-    counter = promql.vector(buckets_of(query.histogram), (*extra, *chosen))
+    return promql.vector(buckets_of(query.histogram), (*extra, *chosen))
+
+
+def _samples(counter: parser.Expr, query: Slower) -> parser.Expr:
+    # Samples, not series: a bucket that a restart took away inside the window has fewer of them, and its increase would make requests look slow.
+    counted = promql.fill(f"count_over_time(COUNTER[{promql.duration(query.window)}])", COUNTER=counter)
+    return _grouped("sum", counted, _by_bound(query.identity))
+
+
+def _of_buckets(query: Slower, counter: parser.Expr, evenness: parser.Expr, scrape_interval: timedelta) -> Question:
     increase = promql.fill(f"increase(COUNTER[{promql.duration(query.window)}])", COUNTER=counter)
-    by_bound = Identity((*query.identity.labels, "le"), query.identity.derived)
-    counts = _grouped("count", increase, by_bound)
-    uneven = promql.fill(f"stdvar by ({promql.labels(query.identity.labels)}) (COUNTS) > 0", COUNTS=counts)
-    total = promql.vector(buckets_of(query.histogram), (*extra, Matcher("le", "=", "+Inf")))
+    total = _buckets(query, (Matcher("le", "=", "+Inf"),))
     newest = promql.mark(_newest_in_window(total, query.identity, scrape_interval), "le", NEWEST)
-    return _question(promql.either(_grouped("sum", increase, by_bound), newest, promql.mark(uneven, "le", UNEVEN)), query, query.window, "le")
+    return _question(promql.either(_grouped("sum", increase, _by_bound(query.identity)), newest, evenness), query, query.window, "le")
+
+
+def _by_bound(identity: Identity) -> Identity:
+    return Identity((*identity.labels, "le"), identity.derived)
+
+
+def ask_native(query: Slower, scrape_interval: timedelta) -> Question:
+    """The increase of native histograms, whole and unmarked, and the newest sample; by the labels that series have, none computed.
+
+    What is exposed as a classic histogram too is left out: its buckets have been asked for.
+    """
+    derived = query.identity.derived
+    names = tuple(derived.source if derived is not None and name == derived.label else name for name in query.identity.labels)
+    extra = promql.restriction(query.identity.labels, query.only, derived)
+    histogram = promql.vector(_native_of(query.histogram), extra)
+    twin = promql.vector(buckets_of(query.histogram), (*extra, Matcher("le", "=", "+Inf")))
+    window = promql.duration(query.window)
+    increase = promql.fill(f"increase(HISTOGRAM[{window}]) unless ignoring (le) increase(TWIN[{window}])", HISTOGRAM=histogram, TWIN=twin)
+    newest = promql.mark(_newest_in_window(histogram, Identity(names), scrape_interval), PART, NEWEST)
+    return _question(promql.either(_grouped("sum", increase, Identity(names)), newest), query, query.window)
 
 
 def ask_bounds(histogram: Selector) -> str:
-    """Which bucket bounds any series of the histogram has."""
-    return promql.fill("count by (le) (BUCKETS)", BUCKETS=promql.vector(buckets_of(histogram))).prettify()
+    """Which bucket bounds any series of the histogram has; ``NATIVE`` where there is a series that may be native."""
+    native = promql.mark(promql.fill("count(SERIES)", SERIES=promql.vector(_native_of(histogram))), "le", NATIVE)
+    classic = promql.fill("count by (le) (BUCKETS)", BUCKETS=promql.vector(buckets_of(histogram)))
+    return promql.either(classic, native).prettify()
+
+
+def _native_of(histogram: Selector) -> Selector:
+    return Selector(histogram.metric.removesuffix("_bucket"), histogram.matchers)
 
 
 def buckets_of(histogram: Selector) -> Selector:

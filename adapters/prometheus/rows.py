@@ -1,20 +1,23 @@
 """From the series of an answer to one row per workload."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from operator import itemgetter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rollbackd.adapters.base.errors import Transient
-from rollbackd.adapters.base.source import Answer, Row, RowKey
-from rollbackd.adapters.prometheus.questions import NEWEST, NEWEST_OF_ALL, UNEVEN, Question
+from rollbackd.adapters.base.source import Answer, Buckets, Row, RowKey
+from rollbackd.adapters.prometheus.buckets import bound_of
+from rollbackd.adapters.prometheus.questions import NEWEST, NEWEST_OF_ALL, SAMPLES, UNEVEN, Question
 
-Sample: TypeAlias = tuple[Mapping[str, str], str | None]
-"""A series' labels and its value at one instant; None where the value is no number (a native histogram)."""
-INFINITE = "+Inf"
+Native: TypeAlias = Mapping[str, Any]
+"""A native histogram as the API writes it: ``count`` and ``buckets``."""
+Sample: TypeAlias = tuple[Mapping[str, str], str | Native]
+"""A series' labels and its value at one instant."""
 
 
 @dataclass(slots=True)
@@ -33,18 +36,18 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
 
     NaN and Inf are no data, so such values are left out.
     """
-    found = Sorted({}, {}, None, {}, set())
+    found = nothing()
     values, stamps, known, only = found.values, found.stamps, found.known, question.only
     labels, part_label, key_of = question.labels, question.part_label, _key_of(question.labels)
     spoilt: set[RowKey] = set()
     for metric, text in samples:
         part = metric[part_label]
         if part == NEWEST_OF_ALL:
-            found.newest_of_all = float(text or "nan")
+            found.newest_of_all = number(text)
             continue
         key = key_of(metric)
         if part == NEWEST:
-            stamps[key] = float(text or "nan")
+            stamps[key] = number(text)
             continue
         known.add(part)
         row = values.get(key)
@@ -54,14 +57,24 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
             row = values[key] = {}
         if part in row:
             found.faults[key] = _two_series(key, labels)
-        if text is None:
+        if not isinstance(text, str):
             found.faults[key] = f"{_named(key, labels)} has a native histogram where a number was expected"
-        value = row[part] = float(text or "nan")
+        value = row[part] = number(text)
         if not isfinite(value):
             spoilt.add(key)
     for key in spoilt:
         values[key] = {part: value for part, value in values[key].items() if isfinite(value)}
     return found
+
+
+def nothing() -> Sorted:
+    """What no sample says."""
+    return Sorted({}, {}, None, {}, set())
+
+
+def number(value: str | Native) -> float:
+    """The number that a sample is; NaN for a histogram."""
+    return float(value) if isinstance(value, str) else nan
 
 
 def _key_of(labels: tuple[str, ...]) -> Callable[[Mapping[str, str]], RowKey]:
@@ -96,15 +109,16 @@ def rows_of(found: Sorted, question: Question, at: datetime, infos: tuple[str, .
 
 
 def bracket(found: Sorted, limit: float, wanted: frozenset[float]) -> set[RowKey]:
-    """Each workload's buckets become ``total``, ``most``, ``least``, ``low`` and ``high``; those whose buckets differ among themselves get a fault.
+    """Each workload's buckets become ``total``, ``most``, ``least``, ``low`` and ``high``.
 
-    Returns the workloads that have no bucket at one of the ``wanted`` bounds, though others may.
+    Returns the workloads that have to be judged by buckets of their own: they have none at one of the ``wanted`` bounds, though others may,
+    or their series have not all the same.
     """
-    bounds = {part: float(part) for part in found.known if part != UNEVEN}
+    bounds = {part: bound_of(part) for part in found.known if part != UNEVEN}
     lacking = set()
     for key, cumulative in found.values.items():
         if UNEVEN in cumulative:
-            found.faults[key] = "its series have different buckets, as while a release changes them: their sum says nothing"
+            lacking.add(key)
             continue
         own = {bounds[part]: count for part, count in cumulative.items()}
         if inf in own and not wanted <= own.keys():
@@ -112,6 +126,35 @@ def bracket(found: Sorted, limit: float, wanted: frozenset[float]) -> set[RowKey
         found.values[key] = _bracketed(own, limit)
     found.known = {"total"} if bounds else set()
     return lacking
+
+
+def bracket_by_shared(found: Sorted, limit: float) -> None:
+    """As ``bracket``, of the answer that has all buckets with their samples: by those that all series of a workload have had all the time.
+
+    Workloads whose series share none get a fault.
+    """
+    for key, parts in found.values.items():
+        if buckets_in(parts) == Buckets((), is_mixed=True):
+            found.faults[key] = "its series have different buckets, as while a release changes them, and share none: their sum says nothing"
+        else:
+            found.values[key] = _bracketed(_shared(parts)[0], limit)
+
+
+def buckets_in(parts: Mapping[str, float]) -> Buckets:
+    """The buckets of one workload, out of the answer that has all of them with their samples."""
+    shared, has_more = _shared(parts)
+    return Buckets(tuple(sorted(bound for bound in shared if isfinite(bound))), has_more)
+
+
+def _shared(parts: Mapping[str, float]) -> tuple[Mapping[float, float], bool]:
+    """The buckets whose series have as many samples as those of the total, however they are spelt, and whether there are others."""
+    grown: dict[float, float] = defaultdict(float)
+    samples: dict[float, float] = defaultdict(float)
+    for part, count in parts.items():
+        sums = samples if part.startswith(SAMPLES) else grown
+        sums[bound_of(part.removeprefix(SAMPLES))] += count
+    shared = {bound: count for bound, count in grown.items() if samples[bound] == samples[inf]}
+    return shared, len(shared) < len(grown)
 
 
 def _bracketed(cumulative: Mapping[float, float], limit: float) -> dict[str, float]:

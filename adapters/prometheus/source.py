@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from math import ceil
+from math import ceil, isnan
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from rollbackd.adapters.base.errors import Permanent, Transient
-from rollbackd.adapters.base.source import Answer, Expression, Increases, Levels, Query, Selector, Slower
+from rollbackd.adapters.base.source import Answer, Buckets, Expression, Increases, Levels, Query, RowKey, Selector, Slower
 from rollbackd.adapters.prometheus import promql, questions
 from rollbackd.adapters.prometheus.buckets import KnownBounds, around
-from rollbackd.adapters.prometheus.questions import Question
-from rollbackd.adapters.prometheus.rows import INFINITE, Sorted, bracket, rows_of, sort_samples
+from rollbackd.adapters.prometheus.native import join, sort_native
+from rollbackd.adapters.prometheus.questions import NATIVE, Question
+from rollbackd.adapters.prometheus.rows import Sorted, bracket, bracket_by_shared, buckets_in, nothing, number, rows_of, sort_samples
 
 SCRAPES_PER_BLOCK = 4
 HISTORY_LOOKS = 60
@@ -77,7 +78,7 @@ class Prometheus:
             samples = self._fetch.now(text)
         except (Transient, Permanent) as error:
             return (str(error),)
-        scrapes = float(samples[0][1] or "nan") if samples else 10.0
+        scrapes = number(samples[0][1]) if samples else 10.0
         if scrapes > 6:
             return ()
         seen = 10 * self._scrape_interval.total_seconds() / max(scrapes, 1)
@@ -91,12 +92,19 @@ class Prometheus:
         shown = ({name: value for name, value in labels.items() if name != "__name__"} for labels, _ in samples)
         return tuple(sorted(shown, key=lambda labels: sorted(labels.items())))
 
+    def buckets(self, query: Slower, at: datetime) -> Mapping[RowKey, Buckets]:
+        """The buckets of each workload's histogram in the window that ends at ``at``. Raises Transient or Permanent."""
+        if not query.only:
+            return {}
+        found, _ = self._ask(questions.ask_all_buckets(query, self._scrape_interval), (at,))
+        return {key: buckets_in(parts) for key, parts in found[at].values.items()}
+
     def clock_skew(self, now: datetime) -> timedelta:
         """How far the server's clock is ahead of ``now``. Raises Transient or Permanent."""
         samples = self._fetch.now("vector(time())")
-        if not samples or samples[0][1] is None:
+        if not samples or isnan(seconds := number(samples[0][1])):
             raise Transient(f"{self.name}: did not tell its time, so its clock was not compared: see its log")
-        return timedelta(seconds=float(samples[0][1]) - now.timestamp())
+        return timedelta(seconds=seconds - now.timestamp())
 
     def _answers(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         if not query.only:
@@ -118,21 +126,41 @@ class Prometheus:
 
     def _slower(self, query: Slower, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         spellings = self._spellings(query.histogram, instants)
-        if not spellings:
-            return {at: Answer({}) for at in instants}
+        question = questions.ask_native(query, self._scrape_interval)
+        found, infos = {at: nothing() for at in instants}, tuple[str, ...]()
+        if set(spellings) - {NATIVE}:
+            question, found, infos = self._classic(query, spellings, instants)
+        if NATIVE in spellings:
+            infos = (*infos, *self._add_native(query, found))
+        return {at: rows_of(one, question, at, infos) for at, one in found.items()}
+
+    def _classic(
+        self, query: Slower, spellings: Sequence[str], instants: Sequence[datetime]
+    ) -> tuple[Question, dict[datetime, Sorted], tuple[str, ...]]:
         near = around(spellings, query.limit)
         question = questions.ask_buckets(query, near.spellings, self._scrape_interval)
         found, infos = self._ask(question, instants)
         lacking = {key for one in found.values() for key in bracket(one, query.limit, near.bounds)}
         if lacking:
             self._ask_all_buckets(replace(query, only=frozenset(lacking)), found)
-        return {at: rows_of(one, question, at, infos) for at, one in found.items()}
+        return question, found, infos
+
+    def _add_native(self, query: Slower, found: Mapping[datetime, Sorted]) -> tuple[str, ...]:
+        question = questions.ask_native(query, self._scrape_interval)
+        with self._fetch.turn:
+            heard = self._fetch.at(question.text, tuple(found), question.series * len(question.only))
+            try:
+                for at, samples in heard.samples.items():
+                    join(found[at], sort_native(samples, query))
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                raise self._unknown_shape() from error
+        return heard.infos
 
     def _ask_all_buckets(self, query: Slower, found: Mapping[datetime, Sorted]) -> None:
-        """The workloads of ``query`` are judged by their own buckets, which are not those of the others."""
-        question = questions.ask_buckets(query, None, self._scrape_interval)
+        """The workloads of ``query`` are judged by their own buckets, which are not those of the others, as far as all their series have them."""
+        question = questions.ask_all_buckets(query, self._scrape_interval)
         for at, own in self._ask(question, tuple(found))[0].items():
-            bracket(own, query.limit, frozenset())
+            bracket_by_shared(own, query.limit)
             for key in query.only:
                 found[at].values.pop(key, None)
             found[at].values.update(own.values)
@@ -146,7 +174,7 @@ class Prometheus:
         # Backwards from the last, so that the looks stay evenly spaced.
         looks = instants[:: -max(1, len(instants) // HISTORY_LOOKS)][::-1]
         heard = self._fetch.at(questions.ask_bounds(histogram), looks, series=100)
-        spellings = tuple(sorted({metric.get("le", "") for samples in heard.samples.values() for metric, _ in samples} - {INFINITE, ""}))
+        spellings = tuple(sorted({metric.get("le", "") for samples in heard.samples.values() for metric, _ in samples} - {""}))
         self._bounds.remember(histogram, instants[-1], spellings)
         return spellings
 
@@ -156,7 +184,10 @@ class Prometheus:
             try:
                 return {at: sort_samples(samples, question) for at, samples in heard.samples.items()}, heard.infos
             except (KeyError, ValueError, TypeError, AttributeError) as error:
-                raise Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source") from error
+                raise self._unknown_shape() from error
+
+    def _unknown_shape(self) -> Transient:
+        return Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source")
 
 
 def _checked_address(name: str, url: str) -> str:

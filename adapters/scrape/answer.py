@@ -4,9 +4,10 @@ import functools
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Query, Row, RowKey, Selector, Slower
@@ -81,30 +82,48 @@ def _slower(query: Slower, asked: Asked) -> Answer:
     base = query.histogram.metric
     buckets = Selector(base if base.endswith("_bucket") else f"{base}_bucket", query.histogram.matchers)
     sums: dict[RowKey, _Sum] = defaultdict(_Sum)
-    layouts: dict[RowKey, dict[object, set[str]]] = defaultdict(lambda: defaultdict(set))
+    layouts: dict[RowKey, dict[object, _Layout]] = defaultdict(lambda: defaultdict(dict))
     for key, found in _workloads(buckets, query.identity, asked.ring):
         if key in query.only and found.series.is_part_of(asked.at - window, asked.at):
             bound = found.labels.get("le", "")
             sums[key].add(bound, found, asked, window)
-            layouts[key][id(found.track), frozenset(item for item in found.labels.items() if item[0] != "le")].add(bound)
+            stretch = tuple(found.series.value(moment) is not None for moment in (asked.at - window, asked.at))
+            layouts[key][id(found.track), frozenset(item for item in found.labels.items() if item[0] != "le")][_bound(bound)] = stretch
     rows, faults = {}, {}
     for key, counted in sums.items():
         if not counted.covers:
             continue
-        if fault := _uneven(layouts[key].values()):
-            faults[key] = fault
+        shared = _shared(tuple(layouts[key].values()))
+        if isinstance(shared, str):
+            faults[key] = shared
         else:
-            rows[key] = Row(_bracketed({float(bound): count for bound, count in counted.parts.items()}, query.limit), _moment(counted.newest))
+            rows[key] = Row(_bracketed(_cumulative(counted.parts, shared), query.limit), _moment(counted.newest))
     return Answer(rows, faults, known_parts=frozenset({"total"} if sums else ()))
 
 
-def _uneven(layouts: Iterable[set[str]]) -> str | None:
-    every = [{_bound(bound) for bound in layout} for layout in layouts]
-    if any(None in bounds or math.inf not in bounds for bounds in every):
+_Layout: TypeAlias = dict[float | None, tuple[bool, ...]]
+"""The bounds of one histogram, each with whether it was there where the window begins and where it ends."""
+
+
+def _shared(layouts: Sequence[_Layout]) -> frozenset[float] | str:
+    """The bounds that all of a workload's histograms have had for as long as their totals; a fault where that is none."""
+    if any(None in layout or math.inf not in layout for layout in layouts):
         return 'its histogram has no bucket le="+Inf", or one whose bound is no number: correct what it exposes'
-    if any(bounds != every[0] for bounds in every):
-        return "its series have different buckets, as while a release changes them: their sum says nothing"
-    return None
+    # A bucket that a restart brought or took away inside the window has counted less than the total: its requests would look slow.
+    steady = [frozenset(bound for bound, stretch in layout.items() if bound is not None and stretch == layout[math.inf]) for layout in layouts]
+    shared = frozenset.intersection(*steady)
+    if len(shared) == 1 and any(len(layout) > 1 for layout in layouts):
+        return "its series have different buckets, as while a release changes them, and share none: their sum says nothing"
+    return shared
+
+
+def _cumulative(parts: Mapping[str, float], shared: frozenset[float]) -> Mapping[float, float]:
+    """The sums at these bounds, however they are spelt."""
+    sums: dict[float, float] = defaultdict(float)
+    for text, count in parts.items():
+        if (bound := _bound(text)) in shared and bound is not None:
+            sums[bound] += count
+    return sums
 
 
 def _bound(text: str) -> float | None:

@@ -48,7 +48,7 @@ def doctor(config: Path, within: int, workload: str | None, source: str | None, 
     if workload is not None:
         from rollbackd.controller.cli.doctor_profile import proposed
 
-        with _quietly():
+        with quietly():
             code = proposed(config, workload, source, output)
         click.get_current_context().exit(code)
     from rollbackd.controller.doctor import findings
@@ -70,7 +70,7 @@ def _examined(file: Path, within: timedelta) -> "tuple[Finding, ...]":
     around = _around(file, secrets)
     if isinstance(around, tuple):
         return _faulty(file, around)
-    with _quietly(), _progress(len(CHECKS)) as told:
+    with quietly(), _progress(len(CHECKS)) as told:
         found = examine(around, within=within, told=told)
     return tuple(replace(one, found=secrets.hide(one.found)) for one in found)
 
@@ -97,7 +97,7 @@ def _faulty(file: Path, faults: "tuple[Fault, ...]") -> "tuple[Finding, ...]":
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """What the daemon's parts would log is in the table already."""
     import structlog
 

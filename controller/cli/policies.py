@@ -12,10 +12,13 @@ import click
 
 from rollbackd.controller.cli.options import FILE
 from rollbackd.controller.cli.show import say
+from rollbackd.controller.client import UNREACHABLE
 from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
+    from rollbackd.controller.config import Config
     from rollbackd.policies.faults import Fault
+    from rollbackd.policies.load import Loaded
     from rollbackd.policies.names import Names
 
 FOUND = 2
@@ -24,33 +27,46 @@ TOLD_EVERY = 50  # files
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check came to; ``texts`` are those that the faults point into."""
+    """What a check came to; ``texts`` are those that the faults point into, ``policies`` how many are sound."""
 
     files: int
     policies: int
     faults: "tuple[Fault, ...]"
     warnings: "tuple[Fault, ...]"
     texts: Mapping[str, str]
+    loaded: "Loaded"
+    config: "Config | None"
 
 
 @click.command(
     short_help="Check policies without a daemon.",
-    epilog="Exit codes: 0 sound, 2 something is wrong (with --strict also what is only doubtful).\n\n"
+    epilog="Exit codes: 0 sound, 2 something is wrong (with --strict also what is only doubtful), 4 the Prometheus gave no answer.\n\n"
     "Examples:\n\n\b\n  rollbackd check policies.d/\n  rollbackd check --config rollbackd.yaml          # the config and its policies\n"
-    "  rollbackd check --format github policies.d/*.yaml",
+    "  rollbackd check --format github policies.d/*.yaml\n"
+    "  rollbackd check policies.d/ --prometheus http://prometheus:9090   # have they data, can their limits fire?",
 )
 @click.argument("places", metavar="FILES|FOLDERS...", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--config", type=FILE, help="Check this too, and that policies name only what it has. Without FILES: its own policies.")
+@click.option("--prometheus", metavar="URL", help="Ask this server, too, as the daemon would: data, and buckets that let each limit fire.")
+@click.option("--prometheus-token-file", "token_file", type=FILE, help="The file with a bearer token for it.")
 @click.option("--format", "form", type=click.Choice(("text", "json", "github")), default="text", show_default=True, help="How faults are shown.")
 @click.option("--strict", is_flag=True, help="A warning is a fault.")
-def check(places: tuple[Path, ...], config: Path | None, form: str, *, strict: bool) -> None:
+def check(places: tuple[Path, ...], config: Path | None, prometheus: str | None, token_file: Path | None, form: str, *, strict: bool) -> None:
     """Check policies without a daemon: every fault of every file, with its place and what to write instead."""
     if not places and config is None:
         raise click.UsageError("name files or folders, or the daemon's config with --config")
-    checked = _checked(places, config)
+    if token_file is not None and prometheus is None:
+        raise click.UsageError("--prometheus-token-file is for --prometheus URL")
+    checked, unanswered = _checked(places, config), None
+    if prometheus is not None:
+        from rollbackd.controller.cli.evidence import with_evidence
+
+        checked, unanswered = with_evidence(checked, prometheus, token_file)
     _print(checked, form)
     is_bad = bool(checked.faults) or (strict and bool(checked.warnings))
-    click.get_current_context().exit(FOUND if is_bad else 0)
+    if unanswered is not None:
+        say(f"rollbackd: {unanswered}")
+    click.get_current_context().exit(UNREACHABLE if unanswered is not None else FOUND if is_bad else 0)
 
 
 @click.command(
@@ -87,6 +103,7 @@ class _Frame:
     places: tuple[Path, ...]
     faults: "tuple[Fault, ...]"
     texts: Mapping[str, str]
+    config: "Config | None" = None
 
 
 def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
@@ -99,7 +116,8 @@ def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
             raise click.UsageError(f"no policy file (.yaml, .yml) in {', '.join(str(place) for place in places)}")
         loaded = load_policies(texts, frame.names)
     faults = (*frame.faults, *loaded.faults)
-    return Checked(len(texts) + len(frame.texts), len(loaded.policies) + len(loaded.fleets), faults, loaded.warnings, {**frame.texts, **texts})
+    files, sound = len(texts) + len(frame.texts), len(loaded.policies) + len(loaded.fleets)
+    return Checked(files, sound, faults, loaded.warnings, {**frame.texts, **texts}, loaded, frame.config)
 
 
 def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
@@ -110,7 +128,7 @@ def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
     config = parsed(text, file)
     if not isinstance(config, Config):
         return _Frame(None, places, config, {str(file): text})
-    return _Frame(names(config), places or config.policies, (), {str(file): text})
+    return _Frame(names(config), places or config.policies, (), {str(file): text}, config)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,9 @@ from rollbackd.adapters.base.source import Answer, Expression, Identity, Source
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsTime
 from rollbackd.controller.observe import Observer
+from rollbackd.policies.buckets import remark
 from rollbackd.policies.model import Condition, Policy, Probe
-from rollbackd.policies.readings import Lack, Reading, Unknown
+from rollbackd.policies.readings import Counts, Lack, Reading, Unknown
 
 EXACT = timedelta(seconds=5)
 """Clocks that differ by less are called equal."""
@@ -78,12 +79,13 @@ def evidence(around: Surroundings) -> Iterator[Finding]:
         source = around.sources.get(policy.source)
         # One reading of a page proves no increase; and no endpoint is probed from here.
         if source is not None and not isinstance(source, AdapterError | ReadsPages):
-            by_source[policy.source].append(_without_probes(policy))
+            by_source[policy.source].append(without_probes(policy))
     for name, policies in by_source.items():
         yield from _evidence(name, policies, around)
 
 
-def _without_probes(policy: Policy) -> Policy:
+def without_probes(policy: Policy) -> Policy:
+    """The policy without what no metric source is asked for."""
     return replace(policy, conditions=tuple(one for one in policy.conditions if not isinstance(one.signal, Probe)))
 
 
@@ -93,7 +95,9 @@ def _evidence(name: str, policies: Sequence[Policy], around: Surroundings) -> It
     if every and all(_is_error(reading) for reading in every):
         return  # the source is at fault, and its own check says so
     for policy in policies:
-        yield from _of_policy(policy, tuple(zip(policy.conditions, readings[policy.name], strict=True)), name)
+        pairs = tuple(zip(policy.conditions, readings[policy.name], strict=True))
+        yield from _of_policy(policy, pairs, name)
+        yield from _of_buckets(policy, pairs)
 
 
 def read_now(sources: Mapping[str, Source | AdapterError], policies: Sequence[Policy], at: datetime) -> Mapping[str, tuple[Reading, ...]]:
@@ -116,6 +120,13 @@ def _of_policy(policy: Policy, pairs: Sequence[tuple[Condition, Reading]], sourc
     if policy.target.startswith("kubernetes:"):
         advice = f"rollbackd doctor --workload {policy.target} proposes a metric profile"
     yield Finding("evidence", policy.name, Grade.WARN if has else Grade.FAIL, f"{said}; none for {', '.join(lacking)}", advice)
+
+
+def _of_buckets(policy: Policy, pairs: Sequence[tuple[Condition, Reading]]) -> Iterator[Finding]:
+    for condition, reading in pairs:
+        if isinstance(reading, Counts) and (said := remark(condition, reading)) is not None:
+            grade = Grade.FAIL if said.is_fatal else Grade.WARN
+            yield Finding("evidence", policy.name, grade, f"{condition.name}: {said.said}", said.hint)
 
 
 def _is_error(reading: Reading) -> bool:

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.notice import Notifier
-from rollbackd.adapters.base.source import Selector, Source
+from rollbackd.adapters.base.source import Buckets, RowKey, Selector, Slower, Source
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.config_values import Config
 from rollbackd.policies.load import Loaded
@@ -65,4 +65,13 @@ class ShowsSeries(Protocol):
 
     def series(self, selector: Selector, at: datetime, most: int) -> tuple[Mapping[str, str], ...]:
         """The labels of up to ``most`` series that had a sample shortly before ``at``. Raises Transient or Permanent."""
+        ...
+
+
+@runtime_checkable
+class ShowsBuckets(Protocol):
+    """A source that knows which buckets a histogram has."""
+
+    def buckets(self, query: Slower, at: datetime) -> Mapping[RowKey, Buckets]:
+        """Those of each workload that has any, in the window that ends at ``at``. Raises Transient or Permanent."""
         ...

@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from rollbackd.adapters.base.errors import Permanent
-from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Row, RowKey, Selector, Slower
+from rollbackd.adapters.base.source import Answer, Buckets, Derived, Expression, Identity, Increases, Levels, Matcher, Row, RowKey, Selector, Slower
 from rollbackd.adapters.prometheus import Prometheus
 from tests import servers
 from tests.adapters.openmetrics import START
@@ -132,10 +132,38 @@ def test_workload_with_buckets_of_its_own_is_judged_by_them(source: Prometheus) 
     }
 
 
-def test_workload_whose_pods_have_different_buckets_is_a_fault(source: Prometheus) -> None:
+def test_workload_whose_pods_share_no_bucket_is_a_fault(source: Prometheus) -> None:
     answer = source.read(slower(2.0, "rolling"), AT)
     assert answer.rows == {}
     assert "different buckets" in answer.faults["shop", "rolling"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        pytest.param(2.0, {"total": 1200.0, "most": 600.0, "least": 240.0, "low": 1.0, "high": 2.5}, id="one-has-it"),
+        pytest.param(2.5, {"total": 1200.0, "most": 240.0, "least": 240.0, "low": 2.5, "high": 2.5}, id="both-have-it"),
+        pytest.param(5.0, {"total": 1200.0, "most": 240.0, "least": 0.0, "low": 2.5, "high": inf}, id="the-other-has-it"),
+        pytest.param(1.0, {"total": 1200.0, "most": 600.0, "least": 600.0, "low": 1.0, "high": 1.0}, id="both-spell-it-differently"),
+    ],
+)
+def test_pods_with_different_buckets_are_judged_by_those_that_they_share(source: Prometheus, limit: float, expected: dict[str, float]) -> None:
+    assert values(source.read(slower(limit, "sharing"), AT)) == {"sharing": expected}
+
+
+def test_bucket_that_ended_inside_the_window_proves_nothing(source: Prometheus) -> None:
+    # By what it counted until then, requests after its end would look slower than 2.5 s.
+    expected = {"total": 600.0, "most": 300.0, "least": 0.0, "low": 1.0, "high": inf}
+    assert values(source.read(slower(2.5, "switched"), AT)) == {"switched": expected}
+
+
+def test_buckets_of_workloads_are_told_with_whether_all_their_series_have_them(source: Prometheus) -> None:
+    found = source.buckets(slower(2.0, "checkout", "sharing", "rolling", "nobody"), AT)
+    assert {key[1]: buckets for key, buckets in found.items()} == {
+        "checkout": Buckets(shared=(1.0, 2.5, 5.0), is_mixed=False),
+        "sharing": Buckets(shared=(1.0, 2.5), is_mixed=True),
+        "rolling": Buckets(shared=(), is_mixed=True),
+    }
 
 
 def test_bucket_series_may_be_named_themselves(source: Prometheus) -> None:

@@ -280,7 +280,38 @@ def test_slow_requests_are_bracketed_by_the_bounds_around_the_limit(page: Exposi
     assert stage.read(slower(limit, metric), 5).rows == row(5, **values)
 
 
-def test_endpoints_with_different_buckets_are_a_fault_and_no_guess(pages: list[Exposition]) -> None:
+FINER = """latency_seconds_bucket{{le="1"}} {0}
+latency_seconds_bucket{{le="2"}} {1}
+latency_seconds_bucket{{le="2.5"}} {2}
+latency_seconds_bucket{{le="+Inf"}} {3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "values"),
+    [
+        pytest.param(2.0, {"total": 80, "most": 40, "least": 9, "low": 1, "high": 2.5}, id="one-has-it"),
+        pytest.param(1.0, {"total": 80, "most": 40, "least": 40, "low": 1, "high": 1}, id="both-spell-it-differently"),
+    ],
+)
+def test_endpoints_with_different_buckets_are_judged_by_those_that_they_share(
+    pages: list[Exposition], limit: float, values: dict[str, float]
+) -> None:
+    stage = Stage(*pages)
+    pages[1].text = FINER.format(1, 2, 3, 4)
+    at(stage, pages[0], (0, BUCKETS.format(1, 2, 3, 4)))
+    pages[1].text = FINER.format(11, 32, 37, 44)
+    at(stage, pages[0], (5, BUCKETS.format(21, 32, 40, 44)))
+    assert stage.read(slower(limit), 5).rows == row(5, **values)
+
+
+def test_buckets_that_changed_inside_the_window_prove_nothing(page: Exposition) -> None:
+    stage = Stage(page)
+    at(stage, page, (0, BUCKETS.format(1, 2, 3, 4)), (5, FINER.format(10, 20, 30, 40).replace('le="1"', 'le="1.0"')))
+    assert stage.read(slower(2.0), 5).rows == row(5, total=36, most=28, least=9, low=1, high=2.5)
+
+
+def test_endpoints_that_share_no_bucket_are_a_fault_and_no_guess(pages: list[Exposition]) -> None:
     stage = Stage(*pages)
     pages[1].text = 'latency_seconds_bucket{le="2"} 1\nlatency_seconds_bucket{le="+Inf"} 1\n'
     at(stage, pages[0], (0, BUCKETS.format(1, 2, 3, 4)), (5, BUCKETS.format(1, 2, 3, 4)))

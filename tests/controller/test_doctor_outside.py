@@ -24,6 +24,8 @@ HISTORY = document(
     ["# TYPE http_requests counter"],
     series("http_requests_total", SHOP, growing(10)),
     series("http_requests_total", {**SHOP, "app": "gone"}, growing(10, last=300)),
+    ["# TYPE seconds gauge"],
+    *[series("seconds_bucket", {"app": "shop", "le": le}, growing(rate)) for le, rate in [("1.0", 5), ("2.5", 9), ("+Inf", 10)]],
     ["# TYPE up gauge"],
     series("up", {"job": "shop", "instance": "shop:8080"}, [(second, 1) for second in range(0, 601, 15)]),
 )
@@ -104,6 +106,20 @@ def test_pages_are_read_once(patient: Patient) -> None:
 def test_pages_that_nobody_serves_are_a_failure(patient: Patient) -> None:
     patient.config = {"sources": {"pages": {"kind": "scrape", "targets": [{"urls": [f"http://127.0.0.1:{servers.free_port()}"]}]}}}
     assert grades(patient.findings("sources")) == [("pages", "fail")]
+
+
+def test_buckets_that_keep_a_limit_from_being_judged_are_told(patient: Patient, past: servers.Server) -> None:
+    patient.config = {"sources": {"prometheus": {"url": past.url}}}
+    patient.clock = lambda: AT
+    limits = {"exact": "2500ms", "inside": "2s", "never": "10s"}
+    patient.policies = {
+        name: shop_policy(name, rollback_when=[{"name": "slow", "latency": {"histogram": "seconds"}, "above": limit}])
+        for name, limit in limits.items()
+    }
+    found = [finding for finding in patient.findings("evidence") if finding.grade is not Grade.PASS]
+    assert grades(tuple(found)) == [("inside", "warn"), ("never", "fail")]
+    assert found[0].found.startswith("slow: the limit 2 s lies inside a bucket: a p95 between 1 s and 2.5 s proves nothing")
+    assert found[1].found.startswith("slow: can never fire: the largest bucket ends at 2.5 s")
 
 
 def test_each_policy_has_the_evidence_that_the_daemon_would_find(patient: Patient, past: servers.Server) -> None:

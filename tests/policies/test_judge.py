@@ -174,3 +174,17 @@ def test_a_rate_needs_the_whole_window():
 )
 def test_every_verdict_says_its_arithmetic(condition, readings, text):
     assert verdict_reason(condition, judge(condition, readings, None, None, T0)) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [
+        pytest.param(1.0, "slower than 2 s: can never fire: the largest bucket ends at 1 s; add one that ends at 2 s", id="limit-beyond-the-buckets"),
+        pytest.param(0.0, "slower than 2 s: can never fire: there is no finite bucket; add one that ends at 2 s", id="no-finite-bucket"),
+    ],
+)
+def test_a_latency_limit_beyond_the_largest_bucket_is_never_called_healthy(low, said):
+    block = Counts(T0 - MINUTE, T0, 0, 0, 600, T0, low, math.inf)
+    verdict = judge(SLOW, [block], None, None, T0)
+    assert verdict.state is State.UNPROVEN
+    assert verdict_reason(SLOW, verdict) == f"p95-latency {said}"

@@ -1,0 +1,65 @@
+"""`rollbackd check --prometheus`: what the policies would find in a server, as findings in their files."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rollbackd.controller.cli.show import say
+
+if TYPE_CHECKING:
+    from rollbackd.controller.cli.policies import Checked
+    from rollbackd.controller.config_values import PrometheusSource
+    from rollbackd.policies.faults import Fault
+    from rollbackd.policies.model import Policy
+
+
+def with_evidence(checked: "Checked", url: str, token_file: Path | None) -> "tuple[Checked, str | None]":
+    """The check with what the Prometheus at ``url`` tells of the sound policies, or why it told nothing. What was not asked is said."""
+    from rollbackd.adapters.base.errors import AdapterError
+
+    for fleet in checked.loaded.fleets:
+        say(f"{fleet.name}: not looked up: its cluster knows who its members are; `rollbackd doctor` asks for them")
+    groups: dict[PrometheusSource | None, list[Policy]] = {}
+    for like, policy in _asked(checked):
+        groups.setdefault(like, []).append(policy)
+    found: list[Fault] = []
+    try:
+        for like, policies in groups.items():
+            found += _found(checked, policies, url, token_file, like)
+    except AdapterError as fault:
+        return checked, str(fault)
+    faults = tuple(fault for fault in found if fault.severity == "error")
+    warnings = tuple(fault for fault in found if fault.severity == "warning")
+    spoilt = len({(fault.file, fault.trail.partition(" › ")[0]) for fault in faults})
+    told = replace(checked, faults=(*checked.faults, *faults), warnings=(*checked.warnings, *warnings), policies=checked.policies - spoilt)
+    return told, None
+
+
+def _asked(checked: "Checked") -> "Iterator[tuple[PrometheusSource | None, Policy]]":
+    """Each policy that a Prometheus can answer for, with its source as the config has it; None without a config."""
+    from rollbackd.controller.config_values import PrometheusSource
+
+    for policy in checked.loaded.policies:
+        like = checked.config.sources.get(policy.source) if checked.config is not None else None
+        if like is None or isinstance(like, PrometheusSource):
+            yield like, policy
+        else:
+            say(f"{policy.name}: not looked up: its source {policy.source} is no Prometheus")
+
+
+def _found(checked: "Checked", policies: "list[Policy]", url: str, token_file: Path | None, like: "PrometheusSource | None") -> "tuple[Fault, ...]":
+    """Raises AdapterError where the server does not answer at all."""
+    from rollbackd.controller.cli.doctor import quietly
+    from rollbackd.controller.clock import now
+    from rollbackd.controller.doctor.surroundings import Checkable, TellsTime
+    from rollbackd.controller.sighting import sighted
+    from rollbackd.controller.wiring_doctor import prometheus_at
+
+    source = prometheus_at(url, token_file, like)
+    if isinstance(source, TellsTime):
+        source.clock_skew(now())  # the simplest question: what does not answer it has nothing to say about any policy
+    for line in source.check() if isinstance(source, Checkable) else ():
+        say(line)
+    with quietly():
+        return sighted(policies, checked.texts, source, now())

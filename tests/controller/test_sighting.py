@@ -1,0 +1,177 @@
+"""`rollbackd check --prometheus` against a real Prometheus: what only the source can tell of a policy, at the place where it was written."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.cli.main import outcome
+from rollbackd.controller.sighting import sighted
+from rollbackd.policies.load import load_policies
+from tests import servers
+from tests.adapters.openmetrics import START, document, growing, series
+from tests.exposition import Reply, serving
+
+AT = datetime.fromtimestamp(START + 600, UTC) + timedelta(seconds=20)
+"""A moment at which the newest sample of the history has just arrived."""
+POLICY = """\
+apiVersion: rollbackd/v1
+kind: RollbackPolicy
+metadata: {name: shop}
+spec:
+  target: {command: {name: shop}}
+  match: {app: shop}
+  rollback_when:
+    - name: slow
+      latency: {histogram: seconds}
+      above: LIMIT
+"""
+PODS = [("old", "1.0"), ("old", "2.5"), ("old", "+Inf"), ("new", "1.0"), ("new", "2.0"), ("new", "2.5"), ("new", "+Inf")]
+RATES = {"0.5": 3, "1.0": 5, "2.5": 9, "+Inf": 10}
+
+
+def shop(start: int = 0, end: int = 600) -> str:
+    """Requests and their durations from second ``start`` to ``end`` of the history."""
+    code = series("http_requests_total", {"app": "shop", "code": "200"}, growing(10, first=start, last=end))
+    buckets = [series("seconds_bucket", {"app": "shop", "le": le}, growing(rate, first=start, last=end)) for le, rate in RATES.items()]
+    one = series("single_bucket", {"app": "shop", "le": "+Inf"}, growing(10, first=start, last=end))
+    mixed = [series("mixed_bucket", {"app": "shop", "pod": pod, "le": le}, growing(1, first=start, last=end)) for pod, le in PODS]
+    return document(["# TYPE http_requests counter"], code, ["# TYPE seconds gauge"], *buckets, ["# TYPE single gauge"], one, *mixed)
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Prometheus]:
+    with servers.prometheus_with_history(shop()) as server:
+        yield Prometheus("prometheus", server.url)
+
+
+@pytest.fixture(scope="module")
+def present() -> Iterator[servers.Server]:
+    """A Prometheus whose samples go from ten minutes ago to some minutes from now: the command asks for its own present."""
+    now = int(time.time()) - START
+    with servers.prometheus_with_history(shop(now - 600, now + 300)) as server:
+        yield server
+
+
+def told(source: Prometheus, text: str) -> list[str]:
+    texts = {"shop.yaml": text}
+    loaded = load_policies(texts)
+    assert loaded.faults == ()
+    return [str(fault) for fault in sighted(loaded.policies, texts, source, AT)]
+
+
+def test_a_limit_where_a_bucket_ends_is_no_finding(source: Prometheus) -> None:
+    assert told(source, POLICY.replace("LIMIT", "2500ms")) == []
+
+
+def test_a_limit_inside_a_bucket_is_a_warning_at_the_limit(source: Prometheus) -> None:
+    assert told(source, POLICY.replace("LIMIT", "2s")) == [
+        "shop.yaml:10:14: warning: policy 'shop' › rollback_when[0] › above: slow: the limit 2 s lies inside a bucket: "
+        "a p95 between 1 s and 2.5 s proves nothing; BREACH is proven only by requests slower than 2.5 s, health only by those faster than 1 s; "
+        'add a bucket le="2" to the histogram, or move the limit to a bucket\'s end'
+    ]
+
+
+def test_a_limit_beyond_the_largest_bucket_is_an_error(source: Prometheus) -> None:
+    (said,) = told(source, POLICY.replace("LIMIT", "10s"))
+    assert "shop.yaml:10:14: policy 'shop' › rollback_when[0] › above: slow can never fire: the largest bucket ends at 2.5 s" in said
+    assert 'add a bucket le="10"' in said
+
+
+def test_a_histogram_of_one_bucket_can_prove_nothing(source: Prometheus) -> None:
+    (said,) = told(source, POLICY.replace("LIMIT", "2s").replace("seconds}", "single}"))
+    assert 'slow can never fire: there is no bucket but le="+Inf"' in said
+
+
+def test_replicas_with_different_buckets_are_told_with_those_that_count(source: Prometheus) -> None:
+    (said,) = told(source, POLICY.replace("LIMIT", "2s").replace("seconds}", "mixed}"))
+    assert said.startswith("shop.yaml:10:14: warning: policy 'shop' › rollback_when[0] › above: slow: the limit 2 s lies inside a bucket")
+    assert "its series have different buckets, and only those that all of them have count (1 s, 2.5 s)" in said
+
+
+def test_a_condition_by_hand_that_has_no_series_is_an_error_where_it_stands(source: Prometheus) -> None:
+    (said,) = told(source, POLICY.replace("LIMIT", "2s").replace("seconds}", "secnods}"))
+    assert said.startswith("shop.yaml:8:7: policy 'shop' › rollback_when[0]: slow: no series with a finite value for this workload")
+
+
+def test_a_condition_of_the_library_without_data_is_a_warning_beside_others_that_have_some(source: Prometheus) -> None:
+    library = POLICY[: POLICY.index("    - name")]
+    mixed = told(source, library + "    - {use: error-rate}\n    - {use: memory}\n")
+    assert [line.partition(": memory")[0] for line in mixed] == ["shop.yaml:9:7: warning: policy 'shop' › rollback_when[1]"]
+    (alone,) = told(source, library + "    - {use: memory}\n")
+    assert "warning" not in alone
+
+
+def test_a_question_that_is_refused_is_an_error(source: Prometheus) -> None:
+    text = POLICY[: POLICY.index("    - name")] + "    - {name: odd, promql: 'sum by (app) (no_such_function(up))', above: 1}\n"
+    (said,) = told(source, text)
+    assert "shop.yaml:8:7: policy 'shop' › rollback_when[0]: odd: not a PromQL expression (unknown function" in said
+
+
+# --- the command ----------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "words", "code"),
+    [
+        pytest.param("2500ms", (), 0, id="sound"),
+        pytest.param("2s", (), 0, id="doubtful"),
+        pytest.param("2s", ("--strict",), 2, id="doubtful-and-strict"),
+        pytest.param("10s", (), 2, id="can-never-fire"),
+    ],
+)
+def test_the_exit_code_says_how_bad_it_is(limit, words, code, present, tmp_path, capsys):
+    file = tmp_path / "shop.yaml"
+    file.write_text(POLICY.replace("LIMIT", limit))
+    assert outcome(["check", str(file), "--prometheus", present.url, *words]) == code
+    said = capsys.readouterr()
+    assert ("lies inside a bucket" in said.out, "can never fire" in said.out) == (limit == "2s", limit == "10s")
+    assert f"{int(limit != '10s')} polic" in said.err
+
+
+def test_a_server_that_is_not_there_is_4(tmp_path, capsys):
+    file = tmp_path / "shop.yaml"
+    file.write_text(POLICY.replace("LIMIT", "2s"))
+    assert outcome(["check", str(file), "--prometheus", f"http://127.0.0.1:{servers.free_port()}"]) == 4
+    assert "could not be reached (Connection refused)" in capsys.readouterr().err
+
+
+def test_the_token_is_sent_and_never_shown(tmp_path, capsys):
+    file, token = tmp_path / "shop.yaml", tmp_path / "token"
+    file.write_text(POLICY.replace("LIMIT", "2s"))
+    token.write_text("s3cr3t-4711\n")
+    with serving(Reply(status=401, body=b"not with s3cr3t-4711")) as server:
+        assert outcome(["check", str(file), "--prometheus", server.url, "--prometheus-token-file", str(token)]) == 4
+    said = capsys.readouterr()
+    assert "refused us (HTTP 401)" in said.err
+    assert "s3cr3t" not in said.out + said.err
+
+
+def test_a_token_without_a_server_is_a_wrong_use(tmp_path, capsys):
+    file = tmp_path / "shop.yaml"
+    file.write_text(POLICY.replace("LIMIT", "2s"))
+    assert outcome(["check", str(file), "--prometheus-token-file", str(file)]) == 64
+    assert "--prometheus URL" in capsys.readouterr().err
+
+
+def test_a_fleet_is_left_out_with_a_word(tmp_path, capsys):
+    file = tmp_path / "web.yaml"
+    select = 'select: {kubernetes: {labels: {rollback: "on"}}, expect: {min: 1, max: 9}}'
+    text = POLICY.replace("LIMIT", "2s").replace("target: {command: {name: shop}}", select).replace("match: {app: shop}", "join: {app: $name}")
+    file.write_text(text)
+    assert outcome(["check", str(file), "--prometheus", f"http://127.0.0.1:{servers.free_port()}"]) == 0
+    assert "shop: not looked up: its cluster knows who its members are" in capsys.readouterr().err
+
+
+def test_a_policy_of_another_kind_of_source_is_left_out_with_a_word(tmp_path, capsys):
+    (tmp_path / "shop.yaml").write_text(POLICY.replace("LIMIT", "2s"))
+    config = tmp_path / "rollbackd.yaml"
+    config.write_text(
+        "apiVersion: rollbackd/v1\nkind: Config\npolicies: [shop.yaml]\n"
+        "sources: {pages: {kind: scrape, targets: [{urls: ['http://127.0.0.1:1/metrics']}]}}\n"
+        "commands: {shop: {describe: [/bin/true], apply: [/bin/true, '{revision}']}}\n"
+    )
+    assert outcome(["check", "--config", str(config), "--prometheus", f"http://127.0.0.1:{servers.free_port()}"]) == 0
+    assert "shop: not looked up: its source pages is no Prometheus" in capsys.readouterr().err
