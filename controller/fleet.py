@@ -1,13 +1,14 @@
 """The view of everything else that the guards need, taken once per slot."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.pause import Pause
-from rollbackd.policies.changes import watched
+from rollbackd.policies.changes import Change, watched
 from rollbackd.policies.fleet import Fleet, Limits
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State, Verdict
@@ -15,6 +16,7 @@ from rollbackd.policies.model import Mode, Policy
 from rollbackd.policies.since import watch_length
 from rollbackd.policies.watch import Watch
 
+ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
 RECENT = timedelta(minutes=10)
 """Breaches that began within so long of one another may have a common cause (S22)."""
 
@@ -76,7 +78,7 @@ def fleet_at(
         limits=settings.limits,
         paused=pause.read(),
         watched=len({policy.target for policy in policies.values()}),
-        unexplained=_unexplained(at, policies, book, breaches, answered),
+        unexplained=unexplained(at, policies.values(), book.of, breaches, answered),
         flights=budget.flights,
         acted_in_hour=budget.acted_in_hour,
         acted_in_day=budget.acted_in_day,
@@ -96,18 +98,19 @@ def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str
     return frozenset((change.target, change.id) for change in book.of(book.targets()) if change.id in ids)
 
 
-def _unexplained(
-    at: datetime, policies: Mapping[str, Policy], book: ChangeBook, breaches: Breaches, answered: frozenset[tuple[str, str]]
+def unexplained(
+    at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches, answered: frozenset[tuple[str, str]]
 ) -> frozenset[str]:
+    """The targets whose breach began lately without a change of their own."""
     recent = breaches.recent(at)
     if not recent:
         return frozenset()
-    explained = {p.target for p in policies.values() if p.target in recent and _has_change(at, p, book, answered)}
+    explained = {p.target for p in policies if p.target in recent and _has_change(at, p, changes_of, answered)}
     return recent - explained
 
 
-def _has_change(at: datetime, policy: Policy, book: ChangeBook, answered: frozenset[tuple[str, str]]) -> bool:
-    changes = book.of(policy.targets)
+def _has_change(at: datetime, policy: Policy, changes_of: ChangesOf, answered: frozenset[tuple[str, str]]) -> bool:
+    changes = changes_of(policy.targets)
     # A change that an incident answered still explains the breach that it caused.
     return bool(watched(changes, watch_length(policy), (), at)) or any((c.target, c.id) in answered for c in changes)
 

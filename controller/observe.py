@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import structlog
 
@@ -20,6 +21,9 @@ log = structlog.get_logger()
 Probing = Callable[[ProbeQuestion], float | None]
 """The share of a workload's endpoints that fail their check; None where there is no endpoint to ask. Raises AdapterError."""
 
+
+Slots: TypeAlias = dict[datetime, dict[str, tuple[Reading, ...]]]
+"""Each policy's readings at each slot."""
 
 READ_AT_ONCE = 40_000
 """So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
@@ -109,6 +113,18 @@ def readings_at(source: Source, probing: Probing, asks: Sequence[Ask], at: datet
     asked = at - source.delay
     wanted = {"": asks}
     return _readings(wanted, {id(group): _ask(source, probing, group, rows, asked)[0] for group, rows in _rows(wanted)})[""]
+
+
+def past_readings(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> Slots:
+    """What ``readings_at`` gives for each of ``wanted`` at these past, evenly spaced slots. Raises AdapterError: nothing is known of any."""
+    moments = [at - source.delay for at in slots]
+    found = {id(group): _past_columns(source, group, rows, moments)[0] for group, rows in _rows(wanted)}
+    return {at: _readings(wanted, {key: columns[index] for key, columns in found.items()}) for index, at in enumerate(slots)}
+
+
+def unread(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime], why: str) -> Slots:
+    """The readings of slots of which the source would not tell."""
+    return {at: {name: tuple(Unknown(at - source.delay, Lack.ERROR, why) for _ in asks) for name, asks in wanted.items()} for at in slots}
 
 
 def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> tuple[list[Reading], str | None]:

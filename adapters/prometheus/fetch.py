@@ -48,6 +48,11 @@ class Fetch:
             method="POST",
         )
 
+    @property
+    def asked(self) -> int:
+        """How many requests were sent so far."""
+        return self._wire.asked
+
     def now(self, text: str) -> list[Sample]:
         """The samples at the server's own present."""
         return list(self._samples(self._client.custom_query(text, params={"timeout": promql.duration(self._limits.timeout)})))

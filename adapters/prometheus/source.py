@@ -56,6 +56,11 @@ class Prometheus:
         self._fetch = Fetch(name, _checked_address(name, url), Limits(timeout, max_bytes, max_series), token_file, ca_file)
         self._bounds = KnownBounds()
 
+    @property
+    def asked(self) -> int:
+        """How many requests were sent so far."""
+        return self._fetch.asked
+
     def block(self, every: timedelta) -> timedelta:
         """The smallest multiple of ``every`` that holds four scrapes: extrapolation over fewer is guesswork."""
         return every * max(1, ceil(SCRAPES_PER_BLOCK * self._scrape_interval / every))

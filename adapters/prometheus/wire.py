@@ -55,7 +55,7 @@ class Checked(requests.Response):
 class Wire(requests.Session):
     """Sends a question once and returns a ``Checked`` answer, or raises Transient or Permanent. Safe to use from several threads.
 
-    ``infos()``: what the source remarked on the last answer of this thread.
+    ``infos()``: what the source remarked on the last answer of this thread. ``asked``: how many requests were sent, about where threads share it.
     """
 
     def __init__(self, name: str, limits: Limits, token_file: Path | None, ca_file: Path | None, turn: Turn) -> None:
@@ -66,6 +66,7 @@ class Wire(requests.Session):
         self._name, self._limits, self._token_file = name, limits, token_file
         self._turn = turn
         self._heard = threading.local()
+        self.asked = 0
 
     def infos(self) -> tuple[str, ...]:
         """The remarks on this thread's last answer."""
@@ -107,6 +108,7 @@ class Wire(requests.Session):
         return token
 
     def _receive(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        self.asked += 1
         try:
             return super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
         except requests.exceptions.SSLError as error:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import click
 
+from rollbackd.controller.cli.backtesting import backtest
 from rollbackd.controller.cli.daemon import run
 from rollbackd.controller.cli.decide import ack, approve, label, reject
 from rollbackd.controller.cli.demo import demo
@@ -21,7 +22,7 @@ from rollbackd.controller.cli.testing import test
 from rollbackd.controller.client import USAGE, ClientFault
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
-    "Before production": (check, test, schema, doctor, plan, notify, demo),
+    "Before production": (check, test, backtest, schema, doctor, plan, notify, demo),
     "The daemon": (run,),
     "What is going on": (status, explain, changes, history, wait, audit),
     "Deciding": (approve, reject, rollback, undo, ack, label),

@@ -1,0 +1,1 @@
+"""`rollbackd backtest`: what a policy would have done about the changes of the past."""

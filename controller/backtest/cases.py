@@ -1,0 +1,81 @@
+"""What a backtest is given, and what it comes to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from rollbackd.policies.judge import Verdict
+from rollbackd.policies.model import Policy
+
+Word: TypeAlias = Literal["rollback", "ok", "inconclusive", "held"]
+Truth: TypeAlias = Literal["good", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenChange:
+    """A change as it was written. ``line``: where. ``rolled_back_at``: when people took it back."""
+
+    line: int
+    target: str
+    at: datetime
+    ready: datetime | None = None
+    revision: str | None = None
+    outcome: Truth | None = None
+    rolled_back_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """What tells it from all other changes of the file."""
+        return f"{self.revision or 'change'}#{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look within a change's watch window: each condition's verdict. ``is_known``: enough was proven to say whether the trigger is met."""
+
+    at: datetime
+    is_known: bool
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something would have been done, or was held: which condition, since when, and what decided it. ``change``: the blamed one's id."""
+
+    word: Literal["rollback", "held"]
+    change: str | None
+    condition: str
+    onset: datetime
+    at: datetime
+    reason: str
+    blocked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A confirmed breach that no change of the file explains."""
+
+    policy: str
+    target: str
+    condition: str
+    onset: datetime
+    confirmed_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a policy would have made of one change. ``began``/``ended``: the window in which it could be judged.
+
+    ``is_censored``: people took the change back before the policy had come to anything, so nobody can know.
+    """
+
+    policy: Policy
+    change: GivenChange
+    word: Word
+    reason: str
+    began: datetime
+    ended: datetime
+    looks: tuple[Look, ...]
+    found: Found | None = None
+    is_censored: bool = False

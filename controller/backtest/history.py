@@ -1,0 +1,92 @@
+"""The past of some policies, slot by slot, as the daemon would have read it: few range queries, and nothing kept that was passed on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.source import Source
+from rollbackd.controller.observe import past_readings, unread
+from rollbackd.controller.questions import Ask, Question, asks_of
+from rollbackd.controller.schedule import Grid
+from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Reading
+
+READ_AT_ONCE = 40_000
+"""So many readings are fetched at a time: a month of them would take more memory than everything else."""
+FEWEST = 250
+"""So few slots are not halved again where a range of them is not answered."""
+
+Slots: TypeAlias = Mapping[datetime, Mapping[str, tuple[Reading, ...]]]
+
+
+class PastSource(Source, Protocol):
+    """A source that keeps history, and counts what it was asked."""
+
+    @property
+    def asked(self) -> int:
+        """How many requests were sent."""
+        ...
+
+    def clock_skew(self, now: datetime) -> timedelta:
+        """How far its clock is ahead of ``now``. Raises AdapterError where it cannot be reached."""
+        ...
+
+
+class History:
+    """What a source tells of the past slots of one grid."""
+
+    def __init__(self, source: PastSource, policies: Sequence[Policy]) -> None:
+        self._source = source
+        known: dict[Question, Question] = {}  # one object for equal questions, which are asked once
+        self._wanted = {
+            policy.name: tuple(Ask(known.setdefault(one.group, one.group), one.row) for one in asks_of(policy, source.block(policy.every)))
+            for policy in policies
+        }
+
+    def read(self, slots: Sequence[datetime]) -> Iterator[tuple[datetime, Mapping[str, tuple[Reading, ...]]]]:
+        """The readings of every policy at each slot, in order. What is not answered reads as an error at its slots.
+
+        Raises Transient or Permanent where the source cannot be asked at all any more: that is no fault of the history.
+        """
+        size = max(FEWEST, READ_AT_ONCE // max(1, sum(len(asks) for asks in self._wanted.values())))
+        for start in range(0, len(slots), size):
+            piece = slots[start : start + size]
+            read = self._read(piece)
+            for at in piece:
+                yield at, read[at]
+
+    def _read(self, slots: Sequence[datetime]) -> Slots:
+        # Each question by itself: one that the source does not answer takes no other with it.
+        found: dict[datetime, dict[str, list[Reading]]] = {at: {name: [] for name in self._wanted} for at in slots}
+        read: dict[int, Mapping[datetime, Mapping[str, tuple[Reading, ...]]]] = {}
+        for name, asks in self._wanted.items():
+            for one in asks:
+                key = id(one.group)
+                if key not in read:
+                    read[key] = self._one(one.group, slots)
+                for at in slots:
+                    found[at][name].append(read[key][at][f"{name}\n{one.row}"][0])
+        return {at: {name: tuple(readings) for name, readings in by_name.items()} for at, by_name in found.items()}
+
+    def _one(self, group: Question, slots: Sequence[datetime]) -> Slots:
+        wanted = {f"{name}\n{one.row}": (one,) for name, asks in self._wanted.items() for one in asks if one.group is group}
+        return self._asked(wanted, slots)
+
+    def _asked(self, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> Slots:
+        try:
+            return past_readings(self._source, wanted, slots)
+        except Permanent as fault:
+            return unread(self._source, wanted, slots, str(fault))
+        except Transient as fault:
+            self._source.clock_skew(slots[-1])  # raises where nobody answers at all
+            if len(slots) <= FEWEST:
+                return unread(self._source, wanted, slots, str(fault))
+        half = len(slots) // 2
+        return {**self._asked(wanted, slots[:half]), **self._asked(wanted, slots[half:])}
+
+
+def slots_between(grid: Grid, since: datetime, until: datetime) -> list[datetime]:
+    """The daemon's own slots from the last one at or before ``since`` up to ``until``."""
+    first = grid.slot(since)
+    return [first + index * grid.every for index in range((until - first) // grid.every + 1)] if until >= first else []

@@ -1,0 +1,210 @@
+"""The past slot by slot through the functions that the daemon runs. Nothing is undone: what would have been done is noted, and history goes on.
+
+Each policy is replayed by itself, with budgets and cool-downs of its own; the others count as what a common cause shows in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
+from rollbackd.controller.fleet import Breaches, unexplained
+from rollbackd.policies.changes import Change, suspects
+from rollbackd.policies.composite import is_met
+from rollbackd.policies.decisions import Act, Decision, Offer, Outside, WouldAct
+from rollbackd.policies.evaluate import Evaluation, decide
+from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.incident import Incident, Phase, advance, opened
+from rollbackd.policies.judge import State
+from rollbackd.policies.model import Mode, OnNoData, OutsideWatch, Policy
+from rollbackd.policies.readings import Reading
+from rollbackd.policies.since import is_due, watch_length
+from rollbackd.policies.watch import Watch, new_watch, take
+
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+BEFORE = "before"
+"""What ran before the first change of the file."""
+
+
+def armed(policy: Policy) -> Policy:
+    """The policy as it would act: in mode auto where it has a remedy, and telling of what lies outside of every watch."""
+    return replace(policy, mode=Mode.AUTO if policy.ladder else Mode.OBSERVE, outside_watch=OutsideWatch.NOTIFY)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a change could be judged by a policy: from the end of its warm-up until its watch, the next change or people ended it."""
+
+    began: datetime
+    ended: datetime
+
+
+@dataclass(slots=True)
+class Replayed:
+    """One policy's way through the past. ``watch``: its memory; ``found`` and ``looks`` by change id."""
+
+    policy: Policy
+    watch: Watch
+    windows: Mapping[str, Window]
+    last: datetime | None = None
+    incident: Incident | None = None
+    opening: Opened | None = None
+    answered: set[tuple[str, str]] = field(default_factory=set)
+    acted: list[datetime] = field(default_factory=list)
+    quarantined: set[tuple[str, str]] = field(default_factory=set)
+    found: dict[str, Found] = field(default_factory=dict)
+    unblamed: list[Found] = field(default_factory=list)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    looks: dict[str, list[Look]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A change begins, or people take it back."""
+
+    at: datetime
+    given: GivenChange
+    is_back: bool
+
+
+class Replay:
+    """Some policies of one grid, and the changes of their targets."""
+
+    def __init__(self, policies: Sequence[Policy], given: Sequence[GivenChange], windows: Mapping[str, Mapping[str, Window]]) -> None:
+        backs = [_Event(one.rolled_back_at, one, is_back=True) for one in given if one.rolled_back_at is not None]
+        self._coming = sorted([*(_Event(one.at, one, is_back=False) for one in given), *backs], key=lambda event: event.at)
+        self._changes: list[Change] = []
+        self._ready = {one.id: one.ready for one in given if one.ready is not None}
+        self._breaches = Breaches()
+        self._fleets: dict[str, Fleet] = {}
+        self.ways = [Replayed(armed(policy), new_watch(policy), windows[policy.name]) for policy in policies]
+
+    def slot(self, at: datetime, readings: Mapping[str, tuple[Reading, ...]]) -> None:
+        """The slot is judged and decided for every policy that the daemon would have looked at."""
+        newest = self._breaches.newest()
+        due = [way for way in self.ways if self._is_due(way, newest, at)]
+        fresh = self._survey(at)
+        for way in due:
+            if way.found and any(change.target in way.policy.targets and not change.ours for change in fresh):
+                # What came after a rollback that was not made is no past of what comes next.
+                way.watch, way.incident = new_watch(way.policy), None
+        befores = [(way, take(way.policy, way.watch, readings[way.policy.name])) for way in due]
+        # Everybody is judged before anything is decided: a common cause shows in the others.
+        for way, before in befores if len(self.ways) > 1 else []:
+            judged = decide(way.policy, before, way.incident, self._of(way.policy.targets), self._fleet(way, at), at)
+            self._breaches.note(way.policy, judged.watch, judged.verdicts)
+        for way, before in befores:
+            evaluation = decide(way.policy, before, way.incident, self._of(way.policy.targets), self._fleet(way, at), at)
+            way.watch, way.last = evaluation.watch, at
+            self._note(way, evaluation, at)
+            for decision in evaluation.decisions:
+                self._take_down(way, decision, at)
+
+    def _is_due(self, way: Replayed, newest: datetime | None, at: datetime) -> bool:
+        if way.last is None or (newest is not None and way.last < newest):
+            return True
+        return is_due(way.policy, way.incident, self._of(way.policy.targets), Fleet(answered=frozenset(way.answered)), way.last, at)
+
+    def _survey(self, at: datetime) -> list[Change]:
+        """The changes that came to light in this slot, and the replicas that serve by now: before, nobody knew that they would."""
+        fresh = []
+        while self._coming and self._coming[0].at <= at:
+            fresh.append(self._change(self._coming.pop(0), at))
+            self._changes.append(fresh[-1])
+        for index, change in enumerate(self._changes):
+            ready = self._ready.get(change.id)
+            if ready is not None and ready <= at:
+                self._changes[index] = replace(change, ready=self._ready.pop(change.id))
+        return fresh
+
+    def _change(self, event: "_Event", at: datetime) -> Change:
+        given = event.given
+        revision = BEFORE if event.is_back else given.revision or f"of {given.at:%Y-%m-%d %H:%M:%S}"
+        change_id = f"{given.id} taken back" if event.is_back else given.id
+        before = next((change.id for change in reversed(self._changes) if change.target == given.target), None)
+        # People's own rollback: evidence begins anew with it, and it is no suspect.
+        return Change(given.target, change_id, revision, before, event.at, event.at, at, ours=event.is_back)
+
+    def _of(self, targets: Iterable[str]) -> tuple[Change, ...]:
+        wanted = set(targets)
+        return tuple(change for change in self._changes if change.target in wanted)
+
+    def _fleet(self, way: Replayed, at: datetime) -> Fleet:
+        revisions = dict.fromkeys(way.policy.targets, BEFORE) | {change.target: change.revision for change in self._changes}
+        answered = frozenset(way.answered)
+        target, back = way.policy.target, way.policy.timing.recover_for
+        recovered = [acted + back for acted in way.acted if acted + back <= at]
+        return Fleet(
+            watched=len({one.policy.target for one in self.ways}),
+            unexplained=unexplained(at, [one.policy for one in self.ways], self._of, self._breaches, answered),
+            acted_in_hour=sum(acted > at - _HOUR for acted in way.acted),
+            acted_in_day={target: sum(acted > at - _DAY for acted in way.acted)},
+            closed={target: max(recovered)} if recovered else {},
+            quarantined=frozenset(way.quarantined),
+            answered=answered,
+            revisions=revisions,
+        )
+
+    # --- what it came to ------------------------------------------------------------------------------------------------------------------
+
+    def _note(self, way: Replayed, evaluation: Evaluation, at: datetime) -> None:
+        for change_id, window in way.windows.items():
+            if window.began <= at <= window.ended:
+                way.looks.setdefault(change_id, []).append(_look(way.policy, evaluation, at))
+
+    def _take_down(self, way: Replayed, decision: Decision, at: datetime) -> None:
+        match decision:
+            case WouldAct(_, _, _, condition, _, reason):
+                self._find(way, Found("rollback", None, condition, _onset(way, condition, at), at, reason))
+            case Opened():
+                way.incident, way.opening = opened(decision), decision
+                if way.incident.phase is Phase.PROPOSED:
+                    why = f"its mode lets it be proposed and not done: {decision.reason}"
+                    self._find(way, Found("held", None, decision.condition, decision.onset, at, why, "mode"))
+            case Joined() | Stopped() if way.incident is not None:
+                way.incident = advance(way.incident, decision)
+            case Act() if way.opening is not None:
+                self._find(way, Found("rollback", None, way.opening.condition, way.opening.onset, at, decision.reason))
+            case Offer(act) if way.opening is not None:
+                why = f"once people approve it: {act.reason}"
+                self._find(way, Found("rollback", None, way.opening.condition, way.opening.onset, at, why))
+            case Held() if way.opening is not None:
+                self._find(way, Found("held", None, way.opening.condition, way.opening.onset, at, decision.reason, decision.guard))
+            case Closed():
+                way.incident = way.opening = None
+            case Outside(key, policy, target, condition, _, _, reason):
+                onset = _onset(way, condition, at)
+                if not suspects(self._of(way.policy.targets), watch_length(way.policy), (), onset):
+                    way.alarms.setdefault(key, Alarm(policy, target, condition, onset, at, reason))
+            case _:
+                pass
+
+    def _find(self, way: Replayed, found: Found) -> None:
+        """Noted for the newest suspect; all suspects are answered, as by an incident, and what would follow the act did not happen."""
+        blamed = suspects(self._of(way.policy.targets), watch_length(way.policy), way.answered, found.onset)
+        if blamed:
+            way.found.setdefault(blamed[0].id, replace(found, change=blamed[0].id))
+        else:
+            way.unblamed.append(found)
+        way.answered |= {(change.target, change.id) for change in blamed}
+        if found.word == "rollback":
+            way.acted.append(found.at)
+            way.quarantined |= {(change.target, change.revision) for change in blamed[:1]}
+        way.incident = way.opening = None
+
+
+def _onset(way: Replayed, condition: str, at: datetime) -> datetime:
+    names = [one.name for one in way.policy.conditions]
+    return way.watch.tracks[names.index(condition)].onset or at
+
+
+def _look(policy: Policy, evaluation: Evaluation, at: datetime) -> Look:
+    standings: list[bool | None] = []
+    seen = []
+    for condition, track, verdict in zip(policy.conditions, evaluation.watch.tracks, evaluation.verdicts, strict=True):
+        # What a library condition watches and the workload never had is not applicable.
+        is_silent_well = verdict.state is State.NODATA and (condition.on_no_data is OnNoData.OK or (condition.from_library and not track.had_data))
+        standings.append(False if verdict.state.is_known or is_silent_well else None)
+        seen.append(verdict)
+    return Look(at, is_met(policy.trigger, standings) is not None, tuple(seen))

@@ -1,0 +1,200 @@
+"""`rollbackd backtest`: what policies would have done about the changes of the past."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rollbackd.controller.cli.options import FILE, prints
+from rollbackd.controller.cli.policies import FOUND
+from rollbackd.controller.cli.show import say, show
+from rollbackd.controller.client import UNREACHABLE, USAGE, ClientFault
+from rollbackd.controller.texts import Texts
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rollbackd.controller.backtest.cases import GivenChange
+    from rollbackd.controller.backtest.history import PastSource
+    from rollbackd.controller.backtest.run import Outcome
+    from rollbackd.policies.faults import Fault
+    from rollbackd.policies.model import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was said on the command line."""
+
+    url: str
+    token_file: Path | None
+    ca_file: Path | None
+    scrape_interval: timedelta
+    since: datetime | None
+    until: datetime | None
+
+    def source(self, name: str) -> "PastSource":
+        """The source of this name, at the only address that was given."""
+        from rollbackd.controller.wiring_backtest import past_source
+
+        return past_source(name, self.url, self.token_file, self.ca_file, self.scrape_interval)
+
+
+def _time(_: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
+    from rollbackd.controller.backtest.changes_file import moment
+
+    try:
+        return None if text is None else moment(text)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param=option) from fault
+
+
+def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta:
+    from rollbackd.policies.units import UnitError, duration
+
+    try:
+        return duration(text)
+    except UnitError as fault:
+        raise click.BadParameter(f"expected {fault}, such as 15s", param=option) from fault
+
+
+@click.command(
+    short_help="What policies would have done about past changes.",
+    epilog="Exit codes: 0 nothing would have been rolled back, 2 at least one change would have been, 4 Prometheus could not be asked, "
+    "64 usage, a faulty policy or a faulty file of changes.\n\n"
+    "Examples:\n\n\b\n  rollbackd backtest policies.d/checkout.yaml --prometheus http://127.0.0.1:9090 --changes deploys.csv\n"
+    "  rollbackd backtest policies.d/ --prometheus http://127.0.0.1:9090 --changes deploys.yaml -o json",
+)
+@click.argument("places", metavar="POLICY...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--prometheus", "url", metavar="URL", required=True, help="Its address, without /api. Every source of the policies is asked here.")
+@click.option("--changes", "file", type=FILE, required=True, help="CSV or YAML: target,at[,ready,revision,outcome,rolled_back_at].")
+@click.option("--from", "since", metavar="TIME", callback=_time, help="Look at this span only, for breaches outside of changes too.")
+@click.option("--to", "until", metavar="TIME", callback=_time, help="The end of the span. Default: what the changes need.")
+@click.option("--token-file", type=FILE, help="A file with a bearer token for Prometheus.")
+@click.option("--ca-file", type=FILE, help="The authority of its certificate.")
+@click.option("--scrape-interval", metavar="DURATION", default="15s", show_default=True, callback=_duration, help="As in the daemon's config.")
+@prints
+def backtest(
+    places: tuple[Path, ...],
+    url: str,
+    file: Path,
+    since: datetime | None,
+    until: datetime | None,
+    token_file: Path | None,
+    ca_file: Path | None,
+    scrape_interval: timedelta,
+    output: str,
+) -> None:
+    """Replay the history in Prometheus through the daemon's own functions: would each change have been rolled back, when and why?
+
+    Every policy is judged as if it were armed (mode auto). Nothing is touched.
+    """
+    from rollbackd.controller.backtest.report import document, summary
+
+    given = Given(url, token_file, ca_file, scrape_interval, since, until)
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--from has to be before --to")
+    outcome = _reached(partial(_outcome, places, file, given))
+    show(document(outcome), output, partial(_draw, outcome))
+    say(summary(outcome))
+    click.get_current_context().exit(FOUND if any(one.word == "rollback" for one in outcome.judged) else 0)
+
+
+def _outcome(places: tuple[Path, ...], file: Path, given: Given) -> "Outcome":
+    from rollbackd.controller.backtest.run import Asked, run
+
+    policies, now = _policies(places), _now(given)
+    asked = Asked(policies, _changes(file, policies, given, now), now, given.since, given.until)
+    return _told(partial(run, asked, given.source))
+
+
+def _reached(work: "Callable[[], Outcome]") -> "Outcome":
+    from rollbackd.adapters.base.errors import AdapterError
+
+    try:
+        return work()
+    except AdapterError as fault:
+        raise ClientFault(str(fault), "", UNREACHABLE) from fault
+
+
+def _now(given: Given) -> datetime:
+    """The source's own present: what it holds is no later."""
+    from rollbackd.controller.clock import now
+
+    mine = now()
+    return mine + given.source("prometheus").clock_skew(mine)
+
+
+def _policies(places: tuple[Path, ...]) -> "tuple[Policy, ...]":
+    from rollbackd.policies.load import load_policies
+
+    texts = Texts(places)
+    loaded = load_policies(texts)
+    if loaded.faults:
+        _refuse(loaded.faults, texts)
+    for fleet in loaded.fleets:
+        say(f"fleet '{fleet.name}' is passed over: who belonged to it then is not in Prometheus; name a member as a policy of its own")
+    if not loaded.policies:
+        raise click.UsageError(f"no policy in {', '.join(str(place) for place in places)}")
+    return loaded.policies
+
+
+def _changes(file: Path, policies: "tuple[Policy, ...]", given: Given, now: datetime) -> "tuple[GivenChange, ...]":
+    from rollbackd.controller.backtest.changes_file import Frame, read_changes
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise click.UsageError(f"{file} cannot be read as UTF-8 text: {fault}") from fault
+    targets = frozenset(target for policy in policies for target in policy.targets)
+    changes, faults = read_changes(text, str(file), Frame(targets, now, given.since, given.until))
+    if faults:
+        _refuse(faults, {str(file): text})
+    return changes
+
+
+def _refuse(faults: "tuple[Fault, ...]", texts: "Texts | dict[str, str]") -> None:
+    """Every fault is shown, and the command ends."""
+    from rollbackd.controller.cli.faults import fault_text
+
+    for fault in faults:
+        say(fault_text(fault, texts.get(fault.file, "")) + "\n")
+    number = len(faults)
+    say(f"{number} fault{'s' if number != 1 else ''}: nothing was replayed")
+    click.get_current_context().exit(USAGE)
+
+
+def _told(work: "Callable[[Callable[[int, int], None]], Outcome]") -> "Outcome":
+    """The work, with a line on how far it is on a terminal."""
+    if not sys.stderr.isatty():
+        return work(lambda done, of: None)
+
+    def tell(done: int, of: int) -> None:
+        click.echo(f"\r{done:,} of {of:,} slots", err=True, nl=False)
+
+    try:
+        return work(tell)
+    finally:
+        click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _draw(outcome: "Outcome", out: "Console") -> None:
+    from rich.markup import escape
+
+    from rollbackd.controller.backtest.report import told
+
+    colours = {"rollback": "bold red", "held": "yellow", "inconclusive": "yellow", "ok": "green"}
+    for one in outcome.judged:
+        word = f"[{colours[one.word]}]{one.word:<12}[/]"
+        out.print(f"{told(one.change.at)}  {word}  {escape(one.change.target)}  {escape(one.change.revision or '-')}", soft_wrap=True)
+        if one.found is not None:
+            held = f", held by {one.found.blocked_by}" if one.found.blocked_by else ""
+            said = f"{one.found.condition} since {told(one.found.onset)}, confirmed at {told(one.found.at)}{held}"
+            out.print(f"    {escape(said)}", soft_wrap=True)
+        out.print(f"    {escape(one.reason)}", soft_wrap=True)
+    for alarm in outcome.alarms:
+        out.print(f"{told(alarm.onset)}  [yellow]outside[/]       {escape(alarm.target)}\n    {escape(alarm.reason)}", soft_wrap=True)

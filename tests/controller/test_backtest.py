@@ -1,0 +1,154 @@
+"""`rollbackd backtest` over the past of a real Prometheus: what it finds, what it leaves open, and that the daemon would have said the same."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from rollbackd.controller.cli.main import outcome
+from tests import servers
+from tests.controller import backtest_samples as samples
+from tests.controller.backtest_samples import BAD, GAP, LATE, five, moment, row
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with servers.prometheus_with_history(samples.past()) as server:
+        yield server
+
+
+def run(capsys, server, *words):
+    code = outcome(["backtest", *(str(word) for word in words), "--prometheus", server.url])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def document(capsys, server, *words) -> dict[str, Any]:
+    code, out, err = run(capsys, server, *words, "-o", "json")
+    assert out, err
+    return {"code": code, **json.loads(out)}
+
+
+def time_of(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_a_bad_release_and_one_that_turns_bad_late_are_found_and_no_verdict_is_made_up_for_a_gap(capsys, server, tmp_path):
+    found = document(capsys, server, *samples.write(tmp_path, *five()))
+    assert (found["code"], found["apiVersion"], found["kind"]) == (2, "rollbackd/v1", "BacktestResult")
+    assert [(one["revision"], one["verdict"]) for one in found["changes"]] == [
+        ("v1", "ok"),
+        ("v2", "rollback"),
+        ("v3", "rollback"),
+        ("v4", "inconclusive"),
+        ("v5", "inconclusive"),
+    ]
+    _, bad, late, gap, back = found["changes"]
+    assert (bad["target"], bad["at"], bad["condition"], bad["blocked_by"]) == (samples.TARGET, "2023-11-15T00:13:20.000Z", "errors", None)
+    assert moment(BAD) + MINUTE < time_of(bad["onset"]) < time_of(bad["confirmed_at"]) < moment(BAD) + 8 * MINUTE
+    assert time_of(bad["confirmed_at"]) - time_of(bad["onset"]) >= MINUTE
+    assert "> 5 %" in bad["reason"]
+    assert "revision v2" in bad["reason"]
+    assert moment(LATE) + 20 * MINUTE < time_of(late["onset"]) < time_of(late["confirmed_at"]) < moment(LATE) + 30 * MINUTE
+    assert (gap["condition"], gap["onset"], gap["confirmed_at"]) == (None, None, None)
+    assert "80 % are needed; mostly errors nodata:" in gap["reason"]
+    assert back["censored"] is True
+    assert found["false_alarms_outside_changes"] == []
+    assert 0 < found["queries"] < 10
+    assert found["seconds"] > 0
+
+
+def test_good_releases_alone_exit_0_and_say_what_was_seen(capsys, server, tmp_path):
+    code, out, err = run(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1")))
+    assert (code, err.split(";")[0]) == (0, "1 change: 1 ok")
+    assert out.startswith("2023-11-14T23:13:20.000Z  ok            kubernetes:default/shop/deployment/checkout  v1\n    nothing was confirmed in ")
+
+
+def test_what_no_change_explains_is_an_alarm_outside_of_changes(capsys, server, tmp_path):
+    span = ["--from", samples.when(timedelta(minutes=50)), "--to", samples.when(GAP)]
+    found = document(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1")), *span)
+    first, second = found["false_alarms_outside_changes"]
+    assert moment(BAD) + MINUTE <= time_of(first["onset"]) < time_of(first["confirmed_at"]) < moment(BAD) + 20 * MINUTE
+    assert moment(LATE) + 20 * MINUTE <= time_of(second["onset"])
+    assert found["code"] == 0
+
+
+def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
+    port = servers.free_port()
+    code = outcome(["backtest", *samples.write(tmp_path, *five()), "--prometheus", f"http://127.0.0.1:{port}"])
+    said = capsys.readouterr()
+    assert (code, said.out) == (4, "")
+    assert "could not be reached" in said.err
+
+
+def test_every_fault_of_a_csv_of_changes_is_told_at_once_with_its_line(capsys, server, tmp_path):
+    words = samples.write(tmp_path)
+    (tmp_path / "changes.csv").write_text(
+        "target,at,ready,outcome,colour\n"
+        "shop/checkout,2023-11-15T00:00:00Z,,good,\n"
+        "shop/chekout,2023-11-15T00:00:00Z,,,\n"
+        "shop/checkout,yesterday,,,\n"
+        "shop/checkout,2023-11-15T00:00:00,,,\n"
+        "shop/checkout,2023-11-15T00:00:00Z,,fine,\n"
+        "shop/checkout,2999-01-01T00:00:00Z,,,\n"
+        "shop/checkout,2023-11-15T01:00:00Z,2023-11-15T00:59:00Z,,\n"
+        "shop/checkout,,,,\n"
+        "shop/checkout,2023-11-15T02:00:00Z,,,,,\n"
+    )
+    code, out, err = run(capsys, server, *words)
+    assert (code, out) == (64, "")
+    lines = [line.partition("changes.csv:")[2] for line in err.splitlines() if "changes.csv:" in line]
+    assert [line.partition(" (it is")[0].partition("; ")[0] for line in lines] == [
+        "1:1: header: expected a known key, found 'colour'",
+        "3:1: line 3 › target: expected a target of the policies, found 'shop/chekout'",
+        "4:1: line 4 › at: expected a time with its zone, such as 2026-07-01T12:00:00Z, found 'yesterday'",
+        "5:1: line 5 › at: expected a time with its zone, such as 2026-07-01T12:00:00Z, found '2023-11-15T00:00:00'",
+        "6:1: line 6: expected each change once, found kubernetes:default/shop/deployment/checkout at 2023-11-15T00:00:00Z again",
+        "6:1: line 6 › outcome: expected good or bad, found 'fine'",
+        "7:1: line 7 › at: expected a time that has passed",
+        "8:1: line 8 › ready: expected a time not before 'at', 2023-11-15T01:00:00Z, found 2023-11-15T00:59:00Z",
+        "9:1: line 9: expected a value for 'at', found nothing",
+        "10:1: line 10: expected at most 5 fields, as the header has, found 7",
+    ]
+    assert err.endswith("10 faults: nothing was replayed\n")
+    assert "first at line 2" in err
+    assert f"did you mean '{samples.TARGET}'?" in err
+
+
+def test_yaml_reads_the_same_and_its_faults_have_their_places(capsys, server, tmp_path):
+    words = samples.write(tmp_path, row(samples.GOOD, "v1"))
+    file = tmp_path / "changes.yaml"
+    words[-1] = str(file)
+    file.write_text(f"changes:\n  - {{target: shop/checkout, at: {samples.when(samples.GOOD)}, revision: 7}}\n")
+    found = document(capsys, server, *words)
+    assert [(one["revision"], one["verdict"]) for one in found["changes"]] == [("7", "ok")]
+    file.write_text("- target: shop/checkout\n  at: soon\n- {target: shop/other, at: 1700000000, why: x}\n- 7\n")
+    code, _, err = run(capsys, server, *words)
+    places = [line.partition("changes.yaml:")[2].partition(": expected")[0] for line in err.splitlines() if "changes.yaml:" in line]
+    assert code == 64
+    assert places == ["2:7: changes[0] › at", "3:12: changes[1] › target", "3:40: changes[1]", "4:3: changes[2]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["--from", "monday"], "'monday' is not a time with its zone", id="no-time"),
+        pytest.param(["--from", "2023-11-15T00:00:00Z", "--to", "2023-11-14T00:00:00Z"], "--from has to be before --to", id="backwards"),
+        pytest.param(["--from", "2023-11-15T00:00:00Z"], "expected a time from 2023-11-15T00:00:00Z on", id="before-the-span"),
+        pytest.param(["--to", "2023-11-14T23:00:00Z"], "expected a time up to 2023-11-14T23:00:00Z", id="after-the-span"),
+        pytest.param(["--scrape-interval", "often"], "a duration such as 30s, 5m or 1h30m", id="no-duration"),
+    ],
+)
+def test_what_was_typed_wrong_is_64(capsys, server, tmp_path, words, said):
+    code, out, err = run(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1")), *words)
+    assert (code, out) == (64, "")
+    assert said in " ".join(err.replace("│", " ").split())
+
+
+def test_a_faulty_policy_is_64_with_its_faults(capsys, server, tmp_path):
+    code, out, err = run(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1"), policy=samples.POLICY.replace("above: 5%", "above: five")))
+    assert (code, out) == (64, "")
+    assert "checkout.yaml:14:14: policy 'checkout' › rollback_when[0] › above: expected" in err
