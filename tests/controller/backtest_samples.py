@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,7 +48,7 @@ def share_at(at: timedelta) -> float | None:
 
 
 def past(share: Share = share_at, length: timedelta = timedelta(hours=HOURS), *, resets: Iterable[timedelta] = ()) -> str:
-    """The requests of app checkout as OpenMetrics. ``resets``: when its process began anew."""
+    """The requests of app checkout as OpenMetrics; a share that is no number is scraped as such. ``resets``: when its process began anew."""
     good = bad = 0.0
     resets = set(resets)
     lines: Mapping[str, list[str]] = {"200": [], "500": []}
@@ -57,8 +58,9 @@ def past(share: Share = share_at, length: timedelta = timedelta(hours=HOURS), *,
         failed = share(at)
         if failed is None:
             continue
-        good, bad = good + PER_SCRAPE * (1 - failed), bad + PER_SCRAPE * failed
-        for code, value in (("200", good), ("500", bad)):
+        known = 0.0 if math.isnan(failed) else failed
+        good, bad = good + PER_SCRAPE * (1 - known), bad + PER_SCRAPE * known
+        for code, value in (("200", good), ("500", bad)) if known == failed else (("200", math.nan), ("500", math.nan)):
             lines[code].append(f'requests_total{{app="checkout",code="{code}"}} {value:g} {START + index * STEP}')
     return "# TYPE requests counter\n" + "\n".join([*lines["200"], *lines["500"]]) + "\n# EOF\n"
 

@@ -1,0 +1,114 @@
+"""A backtest says at every slot what the daemon says on the same history, and it never turns what it could not read into a verdict."""
+
+import json
+import math
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.backtest.cases import GivenChange
+from rollbackd.controller.backtest.history import slots_between
+from rollbackd.controller.backtest.run import Asked, run
+from rollbackd.controller.backtest.spans import span_of
+from rollbackd.controller.cli.main import outcome
+from rollbackd.controller.observe import Observer
+from rollbackd.controller.schedule import Grid
+from rollbackd.controller.slots import Batch
+from rollbackd.policies.judge import Verdict
+from rollbackd.policies.load import load_policies
+from tests import servers
+from tests.controller import backtest_samples as samples
+from tests.controller.backtest_samples import moment, row
+from tests.controller.world import World
+from tests.exposition import Loopback, Reply, Request
+
+MINUTE = timedelta(minutes=1)
+AN_HOUR = timedelta(hours=1)
+CAME = timedelta(minutes=30)
+"""When the release of these short pasts came."""
+
+
+def turns_bad(at: timedelta) -> float | None:
+    return None if CAME + 3 * MINUTE < at < CAME + 4 * MINUTE else 0.4 if at >= CAME + 2 * MINUTE else 0.01
+
+
+COMMAND = samples.POLICY.replace("{kubernetes: {namespace: shop, deployment: checkout}}", "{command: {name: shop}}").replace("observe", "auto")
+
+
+def test_every_verdict_and_the_decision_are_the_daemons_own(tmp_path: Path) -> None:
+    (policy,) = load_policies({"p.yaml": COMMAND}).policies
+    grid = Grid(policy.source, policy.every)
+    came = grid.slot(moment(CAME))
+    change = GivenChange(1, policy.target, came, revision="v2")
+    with servers.prometheus_with_history(samples.past(turns_bad, 45 * MINUTE)) as server:
+        tested = run(Asked((policy,), (change,), moment(45 * MINUTE)), lambda name: Prometheus(name, server.url))
+        (judged,) = tested.judged
+        assert judged.found is not None
+        since, _ = span_of([policy], [change], None, None)
+        world = World(tmp_path, policy, at=since)
+        world.good("v1")
+        observer = Observer({policy.source: Prometheus(policy.source, server.url)}, lambda _: None)
+        verdicts: dict[object, tuple[Verdict, ...]] = {}
+        for at in slots_between(grid, since, judged.found.at):
+            world.at = at
+            if at == came:
+                world.deploy("v2")
+            due = world.engine.due([policy], at)
+            world.engine.cycle(Batch(at, world.survey(), observer.read(due, at)))
+            if due:
+                verdicts[at] = world.engine.standings[policy.name].evaluation.verdicts
+        world.rest()
+        observer.close()
+        world.actor.close()
+        world.surveyor.close()
+    looks = {look.at: look.verdicts for look in judged.looks if look.at <= judged.found.at}
+    assert len(looks) > 10
+    assert {at: found for at, found in verdicts.items() if at >= judged.began} == looks
+    (incident,) = world.incidents()
+    assert (incident.opened_at, incident.onset, judged.word) == (judged.found.at, judged.found.onset, "rollback")
+    assert incident.reason.partition("; ")[0] == judged.reason.partition("; ")[0]
+
+
+def verdict(capsys: pytest.CaptureFixture[str], folder: Path, url: str) -> tuple[str, str]:
+    """What is said of the release at ``CAME``."""
+    outcome(["backtest", *samples.write(folder, row(CAME, "v2")), "--prometheus", url, "-o", "json"])
+    said = capsys.readouterr()
+    (one,) = json.loads(said.out)["changes"]
+    return one["verdict"], one["reason"]
+
+
+@pytest.mark.parametrize(
+    ("past", "word", "reason"),
+    [
+        pytest.param(samples.past(lambda at: math.nan if at > CAME else 0.01, 2 * AN_HOUR), "inconclusive", "errors nodata:", id="no-numbers"),
+        pytest.param(samples.past(lambda at: None if at > CAME else 0.01, 2 * AN_HOUR), "inconclusive", "errors nodata:", id="nothing-after-it"),
+        pytest.param(samples.past(lambda at: 0.01, CAME - 10 * MINUTE), "inconclusive", "errors nodata:", id="outside-of-the-retention"),
+        pytest.param(samples.past(lambda at: 0.01, 2 * AN_HOUR, resets=[CAME + n * 5 * MINUTE for n in range(6)]), "ok", "at the last", id="resets"),
+    ],
+)
+def test_no_verdict_is_made_up(capsys: pytest.CaptureFixture[str], tmp_path: Path, past: str, word: str, reason: str) -> None:
+    with servers.prometheus_with_history(past) as server:
+        found, why = verdict(capsys, tmp_path, server.url)
+    assert (found, reason in why) == (word, True), why
+
+
+def test_an_answer_that_may_be_incomplete_is_no_evidence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with servers.prometheus_with_history(samples.past(turns_bad, 2 * AN_HOUR)) as server:
+
+        def cut(asked: Request) -> Reply:
+            """Prometheus' own answer; ranges with the remark that they are not whole."""
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            with urllib.request.urlopen(urllib.request.Request(server.url + asked.path, asked.body, kind)) as answer:
+                document = json.load(answer)
+            if "query_range" in asked.path:
+                document["warnings"] = ["results truncated due to limit"]
+            return Reply(body=json.dumps(document).encode(), headers={"Content-Type": "application/json"})
+
+        proxy = Loopback(cut)
+        found, why = verdict(capsys, tmp_path, proxy.url)
+        proxy.close()
+    assert found == "inconclusive"
+    assert "errors error: prometheus: warned that the answer may be incomplete: results truncated due to limit" in why
