@@ -185,7 +185,9 @@ def _told(work: "Callable[[Callable[[int, int], None]], Outcome]") -> "Outcome":
 def _draw(outcome: "Outcome", out: "Console") -> None:
     from rich.markup import escape
 
-    from rollbackd.controller.backtest.report import told
+    from rollbackd.controller.backtest.margins import nearest
+    from rollbackd.controller.backtest.report import margin_text, score_lines, told
+    from rollbackd.controller.backtest.score import score
 
     colours = {"rollback": "bold red", "held": "yellow", "inconclusive": "yellow", "ok": "green"}
     for one in outcome.judged:
@@ -196,5 +198,9 @@ def _draw(outcome: "Outcome", out: "Console") -> None:
             said = f"{one.found.condition} since {told(one.found.onset)}, confirmed at {told(one.found.at)}{held}"
             out.print(f"    {escape(said)}", soft_wrap=True)
         out.print(f"    {escape(one.reason)}", soft_wrap=True)
+        if (margin := nearest(one)) is not None:
+            out.print(f"    {escape(margin_text(margin))}", soft_wrap=True)
     for alarm in outcome.alarms:
         out.print(f"{told(alarm.onset)}  [yellow]outside[/]       {escape(alarm.target)}\n    {escape(alarm.reason)}", soft_wrap=True)
+    for line in score_lines(score(outcome.judged)):
+        out.print(escape(line), soft_wrap=True)

@@ -76,6 +76,36 @@ def test_what_no_change_explains_is_an_alarm_outside_of_changes(capsys, server, 
     assert found["code"] == 0
 
 
+def test_outcomes_are_scored_with_intervals_and_what_people_took_back_first_counts_for_neither(capsys, server, tmp_path):
+    rows = five(outcome="bad")
+    for one, truth in zip(rows, ("good", "bad", "good", "bad", "bad"), strict=True):
+        one["outcome"] = truth
+    words = samples.write(tmp_path, *rows)
+    scored = document(capsys, server, *words)["score"]
+    assert scored["found"] == {"count": 1, "of": 1, "share": 1.0, "interval": [0.2065, 1.0]}
+    assert scored["false"] == {"count": 1, "of": 2, "share": 0.5, "interval": [0.0945, 0.9055]}
+    assert (scored["censored"], scored["undecided"], scored["held"], scored["unlabelled"]) == (1, 1, 0, 0)
+    assert 60 < scored["median_seconds_to_proof"] < 480
+    out = run(capsys, server, *words)[1]
+    assert "1 of 2 good changes would have been rolled back (9.45 % to 90.5 %, 95 % Wilson)" in out
+    assert "left out: 1 of which people were first" in out
+
+
+def test_each_change_tells_how_near_it_came_and_a_limit_on_the_other_side_decides_otherwise(capsys, server, tmp_path):
+    rows = [row(samples.GOOD, "v1"), row(BAD, "v2")]
+    good, bad = (one["nearest"] for one in document(capsys, server, *samples.write(tmp_path, *rows))["changes"])
+    assert good["furthest"] < 0.05 < bad["furthest"]
+    assert good["ratio"] < 1 < bad["ratio"]
+
+    def verdicts(limit: float) -> list[str]:
+        policy = samples.POLICY.replace("above: 5%", f"above: {100 * limit:.4f}%")
+        return [one["verdict"] for one in document(capsys, server, *samples.write(tmp_path, *rows, policy=policy))["changes"]]
+
+    # Wide of the mark on purpose: what exactly proves a breach is tested elsewhere.
+    assert verdicts(bad["furthest"] * 1.5)[1] != "rollback"
+    assert verdicts(bad["furthest"] * 0.6) == ["ok", "rollback"]
+
+
 def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
     port = servers.free_port()
     code = outcome(["backtest", *samples.write(tmp_path, *five()), "--prometheus", f"http://127.0.0.1:{port}"])

@@ -1,0 +1,96 @@
+"""How near a change came to its limits, and which limit would have decided otherwise. Pure.
+
+What would have been confirmed at another limit is told by the same looks: those of a ``for`` that are the furthest out together. It is an
+estimate: looks that prove nothing at the written limit may prove something at another.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollbackd.controller.backtest.cases import Judged, Look
+from rollbackd.policies.evidence import Evidence, Happened, Share, Value
+from rollbackd.policies.judge import share_limit
+from rollbackd.policies.model import Breaches, Condition, For, Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """``furthest``: the most that was proven throughout a whole confirmation, from ``since`` on; ``limit``: what is written; ``side``: of what.
+
+    A limit on the other side of ``furthest`` would have decided otherwise. ``unit`` is for people.
+    """
+
+    condition: str
+    side: str
+    furthest: float
+    limit: float
+    unit: str
+    since: datetime
+
+    @property
+    def ratio(self) -> float:
+        """How much of the way to the limit it went: 1 is at the limit, above it is beyond."""
+        if self.side == "above":
+            return self.furthest / self.limit if self.limit else float("inf") if self.furthest > 0 else 1.0
+        return self.limit / self.furthest if self.furthest else float("inf")
+
+
+def nearest(judged: Judged) -> Margin | None:
+    """The condition that came nearest to its limit, or went furthest beyond; None where nothing could be compared."""
+    found = [margin for index, condition in enumerate(judged.policy.conditions) for margin in _margins(condition, index, judged)]
+    return max(found, key=lambda margin: margin.ratio, default=None)
+
+
+def _margins(condition: Condition, index: int, judged: Judged) -> Iterator[Margin]:
+    limit = share_limit(condition)
+    looks = needed(condition, judged.policy.every)
+    for side, at in (("above", limit.high), ("below", limit.low)):
+        sign = 1 if side == "above" else -1
+        furthest = _furthest(judged.looks, index, condition, looks, sign)
+        if at is not None and furthest is not None:
+            yield Margin(condition.name, side, sign * furthest[0], at, limit.unit, furthest[1])
+
+
+def needed(condition: Condition, every: timedelta) -> int:
+    """How many looks in a row a confirmation takes."""
+    match condition.confirm:
+        case For(duration):
+            return duration // every + 1
+        case Breaches(at_least, _):
+            return at_least
+
+
+def _furthest(looks: Sequence[Look], index: int, condition: Condition, size: int, sign: int) -> tuple[float, datetime] | None:
+    """The greatest of all lows of ``size`` looks in a row, and where it began; a look that says nothing breaks the row."""
+    best: tuple[float, datetime] | None = None
+    row: deque[tuple[float, datetime]] = deque(maxlen=size)
+    for look in looks:
+        value = proven(look.verdicts[index].evidence, condition, sign)
+        if value is None:
+            row.clear()
+            continue
+        row.append((sign * value, look.at))
+        lowest = min(value for value, _ in row)
+        if len(row) == size and (best is None or lowest > best[0]):
+            best = lowest, row[0][1]
+    return best
+
+
+def proven(evidence: Evidence, condition: Condition, sign: int) -> float | None:
+    """What the evidence proves the signal to be at least (``sign`` 1) or at most (-1); None where it proves nothing."""
+    match evidence:
+        case Share() as share:
+            if share.total < condition.min_volume:
+                return None
+            return share.bounds.low if sign > 0 else share.bounds.high
+        case Happened() as happened:
+            if not happened.is_complete:
+                return None
+            is_rate = isinstance(condition.signal, Rate)
+            return happened.count / (happened.end - happened.start).total_seconds() if is_rate else happened.count
+        case Value(value):
+            return value
+        case _:
+            return None
