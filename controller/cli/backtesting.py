@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rollbackd.controller.backtest.cases import GivenChange
+    from rollbackd.controller.backtest.compare import Difference
     from rollbackd.controller.backtest.history import PastSource
     from rollbackd.controller.backtest.run import Outcome
     from rollbackd.policies.faults import Fault
@@ -64,10 +65,11 @@ def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta
 
 @click.command(
     short_help="What policies would have done about past changes.",
-    epilog="Exit codes: 0 nothing would have been rolled back, 2 at least one change would have been, 4 Prometheus could not be asked, "
-    "64 usage, a faulty policy or a faulty file of changes.\n\n"
+    epilog="Exit codes: 0 nothing would have been rolled back, 2 at least one change would have been "
+    "(with --against: a verdict differs), 4 Prometheus could not be asked, 64 usage, a faulty policy or a faulty file of changes.\n\n"
     "Examples:\n\n\b\n  rollbackd backtest policies.d/checkout.yaml --prometheus http://127.0.0.1:9090 --changes deploys.csv\n"
-    "  rollbackd backtest policies.d/ --prometheus http://127.0.0.1:9090 --changes deploys.yaml -o json",
+    "  rollbackd backtest policies.d/ --prometheus http://127.0.0.1:9090 --changes deploys.yaml -o json\n"
+    "  rollbackd backtest new.yaml --against old.yaml --prometheus http://127.0.0.1:9090 --changes deploys.csv",
 )
 @click.argument("places", metavar="POLICY...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--prometheus", "url", metavar="URL", required=True, help="Its address, without /api. Every source of the policies is asked here.")
@@ -77,6 +79,9 @@ def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta
 @click.option("--token-file", type=FILE, help="A file with a bearer token for Prometheus.")
 @click.option("--ca-file", type=FILE, help="The authority of its certificate.")
 @click.option("--scrape-interval", metavar="DURATION", default="15s", show_default=True, callback=_duration, help="As in the daemon's config.")
+@click.option(
+    "--against", "others", metavar="POLICY", multiple=True, type=click.Path(exists=True, path_type=Path), help="Show only what these say otherwise."
+)
 @prints
 def backtest(
     places: tuple[Path, ...],
@@ -87,6 +92,7 @@ def backtest(
     token_file: Path | None,
     ca_file: Path | None,
     scrape_interval: timedelta,
+    others: tuple[Path, ...],
     output: str,
 ) -> None:
     """Replay the history in Prometheus through the daemon's own functions: would each change have been rolled back, when and why?
@@ -98,21 +104,36 @@ def backtest(
     given = Given(url, token_file, ca_file, scrape_interval, since, until)
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--from has to be before --to")
-    outcome = _reached(partial(_outcome, places, file, given))
+    if others:
+        _compare(places, others, file, given, output)
+        return
+    (outcome,) = _reached(partial(_outcomes, (places,), file, given))
     show(document(outcome), output, partial(_draw, outcome))
     say(summary(outcome))
     click.get_current_context().exit(FOUND if any(one.word == "rollback" for one in outcome.judged) else 0)
 
 
-def _outcome(places: tuple[Path, ...], file: Path, given: Given) -> "Outcome":
+def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path, given: Given, output: str) -> None:
+    from rollbackd.controller.backtest.compare import comparison, differences
+
+    mine, other = _reached(partial(_outcomes, (places, others), file, given))
+    found = tuple(differences(mine.judged, other.judged))
+    show(comparison(mine, other, found), output, partial(_draw_differences, found))
+    of = max(len(mine.judged), len(other.judged))
+    say(f"{len(found)} of {of} verdicts differ; {mine.queries + other.queries} queries, {(mine.took + other.took).total_seconds():.1f} s")
+    click.get_current_context().exit(FOUND if found else 0)
+
+
+def _outcomes(sets: tuple[tuple[Path, ...], ...], file: Path, given: Given) -> "list[Outcome]":
     from rollbackd.controller.backtest.run import Asked, run
 
-    policies, now = _policies(places), _now(given)
-    asked = Asked(policies, _changes(file, policies, given, now), now, given.since, given.until)
-    return _told(partial(run, asked, given.source))
+    read = [_policies(places) for places in sets]
+    now = _now(given)
+    changes = _changes(file, tuple(policy for policies in read for policy in policies), given, now)
+    return [_told(partial(run, Asked(policies, changes, now, given.since, given.until), given.source)) for policies in read]
 
 
-def _reached(work: "Callable[[], Outcome]") -> "Outcome":
+def _reached(work: "Callable[[], list[Outcome]]") -> "list[Outcome]":
     from rollbackd.adapters.base.errors import AdapterError
 
     try:
@@ -204,3 +225,15 @@ def _draw(outcome: "Outcome", out: "Console") -> None:
         out.print(f"{told(alarm.onset)}  [yellow]outside[/]       {escape(alarm.target)}\n    {escape(alarm.reason)}", soft_wrap=True)
     for line in score_lines(score(outcome.judged)):
         out.print(escape(line), soft_wrap=True)
+
+
+def _draw_differences(found: "tuple[Difference, ...]", out: "Console") -> None:
+    from rich.markup import escape
+
+    from rollbackd.controller.backtest.compare import difference_lines
+
+    if not found:
+        out.print("no verdict differs")
+    for one in found:
+        for line in difference_lines(one):
+            out.print(escape(line), soft_wrap=True)

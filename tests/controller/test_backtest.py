@@ -106,6 +106,24 @@ def test_each_change_tells_how_near_it_came_and_a_limit_on_the_other_side_decide
     assert verdicts(bad["furthest"] * 0.6) == ["ok", "rollback"]
 
 
+def test_against_another_policy_shows_only_what_it_says_otherwise(capsys, server, tmp_path):
+    words = samples.write(tmp_path, *five())
+    lax = tmp_path / "lax.yaml"
+    lax.write_text(samples.POLICY.replace("above: 5%", "above: 80%").replace("name: checkout", "name: lax", 1))
+    found = document(capsys, server, *words, "--against", lax)
+    assert (found["code"], found["kind"]) == (2, "BacktestComparison")
+    assert [(one["revision"], one["verdict"]["verdict"], one["against"]["verdict"]) for one in found["differences"]] == [
+        ("v2", "rollback", "ok"),
+        ("v3", "rollback", "ok"),
+    ]
+    assert [len(found["changes"]), len(found["against"]["changes"])] == [5, 5]
+    code, out, err = run(capsys, server, *words, "--against", lax)
+    assert (code, err.split(";")[0]) == (2, "2 of 5 verdicts differ")
+    assert [line[:4] for line in out.splitlines()] == ["2023", "  - ", "  + ", "2023", "  - ", "  + "]
+    code, out, err = run(capsys, server, *words, "--against", tmp_path / "checkout.yaml")
+    assert (code, out, err.split(";")[0]) == (0, "no verdict differs\n", "0 of 5 verdicts differ")
+
+
 def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
     port = servers.free_port()
     code = outcome(["backtest", *samples.write(tmp_path, *five()), "--prometheus", f"http://127.0.0.1:{port}"])
