@@ -82,6 +82,7 @@ def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta
 @click.option(
     "--against", "others", metavar="POLICY", multiple=True, type=click.Path(exists=True, path_type=Path), help="Show only what these say otherwise."
 )
+@click.option("--plots", "folder", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Write a timeline per change there.")
 @prints
 def backtest(
     places: tuple[Path, ...],
@@ -93,6 +94,7 @@ def backtest(
     ca_file: Path | None,
     scrape_interval: timedelta,
     others: tuple[Path, ...],
+    folder: Path | None,
     output: str,
 ) -> None:
     """Replay the history in Prometheus through the daemon's own functions: would each change have been rolled back, when and why?
@@ -104,10 +106,14 @@ def backtest(
     given = Given(url, token_file, ca_file, scrape_interval, since, until)
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--from has to be before --to")
+    if others and folder is not None:
+        raise click.UsageError("--plots shows one set of policies: leave out --against")
     if others:
         _compare(places, others, file, given, output)
         return
     (outcome,) = _reached(partial(_outcomes, (places,), file, given))
+    if folder is not None:
+        _write_plots(outcome, folder)
     show(document(outcome), output, partial(_draw, outcome))
     say(summary(outcome))
     click.get_current_context().exit(FOUND if any(one.word == "rollback" for one in outcome.judged) else 0)
@@ -187,6 +193,17 @@ def _refuse(faults: "tuple[Fault, ...]", texts: "Texts | dict[str, str]") -> Non
     number = len(faults)
     say(f"{number} fault{'s' if number != 1 else ''}: nothing was replayed")
     click.get_current_context().exit(USAGE)
+
+
+def _write_plots(outcome: "Outcome", folder: Path) -> None:
+    from rollbackd.controller.backtest.plots import pages
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in pages(outcome).items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise click.ClickException(f"the plots cannot be written to {folder}: {fault.strerror}") from fault
 
 
 def _told(work: "Callable[[Callable[[int, int], None]], Outcome]") -> "Outcome":

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.controller import backtest_samples as samples
 from tests.controller.backtest_samples import BAD, GAP, LATE, five, moment, row
 
 MINUTE = timedelta(minutes=1)
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,21 @@ def test_against_another_policy_shows_only_what_it_says_otherwise(capsys, server
     assert [line[:4] for line in out.splitlines()] == ["2023", "  - ", "  + ", "2023", "  - ", "  + "]
     code, out, err = run(capsys, server, *words, "--against", tmp_path / "checkout.yaml")
     assert (code, out, err.split(";")[0]) == (0, "no verdict differs\n", "0 of 5 verdicts differ")
+
+
+def test_plots_are_xml_with_the_limit_the_onset_and_the_confirmation_and_no_line_over_a_gap(capsys, server, tmp_path):
+    rows = five()
+    rows[1]["revision"] = "v2 <&> \x07"
+    words = samples.write(tmp_path, *rows)
+    code, _, _ = run(capsys, server, *words, "--plots", tmp_path / "plots")
+    files = sorted(file.name for file in (tmp_path / "plots").iterdir())
+    assert (code, len(files), files[1], files[-1]) == (2, 6, "0002-checkout-checkout-20231115T001320Z.svg", "index.html")
+    drawn = [ElementTree.parse(tmp_path / "plots" / name).getroot() for name in files[:-1]]
+    texts = [" ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text")) for root in drawn]
+    assert all(f"{what} " in texts[1] for what in ("v2 <&>", "limit 5 %", "change 00:13:20", "onset", "confirmed"))
+    assert [len(list(root.iter(f"{SVG}polyline"))) for root in drawn] == [1, 1, 1, 1, 0]
+    page = (tmp_path / "plots" / "index.html").read_text()
+    assert all(f'src="{name}"' in page for name in files[:-1])
 
 
 def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
