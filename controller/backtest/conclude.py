@@ -43,6 +43,9 @@ def _judged(way: Replayed, change: GivenChange, read_until: datetime) -> Judged:
 def _unfound(policy: Policy, looks: Sequence[Look], span: str) -> tuple[Word, str]:
     known = sum(look.is_known for look in looks)
     if known < COVERAGE * len(looks):
+        if not known and all(verdict.state is State.NODATA for look in looks for verdict in look.verdicts):
+            place = "outside of what Prometheus keeps, or its series are called otherwise"
+            return "inconclusive", f"there is no sample in the {span} of its watch: it lies {place}; {_lack(policy, looks)}"
         needed = f"{COVERAGE:.0%}".replace("%", " %")
         return "inconclusive", f"{known} of {len(looks)} looks in {span} proved anything, {needed} are needed; mostly {_lack(policy, looks)}"
     return "ok", f"nothing was confirmed in {len(looks)} looks in {span}; at the last: {_said(policy, looks[-1])}"

@@ -61,7 +61,7 @@ def margin_text(one: Margin) -> str:
     inside = "below" if one.side == "above" else "above"
     is_beyond = one.ratio > 1
     said = f"{one.condition} was proven to be {one.side} {furthest} throughout its confirmation from {one.since:%H:%M:%S} (limit {limit})"
-    return f"{said}; a limit {one.side if is_beyond else inside} {furthest} would have {'not ' if is_beyond else ''}been breached"
+    return f"{said}; a limit {one.side if is_beyond else inside} {furthest} would {'not ' if is_beyond else ''}have been breached"
 
 
 def score_told(one: Score) -> dict[str, Any]:

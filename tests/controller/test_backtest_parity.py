@@ -85,7 +85,9 @@ def verdict(capsys: pytest.CaptureFixture[str], folder: Path, url: str) -> tuple
     [
         pytest.param(samples.past(lambda at: math.nan if at > CAME else 0.01, 2 * AN_HOUR), "inconclusive", "errors nodata:", id="no-numbers"),
         pytest.param(samples.past(lambda at: None if at > CAME else 0.01, 2 * AN_HOUR), "inconclusive", "errors nodata:", id="nothing-after-it"),
-        pytest.param(samples.past(lambda at: 0.01, CAME - 10 * MINUTE), "inconclusive", "errors nodata:", id="outside-of-the-retention"),
+        pytest.param(
+            samples.past(lambda at: 0.01, CAME - 10 * MINUTE), "inconclusive", "outside of what Prometheus keeps", id="outside-of-the-retention"
+        ),
         pytest.param(samples.past(lambda at: 0.01, 2 * AN_HOUR, resets=[CAME + n * 5 * MINUTE for n in range(6)]), "ok", "at the last", id="resets"),
     ],
 )
