@@ -3,6 +3,7 @@
 What was proven lies in the band; where there is none, nothing was.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from rollbackd.policies.reasons import number_text
 from rollbackd.policies.since import COARSE
 
 WIDTH, HEIGHT = 900, 320
-LEFT, RIGHT, TOP, BOTTOM = 80, 20, 58, 40
+LEFT, RIGHT, TOP, BOTTOM = 80, 36, 58, 40
 TICKS = 6
 COLOURS = {"rollback": "#b3261e", "held": "#8a5a00", "inconclusive": "#6b6b6b", "ok": "#1b6e3c"}
 STYLE = (
@@ -72,8 +73,8 @@ def svg(one: Judged) -> str:
     condition, points = one.policy.conditions[index], list(_points(one, index))
     limit, until = share_limit(condition), max([one.ended, *([one.found.at] if one.found is not None else [])])
     limits = [value for value in (limit.high, limit.low) if value is not None]
-    top = max([point.high for point in points if point.high < 1] + [point.value for point in points] + limits, default=1.0) * 1.15 or 1.0
-    scale = _Scale(one.change.at, until, top)
+    top = max([point.high for point in points if point.high < 1] + [point.value for point in points] + limits, default=1.0)
+    scale = _Scale(one.change.at, until, _round(1.1 * top))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{_text(_title(one))}</title><style>{STYLE}</style>",
@@ -118,6 +119,14 @@ def point_of(condition: Condition, verdict: Verdict, at: datetime) -> Point | No
             return Point(at, value, value, value)
         case _:
             return None
+
+
+def _round(top: float) -> float:
+    """So much or a little more, so that every tick is a round number."""
+    if not top > 0:
+        return 1.0
+    size = 10.0 ** math.floor(math.log10(top / TICKS))
+    return next(TICKS * size * step for step in (1, 2, 2.5, 5, 10) if TICKS * size * step >= top)
 
 
 def _axes(scale: _Scale, unit: str) -> Iterator[str]:
@@ -177,7 +186,7 @@ def _index(outcome: Outcome, names: Sequence[str]) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= 140 else f"{text[:139]}…"
+    return text if len(text) <= 125 else f"{text[:124]}…"
 
 
 def _text(text: str) -> str:
