@@ -78,6 +78,35 @@ def test_what_no_change_explains_is_an_alarm_outside_of_changes(capsys, server, 
     assert found["code"] == 0
 
 
+def test_what_a_guard_would_have_held_names_the_guard(capsys, server, tmp_path):
+    again = [row(BAD, "v2"), row(LATE, "v2")]
+    first, second = document(capsys, server, *samples.write(tmp_path, *again))["changes"]
+    assert (first["verdict"], first["blocked_by"]) == ("rollback", None)
+    assert (second["verdict"], second["blocked_by"]) == ("held", "quarantine")
+    assert "revision v2 was rolled back before and is live again" in second["reason"]
+    words = samples.write(tmp_path, row(BAD, "v2"))
+    others = [
+        samples.POLICY.replace("name: checkout}", f"name: {name}}}", 1).replace("deployment: checkout", f"deployment: {name}")
+        for name in ("cart", "search")
+    ]
+    for number, text in enumerate(others):
+        (tmp_path / f"other{number}.yaml").write_text(text)
+    found = document(capsys, server, *words, tmp_path / "other0.yaml", tmp_path / "other1.yaml")
+    (one,) = found["changes"]
+    assert (found["code"], one["verdict"], one["blocked_by"]) == (0, "held", "systemic")
+    assert "a common cause is likelier than this change" in one["reason"]
+    assert {alarm["target"].rpartition("/")[2] for alarm in found["false_alarms_outside_changes"]} == {"cart", "search"}
+
+
+def test_a_condition_that_may_only_propose_is_held_by_its_mode(capsys, server, tmp_path):
+    proposing = samples.POLICY.replace("      for: 1m", "      for: 1m\n      mode: suggest")
+    (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=proposing))["changes"]
+    assert (one["verdict"], one["blocked_by"], one["condition"]) == ("held", "mode", "errors")
+    observing = samples.POLICY[: samples.POLICY.index("  remedy")]
+    (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=observing))["changes"]
+    assert (one["verdict"], one["blocked_by"]) == ("rollback", None)
+
+
 def test_outcomes_are_scored_with_intervals_and_what_people_took_back_first_counts_for_neither(capsys, server, tmp_path):
     rows = five(outcome="bad")
     for one, truth in zip(rows, ("good", "bad", "good", "bad", "bad"), strict=True):
