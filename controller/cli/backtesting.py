@@ -63,6 +63,15 @@ def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta
         raise click.BadParameter(f"expected {fault}, such as 15s", param=option) from fault
 
 
+def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path | None:
+    """The file; None where Prometheus is to be asked."""
+    if file.is_file():
+        return file
+    if str(file) == "prometheus":
+        return None
+    raise click.BadParameter(f"there is no file {str(file)!r}", param=option)
+
+
 @click.command(
     short_help="What policies would have done about past changes.",
     epilog="Exit codes: 0 nothing would have been rolled back, 2 at least one change would have been "
@@ -73,7 +82,15 @@ def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta
 )
 @click.argument("places", metavar="POLICY...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--prometheus", "url", metavar="URL", required=True, help="Its address, without /api. Every source of the policies is asked here.")
-@click.option("--changes", "file", type=FILE, required=True, help="CSV or YAML: target,at[,ready,revision,outcome,rolled_back_at].")
+@click.option(
+    "--changes",
+    "file",
+    metavar="FILE|prometheus",
+    type=click.Path(path_type=Path),
+    required=True,
+    callback=_changes_file,
+    help="CSV or YAML: target,at[,ready,revision,outcome,rolled_back_at]. prometheus: what kube-state-metrics saw since --from.",
+)
 @click.option("--from", "since", metavar="TIME", callback=_time, help="Look at this span only, for breaches outside of changes too.")
 @click.option("--to", "until", metavar="TIME", callback=_time, help="The end of the span. Default: what the changes need.")
 @click.option("--token-file", type=FILE, help="A file with a bearer token for Prometheus.")
@@ -87,7 +104,7 @@ def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta
 def backtest(
     places: tuple[Path, ...],
     url: str,
-    file: Path,
+    file: Path | None,
     since: datetime | None,
     until: datetime | None,
     token_file: Path | None,
@@ -104,6 +121,8 @@ def backtest(
     from rollbackd.controller.backtest.report import document, summary
 
     given = Given(url, token_file, ca_file, scrape_interval, since, until)
+    if file is None and since is None:
+        raise click.UsageError("--changes prometheus needs --from: since when are changes looked for?")
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--from has to be before --to")
     if others and folder is not None:
@@ -119,7 +138,7 @@ def backtest(
     click.get_current_context().exit(FOUND if any(one.word == "rollback" for one in outcome.judged) else 0)
 
 
-def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path, given: Given, output: str) -> None:
+def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path | None, given: Given, output: str) -> None:
     from rollbackd.controller.backtest.compare import comparison, differences
 
     mine, other = _reached(partial(_outcomes, (places, others), file, given))
@@ -130,12 +149,13 @@ def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path, giv
     click.get_current_context().exit(FOUND if found else 0)
 
 
-def _outcomes(sets: tuple[tuple[Path, ...], ...], file: Path, given: Given) -> "list[Outcome]":
+def _outcomes(sets: tuple[tuple[Path, ...], ...], file: Path | None, given: Given) -> "list[Outcome]":
     from rollbackd.controller.backtest.run import Asked, run
 
     read = [_policies(places) for places in sets]
     now = _now(given)
-    changes = _changes(file, tuple(policy for policies in read for policy in policies), given, now)
+    every = tuple(policy for policies in read for policy in policies)
+    changes = _seen_changes(every, given, now) if file is None else _changes(file, every, given, now)
     return [_told(partial(run, Asked(policies, changes, now, given.since, given.until), given.source)) for policies in read]
 
 
@@ -168,6 +188,16 @@ def _policies(places: tuple[Path, ...]) -> "tuple[Policy, ...]":
     if not loaded.policies:
         raise click.UsageError(f"no policy in {', '.join(str(place) for place in places)}")
     return loaded.policies
+
+
+def _seen_changes(policies: "tuple[Policy, ...]", given: Given, now: datetime) -> "tuple[GivenChange, ...]":
+    from rollbackd.controller.backtest.generations import METRIC, changes_in
+
+    targets = tuple(dict.fromkeys(target for policy in policies for target in policy.targets))
+    found = changes_in(given.source("prometheus"), targets, given.since or now, min(given.until or now, now))
+    if not found:
+        raise click.UsageError(f"{METRIC} shows no change of the policies' Deployments in this span: write them into a file")
+    return found
 
 
 def _changes(file: Path, policies: "tuple[Policy, ...]", given: Given, now: datetime) -> "tuple[GivenChange, ...]":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rollbackd.controller.backtest.generations import METRIC
 from tests.adapters.openmetrics import START
 
 POLICY = """\
@@ -96,3 +97,11 @@ def five(**more: object) -> list[dict[str, object]]:
     """All releases of the past."""
     taken_back = {"rolled_back_at": when(BACK + timedelta(minutes=1)), **more}
     return [row(GOOD, "v1"), row(BAD, "v2"), row(LATE, "v3"), row(GAP, "v4"), row(BACK, "v5", **taken_back)]
+
+
+def generations(*changes: timedelta, length: timedelta = timedelta(hours=HOURS)) -> str:
+    """What kube-state-metrics shows of checkout, scraped every 30 s: a new generation at each of ``changes``."""
+    labels = '{namespace="shop",deployment="checkout"}'
+    steps = [timedelta(seconds=30 * index) for index in range(length // timedelta(seconds=30))]
+    rows = [f"{METRIC}{labels} {1 + sum(change <= at for change in changes)} {START + int(at.total_seconds())}" for at in steps]
+    return f"# TYPE {METRIC} gauge\n" + "\n".join(rows) + "\n"

@@ -18,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def server():
-    with servers.prometheus_with_history(samples.past()) as server:
+    with servers.prometheus_with_history(samples.generations(samples.GOOD, BAD) + samples.past()) as server:
         yield server
 
 
@@ -105,6 +105,18 @@ def test_a_condition_that_may_only_propose_is_held_by_its_mode(capsys, server, t
     observing = samples.POLICY[: samples.POLICY.index("  remedy")]
     (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=observing))["changes"]
     assert (one["verdict"], one["blocked_by"]) == ("rollback", None)
+
+
+def test_changes_can_come_from_what_kube_state_metrics_saw(capsys, server, tmp_path):
+    policy = samples.write(tmp_path)[0]
+    words = [policy, "--changes", "prometheus", "--to", samples.when(LATE)]
+    found = document(capsys, server, *words, "--from", samples.when(timedelta(minutes=10)))
+    said = [(one["at"], one["revision"], one["verdict"]) for one in found["changes"]]
+    assert said == [("2023-11-14T23:13:20.000Z", "generation 2", "ok"), ("2023-11-15T00:13:20.000Z", "generation 3", "rollback")]
+    code, _, err = run(capsys, server, *words)
+    assert (code, "--changes prometheus needs --from" in err) == (64, True)
+    code, _, err = run(capsys, server, *words, "--from", samples.when(BAD + timedelta(minutes=1)))
+    assert (code, "shows no change of the policies' Deployments" in " ".join(err.split())) == (64, True)
 
 
 def test_outcomes_are_scored_with_intervals_and_what_people_took_back_first_counts_for_neither(capsys, server, tmp_path):
