@@ -1,10 +1,15 @@
 """A backtest says at every slot what the daemon says on the same history, and it never turns what it could not read into a verdict."""
 
+import contextlib
+import itertools
 import json
 import math
+import urllib.parse
 import urllib.request
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,20 +102,51 @@ def test_no_verdict_is_made_up(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert (found, reason in why) == (word, True), why
 
 
-def test_an_answer_that_may_be_incomplete_is_no_evidence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with servers.prometheus_with_history(samples.past(turns_bad, 2 * AN_HOUR)) as server:
+@contextlib.contextmanager
+def behind(server: servers.Server, reply: Callable[[Request, Any], None]) -> Iterator[str]:
+    """The address of something before Prometheus, where ``reply`` sees each question and may change the answer."""
 
-        def cut(asked: Request) -> Reply:
-            """Prometheus' own answer; ranges with the remark that they are not whole."""
-            kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            with urllib.request.urlopen(urllib.request.Request(server.url + asked.path, asked.body, kind)) as answer:
-                document = json.load(answer)
-            if "query_range" in asked.path:
-                document["warnings"] = ["results truncated due to limit"]
-            return Reply(body=json.dumps(document).encode(), headers={"Content-Type": "application/json"})
+    def pass_on(asked: Request) -> Reply:
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        with urllib.request.urlopen(urllib.request.Request(server.url + asked.path, asked.body, kind)) as answer:
+            document = json.load(answer)
+        reply(asked, document)
+        return Reply(body=json.dumps(document).encode(), headers={"Content-Type": "application/json"})
 
-        proxy = Loopback(cut)
-        found, why = verdict(capsys, tmp_path, proxy.url)
+    proxy = Loopback(pass_on)
+    try:
+        yield proxy.url
+    finally:
         proxy.close()
+
+
+def test_an_answer_that_may_be_incomplete_is_no_evidence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def cut(asked: Request, document: Any) -> None:
+        if "query_range" in asked.path:
+            document["warnings"] = ["results truncated due to limit"]
+
+    with servers.prometheus_with_history(samples.past(turns_bad, 2 * AN_HOUR)) as server, behind(server, cut) as url:
+        found, why = verdict(capsys, tmp_path, url)
     assert found == "inconclusive"
     assert "errors error: prometheus: warned that the answer may be incomplete: results truncated due to limit" in why
+
+
+def test_ranges_are_of_at_most_10_000_steps_on_the_grid_and_do_not_overlap(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ranges: list[tuple[float, float, float]] = []
+
+    def note(asked: Request, document: Any) -> None:
+        if "query_range" in asked.path:
+            words = urllib.parse.parse_qs(asked.body.decode())
+            ranges.append((float(words["start"][0]), float(words["end"][0]), float(words["step"][0])))
+
+    span = ["--from", samples.when(timedelta(0)), "--to", samples.when(timedelta(hours=90))]
+    with servers.prometheus_with_history(samples.past(turns_bad, 2 * AN_HOUR)) as server, behind(server, note) as url:
+        outcome(["backtest", *samples.write(tmp_path, row(CAME, "v2")), "--prometheus", url, *span])
+    said = capsys.readouterr()
+    assert said.err.startswith("1 change: 1 rollback; 0 breaches outside of changes; 3 queries, ")
+    assert [(end - start) / step < 10_000 for start, end, step in ranges] == [True, True, True]
+    gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(ranges)]
+    assert gaps == pytest.approx([15.0, 15.0], abs=0.002)
+    grid = Grid("prometheus", timedelta(seconds=15))
+    asked = datetime.fromtimestamp(ranges[0][0], UTC) + timedelta(seconds=20)
+    assert abs(grid.slot(asked + timedelta(seconds=1)) - asked) < timedelta(milliseconds=2)
