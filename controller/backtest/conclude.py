@@ -70,6 +70,6 @@ def _lack(policy: Policy, looks: Sequence[Look]) -> str:
 
 def alarms(way: Replayed, since: datetime | None, until: datetime | None) -> Iterator[Alarm]:
     """What was confirmed without a change, by its onset, within the asked span."""
-    blind = (Alarm(way.policy.name, way.policy.target, one.condition, one.onset, one.at, one.reason) for one in way.unblamed)
+    blind = (Alarm(way.policy.name, way.policy.target, one.condition, one.onset, one.at, one.reason) for one in way.unblamed.values())
     found = sorted((*way.alarms.values(), *blind), key=lambda alarm: alarm.onset)
     yield from (one for one in found if (since is None or one.onset >= since) and (until is None or one.onset <= until))

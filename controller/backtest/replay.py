@@ -3,9 +3,10 @@
 Each policy is replayed by itself, with budgets and cool-downs of its own; the others count as what a common cause shows in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
 from rollbackd.controller.fleet import Breaches, unexplained
@@ -19,7 +20,7 @@ from rollbackd.policies.incident import Incident, Phase, advance, opened
 from rollbackd.policies.judge import State
 from rollbackd.policies.model import Mode, OnNoData, OutsideWatch, Policy
 from rollbackd.policies.readings import Reading
-from rollbackd.policies.since import is_due, watch_length
+from rollbackd.policies.since import ALWAYS_BLAMES, is_due, watch_length
 from rollbackd.policies.watch import Watch, new_watch, take
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
@@ -42,7 +43,10 @@ class Window:
 
 @dataclass(slots=True)
 class Replayed:
-    """One policy's way through the past. ``watch``: its memory; ``found`` and ``looks`` by change id."""
+    """One policy's way through the past. ``watch``: its memory; ``found`` and ``looks`` by change id, ``unblamed`` by onset.
+
+    ``is_astray``: it would have rolled back and nobody did, so that what is seen is not what would have been.
+    """
 
     policy: Policy
     watch: Watch
@@ -54,7 +58,8 @@ class Replayed:
     acted: list[datetime] = field(default_factory=list)
     quarantined: set[tuple[str, str]] = field(default_factory=set)
     found: dict[str, Found] = field(default_factory=dict)
-    unblamed: list[Found] = field(default_factory=list)
+    unblamed: dict[tuple[str, datetime], Found] = field(default_factory=dict)
+    is_astray: bool = False
     alarms: dict[str, Alarm] = field(default_factory=dict)
     looks: dict[str, list[Look]] = field(default_factory=dict)
 
@@ -85,10 +90,10 @@ class Replay:
         newest = self._breaches.newest()
         due = [way for way in self.ways if self._is_due(way, newest, at)]
         fresh = self._survey(at)
-        for way in due:
-            if way.found and any(change.target in way.policy.targets and not change.ours for change in fresh):
+        for way in self.ways:
+            if way.is_astray and any(change.target in way.policy.targets and not change.ours for change in fresh):
                 # What came after a rollback that was not made is no past of what comes next.
-                way.watch, way.incident = new_watch(way.policy), None
+                way.watch, way.is_astray = new_watch(way.policy), False
         befores = [(way, take(way.policy, way.watch, readings[way.policy.name])) for way in due]
         # Everybody is judged before anything is decided: a common cause shows in the others.
         for way, before in befores if len(self.ways) > 1 else []:
@@ -156,21 +161,20 @@ class Replay:
     def _take_down(self, way: Replayed, decision: Decision, at: datetime) -> None:
         match decision:
             case WouldAct(_, _, _, condition, _, reason):
-                self._find(way, Found("rollback", None, condition, _onset(way, condition, at), at, reason))
+                onset = _onset(way, condition, at)
+                self._find(way, Found("rollback", None, condition, onset, at, reason), self._blamed(way, condition, onset))
             case Opened():
                 way.incident, way.opening = opened(decision), decision
                 if way.incident.phase is Phase.PROPOSED:
-                    why = f"its mode lets it be proposed and not done: {decision.reason}"
-                    self._find(way, Found("held", None, decision.condition, decision.onset, at, why, "mode"))
+                    self._end(way, "held", at, f"its mode lets it be proposed and not done: {decision.reason}", "mode")
             case Joined() | Stopped() if way.incident is not None:
                 way.incident = advance(way.incident, decision)
-            case Act() if way.opening is not None:
-                self._find(way, Found("rollback", None, way.opening.condition, way.opening.onset, at, decision.reason))
-            case Offer(act) if way.opening is not None:
-                why = f"once people approve it: {act.reason}"
-                self._find(way, Found("rollback", None, way.opening.condition, way.opening.onset, at, why))
-            case Held() if way.opening is not None:
-                self._find(way, Found("held", None, way.opening.condition, way.opening.onset, at, decision.reason, decision.guard))
+            case Act():
+                self._end(way, "rollback", at, decision.reason)
+            case Offer(act):
+                self._end(way, "rollback", at, f"once people approve it: {act.reason}")
+            case Held():
+                self._end(way, "held", at, decision.reason, decision.guard)
             case Closed():
                 way.incident = way.opening = None
             case Outside(key, policy, target, condition, _, _, reason):
@@ -180,18 +184,34 @@ class Replay:
             case _:
                 pass
 
-    def _find(self, way: Replayed, found: Found) -> None:
+    def _blamed(self, way: Replayed, condition: str, onset: datetime) -> tuple[str, ...]:
+        """The suspects of a breach that opens no incident, as an incident would name them."""
+        own = next(one.watch for one in way.policy.conditions if one.name == condition)
+        found = suspects(self._of(way.policy.targets), own or way.policy.watch or ALWAYS_BLAMES, way.answered, onset)
+        return tuple(change.id for change in found)
+
+    def _end(self, way: Replayed, word: Literal["rollback", "held"], at: datetime, reason: str, blocked_by: str | None = None) -> None:
+        """The incident that was opened comes to this, and is let go of."""
+        opening = way.opening
+        if opening is not None:
+            self._find(way, Found(word, None, opening.condition, opening.onset, at, reason, blocked_by), opening.suspects)
+
+    def _find(self, way: Replayed, found: Found, blamed: Sequence[str]) -> None:
         """Noted for the newest suspect; all suspects are answered, as by an incident, and what would follow the act did not happen."""
-        blamed = suspects(self._of(way.policy.targets), watch_length(way.policy), way.answered, found.onset)
-        if blamed:
-            way.found.setdefault(blamed[0].id, replace(found, change=blamed[0].id))
-        else:
-            way.unblamed.append(found)
-        way.answered |= {(change.target, change.id) for change in blamed}
-        if found.word == "rollback":
-            way.acted.append(found.at)
-            way.quarantined |= {(change.target, change.revision) for change in blamed[:1]}
         way.incident = way.opening = None
+        known: Collection[object] = way.found if blamed else way.unblamed
+        if (blamed[0] if blamed else (found.condition, found.onset)) in known:
+            return
+        if blamed:
+            way.found[blamed[0]] = replace(found, change=blamed[0])
+        else:
+            way.unblamed[found.condition, found.onset] = found
+        changes = [change for change in self._changes if change.id in blamed]
+        way.answered |= {(change.target, change.id) for change in changes}
+        if found.word == "rollback":
+            way.is_astray = True
+            way.acted.append(found.at)
+            way.quarantined |= {(change.target, change.revision) for change in changes if change.id == blamed[0]}
 
 
 def _onset(way: Replayed, condition: str, at: datetime) -> datetime:

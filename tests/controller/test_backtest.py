@@ -98,6 +98,22 @@ def test_what_a_guard_would_have_held_names_the_guard(capsys, server, tmp_path):
     assert {alarm["target"].rpartition("/")[2] for alarm in found["false_alarms_outside_changes"]} == {"cart", "search"}
 
 
+def test_a_change_after_a_rollback_that_was_not_made_is_judged_afresh(capsys, server, tmp_path):
+    soon = BAD + 10 * MINUTE + timedelta(seconds=20)  # while nothing more is concluded of v2, and looks are rare
+    _, second = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), row(soon, "v3")))["changes"]
+    assert (second["verdict"], second["blocked_by"]) == ("held", "cool-down")
+    assert moment(soon) + MINUTE <= time_of(second["onset"]) < moment(soon) + 4 * MINUTE
+
+
+def test_a_policy_that_always_watches_tells_once_what_it_would_have_done_without_a_change(capsys, server, tmp_path):
+    always = samples.POLICY.replace("watch: 30m", "watch: always")
+    span = ["--from", samples.when(timedelta(minutes=50)), "--to", samples.when(GAP)]
+    found = document(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1"), policy=always), *span)
+    first = found["false_alarms_outside_changes"][0]
+    assert moment(BAD) + MINUTE <= time_of(first["onset"]) < time_of(first["confirmed_at"]) < moment(BAD) + 8 * MINUTE
+    assert len(found["false_alarms_outside_changes"]) == 2
+
+
 def test_a_condition_that_may_only_propose_is_held_by_its_mode(capsys, server, tmp_path):
     proposing = samples.POLICY.replace("      for: 1m", "      for: 1m\n      mode: suggest")
     (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=proposing))["changes"]
