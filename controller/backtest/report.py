@@ -113,8 +113,8 @@ def alarm(one: Alarm) -> dict[str, Any]:
 
 
 def told(at: datetime | None) -> str | None:
-    """A time as the JSON contracts write it."""
-    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A time in UTC as RFC 3339 writes it, to the millisecond where it is no whole second."""
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z").replace(".000Z", "Z")
 
 
 def summary(outcome: Outcome) -> str:

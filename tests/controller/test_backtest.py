@@ -49,7 +49,7 @@ def test_a_bad_release_and_one_that_turns_bad_late_are_found_and_no_verdict_is_m
         ("v5", "inconclusive"),
     ]
     _, bad, late, gap, back = found["changes"]
-    assert (bad["target"], bad["at"], bad["condition"], bad["blocked_by"]) == (samples.TARGET, "2023-11-15T00:13:20.000Z", "errors", None)
+    assert (bad["target"], bad["at"], bad["condition"], bad["blocked_by"]) == (samples.TARGET, "2023-11-15T00:13:20Z", "errors", None)
     assert moment(BAD) + MINUTE < time_of(bad["onset"]) < time_of(bad["confirmed_at"]) < moment(BAD) + 8 * MINUTE
     assert time_of(bad["confirmed_at"]) - time_of(bad["onset"]) >= MINUTE
     assert "> 5 %" in bad["reason"]
@@ -66,7 +66,7 @@ def test_a_bad_release_and_one_that_turns_bad_late_are_found_and_no_verdict_is_m
 def test_good_releases_alone_exit_0_and_say_what_was_seen(capsys, server, tmp_path):
     code, out, err = run(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1")))
     assert (code, err.split(";")[0]) == (0, "1 change: 1 ok")
-    assert out.startswith("2023-11-14T23:13:20.000Z  ok            kubernetes:default/shop/deployment/checkout  v1\n    nothing was confirmed in ")
+    assert out.startswith("2023-11-14T23:13:20Z  ok            kubernetes:default/shop/deployment/checkout  v1\n    nothing was confirmed in ")
 
 
 def test_what_no_change_explains_is_an_alarm_outside_of_changes(capsys, server, tmp_path):
@@ -128,7 +128,7 @@ def test_changes_can_come_from_what_kube_state_metrics_saw(capsys, server, tmp_p
     words = [policy, "--changes", "prometheus", "--to", samples.when(LATE)]
     found = document(capsys, server, *words, "--from", samples.when(timedelta(minutes=10)))
     said = [(one["at"], one["revision"], one["verdict"]) for one in found["changes"]]
-    assert said == [("2023-11-14T23:13:20.000Z", "generation 2", "ok"), ("2023-11-15T00:13:20.000Z", "generation 3", "rollback")]
+    assert said == [("2023-11-14T23:13:20Z", "generation 2", "ok"), ("2023-11-15T00:13:20Z", "generation 3", "rollback")]
     code, _, err = run(capsys, server, *words)
     assert (code, "--changes prometheus needs --from" in err) == (64, True)
     code, _, err = run(capsys, server, *words, "--from", samples.when(BAD + timedelta(minutes=1)))
