@@ -1,7 +1,6 @@
 """Brings the counts of every bounded condition up to date with the newest readings (S7). Decides nothing."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
@@ -11,7 +10,7 @@ from rollbackd.policies.judge import share_limit
 from rollbackd.policies.model import Bound, Condition, Policy
 from rollbackd.policies.readings import Counts
 from rollbackd.policies.since import ALWAYS_BLAMES, is_watching
-from rollbackd.policies.tally import add, begin, calmer, tried
+from rollbackd.policies.tally import Calm, Tally, add, begin, calmer, tried
 from rollbackd.policies.watch import Track, Watch
 
 
@@ -50,7 +49,7 @@ def _count(condition: Condition, bound: Bound, track: Track, start: datetime | N
             tally = add(tally, block)
     if tally is before and tally.trial is not None:
         return track
-    return replace(track, tally=tried(tally, share_limit(condition), bound))
+    return _with(track, tried(tally, share_limit(condition), bound), track.calm)
 
 
 def _seen_calm(track: Track) -> Track:
@@ -60,4 +59,9 @@ def _seen_calm(track: Track) -> Track:
     calm = calmer(track.calm, block) if is_calm else track.calm  # type: ignore[arg-type]  # counts, as is_calm says
     if calm is track.calm and track.tally is None:
         return track
-    return replace(track, tally=None, calm=calm)
+    return _with(track, None, calm)
+
+
+def _with(track: Track, tally: Tally | None, calm: Calm | None) -> Track:
+    seen = track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, track.had_data
+    return Track(track.readings, *seen, tally, calm)

@@ -111,10 +111,9 @@ def standing_reason(condition: Condition, track: Track, verdict: Verdict, at: da
     if verdict.state is not State.BREACH or track.run is None:
         return text
     text = f"{text} since {track.onset or track.run.start:%H:%M:%S}"
-    lasted = "breached" if verdict.trial is None else "out of its limit for"
     match condition.confirm:
         case For(duration) if duration:
-            return f"{text}, {lasted} {duration_text(at - track.run.start)} of {duration_text(duration)}"
+            return f"{text}, breached {duration_text(at - track.run.start)} of {duration_text(duration)}"
         case Breaches(at_least, of):
             return f"{text}, {sum(look.breach is True for look in track.recent)} of the last {of} looks breached, {at_least} needed"
         case _:

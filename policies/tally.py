@@ -79,7 +79,7 @@ def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
     needed, sums = math.log(sides / bound.alpha), tally.sums
     counts = _floor(sums.least), _ceil(sums.most), _ceil(sums.total)
     trial = Trial(tally.since, _log_evalue(tally, limit), needed, bound.least, *counts, tally.spread)
-    return replace(tally, trial=trial)
+    return Tally(tally.since, tally.end, tally.spacing, tally.starts, tally.spread, sums, tally.begun, trial)
 
 
 def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
