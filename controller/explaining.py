@@ -21,7 +21,7 @@ from rollbackd.policies.evidence import Share
 from rollbackd.policies.guards import guards, irreversible, running_guards
 from rollbackd.policies.hands import short
 from rollbackd.policies.incident import Incident
-from rollbackd.policies.judge import State, Verdict, share_limit
+from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.ladder import rung_text, suspects_of
 from rollbackd.policies.model import Breaches, Condition, For, Latency, Mode, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason
@@ -177,6 +177,8 @@ def _missing(condition: Condition, track: Track, verdict: Verdict) -> str:
     """What it would take, of a condition with a bound that is not in breach."""
     if track.tally is None or condition.bound is None or not isinstance(verdict.evidence, Share) or verdict.state is State.BREACH:
         return ""
+    if is_beyond_buckets(verdict.evidence):
+        return ""  # nothing would: its reason says so
     more = more_needed(track.tally, share_limit(condition), condition.bound)
     what = "slow ones" if isinstance(condition.signal, Latency) else "bad events"
     return f"; about {more:,} more {what} in the next block would prove a breach" if more else ""
