@@ -101,6 +101,8 @@ def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
 
 def _log_evalue(tally: Tally, limit: Limit) -> float:
     """ln of the mixture over start times; of a range, that of the side which is further out."""
+    if limit.low is None and _is_calm(tally, limit.high):
+        return mixed([-math.inf] * (1 + len(tally.begun)), tally.starts)
     found = []
     if limit.high is not None:
         high = limit.high
@@ -109,6 +111,14 @@ def _log_evalue(tally: Tally, limit: Limit) -> float:
         good = 1 - limit.low
         found.append(_mixture(tally, lambda since: _evidence(since.total - since.most, since.total, good, tally.spread)))
     return max(found)
+
+
+def _is_calm(tally: Tally, high: float | None) -> bool:
+    """Whether there was traffic and no start has more than the limit's share: nearly all are so, nearly always, and need no further thought."""
+    least, total = tally.sums.least, tally.sums.total
+    if high is None or not total or least > total * high:
+        return False
+    return all(least - begun.least <= (total - begun.total) * high for begun in tally.begun)
 
 
 def _mixture(tally: Tally, evidence: Callable[[Sums], float]) -> float:
