@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 Z = 2.326
-"""One-sided 99 % (S6). It shows and proves health; it acts only where a policy says ``max_false_rollback: none``: it holds for
-one look, not for many."""
+"""One-sided 99 % for one look (S6). It proves health; a breach it proves only where a policy says ``max_false_rollback: none``."""
 
 
 @dataclass(frozen=True, slots=True)
