@@ -17,14 +17,17 @@ from rollbackd.policies.changes import Change, suspects
 from rollbackd.policies.confirm import is_confirmed
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.evidence import Share
 from rollbackd.policies.guards import guards, irreversible, running_guards
 from rollbackd.policies.hands import short
 from rollbackd.policies.incident import Incident
-from rollbackd.policies.judge import State
+from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.ladder import rung_text, suspects_of
-from rollbackd.policies.model import Breaches, Condition, For, Mode, RevertRung, Rung
+from rollbackd.policies.model import Breaches, Condition, For, Latency, Mode, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason
 from rollbackd.policies.since import ALWAYS_BLAMES, evidence_since, look_interval
+from rollbackd.policies.tally import more_needed
+from rollbackd.policies.watch import Track
 
 NOT_READ = "nothing read yet"
 
@@ -162,12 +165,23 @@ def _condition(view: PolicyView, index: int, condition: Condition, is_sure: bool
         name=condition.name,
         mode=mode,
         state=verdict.state.value,
-        reason=standing_reason(condition, track, verdict, view.standing.at),
+        reason=standing_reason(condition, track, verdict, view.standing.at) + _missing(condition, track, verdict),
         confirmation=how,
         is_confirmed=is_sure,
         onset=track.onset,
         suspects=tuple(blame_reason([change]) for change in _suspects(view, index)),
     )
+
+
+def _missing(condition: Condition, track: Track, verdict: Verdict) -> str:
+    """What it would take, of a condition with a bound that is not in breach."""
+    if track.tally is None or condition.bound is None or not isinstance(verdict.evidence, Share) or verdict.state is State.BREACH:
+        return ""
+    if is_beyond_buckets(verdict.evidence):
+        return ""  # nothing would: its reason says so
+    more = more_needed(track.tally, share_limit(condition), condition.bound)
+    what = "slow ones" if isinstance(condition.signal, Latency) else "bad events"
+    return f"; about {more:,} more {what} in the next block would prove a breach" if more else ""
 
 
 def _confirmed(view: PolicyView) -> list[bool]:

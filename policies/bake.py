@@ -7,7 +7,7 @@ from datetime import datetime
 from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Bake
 from rollbackd.policies.fleet import Fleet
-from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.judge import State, Verdict, is_doubted
 from rollbackd.policies.model import Policy, RevertRung
 from rollbackd.policies.reasons import duration_text
 from rollbackd.policies.watch import Watch
@@ -19,7 +19,8 @@ def bake(
     """The watch after the slot, and the revisions that are known good from now on; told once."""
     revision = fleet.revisions.get(policy.target)
     is_new = revision != watch.revision
-    breached = State.BREACH in [verdict.state for verdict in verdicts]
+    pairs = zip(policy.conditions, verdicts, strict=True)
+    breached = True in [v.state is State.BREACH or (v.trial is not None and is_doubted(c, v)) for c, v in pairs]
     clean = None if breached else at if is_new or watch.clean_since is None else watch.clean_since
     if is_new or clean != watch.clean_since:
         watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)

@@ -4,7 +4,7 @@ import math
 from datetime import datetime, timedelta
 
 from rollbackd.policies.evidence import Nothing
-from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.judge import State, Verdict, is_out
 from rollbackd.policies.model import Breaches, Condition, For, OnNoData
 from rollbackd.policies.watch import Look, Run, Track
 
@@ -22,14 +22,14 @@ def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta,
     recent = _next_recent(condition, track, verdict, at)
     if state is State.OK:
         is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
-        return Track(track.readings, None, recent, None, None, track.ok_since if is_lasting else at, at, track.had_data)
+        return Track(track.readings, None, recent, None, None, track.ok_since if is_lasting else at, at, track.had_data, track.tally, track.calm)
     run = _next_run(condition, track, verdict, every, at)
     if state is State.BREACH:
         is_old = track.onset is None or track.last_breach is None or at - track.last_breach > ONSET_MEMORY
-        return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, track.had_data)
+        return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, track.had_data, track.tally, track.calm)
     is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
     ok_since, ok_last = (track.ok_since, track.ok_last) if is_lasting else (None, None)
-    return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, track.had_data)
+    return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, track.had_data, track.tally, track.calm)
 
 
 def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: timedelta, since: datetime | None, at: datetime) -> bool:
@@ -57,7 +57,7 @@ def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timed
     run = track.run
     is_fresh = run is not None and at - run.last <= 2 * every
     is_held = condition.on_no_data is OnNoData.HOLD
-    if verdict.state is State.BREACH:
+    if verdict.state is State.BREACH or is_out(condition, verdict):
         newest = _newest(verdict, at)
         if run is None or not (is_fresh or is_held):
             return Run(at, at, 1, 1, newest)

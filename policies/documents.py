@@ -37,6 +37,12 @@ def _watch(value: object) -> object:
     return in_unit(units.positive_duration)(value)
 
 
+def _risk(value: object) -> object:
+    if value == "none":
+        return value
+    return in_unit(units.risk)(value)
+
+
 def _routing(value: object) -> object:
     if isinstance(value, dict):
         raise refuse("a list of contacts", "routing by owner", "that is for a fleet: a policy with 'select' instead of 'target'")
@@ -60,6 +66,7 @@ def _reversible(value: object) -> object:
 
 
 LabelKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+Risk: TypeAlias = Annotated[object, PlainValidator(_risk), WithJsonSchema({"type": ["string", "number"], "examples": ["1%", "none"]})]
 WatchWindow: TypeAlias = Annotated[object, PlainValidator(_watch), WithJsonSchema({"type": "string", "examples": ["1h", "always"]})]
 
 
@@ -187,7 +194,7 @@ class ApprovalParts(Written):
     within: PositiveDuration | None = Field(None, description="How soon; later nothing is done and it is held. Default 30m.")
 
 
-_LATER_SPEC = dict.fromkeys(("depends_on", "max_false_rollback", "unbounded", "shard"), "")
+_LATER_SPEC = dict.fromkeys(("depends_on", "unbounded", "shard"), "")
 Contacts: TypeAlias = Annotated[list[Name], Field(min_length=1, max_length=MOST_ENTRIES)]
 
 
@@ -203,6 +210,11 @@ class SpecParts(Written):
     watch: WatchWindow | None = Field(None, description="How long after a change a breach is laid to it, or always. Default 1h.")
     outside_watch: Literal["ignore", "notify", "page"] = Field(
         "ignore", description="What a breach without a recent change leads to. Default ignore."
+    )
+    max_false_rollback: Risk | None = Field(
+        None,
+        description="In how many of the healthy changes, at most, ratios and latencies may call for a rollback by chance, or none: each look is "
+        "judged by itself. Default 1%.",
     )
     timing: TimingParts | None = Field(None, description="Waiting times.")
     rollback_when: Annotated[list[Item], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Any of these.")

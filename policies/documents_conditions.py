@@ -32,7 +32,7 @@ from rollbackd.policies.faults import quoted
 
 ModeWord: TypeAlias = Literal["observe", "suggest", "approve", "auto"]
 KINDS = ("use", "ratio", "latency", "gauge", "count", "rate", "probe", "promql", "all_of", "any_of", "at_least")
-_LATER = {"max_false_rollback": "", "unbounded": "", "depends_on": "", "burn_rate": "", "relative": "", "inconclusive_page_after": ""}
+_LATER = {"unbounded": "", "depends_on": "", "burn_rate": "", "relative": "", "inconclusive_page_after": ""}
 
 
 class BreachCount(Written):
@@ -58,7 +58,9 @@ class Confirmed(Entry):
     breaches: BreachCount | None = Field(None, description="Instead of `for`: confirmed by a number of breaches among the last evaluations.")
     over: Window | None = Field(None, description="The window of evidence. Default 5m.")
     min_volume: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Fewer events than this prove nothing. Default 50 for a ratio, 10 / (1 - quantile) for a latency, else 0."
+        None,
+        description="Fewer events than this prove nothing. Default: 50 for a ratio and 10 / (1 - quantile) for a latency to prove health, "
+        "none to prove a breach.",
     )
     on_no_data: Literal["unproven", "ok", "hold"] | None = Field(
         None, description="What absent data means before anything was done. Default unproven."

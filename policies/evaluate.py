@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollbackd.policies.changes import Change
+from rollbackd.policies.counting import counted
 from rollbackd.policies.decisions import Decision
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
@@ -41,6 +42,8 @@ def evaluate(
 def decide(policy: Policy, watch: Watch, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> Evaluation:
     """What follows from the readings that the watch holds: again after an actor's report, without reading anew."""
     since, warm_at = evidence_since(policy, incident, changes, at)
-    verdicts = tuple([judge(c, t.readings, since, warm_at, at) for c, t in zip(policy.conditions, watch.tracks, strict=True)])
+    watch = counted(policy, watch, incident, changes, fleet, since, at)
+    pairs = zip(policy.conditions, watch.tracks, strict=True)
+    verdicts = tuple([judge(c, t.readings, since, warm_at, at, None if t.tally is None else t.tally.trial) for c, t in pairs])
     marked, decisions = step(policy, watch, incident, verdicts, changes, fleet, at)
     return Evaluation(marked, verdicts, decisions)

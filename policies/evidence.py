@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 Z = 2.326
-"""One-sided 99 % (S6). Until the anytime-valid test lands this is what acts; it carries no bound on false rollbacks over many looks."""
+"""One-sided 99 % for one look (S6). It proves health; a breach it proves only where a policy says ``max_false_rollback: none``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,38 @@ class Share:
     newest: datetime
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Events summed over blocks: between ``least`` and ``most`` of ``total`` were bad."""
+
+    least: float = 0.0
+    most: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks (S7).
+
+    ``log_e``: ln E, the mixture over start times; proven from ``needed``, ln(1/alpha), on, and from ``volume`` events on. ``least`` to ``most`` of
+    ``total`` were bad. ``spread``: the burstiness that the counts were divided by; None: not known, and taken as 1.
+    """
+
+    since: datetime
+    log_e: float
+    needed: float
+    volume: int
+    least: int
+    most: int
+    total: int
+    spread: float | None
+
+    @property
+    def is_proven(self) -> bool:
+        """True where a share within the limit would come to this in at most alpha of all cases."""
+        return self.log_e >= self.needed and self.total >= self.volume
 
 
 @dataclass(frozen=True, slots=True)

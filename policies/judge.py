@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Value, Z, wilson_bound
+from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Trial, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Latency, Limit, Rate
 from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading
 
@@ -31,21 +31,32 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the evidence proves about one condition at one slot."""
+    """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides (S7)."""
 
     state: State
     evidence: Evidence
+    trial: Trial | None = None
 
 
-def judge(condition: Condition, readings: Sequence[Reading], since: datetime | None, warm_at: datetime | None, at: datetime) -> Verdict:
-    """The verdict on ``readings`` (oldest first) for the slot ``at``, from evidence after ``since`` only, and none before ``warm_at``."""
+def judge(
+    condition: Condition,
+    readings: Sequence[Reading],
+    since: datetime | None,
+    warm_at: datetime | None,
+    at: datetime,
+    trial: Trial | None = None,
+) -> Verdict:
+    """The verdict on ``readings`` (oldest first) for the slot ``at``, from evidence after ``since`` only, and none before ``warm_at``.
+
+    With a ``trial`` a share is in breach where that proves it and the newest window is still out of its limit; health is proven as without.
+    """
     if not readings:
         return Verdict(State.NODATA, Nothing("nothing read yet"))
     if warm_at is not None and at < warm_at:
         return Verdict(State.UNPROVEN, Nothing(f"warming up until {warm_at:%H:%M:%S}"))
     newest = readings[-1]
     if isinstance(newest, Counts):
-        return _judge_share(condition, readings, since)
+        return _judge_share(condition, readings, since, trial)
     if isinstance(newest, Events):
         return _judge_events(condition, readings, since)
     if isinstance(newest, Level):
@@ -53,13 +64,24 @@ def judge(condition: Condition, readings: Sequence[Reading], since: datetime | N
     return Verdict(State.ERROR if newest.lack is Lack.ERROR else State.NODATA, Nothing(newest.why))
 
 
-def _judge_share(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Verdict:
+def _judge_share(condition: Condition, readings: Sequence[Reading], since: datetime | None, trial: Trial | None) -> Verdict:
     share = _gather_share(condition, readings, since)
     if share is None:
         return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet"))
-    if share.total < condition.min_volume or is_beyond_buckets(share):
-        return Verdict(State.UNPROVEN, share)
-    return Verdict(_place(share.bounds, share_limit(condition)), share)
+    if is_beyond_buckets(share):
+        return Verdict(State.UNPROVEN, share, trial)
+    limit = share_limit(condition)
+    seen = _place(share.bounds, limit) if share.total >= condition.min_volume else State.UNPROVEN
+    if trial is None or seen is State.OK:
+        return Verdict(seen, share, trial)
+    is_breach = trial.is_proven and _lies_out(share, limit)
+    return Verdict(State.BREACH if is_breach else State.UNPROVEN, share, trial)
+
+
+def _lies_out(share: Share, limit: Limit) -> bool:
+    """Whether what the newest window saw is out of the limit, by whatever little: what has stopped is not acted on."""
+    is_above = limit.high is not None and share.least > limit.high * share.total
+    return is_above or (limit.low is not None and share.most < limit.low * share.total)
 
 
 def is_beyond_buckets(share: Share) -> bool:
@@ -71,6 +93,23 @@ def share_limit(condition: Condition) -> Limit:
     """The limit on the bad share: the written one, or 1 - quantile for a latency (S8)."""
     signal = condition.signal
     return Limit(high=1 - signal.quantile, unit="%") if isinstance(signal, Latency) else condition.limit
+
+
+def is_out(condition: Condition, verdict: Verdict) -> bool:
+    """True where the newest window of a bounded condition was out of its limit, proven or not: how long a breach lasts counts from then on.
+
+    That it is a breach is proven by all evidence together; asking for that proof again and again for a minute would only be late.
+    """
+    is_open = verdict.trial is not None and verdict.state in (State.BREACH, State.UNPROVEN)
+    return is_open and isinstance(verdict.evidence, Share) and _lies_out(verdict.evidence, share_limit(condition))
+
+
+def is_doubted(condition: Condition, verdict: Verdict) -> bool:
+    """True where this look alone would be a breach, and all that was counted since the change does not bear it out, or not yet."""
+    if verdict.trial is None or verdict.state is not State.UNPROVEN or not isinstance(verdict.evidence, Share):
+        return False
+    share = verdict.evidence
+    return share.total >= condition.min_volume and _place(share.bounds, share_limit(condition)) is State.BREACH
 
 
 def _place(bounds: Bounds, limit: Limit) -> State:

@@ -145,11 +145,22 @@ class OnNoData(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """A breach is proven by an anytime-valid test (S7): while the share is within its limit it is called proven in at most ``alpha`` of all watch
+    windows, however often it is looked at. ``least``: the fewest events that the policy lets prove anything.
+    """
+
+    alpha: float
+    least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A signal with a limit and a confirmation rule. ``name`` is unique in its policy.
 
     ``window``: the evidence a look may draw on [5 m]; it widens to 8 times as much where ``min_volume`` events are not reached (S5).
     ``from_library``: a library signal that the workload never had is not applicable, without a page.
+    ``bound``: None where a look is judged by itself, by the Wilson bound of a share (S6) or as it is.
     """
 
     name: str
@@ -163,6 +174,7 @@ class Condition:
     mode: Mode
     from_library: bool
     watch: timedelta | None = None
+    bound: Bound | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """Every outcome's reason, with its arithmetic, for someone woken at 03:00."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
-from rollbackd.policies.evidence import Happened, Nothing, Share, Value
-from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, share_limit
+from rollbackd.policies.evidence import Happened, Nothing, Share, Trial, Value
+from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, is_doubted, share_limit
 from rollbackd.policies.model import Breaches, Condition, For, Latency, Limit, Rate
 from rollbackd.policies.watch import Track
 
@@ -16,7 +17,8 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
         case Nothing(why):
             return f"{condition.name} {verdict.state.value}: {why}"
         case Share() as share:
-            return f"{condition.name} {_share_text(condition, share, verdict.state)}"
+            text = _share_text if verdict.trial is None else _tried_text
+            return f"{condition.name} {text(condition, share, verdict)}"
         case Happened(count, start, end):
             seconds = (end - start).total_seconds()
             number = f"{count / seconds:.3g}/s" if isinstance(condition.signal, Rate) else f"{count:.0f} events"
@@ -25,17 +27,55 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
             return f"{condition.name} {number_text(value, condition.limit.unit)} {_compared(condition.limit, verdict.state)}"
 
 
-def _share_text(condition: Condition, share: Share, state: State) -> str:
-    if is_beyond_buckets(share):
-        return f"slower than {number_text(condition.limit.high or 0.0, condition.limit.unit)}: {_never_text(condition, share)}"
-    limit = share_limit(condition)
+def _seen_text(condition: Condition, share: Share) -> str:
     bad = f"{share.least}" if share.least == share.most else f"{share.least} to {share.most}"
     ratio = f"{share.least / share.total:.1%}" if share.total else "no traffic"
     what = f"{bad}/{share.total} = {_spaced(ratio)}"
     if isinstance(condition.signal, Latency):
         what = f"slower than {_limit_bounds(condition.signal, share, condition.limit.unit)}: {what}"
+    return what
+
+
+def _tried_text(condition: Condition, share: Share, verdict: Verdict) -> str:
+    """A share with a bound: what the newest window saw, and what all that was counted since the change comes to."""
+    trial, limit = verdict.trial, share_limit(condition)
+    what, tried = _seen_text(condition, share), "" if trial is None else trial_text(trial)
+    if verdict.state is State.BREACH:
+        return f"{what} {_out_of(limit, share)} ({tried})"
+    if is_doubted(condition, verdict):
+        sure = f"lower bound {number_text(share.bounds.low, '%')}" if limit.high is not None else f"upper bound {number_text(share.bounds.high, '%')}"
+        return f"{what} {_out_of(limit, share)}, {sure}, but not proven since the change: {tried}"
+    text = _share_text(condition, share, verdict)
+    return f"{text}; {tried}" if trial is not None and trial.log_e > 0 and verdict.state is State.UNPROVEN else text
+
+
+def _out_of(limit: Limit, share: Share) -> str:
+    """Which side of the limit the share is out of."""
+    is_above = limit.high is not None and (limit.low is None or share.least > limit.high * share.total)
+    return f"> {number_text(limit.high or 0.0, '%')}" if is_above else f"< {number_text(limit.low or 0.0, '%')}"
+
+
+def trial_text(trial: Trial) -> str:
+    """``E 12 of 100 needed, 41/412 since 14:01:50``; from which burstiness it was reckoned, where that is not 1."""
+    bad = f"{trial.least}" if trial.least == trial.most else f"{trial.least} to {trial.most}"
+    bursts = "bursts not measured" if trial.spread is None else "" if trial.spread < 1.05 else f"bursts x{trial.spread:.2g}"
+    few = f", {trial.volume} events needed" if trial.total < trial.volume else ""
+    parts = f"E {_evalue_text(trial.log_e)} of {math.exp(trial.needed):,.0f} needed{few}, {bad}/{trial.total} since {trial.since:%H:%M:%S}"
+    return f"{parts}, {bursts}" if bursts else parts
+
+
+def _evalue_text(log_e: float) -> str:
+    if log_e >= math.log(1e6):
+        return "over a million"
+    return f"{math.exp(log_e):,.0f}" if log_e > math.log(10) else f"{math.exp(log_e):.2g}"
+
+
+def _share_text(condition: Condition, share: Share, verdict: Verdict) -> str:
+    if is_beyond_buckets(share):
+        return f"slower than {number_text(condition.limit.high or 0.0, condition.limit.unit)}: {_never_text(condition, share)}"
+    limit, state, what = share_limit(condition), verdict.state, _seen_text(condition, share)
     if state is State.UNPROVEN and share.total < condition.min_volume:
-        return f"{what}: {share.total} events prove nothing, {condition.min_volume} are needed"
+        return f"{what}: {share.total} events prove {'nothing' if verdict.trial is None else 'no health'}, {condition.min_volume} are needed"
     if state is State.BREACH and limit.high is not None:
         return f"{what} > {number_text(limit.high, '%')} (lower bound {number_text(share.bounds.low, '%')})"
     if state is State.BREACH and limit.low is not None:

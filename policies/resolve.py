@@ -14,9 +14,9 @@ from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Expected, FleetPoli
 from rollbackd.policies.model import Approvals, Mode, OutsideWatch, Policy, Timing
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library
-from rollbackd.policies.resolve_conditions import Conditions
+from rollbackd.policies.resolve_conditions import Conditions, bounded
 from rollbackd.policies.resolve_remedy import References
-from rollbackd.policies.units import written
+from rollbackd.policies.units import Quantity, written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
@@ -24,6 +24,7 @@ __all__ = ["Names", "resolve"]
 
 DEFAULT_EVERY = timedelta(seconds=15)
 DEFAULT_WATCH = timedelta(hours=1)
+DEFAULT_RISK = 0.01
 DEFAULT_SOURCE = "prometheus"
 
 
@@ -47,6 +48,7 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
     every = spec.every or DEFAULT_EVERY
     conditions = Conditions(spec, every, _workload(spec), library, names, findings)
     trigger = conditions.resolve()
+    found = bounded(conditions.found, _risk(spec))
     return Policy(
         name=document.metadata.name,
         file=findings.document.file,
@@ -59,7 +61,7 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
         watch=_watch(spec),
         outside_watch=OutsideWatch(spec.outside_watch),
         timing=_timing(spec, findings),
-        conditions=tuple(conditions.found),
+        conditions=found,
         trigger=trigger,
         ladder=references.ladder(spec.remedy or (), target, is_fleet=isinstance(spec, FleetSpec)),
         notify=_notify(spec),
@@ -96,6 +98,12 @@ def _check_join(spec: FleetSpec, findings: Findings) -> None:
         findings.fault(("spec", "join"), f"a label with {NAME}", "none", "without it every member is judged by the same series")
     elif NAMESPACE not in blanks and len(spec.select.kubernetes.namespaces or ()) != 1:
         findings.warn(("spec", "join"), f"no label with {NAMESPACE}", "workloads that have one name in two namespaces are only observed")
+
+
+def _risk(spec: Spec | FleetSpec) -> float | None:
+    if spec.max_false_rollback == "none":
+        return None
+    return spec.max_false_rollback.value if isinstance(spec.max_false_rollback, Quantity) else DEFAULT_RISK
 
 
 def _watch(spec: Spec | FleetSpec) -> timedelta | None:

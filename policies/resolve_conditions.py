@@ -20,7 +20,24 @@ from rollbackd.policies.documents_conditions import (
 )
 from rollbackd.policies.documents_library import LibraryCondition
 from rollbackd.policies.faults import choices, quoted
-from rollbackd.policies.model import Condition, Gauge, Group, Identity, Latency, Leaf, Limit, Probe, PromQL, Signal, Trigger
+from rollbackd.policies.model import (
+    Bound,
+    Condition,
+    Count,
+    Gauge,
+    Group,
+    Identity,
+    Latency,
+    Leaf,
+    Limit,
+    Mode,
+    Probe,
+    PromQL,
+    Rate,
+    Ratio,
+    Signal,
+    Trigger,
+)
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library, ProfileSignal
 from rollbackd.policies.resolve_confirm import Said, adds_little, confirmation, least_volume, said
@@ -94,7 +111,7 @@ class Conditions:
         if self._boundless:
             which = ", ".join(name for _, name in self._boundless)
             self.findings.warn(
-                self._boundless[0][0], f"no statistical bound holds for gauges and expressions ({which})", "they are compared as they are"
+                self._boundless[0][0], f"no bound on false rollbacks holds for {which}", "what is no share of events is compared as it is"
             )
 
     def _any_of(self, items: Sequence[Item], path: Path) -> Trigger:
@@ -171,7 +188,7 @@ class Conditions:
     def _note(self, name: str, signal: Signal, told: Said, path: Path) -> None:
         if isinstance(signal, Probe):
             self._check_probe(signal, (*path, "probe"))
-        if isinstance(signal, Gauge | PromQL):
+        if isinstance(signal, Gauge | PromQL | Count | Rate | Probe):
             self._boundless.append((path, name))
         if adds_little(told, signal):
             self._short.append(((*path, "for"), f"{name}: {written(told.hold or told.window)} of {written(told.window)}"))
@@ -210,6 +227,7 @@ class Conditions:
                 told.mode,
                 part.from_library,
                 told.watch,
+                Bound(1.0, told.min_volume or 0) if isinstance(signal, Ratio | Latency) else None,
             )
         )
         return Leaf(len(self.found) - 1)
@@ -230,6 +248,17 @@ class _Part:
     identity: Identity
     told: Said
     from_library: bool
+
+
+def bounded(conditions: Sequence[Condition], risk: float | None) -> tuple[Condition, ...]:
+    """The conditions, those on shares with their part of ``risk``: it is split over all that may act. None: each look is judged by itself.
+
+    Which mode the policy has changes nothing: while it observes it shows what it would do.
+    """
+    if risk is None:
+        return tuple(replace(condition, bound=None) for condition in conditions)
+    acting = sum(c.bound is not None and c.mode >= Mode.APPROVE for c in conditions)
+    return tuple(replace(c, bound=replace(c.bound, alpha=risk / max(1, acting))) if c.bound is not None else c for c in conditions)
 
 
 def _sides(said: object) -> WrittenLimit:

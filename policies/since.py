@@ -20,9 +20,14 @@ def watch_length(policy: Policy) -> timedelta:
     return max([own, *[c.watch for c in policy.conditions if c.watch is not None]])
 
 
+def is_watching(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> bool:
+    """True while a breach may lead to anything but a word: a watch or an incident is open."""
+    return incident is not None or policy.watch is None or is_watched(changes, watch_length(policy), fleet.answered, at)
+
+
 def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> timedelta:
     """How often the policy's target is to be looked at now: every slot while a watch or an incident is open, else coarsely."""
-    if incident is not None or policy.watch is None or is_watched(changes, watch_length(policy), fleet.answered, at):
+    if is_watching(policy, incident, changes, fleet, at):
         return policy.every
     return max(policy.every, COARSE)
 

@@ -92,6 +92,17 @@ def share(value: object) -> Quantity:
     return Quantity(float(value), "%")
 
 
+def risk(value: object) -> Quantity:
+    """``1%`` or the fraction ``0.01``: how many of the healthy changes may be rolled back; above none, and at most half."""
+    try:
+        found = share(value)
+    except UnitError as error:
+        raise UnitError("a percentage such as 1%, or none", error.hint) from None
+    if not 0 < found.value <= 0.5:
+        raise UnitError("a percentage above 0% and at most 50%, or none", "none means without a bound" if found.value == 0 else "")
+    return found
+
+
 def seconds(value: object) -> Quantity:
     """``800ms`` or ``2s``, in seconds; a bare number has no unit and is refused."""
     if isinstance(value, str):

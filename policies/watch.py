@@ -7,11 +7,15 @@ from datetime import datetime, timedelta
 from rollbackd.policies.judge import WIDEST
 from rollbackd.policies.model import Condition, Policy
 from rollbackd.policies.readings import COUNTED, Counts, Events, Reading, Unknown
+from rollbackd.policies.tally import Calm, Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An unbroken breach: ``breaches`` proven looks from ``start`` to ``last``, on ``stamps`` distinct sample times up to ``newest``."""
+    """An unbroken breach: ``breaches`` looks that saw it from ``start`` to ``last``, on ``stamps`` distinct sample times up to ``newest``.
+
+    Each proved it; of a condition with a bound, each saw it out of its limit.
+    """
 
     start: datetime
     last: datetime
@@ -34,6 +38,7 @@ class Track:
 
     ``onset``: first proven breach since it was last proven OK (an unknown does not end a breach, it only ends its run).
     ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last looks of a k-of-n rule, newest last.
+    ``tally``: of a bounded condition, what was counted since the change; None where nothing is watched. ``calm``: how bursty it was before.
     """
 
     readings: tuple[Reading, ...] = ()
@@ -44,6 +49,8 @@ class Track:
     ok_since: datetime | None = None
     ok_last: datetime | None = None
     had_data: bool = False
+    tally: Tally | None = None
+    calm: Calm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ def _take_one(condition: Condition, track: Track, reading: Reading) -> Track:
         counted = _still_useful(condition, counted, reading.end)
     # A gap does not make older counts untrue, so they stay; only the newest gap or level matters.
     kept = (*counted, reading)
-    return Track(kept, track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, had_data)
+    return Track(kept, track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, had_data, track.tally, track.calm)
 
 
 def _counted(readings: tuple[Reading, ...]) -> tuple[Counts | Events, ...]:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FOUND = 2
 TOLD_EVERY = 50  # files
+NAMED = 8  # conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,12 @@ class Checked:
     texts: Mapping[str, str]
     loaded: "Loaded"
     config: "Config | None"
+
+    @property
+    def boundless(self) -> tuple[str, ...]:
+        """The conditions for which no ``max_false_rollback`` holds."""
+        policies = (*self.loaded.policies, *(fleet.template for fleet in self.loaded.fleets))
+        return tuple(dict.fromkeys(condition.name for policy in policies for condition in policy.conditions if condition.bound is None))
 
 
 @click.command(
@@ -167,7 +174,14 @@ def _summary(checked: Checked) -> str:
     warned = f", {_count(len(checked.warnings), 'warning')}" if checked.warnings else ""
     sound = f"{_count(checked.policies, 'policy', 'policies')} sound"
     wrong = f"{_count(len(checked.faults), 'fault')}, " if checked.faults else ""
-    return f"{_count(checked.files, 'file')}: {wrong}{sound}{warned}"
+    return f"{_count(checked.files, 'file')}: {wrong}{sound}{warned}{_unbound(checked.boundless)}"
+
+
+def _unbound(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"\nno bound on false rollbacks holds for {', '.join(names[:NAMED])}{more}: compared as it is"
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -182,4 +196,5 @@ def _document(checked: Checked) -> dict[str, Any]:
         "policies": checked.policies,
         "faults": [fault.as_dict() for fault in checked.faults],
         "warnings": [fault.as_dict() for fault in checked.warnings],
+        "boundless": list(checked.boundless),
     }

@@ -58,6 +58,14 @@ def test_a_fleet_policy_is_a_policy_that_is_checked_without_a_cluster(folder, ca
     assert "expected 'min' no larger than 'max', found 500 and 400" in out
 
 
+def test_conditions_that_no_bound_holds_for_are_named(folder, capsys):
+    (folder / "policies.d" / "checkout.yaml").write_text(SOUND.replace("error-rate", "standard"))
+    said = "1 file: 1 policy sound\nno bound on false rollbacks holds for memory, database-failures: compared as it is\n"
+    assert run(capsys, "check", folder / "policies.d") == (0, "", said)
+    (folder / "policies.d" / "checkout.yaml").write_text(SOUND + "  max_false_rollback: none\n")
+    assert json.loads(run(capsys, "check", folder / "policies.d", "--format", "json")[1])["boundless"] == ["error-rate"]
+
+
 def test_a_fault_is_2_with_its_place_the_line_a_caret_and_a_hint(folder, capsys):
     file = folder / "policies.d" / "checkout.yaml"
     file.write_text(SOUND + "  remedi: []\n")
@@ -81,7 +89,8 @@ def test_every_fault_of_every_file_is_shown(folder, capsys):
 
 def test_json_is_a_versioned_document(folder, capsys):
     document = json.loads(run(capsys, "check", folder / "policies.d", "--format", "json")[1])
-    assert document == {"apiVersion": "rollbackd/v1", "kind": "CheckResult", "files": 1, "policies": 1, "faults": [], "warnings": []}
+    counts = {"files": 1, "policies": 1, "faults": [], "warnings": [], "boundless": []}
+    assert document == {"apiVersion": "rollbackd/v1", "kind": "CheckResult", **counts}
 
 
 def test_github_gets_one_command_for_each_fault_on_one_line(folder, capsys):

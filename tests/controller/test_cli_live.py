@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from rollbackd.controller.cli.main import outcome
+from rollbackd.policies.model import Bound
 from tests.controller.served import Served
-from tests.controller.world import SHOP, World
+from tests.controller.world import SHOP, SHOP_POLICY, World
 
 ROLLBACKD = str(Path(sys.executable).with_name("rollbackd"))
 
@@ -66,6 +68,18 @@ def test_explain_shows_counts_guards_and_ladder(cli, world):
     assert "error-rate unproven: no full block of evidence yet" in out
     assert "in-flight            0 of 3 incidents in flight" in out
     assert "a known-good revision: v1" in out
+
+
+def test_explain_says_what_a_breach_would_take(cli, world):
+    (errors,) = SHOP_POLICY.conditions
+    world.engine.adopt((replace(SHOP_POLICY, digest="bounded", conditions=(replace(errors, bound=Bound(0.01)),)),))
+    world.slot(0)
+    world.deploy("v2")
+    for _ in range(3):
+        world.slot(1, total=20)
+    _, out, _ = cli("explain", "shop")
+    shown = " ".join(out.split())
+    assert "2/40 = 5.0 %: 40 events prove no health, 50 are needed; about 8 more bad events in the next block would prove a breach" in shown
 
 
 def test_explain_names_the_guard_that_holds(cli, world):

@@ -212,7 +212,7 @@ def test_a_real_prometheus_never_contradicts_it_and_proves_the_same_but_for_a_lo
     unlike = [(at, a, b) for at in mine for a, b in zip(mine[at], theirs[at], strict=True) if a != b]
     assert [one for one in unlike if "unproven" not in one] == []
     # A Prometheus counts over four scrapes and a page over one: it may prove a turn a look earlier or later.
-    assert len(unlike) <= 4 < len({at for at in mine if "breach" in mine[at] and theirs[at] == mine[at]})
+    assert len(unlike) <= 6 < len({at for at in mine if "breach" in mine[at] and theirs[at] == mine[at]})
 
 
 def judged_on(source: Prometheus, case: Case, looks: Iterable[timedelta]) -> dict[timedelta, list[str]]:

@@ -8,6 +8,7 @@ import pytest
 
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model import (
+    Bound,
     Breaches,
     Condition,
     Count,
@@ -72,12 +73,14 @@ def condition(entry: str, more: str = "match: {app: checkout}") -> Condition:
     return found
 
 
-def standard(name: str, signal: object, limit: Limit, identity: Identity, min_volume: int = 0) -> Condition:
-    return Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, Mode.AUTO, True)  # type: ignore[arg-type]
+def standard(name: str, signal: object, limit: Limit, identity: Identity, min_volume: int = 0, alpha: float = 0.005) -> Condition:
+    return replace(own(name, signal, limit, min_volume, identity, alpha), from_library=True)
 
 
-def own(name: str, signal: object, limit: Limit, min_volume: int = 0, identity: Identity = BY_APP) -> Condition:
-    return Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, Mode.AUTO, False)  # type: ignore[arg-type]
+def own(name: str, signal: object, limit: Limit, min_volume: int = 0, identity: Identity = BY_APP, alpha: float = 0.01) -> Condition:
+    bound = Bound(alpha) if isinstance(signal, Ratio | Latency) else None
+    found = Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, Mode.AUTO, False)  # type: ignore[arg-type]
+    return replace(found, bound=bound)
 
 
 CONTAINERS = (Matcher("container", "!=", ""), Matcher("container", "!=", "POD"))
@@ -142,6 +145,7 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
                 Limit(high=0.03, unit="%"),
                 BY_MESH,
                 50,
+                alpha=0.01 / 3,
             ),
             replace(
                 standard(
@@ -151,6 +155,7 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
                     Limit(high=2000.0, unit="ms"),
                     BY_MESH,
                     200,
+                    alpha=0.01 / 3,
                 ),
                 mode=Mode.SUGGEST,
             ),
@@ -161,8 +166,9 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
                 Ratio(Selector("payments_total", (Matcher("result", "=", "error"),)), Selector("payments_total")),
                 Limit(high=0.1, unit="%"),
                 50,
+                alpha=0.01 / 3,
             ),
-            own("slow-search", Latency(Selector("search_seconds"), 0.95, 0.8), Limit(high=0.8, unit="s"), 200),
+            own("slow-search", Latency(Selector("search_seconds"), 0.95, 0.8), Limit(high=0.8, unit="s"), 200, alpha=0.01 / 3),
             replace(own("backlog", Gauge(Selector("queue_depth")), Limit(high=2000.0)), confirm=For(10 * MINUTE)),
         ),
         trigger=Group(tuple(Leaf(index) for index in range(7)), 1),
@@ -234,6 +240,36 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
 )
 def test_a_condition_resolves_to_what_it_says(entry: str, found: Condition) -> None:
     assert condition(entry) == found
+
+
+THREE = "rollback_when: [{use: error-rate}, {use: p95-latency, with: {mode: suggest}}, {use: error-rate, name: many, with: {above: 20%}}]"
+
+
+@pytest.mark.parametrize(
+    ("said", "alpha"),
+    [
+        pytest.param("", 0.005, id="default-of-1%"),
+        pytest.param("max_false_rollback: 4%", 0.02, id="percent"),
+        pytest.param("max_false_rollback: 0.5", 0.25, id="fraction-up-to-a-half"),
+    ],
+)
+def test_the_risk_is_split_over_the_conditions_that_may_act(said: str, alpha: float) -> None:
+    policy = with_spec(f"{TARGET}\n{THREE}\n{said}".rstrip())
+    assert [condition.bound for condition in policy.conditions] == [Bound(alpha)] * 3
+
+
+def test_without_a_bound_each_look_is_judged_by_itself() -> None:
+    assert [condition.bound for condition in with_spec(f"{TARGET}\n{THREE}\nmax_false_rollback: none").conditions] == [None] * 3
+
+
+def test_another_risk_is_another_meaning() -> None:
+    policies = [with_spec(f"{TARGET}\n{THREE}\nmax_false_rollback: {said}") for said in ("1%", "2%", "none")]
+    assert len({policy.digest for policy in policies}) == 3
+    assert policies[0].digest == with_spec(f"{TARGET}\n{THREE}").digest
+
+
+def test_a_written_volume_is_needed_for_a_breach_too() -> None:
+    assert condition("{use: error-rate, with: {min_volume: 30}}").bound == Bound(0.01, 30)
 
 
 @pytest.mark.parametrize(

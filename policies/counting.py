@@ -1,0 +1,67 @@
+"""Brings the counts of every bounded condition up to date with the newest readings (S7). Decides nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rollbackd.policies.changes import Change
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.incident import Incident
+from rollbackd.policies.judge import share_limit
+from rollbackd.policies.model import Bound, Condition, Policy
+from rollbackd.policies.readings import Counts
+from rollbackd.policies.since import ALWAYS_BLAMES, is_watching
+from rollbackd.policies.tally import Calm, Tally, add, begin, calmer, tried
+from rollbackd.policies.watch import Track, Watch
+
+
+def counted(
+    policy: Policy, watch: Watch, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, since: datetime | None, at: datetime
+) -> Watch:
+    """The watch with its newest readings counted, where something may be acted on; elsewhere what is seen tells how bursty calm is.
+
+    Counting them again changes nothing.
+    """
+    start = _counts_from(policy, since, at) if is_watching(policy, incident, changes, fleet, at) else None
+    pairs = zip(policy.conditions, watch.tracks, strict=True)
+    tracks = tuple([t if c.bound is None else _count(c, c.bound, t, start, c.watch or policy.watch or ALWAYS_BLAMES) for c, t in pairs])
+    return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
+
+
+def _counts_from(policy: Policy, since: datetime | None, at: datetime) -> datetime:
+    """The newest change. Where a policy acts without one, by ``watch: always``, each hour is a test of its own."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    if since is None:
+        return hour
+    return max(since, hour) if policy.watch is None else since
+
+
+def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:
+    if start is None:
+        return _seen_calm(track)
+    tally = track.tally
+    if tally is None or tally.since != start:
+        tally, blocks = begin(start, length, track.calm), track.readings
+    else:
+        blocks = track.readings[-1:]
+    before = tally
+    for block in blocks:
+        if isinstance(block, Counts):
+            tally = add(tally, block)
+    if tally is before and tally.trial is not None:
+        return track
+    return _with(track, tried(tally, share_limit(condition), bound), track.calm)
+
+
+def _seen_calm(track: Track) -> Track:
+    block = track.readings[-1] if track.readings else None
+    # A breach that no change explains is no calm: it would make the next release look bursty, and its errors like chance.
+    is_calm = isinstance(block, Counts) and track.onset is None
+    calm = calmer(track.calm, block) if is_calm else track.calm  # type: ignore[arg-type]  # counts, as is_calm says
+    if calm is track.calm and track.tally is None:
+        return track
+    return _with(track, None, calm)
+
+
+def _with(track: Track, tally: Tally | None, calm: Calm | None) -> Track:
+    seen = track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, track.had_data
+    return Track(track.readings, *seen, tally, calm)

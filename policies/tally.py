@@ -1,0 +1,172 @@
+"""What was counted since a change, each event once, and how strongly that speaks against a share being within its limit (S7). Pure memory.
+
+Blocks are taken in as they end, none that overlaps one before and none that began before the change. Beside the sums since the change it keeps
+what had been counted whenever a later start began, so that a late onset does not drown in the healthy time before it.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rollbackd.policies.evalue import log_evalue, mixed
+from rollbackd.policies.evidence import Sums, Trial
+from rollbackd.policies.model import Bound, Limit
+from rollbackd.policies.readings import Counts
+
+SPACING = timedelta(minutes=5)
+"""A later start begins so often (S7)."""
+MOST_STARTS = 72
+"""So many later starts at most: those of six hours. In a longer watch they are further apart."""
+CALM_BLOCKS = 10
+CALM_BAD = 10
+"""So many blocks with so many bad events in all are needed before bursts can be told from chance."""
+CALM_MEMORY = 120
+"""Over about so many blocks burstiness is averaged; what is older fades."""
+_MILLION = 2**20
+NOTHING = Sums()
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """How bad events came before a change: sums over disjoint ``blocks`` that end at ``end``. ``squares``: of bad^2/total."""
+
+    end: datetime
+    blocks: float = 0.0
+    bad: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts``, ``spacing`` apart, began.
+
+    ``spread``: how bursty the time before was (None: unknown). ``trial``: what it comes to.
+    """
+
+    since: datetime
+    end: datetime
+    spacing: timedelta
+    starts: int
+    spread: float | None
+    sums: Sums = NOTHING
+    begun: tuple[Sums, ...] = ()
+    trial: Trial | None = None
+
+
+def begin(since: datetime, length: timedelta, calm: Calm | None) -> Tally:
+    """A tally that has counted nothing, of a watch of this length."""
+    spacing = max(SPACING, length / MOST_STARTS)
+    return Tally(since, since, spacing, max(0, math.ceil(length / spacing) - 1), None if calm is None else spread(calm))
+
+
+def add(tally: Tally, block: Counts) -> Tally:
+    """The tally with one more block, or as it was where the block overlaps what is counted already. Its trial is that of before."""
+    if block.start < tally.end:
+        return tally
+    due = min(tally.starts, int((block.start - tally.since) / tally.spacing))
+    begun = tally.begun if due <= len(tally.begun) else tally.begun + (tally.sums,) * (due - len(tally.begun))
+    sums = tally.sums
+    sums = Sums(sums.least + block.least, sums.most + block.most, sums.total + block.total)
+    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, tally.trial)
+
+
+def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
+    """The tally with its trial as of now. Each side of a range has its part of alpha."""
+    sides = (limit.high is not None) + (limit.low is not None)
+    needed, sums = math.log(sides / bound.alpha), tally.sums
+    counts = _floor(sums.least), _ceil(sums.most), _ceil(sums.total)
+    trial = Trial(tally.since, _log_evalue(tally, limit), needed, bound.least, *counts, tally.spread)
+    return Tally(tally.since, tally.end, tally.spacing, tally.starts, tally.spread, sums, tally.begun, trial)
+
+
+def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
+    """About how many more bad events in the next block would prove the breach, were nothing else to happen; None beyond a million."""
+    if limit.high is None:
+        return None
+
+    def proves(more: int) -> bool:
+        trial = tried(add(tally, Counts(tally.end, tally.end, more, more, more, tally.end)), limit, bound).trial
+        return trial is not None and trial.is_proven
+
+    most = 1
+    while not proves(most):
+        most *= 2
+        if most > _MILLION:
+            return None
+    return bisect_left(range(most), True, key=proves) if most > 1 else int(not proves(0))
+
+
+def _log_evalue(tally: Tally, limit: Limit) -> float:
+    """ln of the mixture over start times; of a range, that of the side which is further out."""
+    if limit.low is None and _is_calm(tally, limit.high):
+        return mixed([-math.inf] * (1 + len(tally.begun)), tally.starts)
+    found = []
+    if limit.high is not None:
+        high = limit.high
+        found.append(_mixture(tally, lambda since: _evidence(since.least, since.total, high, tally.spread)))
+    if limit.low is not None:
+        good = 1 - limit.low
+        found.append(_mixture(tally, lambda since: _evidence(since.total - since.most, since.total, good, tally.spread)))
+    return max(found)
+
+
+def _is_calm(tally: Tally, high: float | None) -> bool:
+    """Whether there was traffic and no start has more than the limit's share: nearly all are so, nearly always, and need no further thought."""
+    least, total = tally.sums.least, tally.sums.total
+    if high is None or not total or least > total * high:
+        return False
+    return all(least - begun.least <= (total - begun.total) * high for begun in tally.begun)
+
+
+def _mixture(tally: Tally, evidence: Callable[[Sums], float]) -> float:
+    sums = tally.sums
+    later = [evidence(Sums(sums.least - b.least, sums.most - b.most, sums.total - b.total)) for b in tally.begun]
+    return mixed([evidence(sums), *later], tally.starts)
+
+
+def _evidence(bad: float, total: float, limit: float, spread: float | None) -> float:
+    """ln E, or less: of counts on the limit's own side it is at most 1, and is not worth computing."""
+    # Sources extrapolate, so counts arrive as fractions: a breach has to be proven by whole events among more of them.
+    certain, among = max(0, _floor(bad)), _ceil(total)
+    if certain <= among * limit or limit >= 1:
+        return 0.0 if not among else -math.inf
+    if limit <= 0:
+        return math.inf
+    scale = spread or 1.0
+    return log_evalue(min(certain, among) / scale, among / scale, limit)
+
+
+def _floor(count: float) -> int:
+    return math.floor(count + 1e-6)
+
+
+def _ceil(count: float) -> int:
+    return math.ceil(count - 1e-6)
+
+
+def calmer(calm: Calm | None, block: Counts) -> Calm:
+    """What is known of the time before a change, with one more block; as it was where the block overlaps."""
+    if calm is None:
+        calm = Calm(block.start)
+    if block.start < calm.end:
+        return calm
+    if not block.total:
+        return replace(calm, end=block.end)
+    kept = 1 - 1 / CALM_MEMORY
+    bad = (block.least + block.most) / 2
+    return Calm(
+        block.end, kept * calm.blocks + 1, kept * calm.bad + bad, kept * calm.total + block.total, kept * calm.squares + bad * bad / block.total
+    )
+
+
+def spread(calm: Calm) -> float | None:
+    """How many times more the bad events of a block vary than independent ones would, at least 1; None where too few were seen (S6)."""
+    if calm.blocks < CALM_BLOCKS * 0.95 or calm.bad < CALM_BAD or calm.bad >= calm.total:
+        return None
+    share = calm.bad / calm.total
+    # The mean of (bad - total * share)^2 / (total * share * (1 - share)) over the blocks.
+    squares = calm.squares - 2 * share * calm.bad + share * share * calm.total
+    return max(1.0, squares / (calm.blocks * share * (1 - share)))

@@ -1,0 +1,253 @@
+"""What is counted since a change: each event once, none from before, and what it comes to."""
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.policies.evaluate import evaluate
+from rollbackd.policies.evalue import log_evalue, mixed
+from rollbackd.policies.evidence import Share, Trial
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.model import Bound, Limit
+from rollbackd.policies.readings import Counts
+from rollbackd.policies.reasons import verdict_reason
+from rollbackd.policies.tally import Calm, Tally, add, begin, calmer, more_needed, spread, tried
+from rollbackd.policies.watch import Watch, new_watch
+from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, no_data, slots, verifying
+
+ABOVE = Limit(high=0.05, unit="%")
+ONE = Bound(0.01)
+BOUND = replace(ERRORS, bound=ONE)
+GUARDED = replace(POLICY, conditions=(BOUND,))
+
+
+def of(*blocks: Counts, length: timedelta = HOUR) -> Tally:
+    tally = begin(T0, length, None)
+    for block in blocks:
+        tally = add(tally, block)
+    return tally
+
+
+def trial(tally: Tally, limit: Limit = ABOVE, bound: Bound = ONE) -> Trial:
+    found = tried(tally, limit, bound).trial
+    assert found is not None
+    return found
+
+
+def minute(number: int, bad: float = 1, total: float = 20) -> Counts:
+    return counts(T0 + number * MINUTE, bad, total)
+
+
+def sums(tally: Tally) -> tuple[float, float]:
+    return tally.sums.least, tally.sums.total
+
+
+# --- each event once ------------------------------------------------------------------------------------------------------------
+
+
+def test_blocks_that_overlap_are_counted_once():
+    sliding = [counts(at, 1, 20) for at in slots(T0 + MINUTE, T0 + 5 * MINUTE)]
+    assert sums(of(*sliding)) == (5, 100)
+
+
+def test_a_block_that_began_before_the_change_is_not_counted():
+    assert sums(of(counts(T0 + 45 * SECOND, 9, 9), counts(T0 + MINUTE, 1, 20))) == (1, 20)
+
+
+def test_a_gap_loses_what_nobody_saw_and_nothing_else():
+    assert sums(of(minute(1), minute(7))) == (2, 40)
+
+
+# --- what it comes to -----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_the_mixture_of_all_starts():
+    tally = of(*(minute(n, 1 if n <= 5 else 6) for n in range(1, 9)))
+    all_of_it, since_five = log_evalue(23, 160, 0.05), log_evalue(18, 60, 0.05)
+    assert trial(tally).log_e == pytest.approx(mixed([all_of_it, since_five], 11))
+
+
+@pytest.mark.parametrize(("length", "starts", "spacing"), [(timedelta(minutes=2), 0, 5), (HOUR, 11, 5), (6 * HOUR, 71, 5), (24 * HOUR, 71, 20)])
+def test_later_starts_cover_the_watch(length, starts, spacing):
+    tally = begin(T0, length, None)
+    assert (tally.starts, tally.spacing) == (starts, spacing * MINUTE)
+
+
+def test_what_is_within_the_limit_is_at_most_no_evidence():
+    assert trial(of(minute(1, 1, 20))).log_e <= 0
+
+
+def test_fractions_of_extrapolated_counts_prove_nothing_by_themselves():
+    assert trial(of(minute(1, 2.9, 20.2))).log_e == trial(of(minute(1, 2, 21))).log_e
+
+
+def test_a_latency_is_proven_by_what_was_surely_slow():
+    block = Counts(T0, T0 + MINUTE, 2, 20, 20, T0 + MINUTE, 1.0, 2.5)
+    assert trial(of(block)).log_e == trial(of(minute(1, 2, 20))).log_e
+
+
+def test_a_share_that_is_too_small_is_proven_by_the_rest():
+    assert trial(of(minute(1, 2, 20)), Limit(low=0.95)).log_e == pytest.approx(trial(of(minute(1, 18, 20))).log_e)
+
+
+def test_each_side_of_a_range_has_half_of_the_risk():
+    tally = of(minute(1, 18, 20))
+    ranged = trial(tally, Limit(low=0.01, high=0.05))
+    assert (ranged.log_e, ranged.needed) == (trial(tally).log_e, math.log(200))
+
+
+@pytest.mark.parametrize(("limit", "bad", "proven"), [(0.0, 1, True), (0.0, 0, False), (1.0, 20, False)])
+def test_limits_at_the_ends_are_what_they_say(limit, bad, proven):
+    assert trial(of(minute(1, bad, 20)), Limit(high=limit)).is_proven is proven
+
+
+def test_a_written_volume_is_waited_for():
+    tally = of(minute(1, 10, 10))
+    assert (trial(tally).is_proven, trial(tally, bound=Bound(0.01, 11)).is_proven) == (True, False)
+
+
+def test_it_says_how_many_more_would_prove_it():
+    tally = of(minute(1, 1, 20))
+    more = more_needed(tally, ABOVE, ONE)
+    assert more is not None
+    assert more > 1
+    assert trial(of(minute(1, 1, 20), minute(2, more, more))).is_proven
+    assert not trial(of(minute(1, 1, 20), minute(2, more - 1, more - 1))).is_proven
+    assert more_needed(of(minute(1, 20, 20)), ABOVE, ONE) == 0
+    assert more_needed(tally, Limit(low=0.5), ONE) is None
+
+
+# --- bursts ---------------------------------------------------------------------------------------------------------------------
+
+
+def calm(*blocks: tuple[float, float]) -> Calm:
+    found = None
+    for number, (bad, total) in enumerate(blocks):
+        found = calmer(found, minute(number, bad, total))
+    assert found is not None
+    return found
+
+
+def test_bad_events_that_come_together_are_worth_less():
+    scattered, together = calm(*[(2, 100), (1, 100), (3, 100)] * 10), calm(*[(20, 100), *[(0, 100)] * 9] * 3)
+    assert spread(scattered) == 1.0
+    assert (spread(together) or 0) > 10
+    before, after = (begin(T0, HOUR, found) for found in (scattered, together))
+    assert trial(add(before, minute(1, 12, 100))).log_e > trial(add(after, minute(1, 12, 100))).log_e
+
+
+@pytest.mark.parametrize("blocks", [[(5, 100)] * 9, [(0, 100)] * 50, [(100, 100)] * 20], ids=["few-blocks", "few-errors", "nothing-but-errors"])
+def test_what_was_hardly_seen_says_nothing_of_bursts(blocks):
+    assert spread(calm(*blocks)) is None
+
+
+def test_bursts_are_averaged_over_what_does_not_overlap_and_had_traffic():
+    first = calm((2, 100))
+    assert calmer(first, counts(T0 + 15 * SECOND, 2, 100)) is first
+    assert calmer(first, minute(1, 0, 0)) == replace(first, end=T0 + MINUTE)
+
+
+def test_old_bursts_fade():
+    assert (spread(calm((30, 100), *[(2, 100)] * 12)) or 0) > 5 > (spread(calm((30, 100), *[(2, 100)] * 600)) or 9)
+
+
+# --- in the watch ---------------------------------------------------------------------------------------------------------------
+
+
+def looked(*readings, changes=(RELEASE,), policy=GUARDED, incident=None, fleet: Fleet = CALM, watch: Watch | None = None):
+    """The last slot's evaluation; each reading is of the slot at its end."""
+    found = watch or new_watch(policy)
+    for reading in readings:
+        result = evaluate(policy, found, incident, (reading,), changes, fleet, reading.end)
+        found = result.watch
+    return result
+
+
+def verdict(*readings, **world) -> Verdict:
+    return looked(*readings, **world).verdicts[0]
+
+
+def test_one_look_that_would_be_a_breach_by_itself_is_none_yet():
+    found = verdict(*(minute(n, 1, 20) for n in range(1, 12)), minute(12, 8, 20))
+    assert found.state is State.UNPROVEN
+    assert isinstance(found.evidence, Share)
+    assert found.evidence.bounds.low > 0
+    assert verdict_reason(BOUND, found) == (
+        "error-rate 12/100 = 12.0 % > 5 %, lower bound 6.33 %, but not proven since the change: E 11 of 100 needed, 19/240 since 14:00:00, "
+        "bursts not measured"
+    )
+
+
+def test_few_events_are_enough_where_they_are_bad_enough():
+    found = verdict(minute(1, 4, 4))
+    assert found.state is State.BREACH
+    assert verdict_reason(BOUND, found) == "error-rate 4/4 = 100.0 % > 5 % (E 16,843 of 100 needed, 4/4 since 14:00:00, bursts not measured)"
+
+
+def test_what_has_stopped_is_no_breach_however_much_it_was():
+    over = [minute(n, 12, 20) for n in range(1, 5)], [minute(n, 0, 20) for n in range(5, 11)]
+    assert verdict(*over[0]).state is State.BREACH
+    after = verdict(*over[0], *over[1])
+    assert after.state is State.UNPROVEN
+    assert after.trial is not None
+    assert after.trial.is_proven
+
+
+def test_health_is_proven_by_the_newest_window_whatever_was_counted_before():
+    assert verdict(*(minute(n, 50, 100) for n in (1, 2)), *(minute(n, 0, 300) for n in range(3, 10))).state is State.OK
+
+
+def test_silence_proves_nothing():
+    assert verdict(minute(1, 20, 20), no_data(T0 + 2 * MINUTE)).state is State.NODATA
+
+
+def test_outside_every_watch_a_look_is_judged_by_itself():
+    quiet = [replace(RELEASE, started_early=T0 - 9 * HOUR, started_late=T0 - 9 * HOUR, first_seen=T0 - 9 * HOUR, ready=T0 - 9 * HOUR)]
+    found = verdict(*(minute(n, 1, 20) for n in range(1, 12)), minute(12, 12, 20), changes=quiet)
+    assert (found.state, found.trial) == (State.BREACH, None)
+
+
+def test_a_change_that_comes_to_light_late_is_counted_from_its_own_time():
+    watch = looked(*(counts(at, 1, 20) for at in slots(T0 - 2 * MINUTE, T0 + 2 * MINUTE)), changes=()).watch
+    tally = looked(counts(T0 + 2 * MINUTE + EVERY, 1, 20), watch=watch).watch.tracks[0].tally
+    assert tally is not None
+    assert (tally.since, *sums(tally)) == (T0, 2, 40)
+
+
+def test_a_newer_change_begins_the_counts_anew():
+    newer = replace(RELEASE, id="uid:8", started_early=T0 + 5 * MINUTE, started_late=T0 + 5 * MINUTE, ready=T0 + 5 * MINUTE)
+    tally = looked(*(minute(n) for n in range(1, 9)), changes=(RELEASE, newer)).watch.tracks[0].tally
+    assert tally is not None
+    assert (tally.since, *sums(tally)) == (T0 + 5 * MINUTE, 3, 60)
+
+
+def test_after_a_rung_the_counts_begin_at_the_end_of_its_settling():
+    tally = looked(*(minute(n) for n in range(1, 9)), incident=verifying(T0 + 6 * MINUTE)).watch.tracks[0].tally
+    assert tally is not None
+    assert (tally.since, *sums(tally)) == (T0 + 6 * MINUTE, 2, 40)
+
+
+def test_a_policy_that_always_watches_begins_a_test_each_hour():
+    always = replace(GUARDED, watch=None)
+    watch = looked(*(minute(n) for n in range(50, 60)), policy=always, changes=()).watch
+    tally = looked(*(minute(n) for n in range(60, 64)), policy=always, changes=(), watch=watch).watch.tracks[0].tally
+    assert tally is not None
+    assert (tally.since, *sums(tally)) == (T0 + HOUR, 3, 60)
+
+
+def test_bursts_are_learnt_before_a_change_and_not_from_a_breach():
+    before = [minute(n - 40, 10 if n % 5 == 0 else 0, 100) for n in range(40)]
+    track = looked(*before, minute(1), policy=GUARDED).watch.tracks[0]
+    assert track.tally is not None
+    assert (track.tally.spread or 0) > 5
+    outage = looked(*(minute(n - 40, 50, 100) for n in range(40)), policy=GUARDED).watch.tracks[0]
+    assert (outage.calm.blocks if outage.calm else 0) <= 1
+
+
+def test_the_same_slot_decided_again_counts_nothing_twice():
+    watch = looked(*(minute(n) for n in range(1, 4))).watch
+    again = looked(minute(3), watch=watch).watch
+    assert again.tracks[0].tally == watch.tracks[0].tally
