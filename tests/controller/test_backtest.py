@@ -110,7 +110,7 @@ def test_a_policy_that_always_watches_tells_once_what_it_would_have_done_without
     span = ["--from", samples.when(timedelta(minutes=50)), "--to", samples.when(GAP)]
     found = document(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1"), policy=always), *span)
     first = found["false_alarms_outside_changes"][0]
-    assert moment(BAD) + MINUTE <= time_of(first["onset"]) < time_of(first["confirmed_at"]) < moment(BAD) + 8 * MINUTE
+    assert moment(BAD) + MINUTE <= time_of(first["onset"]) <= time_of(first["confirmed_at"]) < moment(BAD) + 8 * MINUTE
     assert len(found["false_alarms_outside_changes"]) == 2
 
 
