@@ -1,6 +1,7 @@
 """Fixtures that every test may use. A server is started for those tests only that ask for it."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from tests.exposition import Exposition, exposing
 from tests.kube import RealKube, running_cluster
 from tests.unleash import server as unleash_server
 from tests.unleash.server import UnleashServer
+
+MINUTE = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +69,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped and os.environ.get("CI") == "true":
         reporter.write_line(f"{skipped} skipped, and CI allows none", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the time went, by folder: the minutes of CI."""
+    spent: Counter[str] = Counter()
+    for report in (report for reports in terminalreporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)):
+        spent[report.nodeid.split("/")[1] if "/" in report.nodeid else report.nodeid] += report.duration
+    if sum(spent.values()) > MINUTE:
+        parts = ", ".join(f"{part} {seconds / MINUTE:.1f}" for part, seconds in spent.most_common())
+        terminalreporter.write_line(f"minutes by part: {parts}")
