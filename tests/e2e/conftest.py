@@ -19,8 +19,8 @@ def corner(tmp_path: Path) -> Corner:
 
 
 @pytest.fixture
-def page(corner: Corner) -> Iterator[Loopback]:
-    """Its metrics."""
+def metrics(corner: Corner) -> Iterator[Loopback]:
+    """What it counts, served."""
     with exposed(corner) as page:
         yield page
 

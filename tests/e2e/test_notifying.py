@@ -11,7 +11,7 @@ from tests.servers import poll
 
 
 def test_a_rollback_is_a_change_event_a_hold_calls_somebody_and_the_end_is_the_end_of_the_call(
-    tmp_path: Path, corner: Corner, page: Loopback
+    tmp_path: Path, corner: Corner, metrics: Loopback
 ) -> None:
     service = PagerDutyDouble()
     service.faults += [Reply(429, headers={"Retry-After": "1"}), Reply(503)]
@@ -19,7 +19,7 @@ def test_a_rollback_is_a_change_event_a_hold_calls_somebody_and_the_end_is_the_e
     with serving(service) as pagerduty, mailbox() as box:
         email = {"host": "127.0.0.1", "port": box.port, "tls": "none", "from": "rollbackd@shop.example", "to": ["ada@shop.example"]}
         channels = [{"pagerduty": {"key_file": str(tmp_path / "key"), "url": pagerduty.url}}, {"email": email}]
-        config = {**corner.config(page), "contacts": {"oncall": channels}}
+        config = {**corner.config(metrics), "contacts": {"oncall": channels}}
         with running(tmp_path, config, {"shop": shop_policy()}) as daemon:
             poll(lambda: daemon.history(TARGET))
             assert daemon.run("good", TARGET, "v1").returncode == 0

@@ -14,13 +14,13 @@ from tests.servers import poll
 
 
 @pytest.fixture
-def config(tmp_path: Path, corner: Corner, page: Loopback, receiver: Receiver) -> dict[str, object]:
+def config(tmp_path: Path, corner: Corner, metrics: Loopback, receiver: Receiver) -> dict[str, object]:
     """The daemon's config: the shop, on-call, and two people with tokens of their own."""
     (tmp_path / "secret").write_text(SECRET)
     for name in ("ann", "bob"):
         (tmp_path / f"{name}.token").write_text(f"token-of-{name}\n")
     return {
-        **corner.config(page),
+        **corner.config(metrics),
         "contacts": {"oncall": [{"webhook": {"url": receiver.url, "secret_file": str(tmp_path / "secret")}}]},
     }
 

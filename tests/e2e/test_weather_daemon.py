@@ -50,9 +50,9 @@ def page_about(receiver: Receiver, word: str) -> str:
 # --- messages -----------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_notifier_that_hangs_for_a_minute_does_not_delay_the_rollback(tmp_path: Path, corner: Corner, page: Loopback) -> None:
+def test_a_notifier_that_hangs_for_a_minute_does_not_delay_the_rollback(tmp_path: Path, corner: Corner, metrics: Loopback) -> None:
     with serving(Reply(status=204, wait=60)) as pager:
-        config = {**corner.config(page), "contacts": {"oncall": [{"webhook": {"url": f"{pager.url}/oncall"}}]}}
+        config = {**corner.config(metrics), "contacts": {"oncall": [{"webhook": {"url": f"{pager.url}/oncall"}}]}}
         with running(tmp_path, config, {"shop": shop_policy()}) as daemon:
             has_looked(daemon)
             corner.deploy("v2")
@@ -76,9 +76,9 @@ def by_file(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("pause", [by_command, by_file])
 def test_a_pause_during_an_incident_stops_it_before_its_next_rung_and_resuming_does_not_restart_it(
-    tmp_path: Path, corner: Corner, page: Loopback, receiver: Receiver, contacts: dict[str, object], pause: Callable[[Daemon], None]
+    tmp_path: Path, corner: Corner, metrics: Loopback, receiver: Receiver, contacts: dict[str, object], pause: Callable[[Daemon], None]
 ) -> None:
-    with running(tmp_path, {**corner.config(page, flags_settle="2s"), **contacts}, {"shop": shop_policy()}) as daemon:
+    with running(tmp_path, {**corner.config(metrics, flags_settle="2s"), **contacts}, {"shop": shop_policy()}) as daemon:
         has_looked(daemon)
         corner.flip("on")
         corner.deploy("v2")
@@ -92,9 +92,9 @@ def test_a_pause_during_an_incident_stops_it_before_its_next_rung_and_resuming_d
 
 
 def test_a_flag_that_a_human_flips_meanwhile_stays_as_the_human_wants_it_and_is_paged(
-    tmp_path: Path, corner: Corner, page: Loopback, receiver: Receiver, contacts: dict[str, object]
+    tmp_path: Path, corner: Corner, metrics: Loopback, receiver: Receiver, contacts: dict[str, object]
 ) -> None:
-    with running(tmp_path, {**corner.config(page, flags_settle="3s"), **contacts}, {"shop": shop_policy()}) as daemon:
+    with running(tmp_path, {**corner.config(metrics, flags_settle="3s"), **contacts}, {"shop": shop_policy()}) as daemon:
         has_looked(daemon)
         corner.flip("on")
         daemon.wait_for(TARGET, "rung.applied")
@@ -109,9 +109,9 @@ def test_a_flag_that_a_human_flips_meanwhile_stays_as_the_human_wants_it_and_is_
 
 
 def test_a_broken_policy_on_reload_keeps_the_last_good_one_which_still_acts(
-    tmp_path: Path, corner: Corner, page: Loopback, contacts: dict[str, object]
+    tmp_path: Path, corner: Corner, metrics: Loopback, contacts: dict[str, object]
 ) -> None:
-    with running(tmp_path, {**corner.config(page), **contacts}, {"shop": shop_policy()}) as daemon:
+    with running(tmp_path, {**corner.config(metrics), **contacts}, {"shop": shop_policy()}) as daemon:
         has_looked(daemon)
         daemon.write_policy("shop", shop_policy().replace("mode: auto", "mode: atuo"))
         daemon.reload()
@@ -124,10 +124,10 @@ def test_a_broken_policy_on_reload_keeps_the_last_good_one_which_still_acts(
 
 
 def test_a_set_of_policies_that_shrinks_by_more_than_half_is_held_back_until_a_second_sighup(
-    tmp_path: Path, corner: Corner, page: Loopback, contacts: dict[str, object]
+    tmp_path: Path, corner: Corner, metrics: Loopback, contacts: dict[str, object]
 ) -> None:
     four = {name: shop_policy(name) for name in ("a", "b", "c", "d")}
-    with running(tmp_path, {**corner.config(page), **contacts}, four) as daemon:
+    with running(tmp_path, {**corner.config(metrics), **contacts}, four) as daemon:
         for name in ("a", "b", "c"):
             (daemon.policies / f"{name}.yaml").unlink()
         daemon.reload()
@@ -144,10 +144,10 @@ def test_a_set_of_policies_that_shrinks_by_more_than_half_is_held_back_until_a_s
 
 @pytest.mark.parametrize("kind", ["rung.intended", "rung.settled"])
 def test_sigterm_in_the_middle_of_an_incident_exits_0_and_the_next_start_carries_it_on(
-    tmp_path: Path, corner: Corner, page: Loopback, receiver: Receiver, contacts: dict[str, object], kind: str
+    tmp_path: Path, corner: Corner, metrics: Loopback, receiver: Receiver, contacts: dict[str, object], kind: str
 ) -> None:
     # Long enough to be stopped while the deployment runs, and while it settles.
-    config = {**corner.config(page, takes=1.5 if kind == "rung.intended" else 0, settle="2s"), **contacts}
+    config = {**corner.config(metrics, takes=1.5 if kind == "rung.intended" else 0, settle="2s"), **contacts}
     with running(tmp_path, config, {"shop": shop_policy()}) as daemon:
         has_looked(daemon)
         corner.deploy("v2")
@@ -162,9 +162,9 @@ def test_sigterm_in_the_middle_of_an_incident_exits_0_and_the_next_start_carries
 
 
 def test_a_second_daemon_on_the_same_data_dir_is_refused_with_a_sentence(
-    tmp_path: Path, corner: Corner, page: Loopback, contacts: dict[str, object]
+    tmp_path: Path, corner: Corner, metrics: Loopback, contacts: dict[str, object]
 ) -> None:
-    with running(tmp_path, {**corner.config(page), **contacts}, {"shop": shop_policy()}) as daemon:
+    with running(tmp_path, {**corner.config(metrics), **contacts}, {"shop": shop_policy()}) as daemon:
         second = daemon.run("run")
         assert second.returncode == 1
         assert f"another rollbackd works in {daemon.data}; nothing was started" in second.stderr + second.stdout
