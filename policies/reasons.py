@@ -56,11 +56,12 @@ def _out_of(limit: Limit, share: Share) -> str:
 
 
 def trial_text(trial: Trial) -> str:
-    """``E 12 of 100 needed, 41/412 since 14:01:50``; from which burstiness it was reckoned, where that is not 1."""
+    """``12 to 1 against chance, 100 to 1 needed, 41/412 since 14:01:50``; from which burstiness it was reckoned, where that is not 1."""
     bad = f"{trial.least}" if trial.least == trial.most else f"{trial.least} to {trial.most}"
     bursts = "bursts not measured" if trial.spread is None else "" if trial.spread < 1.05 else f"bursts x{trial.spread:.2g}"
     few = f", {trial.volume} events needed" if trial.total < trial.volume else ""
-    parts = f"E {_evalue_text(trial.log_e)} of {math.exp(trial.needed):,.0f} needed{few}, {bad}/{trial.total} since {trial.since:%H:%M:%S}"
+    odds = f"{_evalue_text(trial.log_e)} to 1 against chance, {math.exp(trial.needed):,.0f} to 1 needed{few}"
+    parts = f"{odds}, {bad}/{trial.total} since {trial.since:%H:%M:%S}"
     return f"{parts}, {bursts}" if bursts else parts
 
 

@@ -41,7 +41,7 @@ def test_a_bad_release_is_put_back_and_its_recovery_is_proven(tmp_path):
 
 def test_a_mismatch_says_what_was_found_and_its_arithmetic(tmp_path):
     outcome = outcome_in(tmp_path, written({"at": "7m30s", "verdicts": {"error-rate": "ok"}, "decision": "nothing"}))
-    proof = "E over a million of 100 needed, 160/960 since 00:05:30, bursts not measured"
+    proof = "over a million to 1 against chance, 100 to 1 needed, 160/960 since 00:05:30, bursts not measured"
     breach = f"error-rate 160/960 = 16.7 % > 5 % ({proof}) since 00:06:30, breached 1m0s of 1m0s"
     assert failures(outcome) == [
         f"at 7m30s: error-rate: expected ok, found breach: {breach}",

@@ -176,7 +176,8 @@ def test_one_look_that_would_be_a_breach_by_itself_is_none_yet():
     assert isinstance(found.evidence, Share)
     assert found.evidence.bounds.low > 0
     assert verdict_reason(BOUND, found) == (
-        "error-rate 12/100 = 12.0 % > 5 %, lower bound 6.33 %, but not proven since the change: E 11 of 100 needed, 19/240 since 14:00:00, "
+        "error-rate 12/100 = 12.0 % > 5 %, lower bound 6.33 %, but not proven since the change: "
+        "11 to 1 against chance, 100 to 1 needed, 19/240 since 14:00:00, "
         "bursts not measured"
     )
 
@@ -184,7 +185,10 @@ def test_one_look_that_would_be_a_breach_by_itself_is_none_yet():
 def test_few_events_are_enough_where_they_are_bad_enough():
     found = verdict(minute(1, 4, 4))
     assert found.state is State.BREACH
-    assert verdict_reason(BOUND, found) == "error-rate 4/4 = 100.0 % > 5 % (E 16,843 of 100 needed, 4/4 since 14:00:00, bursts not measured)"
+    assert (
+        verdict_reason(BOUND, found)
+        == "error-rate 4/4 = 100.0 % > 5 % (16,843 to 1 against chance, 100 to 1 needed, 4/4 since 14:00:00, bursts not measured)"
+    )
 
 
 def test_what_has_stopped_is_no_breach_however_much_it_was():
