@@ -23,8 +23,9 @@ from rollbackd.policies.hands import short
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.ladder import rung_text, suspects_of
-from rollbackd.policies.model import Breaches, Condition, For, Latency, Mode, RevertRung, Rung
+from rollbackd.policies.model import Breaches, Condition, For, Mode, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason
+from rollbackd.policies.signals import Latency
 from rollbackd.policies.since import ALWAYS_BLAMES, evidence_since, look_interval
 from rollbackd.policies.tally import more_needed
 from rollbackd.policies.watch import Track

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TypeAlias, assert_never
 
 from rollbackd.adapters.base import source as ask
-from rollbackd.policies import model
+from rollbackd.policies import model, signals
 
 PART = "events"
 """The name of the only part of a count or a rate."""
@@ -47,26 +47,26 @@ def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:
 def _question(policy: model.Policy, condition: model.Condition, block: timedelta) -> Question:
     identity = _identity(condition.identity)
     match condition.signal:
-        case model.Ratio(bad, total):
+        case signals.Ratio(bad, total):
             return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, NOBODY)
-        case model.Count(events) | model.Rate(events):
+        case signals.Count(events) | signals.Rate(events):
             return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY)
-        case model.Latency(histogram, _, limit):
+        case signals.Latency(histogram, _, limit):
             return ask.Slower(_selector(histogram), limit, block, identity, NOBODY)
-        case model.Gauge(value, of, pick):
+        case signals.Gauge(value, of, pick):
             return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, NOBODY)
-        case model.PromQL(expression):
+        case signals.PromQL(expression):
             return ask.Expression(expression, identity, NOBODY)
-        case model.Probe(name, port, path):
+        case signals.Probe(name, port, path):
             return ProbeQuestion(name, port, path, policy.target)
         case _:
             assert_never(condition.signal)
 
 
-def _identity(identity: model.Identity) -> ask.Identity:
+def _identity(identity: signals.Identity) -> ask.Identity:
     derived = identity.derived
     return ask.Identity(identity.labels, None if derived is None else ask.Derived(derived.label, derived.source, derived.pattern))
 
 
-def _selector(selector: model.Selector) -> ask.Selector:
+def _selector(selector: signals.Selector) -> ask.Selector:
     return ask.Selector(selector.metric, tuple(ask.Matcher(m.label, m.op, m.value) for m in selector.matchers))

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from math import inf
 
-from rollbackd.policies.model import Condition, Latency
+from rollbackd.policies.model import Condition
 from rollbackd.policies.readings import Counts
 from rollbackd.policies.reasons import number_text
+from rollbackd.policies.signals import Latency
 
 FINE = 1.2
 """A bucket that ends at no more than this many times its start places a quantile well enough; so do native ones of the usual resolution."""

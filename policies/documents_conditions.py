@@ -1,4 +1,4 @@
-"""Conditions as written: what is measured, its limit, and how a breach is confirmed."""
+"""Conditions as written: a signal, its limit, and how a breach is confirmed."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -14,19 +14,25 @@ from rollbackd.policies.documents_base import (
     EventRate,
     Events,
     Expression,
-    HistogramText,
     LabelName,
     Name,
     PositiveDuration,
     Quantile,
     Raw,
     Seconds,
-    SelectorText,
     Share,
     Text,
     Window,
     Written,
     refuse,
+)
+from rollbackd.policies.documents_signals import (
+    CountSignal,
+    GaugeSignal,
+    LatencySignal,
+    ProbeParts,
+    RateSignal,
+    RatioSignal,
 )
 from rollbackd.policies.faults import quoted
 
@@ -87,19 +93,6 @@ _BELOW = "Breached below this."
 _OUTSIDE = "Breached outside this range: [lower, upper]."
 
 
-class RatioParts(Written):
-    """Two counters: the bad events, and all of them."""
-
-    bad: SelectorText = Field(description="The counter of bad events.")
-    total: SelectorText = Field(description="The counter of all events.")
-
-
-class RatioSignal(Written):
-    """The share of bad events."""
-
-    ratio: RatioParts = Field(description="The share of bad events among all.")
-
-
 class RatioCondition(Own, RatioSignal):
     """The share of bad events."""
 
@@ -108,34 +101,11 @@ class RatioCondition(Own, RatioSignal):
     outside: Annotated[list[Share], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
-class LatencyParts(Written):
-    """A histogram of durations."""
-
-    histogram: HistogramText = Field(
-        description="The histogram, without _bucket. Its name says its unit: milliseconds if it ends in _milliseconds or _ms, else seconds."
-    )
-    unit: Literal["seconds", "milliseconds"] | None = Field(None, description="The unit of the histogram's buckets, where its name does not say it.")
-
-
-class LatencySignal(Written):
-    """A quantile of a histogram, judged as the share of requests that are slower than the limit."""
-
-    latency: LatencyParts = Field(description="The histogram of durations.")
-
-
 class LatencyCondition(Own, LatencySignal):
     """A quantile of a histogram, judged as the share of requests that are slower than the limit."""
 
     quantile: Quantile = Field(0.95, description="Which quantile must stay below the limit. Default 0.95.")
     above: Seconds = Field(description="Breached where the quantile is above this duration.")
-
-
-class GaugeSignal(Written):
-    """A value, or a value as a share of another."""
-
-    gauge: SelectorText = Field(description="The gauge.")
-    of: SelectorText | None = Field(None, description="What the gauge is a share of, series by series.")
-    pick: Literal["max", "min", "sum", "avg"] = Field("max", description="Which one number stands for the workload's series. Default max.")
 
 
 class GaugeCondition(Own, GaugeSignal):
@@ -146,12 +116,6 @@ class GaugeCondition(Own, GaugeSignal):
     outside: Annotated[list[Raw], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
-class CountSignal(Written):
-    """The number of events in the window."""
-
-    count: SelectorText = Field(description="The counter of events.")
-
-
 class CountCondition(Own, CountSignal):
     """The number of events in the window."""
 
@@ -160,28 +124,12 @@ class CountCondition(Own, CountSignal):
     outside: Annotated[list[Events], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
-class RateSignal(Written):
-    """Events per second over the window."""
-
-    rate: SelectorText = Field(description="The counter of events.")
-
-
 class RateCondition(Own, RateSignal):
     """Events per second over the window."""
 
     above: EventRate | None = Field(None, description=_ABOVE)
     below: EventRate | None = Field(None, description=_BELOW)
     outside: Annotated[list[EventRate], _Pair] | None = Field(None, description=_OUTSIDE)
-
-
-class ProbeParts(Written):
-    """A health check: one named in the daemon's config, or a port and path of the target's own endpoints."""
-
-    name: Name | None = Field(None, description="A probe of the daemon's config.")
-    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="The port of the target's own endpoints.")
-    path: Annotated[str, Field(pattern="^/[^ ]*$", max_length=1000)] | None = Field(
-        None, description="The path to ask over HTTP; without it, a TCP connection is enough."
-    )
 
 
 class _OrName:

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Discriminator, Field, Tag
 
 from rollbackd.policies.documents_base import LabelName, Name, Text, Written
-from rollbackd.policies.documents_conditions import CountSignal, GaugeSignal, LatencySignal, Overrides, RateSignal, RatioSignal
+from rollbackd.policies.documents_conditions import Overrides
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal
 
 
 class LibraryCondition(Overrides):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from rollbackd.policies.faults import quoted
 from rollbackd.policies.fleet_notes import Wishes, wishes
 from rollbackd.policies.fleet_policy import FleetPolicy, Workload, filled
-from rollbackd.policies.model import Identity, Mode, OfFleet, Policy
+from rollbackd.policies.model import Mode, OfFleet, Policy
+from rollbackd.policies.signals import Identity
 
 
 @dataclass(frozen=True, slots=True)

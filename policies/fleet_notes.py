@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from rollbackd.policies.faults import choices, quoted
-from rollbackd.policies.model import Condition, Latency, Limit, Mode, Policy
+from rollbackd.policies.model import Condition, Limit, Mode, Policy
 from rollbackd.policies.resolve_signals import in_own_unit, is_out_of_reach, reader_of
+from rollbackd.policies.signals import Latency
 from rollbackd.policies.units import UnitError
 
 PREFIX = "rollbackd.io/"

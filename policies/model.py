@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, IntEnum
-from typing import Literal, TypeAlias
+from typing import TypeAlias
+
+from rollbackd.policies.signals import Identity, Signal
 
 
 class Mode(IntEnum):
@@ -13,100 +15,6 @@ class Mode(IntEnum):
     SUGGEST = 1
     APPROVE = 2
     AUTO = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """One label matcher of a selector."""
-
-    label: str
-    op: Literal["=", "!=", "=~", "!~"]
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """A metric name with its matchers, as written or as the profile knows it."""
-
-    metric: str
-    matchers: tuple[Matcher, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """Share of bad events: counters ``bad`` over ``total``. The limit is a fraction."""
-
-    bad: Selector
-    total: Selector
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """``quantile`` of a histogram above ``limit``, in the histogram's own unit; judged as a share: more than 1 - quantile were slower (S8)."""
-
-    histogram: Selector
-    quantile: float
-    limit: float
-
-
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """A value, or a value as a fraction of ``of``; one number per workload by ``pick``."""
-
-    value: Selector
-    of: Selector | None = None
-    pick: Literal["max", "min", "sum", "avg"] = "max"
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Events within the condition's window. The limit is a number of events."""
-
-    events: Selector
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Events per second over the condition's window."""
-
-    events: Selector
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Share of the endpoints that fail a health check: a probe ``name`` of the daemon's config, or ``port`` and ``path`` of the target's own."""
-
-    name: str | None = None
-    port: int | None = None
-    path: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PromQL:
-    """An expression as written: one series per workload, its value compared with the limit. Carries no statistical bound."""
-
-    expression: str
-
-
-Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """A label computed from another: ``label`` is group 1 of ``pattern`` on ``source``."""
-
-    label: str
-    source: str
-    pattern: str
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """How the watched workload shows up in a signal: label names, and this workload's values for them, in the same order."""
-
-    labels: tuple[str, ...]
-    values: tuple[str, ...]
-    derived: Derived | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from rollbackd.policies.documents_conditions import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal
 from rollbackd.policies.documents_library import IdentityItem, JoinedIdentity, LibraryCondition, LibraryDocument, ProfileDocument
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal
 from rollbackd.policies.faults import Fault
-from rollbackd.policies.model import Derived, Identity
+from rollbackd.policies.signals import Derived, Identity
 from rollbackd.policies.validate import Findings, validate
 from rollbackd.policies.yaml_text import parse
 

@@ -11,7 +11,6 @@ from rollbackd.policies.documents_conditions import (
     AtLeast,
     Item,
     LatencyCondition,
-    LatencySignal,
     Overrides,
     OwnCondition,
     ProbeCondition,
@@ -19,25 +18,9 @@ from rollbackd.policies.documents_conditions import (
     UseSet,
 )
 from rollbackd.policies.documents_library import LibraryCondition
+from rollbackd.policies.documents_signals import LatencySignal
 from rollbackd.policies.faults import choices, quoted
-from rollbackd.policies.model import (
-    Bound,
-    Condition,
-    Count,
-    Gauge,
-    Group,
-    Identity,
-    Latency,
-    Leaf,
-    Limit,
-    Mode,
-    Probe,
-    PromQL,
-    Rate,
-    Ratio,
-    Signal,
-    Trigger,
-)
+from rollbackd.policies.model import Bound, Condition, Group, Leaf, Limit, Mode, Trigger
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library, ProfileSignal
 from rollbackd.policies.resolve_confirm import Said, adds_little, confirmation, least_volume, said
@@ -51,6 +34,7 @@ from rollbackd.policies.resolve_signals import (
     own_signal,
     resolve_limit,
 )
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Probe, PromQL, Rate, Ratio, Signal
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path

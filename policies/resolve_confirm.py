@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rollbackd.policies.documents_conditions import BreachCount, Confirmed
-from rollbackd.policies.model import Breaches, Confirmation, For, Gauge, Latency, Mode, OnNoData, Probe, PromQL, Ratio, Signal
+from rollbackd.policies.model import Breaches, Confirmation, For, Mode, OnNoData
+from rollbackd.policies.signals import Gauge, Latency, Probe, PromQL, Ratio, Signal
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path

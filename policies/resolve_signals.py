@@ -7,21 +7,19 @@ from dataclasses import dataclass, replace
 from rollbackd.policies import units
 from rollbackd.policies.documents_conditions import (
     CountCondition,
-    CountSignal,
     GaugeCondition,
-    GaugeSignal,
     LatencyCondition,
-    LatencySignal,
     OwnCondition,
     ProbeCondition,
     PromQLCondition,
     RateCondition,
     RatioCondition,
-    RatioSignal,
 )
-from rollbackd.policies.model import Count, Gauge, Latency, Limit, Matcher, Probe, PromQL, Rate, Ratio, Selector, Signal
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal
+from rollbackd.policies.model import Limit
 from rollbackd.policies.profiles import WrittenSignal
 from rollbackd.policies.selectors import parse_selector
+from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector, Signal
 from rollbackd.policies.units import Quantity, UnitError
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Literal, cast
 
-from rollbackd.policies.model import Matcher, Selector
+from rollbackd.policies.signals import Matcher, Selector
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from rollbackd.controller.backtest.cases import Judged, Look
 from rollbackd.policies.evidence import Evidence, Happened, Share, Value
 from rollbackd.policies.judge import share_limit
-from rollbackd.policies.model import Breaches, Condition, For, Rate
+from rollbackd.policies.model import Breaches, Condition, For
+from rollbackd.policies.signals import Rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsTime
 from rollbackd.controller.observe import Observer
 from rollbackd.policies.buckets import remark
-from rollbackd.policies.model import Condition, Policy, Probe
+from rollbackd.policies.model import Condition, Policy
 from rollbackd.policies.readings import Counts, Lack, Reading, Unknown
+from rollbackd.policies.signals import Probe
 
 EXACT = timedelta(seconds=5)
 """Clocks that differ by less are called equal."""

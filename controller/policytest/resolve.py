@@ -12,8 +12,9 @@ from rollbackd.controller.policytest.words import GUARDS, is_read, kind_of, metr
 from rollbackd.policies.faults import choices, nearest, quoted
 from rollbackd.policies.judge import State
 from rollbackd.policies.keys import parse_target
-from rollbackd.policies.model import Mode, Policy, Probe, PromQL, Selector
+from rollbackd.policies.model import Mode, Policy
 from rollbackd.policies.selectors import SelectorError, parse_selector
+from rollbackd.policies.signals import Probe, PromQL, Selector
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings, locate
 

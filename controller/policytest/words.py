@@ -5,22 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from rollbackd.policies.guards import PASSABLE
 from rollbackd.policies.ladder import rung_text
-from rollbackd.policies.model import (
-    Condition,
-    Count,
-    FlagsRung,
-    Gauge,
-    Identity,
-    Latency,
-    Matcher,
-    Policy,
-    Probe,
-    PromQL,
-    Rate,
-    Ratio,
-    Rung,
-    Selector,
-)
+from rollbackd.policies.model import Condition, FlagsRung, Policy, Rung
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector
 
 GUARDS = frozenset({"pause", *PASSABLE, "ladder", "mode", "give-up", "other-writer", "approval"})
 """What an incident of a test may be held by."""

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from rollbackd.adapters.base.target import Interval, TargetState
 from rollbackd.controller.changes import Survey
-from rollbackd.policies.model import Condition, Count, Gauge, Group, Identity, Latency, Leaf, Limit, Matcher, Policy, Ratio, RevertRung, Selector
+from rollbackd.policies.model import Condition, Group, Leaf, Limit, Policy, RevertRung
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, Ratio, Selector
 from tests.adapters.openmetrics import START
 from tests.policies.literals import ERRORS, POLICY
 

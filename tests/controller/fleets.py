@@ -13,8 +13,9 @@ from rollbackd.controller.membership import FleetStanding, Membership
 from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.slots import Batch
 from rollbackd.policies.fleet_policy import Expected, FleetPolicy, Selection
-from rollbackd.policies.model import Identity, RevertRung
+from rollbackd.policies.model import RevertRung
 from rollbackd.policies.readings import Reading
+from rollbackd.policies.signals import Identity
 from tests.controller.world import EVERY, SHOP_POLICY, World, command
 
 CONDITION = replace(SHOP_POLICY.conditions[0], identity=Identity(("app", "namespace"), ("$name", "$namespace")))

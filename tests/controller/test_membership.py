@@ -13,8 +13,9 @@ from rollbackd.controller.observe import Observer, SourceHealth
 from rollbackd.controller.slots import Batch
 from rollbackd.policies.fleet_members import members
 from rollbackd.policies.fleet_policy import Expected, Selection, Workload
-from rollbackd.policies.model import Gauge, Mode, Ratio, Selector
+from rollbackd.policies.model import Mode
 from rollbackd.policies.readings import Reading
+from rollbackd.policies.signals import Gauge, Ratio, Selector
 from tests.controller.fleets import CONDITION, FLEET, TEMPLATE, FleetWorld
 from tests.controller.test_observe import Literal
 from tests.controller.world import EVERY, SHOP_POLICY, served

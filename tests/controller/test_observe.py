@@ -12,8 +12,9 @@ from rollbackd.controller.config_values import NamedProbe
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.probing import Probing
 from rollbackd.controller.questions import ProbeQuestion
-from rollbackd.policies.model import Count, Gauge, Identity, Latency, Matcher, Policy, Probe, PromQL, Ratio, Selector
+from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Counts, Events, Lack, Level, Unknown
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Ratio, Selector
 from tests.policies.literals import ERRORS, MINUTE, POLICY, SECOND, T0
 from tests.servers import free_port
 

@@ -9,24 +9,9 @@ from rollbackd.policies.evaluate import Evaluation, evaluate
 from rollbackd.policies.events import Applied, IncidentEvent, Intended, Opened, Settled
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident, fold
-from rollbackd.policies.model import (
-    Condition,
-    FlagsRung,
-    For,
-    Gauge,
-    Identity,
-    Leaf,
-    Limit,
-    Mode,
-    OnNoData,
-    OutsideWatch,
-    Policy,
-    Ratio,
-    RevertRung,
-    Selector,
-    Timing,
-)
+from rollbackd.policies.model import Condition, FlagsRung, For, Leaf, Limit, Mode, OnNoData, OutsideWatch, Policy, RevertRung, Timing
 from rollbackd.policies.readings import Counts, Lack, Level, Reading, Unknown
+from rollbackd.policies.signals import Gauge, Identity, Ratio, Selector
 from rollbackd.policies.watch import Watch, new_watch
 
 T0 = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)

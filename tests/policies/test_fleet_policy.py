@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rollbackd.policies.fleet_members import Member, members
 from rollbackd.policies.fleet_policy import FleetPolicy, Workload, doubt, retold
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import FlagsRung, Identity, Latency, Limit, Mode, Policy, RevertRung
+from rollbackd.policies.model import FlagsRung, Limit, Mode, Policy, RevertRung
 from rollbackd.policies.names import Names
+from rollbackd.policies.signals import Identity, Latency
 
 CONTACTS = frozenset({"payments", "platform"})
 NAMES = Names(frozenset({"prometheus"}), frozenset({"eu"}), "eu", {"flagd": "flagd"}, tagged=frozenset({"flagd"}), contacts=CONTACTS)

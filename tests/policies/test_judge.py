@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from rollbackd.policies.evidence import Share, wilson
 from rollbackd.policies.judge import State, judge
-from rollbackd.policies.model import Count, Latency, Limit, Rate, Selector
+from rollbackd.policies.model import Limit
 from rollbackd.policies.readings import Counts, Events, Lack, Level, Unknown
 from rollbackd.policies.reasons import verdict_reason
+from rollbackd.policies.signals import Count, Latency, Rate, Selector
 from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, level
 
 SLOW = replace(ERRORS, name="p95-latency", signal=Latency(Selector("h"), 0.95, 2.0), limit=Limit(high=2.0, unit="s"), min_volume=200)

@@ -11,30 +11,20 @@ from rollbackd.policies.model import (
     Bound,
     Breaches,
     Condition,
-    Count,
-    Derived,
     FlagsRung,
     For,
-    Gauge,
     Group,
-    Identity,
-    Latency,
     Leaf,
     Limit,
-    Matcher,
     Mode,
     OnNoData,
     OutsideWatch,
     Policy,
-    Probe,
-    PromQL,
-    Rate,
-    Ratio,
     RevertRung,
-    Selector,
     Timing,
 )
 from rollbackd.policies.names import Names
+from rollbackd.policies.signals import Count, Derived, Gauge, Identity, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector
 
 DATA = Path(__file__).parent / "testdata"
 CHECKOUT = (DATA / "checkout.yaml").read_text("utf-8")
