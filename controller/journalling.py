@@ -1,6 +1,7 @@
 """From decisions to durable rows and queued messages; what has to be done outside comes back as orders."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -114,7 +115,7 @@ class Journalling:
         log.info(f"incident.{type(event).__name__.lower()}", incident=event.incident, reason=event.reason)
         notice = notice_of(event, incident, policy) if incident is not None else None
         if notice is not None and incident is not None:
-            tx.queue(notice, contacts_of(incident, policies))
+            tx.queue(notice, _new_contacts(event, incident, policies) if isinstance(event, Joined) else contacts_of(incident, policies))
         return True
 
     def _outside(self, tx: Transaction, policy: Policy, decision: Outside) -> None:
@@ -151,6 +152,13 @@ def _candidates(tx: Transaction, act: Act, fleet: Fleet) -> tuple[str, ...]:
         return (act.undo.from_revision,)
     since = tx.now() - fleet.limits.known_good_max_age
     return tuple(known.revision for known in tx.good(act.remedy.target, since) if known.revision != act.from_revision)
+
+
+def _new_contacts(event: Joined, incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:
+    """Those whom this row brings in: the others have been told already."""
+    others = tuple(pair for pair in incident.joined if pair != (event.policy, event.condition))
+    told = contacts_of(replace(incident, joined=others), policies)
+    return tuple(contact for contact in contacts_of(incident, policies) if contact not in told)
 
 
 def contacts_of(incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ from rollbackd.policies.reasons import duration_text
 
 SMS = 120
 """A title fits one text message."""
+UNDER_WAY = (Phase.ACTING, Phase.SETTLING, Phase.VERIFYING)
+"""Who joins now has not been told that it started."""
 
 
 def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -> Notice | None:
@@ -41,6 +43,8 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
             return _notice(event, incident, "acked", f"ACKNOWLEDGED {name}: {event.who} has taken {incident.id}", lines, "notice")
         case Intended():
             return _notice(event, incident, "started", _started_title(event, policy), _started_lines(event, incident), "notice")
+        case Joined() if incident.intent is not None and incident.phase in UNDER_WAY:
+            return _notice(event, incident, "joined", _joined_title(event, incident, policy), _started_lines(incident.intent, incident), "notice")
         case Held():
             return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident), "page")
         case Closed():
@@ -90,6 +94,13 @@ def _offered_lines(event: Offered, incident: Incident) -> tuple[str, ...]:
 
 def _started_title(event: Intended, policy: Policy | None) -> str:
     return f"STARTED {event.summary}: do nothing until {_quiet_until(event, policy):%H:%M:%S} UTC"
+
+
+def _joined_title(event: Joined, incident: Incident, policy: Policy | None) -> str:
+    begun = incident.intent
+    if begun is None:
+        return f"JOINED {incident.target}: {event.reason}"
+    return f"UNDER WAY {begun.summary}: do nothing until {_quiet_until(begun, policy):%H:%M:%S} UTC; {event.condition} joins as evidence"
 
 
 def _quiet_until(event: Intended, policy: Policy | None) -> datetime:
@@ -205,6 +216,8 @@ def _news(event: IncidentEvent) -> str:
             return f":{event.guard}"
         case Acked():
             return f":{event.who}"
+        case Joined():
+            return f":{event.policy}"
         case _:
             return ""
 

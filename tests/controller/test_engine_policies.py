@@ -148,6 +148,20 @@ def test_the_contacts_of_a_joining_policy_are_told(tmp_path):
     world.close()
 
 
+def test_those_who_join_while_a_rung_is_under_way_are_told_that_it_is_and_the_others_not_again(tmp_path):
+    world = World(tmp_path, replace(SHOP_POLICY, ladder=(RevertRung(SHOP),)), replace(OTHER, notify=("oncall", "other-team")))
+    world.slot(0, policies=("shop", "other"))
+    world.good("v1")
+    world.deploy("v2")
+    for _ in range(4):
+        world.slot(60)
+    assert world.told() == [("oncall", "started")]
+    world.slot(60, policies=("other",))
+    assert world.told() == [("oncall", "started"), ("other-team", "joined")]
+    assert world.titles()[-1].startswith("UNDER WAY")
+    world.close()
+
+
 def test_a_healthy_policy_does_not_hide_the_breach_that_another_proves_on_the_same_target(tmp_path):
     world = World(tmp_path, SHOP_POLICY, OTHER)
     world.slot(0, policies=("shop", "other"))
