@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup servers kube-assets helm unleash clean
+.PHONY: help run test bench lint setup servers kube-assets helm unleash aws clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -34,7 +34,10 @@ helm: ## helm for the tests of the chart: built once, by the Go toolchain
 unleash: $(READY) ## the Unleash server that the tests talk to, into .cache
 	@.ci/unleash
 
-test: $(READY) servers kube-assets helm unleash ## all tests
+aws: $(READY) ## the stand-ins for Amazon that the tests talk to, into .cache
+	@.ci/aws
+
+test: $(READY) servers kube-assets helm unleash aws ## all tests
 	$(BIN)/python -m pytest
 
 bench: $(READY) servers kube-assets unleash ## the figures of docs/benchmarks.md

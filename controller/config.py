@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from rollbackd.controller.config_accounts import read_accounts
 from rollbackd.controller.config_channels import channels
 from rollbackd.controller.config_documents import (
     LATER_SOURCES,
@@ -74,6 +75,7 @@ def names(config: Config) -> Names:
         commands=frozenset(config.commands),
         contacts=frozenset(config.contacts),
         probes=frozenset(config.probes),
+        accounts={name: account.regions for name, account in config.accounts.items()},
     )
 
 
@@ -104,6 +106,7 @@ class _Reading:
             data_dir=data_dir,
             fallback=self._fallback(),
             health=self._health(api),
+            accounts=read_accounts(written.accounts, self.findings),
         )
 
     def _path(self, text: str | None) -> Path | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, Tag
 
+from rollbackd.controller.config_accounts import AccountParts
 from rollbackd.controller.config_channels import ChannelItem
 from rollbackd.controller.config_leaves import FilePath, ProbeUrl, WebUrl, first_of
 from rollbackd.policies.documents_base import Duration, Interval, LabelName, Name, PositiveDuration, Text, Written, refuse
@@ -162,7 +163,7 @@ class HealthParts(Written):
 class ConfigDocument(Written):
     """The daemon's config."""
 
-    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("accounts", "shard", "tls", "page", "heartbeat", "sidecar"), "")
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("shard", "tls", "page", "heartbeat", "sidecar"), "")
 
     api_version: Literal["rollbackd/v1"] = Field(alias="apiVersion", description="The version of this contract.")
     kind: Literal["Config"] = Field(description="What this document is.")
@@ -173,6 +174,7 @@ class ConfigDocument(Written):
     clusters: dict[Name, ClusterParts] = Field(
         default_factory=dict, description="Kubernetes clusters, by name. None: the one it runs in, as `default`."
     )
+    accounts: dict[Name, AccountParts] = Field(default_factory=dict, description="Accounts at Amazon, by name.")
     commands: dict[Name, CommandParts] = Field(default_factory=dict, description="Pairs of commands, by name.")
     contacts: dict[Name, Annotated[list[ChannelItem], Field(min_length=1)]] = Field(
         default_factory=dict, description="Who is told, by name: every channel of a contact gets every message."

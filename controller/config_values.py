@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from rollbackd.controller.config_accounts import AccountConfig
 from rollbackd.controller.config_flags import FlagProviderConfig
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.model import Mode
@@ -174,3 +175,4 @@ class Config:
     data_dir: Path
     fallback: str | None = None
     health: tuple[str, int] | None = None
+    accounts: Mapping[str, AccountConfig] = field(default_factory=dict)

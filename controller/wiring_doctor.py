@@ -13,6 +13,7 @@ from rollbackd.controller.clock import now
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.wiring import _source, _targets
+from rollbackd.controller.wiring_aws import aws
 from rollbackd.controller.wiring_channels import notifiers
 from rollbackd.policies.load import Loaded
 
@@ -29,6 +30,7 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
         contacts={name: _or_fault(partial(notifiers, name, channels, secrets)) for name, channels in config.contacts.items()},
         loaded=loaded,
         now=now,
+        enter=lambda account, region: aws(config.accounts).identify(account, region),
     )
 
 

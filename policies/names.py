@@ -9,7 +9,7 @@ class Names:
     """The names that a policy may use. ``flag_providers``: name to kind; ``flag_places``: name to the place in its keys, where that is another.
 
     ``default_cluster``: the only cluster, None where there are several. ``tagged`` and ``with_environments``: the flag providers that
-    know tags, and those that know environments.
+    know tags, and those that know environments. ``accounts``: name to regions.
     """
 
     sources: frozenset[str]
@@ -22,3 +22,4 @@ class Names:
     commands: frozenset[str] = frozenset()
     contacts: frozenset[str] = frozenset()
     probes: frozenset[str] = frozenset()
+    accounts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

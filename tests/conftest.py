@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests import servers
+from tests.aws.servers import aws_keys, ministack, moto
 from tests.exposition import Exposition, exposing
 from tests.kube import RealKube, running_cluster
 from tests.unleash import server as unleash_server
 from tests.unleash.server import UnleashServer
 
+__all__ = ["aws_keys", "ministack", "moto"]
 MINUTE = 60.0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TypeAlias
 
+from rollbackd.controller.doctor.accounts import accounts
 from rollbackd.controller.doctor.contacts import contacts
 from rollbackd.controller.doctor.files import config, pause, policies, store
 from rollbackd.controller.doctor.findings import Finding, Grade
@@ -23,6 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "policies": policies,
     "sources": sources,
     "evidence": evidence,
+    "accounts": accounts,
     "targets": targets,
     "fleets": fleets,
     "known goods": known_goods,

@@ -16,7 +16,10 @@ from rollbackd.policies.model import Policy
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Nothing of it runs, holds the lock or was made. A part that its config does not allow is the error that says why. ``file``: the config's."""
+    """Nothing of it runs, holds the lock or was made. A part that its config does not allow is the error that says why. ``file``: the config's.
+
+    ``enter``: as whom we act in an account and region of the config; raises Transient, Permanent or Refused.
+    """
 
     file: str
     config: Config
@@ -25,6 +28,7 @@ class Surroundings:
     contacts: Mapping[str, tuple[Notifier, ...] | AdapterError]
     loaded: Loaded
     now: Callable[[], datetime]
+    enter: Callable[[str, str], str]
 
     @property
     def policies(self) -> tuple[Policy, ...]:

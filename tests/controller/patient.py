@@ -64,7 +64,7 @@ class Patient:
         config = load_config(file.read_text(), str(file), self.folder)
         assert isinstance(config, Config), config
         made = surroundings(str(file), config, load_policies(Texts(config.policies), names(config)), Secrets())
-        return Surroundings(made.file, config, made.sources, made.targets, made.contacts, made.loaded, self.clock)
+        return Surroundings(made.file, config, made.sources, made.targets, made.contacts, made.loaded, self.clock, made.enter)
 
     def findings(self, *checks: str) -> tuple[Finding, ...]:
         """Of these checks, or of all."""

@@ -259,9 +259,7 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             ["rollbackd.yaml:5:31: config › contacts › oncall[0] › webhook: expected either 'url' or 'url_file', found neither"],
             id="webhook-to-nowhere",
         ),
-        pytest.param(
-            f"{SHORTEST}accounts: {{}}\n", ["rollbackd.yaml:5:1: config: 'accounts' is not supported in this version"], id="accounts-not-built-yet"
-        ),
+        pytest.param(f"{SHORTEST}shard: 1\n", ["rollbackd.yaml:5:1: config: 'shard' is not supported in this version"], id="shard-not-built-yet"),
         pytest.param(
             f"{SHORTEST}commands: {{deploy: {{describe: [d], apply: [d, '--to={{revision}}']}}}}\n",
             [

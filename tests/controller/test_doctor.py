@@ -276,7 +276,7 @@ def test_the_pause_switch(patient: Patient, arrange: Callable[[Path], None], gra
 def test_a_part_that_its_config_does_not_allow_is_its_own_failure(patient: Patient) -> None:
     around = patient.around()
     broken = Surroundings(
-        around.file, around.config, {"prometheus": Permanent("no")}, Permanent("none"), {"oncall": Permanent("no")}, around.loaded, now
+        around.file, around.config, {"prometheus": Permanent("no")}, Permanent("none"), {"oncall": Permanent("no")}, around.loaded, now, around.enter
     )
     found = examine(broken, within=timedelta(seconds=10))
     assert [f.check for f in found if f.grade is Grade.FAIL] == ["sources", "targets", "contacts"]

@@ -1,0 +1,185 @@
+"""How accounts are entered and called: against moto's STS, with microburst's faults in front."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollbackd.adapters.aws import Account, Aws, Caller
+from rollbackd.adapters.aws.calls import ASSUME_ROLE, GET_CALLER_IDENTITY, Call, declare
+from rollbackd.adapters.aws.failures import Denied, Expired, Gone, Rejected, Throttled, WrongAccount
+from rollbackd.adapters.aws.sessions import READER, Sessions, session_name
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
+from tests.aws.servers import ACCOUNT, REGION, Microburst, aws, hand, microburst
+from tests.servers import Server
+
+pytestmark = pytest.mark.usefixtures("aws_keys")
+
+LIST = Call("ecs", "ListClusters")
+MAKE = Call("ecs", "CreateCluster", ("arn:aws:ecs:REGION:ACCOUNT:cluster/CLUSTER",), writes=True)
+ADAPTER = declare("test", (LIST, MAKE))
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/rollbackd"
+
+
+@pytest.fixture(scope="module")
+def front(moto: Server) -> Iterator[Microburst]:
+    with microburst(moto.url) as front:
+        yield front
+
+
+@pytest.fixture(autouse=True)
+def calm(front: Microburst) -> None:
+    front.rules()
+
+
+def caller(front: Microburst, *, patient: bool = False, **more: Any) -> Caller:
+    patience = timedelta(minutes=1) if patient else timedelta(milliseconds=1)
+    return aws(front.url, **{"role": ROLE, **more}).caller("prod", REGION, ADAPTER, asker="test", patience=patience)
+
+
+def clusters(front: Microburst) -> list[str]:
+    found: list[str] = hand(front.url, "ecs").list_clusters()["clusterArns"]
+    return [arn.rpartition("/")[2] for arn in found]
+
+
+def test_a_role_is_assumed_with_the_external_id_and_the_incident_as_session(front: Microburst) -> None:
+    front.rules({"service": "sts", "operation": "AssumeRole", "body": "ExternalId == 'rb-7'", "latency": 1})
+    made = caller(front, external_id="rb-7")
+    assert made.identify("inc-42") == f"arn:aws:sts::{ACCOUNT}:assumed-role/rollbackd/inc-42"
+    assert made.identify() == f"arn:aws:sts::{ACCOUNT}:assumed-role/rollbackd/{READER}"
+    assert len(front.fired()) >= 2
+
+
+def test_credentials_and_clients_are_kept_until_shortly_before_they_expire(front: Microburst) -> None:
+    clock = [datetime.now(UTC)]
+    account = Account("prod", ACCOUNT, (REGION,), ROLE, endpoint=front.url)
+    sessions = Sessions(account, lambda: clock[0], (2.0, 20.0))
+    first = sessions.client(REGION, "ecs")
+    assert sessions.client(REGION, "ecs") is first
+    clock[0] += timedelta(minutes=54)
+    assert sessions.client(REGION, "ecs") is first
+    clock[0] += timedelta(minutes=2)
+    assert sessions.client(REGION, "ecs") is not first
+
+
+def test_a_call_that_is_not_declared_is_not_sent(front: Microburst) -> None:
+    with pytest.raises(Permanent, match="DeleteCluster is not among the declared calls of adapter test"):
+        caller(front).write(Call("ecs", "DeleteCluster", writes=True), "inc-1", cluster="c")
+    with pytest.raises(Permanent, match="declared as a write"):
+        caller(front).read(MAKE, clusterName="c")
+
+
+def test_a_write_into_the_wrong_account_is_refused_before_it_is_sent(front: Microburst) -> None:
+    before = clusters(front)
+    wrong = caller(front, id="999988887777")
+    with pytest.raises(WrongAccount, match=f"are of account {ACCOUNT} .* and not of 999988887777") as refused:
+        wrong.write(MAKE, "inc-1", clusterName="wrong-account")
+    assert "aws sts get-caller-identity --region eu-west-1" in refused.value.advice
+    assert clusters(front) == before
+
+
+def test_a_throttled_read_is_asked_again(front: Microburst) -> None:
+    front.rules({"service": "ecs", "operation": "ListClusters", "error": {"code": "ThrottlingException"}, "times": 3})
+    assert "clusterArns" in caller(front, patient=True).read(LIST)
+
+
+def test_a_write_is_sent_once_however_it_fails(front: Microburst) -> None:
+    front.rules({"service": "ecs", "operation": "CreateCluster", "reset": True})
+    with pytest.raises(Transient, match="Whether it was done is unknown"):
+        caller(front).write(MAKE, "inc-1", clusterName="once")
+    assert len([each for each in front.fired() if each["operation"] == "CreateCluster"]) == 1
+
+
+def test_an_expired_token_is_renewed_once(front: Microburst) -> None:
+    front.rules({"service": "ecs", "operation": "ListClusters", "error": {"code": "ExpiredTokenException", "status": 400}, "times": 1})
+    assert "clusterArns" in caller(front).read(LIST)
+    front.rules({"service": "ecs", "operation": "ListClusters", "error": {"code": "ExpiredTokenException", "status": 400}})
+    with pytest.raises(Expired, match="Renew them"):
+        caller(front).read(LIST)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "words"),
+    [
+        pytest.param("ThrottlingException", 400, Throttled, "was throttled", id="throttled"),
+        pytest.param("AccessDeniedException", 400, Denied, f"Allow {ROLE}: ecs:CreateCluster on arn:aws:ecs:REGION", id="denied"),
+        pytest.param("ClusterNotFoundException", 400, Gone, "found nothing", id="not-found"),
+        pytest.param("ClientException", 400, Rejected, "was refused", id="rejected"),
+        pytest.param("ServerException", 500, Transient, "failed at Amazon's end", id="their-end"),
+    ],
+)
+def test_a_failure_is_told_in_our_words_with_the_command(front: Microburst, code: str, status: int, kind: type[AdapterError], words: str) -> None:
+    front.rules({"service": "ecs", "operation": "CreateCluster", "error": {"code": code, "status": status, "message": "no"}})
+    with pytest.raises(kind, match=words) as fault:
+        caller(front).write(MAKE, "inc-1", clusterName="c")
+    assert str(fault.value).endswith("By hand: aws ecs create-cluster --region eu-west-1 --cluster-name c")
+
+
+def test_a_role_that_may_not_be_assumed_is_told_of(front: Microburst) -> None:
+    front.rules({"service": "sts", "operation": "AssumeRole", "error": {"code": "AccessDenied", "status": 403, "message": "no"}})
+    with pytest.raises(Denied, match="sts:AssumeRole"):
+        caller(front).read(LIST)
+
+
+def test_without_credentials_nothing_is_asked(front: Microburst, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(Expired, match="there are no credentials"):
+        caller(front, role=None).read(LIST)
+
+
+def test_a_server_that_is_not_there_is_transient() -> None:
+    nobody = aws("http://127.0.0.1:9").caller("prod", REGION, ADAPTER, asker="test", patience=timedelta(milliseconds=1))
+    with pytest.raises(Transient, match="no answer to ecs ListClusters"):
+        nobody.read(LIST)
+
+
+@pytest.mark.parametrize(("account", "region", "known"), [("dev", REGION, "known: prod"), ("prod", "us-east-1", "its regions: eu-west-1")])
+def test_an_account_or_region_that_is_not_configured_is_said_so(account: str, region: str, known: str) -> None:
+    with pytest.raises(Permanent, match=known):
+        aws("http://127.0.0.1:9").caller(account, region, ADAPTER, asker="ecs:x")
+
+
+def test_an_endpoint_beyond_loopback_is_refused() -> None:
+    with pytest.raises(Permanent, match="not on loopback"):
+        Account("prod", ACCOUNT, (REGION,), endpoint="https://ecs.example.org")
+
+
+def test_the_regional_endpoint_of_sts_is_used_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://attacker.example")
+    client = Sessions(Account("prod", ACCOUNT, (REGION,)), lambda: datetime.now(UTC), (1.0, 1.0)).client("us-east-1", "sts")
+    assert client.meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
+    assert client.meta.config.retries["total_max_attempts"] == 1
+
+
+def test_a_session_name_is_as_amazon_takes_it() -> None:
+    assert session_name("inc 1/ä") == "inc-1--"
+    assert len(session_name("x" * 100)) == 64
+
+
+def test_only_the_access_itself_calls_the_sdk() -> None:
+    """What is not declared cannot be sent, because adapters have no other way to send."""
+    package = Path(__file__).parents[2] / "adapters" / "aws"
+    importing = {file.name for file in package.rglob("*.py") if "boto" in file.read_text()}
+    assert importing == {"access.py", "failures.py", "sessions.py"}
+
+
+def test_the_sdk_is_not_imported_before_the_first_call() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from datetime import datetime, UTC; from rollbackd.adapters.aws import Account, Aws;"
+        "Aws({'a': Account('a', '1', ('eu-west-1',))}, now=lambda: datetime.now(UTC)); sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_base_calls_are_sts_calls() -> None:
+    assert {ASSUME_ROLE.permission, GET_CALLER_IDENTITY.permission} == {"sts:AssumeRole", "sts:GetCallerIdentity"}
+
+
+def test_all_accounts_are_closed_to_typos() -> None:
+    assert Aws({}, now=lambda: datetime.now(UTC)).accounts == {}
