@@ -75,14 +75,14 @@ class Caller:
         )
         return asking(self._send, Sent(self.account, self.region, call, parameters), READER)
 
-    def pages(self, call: Call, **parameters: Any) -> Iterator[Answer]:
-        """The answers of a call that answers page by page, by ``nextToken``."""
+    def pages(self, call: Call, *, given: str = "nextToken", asked: str = "nextToken", **parameters: Any) -> Iterator[Answer]:
+        """The answers of a call that answers page by page: what an answer gives as ``given`` is asked with as ``asked``."""
         while True:
             page = self.read(call, **parameters)
             yield page
-            if not (more := page.get("nextToken")):
+            if not (more := page.get(given)):
                 return
-            parameters["nextToken"] = more
+            parameters[asked] = more
 
     def write(self, call: Call, incident: str, **parameters: Any) -> Answer:
         """The answer to a change, sent once, in the incident's name, once our credentials are proven to be of the configured account.
