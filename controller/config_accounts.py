@@ -46,7 +46,7 @@ def _loopback(url: str) -> str:
 _ID = describe_pattern("^[0-9]{12}$", "an account id of twelve digits, in quotes")
 _REGION = describe_pattern("^[a-z]{2}(-[a-z]+)+-[0-9]+$", "a region such as eu-west-1")
 _ROLE = describe_pattern("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,576}$", "the ARN of a role")
-_EXTERNAL = describe_pattern("^[A-Za-z0-9+=,.@:/_-]{2,1224}$", "an external id of 2 or more letters, digits and +=,.@:/_-")
+_EXTERNAL = describe_pattern("^[A-Za-z0-9+=,.@:/_-]+$", "an external id of 2 or more letters, digits and +=,.@:/_-")
 Region: TypeAlias = Annotated[str, Field(pattern=_REGION)]
 
 
@@ -55,7 +55,9 @@ class AccountParts(Written):
 
     id: Annotated[str, Field(pattern=_ID)] = Field(description="Its number, in quotes: checked against our credentials before anything is changed.")
     role: Annotated[str, Field(pattern=_ROLE)] | None = Field(None, description="The role that is assumed there. Default: the daemon's own.")
-    external_id: Annotated[str, Field(pattern=_EXTERNAL)] | None = Field(None, description="What the role's trust policy asks for. It is no secret.")
+    external_id: Annotated[str, Field(pattern=_EXTERNAL, min_length=2, max_length=1224)] | None = Field(
+        None, description="What the role's trust policy asks for. It is no secret."
+    )
     regions: Annotated[list[Region], Field(min_length=1, max_length=50)] = Field(description="The regions that are used.")
     endpoint: Annotated[WebUrl, AfterValidator(_loopback)] | None = Field(None, description="A stand-in on loopback, for tests.")
     reregister: bool = Field(
