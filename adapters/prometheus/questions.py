@@ -9,6 +9,7 @@ import promql_parser as parser
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Expression, Identity, Increases, Levels, Matcher, RowKey, Selector, Slower
 from rollbackd.adapters.prometheus import promql
+from rollbackd.adapters.prometheus.births import increase_with_births
 from rollbackd.adapters.prometheus.soundness import is_separable
 
 PART = "rollbackd_part"
@@ -53,8 +54,8 @@ def ask_increases(query: Increases, scrape_interval: timedelta) -> Question:
 
 def _grown(selector: Selector, extra: Iterable[Matcher], query: Increases) -> parser.Expr:
     # Rate first, then sum: the other way round a reset of one pod looks like a jump of all.
-    increase = promql.fill(f"increase(COUNTER[{promql.duration(query.window)}])", COUNTER=promql.vector(selector, extra))
-    return _grouped("sum", increase, query.identity)
+    is_whole = len({part.metric for _, part in query.parts}) == 1 < len(query.parts)
+    return _grouped("sum", increase_with_births(promql.vector(selector, extra), query.window, is_share=is_whole), query.identity)
 
 
 def ask_levels(query: Levels) -> Question:
@@ -116,7 +117,7 @@ def _samples(counter: parser.Expr, query: Slower) -> parser.Expr:
 
 
 def _of_buckets(query: Slower, counter: parser.Expr, evenness: parser.Expr, scrape_interval: timedelta) -> Question:
-    increase = promql.fill(f"increase(COUNTER[{promql.duration(query.window)}])", COUNTER=counter)
+    increase = increase_with_births(counter, query.window, is_share=True)
     total = _buckets(query, (Matcher("le", "=", "+Inf"),))
     newest = promql.mark(_newest_in_window(total, query.identity, scrape_interval), "le", NEWEST)
     return _question(promql.either(_grouped("sum", increase, _by_bound(query.identity)), newest, evenness), query, query.window, "le")

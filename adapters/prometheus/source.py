@@ -30,7 +30,7 @@ class Prometheus:
 
     Levels with a divisor are joined as PromQL joins by default: on equal label sets; series whose divisor is not above zero take no part.
     Values that are NaN or infinite are no data and left out. A question for no workload is answered without asking.
-    An increase loses the first sample of a newborn series, as Prometheus does.
+    What a newborn series counted before its first sample is counted where the birth is certain (``births``); of native histograms it is lost.
     """
 
     def __init__(
@@ -89,6 +89,16 @@ class Prometheus:
         seen = 10 * self._scrape_interval.total_seconds() / max(scrapes, 1)
         said = f"{self._scrape_interval.total_seconds():g} s"
         return (f"{self.name}: targets are scraped about every {seen:.3g} s, not every {said}: set scrape_interval of the source to that",)
+
+    def births(self, at: datetime) -> str:
+        """Which newborn series count in full on this server, in words. Raises Transient or Permanent."""
+        counts = (self._fetch.at(f"count({metric})", (at,), 1).samples[at] for metric in ("up", "process_start_time_seconds"))
+        scraped, told = (list(found) for found in counts)
+        if not scraped:
+            return "newborn series lose their first value: no target is scraped by it, so nothing tells a birth from a return"
+        if not told:
+            return "newborn series count in full on targets scraped before; those of new targets lose their first value: none tells when it started"
+        return f"newborn series count in full; {number(told[0][1]):g} processes tell when they started, of {number(scraped[0][1]):g} targets"
 
     def series(self, selector: Selector, at: datetime, most: int) -> tuple[Mapping[str, str], ...]:
         """The labels of up to ``most`` series with a sample shortly before ``at``, in a fixed order. Raises Transient or Permanent."""

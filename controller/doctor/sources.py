@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Expression, Identity, Source
 from rollbackd.controller.doctor.findings import Finding, Grade
-from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsTime
+from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsBirths, TellsTime
 from rollbackd.controller.observe import Observer
 from rollbackd.policies.buckets import remark
 from rollbackd.policies.model import Condition, Policy
@@ -36,6 +36,7 @@ def _source(name: str, source: Source, around: Surroundings) -> Iterator[Finding
     try:
         held = _held(source, around.now() - source.delay)
         skew = source.clock_skew(around.now()) if isinstance(source, TellsTime) else timedelta(0)
+        births = source.births(around.now() - source.delay) if isinstance(source, TellsBirths) else ""
     except AdapterError as fault:
         # A refusal is an answer too, though not the one that was wanted.
         yield Finding("sources", name, Grade.FAIL, str(fault), reached=not isinstance(fault, Transient))
@@ -47,6 +48,8 @@ def _source(name: str, source: Source, around: Surroundings) -> Iterator[Finding
         ahead = f"its clock is {abs(skew).total_seconds():.0f} s {'ahead of' if skew > timedelta(0) else 'behind'} ours"
         grade = Grade.FAIL if abs(skew) > source.freshness else Grade.WARN
         yield Finding("sources", name, grade, ahead, "have both machines set their clocks by NTP", reached=True)
+    if births:
+        yield Finding("sources", name, Grade.PASS, births, reached=True)
     yield _freshness(name, source, held, around.now() - source.delay)
 
 

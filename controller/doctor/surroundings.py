@@ -55,6 +55,15 @@ class TellsTime(Protocol):
 
 
 @runtime_checkable
+class TellsBirths(Protocol):
+    """A source that does not always know whether a counter is new."""
+
+    def births(self, at: datetime) -> str:
+        """Which newborn series count in full, in words. Raises Transient or Permanent."""
+        ...
+
+
+@runtime_checkable
 class ReadsPages(Protocol):
     """A source that has nothing before it has read its pages."""
 
