@@ -10,7 +10,7 @@ from rollbackd.policies.judge import share_limit
 from rollbackd.policies.model import Bound, Condition, Policy
 from rollbackd.policies.readings import Counts
 from rollbackd.policies.since import ALWAYS_BLAMES, is_watching
-from rollbackd.policies.tally import Calm, Tally, add, begin, calmer, tried
+from rollbackd.policies.tally import Calm, Tally, add, ahead, begin, calmer, tried
 from rollbackd.policies.watch import Track, Watch
 
 
@@ -47,9 +47,13 @@ def _count(condition: Condition, bound: Bound, track: Track, start: datetime | N
     for block in blocks:
         if isinstance(block, Counts):
             tally = add(tally, block)
-    if tally is before and tally.trial is not None:
-        return track
-    return _with(track, tried(tally, share_limit(condition), bound), track.calm)
+    limit = share_limit(condition)
+    if tally is not before or tally.closed is None:
+        tally = tried(tally, limit, bound)
+    newest = track.readings[-1] if track.readings else None
+    if isinstance(newest, Counts):
+        tally = ahead(tally, newest, limit, bound)
+    return track if tally is track.tally else _with(track, tally, track.calm)
 
 
 def _seen_calm(track: Track) -> Track:

@@ -1,7 +1,8 @@
 """What was counted since a change, each event once, and how strongly that speaks against a share being within its limit (S7). Pure memory.
 
-Blocks are taken in as they end, none that overlaps one before and none that began before the change. Beside the sums since the change it keeps
-what had been counted whenever a later start began, so that a late onset does not drown in the healthy time before it.
+Blocks are taken in as they end, none that overlaps one before and none that began before the change. What happened since the last of them is
+counted at each look too, as far as it is certain, and anew at the next. Beside the sums since the change it keeps what had been counted whenever a
+later start began, so that a late onset does not drown in the healthy time before it.
 """
 
 import math
@@ -43,7 +44,8 @@ class Calm:
 class Tally:
     """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts``, ``spacing`` apart, began.
 
-    ``spread``: how bursty the time before was (None: unknown). ``trial``: what it comes to.
+    ``spread``: how bursty the time before was (None: unknown). ``last``: the block that was taken in last. ``closed``: what all blocks come to;
+    ``open``: what they come to with what happened since, where that is more.
     """
 
     since: datetime
@@ -53,7 +55,14 @@ class Tally:
     spread: float | None
     sums: Sums = NOTHING
     begun: tuple[Sums, ...] = ()
-    trial: Trial | None = None
+    last: Counts | None = None
+    closed: Trial | None = None
+    open: Trial | None = None
+
+    @property
+    def trial(self) -> Trial | None:
+        """What all that is known by now comes to."""
+        return self.open or self.closed
 
 
 def begin(since: datetime, length: timedelta, calm: Calm | None) -> Tally:
@@ -70,16 +79,46 @@ def add(tally: Tally, block: Counts) -> Tally:
     begun = tally.begun if due <= len(tally.begun) else tally.begun + (tally.sums,) * (due - len(tally.begun))
     sums = tally.sums
     sums = Sums(sums.least + block.least, sums.most + block.most, sums.total + block.total)
-    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, tally.trial)
+    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, block, tally.closed)
 
 
 def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
-    """The tally with its trial as of now. Each side of a range has its part of alpha."""
+    """The tally with the trial of its blocks. Each side of a range has its part of alpha."""
+    return _with_trials(tally, _trial(tally, limit, bound), None)
+
+
+def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
+    """The tally with what happened since its last block, which ``block`` overlaps: what it has beyond that one is certainly newer.
+
+    It is so many bad events at least, among all of ``block`` at most: that can only be too little evidence, so the bound holds (S7).
+    """
+    newer = _newer(tally, block, limit)
+    if newer is None or tally.closed is None:
+        return tally if tally.open is None else _with_trials(tally, tally.closed, None)
+    found = _trial(add(tally, newer), limit, bound)
+    return _with_trials(tally, tally.closed, found if found.log_e > tally.closed.log_e else None)
+
+
+def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
+    """What is certain of the time from the tally's end to that of ``block``; None where that speaks for no breach."""
+    last = tally.last
+    if last is None or not last.start <= block.start < last.end < block.end or (last.low, last.high) != (block.low, block.high):
+        return None
+    least, good = block.least - last.least, (block.total - block.most) - (last.total - last.most)
+    if (limit.high is None or least < 1) and (limit.low is None or good < 1):
+        return None
+    return Counts(last.end, block.end, max(0.0, least), block.total - max(0.0, good), block.total, block.newest, block.low, block.high)
+
+
+def _trial(tally: Tally, limit: Limit, bound: Bound) -> Trial:
     sides = (limit.high is not None) + (limit.low is not None)
     needed, sums = math.log(sides / bound.alpha), tally.sums
     counts = _floor(sums.least), _ceil(sums.most), _ceil(sums.total)
-    trial = Trial(tally.since, _log_evalue(tally, limit), needed, bound.least, *counts, tally.spread)
-    return Tally(tally.since, tally.end, tally.spacing, tally.starts, tally.spread, sums, tally.begun, trial)
+    return Trial(tally.since, _log_evalue(tally, limit), needed, bound.least, *counts, tally.spread)
+
+
+def _with_trials(tally: Tally, closed: Trial | None, opened: Trial | None) -> Tally:
+    return Tally(tally.since, tally.end, tally.spacing, tally.starts, tally.spread, tally.sums, tally.begun, tally.last, closed, opened)
 
 
 def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:

@@ -1,6 +1,7 @@
 """What is counted since a change: each event once, none from before, and what it comes to."""
 
 import math
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.model import Bound, Limit
 from rollbackd.policies.readings import Counts
 from rollbackd.policies.reasons import verdict_reason
-from rollbackd.policies.tally import Calm, Tally, add, begin, calmer, more_needed, spread, tried
+from rollbackd.policies.tally import Calm, Tally, add, ahead, begin, calmer, more_needed, spread, tried
 from rollbackd.policies.watch import Watch, new_watch
 from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, no_data, slots, verifying
 
@@ -118,6 +119,59 @@ def test_it_says_how_many_more_would_prove_it():
     assert not trial(of(minute(1, 1, 20), minute(2, more - 1, more - 1))).is_proven
     assert more_needed(of(minute(1, 20, 20)), ABOVE, ONE) == 0
     assert more_needed(tally, Limit(low=0.5), ONE) is None
+
+
+# --- the block that is not over -------------------------------------------------------------------------------------------------
+
+
+def test_what_happened_since_the_last_block_is_counted_before_the_next_is_over():
+    healthy = of(*(minute(n, 1, 100) for n in range(1, 7)))
+    known = ahead(tried(healthy, ABOVE, ONE), counts(T0 + 6 * MINUTE + 2 * EVERY, 51, 100), ABOVE, ONE)
+    assert known.trial is not None
+    assert (known.trial.is_proven, known.trial.least, known.trial.total) == (True, 6 + 50, 600 + 100)
+    assert (sums(known), known.closed) == ((6, 600), trial(healthy))
+
+
+def test_what_a_look_saw_of_an_open_block_is_replaced_by_the_next():
+    healthy = tried(of(*(minute(n, 1, 100) for n in range(1, 7))), ABOVE, ONE)
+    known = ahead(healthy, counts(T0 + 6 * MINUTE + 2 * EVERY, 51, 100), ABOVE, ONE)
+    assert known.open is not None
+    assert ahead(known, counts(T0 + 6 * MINUTE + 3 * EVERY, 1, 100), ABOVE, ONE) == healthy
+
+
+def test_an_open_block_never_counts_more_than_what_happened():
+    dice = random.Random(7)
+    for share in (0.05, 0.3, 0.9) * 60:
+        slots_seen = [(sum(dice.random() < share for _ in range(total)), total) for total in (dice.randrange(1, 30) for _ in range(8))]
+        closed = tried(of(minute(1, *summed(slots_seen[:4]))), ABOVE, ONE)
+        for more in (1, 2, 3):
+            known = ahead(closed, counts(T0 + MINUTE + more * EVERY, *summed(slots_seen[more : more + 4])), ABOVE, ONE)
+            exact = add(closed, Counts(T0 + MINUTE, T0 + MINUTE + more * EVERY, *summed(slots_seen[4 : 4 + more], 3), T0))
+            assert known.open is None or known.open.log_e <= trial(exact).log_e + 1e-9
+
+
+def summed(pairs: list[tuple[int, int]], width: int = 2) -> tuple[int, ...]:
+    bad, total = sum(bad for bad, _ in pairs), sum(total for _, total in pairs)
+    return (bad, total) if width == 2 else (bad, bad, total)
+
+
+@pytest.mark.parametrize("block", [counts(T0 + 3 * MINUTE, 100, 100), counts(T0 + MINUTE - EVERY, 100, 100), minute(1, 100, 100)])
+def test_only_a_block_that_overlaps_the_last_one_tells_what_is_newer(block):
+    closed = tried(of(minute(1, 1, 100)), ABOVE, ONE)
+    assert ahead(closed, block, ABOVE, ONE) is closed
+
+
+def test_between_two_layouts_of_buckets_nothing_is_certain():
+    old, new = (Counts(T0, T0 + MINUTE + n * EVERY, 5 + 50 * n, 60, 100, T0, 1.0, high) for n, high in ((0, 2.0), (1, 2.5)))
+    closed = tried(of(old), ABOVE, ONE)
+    assert ahead(closed, replace(new, start=T0 + EVERY), ABOVE, ONE) is closed
+
+
+def test_a_share_that_is_too_small_is_seen_in_an_open_block_too():
+    closed = tried(of(*(minute(n, 99, 100) for n in (1, 2, 3))), Limit(low=0.95), ONE)
+    known = ahead(closed, counts(T0 + 3 * MINUTE + 2 * EVERY, 40, 100), Limit(low=0.95), ONE)
+    assert known.trial is not None
+    assert known.trial.is_proven
 
 
 # --- bursts ---------------------------------------------------------------------------------------------------------------------
