@@ -1,5 +1,6 @@
 """One pass: survey the targets and read the signals of the policies that are due, and hand both to the engine."""
 
+import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,10 +8,17 @@ from datetime import datetime, timedelta
 
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.observe import Observer
+from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
 from rollbackd.policies.model import Policy
+from rollbackd.policies.since import counts_from, evidence_since, is_watching
+
+CALM_REACH = timedelta(hours=2)
+"""So much of the time before a change says how bursty its calm was."""
+MOST_READINGS = 200_000
+"""So many readings of the past are kept at most while watches are rebuilt; where many are watched, they reach back less far."""
 
 
 class Observation:
@@ -44,15 +52,38 @@ class Observation:
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
         readings = self._observer.read(due, at)  # before the past, which may take long and much memory
-        past = self._observer.read_history(new, history_slots(new, at))
-        return Batch(at, survey.result(), readings, past, dict(self._observer.health))
+        return Batch(at, survey.result(), readings, self._past(new, at), dict(self._observer.health))
+
+    def _past(self, new: Sequence[Policy], at: datetime) -> Past:
+        """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""
+        begun = {policy.name: self._begun(policy, at) for policy in new}
+        watched = [policy for policy in new if begun[policy.name] is not None]
+        past = self._observer.read_history(watched, history_slots(watched, at, min(filter(None, begun.values()), default=at)))
+        others = [policy for policy in new if policy.name not in past]
+        past.join(self._observer.read_history(others, history_slots(others, at)))
+        return past
+
+    def _begun(self, policy: Policy, at: datetime) -> datetime | None:
+        """Since when the shares of the policy are counted; None where they are not."""
+        changes = self._engine.book.of(policy.targets)
+        if all(condition.bound is None for condition in policy.conditions) or not is_watching(policy, None, changes, self._engine.fleet, at):
+            return None
+        return counts_from(policy, evidence_since(policy, None, changes, at)[0], at)
 
 
-def history_slots(policies: Sequence[Policy], at: datetime) -> list[datetime]:
-    """The past slots from which watches are rebuilt: the longest evidence and confirmation of the policies, on their own grid."""
+def history_slots(policies: Sequence[Policy], at: datetime, begun: datetime | None = None) -> list[datetime]:
+    """The past slots from which watches are rebuilt, on the grid of the policies: the longest evidence and confirmation of any.
+
+    Where counts have ``begun`` they reach back to that, and to the calm before it; as far as ``MOST_READINGS`` allow.
+    """
     spans = [c.window + getattr(c.confirm, "duration", timedelta(0)) for policy in policies for c in policy.conditions]
-    every = policies[0].every if policies else timedelta(seconds=1)
-    return [at - i * every for i in range(int(max(spans, default=timedelta(0)) / every) + 1, 0, -1)] if spans else []
+    if not spans:
+        return []
+    every = policies[0].every
+    looks = int(max(spans) / every) + 1
+    if begun is not None:
+        looks = max(looks, min(math.ceil((at - begun + CALM_REACH) / every), MOST_READINGS // len(spans)))
+    return [at - i * every for i in range(looks, 0, -1)]
 
 
 def grids(policies: Iterable[Policy]) -> set[Grid]:

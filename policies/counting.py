@@ -9,7 +9,7 @@ from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import share_limit
 from rollbackd.policies.model import Bound, Condition, Policy
 from rollbackd.policies.readings import Counts
-from rollbackd.policies.since import ALWAYS_BLAMES, is_watching
+from rollbackd.policies.since import ALWAYS_BLAMES, counts_from, is_watching
 from rollbackd.policies.tally import Calm, Tally, add, ahead, begin, calmer, tried
 from rollbackd.policies.watch import Track, Watch
 
@@ -21,18 +21,10 @@ def counted(
 
     Counting them again changes nothing.
     """
-    start = _counts_from(policy, since, at) if is_watching(policy, incident, changes, fleet, at) else None
+    start = counts_from(policy, since, at) if is_watching(policy, incident, changes, fleet, at) else None
     pairs = zip(policy.conditions, watch.tracks, strict=True)
     tracks = tuple([t if c.bound is None else _count(c, c.bound, t, start, c.watch or policy.watch or ALWAYS_BLAMES) for c, t in pairs])
     return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
-
-
-def _counts_from(policy: Policy, since: datetime | None, at: datetime) -> datetime:
-    """The newest change. Where a policy acts without one, by ``watch: always``, each hour is a test of its own."""
-    hour = at.replace(minute=0, second=0, microsecond=0)
-    if since is None:
-        return hour
-    return max(since, hour) if policy.watch is None else since
 
 
 def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:

@@ -50,3 +50,11 @@ def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[
     ours = settled or max([change.effective for change in past if change.ours], default=None)
     since = max([moment for moment in (foreign, ours) if moment is not None], default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup
+
+
+def counts_from(policy: Policy, since: datetime | None, at: datetime) -> datetime:
+    """From when on a share is tried: the newest change. Where a policy acts without one, by ``watch: always``, each hour is a test of its own."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    if since is None:
+        return hour
+    return max(since, hour) if policy.watch is None else since
