@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.evalue import log_evalue, mixed
+from rollbackd.policies.evalue import log_evalue, mixed, most_log_evalue
 from rollbackd.policies.evidence import Sums, Trial
 from rollbackd.policies.model import Bound, Limit
 from rollbackd.policies.readings import Counts
@@ -25,6 +25,8 @@ CALM_BAD = 10
 """So many blocks with so many bad events in all are needed before bursts can be told from chance."""
 CALM_MEMORY = 120
 """Over about so many blocks burstiness is averaged; what is older fades."""
+SLIGHT = 30.0
+"""A start that has so much less evidence than another, in ln, adds nothing that shows."""
 _MILLION = 2**20
 NOTHING = Sums()
 
@@ -142,14 +144,10 @@ def _log_evalue(tally: Tally, limit: Limit) -> float:
     """ln of the mixture over start times; of a range, that of the side which is further out."""
     if limit.low is None and _is_calm(tally, limit.high):
         return mixed([-math.inf] * (1 + len(tally.begun)), tally.starts)
-    found = []
-    if limit.high is not None:
-        high = limit.high
-        found.append(_mixture(tally, lambda since: _evidence(since.least, since.total, high, tally.spread)))
+    sides = [] if limit.high is None else [_mixture(tally, limit.high, lambda since: since.least)]
     if limit.low is not None:
-        good = 1 - limit.low
-        found.append(_mixture(tally, lambda since: _evidence(since.total - since.most, since.total, good, tally.spread)))
-    return max(found)
+        sides.append(_mixture(tally, 1 - limit.low, lambda since: since.total - since.most))
+    return max(sides)
 
 
 def _is_calm(tally: Tally, high: float | None) -> bool:
@@ -160,22 +158,30 @@ def _is_calm(tally: Tally, high: float | None) -> bool:
     return all(least - begun.least <= (total - begun.total) * high for begun in tally.begun)
 
 
-def _mixture(tally: Tally, evidence: Callable[[Sums], float]) -> float:
-    sums = tally.sums
-    later = [evidence(Sums(sums.least - b.least, sums.most - b.most, sums.total - b.total)) for b in tally.begun]
-    return mixed([evidence(sums), *later], tally.starts)
-
-
-def _evidence(bad: float, total: float, limit: float, spread: float | None) -> float:
-    """ln E, or less: of counts on the limit's own side it is at most 1, and is not worth computing."""
+def _mixture(tally: Tally, limit: float, bad: Callable[[Sums], float]) -> float:
+    """ln of the mixture over start times, or less by nothing that shows: what cannot matter beside the strongest start is not computed."""
+    whole, total, scale = bad(tally.sums), tally.sums.total, tally.spread or 1.0
+    counts = [(whole, total), *((whole - bad(begun), total - begun.total) for begun in tally.begun)]
     # Sources extrapolate, so counts arrive as fractions: a breach has to be proven by whole events among more of them.
-    certain, among = max(0, _floor(bad)), _ceil(total)
+    rounded = [(max(0, _floor(bad)), _ceil(total)) for bad, total in counts]
+    found = [_most(certain, among, limit) / scale for certain, among in rounded]
+    strongest = max(range(len(found)), key=found.__getitem__)
+    least = -math.inf
+    for index in (strongest, *(index for index in range(len(found)) if index != strongest)):
+        certain, among = rounded[index]
+        if not among or math.isinf(found[index]):
+            continue
+        is_slight = found[index] < least - SLIGHT
+        found[index] = -math.inf if is_slight else log_evalue(min(certain, among) / scale, among / scale, limit)
+        least = max(least, found[index])
+    return mixed(found, tally.starts)
+
+
+def _most(certain: int, among: int, limit: float) -> float:
+    """What ln E of these counts is at most; on the limit's own side E is at most 1, and is not worth computing."""
     if certain <= among * limit or limit >= 1:
         return 0.0 if not among else -math.inf
-    if limit <= 0:
-        return math.inf
-    scale = spread or 1.0
-    return log_evalue(min(certain, among) / scale, among / scale, limit)
+    return math.inf if limit <= 0 else most_log_evalue(min(certain, among), among, limit)
 
 
 def _floor(count: float) -> int:
