@@ -95,9 +95,10 @@ def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
     It is so many bad events at least, among all of ``block`` at most: that can only be too little evidence, so the bound holds (S7).
     """
     newer = _newer(tally, block, limit)
-    if newer is None or tally.closed is None:
+    known = None if newer is None else add(tally, newer)
+    if known is None or tally.closed is None or tally.closed.is_proven or not _may_reach(known, limit, tally.closed.needed):
         return tally if tally.open is None else _with_trials(tally, tally.closed, None)
-    found = _trial(add(tally, newer), limit, bound)
+    found = _trial(known, limit, bound)
     return _with_trials(tally, tally.closed, found if found.log_e > tally.closed.log_e else None)
 
 
@@ -144,10 +145,35 @@ def _log_evalue(tally: Tally, limit: Limit) -> float:
     """ln of the mixture over start times; of a range, that of the side which is further out."""
     if limit.low is None and _is_calm(tally, limit.high):
         return mixed([-math.inf] * (1 + len(tally.begun)), tally.starts)
-    sides = [] if limit.high is None else [_mixture(tally, limit.high, lambda since: since.least)]
-    if limit.low is not None:
-        sides.append(_mixture(tally, 1 - limit.low, lambda since: since.total - since.most))
-    return max(sides)
+    return max([_mixture(tally, most, bad) for most, bad in _sides(limit)])
+
+
+def _may_reach(tally: Tally, limit: Limit, needed: float) -> bool:
+    """False where no start, and so no mixture of them, comes to ``needed``: that is known for a fraction of the price."""
+    scale = tally.spread or 1.0
+    return any(_most(*counts, most) / scale >= needed for most, bad in _sides(limit) for counts in _counts(tally, bad))
+
+
+def _sides(limit: Limit) -> list[tuple[float, Callable[[Sums], float]]]:
+    """For each side of a limit the largest share that is within it, and of what."""
+    above = [] if limit.high is None else [(limit.high, _bad)]
+    return above if limit.low is None else [*above, (1 - limit.low, _good)]
+
+
+def _bad(sums: Sums) -> float:
+    return sums.least
+
+
+def _good(sums: Sums) -> float:
+    return sums.total - sums.most
+
+
+def _counts(tally: Tally, bad: Callable[[Sums], float]) -> list[tuple[int, int]]:
+    """How much was counted since each start: so many at least among so many at most."""
+    whole, total = bad(tally.sums), tally.sums.total
+    since = [(whole, total), *((whole - bad(begun), total - begun.total) for begun in tally.begun)]
+    # Sources extrapolate, so counts arrive as fractions: a breach has to be proven by whole events among more of them.
+    return [(max(0, _floor(bad)), _ceil(total)) for bad, total in since]
 
 
 def _is_calm(tally: Tally, high: float | None) -> bool:
@@ -160,15 +186,12 @@ def _is_calm(tally: Tally, high: float | None) -> bool:
 
 def _mixture(tally: Tally, limit: float, bad: Callable[[Sums], float]) -> float:
     """ln of the mixture over start times, or less by nothing that shows: what cannot matter beside the strongest start is not computed."""
-    whole, total, scale = bad(tally.sums), tally.sums.total, tally.spread or 1.0
-    counts = [(whole, total), *((whole - bad(begun), total - begun.total) for begun in tally.begun)]
-    # Sources extrapolate, so counts arrive as fractions: a breach has to be proven by whole events among more of them.
-    rounded = [(max(0, _floor(bad)), _ceil(total)) for bad, total in counts]
-    found = [_most(certain, among, limit) / scale for certain, among in rounded]
+    counts, scale = _counts(tally, bad), tally.spread or 1.0
+    found = [_most(certain, among, limit) / scale for certain, among in counts]
     strongest = max(range(len(found)), key=found.__getitem__)
     least = -math.inf
     for index in (strongest, *(index for index in range(len(found)) if index != strongest)):
-        certain, among = rounded[index]
+        certain, among = counts[index]
         if not among or math.isinf(found[index]):
             continue
         is_slight = found[index] < least - SLIGHT
