@@ -10,7 +10,7 @@ While the true share is at most T, E exceeds 1/alpha with a probability of at mo
 import math
 from collections.abc import Sequence
 
-_PRECISE = 1e-13
+_PRECISE = 1e-10
 _MOST_TERMS = 100_000
 
 

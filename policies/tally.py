@@ -156,8 +156,9 @@ def _may_reach(tally: Tally, limit: Limit, needed: float) -> bool:
 
 def _sides(limit: Limit) -> list[tuple[float, Callable[[Sums], float]]]:
     """For each side of a limit the largest share that is within it, and of what."""
-    above = [] if limit.high is None else [(limit.high, _bad)]
-    return above if limit.low is None else [*above, (1 - limit.low, _good)]
+    above = None if limit.high is None else (limit.high, _bad)
+    below = None if limit.low is None else (1 - limit.low, _good)
+    return [side for side in (above, below) if side is not None]
 
 
 def _bad(sums: Sums) -> float:

@@ -44,9 +44,8 @@ def test_a_prometheus_counts_all_series_together() -> None:
 
 def test_pages_that_are_read_directly_count_all_series_together() -> None:
     def page(pod: str, second: int) -> Shown:
-        shown = {
-            f'requests_total{{app="shop",path="{path}",code="{code}"}}': rate * second for (own, path, code), rate in RATES.items() if own == pod
-        }
+        own = {labels: rate for labels, rate in RATES.items() if labels[0] == pod}
+        shown = {f'requests_total{{app="shop",path="{path}",code="{code}"}}': rate * second for (_, path, code), rate in own.items()}
         return Shown(datetime.fromtimestamp(START + second, UTC), shown)
 
     pages = [[page(pod, second) for second in range(0, 601, 15)] for pod in ("big", "small")]
