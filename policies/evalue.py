@@ -36,6 +36,18 @@ def most_log_evalue(bad: float, total: float, limit: float) -> float:
     return bad * math.log(bad / (total * limit)) + (good * math.log(good / (total * (1 - limit))) if good else 0.0)
 
 
+def least_log_evalue(bad: float, total: float, limit: float) -> float:
+    """What ``log_evalue`` is at least, for a few logarithms, where the share that was seen is above ``limit``.
+
+    The likelihood has one peak: over one standard deviation to either side of it, it is at least what it is at the ends.
+    """
+    good, share = total - bad, bad / total
+    width = math.sqrt(share * (1 - share) / total) if good else 1 / (total + 1)
+    low, high = max(limit, share - width), min(share + width, (1 + share) / 2)
+    ends = [bad * math.log(end / limit) + (good * math.log((1 - end) / (1 - limit)) if good else 0.0) for end in (low, high)]
+    return math.log((high - low) / (1 - limit)) + min(ends)
+
+
 def mixed(evalues: Sequence[float], starts: int) -> float:
     """ln of the mixture over start times: half on the first e-value, half spread over ``starts`` later ones; one that has not started counts 1.
 

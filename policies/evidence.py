@@ -60,29 +60,6 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks (S7).
-
-    ``log_e``: ln E, the mixture over start times; proven from ``needed``, ln(1/alpha), on, and from ``volume`` events on. ``least`` to ``most`` of
-    ``total`` were bad. ``spread``: the burstiness that the counts were divided by; None: not known, and taken as 1.
-    """
-
-    since: datetime
-    log_e: float
-    needed: float
-    volume: int
-    least: int
-    most: int
-    total: int
-    spread: float | None
-
-    @property
-    def is_proven(self) -> bool:
-        """True where a share within the limit would come to this in at most alpha of all cases."""
-        return self.log_e >= self.needed and self.total >= self.volume
-
-
-@dataclass(frozen=True, slots=True)
 class Happened:
     """``count`` events in (start, end]; ``is_complete``: the whole window of the condition was seen."""
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Trial, Value, Z, wilson_bound
+from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Limit
 from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading
 from rollbackd.policies.signals import Latency, Rate
+from rollbackd.policies.trial import Trial
 
 WIDEST = 8
 """A window widens to this many times its length where traffic is low (S5)."""

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
-from rollbackd.policies.evidence import Happened, Nothing, Share, Trial, Value
+from rollbackd.policies.evidence import Happened, Nothing, Share, Value
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, is_doubted, share_limit
 from rollbackd.policies.model import Breaches, Condition, For, Limit
 from rollbackd.policies.signals import Latency, Rate
+from rollbackd.policies.trial import Trial
 from rollbackd.policies.watch import Track
 
 

@@ -7,14 +7,13 @@ later start began, so that a late onset does not drown in the healthy time befor
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.evalue import log_evalue, mixed, most_log_evalue
-from rollbackd.policies.evidence import Sums, Trial
+from rollbackd.policies.evidence import Sums
 from rollbackd.policies.model import Bound, Limit
 from rollbackd.policies.readings import Counts
+from rollbackd.policies.trial import Side, Trial
 
 SPACING = timedelta(minutes=5)
 """A later start begins so often (S7)."""
@@ -25,8 +24,6 @@ CALM_BAD = 10
 """So many blocks with so many bad events in all are needed before bursts can be told from chance."""
 CALM_MEMORY = 120
 """Over about so many blocks burstiness is averaged; what is older fades."""
-SLIGHT = 30.0
-"""A start that has so much less evidence than another, in ln, adds nothing that shows."""
 _MILLION = 2**20
 NOTHING = Sums()
 
@@ -47,7 +44,7 @@ class Tally:
     """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts``, ``spacing`` apart, began.
 
     ``spread``: how bursty the time before was (None: unknown). ``last``: the block that was taken in last. ``closed``: what all blocks come to;
-    ``open``: what they come to with what happened since, where that is more.
+    ``open``: what they come to with what happened since, where only that proves a breach.
     """
 
     since: datetime
@@ -96,10 +93,9 @@ def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
     """
     newer = _newer(tally, block, limit)
     known = None if newer is None else add(tally, newer)
-    if known is None or tally.closed is None or tally.closed.is_proven or not _may_reach(known, limit, tally.closed.needed):
-        return tally if tally.open is None else _with_trials(tally, tally.closed, None)
-    found = _trial(known, limit, bound)
-    return _with_trials(tally, tally.closed, found if found.log_e > tally.closed.log_e else None)
+    found = None if known is None or tally.closed is None or tally.closed.is_proven else _trial(known, limit, bound)
+    opened = found if found is not None and found.is_proven else None
+    return tally if opened is None and tally.open is None else _with_trials(tally, tally.closed, opened)
 
 
 def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
@@ -114,10 +110,11 @@ def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
 
 
 def _trial(tally: Tally, limit: Limit, bound: Bound) -> Trial:
-    sides = (limit.high is not None) + (limit.low is not None)
-    needed, sums = math.log(sides / bound.alpha), tally.sums
+    sides, sums = _sides(tally, limit), tally.sums
+    needed = math.log(len(sides) / bound.alpha)
+    is_enough = any(side.reaches(needed) for side in sides)
     counts = _floor(sums.least), _ceil(sums.most), _ceil(sums.total)
-    return Trial(tally.since, _log_evalue(tally, limit), needed, bound.least, *counts, tally.spread)
+    return Trial(tally.since, needed, is_enough, bound.least, *counts, tally.spread, sides)
 
 
 def _with_trials(tally: Tally, closed: Trial | None, opened: Trial | None) -> Tally:
@@ -141,71 +138,11 @@ def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
     return bisect_left(range(most), True, key=proves) if most > 1 else int(not proves(0))
 
 
-def _log_evalue(tally: Tally, limit: Limit) -> float:
-    """ln of the mixture over start times; of a range, that of the side which is further out."""
-    if limit.low is None and _is_calm(tally, limit.high):
-        return mixed([-math.inf] * (1 + len(tally.begun)), tally.starts)
-    return max([_mixture(tally, most, bad) for most, bad in _sides(limit)])
-
-
-def _may_reach(tally: Tally, limit: Limit, needed: float) -> bool:
-    """False where no start, and so no mixture of them, comes to ``needed``: that is known for a fraction of the price."""
+def _sides(tally: Tally, limit: Limit) -> tuple[Side, ...]:
+    """The counts against each side of the limit."""
+    shares = ((limit.high, False), (None if limit.low is None else 1 - limit.low, True))
     scale = tally.spread or 1.0
-    return any(_most(*counts, most) / scale >= needed for most, bad in _sides(limit) for counts in _counts(tally, bad))
-
-
-def _sides(limit: Limit) -> list[tuple[float, Callable[[Sums], float]]]:
-    """For each side of a limit the largest share that is within it, and of what."""
-    above = None if limit.high is None else (limit.high, _bad)
-    below = None if limit.low is None else (1 - limit.low, _good)
-    return [side for side in (above, below) if side is not None]
-
-
-def _bad(sums: Sums) -> float:
-    return sums.least
-
-
-def _good(sums: Sums) -> float:
-    return sums.total - sums.most
-
-
-def _counts(tally: Tally, bad: Callable[[Sums], float]) -> list[tuple[int, int]]:
-    """How much was counted since each start: so many at least among so many at most."""
-    whole, total = bad(tally.sums), tally.sums.total
-    since = [(whole, total), *((whole - bad(begun), total - begun.total) for begun in tally.begun)]
-    # Sources extrapolate, so counts arrive as fractions: a breach has to be proven by whole events among more of them.
-    return [(max(0, _floor(bad)), _ceil(total)) for bad, total in since]
-
-
-def _is_calm(tally: Tally, high: float | None) -> bool:
-    """Whether there was traffic and no start has more than the limit's share: nearly all are so, nearly always, and need no further thought."""
-    least, total = tally.sums.least, tally.sums.total
-    if high is None or not total or least > total * high:
-        return False
-    return all(least - begun.least <= (total - begun.total) * high for begun in tally.begun)
-
-
-def _mixture(tally: Tally, limit: float, bad: Callable[[Sums], float]) -> float:
-    """ln of the mixture over start times, or less by nothing that shows: what cannot matter beside the strongest start is not computed."""
-    counts, scale = _counts(tally, bad), tally.spread or 1.0
-    found = [_most(certain, among, limit) / scale for certain, among in counts]
-    strongest = max(range(len(found)), key=found.__getitem__)
-    least = -math.inf
-    for index in (strongest, *(index for index in range(len(found)) if index != strongest)):
-        certain, among = counts[index]
-        if not among or math.isinf(found[index]):
-            continue
-        is_slight = found[index] < least - SLIGHT
-        found[index] = -math.inf if is_slight else log_evalue(min(certain, among) / scale, among / scale, limit)
-        least = max(least, found[index])
-    return mixed(found, tally.starts)
-
-
-def _most(certain: int, among: int, limit: float) -> float:
-    """What ln E of these counts is at most; on the limit's own side E is at most 1, and is not worth computing."""
-    if certain <= among * limit or limit >= 1:
-        return 0.0 if not among else -math.inf
-    return math.inf if limit <= 0 else most_log_evalue(min(certain, among), among, limit)
+    return tuple([Side(share, good, tally.sums, tally.begun, tally.starts, scale) for share, good in shares if share is not None])
 
 
 def _floor(count: float) -> int:
