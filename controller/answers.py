@@ -165,13 +165,28 @@ class CoverageLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeCover:
+    """A change of the last 30 days. ``hindrance``: the first reason why it could not have been rolled back by itself, None where it could."""
+
+    target: str
+    id: str
+    revision: str
+    at: datetime
+    hindrance: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which targets are watched, and which are not. ``faults``: clusters that could not be asked what else runs there."""
+    """Which targets are watched, and which are not. ``faults``: clusters that could not be asked what else runs there.
+
+    ``changes``: newest first, those of other writers than rollbackd.
+    """
 
     now: datetime
     fleets: tuple[FleetLine, ...]
     items: tuple[CoverageLine, ...]
     faults: tuple[str, ...]
+    changes: tuple[ChangeCover, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +234,33 @@ class RungLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerRow:
+    """A ``share`` of bad events is proven within so many ``seconds`` of its change in ``probability`` of all cases.
+
+    ``seconds`` None: not in 95 of 100 cases in the whole watch; ``probability`` is then that of the whole watch.
+    """
+
+    share: float
+    seconds: float | None
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLine:
+    """What a condition with a bound finds at the last week's traffic: events ``per_minute`` (the median), and in the quietest tenth of the week.
+
+    ``spread``: how bursty bad events are, None where too few were seen. ``why``: why nothing can be said.
+    """
+
+    condition: str
+    per_minute: float | None = None
+    quiet_per_minute: float | None = None
+    spread: float | None = None
+    rows: tuple[PowerRow, ...] = ()
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyExplained:
     """Why a policy acts or does not. Evidence counts from ``evidence_from``; no verdict is given before ``warm_at``.
 
@@ -241,6 +283,7 @@ class PolicyExplained:
     ladder: tuple[RungLine, ...]
     incident: IncidentLine | None
     notes: tuple[str, ...] = ()
+    power: tuple[PowerLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +400,24 @@ class Declared:
     standing: str | None
     was_changed: bool
     said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A revision that the target still keeps. ``served``: when it last did. ``is_good``: it is known good now. ``said``: the numbers, or why not."""
+
+    revision: str
+    served: datetime
+    is_good: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromHistory:
+    """What a target's own past and the metrics of it tell of its revisions, newest last."""
+
+    target: str
+    items: tuple[Learnt, ...]
 
 
 @dataclass(frozen=True, slots=True)

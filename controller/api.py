@@ -83,7 +83,7 @@ def _routes(desk: Desk) -> list[Route]:
         get("/status", lambda r, b: desk.status()),
         get("/coverage", lambda r, b: desk.coverage()),
         get("/policies", lambda r, b: desk.policies()),
-        get("/explain", lambda r, b: desk.explain(asked(r, "of"))),
+        get("/explain", lambda r, b: desk.explain(asked(r, "of"), with_power=r.query_params.get("power") == "1")),
         get("/changes", lambda r, b: desk.changes(r.query_params.get("target"), limit_of(r, 50))),
         post("/changes", lambda r, b: desk.post(_posted(b))),
         get("/history", lambda r, b: desk.history(r.query_params.get("of"), limit_of(r, 50))),
@@ -91,6 +91,7 @@ def _routes(desk: Desk) -> list[Route]:
         post("/pause", lambda r, b: switch.pause(text_of(b, "reason"), who_of(r, b))),
         post("/resume", lambda r, b: switch.resume(who_of(r, b))),
         post("/good", _declare(desk, Standing.GOOD)),
+        post("/good/history", lambda r, b: desk.good_from_history(text_of(b, "target"), who_of(r, b))),
         post("/bad", _declare(desk, Standing.BAD)),
         post("/rearm", lambda r, b: desk.rearm(text_of(b, "target"), text_of(b, "revision"), who_of(r, b))),
     ]

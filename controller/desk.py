@@ -13,13 +13,17 @@ from rollbackd.controller.answers import (
     Declared,
     DryRun,
     Explanation,
+    FromHistory,
     History,
     PolicyList,
+    PowerLine,
     SourceLine,
     Status,
 )
+from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.changes import HORIZON, dated_id
 from rollbackd.controller.coverage import Fleets
+from rollbackd.controller.covered_changes import covered_changes
 from rollbackd.controller.denied import Denied, near
 from rollbackd.controller.dry_run import dry_run
 from rollbackd.controller.explaining import explained, policy_line, word
@@ -28,6 +32,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, SeenChange, Standing
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.preview import Preview
 from rollbackd.controller.telling import change_line, history_line
 from rollbackd.controller.view import EngineView, Facts, PolicyView, policy_views
 from rollbackd.policies.changes import Change
@@ -65,6 +70,8 @@ class Desk:
         *,
         default_cluster: str | None = None,
         fleets: Fleets | None = None,
+        preview: Preview | None = None,
+        bootstrap: Bootstrap | None = None,
     ) -> None:
         self.engine = engine
         self.store = store
@@ -75,6 +82,8 @@ class Desk:
         self.targets = targets
         self._cluster = default_cluster
         self.fleets = fleets or Fleets()
+        self._preview = preview or Preview({})
+        self._bootstrap = bootstrap or Bootstrap(store, {}, targets)
 
     # --- what is ------------------------------------------------------------------------------------------------------------------------
 
@@ -113,20 +122,25 @@ class Desk:
         return Status(self.now(), self._daemon(), sources, self.policies().items, self.fleets.lines())
 
     def coverage(self) -> Coverage:
-        """Which targets are watched, and which are not; the clusters are asked now what else they run."""
-        return self.fleets.coverage(dict(self.engine.policies), self.now())
+        """Which targets are watched, and which changes could have been undone; the clusters are asked now what they run and keep."""
+        policies, now, age = dict(self.engine.policies), self.now(), self.engine.settings.limits.known_good_max_age
+        return replace(self.fleets.coverage(policies, now), changes=covered_changes(self.store, policies.values(), self.targets, age, now))
 
     def policies(self) -> PolicyList:
         """Every loaded policy in a row."""
         return PolicyList(tuple(policy_line(view) for view in self._views().values()))
 
-    def explain(self, asked: str) -> Explanation:
-        """Why the policy of this name, or every policy that watches this target, acts or does not."""
+    def explain(self, asked: str, *, with_power: bool = False) -> Explanation:
+        """Why the policy of this name, or every policy that watches this target, acts or does not.
+
+        ``with_power``: and what each bounded condition would find; the sources are asked for a week of traffic.
+        """
         views = self._views()
         self._refuse_fleet(asked)
         found = [views[asked]] if asked in views else self._watching(asked, views)
         good = self.known_good(target for view in found for target in view.policy.targets)
-        return Explanation(self.now(), asked, tuple(explained(view, good) for view in found))
+        power = self._power if with_power else lambda view: ()
+        return Explanation(self.now(), asked, tuple(replace(explained(view, good), power=power(view)) for view in found))
 
     def changes(self, asked: str | None, limit: int) -> ChangeList:
         """The newest changes [of this target], newest first."""
@@ -188,6 +202,11 @@ class Desk:
             raise Denied("blocked", f"revision {revision} of {target} is {stands.value if stands else 'unknown'} and stays so", hint)
         said = f"{revision} is {standing.value}" if was_changed else f"{revision} was {standing.value} already"
         return Declared(target, revision, standing.value, was_changed, said)
+
+    def good_from_history(self, asked: str, who: str) -> FromHistory:
+        """What the target's own past proved good is known good, unless somebody declared it bad or it is in quarantine."""
+        target = self.watched(asked)
+        return self._bootstrap.learn(target, [p for p in dict(self.engine.policies).values() if p.target == target], who, self.now())
 
     def rearm(self, asked: str, revision: str, who: str) -> Declared:
         """The revision is out of quarantine: it may be acted on again, and may be declared good."""
@@ -254,6 +273,10 @@ class Desk:
             outbox_oldest=outbox.oldest,
             outbox_dead=outbox.dead,
         )
+
+    def _power(self, view: PolicyView) -> tuple[PowerLine, ...]:
+        tracks = view.standing.evaluation.watch.tracks if view.standing is not None else ()
+        return self._preview.lines(view.policy, tracks, self.now())
 
     def _refuse_fleet(self, asked: str) -> None:
         size = self.fleets.size(asked)

@@ -10,7 +10,7 @@ from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.outcome import intent_of
 from rollbackd.policies.events import Intended
 from rollbackd.policies.ladder import rung_text
-from rollbackd.policies.model import FlagsRung, Policy, Rung
+from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Rung
 
 NOBODY = "plan"
 """Stands where an incident's id would: the plan belongs to none."""
@@ -70,6 +70,9 @@ def _rung(
     if isinstance(rung, FlagsRung) and rung.only_changed and change is None:
         reason = "no change of these flags is known, and the rung touches only what changed"
         return RungPlan(number, what, "nothing", live.revision, reason=reason)
+    if isinstance(rung, RevertRung) and set(known_good.get(rung.target, ())) == {live.revision}:
+        reason = f"{rung.target} stands at {live.revision} already, the only known-good revision: there is nothing else to go back to"
+        return RungPlan(number, what, "refused", live.revision, reason=reason, advice=f"or declare another: rollbackd good {rung.target} REVISION")
     target = targets[_kind(rung.target)]
     try:
         planned = target.plan(_request(rung, live, change, book, known_good))

@@ -92,7 +92,7 @@ class Journalling:
             case Wait():
                 return True
             case WouldAct():
-                body = {"policy": decision.policy, "condition": decision.condition, "reason": decision.reason}
+                body = {"policy": decision.policy, "condition": decision.condition, "onset": decision.onset, "reason": decision.reason}
                 if tx.note(Note("observed", decision.at, body, decision.target), decision.key):
                     log.info("rollback.would_have_begun", policy=decision.policy, target=decision.target, reason=decision.reason)
                 return True

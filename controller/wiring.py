@@ -19,6 +19,7 @@ from rollbackd.controller.act import Actor
 from rollbackd.controller.answers import Reload as ReloadLine
 from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_token import Tokens, read_tokens
+from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import names
 from rollbackd.controller.coverage import Fleets
@@ -35,6 +36,7 @@ from rollbackd.controller.observe import Observer
 from rollbackd.controller.outbox import Outbox
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.policy_files import PolicyFiles
+from rollbackd.controller.preview import Preview
 from rollbackd.controller.probing import Addresses, Probing
 from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.schedule import Schedule
@@ -120,7 +122,19 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         secrets.add(token)
     facts = _facts(schedule, engine, files, store.writer)
     fleets = Fleets(membership, roll, config.clusters)
-    desk = Desk(engine, store, pause, targets, lambda: observer.health, facts, now, default_cluster=names(config).default_cluster, fleets=fleets)
+    desk = Desk(
+        engine,
+        store,
+        pause,
+        targets,
+        lambda: observer.health,
+        facts,
+        now,
+        default_cluster=names(config).default_cluster,
+        fleets=fleets,
+        preview=Preview(sources),
+        bootstrap=Bootstrap(store, sources, targets),
+    )
     return Parts(
         pages=_pages(config, desk, tokens),
         data_dir=config.data_dir,

@@ -25,6 +25,7 @@ class WouldAct:
     condition: str
     at: datetime
     reason: str
+    onset: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def consider(slot: Slot) -> Decision:
     event = _opening(slot, lead, blamed)
     if event.mode is Mode.OBSERVE:
         key = f"observed:{event.incident}:{slot.policy.name}:{event.condition}"
-        return WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason)
+        return WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason, event.onset)
     return event
 
 

@@ -72,13 +72,16 @@ def prometheus(*targets: str, interval: str = "1s", data: Path | None = None, fl
 
 
 @contextlib.contextmanager
-def prometheus_with_history(openmetrics: str, *targets: str, interval: str = "1s") -> Iterator[Server]:
-    """A Prometheus whose past is ``openmetrics``: samples with timestamps in seconds, `# EOF` as the last line."""
+def prometheus_with_history(openmetrics: str, *targets: str, interval: str = "1s", blocks: str = "2h") -> Iterator[Server]:
+    """A Prometheus whose past is ``openmetrics``: samples with timestamps in seconds, `# EOF` as the last line.
+
+    ``blocks``: how long one block is at most; promtool reads the whole text once for each of them.
+    """
     promtool = binary("promtool")
     with _folder() as folder:
         text, data = folder / "history.om", folder / "data"
         text.write_text(openmetrics)
-        command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(text), str(data)]
+        command = [promtool, "tsdb", "create-blocks-from", f"--max-block-duration={blocks}", "openmetrics", "--quiet", str(text), str(data)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError(f"promtool refused the history: {done.stderr.strip()}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from rollbackd.adapters.base.errors import Permanent, Refused
+from rollbackd.adapters.base.past import Kept, Past
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.kubernetes import objects
 from rollbackd.adapters.kubernetes.api import Cluster
@@ -66,6 +67,18 @@ def plan(cluster: Cluster, place: Place, request: PlanRequest) -> Plan | Nothing
         deadline=_deadline(view.deployment),
         payload=write,
     )
+
+
+def past(cluster: Cluster, place: Place) -> Past:
+    """See KeepsPast.past."""
+    view = view_of(cluster, place)
+    found = [
+        Kept(objects.digest(item["spec"]["template"]), objects.number(item), objects.moment(item["metadata"]["creationTimestamp"]))
+        for item in view.mine
+    ]
+    live = objects.digest(view.deployment["spec"]["template"])
+    kept = sorted(found, key=lambda one: (one.revision == live, one.number))
+    return Past(kept, live, owner_to_respect(place, view.deployment, view.chosen))
 
 
 def kubectl_for(cluster: Cluster, place: Place) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.base.past import Past
 from rollbackd.adapters.base.roster import Listed
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 from rollbackd.adapters.kubernetes import planning, rights, roster, standing
@@ -83,6 +84,11 @@ class Kubernetes:
         """See Target.look."""
         place = self._place(intent.target)
         return standing.look(self._clusters[place.cluster], place, intent)
+
+    def past(self, key: str) -> Past:
+        """See KeepsPast.past."""
+        place = self._place(key)
+        return planning.past(self._clusters[place.cluster], place)
 
     def addresses(self, key: str) -> tuple[str, ...]:
         """The addresses of the Deployment's pods that run and are not on their way out. Raises Transient or Permanent."""

@@ -53,6 +53,11 @@ class Fetch:
         """How many requests were sent so far."""
         return self._wire.asked
 
+    @property
+    def waited(self) -> timedelta:
+        """How long answers were waited for so far."""
+        return timedelta(seconds=self._wire.waited)
+
     def now(self, text: str) -> list[Sample]:
         """The samples at the server's own present."""
         return list(self._samples(self._client.custom_query(text, params={"timeout": promql.duration(self._limits.timeout)})))

@@ -61,6 +61,11 @@ class Prometheus:
         """How many requests were sent so far."""
         return self._fetch.asked
 
+    @property
+    def waited(self) -> timedelta:
+        """How long it was waited for answers so far, their transfer included."""
+        return self._fetch.waited
+
     def block(self, every: timedelta) -> timedelta:
         """The smallest multiple of ``every`` that holds four scrapes: extrapolation over fewer is guesswork."""
         return every * max(1, ceil(SCRAPES_PER_BLOCK * self._scrape_interval / every))

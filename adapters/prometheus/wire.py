@@ -55,7 +55,8 @@ class Checked(requests.Response):
 class Wire(requests.Session):
     """Sends a question once and returns a ``Checked`` answer, or raises Transient or Permanent. Safe to use from several threads.
 
-    ``infos()``: what the source remarked on the last answer of this thread. ``asked``: how many requests were sent, about where threads share it.
+    ``infos()``: what the source remarked on the last answer of this thread. ``asked``: how many requests were sent, and ``waited``: so many
+    seconds for their answers, both about where threads share it.
     """
 
     def __init__(self, name: str, limits: Limits, token_file: Path | None, ca_file: Path | None, turn: Turn) -> None:
@@ -67,6 +68,7 @@ class Wire(requests.Session):
         self._turn = turn
         self._heard = threading.local()
         self.asked = 0
+        self.waited = 0.0
 
     def infos(self) -> tuple[str, ...]:
         """The remarks on this thread's last answer."""
@@ -109,6 +111,7 @@ class Wire(requests.Session):
 
     def _receive(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         self.asked += 1
+        began = time.monotonic()
         try:
             return super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
         except requests.exceptions.SSLError as error:
@@ -120,12 +123,16 @@ class Wire(requests.Session):
             raise self._error(Problem(f"could not be reached ({_cause(error)})", "see whether it runs and the address is right")) from error
         except requests.exceptions.RequestException as error:
             raise self._error(Problem(f"could not be asked ({type(error).__name__})", "correct its address", lasting=True)) from error
+        finally:
+            self.waited += time.monotonic() - began
 
     def _late(self) -> Problem:
         return Problem(f"did not answer within {self._limits.timeout.total_seconds():g} s", "see whether it is overloaded")
 
     def _judge(self, response: requests.Response, deadline: float, secret: str | None) -> dict[str, Json]:
+        began = time.monotonic()
         body = b"" if 300 <= response.status_code < 400 else self._read(response, deadline)
+        self.waited += time.monotonic() - began
         self._turn.take()
         document, excerpt = _parsed(body), _excerpt(body, secret)
         problem = problem_of(response.status_code, document, excerpt, response.headers.get("Location"))

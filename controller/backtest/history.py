@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.source import Source
@@ -20,12 +20,18 @@ FEWEST = 250
 Slots: TypeAlias = Mapping[datetime, Mapping[str, tuple[Reading, ...]]]
 
 
+@runtime_checkable
 class PastSource(Source, Protocol):
     """A source that keeps history, and counts what it was asked."""
 
     @property
     def asked(self) -> int:
         """How many requests were sent."""
+        ...
+
+    @property
+    def waited(self) -> timedelta:
+        """How long their answers were waited for."""
         ...
 
     def clock_skew(self, now: datetime) -> timedelta:

@@ -23,6 +23,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "queries": outcome.queries,
         "slots": outcome.slots,
         "seconds": round(outcome.took.total_seconds(), 3),
+        "seconds_waiting": round(outcome.waited.total_seconds(), 3),
     }
 
 
@@ -122,7 +123,8 @@ def summary(outcome: Outcome) -> str:
     words = [one.word for one in outcome.judged]
     said = ", ".join(f"{words.count(word)} {word}" for word in ("rollback", "held", "ok", "inconclusive") if word in words)
     outside = _count(len(outcome.alarms), "breach", "breaches")
-    spent = f"{_count(outcome.queries, 'query', 'queries')}, {outcome.took.total_seconds():.1f} s"
+    waited = f" ({outcome.waited.total_seconds():.1f} s of them waiting)" if outcome.waited else ""
+    spent = f"{_count(outcome.queries, 'query', 'queries')}, {outcome.took.total_seconds():.1f} s{waited}"
     return f"{_count(len(words), 'change', 'changes')}: {said or 'none'}; {outside} outside of changes; {spent}"
 
 

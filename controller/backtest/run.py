@@ -30,13 +30,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a backtest came to. ``slots``: how many were replayed."""
+    """What a backtest came to. ``slots``: how many were replayed. ``waited``: how much of the time the sources ``took``."""
 
     judged: tuple[Judged, ...]
     alarms: tuple[Alarm, ...]
     slots: int
     queries: int
     took: timedelta
+    waited: timedelta = timedelta(0)
 
 
 def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[int, int], None] = lambda done, of: None) -> Outcome:
@@ -45,7 +46,7 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
     sources: dict[str, PastSource] = {}
     found: list[Judged] = []
     false: list[Alarm] = []
-    for grid, policies in _by_grid(asked.policies).items():
+    for grid, policies in by_grid(asked.policies).items():
         source = sources.setdefault(grid.source, source_of(grid.source))
         given = [change for change in asked.changes if any(change.target in policy.targets for policy in policies)]
         if not given:
@@ -63,10 +64,12 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             false += alarms(way, asked.since, asked.until)
     queries = sum(source.asked for source in sources.values())
     ordered = tuple(sorted(found, key=lambda one: (one.change.at, one.change.line, one.policy.name)))
-    return Outcome(ordered, tuple(false), slots_done, queries, timedelta(seconds=time.perf_counter() - began))
+    waited = sum((source.waited for source in sources.values()), timedelta(0))
+    return Outcome(ordered, tuple(false), slots_done, queries, timedelta(seconds=time.perf_counter() - began), waited)
 
 
-def _by_grid(policies: Sequence[Policy]) -> Mapping[Grid, Sequence[Policy]]:
+def by_grid(policies: Sequence[Policy]) -> Mapping[Grid, Sequence[Policy]]:
+    """The policies that are looked at in the same slots."""
     found: dict[Grid, list[Policy]] = defaultdict(list)
     for policy in policies:
         found[Grid(policy.source, policy.every)].append(policy)

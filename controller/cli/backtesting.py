@@ -1,8 +1,5 @@
 """`rollbackd backtest`: what policies would have done about the changes of the past."""
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,56 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from rollbackd.controller.cli.options import FILE, prints
+from rollbackd.controller.cli.past import Given, duration_option, policies_in, reached, refuse, source_now, time_option, with_progress
 from rollbackd.controller.cli.policies import FOUND
 from rollbackd.controller.cli.show import say, show
-from rollbackd.controller.client import UNREACHABLE, USAGE, ClientFault
-from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rollbackd.controller.backtest.cases import GivenChange
     from rollbackd.controller.backtest.compare import Difference
-    from rollbackd.controller.backtest.history import PastSource
     from rollbackd.controller.backtest.run import Outcome
-    from rollbackd.policies.faults import Fault
     from rollbackd.policies.model import Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What was said on the command line."""
-
-    url: str
-    token_file: Path | None
-    ca_file: Path | None
-    scrape_interval: timedelta
-    since: datetime | None
-    until: datetime | None
-
-    def source(self, name: str) -> "PastSource":
-        """The source of this name, at the only address that was given."""
-        from rollbackd.controller.wiring_backtest import past_source
-
-        return past_source(name, self.url, self.token_file, self.ca_file, self.scrape_interval)
-
-
-def _time(_: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
-    from rollbackd.controller.backtest.changes_file import moment
-
-    try:
-        return None if text is None else moment(text)
-    except ValueError as fault:
-        raise click.BadParameter(str(fault), param=option) from fault
-
-
-def _duration(_: click.Context, option: click.Parameter, text: str) -> timedelta:
-    from rollbackd.policies.units import UnitError, duration
-
-    try:
-        return duration(text)
-    except UnitError as fault:
-        raise click.BadParameter(f"expected {fault}, such as 15s", param=option) from fault
 
 
 def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path | None:
@@ -91,11 +49,11 @@ def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path
     callback=_changes_file,
     help="CSV or YAML: target,at[,ready,revision,outcome,rolled_back_at]. prometheus: what kube-state-metrics saw since --from.",
 )
-@click.option("--from", "since", metavar="TIME", callback=_time, help="Look at this span only, for breaches outside of changes too.")
-@click.option("--to", "until", metavar="TIME", callback=_time, help="The end of the span. Default: what the changes need.")
+@click.option("--from", "since", metavar="TIME", callback=time_option, help="Look at this span only, for breaches outside of changes too.")
+@click.option("--to", "until", metavar="TIME", callback=time_option, help="The end of the span. Default: what the changes need.")
 @click.option("--token-file", type=FILE, help="A file with a bearer token for Prometheus.")
 @click.option("--ca-file", type=FILE, help="The authority of its certificate.")
-@click.option("--scrape-interval", metavar="DURATION", default="15s", show_default=True, callback=_duration, help="As in the daemon's config.")
+@click.option("--scrape-interval", metavar="DURATION", default="15s", show_default=True, callback=duration_option, help="As in the daemon's config.")
 @click.option(
     "--against", "others", metavar="POLICY", multiple=True, type=click.Path(exists=True, path_type=Path), help="Show only what these say otherwise."
 )
@@ -130,7 +88,7 @@ def backtest(
     if others:
         _compare(places, others, file, given, output)
         return
-    (outcome,) = _reached(partial(_outcomes, (places,), file, given))
+    (outcome,) = reached(partial(_outcomes, (places,), file, given))
     if folder is not None:
         _write_plots(outcome, folder)
     show(document(outcome), output, partial(_draw, outcome))
@@ -141,7 +99,7 @@ def backtest(
 def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path | None, given: Given, output: str) -> None:
     from rollbackd.controller.backtest.compare import comparison, differences
 
-    mine, other = _reached(partial(_outcomes, (places, others), file, given))
+    mine, other = reached(partial(_outcomes, (places, others), file, given))
     found = tuple(differences(mine.judged, other.judged))
     show(comparison(mine, other, found), output, partial(_draw_differences, found))
     of = max(len(mine.judged), len(other.judged))
@@ -152,42 +110,11 @@ def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path | No
 def _outcomes(sets: tuple[tuple[Path, ...], ...], file: Path | None, given: Given) -> "list[Outcome]":
     from rollbackd.controller.backtest.run import Asked, run
 
-    read = [_policies(places) for places in sets]
-    now = _now(given)
+    read = [policies_in(places) for places in sets]
+    now = source_now(given)
     every = tuple(policy for policies in read for policy in policies)
     changes = _seen_changes(every, given, now) if file is None else _changes(file, every, given, now)
-    return [_told(partial(run, Asked(policies, changes, now, given.since, given.until), given.source)) for policies in read]
-
-
-def _reached(work: "Callable[[], list[Outcome]]") -> "list[Outcome]":
-    from rollbackd.adapters.base.errors import AdapterError
-
-    try:
-        return work()
-    except AdapterError as fault:
-        raise ClientFault(str(fault), "", UNREACHABLE) from fault
-
-
-def _now(given: Given) -> datetime:
-    """The source's own present: what it holds is no later."""
-    from rollbackd.controller.clock import now
-
-    mine = now()
-    return mine + given.source("prometheus").clock_skew(mine)
-
-
-def _policies(places: tuple[Path, ...]) -> "tuple[Policy, ...]":
-    from rollbackd.policies.load import load_policies
-
-    texts = Texts(places)
-    loaded = load_policies(texts)
-    if loaded.faults:
-        _refuse(loaded.faults, texts)
-    for fleet in loaded.fleets:
-        say(f"fleet '{fleet.name}' is passed over: who belonged to it then is not in Prometheus; name a member as a policy of its own")
-    if not loaded.policies:
-        raise click.UsageError(f"no policy in {', '.join(str(place) for place in places)}")
-    return loaded.policies
+    return [with_progress(partial(run, Asked(policies, changes, now, given.since, given.until), given.source)) for policies in read]
 
 
 def _seen_changes(policies: "tuple[Policy, ...]", given: Given, now: datetime) -> "tuple[GivenChange, ...]":
@@ -210,19 +137,8 @@ def _changes(file: Path, policies: "tuple[Policy, ...]", given: Given, now: date
     targets = frozenset(target for policy in policies for target in policy.targets)
     changes, faults = read_changes(text, str(file), Frame(targets, now, given.since, given.until))
     if faults:
-        _refuse(faults, {str(file): text})
+        refuse(faults, {str(file): text})
     return changes
-
-
-def _refuse(faults: "tuple[Fault, ...]", texts: "Texts | dict[str, str]") -> None:
-    """Every fault is shown, and the command ends."""
-    from rollbackd.controller.cli.faults import fault_text
-
-    for fault in faults:
-        say(fault_text(fault, texts.get(fault.file, "")) + "\n")
-    number = len(faults)
-    say(f"{number} fault{'s' if number != 1 else ''}: nothing was replayed")
-    click.get_current_context().exit(USAGE)
 
 
 def _write_plots(outcome: "Outcome", folder: Path) -> None:
@@ -234,20 +150,6 @@ def _write_plots(outcome: "Outcome", folder: Path) -> None:
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as fault:
         raise click.ClickException(f"the plots cannot be written to {folder}: {fault.strerror}") from fault
-
-
-def _told(work: "Callable[[Callable[[int, int], None]], Outcome]") -> "Outcome":
-    """The work, with a line on how far it is on a terminal."""
-    if not sys.stderr.isatty():
-        return work(lambda done, of: None)
-
-    def tell(done: int, of: int) -> None:
-        click.echo(f"\r{done:,} of {of:,} slots", err=True, nl=False)
-
-    try:
-        return work(tell)
-    finally:
-        click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _draw(outcome: "Outcome", out: "Console") -> None:

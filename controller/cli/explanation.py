@@ -1,12 +1,16 @@
 """`rollbackd explain` for people: what was decided, on which numbers, and what stands in the way."""
 
+import math
+from datetime import timedelta
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rollbackd.controller.answers import Explanation, PolicyExplained
+from rollbackd.controller.answers import Explanation, PolicyExplained, PowerRow
 from rollbackd.controller.cli.show import clock, since, span
 from rollbackd.controller.cli.tables import incident_block, state_text
+from rollbackd.policies.reasons import duration_text, number_text
 
 
 def explanation(answer: Explanation, out: Console) -> None:
@@ -24,6 +28,7 @@ def _policy(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
         out.print()
         incident_block(policy.incident, answer.now, out)
     _conditions(policy, answer, out)
+    _power(policy, out)
     _guards(policy, out)
     _ladder(policy, out)
 
@@ -63,6 +68,30 @@ def _conditions(policy: PolicyExplained, answer: Explanation, out: Console) -> N
         for suspect in condition.suspects:
             facts.add_row("", f"suspect: {escape(suspect)}")
     out.print(facts)
+
+
+def _power(policy: PolicyExplained, out: Console) -> None:
+    if not policy.power:
+        return
+    out.print("\n[bold]power[/] what would be found at the last week's traffic, from its change on")
+    facts = _pairs()
+    for line in policy.power:
+        if line.why is not None or line.per_minute is None:
+            facts.add_row(f"  {escape(line.condition)}", escape(line.why or "nothing is known"))
+            continue
+        quiet = f", {line.quiet_per_minute:.3g} in the quietest tenth" if line.quiet_per_minute is not None else ""
+        bursty = f", {line.spread:.2g} times as bursty as chance" if line.spread is not None and line.spread > 1 else ""
+        facts.add_row(f"  {escape(line.condition)}", f"at {line.per_minute:.3g} events/min (median{quiet}{bursty})")
+        for row in line.rows:
+            facts.add_row("", f"{number_text(row.share, '%')} {_found(row)}")
+    out.print(facts)
+
+
+def _found(row: PowerRow) -> str:
+    surely = f"{math.floor(row.probability * 100)} of 100"
+    if row.seconds is None:
+        return f"not surely in the whole watch: in {surely}"
+    return f"found within {duration_text(timedelta(seconds=row.seconds))} in {surely}"
 
 
 def _guards(policy: PolicyExplained, out: Console) -> None:

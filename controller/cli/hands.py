@@ -9,6 +9,9 @@ from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import say, show
 from rollbackd.controller.client import Client
 
+SLOW = 300.0
+"""Seconds that the metrics of a long past may take."""
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -31,14 +34,28 @@ def change(client: Client, target: str, revision: str, note: str, irreversible: 
     _shown(document, output, f"{document['target']} changed to {document['revision']}: a suspect from now on ({document['id']})")
 
 
-@click.command(short_help="Declare a revision known good.", epilog="Examples:\n\n\b\n  rollbackd good shop/checkout 5c41aa0e9d2b7f13")
+@click.command(
+    short_help="Declare a revision known good.",
+    epilog="Examples:\n\n\b\n  rollbackd good shop/checkout 5c41aa0e9d2b7f13\n"
+    "  rollbackd good shop/checkout --from-history    # what its past and the metrics prove",
+)
 @click.argument("target")
-@click.argument("revision")
+@click.argument("revision", required=False)
 @click.option("--note", default="", help="Why.")
+@click.option("--from-history", is_flag=True, help="Instead: those of its past revisions that ran the bake time without a breach.")
 @talks_to_daemon
 @prints
-def good(client: Client, target: str, revision: str, note: str, output: str) -> None:
-    """Declare a revision known good: a revert may go there."""
+def good(client: Client, target: str, revision: str | None, note: str, output: str, *, from_history: bool) -> None:
+    """Declare a revision known good: a revert may go there.
+
+    With --from-history the daemon replays the metrics of each revision that the target still keeps. What somebody declared bad, and what is in
+    quarantine, stays so.
+    """
+    if from_history == (revision is not None):
+        raise click.UsageError("name a REVISION, or say --from-history")
+    if from_history:
+        _learnt(client.post("good/history", SLOW, target=target, who=whoami()), output)
+        return
     document = client.post("good", target=target, revision=revision, note=note, who=whoami())
     _shown(document, output, f"{document['target']}: {document['said']}")
 
@@ -87,6 +104,14 @@ def resume(client: Client, output: str) -> None:
     """Allow acting again."""
     document = client.post("resume", who=whoami())
     _shown(document, output, "resumed: it may act again" if document["was_changed"] else "it was not paused")
+
+
+def _learnt(document: Mapping[str, Any], output: str) -> None:
+    def table(out: "Console") -> None:
+        for item in document["items"]:
+            out.print(f"{item['revision']}  {'good' if item['is_good'] else 'not learnt'}: {item['said']}", markup=False, soft_wrap=True)
+
+    show(document, output, table)
 
 
 def _shown(document: Mapping[str, Any], output: str, line: str) -> None:

@@ -16,7 +16,7 @@ SLOW = 120.0
     epilog="Examples:\n\n\b\n  rollbackd status\n  rollbackd status -o json | jq '.policies[] | select(.incident)'\n"
     "  rollbackd status --coverage        # what is watched by nobody",
 )
-@click.option("--coverage", is_flag=True, help="Instead: which targets are watched, and which are not and why.")
+@click.option("--coverage", is_flag=True, help="Instead: which targets are watched, which changes could have been undone, and which not and why.")
 @talks_to_daemon
 @prints
 def status(client: Client, output: str, *, coverage: bool) -> None:
@@ -34,12 +34,14 @@ def status(client: Client, output: str, *, coverage: bool) -> None:
 
 @click.command(
     short_help="Why it acts or does not, with all numbers.",
-    epilog="Examples:\n\n\b\n  rollbackd explain shop/checkout\n  rollbackd explain checkout -o json",
+    epilog="Examples:\n\n\b\n  rollbackd explain shop/checkout\n  rollbackd explain checkout -o json\n"
+    "  rollbackd explain checkout --power     # which share of errors is found how soon",
 )
 @click.argument("subject", metavar="TARGET|POLICY")
+@click.option("--power", is_flag=True, help="And what each condition would find at the last week's traffic. Asks the sources.")
 @talks_to_daemon
 @prints
-def explain(client: Client, subject: str, output: str) -> None:
+def explain(client: Client, subject: str, output: str, *, power: bool) -> None:
     """Why it acts or does not: every condition with its counts, every guard with its value, the ladder, the open incident.
 
     TARGET may be short: shop/checkout is the Deployment checkout in the namespace shop of the only cluster.
@@ -47,7 +49,7 @@ def explain(client: Client, subject: str, output: str) -> None:
     from rollbackd.controller.answers import Explanation, read
     from rollbackd.controller.cli.explanation import explanation
 
-    document = client.get("explain", of=subject)
+    document = client.get("explain", SLOW, of=subject, power="1" if power else None)
     show(document, output, lambda out: explanation(read(Explanation, document), out))
 
 

@@ -16,13 +16,14 @@ from rollbackd.controller.cli.hands import bad, change, good, pause, rearm, resu
 from rollbackd.controller.cli.live import changes, explain, history, plan, status
 from rollbackd.controller.cli.notify import notify
 from rollbackd.controller.cli.order import rollback, undo
+from rollbackd.controller.cli.parity import parity
 from rollbackd.controller.cli.policies import check, schema
 from rollbackd.controller.cli.show import say
 from rollbackd.controller.cli.testing import test
 from rollbackd.controller.client import USAGE, ClientFault
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
-    "Before production": (check, test, backtest, schema, doctor, plan, notify, demo),
+    "Before production": (check, test, backtest, parity, schema, doctor, plan, notify, demo),
     "The daemon": (run,),
     "What is going on": (status, explain, changes, history, wait, audit),
     "Deciding": (approve, reject, rollback, undo, ack, label),

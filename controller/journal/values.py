@@ -93,6 +93,7 @@ class How(Enum):
     BAKED = "baked"
     DECLARED = "declared"
     ROLLED_BACK = "rolled-back"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True)

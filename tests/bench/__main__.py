@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import check, detection, flags, patch, slot, start
+from tests.bench import backtest, check, detection, flags, patch, slot, start
 from tests.bench.figures import Figure, as_json, machine, table
 
 BENCHES: Mapping[str, Callable[[], list[Figure]]] = {
@@ -13,6 +13,7 @@ BENCHES: Mapping[str, Callable[[], list[Figure]]] = {
     "patch": patch.figures,
     "detection": detection.figures,
     "flags": flags.figures,
+    "backtest": backtest.figures,
     "slot-1000": lambda: slot.figures(1_000),
     "slot-10000": lambda: slot.figures(10_000),
 }

@@ -1,6 +1,8 @@
 """The benches work at their smallest size. Nothing here asserts a time."""
 
-from tests.bench import check, patch, slot
+from datetime import timedelta
+
+from tests.bench import backtest, check, patch, slot
 from tests.bench.figures import Figure, table
 
 
@@ -8,6 +10,13 @@ def test_a_slot_asks_at_most_two_queries_a_signal_and_four() -> None:
     found = slot.figures(3)
     (queries,) = (figure for figure in found if figure.what.endswith("queries"))
     assert 0 < (queries.value or 0) <= (queries.budget or 0)
+
+
+def test_a_backtest_tells_its_queries_and_what_instant_queries_would_have_taken() -> None:
+    found = {figure.what.partition(": ")[2]: figure.value or 0 for figure in backtest.figures(timedelta(hours=3), changes=2, sample=3)}
+    assert found["queries"] > 0
+    assert found["waiting for Prometheus"] <= found["from start to end"]
+    assert found["instant queries, of the same slots"] > found["waiting for Prometheus"]
 
 
 def test_check_is_measured_on_policies_without_a_fault() -> None:

@@ -49,6 +49,17 @@ def applied(stage: Stage, *candidates: str) -> Plan:
 # What is seen
 
 
+def test_the_past_has_every_revision_that_is_left_what_runs_now_last(stage: Stage) -> None:
+    stage.deploy("shop:1")
+    first = stage.state().revision
+    stage.release("shop:2")
+    past = stage.target.past(stage.key)
+    assert [one.revision for one in past.kept] == [first, stage.state().revision]
+    assert [one.number for one in past.kept] == [1, 2]
+    assert past.kept[0].began <= past.kept[1].began
+    assert (past.live, past.refusal) == (stage.state().revision, None)
+
+
 def test_a_survey_shows_the_revision_its_change_its_start_and_its_images(stage: Stage) -> None:
     began = datetime.now(UTC) - timedelta(seconds=2)
     stage.deploy("shop:1")

@@ -16,10 +16,12 @@ import uvicorn
 from rollbackd.controller.answers import Reload
 from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_token import Tokens, ensure_token
+from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.metrics import Metrics
 from rollbackd.controller.observe import SourceHealth
+from rollbackd.controller.preview import Preview
 from rollbackd.controller.view import Facts
 from tests.controller.world import World
 from tests.policies.literals import T0
@@ -49,7 +51,7 @@ class Said:
         return Facts("0.1.0", "test-0", T0, self.reload, self.missed, timedelta(seconds=0.25))
 
 
-def desk_of(world: World, said: Said, fleets: Fleets | None = None) -> Desk:
+def desk_of(world: World, said: Said, fleets: Fleets | None = None, preview: Preview | None = None, bootstrap: Bootstrap | None = None) -> Desk:
     return Desk(
         world.engine,
         world.store,
@@ -60,6 +62,8 @@ def desk_of(world: World, said: Said, fleets: Fleets | None = None) -> Desk:
         lambda: world.at,
         default_cluster="default",
         fleets=fleets,
+        preview=preview,
+        bootstrap=bootstrap,
     )
 
 
@@ -72,11 +76,13 @@ class Served:
         folder: Path,
         people: Mapping[str, str] = MappingProxyType({}),
         fleets: Fleets | None = None,
+        preview: Preview | None = None,
+        bootstrap: Bootstrap | None = None,
         *,
         only_health: bool = False,
     ) -> None:
         self.said = Said()
-        self.desk = desk_of(world, self.said, fleets)
+        self.desk = desk_of(world, self.said, fleets, preview, bootstrap)
         self.metrics = Metrics(self.desk)
         self.token_file = folder / "api.token"
         self.token = ensure_token(self.token_file)

@@ -102,6 +102,48 @@ def test_no_verdict_is_made_up(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert (found, reason in why) == (word, True), why
 
 
+LATENCY = samples.POLICY.replace(
+    """    - name: errors
+      ratio: {bad: 'requests_total{code=~"5.."}', total: requests_total}
+      above: 5%
+""",
+    """    - name: slow
+      latency: {histogram: request_seconds}
+      quantile: 0.95
+      above: 1s
+""",
+)
+
+
+def new_buckets(sooner: int, later: int) -> str:
+    """A histogram whose release brings other buckets: from then on, of 100 requests, so many are within 0.8 s, and within 1.2 s."""
+    lines: dict[str, list[str]] = {}
+    before, after = (("0.5", 90), ("1", 99), ("+Inf", 100)), (("0.8", sooner), ("1.2", later), ("+Inf", 100))
+    for index in range(2 * AN_HOUR // timedelta(seconds=samples.STEP)):
+        at = timedelta(seconds=index * samples.STEP)
+        for le, count in before if at < CAME else after:
+            stamp = samples.START + index * samples.STEP
+            since = index if at < CAME else index - CAME // timedelta(seconds=samples.STEP)
+            lines.setdefault(le, []).append(f'request_seconds_bucket{{app="checkout",le="{le}"}} {count * since} {stamp}')
+    return "# TYPE request_seconds histogram\n" + "\n".join(line for le in lines for line in lines[le]) + "\n# EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("sooner", "later", "word", "reason"),
+    [
+        pytest.param(50, 50, "rollback", "slow ", id="slower-by-either-bound"),
+        pytest.param(0, 100, "inconclusive", "(buckets 0.8 to 1.2 s): 0 to 2000/2000", id="the-limit-lies-in-the-bucket-that-has-them-all"),
+    ],
+)
+def test_buckets_that_a_release_changed_prove_what_they_can(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, sooner: int, later: int, word: str, reason: str
+) -> None:
+    with servers.prometheus_with_history(new_buckets(sooner, later)) as server:
+        outcome(["backtest", *samples.write(tmp_path, row(CAME, "v2"), policy=LATENCY), "--prometheus", server.url, "-o", "json"])
+        (one,) = json.loads(capsys.readouterr().out)["changes"]
+    assert (one["verdict"], reason in one["reason"]) == (word, True), one["reason"]
+
+
 @contextlib.contextmanager
 def behind(server: servers.Server, reply: Callable[[Request, Any], None]) -> Iterator[str]:
     """The address of something before Prometheus, where ``reply`` sees each question and may change the answer."""

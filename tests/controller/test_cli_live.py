@@ -111,6 +111,7 @@ def test_plan_says_what_would_be_written_and_writes_nothing(cli, world):
 def test_plan_of_what_is_refused_is_3(cli):
     code, out, _ = cli("plan", "shop")
     assert code == 3
+    assert "command:shop stands at v1 already, the only known-good revision" in " ".join(out.split())
     assert "rollbackd good command:shop REVISION" in out
 
 

@@ -1,0 +1,121 @@
+"""A journal's own past once more: the same functions over the readings of the past, with the changes and incidents that the journal has."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rollbackd.controller.backtest.journalled import Journalled, Transition
+from rollbackd.controller.fleet import Breaches
+from rollbackd.policies.changes import Change
+from rollbackd.policies.decisions import Decision, WouldAct
+from rollbackd.policies.evaluate import Evaluation, decide
+from rollbackd.policies.events import IncidentEvent, Opened
+from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.incident import Incident, advance, opened
+from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Reading
+from rollbackd.policies.reasons import standing_reason
+from rollbackd.policies.since import is_due
+from rollbackd.policies.watch import Watch, new_watch, take
+
+
+class Retelling:
+    """Some policies of one grid, slot by slot. ``start``: from this slot on the daemon looked; what lies before only fills the watches.
+
+    ``found``: the transitions, each once. ``said``: what was thought at the slots of ``asked``, by policy, condition and slot.
+    """
+
+    def __init__(self, policies: Sequence[Policy], journal: Journalled, start: datetime) -> None:
+        self.found: dict[tuple[str, str, str], Transition] = {}
+        self.said: dict[tuple[str, str, datetime], str] = {}
+        self._policies = policies
+        self._start = start
+        self._changes = journal.changes
+        self._events = sorted(journal.events, key=lambda event: event.at)
+        self._asked = {(told.policy, told.at): told for told in journal.transitions}
+        self._incidents: dict[str, Incident] = {}
+        self._watches: dict[str, Watch] = {policy.name: new_watch(policy) for policy in policies}
+        self._last: dict[str, datetime] = {}
+        self._breaches = Breaches()
+
+    def slot(self, at: datetime, readings: Mapping[str, tuple[Reading, ...]]) -> None:
+        """The slot is decided for every policy that the daemon would have looked at, with what it knew by then."""
+        self._catch_up(at)
+        visible = self._visible(max(at, self._start))
+        fleet = self._fleet(visible)
+        newest = self._breaches.newest()
+        for policy in [policy for policy in self._policies if self._is_due(policy, visible, fleet, newest, at)]:
+            before = take(policy, self._watches[policy.name], readings[policy.name])
+            incident = self._incident(policy) if at >= self._start else None
+            evaluation = decide(policy, before, incident, _of(visible, policy), fleet, at)
+            self._watches[policy.name] = evaluation.watch
+            if at < self._start:
+                continue
+            self._last[policy.name] = at
+            self._breaches.note(policy, evaluation.watch, evaluation.verdicts)
+            self._note(policy, evaluation, at)
+
+    def _catch_up(self, at: datetime) -> None:
+        """The journal's rows from before the slot are known in it. Those of the slot itself came of it."""
+        while self._events and self._events[0].at < at:
+            self._take(self._events.pop(0))
+
+    def _take(self, event: IncidentEvent) -> None:
+        if isinstance(event, Opened):
+            self._incidents[event.incident] = opened(event)
+        elif event.incident in self._incidents:
+            self._incidents[event.incident] = advance(self._incidents[event.incident], event)
+
+    def _visible(self, at: datetime) -> tuple[Change, ...]:
+        seen = (change for change in self._changes if change.first_seen <= at)
+        return tuple(change if change.ready is None or change.ready <= at else replace(change, ready=None) for change in seen)
+
+    def _fleet(self, visible: Sequence[Change]) -> Fleet:
+        acted = {suspect for incident in self._incidents.values() if incident.acted for suspect in (incident.change_id, *incident.suspects)}
+        answered = frozenset((change.target, change.id) for change in visible if change.id in acted)
+        return Fleet(answered=answered, revisions={change.target: change.revision for change in visible if not change.posted})
+
+    def _is_due(self, policy: Policy, visible: Sequence[Change], fleet: Fleet, newest: datetime | None, at: datetime) -> bool:
+        last = self._last.get(policy.name)
+        if last is None or (newest is not None and last < newest):
+            return True
+        return is_due(policy, self._incident(policy), _of(visible, policy), fleet, last, at)
+
+    def _incident(self, policy: Policy) -> Incident | None:
+        return next((one for one in self._incidents.values() if one.target == policy.target and one.is_open), None)
+
+    def _note(self, policy: Policy, evaluation: Evaluation, at: datetime) -> None:
+        told = self._asked.get((policy.name, at))
+        for condition, track, verdict in zip(policy.conditions, evaluation.watch.tracks, evaluation.verdicts, strict=True):
+            if told is not None and told.condition == condition.name:
+                self.said[policy.name, condition.name, at] = standing_reason(condition, track, verdict, at)
+        for decision in evaluation.decisions:
+            found = _transition(policy, evaluation, decision)
+            if found is not None and found.incident not in self._incidents:
+                self.found.setdefault(found.key, found)
+
+
+def _transition(policy: Policy, evaluation: Evaluation, decision: Decision) -> Transition | None:
+    match decision:
+        case Opened():
+            onset, reason = decision.onset, decision.reason
+            return Transition("opened", decision.incident, policy.name, policy.target, decision.condition, decision.at, onset, reason, policy.digest)
+        case WouldAct():
+            incident, condition = decision.key.split(":")[1], decision.condition
+            return Transition(
+                "observed", incident, policy.name, policy.target, condition, decision.at, decision.onset, decision.reason, policy.digest
+            )
+        case _:
+            return None
+
+
+def _of(changes: Iterable[Change], policy: Policy) -> tuple[Change, ...]:
+    # In the order of the targets, as the daemon's book gives them.
+    every = tuple(changes)
+    return tuple(change for target in policy.targets for change in every if change.target == target)
+
+
+def memory_of(policies: Sequence[Policy]) -> timedelta:
+    """How far back what a watch holds may reach, for a daemon that has long been running."""
+    windows = [condition.window for policy in policies for condition in policy.conditions]
+    return timedelta(hours=3) + max(windows, default=timedelta(0))

@@ -1,0 +1,117 @@
+"""What commands about the past share: where it is read, which span of it, and how far a long reading is."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from rollbackd.controller.cli.show import say
+from rollbackd.controller.client import UNREACHABLE, USAGE, ClientFault
+from rollbackd.controller.texts import Texts
+
+if TYPE_CHECKING:
+    from rollbackd.controller.backtest.history import PastSource
+    from rollbackd.policies.faults import Fault
+    from rollbackd.policies.model import Policy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was said on the command line."""
+
+    url: str
+    token_file: Path | None
+    ca_file: Path | None
+    scrape_interval: timedelta
+    since: datetime | None
+    until: datetime | None
+
+    def source(self, name: str) -> "PastSource":
+        """The source of this name, at the only address that was given."""
+        from rollbackd.controller.wiring_backtest import past_source
+
+        return past_source(name, self.url, self.token_file, self.ca_file, self.scrape_interval)
+
+
+def time_option(_: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
+    """The time of an option; None where it was not given."""
+    from rollbackd.controller.backtest.changes_file import moment
+
+    try:
+        return None if text is None else moment(text)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault), param=option) from fault
+
+
+def duration_option(_: click.Context, option: click.Parameter, text: str) -> timedelta:
+    """The duration of an option."""
+    from rollbackd.policies.units import UnitError, duration
+
+    try:
+        return duration(text)
+    except UnitError as fault:
+        raise click.BadParameter(f"expected {fault}, such as 15s", param=option) from fault
+
+
+def reached(work: Callable[[], T]) -> T:
+    """What the work comes to. Raises ClientFault where the source cannot be asked."""
+    from rollbackd.adapters.base.errors import AdapterError
+
+    try:
+        return work()
+    except AdapterError as fault:
+        raise ClientFault(str(fault), "", UNREACHABLE) from fault
+
+
+def source_now(given: Given) -> datetime:
+    """The source's own present: what it holds is no later."""
+    from rollbackd.controller.clock import now
+
+    mine = now()
+    return mine + given.source("prometheus").clock_skew(mine)
+
+
+def policies_in(places: tuple[Path, ...]) -> "tuple[Policy, ...]":
+    """The policies written there; faulty ones end the command."""
+    from rollbackd.policies.load import load_policies
+
+    texts = Texts(places)
+    loaded = load_policies(texts)
+    if loaded.faults:
+        refuse(loaded.faults, texts)
+    for fleet in loaded.fleets:
+        say(f"fleet '{fleet.name}' is passed over: who belonged to it then is not in Prometheus; name a member as a policy of its own")
+    if not loaded.policies:
+        raise click.UsageError(f"no policy in {', '.join(str(place) for place in places)}")
+    return loaded.policies
+
+
+def refuse(faults: "tuple[Fault, ...]", texts: "Texts | dict[str, str]") -> None:
+    """Every fault is shown, and the command ends."""
+    from rollbackd.controller.cli.faults import fault_text
+
+    for fault in faults:
+        say(fault_text(fault, texts.get(fault.file, "")) + "\n")
+    number = len(faults)
+    say(f"{number} fault{'s' if number != 1 else ''}: nothing was replayed")
+    click.get_current_context().exit(USAGE)
+
+
+def with_progress(work: Callable[[Callable[[int, int], None]], T]) -> T:
+    """The work, with a line on how far it is on a terminal."""
+    if not sys.stderr.isatty():
+        return work(lambda done, of: None)
+
+    def tell(done: int, of: int) -> None:
+        click.echo(f"\r{done:,} of {of:,} slots", err=True, nl=False)
+
+    try:
+        return work(tell)
+    finally:
+        click.echo("\r\x1b[K", err=True, nl=False)

@@ -1,0 +1,65 @@
+"""`rollbackd explain --power`: what a policy would find at the traffic of a real Prometheus."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.cli.main import outcome
+from rollbackd.controller.preview import Preview
+from rollbackd.policies.load import load_policies
+from tests import servers
+from tests.controller import backtest_samples as samples
+from tests.controller.backtest_samples import moment
+from tests.controller.served import Served
+from tests.controller.world import World
+
+TEXT = samples.POLICY.replace("{kubernetes: {namespace: shop, deployment: checkout}}", "{command: {name: shop}}")
+Explain = Callable[[str, str], str]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with servers.prometheus_with_history(samples.past(lambda at: 0.01, timedelta(hours=4))) as server:
+        yield server.url
+
+
+@pytest.fixture
+def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
+    """What the command prints for the policy behind a Prometheus at this address."""
+
+    def explain(url: str, output: str) -> str:
+        (policy,) = load_policies({"p.yaml": TEXT}).policies
+        world = World(tmp_path, policy, at=moment(timedelta(hours=4)))
+        served = Served(world, tmp_path, preview=Preview({policy.source: Prometheus(policy.source, url)}))
+        code = outcome(["explain", "checkout", "--power", "-o", output, *served.options()])
+        served.close()
+        world.close()
+        assert code == 0
+        return capsys.readouterr().out
+
+    return explain
+
+
+def test_the_traffic_of_the_week_tells_what_is_found_how_soon(url, explain):
+    (item,) = json.loads(explain(url, "json"))["items"]
+    (line,) = item["power"]
+    assert (line["condition"], line["per_minute"], line["why"]) == ("errors", pytest.approx(400, rel=0.01), None)
+    assert [row["share"] for row in line["rows"]] == pytest.approx([0.06, 0.1, 0.2, 0.5, 1.0])
+    assert line["rows"][-1]["seconds"] == 60
+    assert line["rows"][0]["seconds"] is None
+
+
+def test_people_read_it_as_a_table(url, explain):
+    said = [" ".join(row.split()) for row in explain(url, "table").splitlines()]
+    assert "errors at 400 events/min (median, 400 in the quietest tenth)" in said
+    assert "100 % found within 1m0s in 100 of 100" in said
+    assert any(row.startswith("6 % not surely in the whole watch: in ") for row in said)
+
+
+def test_a_source_that_does_not_answer_is_said_and_nothing_is_promised(explain):
+    (item,) = json.loads(explain("http://127.0.0.1:9", "json"))["items"]
+    assert [(line["rows"], line["why"].startswith("its traffic cannot be read: ")) for line in item["power"]] == [([], True)]

@@ -1,0 +1,85 @@
+"""What a bounded condition is said to find, it finds: the preview against the test itself."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.policies.model import Bound, For, Limit
+from rollbackd.policies.power import SURE, power, preview, shares
+from rollbackd.policies.readings import Counts
+from rollbackd.policies.tally import add, begin, tried
+from tests.policies.literals import POLICY, T0
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+BOUND = Bound(0.01)
+
+
+def found(share, per_minute, limit=0.05, watch=HOUR, spread=None, bound=BOUND):
+    return power(share, limit, bound, per_minute, watch, timedelta(0), spread)
+
+
+def real(share, per_minute, within, runs=400):
+    """In how many of seeded runs the test itself has proven it by then."""
+    dice, proven = random.Random(7), 0
+    for _ in range(runs):
+        tally = begin(T0, HOUR, None)
+        for minute in range(within // MINUTE):
+            bad = sum(dice.random() < share for _ in range(per_minute))
+            block = Counts(T0 + minute * MINUTE, T0 + (minute + 1) * MINUTE, bad, bad, per_minute, T0)
+            tally = tried(add(tally, block), Limit(high=0.05), BOUND)
+            if tally.trial.is_proven:
+                proven += 1
+                break
+    return proven / runs
+
+
+@pytest.mark.parametrize(("share", "per_minute"), [(0.2, 20), (0.1, 100), (1.0, 4)])
+def test_what_is_promised_is_kept_by_the_test_itself(share, per_minute):
+    said = found(share, per_minute)
+    assert said.within is not None
+    assert said.probability >= SURE
+    assert real(share, per_minute, said.within) >= SURE - 0.03  # 400 runs
+
+
+def test_it_does_not_promise_far_too_little():
+    said = found(0.2, 20)
+    assert said.within is not None
+    assert real(0.2, 20, said.within // 3) < SURE
+
+
+def test_more_traffic_and_a_larger_share_are_found_sooner():
+    times = [found(share, per_minute).within for share, per_minute in [(0.1, 20), (0.2, 20), (0.2, 200)]]
+    assert times == sorted(times, reverse=True)
+    assert times[0] > times[-1]
+
+
+def test_what_the_watch_is_too_short_for_is_said_with_its_chance():
+    said = found(0.06, 20)
+    assert said.within is None
+    assert 0 < said.probability < 0.5
+
+
+def test_a_healthy_share_is_proven_in_less_than_the_bound():
+    assert found(0.05, 100).probability <= BOUND.alpha
+
+
+def test_without_traffic_nothing_is_found():
+    assert (found(1.0, 0.0).within, found(1.0, 0.0).probability) == (None, 0.0)
+
+
+def test_bursts_and_a_least_volume_make_it_later():
+    assert found(0.2, 20, spread=3.0).within > found(0.2, 20).within
+    assert found(1.0, 20, bound=Bound(0.01, 300)).within == 15 * MINUTE
+
+
+def test_confirmation_and_warm_up_come_on_top():
+    condition = replace(POLICY.conditions[0], confirm=For(10 * MINUTE), watch=None, bound=BOUND)
+    said = preview(POLICY, condition, 0.05, BOUND, 1000.0, None)
+    assert [one.share for one in said] == pytest.approx([0.06, 0.1, 0.2, 0.5, 1.0])
+    assert said[-1].within == 10 * MINUTE
+
+
+def test_shares_of_a_high_limit_stay_shares():
+    assert shares(0.6) == pytest.approx((0.72, 1.0))
