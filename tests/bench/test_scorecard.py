@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.bench.scorecard import generator as made
-from tests.bench.scorecard import kayenta, kept, page, plan, rates, reach, run, tables
+from tests.bench.scorecard import kayenta, kept, pace, page, plan, rates, reach, run, tables
 from tests.bench.scorecard.__main__ import main
 from tests.bench.scorecard.gauges import gauge
 from tests.bench.scorecard.generator import Asked, Scrape, Service, service
@@ -213,6 +213,12 @@ def test_the_command_runs_and_its_page_can_be_made_again_from_what_it_kept(capsy
     assert "make scorecard" in text
     assert "| errors-100% | 100 % (61 % to 100 %) |" in text
     assert "not measured yet" in tables.reached(figures).text()
+
+
+def test_deciding_is_timed_on_a_fleet():
+    assert pace.step_seconds(40) >= 0
+    (line,) = (figure for figure in reach.figures([], step=0.5) if figure.what.startswith("step"))
+    assert line.row() == ("step on 40,000 conditions", "<= 1 s", "0.5 s", "", "1", "met")
 
 
 def test_a_name_that_nothing_has_is_refused():

@@ -38,7 +38,7 @@ def folder(tmp_path):
 def test_nothing_is_rolled_back_where_nothing_was_seen_and_the_hole_is_not_bridged(folder):
     said = nab.report(folder).splitlines()
     assert said[0].startswith("artificialnoanomaly-calm: 0 of ")
-    assert said[-1].startswith("1 of 2 series without labels: 0 rollbacks of ")
+    assert said[-1].startswith("1 of 2 series without labels: 0 found bad of ")
     assert said[-1].endswith("0 of 1 holes bridged")
     assert said[1].startswith("hole of realknown-cpu, 2014-04-02 17:35 to 18:40: not bridged: what was there before it is confirmed ")
 

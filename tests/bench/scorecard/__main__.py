@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.scorecard import kept, nab, page, plan, reach, tables
+from tests.bench.scorecard import kept, nab, pace, page, plan, reach, tables
 from tests.bench.scorecard.run import JUDGES, Outcome, Progress, run
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -23,7 +23,7 @@ def main(args: Sequence[str]) -> None:
     if not cells:
         raise SystemExit(f"nothing is called {', '.join(told.only)}: sections are quiet, six-hours, coincident, bad, intervals, or name a kind")
     outcomes = kept.read(told.kept) if told.kept else run(cells, told.seed, JUDGES, told.jobs, Progress(time.perf_counter()))
-    figures = reach.figures(outcomes)
+    figures = reach.figures(outcomes, pace.step_seconds())
     print(kept.written(outcomes, figures, told.seed) if told.json else _text(outcomes, figures))
     if told.write:
         page.write(DOCS, outcomes, figures, told.seed)

@@ -76,15 +76,15 @@ def report(folder: Path) -> str:
         return "prometheus and promtool are not installed (as root on Debian: make servers), so nothing was measured"
     lines = list(read(folder))
     calm = [line for line in lines if line.is_labelled is False]
-    rollbacks = {line.name: rolled_back(line) for line in calm}
+    judged = {line.name: rolled_back(line) for line in calm}
     holes = {f"{line.name}, {a:%Y-%m-%d %H:%M} to {b:%H:%M}": confirmed_after(line, (a, b)) for line in lines for a, b in line.holes()}
     bridged = sum(after is not None and after < HELD for after in holes.values())
     return "\n".join(
         [
-            *(f"{name}: {found} of {of} changes rolled back" for name, (found, of) in rollbacks.items()),
+            *(f"{name}: {found} of {of} changes found bad" for name, (found, of) in judged.items()),
             *(f"hole of {name}: {_said(after)}" for name, after in holes.items()),
-            f"{len(calm)} of {len(lines)} series without labels: {sum(found for found, _ in rollbacks.values())} rollbacks "
-            f"of {sum(of for _, of in rollbacks.values())} changes; {bridged} of {len(holes)} holes bridged",
+            f"{len(calm)} of {len(lines)} series without labels: {sum(found for found, _ in judged.values())} found bad "
+            f"of {sum(of for _, of in judged.values())} changes; {bridged} of {len(holes)} holes bridged",
         ]
     )
 
@@ -136,13 +136,14 @@ def confirmed_after(line: Line, hole: tuple[datetime, datetime]) -> timedelta | 
 
 
 def _found(line: Line, above: float, held: timedelta, changes: Sequence[datetime], watch: str) -> list[datetime | None]:
-    """When each change would have been rolled back, by the shipped backtest of a real Prometheus that has these samples."""
+    """When each change would have been rolled back, or people been asked to, by the shipped backtest of a real Prometheus that has these samples."""
     with prometheus_with_history(_openmetrics(line)) as server:
         source = Prometheus("prometheus", server.url, scrape_interval=line.spacing)
         policy = _policy(line, above, held, watch)
         given = tuple(GivenChange(number, policy.target, at, at, f"v{number}") for number, at in enumerate(changes, 1))
         outcome = run(Asked((policy,), given, line.samples[-1][0] + timedelta(days=1)), lambda _: source)
-    return [one.found.at if one.found is not None and one.word == "rollback" else None for one in outcome.judged]
+    # What would have been left to people was found all the same.
+    return [one.found.at if one.found is not None else None for one in outcome.judged]
 
 
 def _policy(line: Line, above: float, held: timedelta, watch: str) -> Policy:
