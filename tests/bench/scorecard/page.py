@@ -95,7 +95,7 @@ def _unmet(figures: Sequence[Figure]) -> str:
 
 
 def machine() -> str:
-    """What it ran on, without a date; the commit is that of the code that ran."""
-    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
-    commit = told.stdout.strip() or "an unknown commit"
-    return f"{os.cpu_count()} cores, Python {platform.python_version()}, at commit {commit}"
+    """What it ran on, without a date. The deciding code is named by its content, which no merge renames."""
+    told = subprocess.run(["git", "rev-parse", "--short", "HEAD:policies"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    tree = f"`git rev-parse HEAD:policies` = {told.stdout.strip()}" if told.returncode == 0 else "no git repository"
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {tree}"
