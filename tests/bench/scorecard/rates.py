@@ -45,5 +45,8 @@ def percent(value: float) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """As people read it; never: what is not found."""
-    return "never" if math.isinf(seconds) else f"{seconds / 60:.1f} m"
+    """As people read it: 2m01s; never: what is not found."""
+    if math.isinf(seconds):
+        return "never"
+    whole, rest = divmod(round(seconds), 60)
+    return f"{whole}m{rest:02d}s"

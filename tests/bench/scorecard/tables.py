@@ -44,7 +44,11 @@ def tables(outcomes: Sequence[Outcome]) -> list[Table]:
     """Everything else, the judges side by side; tables of what was not run are left out."""
     judges = list(dict.fromkeys(one.judge for one in outcomes))
     found = [
-        _by_judge("False rollbacks of healthy changes, nothing else happening (watch 1 h, a look every 30 s)", _levels(outcomes), judges),
+        _by_judge(
+            "False rollbacks of healthy changes, nothing else happening, bursty errors included (watch 1 h, a look every 30 s)",
+            _levels(outcomes),
+            judges,
+        ),
         _by_judge("The same by kind of weather, all levels", _kinds(outcomes, "quiet", made.QUIET, false_share), judges),
         _by_judge("The same by watch and interval", _long(outcomes), judges),
         _by_judge("Healthy changes rolled back for somebody else's fault", _kinds(outcomes, "coincident", made.COINCIDENT, wrong_share), judges),
