@@ -144,7 +144,8 @@ BASELINES: Mapping[str, Baseline] = {
         Baseline(
             "Argo Rollouts",
             "interval 5m, failureLimit 3 (“three such measurements”), consecutiveErrorLimit 4, irate, from the second weight at 10 m to 40 m",
-            "Argo Rollouts, “Analysis & Progressive Delivery” (Background Analysis), https://argoproj.github.io/argo-rollouts/features/analysis/",
+            "Argo Rollouts, “Analysis & Progressive Delivery” (Background Analysis), "
+            "https://argoproj.github.io/argo-rollouts/features/analysis/; the 4 from its issue 2771",
             argo,
         ),
         Baseline(

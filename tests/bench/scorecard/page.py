@@ -21,8 +21,10 @@ it.
 
     {command}
 
-Seed {seed}, on {machine}. The same seed gives the same figures on any machine. `python -m tests.bench.scorecard --quick` runs a few services of each
-row, `--only NAME` one section or kind, `--json` prints everything. This page and its plot are written by the command.
+Seed {seed}, on {machine}.
+
+The same seed gives the same figures on any machine. `python -m tests.bench.scorecard --quick` runs a few services of each row, `--only NAME` one
+section or kind, `--json` prints everything. This page and its plot are written by the command.
 
 ![False rollbacks and time to proof by traffic](accuracy.svg)
 
@@ -60,7 +62,7 @@ Flagger and Argo Rollouts would see a part of it at first:
 {baselines}
 
 Flagger and Argo Rollouts stop looking once they have promoted, so they cannot find a late onset. A check without values fails in Flagger, and 0/0
-is not at least 0.95 in Argo Rollouts: that is most of their false rollbacks where traffic is low. The rank test has no old version beside the new one
+is not at least 0.95 in Argo Rollouts: it costs them healthy changes where traffic is low. The rank test has no old version beside the new one
 here, so the hour before is its control; it judges once an hour.
 
 ## What it does not say
