@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup servers kube-assets helm unleash aws clean
+.PHONY: help run test bench scorecard lint setup servers kube-assets helm unleash aws clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -42,6 +42,9 @@ test: $(READY) servers kube-assets helm unleash aws ## all tests
 
 bench: $(READY) servers kube-assets unleash ## the figures of docs/benchmarks.md
 	$(BIN)/python -m tests.bench
+
+scorecard: $(READY) ## the figures of docs/accuracy.md: how often rollbackd is wrong, beside baselines
+	$(BIN)/python -m tests.bench.scorecard --write
 
 # mypy and import-linter read the packages under the names they are installed by.
 $(TYPED)/rollbackd:
