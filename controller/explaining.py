@@ -1,6 +1,7 @@
 """Why a policy acts or does not: the same functions that decide, asked for their numbers."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rollbackd.controller.answers import (
     ConditionBrief,
@@ -13,7 +14,8 @@ from rollbackd.controller.answers import (
     RungLine,
 )
 from rollbackd.controller.view import PolicyView
-from rollbackd.policies.changes import Change, suspects
+from rollbackd.policies.attribution import shared_changes, suspected
+from rollbackd.policies.changes import Change
 from rollbackd.policies.confirm import is_confirmed
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
@@ -201,14 +203,14 @@ def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:
     if onset is None:
         return ()
     length = view.policy.conditions[index].watch or view.policy.watch or ALWAYS_BLAMES
-    answered = frozenset[tuple[str, str]]() if view.incident else view.fleet.answered
-    return suspects(view.changes, length, answered, onset)
+    fleet = replace(view.fleet, answered=frozenset()) if view.incident else view.fleet
+    return suspected(view.policy, view.changes, fleet, length, onset)
 
 
 def _blamed(view: PolicyView) -> tuple[Change, ...]:
     """What an action now would be about: the incident's suspects, else those of the breaches, else every change under watch."""
     if view.incident is not None:
-        return suspects_of(view.incident, view.changes)
+        return suspects_of(view.incident, (*view.changes, *shared_changes(view.policy, view.fleet)))
     found = [change for index in range(len(view.policy.conditions)) for change in _suspects(view, index)]
     return tuple(dict.fromkeys(found)) or view.watched
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
 from rollbackd.policies import units
+from rollbackd.policies.documents_attribution import Dependencies
 from rollbackd.policies.documents_base import (
     MOST_ENTRIES,
     Duration,
@@ -194,7 +195,7 @@ class ApprovalParts(Written):
     within: PositiveDuration | None = Field(None, description="How soon; later nothing is done and it is held. Default 30m.")
 
 
-_LATER_SPEC = dict.fromkeys(("depends_on", "unbounded", "shard"), "")
+_LATER_SPEC = dict.fromkeys(("unbounded", "shard"), "")
 Contacts: TypeAlias = Annotated[list[Name], Field(min_length=1, max_length=MOST_ENTRIES)]
 
 
@@ -222,6 +223,9 @@ class SpecParts(Written):
         None, description="What is done, cheapest first; needed in any mode above observe."
     )
     approvals: ApprovalParts | None = Field(None, description="Who has to approve a plan before it is carried out, where the mode is approve.")
+    depends_on: Dependencies | None = Field(
+        None, description="What the target needs and may share with others, as a database: whose fault a breach is depends on it."
+    )
     reversible: Annotated[Literal["always"], BeforeValidator(_reversible)] = Field(
         "always", description="That a revert of this target is always safe."
     )

@@ -150,6 +150,17 @@ class Reading:
         with self._connect() as connection:
             return tuple(entry_of(row) for row in connection.execute(query))
 
+    def oldest_row(self) -> datetime | None:
+        """When the oldest row that is left was written; None where there is none."""
+        with self._connect() as connection:
+            return connection.execute(select(journal.c.at).order_by(journal.c.seq).limit(1)).scalar_one_or_none()
+
+    def noted(self, kind: str, since: datetime) -> tuple[tuple[datetime, str], ...]:
+        """When and of which target notes of this kind were, from ``since`` on, the oldest first. It reads the whole journal."""
+        query = select(journal.c.at, journal.c.target).where(journal.c.kind == kind, journal.c.at >= since).order_by(journal.c.at, journal.c.target)
+        with self._connect() as connection:
+            return tuple((row.at, row.target) for row in connection.execute(query))
+
     def has_entry(self, key: str) -> bool:
         """Was a row with this key ever written?"""
         with self._connect() as connection:
