@@ -6,19 +6,19 @@ from pydantic import Discriminator, Field, Tag
 
 from rollbackd.policies.documents_base import MOST_ENTRIES, Name, Text, Written
 
-On: TypeAlias = Annotated[Text, Field(json_schema_extra={"examples": ["orders-db", "shop/payments"]})]
+Thing: TypeAlias = Annotated[Text, Field(json_schema_extra={"examples": ["orders-db", "shop/payments"]})]
 
 
 class UsedDependency(Written):
     """Something that the target depends on, and how it shows that the target uses too much of it."""
 
-    on: On = Field(description="The name of a shared thing, or a target such as shop/payments.")
+    name: Thing = Field(description="The name of a shared thing, or a target such as shop/payments.")
     use: Name | None = Field(None, description="The condition of this policy that is in breach while it uses too much of it, as of connections.")
 
 
 def _kind(value: Any) -> str:
-    return "<used>" if isinstance(value, dict | UsedDependency) else "<on>"
+    return "<used>" if isinstance(value, dict | UsedDependency) else "<name>"
 
 
-DependencyItem: TypeAlias = Annotated[Annotated[UsedDependency, Tag("<used>")] | Annotated[On, Tag("<on>")], Discriminator(_kind)]
+DependencyItem: TypeAlias = Annotated[Annotated[UsedDependency, Tag("<used>")] | Annotated[Thing, Tag("<name>")], Discriminator(_kind)]
 Dependencies: TypeAlias = Annotated[list[DependencyItem], Field(min_length=1, max_length=MOST_ENTRIES)]

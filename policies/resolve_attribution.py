@@ -18,7 +18,7 @@ def dependencies(items: Sequence[DependencyItem], target: str, conditions: Colle
     found: list[Dependency] = []
     for index, item in enumerate(items):
         path: Path = ("spec", "depends_on", index)
-        on, use = (item.on, item.use) if isinstance(item, UsedDependency) else (item, None)
+        on, use = (item.name, item.use) if isinstance(item, UsedDependency) else (item, None)
         key = _key(on, path, references)
         if key == target:
             references.findings.fault(path, "something else than the policy's target", quoted(on))
