@@ -12,7 +12,7 @@ from rollbackd.policies.changes import Change, watched
 from rollbackd.policies.fleet import Fleet, Limits
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State, Verdict
-from rollbackd.policies.model import Mode, Policy
+from rollbackd.policies.model import Mode, Policy, RevertRung
 from rollbackd.policies.since import watch_length
 from rollbackd.policies.systemic import RECENT, Usual
 from rollbackd.policies.watch import Watch
@@ -101,7 +101,9 @@ def fleet_at(
     """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
     budget = store.budget(store.now())
     answered = answered_changes(store, book)
-    needs = depends(policies.values())
+    needs, onsets = depends(policies.values()), breaches.onsets()
+    incidents = tuple(incidents)
+    in_question = {*onsets, *(incident.target for incident in incidents)}
     return Fleet(
         mode_cap=settings.mode_cap,
         namespace_caps=settings.namespace_caps,
@@ -118,11 +120,17 @@ def fleet_at(
         healthy_since=_healthy_since(at, incidents, policies, watches),
         revisions=book.revisions(),
         usual=usual,
-        onsets=breaches.onsets(),
+        onsets=onsets,
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),
         risen=breaches.risen(),
+        good=_good(store, settings.limits, [policy for policy in policies.values() if policy.target in in_question]),
     )
+
+
+def _good(store: Store, limits: Limits, policies: Iterable[Policy]) -> Mapping[str, tuple[str, ...]]:
+    targets = sorted({rung.target for policy in policies for rung in policy.ladder if isinstance(rung, RevertRung)})
+    return store.all_good(targets, store.now() - limits.known_good_max_age) if targets else {}
 
 
 def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:

@@ -41,7 +41,8 @@ class Fleet:
     target that was looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
 
     ``onsets``: since when the targets in breach are. ``depends``: what each watched target depends on; ``shared``: the changes of all that.
-    ``risen``: (target, dependency) where the target uses more of it than its policy allows.
+    ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
+    be reverted, newest first.
     """
 
     mode_cap: Mode = Mode.AUTO
@@ -64,3 +65,4 @@ class Fleet:
     depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shared: tuple[Change, ...] = ()
     risen: frozenset[tuple[str, str]] = frozenset()
+    good: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from rollbackd.policies.attribution import changed_alike, is_clear, ranked, rank
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
+from rollbackd.policies.irreversible import irreversible
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import Policy
 from rollbackd.policies.reasons import duration_text, number_text
@@ -112,11 +113,6 @@ def _acknowledged(incident: Incident | None) -> Guard:
         return Guard("acknowledged", "nobody has taken the incident" if incident else "no incident is open")
     why = f"{acked.who} has taken the incident at {acked.at:%H:%M:%S}: what is done next is theirs to order"
     return Guard("acknowledged", why, why)
-
-
-def irreversible(suspects: Sequence[Change]) -> Change | None:
-    """The newest suspect that no revert can safely cross."""
-    return next((change for change in suspects if change.irreversible is not None), None)
 
 
 def _irreversible(suspects: Sequence[Change]) -> Guard:

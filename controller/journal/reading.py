@@ -131,6 +131,16 @@ class Reading:
         """The known-good revisions that served at or after ``since``, newest served first."""
         return tuple(known for known in self.ledger(target) if known.standing is Standing.GOOD and known.last_at >= since)
 
+    def all_good(self, targets: Sequence[str], since: datetime) -> Mapping[str, tuple[str, ...]]:
+        """The known-good revisions of these targets that served at or after ``since``, newest served first."""
+        is_good = and_(ledger.c.standing == Standing.GOOD.value, ledger.c.last_at >= since)
+        query = select(ledger.c.target, ledger.c.revision).where(is_good).order_by(ledger.c.last_at.desc(), ledger.c.revision)
+        found: dict[str, tuple[str, ...]] = {}
+        with self._connect() as connection:
+            for row in _each(connection, query, ledger.c.target, targets):
+                found[row.target] = (*found.get(row.target, ()), row.revision)
+        return found
+
     def quarantined(self) -> frozenset[tuple[str, str]]:
         """(target, revision) of everything in quarantine."""
         query = select(ledger.c.target, ledger.c.revision).where(ledger.c.standing == Standing.QUARANTINED.value)

@@ -1,14 +1,17 @@
 """Whose fault it is, with a real store: what is usual survives a restart, and a shared database's culprit is found among its victims."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from rollbackd.controller.changes import dated_id
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.policies.changes import Change
+from rollbackd.policies.incident import Phase
 from rollbackd.policies.model import Dependency, RevertRung
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
+from tests.policies.literals import HOUR, MINUTE
 
 DB = "shared:orders-db"
 NEEDS_DB = (Dependency(DB, "error-rate"),)
@@ -94,3 +97,83 @@ def test_what_is_usual_survives_a_restart(begin, tmp_path):
     assert (set(after.counts), after.at) == (set(known.counts), known.at + EVERY)
     assert after.total == pytest.approx(known.total, rel=1e-3)
     world.close()
+
+
+# --- where a revert may go ------------------------------------------------------------------------------------------------------------------
+
+
+def migrate(world):
+    """A pipeline says that the shop's schema was migrated just now."""
+    at = world.at
+    change = Change(SHOP, f"posted:{dated_id(SHOP, 's2', at)}", "s2", None, at, at, at, posted=True, irreversible="drops a column")
+    with world.store.transaction() as tx:
+        tx.see_change(SeenChange(change))
+
+
+def released(world, version):
+    """The release comes, and an hour passes in health."""
+    world.deploy(version)
+    world.slot(0)
+    world.at += HOUR
+    world.slot(0)
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path, replace(SHOP_POLICY, ladder=(RevertRung(SHOP),)))
+    world.slot(0)
+    yield world
+    world.close()
+
+
+def test_a_revert_across_a_migration_of_last_night_awaits_people(world):
+    world.good("v1")
+    released(world, "v2")
+    migrate(world)
+    released(world, "v3")
+    world.deploy("v4")
+    for _ in range(3):
+        world.slot(60)
+    (incident,) = world.incidents()
+    assert (world.version.read_text(), incident.phase) == ("v4\n", Phase.AWAITING)
+    assert "drops a column" in incident.offer.reason
+
+
+def test_a_revert_to_a_revision_from_after_the_migration_asks_nobody(world):
+    world.good("v1")
+    migrate(world)
+    world.at += EVERY
+    released(world, "v2")
+    world.good("v2")
+    world.deploy("v3")
+    for _ in range(2):
+        world.slot(60)
+    assert world.version.read_text() == "v2\n"
+
+
+@pytest.mark.parametrize(
+    ("served", "runs"),
+    [pytest.param(4 * MINUTE, "v2\n", id="shorter-than-the-bake"), pytest.param(6 * MINUTE, "v1\n", id="longer")],
+)
+def test_a_revert_goes_only_to_what_served_the_bake_time_without_a_breach(tmp_path, served, runs):
+    timing = replace(SHOP_POLICY.timing, bake=5 * MINUTE)
+    world = World(tmp_path, replace(SHOP_POLICY, timing=timing, ladder=(RevertRung(SHOP),)))
+    until = world.at + served
+    while world.at < until:
+        world.slot(0)
+    world.deploy("v2")
+    world.slot(60)
+    world.slot(60)
+    assert world.version.read_text() == runs
+    world.close()
+
+
+def test_a_revert_goes_to_nothing_that_last_served_more_than_a_week_ago(world):
+    world.good("v1")
+    world.deploy("v2")
+    world.slot(0)
+    world.at += timedelta(days=7, minutes=1)
+    world.deploy("v3")
+    for _ in range(3):
+        world.slot(60)
+    assert (world.version.read_text(), world.guards()) == ("v3\n", ["ladder"])

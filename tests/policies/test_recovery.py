@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.evidence import Share, wilson
 from rollbackd.policies.events import Closed, Held
+from rollbackd.policies.evidence import Share, wilson
 from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.model import Bound, Limit
 from rollbackd.policies.recovery import as_left
