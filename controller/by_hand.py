@@ -11,7 +11,7 @@ from rollbackd.controller.desk import Desk
 from rollbackd.controller.dry_run import dry_run, dry_undo
 from rollbackd.controller.hands import AT_WORK, Hands, held_back, may_pass
 from rollbackd.controller.journal.transaction import Transaction
-from rollbackd.policies.attribution import shared_changes
+from rollbackd.policies.attribution import known_changes
 from rollbackd.policies.changes import Change
 from rollbackd.policies.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
 from rollbackd.policies.hands import blocks
@@ -130,7 +130,7 @@ class ByHand:
 
     def _ask_guards(self, policy: Policy, incident: Incident | None, suspects: Sequence[Change], order: Ordered) -> None:
         fleet = self._desk.fleet()
-        known = (*self._desk.engine.book.of(policy.targets), *shared_changes(policy, fleet))
+        known = known_changes(policy, self._desk.engine.book.of(policy.targets), fleet)
         blamed = suspects_of(incident, known) if incident is not None else suspects
         if block := blocks(policy, incident, blamed, fleet, self._desk.now(), order.overrides, order.undo):
             raise held_back(block)

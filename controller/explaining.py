@@ -14,7 +14,7 @@ from rollbackd.controller.answers import (
     RungLine,
 )
 from rollbackd.controller.view import PolicyView
-from rollbackd.policies.attribution import shared_changes, suspected
+from rollbackd.policies.attribution import known_changes, suspected
 from rollbackd.policies.changes import Change
 from rollbackd.policies.confirm import is_confirmed
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
@@ -205,7 +205,7 @@ def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:
         return ()
     length = view.policy.conditions[index].watch or view.policy.watch or ALWAYS_BLAMES
     fleet = replace(view.fleet, answered=frozenset()) if view.incident else view.fleet
-    return suspected(view.policy, view.changes, fleet, length, onset)
+    return suspected(view.policy, _known(view), fleet, length, onset)
 
 
 def _blamed(view: PolicyView) -> tuple[Change, ...]:
@@ -218,7 +218,7 @@ def _blamed(view: PolicyView) -> tuple[Change, ...]:
 
 def _known(view: PolicyView) -> tuple[Change, ...]:
     """The changes of the policy's targets and of what it depends on."""
-    return (*view.changes, *shared_changes(view.policy, view.fleet))
+    return known_changes(view.policy, view.changes, view.fleet)
 
 
 def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]:

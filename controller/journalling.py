@@ -12,7 +12,7 @@ from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
 from rollbackd.controller.messages import notice_of, outside_notice, plain_notice
 from rollbackd.controller.order import Order, limits_for
-from rollbackd.policies.attribution import shared_changes
+from rollbackd.policies.attribution import known_changes
 from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
@@ -136,7 +136,7 @@ class Journalling:
         suspects = incident.suspects if incident is not None else (act.suspect or "",)
         before = book.parts_before(act.remedy.target, suspects) if is_flags and act.suspect else {}
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
-        known, is_offer = (*book.of(policy.targets), *shared_changes(policy, fleet)), isinstance(decision, Offer)
+        known, is_offer = known_changes(policy, book.of(policy.targets), fleet), isinstance(decision, Offer)
         goods = () if is_flags else _candidates(tx, act, fleet, known, is_offer=is_offer)
         return Order(act, policy, goods, before, limits, contacts, is_offer)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change, suspects
@@ -32,6 +32,18 @@ def shared_changes(policy: Policy, fleet: Fleet) -> tuple[Change, ...]:
     """The changes of what the policy depends on. They open no watch and begin no evidence anew: they are only suspects beside its own."""
     on = {each.on for each in policy.depends_on} - set(policy.targets)
     return tuple(change for change in fleet.shared if change.target in on) if on else ()
+
+
+def known_changes(policy: Policy, changes: Sequence[Change], fleet: Fleet) -> tuple[Change, ...]:
+    """The changes of the policy's targets as the policy sees them, which may know a migration by its parts, and those of what it depends on."""
+    return (*(_as_declared(policy, change) for change in changes), *shared_changes(policy, fleet))
+
+
+def _as_declared(policy: Policy, change: Change) -> Change:
+    if not policy.migrations or change.irreversible or change.target != policy.target:
+        return change
+    told = [part for part in change.parts if part in policy.migrations]
+    return replace(change, irreversible=f"{' and '.join(told)} changed with it: a migration") if told else change
 
 
 def suspected(policy: Policy, changes: Sequence[Change], fleet: Fleet, watch: timedelta, onset: datetime) -> tuple[Change, ...]:

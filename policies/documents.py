@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
 from rollbackd.policies import units
-from rollbackd.policies.documents_attribution import Dependencies
+from rollbackd.policies.documents_attribution import Dependencies, Reversible
 from rollbackd.policies.documents_base import (
     MOST_ENTRIES,
     Duration,
@@ -57,12 +57,6 @@ def _notified(value: object) -> str:
 def _kind(value: object) -> object:
     if value == "FleetPolicy":
         raise refuse("'RollbackPolicy'", quoted(value), "a policy for a fleet has 'select' instead of 'target'")
-    return value
-
-
-def _reversible(value: object) -> object:
-    if value != "always":
-        raise refuse_later(quoted(value), "leave the key out, or write always")
     return value
 
 
@@ -226,9 +220,7 @@ class SpecParts(Written):
     depends_on: Dependencies | None = Field(
         None, description="What the target needs and may share with others, as a database: whose fault a breach is depends on it."
     )
-    reversible: Annotated[Literal["always"], BeforeValidator(_reversible)] = Field(
-        "always", description="That a revert of this target is always safe."
-    )
+    reversible: Reversible = Field("always", description="That a revert of this target is always safe, or what tells a change across which none is.")
 
 
 class Spec(SpecParts):

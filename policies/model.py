@@ -181,6 +181,7 @@ class Policy:
 
     ``watch``: how long after a change its onset may lie; None: always. ``trigger`` ranges over ``conditions`` by index.
     ``fleet``: the fleet that it is of; ``notes``: what people should know of how it came to be, as what annotations changed.
+    ``migrations``: the parts of its target whose change no revert may cross without people.
     """
 
     name: str
@@ -202,6 +203,7 @@ class Policy:
     fleet: OfFleet | None = None
     notes: tuple[str, ...] = ()
     depends_on: tuple[Dependency, ...] = ()
+    migrations: tuple[str, ...] = ()
 
     @property
     def notify_of_all(self) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""``depends_on`` to keys, with what tells how much of each thing the target uses."""
+"""``depends_on`` to keys, with what tells how much of each thing the target uses; ``reversible`` to what tells a migration."""
 
 import re
 from collections.abc import Collection, Sequence
 
-from rollbackd.policies.documents_attribution import DependencyItem, UsedDependency
+from rollbackd.policies.documents_attribution import ByContainer, DependencyItem, Unless, UsedDependency
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.keys import FORMS, parse_target, shared_key
 from rollbackd.policies.model import Dependency
@@ -28,6 +28,13 @@ def dependencies(items: Sequence[DependencyItem], target: str, conditions: Colle
             references.findings.fault((*path, "use"), "a condition of this policy", quoted(use), choices(use, conditions, "known"))
         found.append(Dependency(key, use))
     return tuple(found)
+
+
+def migrations(said: Unless | str) -> tuple[str, ...]:
+    """The parts of a target whose change is a migration."""
+    if isinstance(said, str):
+        return ()
+    return tuple(f"image {mark.container}" if isinstance(mark, ByContainer) else f"annotation {mark.annotation}" for mark in said.unless)
 
 
 def _key(written: str, path: Path, references: References) -> str:

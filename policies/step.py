@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies import hands, ladder, proof
-from rollbackd.policies.attribution import shared_changes
+from rollbackd.policies.attribution import known_changes
 from rollbackd.policies.bake import bake
 from rollbackd.policies.changes import Change
 from rollbackd.policies.confirm import is_confirmed, mark
@@ -48,7 +48,7 @@ def step(
     since, _ = evidence_since(policy, incident, changes, at)
     triples = zip(policy.conditions, baked.tracks, looked, strict=True)
     confirmed = tuple(is_confirmed(condition, track, verdict, every, since, at) for condition, track, verdict in triples)
-    slot = Slot(policy, baked, looked, confirmed, (*changes, *shared_changes(policy, fleet)), fleet, at)
+    slot = Slot(policy, baked, looked, confirmed, known_changes(policy, changes, fleet), fleet, at)
     return baked, (*bakes, *(_begin_or_wait(slot) if incident is None else _carry_on(slot, incident)))
 
 

@@ -55,3 +55,22 @@ def test_a_flag_is_switched_whatever_lies_between():
 )
 def test_a_revert_crosses(revision, changes, expected):
     assert crossed(TARGET, revision, changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        pytest.param(("image app", "image migrate"), "Offer", id="the-migrating-container"),
+        pytest.param(("annotation shop/schema", "image app"), "Offer", id="the-schemas-version"),
+        pytest.param(("image app",), "Act", id="neither"),
+    ],
+)
+def test_a_policy_knows_a_migration_by_what_changed_with_it(parts, expected):
+    policy = replace(POLICY, migrations=("image migrate", "annotation shop/schema"))
+    assert kinds(decided(("good6",), (replace(RELEASE, parts=parts),), policy))[-1] == expected
+
+
+def test_the_page_names_what_told_the_migration():
+    policy = replace(POLICY, migrations=("image migrate",))
+    offer = only(decided(("good6",), (replace(RELEASE, parts=("image migrate",)),), policy), Offer)
+    assert "is irreversible (image migrate changed with it: a migration)" in offer.act.reason
