@@ -146,9 +146,10 @@ class Engine:
         # Everybody is judged before anything is decided: a common cause shows in the others.
         judged = {policy.name: self._judged(policy, batch.at, batch.readings[policy.name]) for policy in due}
         self.fleet = self._fleet(batch.at)
-        self._kept(lambda: self.usual.take(self.fleet, batch.at))
         sound = [self._settled(policy, judged[policy.name]) for policy in self._openers_first(due)]
         self._resume_open(batch.at)
+        if not self._is_behind:
+            self._is_behind = not self._kept(lambda: self.usual.take(self.fleet, batch.at))
         is_told = self._kept(lambda: self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at))
         if is_told and all(sound) and not self._is_behind and self.store_fault is not None:
             self._kept(lambda: self._prove_store(batch.at))

@@ -1,6 +1,6 @@
 """The view of everything else that the guards need, taken once per slot."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -78,9 +78,11 @@ def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:
     return frozenset(each.on for each in policy.depends_on if each.use in breached)
 
 
-def depends(policies: Iterable[Policy]) -> dict[str, frozenset[str]]:
-    """What each watched target depends on, whichever of its policies says so."""
+def depends(policies: Collection[Policy]) -> dict[str, frozenset[str]]:
+    """What each watched target depends on, whichever of its policies says so; empty where none says anything."""
     found: dict[str, frozenset[str]] = {}
+    if not any(policy.depends_on for policy in policies):
+        return found
     for policy in policies:
         found[policy.target] = found.get(policy.target, frozenset()) | {each.on for each in policy.depends_on if each.on != policy.target}
     return found
@@ -102,15 +104,18 @@ def fleet_at(
     budget = store.budget(store.now())
     answered = answered_changes(store, book)
     needs, onsets = depends(policies.values()), breaches.onsets()
+    alone = unexplained(at, policies.values(), book.of, breaches, answered)
     incidents = tuple(incidents)
-    in_question = {*onsets, *(incident.target for incident in incidents)}
+    open_on = {incident.target for incident in incidents}
+    # Without a change nothing is reverted, unless it is always watched: a breach of everything must not ask more of the store.
+    acting = [p for p in policies.values() if p.target in open_on or (p.target in onsets and (p.target not in alone or p.watch is None))]
     return Fleet(
         mode_cap=settings.mode_cap,
         namespace_caps=settings.namespace_caps,
         limits=settings.limits,
         paused=pause.read(),
         watched=len({policy.target for policy in policies.values()}),
-        unexplained=unexplained(at, policies.values(), book.of, breaches, answered),
+        unexplained=alone,
         flights=budget.flights,
         acted_in_hour=budget.acted_in_hour,
         acted_in_day=budget.acted_in_day,
@@ -124,7 +129,7 @@ def fleet_at(
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),
         risen=breaches.risen(),
-        good=_good(store, settings.limits, [policy for policy in policies.values() if policy.target in in_question]),
+        good=_good(store, settings.limits, acting),
     )
 
 
