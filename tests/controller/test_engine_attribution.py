@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest
+from rollbackd.adapters.command import Command
 from rollbackd.controller.changes import dated_id
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.policies.changes import Change
 from rollbackd.policies.incident import Phase
 from rollbackd.policies.model import Dependency, RevertRung
-from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
+from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World, command
 from tests.policies.literals import HOUR, MINUTE
 
 DB = "shared:orders-db"
@@ -139,7 +141,18 @@ def test_a_revert_across_a_migration_of_last_night_awaits_people(world):
     assert "drops a column" in incident.offer.reason
 
 
-def test_a_revert_to_a_revision_from_after_the_migration_asks_nobody(world):
+class Asked(Command):
+    """Remembers where it was asked to go."""
+
+    candidates: tuple[str, ...] = ()
+
+    def plan(self, request: PlanRequest) -> Plan | NothingToDo:
+        self.candidates = request.candidates
+        return super().plan(request)
+
+
+def test_a_revert_to_a_revision_from_after_the_migration_asks_nobody_and_can_go_no_further(tmp_path, world):
+    asked = world.targets["command"] = Asked({"shop": command(tmp_path)})
     world.good("v1")
     migrate(world)
     world.at += EVERY
@@ -148,7 +161,7 @@ def test_a_revert_to_a_revision_from_after_the_migration_asks_nobody(world):
     world.deploy("v3")
     for _ in range(2):
         world.slot(60)
-    assert world.version.read_text() == "v2\n"
+    assert (world.version.read_text(), asked.candidates) == ("v2\n", ("v2",))
 
 
 @pytest.mark.parametrize(
