@@ -11,6 +11,7 @@ from rollbackd.controller.desk import Desk
 from rollbackd.controller.dry_run import dry_run, dry_undo
 from rollbackd.controller.hands import AT_WORK, Hands, held_back, may_pass
 from rollbackd.controller.journal.transaction import Transaction
+from rollbackd.policies.attribution import known_changes
 from rollbackd.policies.changes import Change
 from rollbackd.policies.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
 from rollbackd.policies.hands import blocks
@@ -128,8 +129,10 @@ class ByHand:
         return tuple(each.change for each in seen if each is not None and not each.change.ours and not is_first_sight(each))
 
     def _ask_guards(self, policy: Policy, incident: Incident | None, suspects: Sequence[Change], order: Ordered) -> None:
-        blamed = suspects_of(incident, self._desk.engine.book.of(policy.targets)) if incident is not None else suspects
-        if block := blocks(policy, incident, blamed, self._desk.fleet(), self._desk.now(), order.overrides, order.undo):
+        fleet = self._desk.fleet()
+        known = known_changes(policy, self._desk.engine.book.of(policy.targets), fleet)
+        blamed = suspects_of(incident, known) if incident is not None else suspects
+        if block := blocks(policy, incident, blamed, fleet, self._desk.now(), order.overrides, order.undo):
             raise held_back(block)
 
     def _order(self, policy: Policy, target: str, shown: RungPlan, wish: Wish) -> Ordered:

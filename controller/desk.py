@@ -37,7 +37,7 @@ from rollbackd.controller.telling import change_line, history_line
 from rollbackd.controller.view import EngineView, Facts, PolicyView, policy_views
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Fleet
-from rollbackd.policies.keys import parse_target
+from rollbackd.policies.keys import parse_target, shared_key
 from rollbackd.policies.model import Policy
 
 AHEAD = timedelta(minutes=1)
@@ -172,7 +172,8 @@ class Desk:
             raise Denied("invalid", f"the change started at {started:%Y-%m-%d %H:%M:%S} UTC, which is in the future", "check the clock of the sender")
         if started < now - HORIZON:
             raise Denied("invalid", f"the change is older than {HORIZON.days} days: it can be no suspect any more")
-        target = self.resolve(posted.target)
+        shared = shared_key(posted.target)
+        target = shared if shared in self._depended_on() else self.resolve(posted.target)
         change = Change(
             target=target,
             id=f"posted:{dated_id(target, posted.revision, started)}",
@@ -188,7 +189,8 @@ class Desk:
         with self.store.transaction() as tx:
             held = tx.see_change(SeenChange(change))
         self.engine.wake(change.target)
-        warning = None if change.target in self._watched() else f"no policy names {change.target}: it is in the journal, and no suspect of any"
+        is_named = change.target in self._watched() or change.target in self._depended_on()
+        warning = None if is_named else f"no policy names {change.target}: it is in the journal, and no suspect of any"
         return replace(change_line(held, None), warning=warning)
 
     def declare(self, asked: str, revision: str, standing: Standing, who: str, note: str) -> Declared:
@@ -288,6 +290,9 @@ class Desk:
 
     def _watched(self) -> set[str]:
         return {key for policy in dict(self.engine.policies).values() for key in policy.targets}
+
+    def _depended_on(self) -> set[str]:
+        return {each.on for policy in dict(self.engine.policies).values() for each in policy.depends_on}
 
     def _watching(self, asked: str, views: Mapping[str, PolicyView]) -> list[PolicyView]:
         try:

@@ -21,6 +21,7 @@ from rollbackd.controller.past import Past
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch, PolicySet, Standing
+from rollbackd.controller.usual import UsualBreaches
 from rollbackd.policies.decisions import Wait
 from rollbackd.policies.evaluate import decide
 from rollbackd.policies.fleet import Fleet
@@ -45,6 +46,7 @@ class Engine:
         self.settings = settings
         self.book = ChangeBook(store)
         self.breaches = Breaches()
+        self.usual = UsualBreaches(store)
         self.policies: dict[str, Policy] = {}
         self.standings: dict[str, Standing] = {}
         self.fleet = Fleet()
@@ -126,7 +128,8 @@ class Engine:
         self.policies = {policy.name: policy for policy in policies}
         kept = [p.name for p in policies if known.get(p.name) == p.digest]
         self.standings = {name: self.standings[name] for name in kept if name in self.standings}
-        targets = list(dict.fromkeys(target for policy in policies for target in policy.targets))
+        named = (key for policy in policies for key in (*policy.targets, *(each.on for each in policy.depends_on)))
+        targets = list(dict.fromkeys(named))
         self.book.load(targets, self._store.now())
         self.breaches.keep(policies)
         self.incidents = self._store.open_incidents()
@@ -145,6 +148,8 @@ class Engine:
         self.fleet = self._fleet(batch.at)
         sound = [self._settled(policy, judged[policy.name]) for policy in self._openers_first(due)]
         self._resume_open(batch.at)
+        if not self._is_behind:
+            self._is_behind = not self._kept(lambda: self.usual.take(self.fleet, batch.at))
         is_told = self._kept(lambda: self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at))
         if is_told and all(sound) and not self._is_behind and self.store_fault is not None:
             self._kept(lambda: self._prove_store(batch.at))
@@ -259,7 +264,9 @@ class Engine:
     def _fleet(self, at: datetime) -> Fleet:
         watches = {name: standing.evaluation.watch for name, standing in self.standings.items()} if self.incidents else {}
         oldest = min((standing.at for standing in self.standings.values()), default=None)
-        fleet = fleet_at(at, self.policies, self._store, self.book, self.breaches, self._pause, self.settings, self.incidents, watches)
+        fleet = fleet_at(
+            at, self.policies, self._store, self.book, self.breaches, self._pause, self.settings, self.incidents, watches, self.usual.known
+        )
         return replace(fleet, oldest_look=oldest)
 
     # --- a store that fails -----------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Why a policy acts or does not: the same functions that decide, asked for their numbers."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rollbackd.controller.answers import (
     ConditionBrief,
@@ -13,14 +14,16 @@ from rollbackd.controller.answers import (
     RungLine,
 )
 from rollbackd.controller.view import PolicyView
-from rollbackd.policies.changes import Change, suspects
+from rollbackd.policies.attribution import known_changes, suspected
+from rollbackd.policies.changes import Change
 from rollbackd.policies.confirm import is_confirmed
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.evidence import Share
-from rollbackd.policies.guards import guards, irreversible, running_guards
+from rollbackd.policies.guards import guards, running_guards
 from rollbackd.policies.hands import short
 from rollbackd.policies.incident import Incident
+from rollbackd.policies.irreversible import on_the_way
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.ladder import rung_text, suspects_of
 from rollbackd.policies.model import Breaches, Condition, For, Mode, RevertRung, Rung
@@ -104,7 +107,7 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
         decisions=tuple(decision_text(d) for d in standing.evaluation.decisions) if standing else (),
         conditions=_conditions(view),
         guards=_guards(view, blamed),
-        ladder=tuple(_rung(number, rung, view.incident, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
+        ladder=tuple(_rung(number, rung, view, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
         incident=incident_line(view.incident) if view.incident else None,
         notes=policy.notes,
     )
@@ -201,16 +204,21 @@ def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:
     if onset is None:
         return ()
     length = view.policy.conditions[index].watch or view.policy.watch or ALWAYS_BLAMES
-    answered = frozenset[tuple[str, str]]() if view.incident else view.fleet.answered
-    return suspects(view.changes, length, answered, onset)
+    fleet = replace(view.fleet, answered=frozenset()) if view.incident else view.fleet
+    return suspected(view.policy, _known(view), fleet, length, onset)
 
 
 def _blamed(view: PolicyView) -> tuple[Change, ...]:
     """What an action now would be about: the incident's suspects, else those of the breaches, else every change under watch."""
     if view.incident is not None:
-        return suspects_of(view.incident, view.changes)
+        return suspects_of(view.incident, _known(view))
     found = [change for index in range(len(view.policy.conditions)) for change in _suspects(view, index)]
     return tuple(dict.fromkeys(found)) or view.watched
+
+
+def _known(view: PolicyView) -> tuple[Change, ...]:
+    """The changes of the policy's targets and of what it depends on."""
+    return known_changes(view.policy, view.changes, view.fleet)
 
 
 def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]:
@@ -225,15 +233,16 @@ def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]
     )
 
 
-def _rung(number: int, rung: Rung, incident: Incident | None, blamed: Sequence[Change], known_good: dict[str, tuple[str, ...]]) -> RungLine:
+def _rung(number: int, rung: Rung, view: PolicyView, blamed: Sequence[Change], known_good: dict[str, tuple[str, ...]]) -> RungLine:
+    incident, goods = view.incident, known_good.get(rung.target, ())
     if incident is not None and number <= incident.rung + 1:
         return RungLine(number, rung_text(rung), word(rung.mode), "a new incident: it had its turn in this one, and no rung is repeated", False)
     needs = [_suspect_needed(rung, blamed)]
     if isinstance(rung, RevertRung):
-        needs.append(_good_needed(known_good.get(rung.target, ()), blamed, rung.target))
+        needs.append(_good_needed(goods, blamed, rung.target))
     if rung.mode is not Mode.AUTO:
         needs.append((f"people: its mode is {word(rung.mode)}", False))
-    elif isinstance(rung, RevertRung) and (found := irreversible(blamed)):
+    elif isinstance(rung, RevertRung) and (found := on_the_way(rung.target, goods, blamed, _known(view))):
         needs.append((f"people: {found.id} is irreversible", False))
     return RungLine(number, rung_text(rung), word(rung.mode), "; ".join(text for text, _ in needs), all(is_met for _, is_met in needs))
 

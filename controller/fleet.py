@@ -1,8 +1,8 @@
 """The view of everything else that the guards need, taken once per slot."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 from rollbackd.controller.changes import ChangeBook
@@ -12,13 +12,12 @@ from rollbackd.policies.changes import Change, watched
 from rollbackd.policies.fleet import Fleet, Limits
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State, Verdict
-from rollbackd.policies.model import Mode, Policy
+from rollbackd.policies.model import Mode, Policy, RevertRung
 from rollbackd.policies.since import watch_length
+from rollbackd.policies.systemic import RECENT, Usual
 from rollbackd.policies.watch import Watch
 
 ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
-RECENT = timedelta(minutes=10)
-"""Breaches that began within so long of one another may have a common cause (S22)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +34,14 @@ class Breaches:
 
     def __init__(self) -> None:
         self._since: dict[tuple[str, str], datetime] = {}
+        self._risen: dict[tuple[str, str], frozenset[str]] = {}
 
     def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
         """The policy's newest verdicts count from now on; what is unknown leaves it where it was."""
-        states = [verdict.state for verdict in verdicts]
+        seen = tuple(verdicts)
+        states = [verdict.state for verdict in seen]
+        if policy.depends_on:
+            self._risen[policy.target, policy.name] = _risen(policy, seen)
         if State.BREACH in states:
             self._since[policy.target, policy.name] = min(track.onset for track in watch.tracks if track.onset is not None)
         elif State.OK in states:
@@ -48,14 +51,41 @@ class Breaches:
         """Forgets policies that are no longer loaded."""
         wanted = {(policy.target, policy.name) for policy in policies}
         self._since = {key: at for key, at in self._since.items() if key in wanted}
+        self._risen = {key: on for key, on in self._risen.items() if key in wanted}
 
     def newest(self) -> datetime | None:
         """When the newest breach began."""
         return max(self._since.values(), default=None)
 
+    def onsets(self) -> dict[str, datetime]:
+        """Since when each target in breach is."""
+        found: dict[str, datetime] = {}
+        for (target, _), since in self._since.items():
+            found[target] = min(since, found.get(target, since))
+        return found
+
+    def risen(self) -> frozenset[tuple[str, str]]:
+        """(target, dependency) where the target uses more of it than its policy allows."""
+        return frozenset((target, on) for (target, _), found in self._risen.items() for on in found)
+
     def recent(self, at: datetime) -> frozenset[str]:
         """Targets whose breach began within the last ten minutes."""
         return frozenset(target for (target, _), since in self._since.items() if at - since <= RECENT)
+
+
+def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:
+    breached = {c.name for c, verdict in zip(policy.conditions, verdicts, strict=True) if verdict.state is State.BREACH}
+    return frozenset(each.on for each in policy.depends_on if each.use in breached)
+
+
+def depends(policies: Collection[Policy]) -> dict[str, frozenset[str]]:
+    """What each watched target depends on, whichever of its policies says so; empty where none says anything."""
+    found: dict[str, frozenset[str]] = {}
+    if not any(policy.depends_on for policy in policies):
+        return found
+    for policy in policies:
+        found[policy.target] = found.get(policy.target, frozenset()) | {each.on for each in policy.depends_on if each.on != policy.target}
+    return found
 
 
 def fleet_at(
@@ -68,17 +98,24 @@ def fleet_at(
     settings: Settings,
     incidents: Iterable[Incident],
     watches: Mapping[str, Watch],
+    usual: Usual,
 ) -> Fleet:
     """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
     budget = store.budget(store.now())
     answered = answered_changes(store, book)
+    needs, onsets = depends(policies.values()), breaches.onsets()
+    alone = unexplained(at, policies.values(), book.of, breaches, answered)
+    incidents = tuple(incidents)
+    open_on = {incident.target for incident in incidents}
+    # Without a change nothing is reverted, unless it is always watched: a breach of everything must not ask more of the store.
+    acting = [p for p in policies.values() if p.target in open_on or (p.target in onsets and (p.target not in alone or p.watch is None))]
     return Fleet(
         mode_cap=settings.mode_cap,
         namespace_caps=settings.namespace_caps,
         limits=settings.limits,
         paused=pause.read(),
         watched=len({policy.target for policy in policies.values()}),
-        unexplained=unexplained(at, policies.values(), book.of, breaches, answered),
+        unexplained=alone,
         flights=budget.flights,
         acted_in_hour=budget.acted_in_hour,
         acted_in_day=budget.acted_in_day,
@@ -87,7 +124,18 @@ def fleet_at(
         answered=answered,
         healthy_since=_healthy_since(at, incidents, policies, watches),
         revisions=book.revisions(),
+        usual=usual,
+        onsets=onsets,
+        depends=needs,
+        shared=book.of(sorted(frozenset().union(*needs.values()))),
+        risen=breaches.risen(),
+        good=_good(store, settings.limits, acting),
     )
+
+
+def _good(store: Store, limits: Limits, policies: Iterable[Policy]) -> Mapping[str, tuple[str, ...]]:
+    targets = sorted({rung.target for policy in policies for rung in policy.ladder if isinstance(rung, RevertRung)})
+    return store.all_good(targets, store.now() - limits.known_good_max_age) if targets else {}
 
 
 def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:

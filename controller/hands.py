@@ -12,6 +12,7 @@ from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.journalling import contacts_of
 from rollbackd.controller.messages import notice_of
+from rollbackd.policies.attribution import known_changes
 from rollbackd.policies.events import Acked, Approved, Closed, CloseHow, Held, Offered
 from rollbackd.policies.guards import ALWAYS_ASKED, PASSABLE, Guard
 from rollbackd.policies.hands import blocks, short
@@ -116,7 +117,8 @@ class Hands:
         policy = dict(self._desk.engine.policies).get(incident.policy)
         if policy is None:
             raise Denied("blocked", f"policy {incident.policy} is no longer loaded: its ladder cannot run", "load it again, or ack the incident")
-        blamed = suspects_of(incident, self._desk.engine.book.of(policy.targets))
+        changes = known_changes(policy, self._desk.engine.book.of(policy.targets), self._desk.engine.fleet)
+        blamed = suspects_of(incident, changes)
         if block := blocks(policy, incident, blamed, self._desk.fleet(), self._desk.now(), overrides):
             raise held_back(block)
 

@@ -12,12 +12,15 @@ from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
 from rollbackd.controller.messages import notice_of, outside_notice, plain_notice
 from rollbackd.controller.order import Order, limits_for
+from rollbackd.policies.attribution import known_changes
+from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import cooldown_of
 from rollbackd.policies.hands import passed_by
 from rollbackd.policies.incident import Incident, Phase
+from rollbackd.policies.irreversible import crossed
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import FlagsRung, OutsideWatch, Policy
 
@@ -133,7 +136,9 @@ class Journalling:
         suspects = incident.suspects if incident is not None else (act.suspect or "",)
         before = book.parts_before(act.remedy.target, suspects) if is_flags and act.suspect else {}
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
-        return Order(act, policy, () if is_flags else _candidates(tx, act, fleet), before, limits, contacts, isinstance(decision, Offer))
+        known, is_offer = known_changes(policy, book.of(policy.targets), fleet), isinstance(decision, Offer)
+        goods = () if is_flags else _candidates(tx, act, fleet, known, is_offer=is_offer)
+        return Order(act, policy, goods, before, limits, contacts, is_offer)
 
     def _page_quarantined(self, tx: Transaction, seen: SeenChange, policies: Iterable[Policy], at: datetime) -> None:
         change = seen.change
@@ -146,12 +151,17 @@ class Journalling:
             tx.queue(plain_notice("quarantined", key, title, lines, at), contacts)
 
 
-def _candidates(tx: Transaction, act: Act, fleet: Fleet) -> tuple[str, ...]:
-    """Where a revert may go: to the known goods, newest first; what is undone by hand goes back to where it was, and nowhere else."""
+def _candidates(tx: Transaction, act: Act, fleet: Fleet, changes: Sequence[Change], *, is_offer: bool) -> tuple[str, ...]:
+    """Where a revert may go: to the known goods, newest first; what is undone by hand goes back to where it was, and nowhere else.
+
+    What no person decided goes across no irreversible change, not even where the nearer revisions turn out to be gone.
+    """
     if act.undo is not None:
         return (act.undo.from_revision,)
     since = tx.now() - fleet.limits.known_good_max_age
-    return tuple(known.revision for known in tx.good(act.remedy.target, since) if known.revision != act.from_revision)
+    goods = [known.revision for known in tx.good(act.remedy.target, since) if known.revision != act.from_revision]
+    is_by_people = bool(act.by) or is_offer
+    return tuple(revision for revision in goods if is_by_people or crossed(act.remedy.target, revision, changes) is None)
 
 
 def _new_contacts(event: Joined, incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:

@@ -108,6 +108,7 @@ TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "rung.applied": _rung,
     "rung.settled": _rung,
     "rung.stopped": _stopped,
+    "breach.unexplained": lambda body: "turned to breach without a change of its own",
     "change.seen": _change_text,
     "target.good": _revision,
     "target.bad": _revision,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
 from rollbackd.policies import units
+from rollbackd.policies.documents_attribution import Dependencies, Reversible
 from rollbackd.policies.documents_base import (
     MOST_ENTRIES,
     Duration,
@@ -56,12 +57,6 @@ def _notified(value: object) -> str:
 def _kind(value: object) -> object:
     if value == "FleetPolicy":
         raise refuse("'RollbackPolicy'", quoted(value), "a policy for a fleet has 'select' instead of 'target'")
-    return value
-
-
-def _reversible(value: object) -> object:
-    if value != "always":
-        raise refuse_later(quoted(value), "leave the key out, or write always")
     return value
 
 
@@ -194,7 +189,7 @@ class ApprovalParts(Written):
     within: PositiveDuration | None = Field(None, description="How soon; later nothing is done and it is held. Default 30m.")
 
 
-_LATER_SPEC = dict.fromkeys(("depends_on", "unbounded", "shard"), "")
+_LATER_SPEC = dict.fromkeys(("unbounded", "shard"), "")
 Contacts: TypeAlias = Annotated[list[Name], Field(min_length=1, max_length=MOST_ENTRIES)]
 
 
@@ -222,9 +217,10 @@ class SpecParts(Written):
         None, description="What is done, cheapest first; needed in any mode above observe."
     )
     approvals: ApprovalParts | None = Field(None, description="Who has to approve a plan before it is carried out, where the mode is approve.")
-    reversible: Annotated[Literal["always"], BeforeValidator(_reversible)] = Field(
-        "always", description="That a revert of this target is always safe."
+    depends_on: Dependencies | None = Field(
+        None, description="What the target needs and may share with others, as a database: whose fault a breach is depends on it."
     )
+    reversible: Reversible = Field("always", description="That a revert of this target is always safe, or what tells a change across which none is.")
 
 
 class Spec(SpecParts):

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from rollbackd.policies.changes import Change
 from rollbackd.policies.model import Mode
+from rollbackd.policies.systemic import NOTHING_KNOWN, Usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ class Fleet:
     ``unexplained``: targets that turned BREACH within 10 minutes and had no change in their watch window. ``acted_in_day`` and ``closed`` by
     target; ``healthy_since`` by (target, policy, condition): since when it is proven OK, None while it is not. ``revisions``: what runs now.
     ``answered``: (target, change id) pairs that an incident has answered. ``quarantined``: (target, revision) pairs. ``oldest_look``: when the
-    target that was looked at longest ago was; None where nothing was.
+    target that was looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
+
+    ``onsets``: since when the targets in breach are. ``depends``: what each watched target depends on; ``shared``: the changes of all that.
+    ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
+    be reverted, newest first.
     """
 
     mode_cap: Mode = Mode.AUTO
@@ -54,3 +60,9 @@ class Fleet:
     healthy_since: Mapping[tuple[str, str, str], datetime | None] = field(default_factory=dict)
     revisions: Mapping[str, str] = field(default_factory=dict)
     oldest_look: datetime | None = None
+    usual: Usual = NOTHING_KNOWN
+    onsets: Mapping[str, datetime] = field(default_factory=dict)
+    depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    shared: tuple[Change, ...] = ()
+    risen: frozenset[tuple[str, str]] = frozenset()
+    good: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rollbackd.policies.attribution import changed_alike, is_clear, ranked, ranking_text, victims
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
+from rollbackd.policies.irreversible import irreversible
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import Policy
+from rollbackd.policies.reasons import duration_text, number_text
+from rollbackd.policies.since import watch_length
+from rollbackd.policies.systemic import RECENT, Chance, chance, share_needed, tail
 
 ALWAYS_ASKED = frozenset({"pause"})
 """What no person passes by naming it: they have to lift it."""
 PASSABLE = ("systemic", "quarantine", "cool-down", "in-flight-namespace", "in-flight", "per-hour", "per-target-day")
 """What a person may pass by name, with a reason."""
-SYSTEMIC_TARGETS = 2
-"""So many targets in breach without a change of their own are a common cause (S22)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetim
     """Every guard for acting on ``policy``'s target now, in the order in which they are asked. ``incident`` does not count against itself."""
     return (
         *running_guards(suspects, fleet, policy, incident),
-        _quarantine(suspects, fleet),
+        _quarantine([change for change in suspects if change.target in policy.targets], fleet),
         _cooldown(policy, fleet, at),
         *_in_flight(policy, fleet, incident),
         _per_hour(fleet),
@@ -41,7 +44,13 @@ def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetim
 
 def running_guards(suspects: Sequence[Change], fleet: Fleet, policy: Policy, incident: Incident | None = None) -> tuple[Guard, ...]:
     """The guards that are asked again before each further rung; the budgets were spent by the first."""
-    return (_pause(fleet), _systemic(policy, fleet), _acknowledged(incident), _irreversible(suspects))
+    return (
+        _pause(fleet),
+        _systemic(policy, suspects, fleet),
+        _suspects(policy, suspects, fleet, incident),
+        _acknowledged(incident),
+        _irreversible(suspects),
+    )
 
 
 def first_block(found: Sequence[Guard]) -> Guard | None:
@@ -53,12 +62,49 @@ def _pause(fleet: Fleet) -> Guard:
     return Guard("pause", f"paused: {fleet.paused}" if fleet.paused else "not paused", f"paused: {fleet.paused}" if fleet.paused else None)
 
 
-def _systemic(policy: Policy, fleet: Fleet) -> Guard:
-    others = sorted(fleet.unexplained - {policy.target})
-    is_systemic = len(others) >= SYSTEMIC_TARGETS
-    value = f"{len(others)} of {max(fleet.watched - 1, 0)} other targets in breach without a change; holds at {SYSTEMIC_TARGETS}"
-    named = ", ".join(others[:5])
-    return Guard("systemic", value, f"{value}: {named}: a common cause is likelier than this change" if is_systemic else None)
+def _systemic(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Guard:
+    """Whether more targets are in breach without a change than chance explains, but for those that this one brought down (S22)."""
+    all_others, watch = fleet.unexplained - {policy.target}, watch_length(policy)
+    brought_down = victims(policy, suspects, fleet, watch)
+    others = sorted(all_others - brought_down)
+    watched, usual = max(fleet.watched - 1, len(all_others)), chance(fleet.usual, policy.target)
+    value = f"{len(others)} of {watched} other targets in breach without a change; {_usual_text(usual, watched)}"
+    if brought_down:
+        value = f"{len(brought_down)} more depend on {policy.target}, or on what it uses too much of, and broke after it; {value}"
+    if len(others) < min(usual.needed, share_needed(watched)):
+        return Guard("systemic", value)
+    alike = "".join(f"; {c.target}, on which they depend as well, went to revision {c.revision}" for c in changed_alike(policy, fleet, watch))
+    return Guard("systemic", value, f"{value}: {', '.join(others[:5])}: a common cause is likelier than this change{alike}")
+
+
+def _usual_text(usual: Chance, watched: int) -> str:
+    window = duration_text(RECENT)
+    if usual.expected is None:
+        return f"what is usual is not known before a day is watched ({duration_text(usual.observed)} were), holds at {usual.needed}"
+    odds = number_text(tail(usual.needed, usual.expected), "%")
+    known = f"{usual.expected:.2g} are usual in {window} (from {usual.counted:.0f} in the last days)"
+    return f"{known}, {usual.needed} or more come by chance in {odds} of them; holds at {min(usual.needed, share_needed(watched))}"
+
+
+def _suspects(policy: Policy, suspects: Sequence[Change], fleet: Fleet, incident: Incident | None) -> Guard:
+    """Whether what a rung can undo is clearly likelier the cause than what none can (S10). A rung that always runs asks for no suspect."""
+    onset = incident.onset if incident is not None else fleet.onsets.get(policy.target)
+    if not suspects or onset is None:
+        return Guard("suspects", f"{len(suspects)} changes under watch, no breach to lay to them" if suspects else "no change under suspicion")
+    ranking = ranked(policy, suspects, fleet, onset)
+    value = f"likeliest first: {ranking_text(ranking)}"
+    if is_clear(ranking) or _runs_always(policy, suspects, incident):
+        return Guard("suspects", value)
+    why = "what can be undone here is not twice as likely the cause as what cannot"
+    return Guard("suspects", value, f"{why}; {value}; to undo it all the same: rollbackd rollback {policy.name}")
+
+
+def _runs_always(policy: Policy, suspects: Sequence[Change], incident: Incident | None) -> bool:
+    """Whether the next rung is one that always runs."""
+    left = policy.ladder[(incident.rung if incident is not None else -1) + 1 :]
+    changed = {change.target for change in suspects if not change.posted}
+    following = next((rung for rung in left if rung.always or rung.target in changed), None)
+    return following is not None and following.always
 
 
 def _acknowledged(incident: Incident | None) -> Guard:
@@ -67,11 +113,6 @@ def _acknowledged(incident: Incident | None) -> Guard:
         return Guard("acknowledged", "nobody has taken the incident" if incident else "no incident is open")
     why = f"{acked.who} has taken the incident at {acked.at:%H:%M:%S}: what is done next is theirs to order"
     return Guard("acknowledged", why, why)
-
-
-def irreversible(suspects: Sequence[Change]) -> Change | None:
-    """The newest suspect that no revert can safely cross."""
-    return next((change for change in suspects if change.irreversible is not None), None)
 
 
 def _irreversible(suspects: Sequence[Change]) -> Guard:

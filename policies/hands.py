@@ -54,8 +54,8 @@ def blocks(
 ) -> Guard | None:
     """The guard that holds what a person has decided, but for those in ``passed``, which the person named. None: nothing does.
 
-    An incident that was acknowledged is in people's hands, and these people decide. Its budgets were spent if it acted before. Taking a write
-    back does not wait for the cool-down that this very write began.
+    An incident that was acknowledged is in people's hands, and these people decide; whose fault it is they have decided too. Its budgets were
+    spent if it acted before. Taking a write back does not wait for the cool-down that this very write began.
     """
     found = running_guards(suspects, fleet, policy, incident)
     if incident is None or not incident.acted:
@@ -68,7 +68,7 @@ def blocks(
 
 def passed_by(undo: Intended | None) -> tuple[str, ...]:
     """The guards that are not asked of people's decisions at all."""
-    return ("acknowledged",) if undo is None else ("acknowledged", "cool-down")
+    return ("acknowledged", "suspects") if undo is None else ("acknowledged", "suspects", "cool-down")
 
 
 def _begin_approved(slot: Slot, incident: Incident, offer: Offered, rung: Rung, approvals: Sequence[Approved]) -> tuple[Decision, ...]:

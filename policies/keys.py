@@ -30,6 +30,11 @@ def flags_scope(tag: str | None, flags: Sequence[str] | None) -> str:
     return f"flags:{','.join(sorted(set(flags)))}" if flags else "all"
 
 
+def shared_key(name: str) -> str:
+    """The key of a thing that targets share and that nothing here can change: a database, a queue, what Terraform made."""
+    return f"shared:{name}"
+
+
 def namespace_of(key: str) -> str:
     """The namespace that guards count by: the Kubernetes namespace, else the kind and place."""
     kind, _, rest = key.partition(":")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Act, Decision, Offer
 from rollbackd.policies.events import Held, RungEnd, Stopped
-from rollbackd.policies.guards import first_block, irreversible, running_guards
+from rollbackd.policies.guards import first_block, running_guards
 from rollbackd.policies.incident import Incident
+from rollbackd.policies.irreversible import on_the_way
 from rollbackd.policies.judge import Verdict
 from rollbackd.policies.model import FlagsRung, Mode, Policy, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, verdict_reason
@@ -40,14 +41,14 @@ def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[
         if mode < Mode.APPROVE:
             reason = f"rung {index + 1} ({rung_text(rung)}) has mode {mode.name.lower()}: it is yours to decide; {why}"
             return (*skipped, Held(incident.id, at, "mode", reason))
-        act = act_on(slot, incident, index, rung, blamed, _with_irreversible(rung, blamed, why))
+        act = act_on(slot, incident, index, rung, blamed, _with_irreversible(slot, rung, blamed, why))
         return (*skipped, act if mode is Mode.AUTO else Offer(act))
     return (*skipped, Held(incident.id, at, "ladder", _exhausted(incident, skipped, blamed, why)))
 
 
 def rung_mode(slot: Slot, rung: Rung, blamed: Sequence[Change], allowed: Mode) -> Mode:
     """The most that may be done on this rung now. A revert across an irreversible change is never the machine's alone to decide."""
-    cap = Mode.APPROVE if isinstance(rung, RevertRung) and irreversible(blamed) else Mode.AUTO
+    cap = Mode.APPROVE if _crossing(slot, rung, blamed) else Mode.AUTO
     return min(slot.ceiling, rung.mode, allowed, cap)
 
 
@@ -82,9 +83,16 @@ def _changed_parts(rung: Rung, blamed: Sequence[Change]) -> tuple[str, ...]:
     return tuple(sorted({part for change in blamed if change.target == rung.target and not change.posted for part in change.parts}))
 
 
-def _with_irreversible(rung: Rung, blamed: Sequence[Change], why: str) -> str:
-    found = irreversible(blamed)
-    if found is None or not isinstance(rung, RevertRung):
+def _crossing(slot: Slot, rung: Rung, blamed: Sequence[Change]) -> Change | None:
+    """The irreversible change that a revert by this rung would cross; a flag that is switched crosses none."""
+    if not isinstance(rung, RevertRung):
+        return None
+    return on_the_way(rung.target, slot.fleet.good.get(rung.target, ()), blamed, slot.changes)
+
+
+def _with_irreversible(slot: Slot, rung: Rung, blamed: Sequence[Change], why: str) -> str:
+    found = _crossing(slot, rung, blamed)
+    if found is None:
         return why
     return f"change {found.id} of {found.target} is irreversible ({found.irreversible}): a revert across it is yours to decide; {why}"
 

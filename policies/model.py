@@ -157,6 +157,16 @@ class OutsideWatch(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Dependency:
+    """Something that the watched target needs: ``on``, the key of a target or of a shared thing. ``use``: the condition that is in breach while the
+    target uses more of it than it may; None: nothing tells.
+    """
+
+    on: str
+    use: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OfFleet:
     """The fleet that a policy is of. ``notify``: who is told what is not about one member, as that a signal was misspelt for all of them."""
 
@@ -171,6 +181,7 @@ class Policy:
 
     ``watch``: how long after a change its onset may lie; None: always. ``trigger`` ranges over ``conditions`` by index.
     ``fleet``: the fleet that it is of; ``notes``: what people should know of how it came to be, as what annotations changed.
+    ``migrations``: the parts of its target whose change no revert may cross without people.
     """
 
     name: str
@@ -191,6 +202,8 @@ class Policy:
     approvals: Approvals = Approvals()
     fleet: OfFleet | None = None
     notes: tuple[str, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    migrations: tuple[str, ...] = ()
 
     @property
     def notify_of_all(self) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """When a breach becomes an incident: confirmed, tied to a change, and allowed by its mode."""
 
+from datetime import datetime
+
+from rollbackd.policies.attribution import ranked, ranking_text, shared_changes, suspected
 from rollbackd.policies.changes import Change, suspects
 from rollbackd.policies.composite import contributors, is_met
 from rollbackd.policies.decisions import Decision, Outside, Wait, WouldAct
@@ -38,16 +41,30 @@ def _standing(verdict: Verdict, confirmed: bool) -> bool | None:
 def _blamed(slot: Slot, index: int) -> tuple[Change, ...]:
     onset = slot.watch.tracks[index].onset
     length = slot.policy.conditions[index].watch or slot.policy.watch or ALWAYS_BLAMES
-    return () if onset is None else suspects(slot.changes, length, slot.fleet.answered, onset)
+    return () if onset is None else suspected(slot.policy, slot.changes, slot.fleet, length, onset)
 
 
 def _outside(slot: Slot, lead: int) -> Decision:
-    reason = f"{slot.reason(lead)}; no change of its targets explains it, so nothing was undone"
+    reason = f"{slot.reason(lead)}; no change of its targets explains it, so nothing was undone{_elsewhere(slot, lead)}"
     if slot.policy.outside_watch is OutsideWatch.IGNORE:
         return Wait(reason)
     condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset
     key = f"outside:{slot.policy.name}:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
     return Outside(key, slot.policy.name, slot.policy.target, condition, slot.at, slot.policy.outside_watch, reason)
+
+
+def _elsewhere(slot: Slot, lead: int) -> str:
+    """The changes of what it depends on, which may explain the breach."""
+    onset, length = slot.watch.tracks[lead].onset, slot.policy.watch or ALWAYS_BLAMES
+    found = () if onset is None else suspects(shared_changes(slot.policy, slot.fleet), length, (), onset)
+    return f"; it depends on what changed: {blame_reason(found)}" if found else ""
+
+
+def _blame(slot: Slot, blamed: tuple[Change, ...], onset: datetime) -> str:
+    """The suspects; several with their weights."""
+    if len(blamed) < 2:
+        return blame_reason(blamed)
+    return f"{blame_reason(blamed)}; likeliest first: {ranking_text(ranked(slot.policy, blamed, slot.fleet, onset))}"
 
 
 def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
@@ -67,7 +84,7 @@ def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
         condition=policy.conditions[lead].name,
         mode=slot.mode(lead),
         onset=onset,
-        reason=f"{slot.reason(lead)}; {blame_reason(blamed)}",
+        reason=f"{slot.reason(lead)}; {_blame(slot, blamed, onset)}",
         evidence_digest=evidence_digest(policy, slot.verdicts),
         notify=policy.notify,
     )

@@ -10,6 +10,7 @@ from rollbackd.policies.incident import Incident
 from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.model import Mode
 from rollbackd.policies.reasons import duration_text, verdict_reason
+from rollbackd.policies.recovery import leave_text
 from rollbackd.policies.slot import Slot
 
 
@@ -48,8 +49,11 @@ def proven_breaches(slot: Slot, incident: Incident) -> str:
 
 def all_reasons(slot: Slot, incident: Incident) -> str:
     """Every condition that the incident is about, with its arithmetic."""
-    indexes = own_joined(slot, incident)
-    return "; ".join(verdict_reason(slot.policy.conditions[i], slot.verdicts[i]) for i in indexes) or "nothing is known of its conditions"
+    found = ((slot.policy.conditions[i], slot.verdicts[i]) for i in own_joined(slot, incident))
+    return (
+        "; ".join(verdict_reason(condition, verdict) + leave_text(condition, verdict) for condition, verdict in found)
+        or "nothing is known of its conditions"
+    )
 
 
 def recovered(slot: Slot, incident: Incident, start: datetime) -> Closed | None:

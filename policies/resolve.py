@@ -14,6 +14,7 @@ from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Expected, FleetPoli
 from rollbackd.policies.model import Approvals, Mode, OutsideWatch, Policy, Timing
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library
+from rollbackd.policies.resolve_attribution import dependencies, migrations
 from rollbackd.policies.resolve_conditions import Conditions, bounded
 from rollbackd.policies.resolve_remedy import References
 from rollbackd.policies.units import Quantity, written
@@ -65,6 +66,8 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
         trigger=trigger,
         ladder=references.ladder(spec.remedy or (), target, is_fleet=isinstance(spec, FleetSpec)),
         notify=_notify(spec),
+        depends_on=dependencies(spec.depends_on or (), target, [condition.name for condition in found], references),
+        migrations=migrations(spec.reversible),
         approvals=Approvals(spec.approvals.count, spec.approvals.within or Approvals().within) if spec.approvals else Approvals(),
     )
 

@@ -13,7 +13,7 @@ from rollbackd.policies.names import Names
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
-_UNCHECKED_CLUSTER = "default"
+UNCHECKED_CLUSTER = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class References:
                 self.check(written, self.names.clusters, "cluster", (*path, "cluster"))
             return written
         if self.names is None:
-            return _UNCHECKED_CLUSTER
+            return UNCHECKED_CLUSTER
         if self.names.default_cluster is None:
             self.findings.fault(path, "the key 'cluster'", "none", f"there are several: {', '.join(sorted(self.names.clusters))}")
-        return self.names.default_cluster or _UNCHECKED_CLUSTER
+        return self.names.default_cluster or UNCHECKED_CLUSTER
 
     def ladder(self, items: Sequence[RungItem], watched: str, *, is_fleet: bool = False) -> tuple[Rung, ...]:
         """The rungs, in the order written. Those of a fleet put each member itself back, and may name its flags by $name and $namespace."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies import hands, ladder, proof
+from rollbackd.policies.attribution import known_changes
 from rollbackd.policies.bake import bake
 from rollbackd.policies.changes import Change
 from rollbackd.policies.confirm import is_confirmed, mark
@@ -16,6 +17,7 @@ from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.model import Mode, OnNoData, Policy
 from rollbackd.policies.opening import consider
 from rollbackd.policies.reasons import duration_text
+from rollbackd.policies.recovery import as_left
 from rollbackd.policies.since import evidence_since, look_interval
 from rollbackd.policies.slot import Slot
 from rollbackd.policies.watch import Watch
@@ -38,7 +40,7 @@ def step(
     ``incident``: the open one of the watched target, whoever opened it. ``changes``: those of the policy's targets.
     """
     every = look_interval(policy, incident, changes, fleet, at)
-    looked = _as_looked_at(policy, incident, verdicts)
+    looked = _as_looked_at(policy, watch, incident, verdicts)
     marked = _marked(policy, watch, looked, every, at)
     baked, bakes = bake(policy, marked, looked, changes, fleet, at)
     if incident is None and State.BREACH not in [verdict.state for verdict in looked]:
@@ -46,14 +48,15 @@ def step(
     since, _ = evidence_since(policy, incident, changes, at)
     triples = zip(policy.conditions, baked.tracks, looked, strict=True)
     confirmed = tuple(is_confirmed(condition, track, verdict, every, since, at) for condition, track, verdict in triples)
-    slot = Slot(policy, baked, looked, confirmed, tuple(changes), fleet, at)
+    slot = Slot(policy, baked, looked, confirmed, known_changes(policy, changes, fleet), fleet, at)
     return baked, (*bakes, *(_begin_or_wait(slot) if incident is None else _carry_on(slot, incident)))
 
 
-def _as_looked_at(policy: Policy, incident: Incident | None, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """``on_no_data: ok`` holds only while no incident is open: silence is no recovery."""
+def _as_looked_at(policy: Policy, watch: Watch, incident: Incident | None, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """``on_no_data: ok`` holds only while no incident is open: silence is no recovery. Neither is what is only just within a limit."""
     if incident is not None:
-        return tuple(verdicts)
+        triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
+        return tuple([as_left(condition, track, verdict) for condition, track, verdict in triples])
     pairs = zip(policy.conditions, verdicts, strict=True)
     return tuple([Verdict(State.OK, v.evidence) if v.state is State.NODATA and c.on_no_data is OnNoData.OK else v for c, v in pairs])
 

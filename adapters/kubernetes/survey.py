@@ -1,11 +1,12 @@
 """How Deployments stand now: one list per namespace where several are asked for, one read where it is one."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
-from rollbackd.adapters.base.target import Interval, TargetState
+from rollbackd.adapters.base.target import Interval, Json, TargetState
 from rollbackd.adapters.kubernetes import objects
 from rollbackd.adapters.kubernetes.api import Cluster
 from rollbackd.adapters.kubernetes.failures import Gone
@@ -95,7 +96,7 @@ def state(rollout: Rollout, ready: datetime | None) -> TargetState:
         ready=ready,
         has_readiness=True,
         stuck=objects.stall(deployment, current) or objects.refusal_of_pods(deployment),
-        parts={f"image {name}": image for name, image in objects.images(template).items()},
+        parts=_parts(template),
         writer=_writer(deployment, revision),
         irreversible=objects.notes(deployment).get(objects.IRREVERSIBLE) or _template_notes(template).get(objects.IRREVERSIBLE),
     )
@@ -114,6 +115,13 @@ def _writer(deployment: Raw, revision: str) -> str | None:
     if objects.INCIDENT in marks and marks.get(objects.WRITTEN) == revision:
         return f"rollbackd:{marks[objects.INCIDENT]}"
     return objects.writer_of_template(deployment)
+
+
+def _parts(template: Raw) -> dict[str, Json]:
+    """Images by container; of annotations only whether they are the same, as nobody promised that their values are no secrets."""
+    images: dict[str, Json] = {f"image {name}": image for name, image in objects.images(template).items()}
+    notes = {key: value for key, value in _template_notes(template).items() if not key.startswith(objects.OURS)}
+    return images | {f"annotation {key}": hashlib.sha256(str(value).encode()).hexdigest()[:12] for key, value in sorted(notes.items())}
 
 
 def _template_notes(template: Raw) -> dict[str, str]:

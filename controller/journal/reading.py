@@ -131,6 +131,16 @@ class Reading:
         """The known-good revisions that served at or after ``since``, newest served first."""
         return tuple(known for known in self.ledger(target) if known.standing is Standing.GOOD and known.last_at >= since)
 
+    def all_good(self, targets: Sequence[str], since: datetime) -> Mapping[str, tuple[str, ...]]:
+        """The known-good revisions of these targets that served at or after ``since``, newest served first."""
+        is_good = and_(ledger.c.standing == Standing.GOOD.value, ledger.c.last_at >= since)
+        query = select(ledger.c.target, ledger.c.revision).where(is_good).order_by(ledger.c.last_at.desc(), ledger.c.revision)
+        found: dict[str, tuple[str, ...]] = {}
+        with self._connect() as connection:
+            for row in _each(connection, query, ledger.c.target, targets):
+                found[row.target] = (*found.get(row.target, ()), row.revision)
+        return found
+
     def quarantined(self) -> frozenset[tuple[str, str]]:
         """(target, revision) of everything in quarantine."""
         query = select(ledger.c.target, ledger.c.revision).where(ledger.c.standing == Standing.QUARANTINED.value)
@@ -149,6 +159,17 @@ class Reading:
             query = query.where(journal.c.incident == incident)
         with self._connect() as connection:
             return tuple(entry_of(row) for row in connection.execute(query))
+
+    def oldest_row(self) -> datetime | None:
+        """When the oldest row that is left was written; None where there is none."""
+        with self._connect() as connection:
+            return connection.execute(select(journal.c.at).order_by(journal.c.seq).limit(1)).scalar_one_or_none()
+
+    def noted(self, kind: str, since: datetime) -> tuple[tuple[datetime, str], ...]:
+        """When and of which target notes of this kind were, from ``since`` on, the oldest first. It reads the whole journal."""
+        query = select(journal.c.at, journal.c.target).where(journal.c.kind == kind, journal.c.at >= since).order_by(journal.c.at, journal.c.target)
+        with self._connect() as connection:
+            return tuple((row.at, row.target) for row in connection.execute(query))
 
     def has_entry(self, key: str) -> bool:
         """Was a row with this key ever written?"""

@@ -8,7 +8,7 @@ from rollbackd.policies.ladder import rung_text
 from rollbackd.policies.model import Condition, FlagsRung, Policy, Rung
 from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector
 
-GUARDS = frozenset({"pause", *PASSABLE, "ladder", "mode", "give-up", "other-writer", "approval"})
+GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", "other-writer", "approval"})
 """What an incident of a test may be held by."""
 
 

@@ -109,6 +109,7 @@ class World:
             quarantined=frozenset(self._quarantined),
             answered=frozenset((change.target, change.id) for change in self._changes if change.id in suspects),
             revisions=dict(self._seen),
+            good={target: tuple(revisions) for target, revisions in self._good.items()},
         )
 
     # --- what is decided ------------------------------------------------------------------------------------------------------------------

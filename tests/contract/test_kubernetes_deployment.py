@@ -154,6 +154,16 @@ def test_a_quota_that_refuses_pods_is_stuck_and_says_why(stage: Stage, cluster: 
     assert "exceeded quota" in str(stuck)
 
 
+def test_annotations_of_the_template_are_parts_that_only_tell_whether_they_are_the_same(stage: Stage) -> None:
+    stage.deploy()
+    before = dict(stage.state().parts)
+    stage.merge({"spec": {"template": {"metadata": {"annotations": {"shop/schema": "17", "rollbackd.io/mode": "observe"}}}}})
+    stage.settle()
+    after = stage.state().parts
+    assert set(after) - set(before) == {"annotation shop/schema"}
+    assert after["annotation shop/schema"] != "17"
+
+
 @pytest.mark.parametrize("where", ["deployment", "pod template"])
 def test_an_annotation_that_says_irreversible_is_told(stage: Stage, where: str) -> None:
     notes = {"annotations": {"rollbackd.io/irreversible": "migration 42 drops a column"}}

@@ -130,7 +130,7 @@ def test_a_second_bad_release_in_the_cool_down_is_held(tmp_path):
     bad = "0x20 20+20x9 200x49 220+20x60"
     series = [{"series": GOOD, "values": "0+100x200"}, {"series": BAD, "values": bad}]
     changes = [{"at": "5m", "revision": "v2"}, {"at": "20m", "revision": "v3"}]
-    expect = [{"at": "15m", "decision": "recovered"}, {"at": "25m", "decision": "held", "guard": "cool-down"}]
+    expect = [{"at": "16m", "decision": "recovered"}, {"at": "25m", "decision": "held", "guard": "cool-down"}]
     assert failures(outcome_in(tmp_path, written(*expect, series=series, changes=changes))) == []
 
 

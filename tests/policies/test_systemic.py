@@ -1,0 +1,102 @@
+"""How many breaches without a change are usual, and from how many on a common cause is likelier."""
+
+import random
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollbackd.policies.guards import guards
+from rollbackd.policies.systemic import NOTHING_KNOWN, RECENT, begun, chance, share_needed, tail, turned_all, unlikely, watched_until
+from tests.policies.literals import CALM, HOUR, MINUTE, POLICY, RELEASE, T0, replace
+
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+
+
+def lived(targets, per_week, weeks=3, seed=1):
+    """What is usual where each target turns to breach so often by itself, independently of the others."""
+    draw = random.Random(seed)
+    number = round(targets * per_week * weeks)
+    onsets = sorted((T0 + draw.random() * weeks * WEEK, f"t{draw.randrange(targets)}") for _ in range(number))
+    return watched_until(turned_all(begun(T0), onsets), T0 + weeks * WEEK)
+
+
+def systemic(usual, in_breach, watched=801):
+    unexplained = frozenset(f"s{number}" for number in range(in_breach))
+    found = guards(POLICY, (RELEASE,), replace(CALM, usual=usual, unexplained=unexplained, watched=watched), T0)
+    return next(guard for guard in found if guard.name == "systemic")
+
+
+def test_two_others_hold_as_long_as_nothing_is_known():
+    assert (systemic(NOTHING_KNOWN, 1).blocks, systemic(watched_until(begun(T0), T0 + 23 * HOUR), 2).blocks is not None) == (None, True)
+
+
+def test_a_large_scope_does_not_hold_at_what_its_own_history_explains():
+    usual = lived(800, per_week=1)
+    assert [systemic(usual, number).blocks is not None for number in (2, 3, 4, 20)] == [False, False, True, True]
+
+
+def test_a_quiet_scope_holds_at_two_others_for_ever():
+    assert chance(lived(20, per_week=0.5)).needed == 2
+
+
+def test_the_hold_is_rarely_on_by_chance_in_a_scope_of_800():
+    """The hold that asks for two others is on in a fifth of all ten minutes there."""
+    needed = chance(lived(800, per_week=1)).needed
+    by_chance = 800 * (RECENT / WEEK)
+    assert tail(2, by_chance) == pytest.approx(0.19, abs=0.01)
+    assert tail(needed, by_chance) <= 0.01
+
+
+def test_a_very_large_scope_learns_what_is_usual_although_it_holds_at_first():
+    usual = lived(8_000, per_week=1)
+    assert chance(usual).expected == pytest.approx(8_000 * (RECENT / WEEK), rel=0.15)
+
+
+def test_the_share_of_the_scope_holds_however_many_are_usual():
+    usual = lived(10, per_week=1000)
+    assert (chance(usual).needed > 3, systemic(usual, 3, watched=11).blocks is not None) == (True, True)
+
+
+def test_an_outage_does_not_make_the_next_one_usual():
+    before = lived(800, per_week=0.1)
+    outage = turned_all(before, [(before.at + MINUTE, f"t{number}") for number in range(800)])
+    assert chance(outage).needed == chance(before).needed
+
+
+def test_a_target_that_flaps_raises_nobody_elses_hold_by_more_than_itself():
+    usual = turned_all(begun(T0), [(T0 + number * 5 * MINUTE, "flapping") for number in range(14 * 24 * 12)])
+    assert chance(usual).expected <= 1.0
+    assert chance(usual, but="flapping").needed == 2
+
+
+def test_what_is_usual_fades():
+    usual = lived(800, per_week=1)
+    assert chance(watched_until(usual, usual.at + 6 * WEEK)).needed == 2
+
+
+def test_the_guard_says_its_arithmetic():
+    assert systemic(lived(800, per_week=1), 3).value == (
+        "3 of 800 other targets in breach without a change; 0.73 are usual in 10m0s (from 744 in the last days), "
+        "4 or more come by chance in 0.668 % of them; holds at 4"
+    )
+
+
+@given(st.floats(0, 200))
+def test_unlikely_is_the_smallest_number_that_chance_reaches_in_one_of_a_hundred(expected):
+    number = unlikely(expected)
+    assert tail(number, expected) <= 0.01 + 1e-12
+    assert number == 0 or tail(number - 1, expected) > 0.01 - 1e-12
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from("abcdef")), max_size=60))
+def test_no_more_is_counted_than_happened_and_one_other_never_holds(breaches):
+    onsets = sorted((T0 + DAY + number * MINUTE, target) for number, target in breaches)
+    found = chance(watched_until(turned_all(begun(T0), onsets), T0 + 20 * DAY))
+    assert found.counted <= len(onsets)
+    assert found.needed >= 2
+
+
+def test_three_are_the_fewest_that_a_share_holds_at():
+    assert [share_needed(others) for others in (1, 9, 10, 11, 800)] == [3, 3, 3, 4, 240]
