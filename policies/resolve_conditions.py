@@ -23,7 +23,7 @@ from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.model import Bound, Condition, Group, Leaf, Limit, Mode, Trigger
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library, ProfileSignal
-from rollbackd.policies.resolve_confirm import Said, adds_little, confirmation, least_volume, said
+from rollbackd.policies.resolve_confirm import Said, adds_little, confirmation, is_bounded, least_volume, most, said
 from rollbackd.policies.resolve_signals import (
     DEFAULT_QUANTILE,
     WrittenLimit,
@@ -34,7 +34,7 @@ from rollbackd.policies.resolve_signals import (
     own_signal,
     resolve_limit,
 )
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Probe, PromQL, Rate, Ratio, Signal
+from rollbackd.policies.signals import Identity, Latency, Probe, Ratio, Signal
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -94,9 +94,8 @@ class Conditions:
             self.findings.warn(self._short[0][0], f"'for' is shorter than the window it looks at ({which})", hint)
         if self._boundless:
             which = ", ".join(name for _, name in self._boundless)
-            self.findings.warn(
-                self._boundless[0][0], f"no bound on false rollbacks holds for {which}", "what is no share of events is compared as it is"
-            )
+            hint = "'unbounded: accepted' on a condition lets it act all the same"
+            self.findings.warn(self._boundless[0][0], f"no bound on false rollbacks holds for {which}: suggested at most", hint)
 
     def _any_of(self, items: Sequence[Item], path: Path) -> Trigger:
         return any_of([self._trigger(item, (*path, index)) for index, item in enumerate(items)])
@@ -172,8 +171,6 @@ class Conditions:
     def _note(self, name: str, signal: Signal, told: Said, path: Path) -> None:
         if isinstance(signal, Probe):
             self._check_probe(signal, (*path, "probe"))
-        if isinstance(signal, Gauge | PromQL | Count | Rate | Probe):
-            self._boundless.append((path, name))
         if adds_little(told, signal):
             self._short.append(((*path, "for"), f"{name}: {written(told.hold or told.window)} of {written(told.window)}"))
 
@@ -195,6 +192,7 @@ class Conditions:
         self._check_name(part.name, path)
         signal, told = part.signal, part.told
         confirm = confirmation(told, self.every, said_path, self.findings)
+        self._check_bound(part, path, said_path)
         limit = part.limit or Limit()
         if isinstance(signal, Latency):
             signal = replace(signal, limit=limit.high or 0.0)
@@ -208,13 +206,21 @@ class Conditions:
                 told.window,
                 least_volume(told, signal),
                 told.on_no_data,
-                told.mode,
+                most(told, signal),
                 part.from_library,
                 told.watch,
                 Bound(1.0, told.min_volume or 0) if isinstance(signal, Ratio | Latency) else None,
             )
         )
         return Leaf(len(self.found) - 1)
+
+    def _check_bound(self, part: "_Part", path: Path, said_path: Path) -> None:
+        signal, told = part.signal, part.told
+        if is_bounded(signal) and told.is_accepted:
+            hint = "a ratio and a latency have one: max_false_rollback"
+            self.findings.fault((*said_path, "unbounded"), "a condition without a bound", f"'{part.name}'", hint, at_key=True)
+        elif most(told, signal) < told.mode and not part.from_library:
+            self._boundless.append((path, part.name))
 
     def _check_name(self, name: str, path: Path) -> None:
         if name in self._places:

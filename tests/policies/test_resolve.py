@@ -64,12 +64,13 @@ def condition(entry: str, more: str = "match: {app: checkout}") -> Condition:
 
 
 def standard(name: str, signal: object, limit: Limit, identity: Identity, min_volume: int = 0, alpha: float = 0.005) -> Condition:
-    return replace(own(name, signal, limit, min_volume, identity, alpha), from_library=True)
+    return replace(own(name, signal, limit, min_volume, identity, alpha), from_library=True, mode=Mode.AUTO)
 
 
 def own(name: str, signal: object, limit: Limit, min_volume: int = 0, identity: Identity = BY_APP, alpha: float = 0.01) -> Condition:
     bound = Bound(alpha) if isinstance(signal, Ratio | Latency) else None
-    found = Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, Mode.AUTO, False)  # type: ignore[arg-type]
+    mode = Mode.AUTO if bound else Mode.SUGGEST
+    found = Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, mode, False)  # type: ignore[arg-type]
     return replace(found, bound=bound)
 
 
@@ -207,7 +208,8 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
             id="latency-in-milliseconds-by-its-unit",
         ),
         pytest.param(
-            "{name: c, gauge: g, above: 1, breaches: {at_least: 3, of: 5}, over: 10m, min_volume: 7, on_no_data: hold, mode: approve, watch: 2h}",
+            "{name: c, gauge: g, above: 1, breaches: {at_least: 3, of: 5}, over: 10m, min_volume: 7, on_no_data: hold, mode: approve, watch: 2h, "
+            "unbounded: accepted}",
             Condition(
                 "c",
                 Gauge(Selector("g")),
@@ -230,6 +232,29 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
 )
 def test_a_condition_resolves_to_what_it_says(entry: str, found: Condition) -> None:
     assert condition(entry) == found
+
+
+@pytest.mark.parametrize(
+    ("entry", "mode"),
+    [
+        pytest.param("{name: c, gauge: g, above: 1}", Mode.SUGGEST, id="nothing-bounds-it"),
+        pytest.param("{name: c, gauge: g, above: 1, mode: observe}", Mode.OBSERVE, id="a-lower-mode-stays"),
+        pytest.param("{name: c, gauge: g, above: 1, mode: approve}", Mode.SUGGEST, id="a-higher-one-is-not-enough"),
+        pytest.param("{name: c, gauge: g, above: 1, unbounded: accepted}", Mode.AUTO, id="accepted"),
+        pytest.param("{name: c, promql: up, below: 1, unbounded: accepted, mode: approve}", Mode.APPROVE, id="accepted-with-people"),
+        pytest.param("{name: c, count: n_total, above: 1, unbounded: accepted}", Mode.AUTO, id="accepted-count"),
+        pytest.param("{use: memory}", Mode.AUTO, id="the-library-s-memory-asks-for-more"),
+        pytest.param("{use: database-failures}", Mode.AUTO, id="the-library-s-facts"),
+        pytest.param("{use: error-rate}", Mode.AUTO, id="a-bound-holds"),
+    ],
+)
+def test_what_no_bound_holds_for_suggests_at_most_unless_that_is_accepted(entry: str, mode: Mode) -> None:
+    assert condition(entry).mode is mode
+
+
+def test_a_share_acts_without_a_bound_where_the_policy_wants_none() -> None:
+    policy = with_spec(f"{TARGET}\nmax_false_rollback: none\nrollback_when: [{{use: error-rate}}]")
+    assert (policy.conditions[0].bound, policy.conditions[0].mode) == (None, Mode.AUTO)
 
 
 THREE = "rollback_when: [{use: error-rate}, {use: p95-latency, with: {mode: suggest}}, {use: error-rate, name: many, with: {above: 20%}}]"
