@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.controller.engine import Engine
+from rollbackd.controller.facts import with_facts
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
@@ -52,7 +53,9 @@ class Observation:
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
         readings = self._observer.read(due, at)  # before the past, which may take long and much memory
-        return Batch(at, survey.result(), readings, self._past(new, at), dict(self._observer.health))
+        past = self._past(new, at)
+        surveyed = survey.result()
+        return Batch(at, surveyed, with_facts(due, readings, surveyed.states, at), past, dict(self._observer.health))
 
     def _past(self, new: Sequence[Policy], at: datetime) -> Past:
         """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""

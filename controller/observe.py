@@ -12,7 +12,7 @@ import structlog
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Answer, Increases, Row, RowKey, Slower, Source
 from rollbackd.controller.past import Past
-from rollbackd.controller.questions import PART, Ask, ProbeQuestion, Question, asks_of, with_rows
+from rollbackd.controller.questions import PART, Ask, ProbeQuestion, Question, TargetQuestion, asks_of, with_rows
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Counts, Events, Lack, Level, Reading, Unknown
 
@@ -129,10 +129,16 @@ def unread(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[
 
 def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> tuple[list[Reading], str | None]:
     """The readings of these workloads, and why there are none. The answer itself, which may be large, is let go of here."""
+    if isinstance(group, TargetQuestion):
+        return [_untold(asked)] * len(rows), None
     try:
         return _column(group, rows, _answer(source, probing, group, rows, asked), asked, source), None
     except AdapterError as fault:
         return [Unknown(asked, Lack.ERROR, str(fault))] * len(rows), str(fault)
+
+
+def _untold(asked: datetime) -> Unknown:
+    return Unknown(asked, Lack.NODATA, "what the target said is not known of this moment")
 
 
 def _answer(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer:
@@ -164,6 +170,8 @@ def _read_past(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Seque
 
 def _past_columns(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> tuple[list[list[Reading]], bool]:
     """The readings of these workloads at each moment, and whether the source keeps a history of them at all."""
+    if isinstance(group, TargetQuestion):
+        return [[_untold(moment)] * len(rows) for moment in moments], False
     answers = _ask_past(source, group, rows, moments)
     return [_column(group, rows, answers.get(moment, Answer({})), moment, source) for moment in moments], bool(answers)
 

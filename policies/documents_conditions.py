@@ -186,7 +186,9 @@ class UseOne(Entry):
 class UseSet(Entry):
     """A set of conditions of the library."""
 
-    use: Literal["standard"] = Field(description="The sane set: error-rate, p95-latency, memory, database-failures.")
+    use: Literal["standard"] = Field(
+        description="The sane set: error-rate, p95-latency, memory, database-failures, stuck-rollout, restarts, oom-kills."
+    )
     with_: Annotated[dict[Name, Overrides], Field(min_length=1)] | None = Field(
         None, alias="with", description="What is different here, by the name of the condition."
     )

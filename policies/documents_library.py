@@ -13,6 +13,7 @@ class LibraryCondition(Overrides):
     """A condition of the library, with its defaults."""
 
     description: Text = Field(description="What it finds, for people.")
+    reads: Literal["rollout"] | None = Field(None, description="What it reads of the target itself; without it the profile says which metrics.")
 
 
 class LibrarySpec(Written):

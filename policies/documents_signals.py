@@ -47,6 +47,9 @@ class CountSignal(Written):
     """The number of events in the window."""
 
     count: SelectorText = Field(description="The counter of events.")
+    where: SelectorText | None = Field(
+        None, description="Counts only series that have one of these above zero, equal in every label but those of its matchers."
+    )
 
 
 class RateSignal(Written):

@@ -102,10 +102,18 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What the target itself said."""
+
+    said: str
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """No evidence, and why."""
 
     why: str
 
 
-Evidence: TypeAlias = Share | Happened | Value | Nothing
+Evidence: TypeAlias = Share | Happened | Value | Fact | Nothing

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Trial, Value, Z, wilson_bound
+from rollbackd.policies.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trial, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Limit
-from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading
+from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading, Told
 from rollbackd.policies.signals import Latency, Rate
 
 WIDEST = 8
@@ -62,6 +62,8 @@ def judge(
         return _judge_events(condition, readings, since)
     if isinstance(newest, Level):
         return _judge_level(condition, newest, since)
+    if isinstance(newest, Told):
+        return _judge_told(newest, since)
     return Verdict(State.ERROR if newest.lack is Lack.ERROR else State.NODATA, Nothing(newest.why))
 
 
@@ -186,6 +188,13 @@ def _judge_level(condition: Condition, level: Level, since: datetime | None) -> 
     if since is not None and level.newest < since:
         return Verdict(State.UNPROVEN, Nothing(f"newest sample {level.newest:%H:%M:%S} is from before {since:%H:%M:%S}"))
     return Verdict(_place_value(level.value, condition.limit), Value(level.value, level.newest))
+
+
+def _judge_told(told: Told, since: datetime | None) -> Verdict:
+    if since is not None and told.end < since:
+        return Verdict(State.UNPROVEN, Nothing(f"last seen {told.end:%H:%M:%S}, before {since:%H:%M:%S}"))
+    state = State.UNPROVEN if told.is_bad is None else State.BREACH if told.is_bad else State.OK
+    return Verdict(state, Fact(told.said, told.end))
 
 
 def _place_value(value: float, limit: Limit) -> State:

@@ -43,6 +43,15 @@ class Level:
     newest: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the target itself said at ``end``: that it is bad (True), well (False), or on its way (None); ``said`` is for people."""
+
+    end: datetime
+    is_bad: bool | None
+    said: str
+
+
 class Lack(Enum):
     """Why there is no reading."""
 
@@ -59,6 +68,6 @@ class Unknown:
     why: str
 
 
-Reading: TypeAlias = Counts | Events | Level | Unknown
+Reading: TypeAlias = Counts | Events | Level | Told | Unknown
 COUNTED = (Counts, Events)
 """What is counted over a stretch of time."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
-from rollbackd.policies.evidence import Happened, Nothing, Share, Trial, Value
+from rollbackd.policies.evidence import Fact, Happened, Nothing, Share, Trial, Value
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, is_doubted, share_limit
 from rollbackd.policies.model import Breaches, Condition, For, Limit
 from rollbackd.policies.signals import Latency, Rate
@@ -17,6 +17,8 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
     match verdict.evidence:
         case Nothing(why):
             return f"{condition.name} {verdict.state.value}: {why}"
+        case Fact(said):
+            return f"{condition.name} {verdict.state.value}: {said}"
         case Share() as share:
             text = _share_text if verdict.trial is None else _tried_text
             return f"{condition.name} {text(condition, share, verdict)}"

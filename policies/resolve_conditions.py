@@ -34,7 +34,7 @@ from rollbackd.policies.resolve_signals import (
     own_signal,
     resolve_limit,
 )
-from rollbackd.policies.signals import Identity, Latency, Probe, Ratio, Signal
+from rollbackd.policies.signals import Identity, Latency, OfTarget, Probe, Ratio, Signal
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -137,6 +137,8 @@ class Conditions:
             known = {*self.library.conditions, *self.library.sets}
             self.findings.fault((*path, "use"), "a condition of the library", quoted(use), choices(use, known))
             return Leaf(0)
+        if base.reads is not None:
+            return self._of_target(name, OfTarget(base.reads), said(over, base), over, path, with_path)
         profile = self.library.profiles.get(_CUSTOM_NAMES if self.spec.metrics == CUSTOM else self.spec.metrics)
         if profile is None:
             return Leaf(0)
@@ -145,6 +147,13 @@ class Conditions:
             self.findings.fault((*path, "use"), f"a condition that profile '{self.spec.metrics}' has metrics for", quoted(use), choices(use, profile))
             return Leaf(0)
         return self._from_library(name, base, source, over, path, with_path)
+
+    def _of_target(self, name: str, signal: OfTarget, told: Said, over: Overrides, path: Path, with_path: Path) -> Trigger:
+        for key in ("above", "below", "quantile", "except_"):
+            if getattr(over, key) is not None:
+                hint = "it is what the target says of itself"
+                self.findings.fault((*with_path, key.rstrip("_")), "a condition with a limit", f"'{name}'", hint, at_key=True)
+        return self._add(_Part(name, signal, Limit(), Identity((), ()), told, from_library=True), path, with_path)
 
     def _from_library(self, name: str, base: LibraryCondition, source: ProfileSignal, over: Overrides, path: Path, with_path: Path) -> Trigger:
         signal = library_signal(source.signal, over.quantile or base.quantile or DEFAULT_QUANTILE, over.except_)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rollbackd.policies.documents_conditions import BreachCount, Confirmed
 from rollbackd.policies.model import Breaches, Confirmation, For, Mode, OnNoData
-from rollbackd.policies.signals import Gauge, Latency, Probe, PromQL, Ratio, Signal
+from rollbackd.policies.signals import Gauge, Latency, OfTarget, Probe, PromQL, Ratio, Signal
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -83,7 +83,7 @@ def is_bounded(signal: Signal) -> bool:
 
 def adds_little(told: Said, signal: Signal) -> bool:
     """Whether a wait was asked for that is shorter than the window of its own evidence (S2)."""
-    has_window = not isinstance(signal, Gauge | Probe | PromQL)
+    has_window = not isinstance(signal, Gauge | Probe | PromQL | OfTarget)
     return has_window and told.hold is not None and timedelta(0) < told.hold < told.window
 
 

@@ -19,7 +19,7 @@ from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, Laten
 from rollbackd.policies.model import Limit
 from rollbackd.policies.profiles import WrittenSignal
 from rollbackd.policies.selectors import parse_selector
-from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector, Signal
+from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal
 from rollbackd.policies.units import Quantity, UnitError
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -68,7 +68,7 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
     if isinstance(written, GaugeSignal):
         return Gauge(selector(written.gauge), selector(written.of) if written.of else None, written.pick)
     if isinstance(written, CountSignal):
-        return Count(selector(written.count))
+        return Count(selector(written.count), selector(written.where) if written.where else None)
     if isinstance(written, RatioSignal):
         return Ratio(selector(written.ratio.bad), selector(written.ratio.total))
     return Rate(selector(written.rate))
@@ -98,7 +98,7 @@ def reader_of(signal: Signal) -> Callable[[object], Quantity]:
             return units.events
         case Rate():
             return units.events_per_second
-        case PromQL():
+        case PromQL() | OfTarget():
             return units.expression_value
 
 

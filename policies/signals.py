@@ -49,9 +49,13 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Events within the condition's window. The limit is a number of events."""
+    """Events within the condition's window. The limit is a number of events.
+
+    ``where``: only of those series that have one of this selector above zero, equal in every label but those that it chooses by.
+    """
 
     events: Selector
+    where: Selector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,14 @@ class PromQL:
     expression: str
 
 
-Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL
+@dataclass(frozen=True, slots=True)
+class OfTarget:
+    """What the target itself says, as its survey heard it; no metric source is asked. ``fact``: whether its rollout can complete."""
+
+    fact: Literal["rollout"]
+
+
+Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL | OfTarget
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,12 +48,14 @@ class Increases:
     """How much each part's counters grew over the ``window`` that ends at the asked time, summed per workload.
 
     Row values: one number per part, under the part's name. A part without any series is missing from the row.
+    ``where``: a series that has none of this selector above zero at the asked time, equal in every label but those of its matchers, grew by 0.
     """
 
     parts: tuple[tuple[str, Selector], ...]
     window: timedelta
     identity: Identity
     only: frozenset[RowKey]
+    where: Selector | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,17 @@ def ask_increases(query: Increases, scrape_interval: timedelta) -> Question:
 def _grown(selector: Selector, extra: Iterable[Matcher], query: Increases) -> parser.Expr:
     # Rate first, then sum: the other way round a reset of one pod looks like a jump of all.
     is_whole = len({part.metric for _, part in query.parts}) == 1 < len(query.parts)
-    return _grouped("sum", increase_with_births(promql.vector(selector, extra), query.window, is_share=is_whole), query.identity)
+    increase = increase_with_births(promql.vector(selector, extra), query.window, is_share=is_whole)
+    if query.where is not None:
+        increase = _only_where(increase, selector, query.where, extra)
+    return _grouped("sum", increase, query.identity)
+
+
+def _only_where(increase: parser.Expr, counter: Selector, where: Selector, extra: Iterable[Matcher]) -> parser.Expr:
+    """The increase of the series that have one of ``where`` above zero; 0 of the others, which are there all the same."""
+    chosen = promql.labels(sorted({one.label for one in where.matchers} - {one.label for one in counter.matchers}))
+    text = f"(GROWN) and ignoring ({chosen}) (CHOSEN > 0) or 0 * (GROWN)"
+    return promql.fill(text, GROWN=increase, CHOSEN=promql.vector(where, extra))
 
 
 def ask_levels(query: Levels) -> Question:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from rollbackd.controller.facts import told
 from rollbackd.controller.observe import readings_at
 from rollbackd.controller.policytest.cases import Case
 from rollbackd.controller.policytest.check import Mismatch, mismatches
@@ -61,7 +62,8 @@ def _looks(case: Case) -> Iterator[Look]:
         def probing(question: ProbeQuestion, at: datetime = at) -> float | None:
             return source.probe(question, at)
 
-        before = take(policy, watch, readings_at(source, probing, asks, at))
+        readings = told(policy, readings_at(source, probing, asks, at), source.state(policy.target, at), at)
+        before = take(policy, watch, readings)
         evaluations = list(_settled(case, world, before, at))
         watch = evaluations[-1].watch
         yield _look(case, world, evaluations, at)
