@@ -1,11 +1,12 @@
 """One pass: survey the targets and read the signals of the policies that are due, and hand both to the engine."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rollbackd.controller.aging import aged
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.facts import with_facts
 from rollbackd.controller.observe import Observer
@@ -14,6 +15,7 @@ from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
 from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import counts_from, evidence_since, is_watching
 
 CALM_REACH = timedelta(hours=2)
@@ -52,7 +54,7 @@ class Observation:
         keys = [key for policy in policies for key in policy.targets]
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
-        readings = self._observer.read(due, at)  # before the past, which may take long and much memory
+        readings = self._aged(due, self._observer.read(due, at), at)  # before the past, which may take long and much memory
         past = self._past(new, at)
         surveyed = survey.result()
         return Batch(at, surveyed, with_facts(due, readings, surveyed.states, at), past, dict(self._observer.health))
@@ -65,6 +67,10 @@ class Observation:
         others = [policy for policy in new if policy.name not in past]
         past.join(self._observer.read_history(others, history_slots(others, at)))
         return past
+
+    def _aged(self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], at: datetime) -> dict[str, tuple[Reading, ...]]:
+        book = self._engine.book
+        return {policy.name: aged(policy, readings[policy.name], book.of(policy.targets), self._observer.source(policy.source), at) for policy in due}
 
     def _begun(self, policy: Policy, at: datetime) -> datetime | None:
         """Since when the shares of the policy are counted; None where they are not."""

@@ -51,6 +51,10 @@ class Observer:
         self._lock = threading.Lock()
         self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
 
+    def source(self, name: str) -> Source:
+        """The source of this name."""
+        return self._sources[name]
+
     def close(self) -> None:
         """No reading is begun after this; one in flight ends by its own time-out."""
         for pool in self._pools.values():
@@ -220,7 +224,9 @@ class _Reader:
         if isinstance(self._group, Increases):
             return self._counted(self._group, row)
         value = row.values.get("value")
-        return Unknown(self._asked, Lack.NODATA, "no finite value") if value is None else Level(self._asked, value, row.newest)
+        if value is None:
+            return Unknown(self._asked, Lack.NODATA, "no finite value")
+        return Level(self._asked, value, row.newest, int(row.values.get("units", 0)))
 
     def _slower(self, row: Row) -> Reading:
         values = row.values

@@ -13,6 +13,7 @@ class LibraryCondition(Overrides):
     """A condition of the library, with its defaults."""
 
     description: Text = Field(description="What it finds, for people.")
+    at_equal_age: bool = Field(False, description="Whether it acts only where the value has risen since the change, compared at equal age.")
     reads: Literal["rollout"] | None = Field(None, description="What it reads of the target itself; without it the profile says which metrics.")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rollbackd.policies.documents_base import HistogramText, Name, SelectorText, Written
+from rollbackd.policies.documents_base import HistogramText, LabelName, Name, SelectorText, Written
 
 
 class RatioParts(Written):
@@ -40,7 +40,11 @@ class GaugeSignal(Written):
 
     gauge: SelectorText = Field(description="The gauge.")
     of: SelectorText | None = Field(None, description="What the gauge is a share of, series by series.")
-    pick: Literal["max", "min", "sum", "avg"] = Field("max", description="Which one number stands for the workload's series. Default max.")
+    pick: Literal["max", "min", "sum", "avg", "second"] = Field(
+        "max",
+        description="Which one number stands for the workload's series; `second`: of several `per` the second-highest. Default max.",
+    )
+    per: LabelName | None = Field(None, description="The label that tells the units apart, such as pod; with `pick: second`.")
 
 
 class CountSignal(Written):

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 Z = 2.326
@@ -95,10 +95,13 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A level, read once."""
+    """A level, read once; see Level."""
 
     value: float
     newest: datetime
+    units: int = 0
+    before: float | None = None
+    age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from rollbackd.policies.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trial, Value, Z, wilson_bound
-from rollbackd.policies.model import Condition, Limit
+from rollbackd.policies.model import Condition, Limit, Mode
 from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading, Told
 from rollbackd.policies.signals import Latency, Rate
 
 WIDEST = 8
 """A window widens to this many times its length where traffic is low (S5)."""
+RISE = 1.05
+"""A level has risen since the change where it is more than so many times what it was at equal age before (S25)."""
 
 
 class State(Enum):
@@ -32,11 +34,15 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides (S7)."""
+    """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides (S7).
+
+    ``most``: the most that this evidence may lead to, whatever the condition may.
+    """
 
     state: State
     evidence: Evidence
     trial: Trial | None = None
+    most: Mode = Mode.AUTO
 
 
 def judge(
@@ -187,7 +193,22 @@ def _judge_level(condition: Condition, level: Level, since: datetime | None) -> 
         return Verdict(State.NODATA, Nothing(f"the value is {level.value}"))
     if since is not None and level.newest < since:
         return Verdict(State.UNPROVEN, Nothing(f"newest sample {level.newest:%H:%M:%S} is from before {since:%H:%M:%S}"))
-    return Verdict(_place_value(level.value, condition.limit), Value(level.value, level.newest))
+    state, value = _place_value(level.value, condition.limit), Value(level.value, level.newest, level.units, level.before, level.age)
+    if state is not State.BREACH or not condition.compares:
+        return Verdict(state, value)
+    if level.before is None:
+        return Verdict(state, value, most=Mode.SUGGEST)
+    return Verdict(state if has_risen(level.value, level.before) else State.UNPROVEN, value)
+
+
+def is_level_out(condition: Condition, level: Level) -> bool:
+    """Whether the level alone would be a breach."""
+    return _place_value(level.value, condition.limit) is State.BREACH
+
+
+def has_risen(value: float, before: float) -> bool:
+    """Whether the value is higher than at equal age before the change, by more than such values differ from one day to the next."""
+    return value > RISE * before
 
 
 def _judge_told(told: Told, since: datetime | None) -> Verdict:

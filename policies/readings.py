@@ -1,7 +1,7 @@
 """What one slot's observation said about one signal of one workload."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
@@ -36,11 +36,14 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A value at ``end``."""
+    """A value at ``end``, out of ``units`` (0: not told apart). ``before``: what it was when what ran before the change was of this ``age``."""
 
     end: datetime
     value: float
     newest: datetime
+    units: int = 0
+    before: float | None = None
+    age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

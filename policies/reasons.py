@@ -8,7 +8,7 @@ from rollbackd.policies.changes import Change
 from rollbackd.policies.evidence import Fact, Happened, Nothing, Share, Trial, Value
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, is_doubted, share_limit
 from rollbackd.policies.model import Breaches, Condition, For, Limit
-from rollbackd.policies.signals import Latency, Rate
+from rollbackd.policies.signals import Gauge, Latency, Rate
 from rollbackd.policies.watch import Track
 
 
@@ -26,8 +26,25 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
             seconds = (end - start).total_seconds()
             number = f"{count / seconds:.3g}/s" if isinstance(condition.signal, Rate) else f"{count:.0f} events"
             return f"{condition.name} {number} in {duration_text(end - start)} {_compared(condition.limit, verdict.state)}"
-        case Value(value):
-            return f"{condition.name} {number_text(value, condition.limit.unit)} {_compared(condition.limit, verdict.state)}"
+        case Value() as value:
+            return f"{condition.name} {_level_text(condition, value, verdict.state)}"
+
+
+def _level_text(condition: Condition, value: Value, state: State) -> str:
+    unit, limit = condition.limit.unit, condition.limit
+    # Out of its limit and not risen since the change is not proven to be the change's doing.
+    is_old = condition.compares and state is State.UNPROVEN
+    text = f"{number_text(value.value, unit)} {_compared(limit, State.BREACH if is_old else state)}"
+    if not condition.compares or state is State.OK:
+        return text
+    if isinstance(condition.signal, Gauge) and condition.signal.per and value.units:
+        per, units = condition.signal.per, value.units
+        text = f"{text} on at least 2 of {units} {per}s" if units > 1 else f"{text} on its only {per}"
+    if value.before is None:
+        return f"{text}, not known at the same age before the change: suggested at most"
+    age = f"the same age ({duration_text(value.age)})" if value.age is not None else "the same age"
+    then = f"{number_text(value.before, unit)} at {age} before the change"
+    return f"{text}, not risen: {then}" if is_old else f"{text}, {then}"
 
 
 def _seen_text(condition: Condition, share: Share) -> str:

@@ -164,7 +164,7 @@ class Conditions:
         if limit and isinstance(source.signal, LatencySignal) and is_in_milliseconds(source.signal):
             limit = in_own_unit(limit)
         identity = source.identity(*self.workload) if self.workload and self.spec.metrics != CUSTOM else self._matched(name)
-        return self._add(_Part(name, signal, limit, identity, said(over, base), from_library=True), path, with_path)
+        return self._add(_Part(name, signal, limit, identity, said(over, base), from_library=True, compares=base.at_equal_age), path, with_path)
 
     def _own(self, item: OwnCondition, path: Path) -> Trigger:
         signal = own_signal(item)
@@ -219,6 +219,7 @@ class Conditions:
                 part.from_library,
                 told.watch,
                 Bound(1.0, told.min_volume or 0) if isinstance(signal, Ratio | Latency) else None,
+                part.compares,
             )
         )
         return Leaf(len(self.found) - 1)
@@ -247,6 +248,7 @@ class _Part:
     identity: Identity
     told: Said
     from_library: bool
+    compares: bool = False
 
 
 def bounded(conditions: Sequence[Condition], risk: float | None) -> tuple[Condition, ...]:

@@ -66,7 +66,7 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
     if isinstance(written, LatencySignal):
         return Latency(selector(written.latency.histogram), quantile, limit=0.0)
     if isinstance(written, GaugeSignal):
-        return Gauge(selector(written.gauge), selector(written.of) if written.of else None, written.pick)
+        return Gauge(selector(written.gauge), selector(written.of) if written.of else None, written.pick, written.per)
     if isinstance(written, CountSignal):
         return Count(selector(written.count), selector(written.where) if written.where else None)
     if isinstance(written, RatioSignal):
@@ -162,6 +162,9 @@ def check_sense(signal: Signal, path: Path, findings: Findings) -> None:
         findings.fault((*path, "ratio", "bad"), "a selector of the bad events only", "the same selector as 'total'", "such a share is always 100%")
     if isinstance(signal, Gauge) and signal.of == signal.value:
         findings.fault((*path, "of"), "another selector than the gauge's", "the same", "such a share is always 100%")
+    if isinstance(signal, Gauge) and (signal.pick == "second") != (signal.per is not None):
+        expected, found = ("the key 'per'", "none") if signal.per is None else ("'per' beside pick: second only", f"pick: {signal.pick}")
+        findings.fault(path if signal.per is None else (*path, "per"), expected, found, "it is the label that tells the units apart, such as pod")
     if isinstance(signal, Probe):
         _check_probe(signal, (*path, "probe"), findings)
 

@@ -40,11 +40,15 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A value, or a value as a fraction of ``of``; one number per workload by ``pick``."""
+    """A value, or a value as a fraction of ``of``; one number per workload by ``pick``.
+
+    ``second``: the highest of the second-highest unit, which are told apart by the label ``per``; of a single unit, its own.
+    """
 
     value: Selector
     of: Selector | None = None
-    pick: Literal["max", "min", "sum", "avg"] = "max"
+    pick: Literal["max", "min", "sum", "avg", "second"] = "max"
+    per: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

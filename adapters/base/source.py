@@ -79,14 +79,16 @@ class Slower:
 class Levels:
     """A gauge now, or the gauge divided by ``of`` series by series (joined on every label both sides share), reduced by ``pick`` per workload.
 
-    Row values: ``value``.
+    ``second``: of the highest of each ``per`` the second highest, or the only one.
+    Row values: ``value``, and with ``per`` the number of its values as ``units``.
     """
 
     value: Selector
     of: Selector | None
-    pick: Literal["max", "min", "sum", "avg"]
+    pick: Literal["max", "min", "sum", "avg", "second"]
     identity: Identity
     only: frozenset[RowKey]
+    per: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

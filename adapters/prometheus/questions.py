@@ -75,9 +75,19 @@ def ask_levels(query: Levels) -> Question:
     level = value
     if query.of is not None:
         level = promql.fill("VALUE / (LIMIT > 0)", VALUE=value, LIMIT=promql.vector(query.of, extra))
-    picked = promql.mark(_grouped(query.pick, level, query.identity), PART, "value")
+    picked = _picked(query, level)
     newest = promql.mark(_grouped("max", promql.fill("timestamp(VALUE)", VALUE=value), query.identity), PART, NEWEST)
     return _question(promql.either(picked, newest), query, LOOKBACK)
+
+
+def _picked(query: Levels, level: parser.Expr) -> parser.Expr:
+    if query.per is None:
+        return promql.mark(_grouped(query.pick, level, query.identity), PART, "value")
+    names = promql.labels(query.identity.labels)
+    by_unit = _grouped("max", level, Identity((*query.identity.labels, query.per), query.identity.derived))
+    second = promql.fill(f"min by ({names}) (topk by ({names}) (2, UNITS))", UNITS=by_unit)
+    count = promql.fill(f"count by ({names}) (UNITS)", UNITS=by_unit)
+    return promql.either(promql.mark(second, PART, "value"), promql.mark(count, PART, "units"))
 
 
 def ask_expression(query: Expression) -> Question:

@@ -178,6 +178,7 @@ def _level(query: Levels, several: Sequence[_Found], limit_of: Callable[[_Found]
     newest = {id(found): found.series.newest(found.track.scrapes, asked.at) for found in several}
     latest = max(newest.values())
     values = []
+    by_unit: dict[str, list[float]] = defaultdict(list)
     for found in several:
         # A pod that no longer answers must not hold the row at its last value while others go on.
         if newest[id(found)] < latest - asked.freshness:
@@ -194,8 +195,14 @@ def _level(query: Levels, several: Sequence[_Found], limit_of: Callable[[_Found]
             value = value / divisor if value is not None and divisor is not None and divisor > 0 else None
         if value is not None:
             values.append(value)
+            by_unit[found.labels.get(query.per or "", "")].append(value)
     finite = [value for value in values if math.isfinite(value)]
-    return Row({"value": _pick(query.pick, finite)}, _moment(latest)) if finite and len(finite) == len(values) else None
+    if not finite or len(finite) < len(values):
+        return None
+    if query.per is None:
+        return Row({"value": _pick(query.pick, finite)}, _moment(latest))
+    highest = sorted(map(max, by_unit.values()), reverse=True)
+    return Row({"value": highest[:2][-1], "units": float(len(highest))}, _moment(latest))
 
 
 def _joined(values: Sequence[_Found], limits: Sequence[_Found] | None) -> Callable[[_Found], list[_Found]] | None:

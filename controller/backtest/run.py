@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rollbackd.controller.aging import aged
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged
 from rollbackd.controller.backtest.conclude import alarms, judged
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
@@ -56,7 +57,7 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
         for done, (at, readings) in enumerate(History(source, policies).read(slots)):
             if done % SAID_EVERY == 0:
                 told(done, len(slots))
-            replay.slot(at, readings)
+            replay.slot(at, {policy.name: aged(policy, readings[policy.name], replay.of(policy.targets), source, at) for policy in policies})
         slots_done += len(slots)
         for way in replay.ways:
             found += judged(way, given, slots[-1] if slots else since)

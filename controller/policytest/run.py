@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from rollbackd.controller.aging import aged
 from rollbackd.controller.facts import told
 from rollbackd.controller.observe import readings_at
 from rollbackd.controller.policytest.cases import Case
@@ -63,7 +64,7 @@ def _looks(case: Case) -> Iterator[Look]:
             return source.probe(question, at)
 
         readings = told(policy, readings_at(source, probing, asks, at), source.state(policy.target, at), at)
-        before = take(policy, watch, readings)
+        before = take(policy, watch, aged(policy, readings, world.changes, source, at))
         evaluations = list(_settled(case, world, before, at))
         watch = evaluations[-1].watch
         yield _look(case, world, evaluations, at)

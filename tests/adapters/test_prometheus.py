@@ -107,6 +107,13 @@ def test_growth_counts_only_where_another_series_is_above_zero_and_is_zero_elsew
     assert values(source.read(query, AT)) == {"checkout": {"events": 120.0}, "cart": {"events": 0.0}}
 
 
+def test_the_second_fullest_unit_stands_for_a_workload_and_the_only_one_for_itself(source: Prometheus) -> None:
+    query = Levels(Selector("used"), Selector("most"), "second", APP, only("checkout"), per="pod")
+    assert values(source.read(query, AT)) == {"checkout": {"value": 0.5, "units": 2.0}}
+    alone = replace(query, value=Selector("used", (Matcher("pod", "=", "a"),)))
+    assert values(source.read(alone, AT)) == {"checkout": {"value": 0.95, "units": 1.0}}
+
+
 def test_pods_are_summed_into_the_workload_that_their_name_tells(source: Prometheus) -> None:
     query = Increases((("events", Selector("jobs_total")),), MINUTE, WORKLOAD, only("checkout", "check-out"))
     assert values(source.read(query, AT)) == {"checkout": {"events": 180.0}, "check-out": {"events": 300.0}}

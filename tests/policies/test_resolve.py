@@ -89,7 +89,7 @@ def own(name: str, signal: object, limit: Limit, min_volume: int = 0, identity: 
 
 
 CONTAINERS = (Matcher("container", "!=", ""), Matcher("container", "!=", "POD"))
-MEMORY = Gauge(Selector("container_memory_working_set_bytes", CONTAINERS), Selector("container_spec_memory_limit_bytes", CONTAINERS), "max")
+MEMORY = Gauge(Selector("container_memory_working_set_bytes", CONTAINERS), Selector("container_spec_memory_limit_bytes", CONTAINERS), "second", "pod")
 AT_DESTINATION = Matcher("reporter", "=", "destination")
 SERVER_ERROR = Matcher("response_code", "=~", "5..")
 NOT_HEALTH = Matcher("path", "!=", "/healthz")
@@ -118,7 +118,7 @@ def test_the_shortest_policy_observes_the_four_triggers() -> None:
                 50,
             ),
             standard("p95-latency", Latency(Selector("http_request_duration_seconds"), 0.95, 2.0), Limit(high=2.0, unit="s"), BY_POD, 200),
-            standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD),
+            replace(standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD), compares=True),
             standard("database-failures", Count(Selector("db_client_connection_timeouts_total")), Limit(high=10.0), BY_POD),
             *of_pods(),
         ),
@@ -165,7 +165,7 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
                 ),
                 mode=Mode.SUGGEST,
             ),
-            replace(standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD), watch=timedelta(hours=24)),
+            replace(standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD), watch=timedelta(hours=24), compares=True),
             standard("database-failures", Count(Selector("db_client_connection_timeouts_total")), Limit(high=10.0), BY_POD),
             *of_pods(),
             own(
