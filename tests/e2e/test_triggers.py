@@ -24,7 +24,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TRIGGERS: Mapping[str, tuple[str, dict[str, str]]] = {
     "error-rate": ("shop:errors", {"for": "0s"}),
     "p95-latency": ("shop:slow", {"for": "0s"}),
-    "memory": ("shop:leak", {"for": "0s"}),
+    "memory": ("shop:leak", {"for": "2s"}),  # what the pods before were like is known from the second look on
     "database-failures": ("shop:no-database", {"for": "0s", "over": "5s"}),
 }
 
