@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.controller.aging import aged
+from rollbackd.controller.changes import Survey
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.facts import with_facts
 from rollbackd.controller.observe import Observer
@@ -14,6 +15,7 @@ from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
+from rollbackd.controller.traffic import Traffics
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import counts_from, evidence_since, is_watching
@@ -31,6 +33,7 @@ class Observation:
         self._engine = engine
         self._observer = observer
         self._surveyor = surveyor
+        self._traffics = Traffics()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
 
     def close(self) -> None:
@@ -57,7 +60,8 @@ class Observation:
         readings = self._aged(due, self._observer.read(due, at), at)  # before the past, which may take long and much memory
         past = self._past(new, at)
         surveyed = survey.result()
-        return Batch(at, surveyed, with_facts(due, readings, surveyed.states, at), past, dict(self._observer.health))
+        readings = self._beside(due, with_facts(due, readings, surveyed.states, at), surveyed, at)
+        return Batch(at, surveyed, readings, past, dict(self._observer.health))
 
     def _past(self, new: Sequence[Policy], at: datetime) -> Past:
         """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""
@@ -78,6 +82,15 @@ class Observation:
         if all(condition.bound is None for condition in policy.conditions) or not is_watching(policy, None, changes, self._engine.fleet, at):
             return None
         return counts_from(policy, evidence_since(policy, None, changes, at)[0], at)
+
+    def _beside(
+        self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], survey: Survey, at: datetime
+    ) -> dict[str, tuple[Reading, ...]]:
+        found = {}
+        for policy in due:
+            changes, source = self._engine.book.of(policy.targets), self._observer.source(policy.source)
+            found[policy.name] = self._traffics.beside(policy, readings[policy.name], changes, source, survey.states.get(policy.target), at)
+        return found
 
 
 def history_slots(policies: Sequence[Policy], at: datetime, begun: datetime | None = None) -> list[datetime]:

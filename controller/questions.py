@@ -58,6 +58,8 @@ def _question(policy: model.Policy, condition: model.Condition, block: timedelta
             return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, NOBODY)
         case signals.Count(events, where):
             return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY, None if where is None else _selector(where))
+        case signals.Traffic(events):
+            return ask.Increases(((PART, _selector(events)),), max(block, condition.window), identity, NOBODY)
         case signals.Rate(events):
             return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY)
         case signals.Latency(histogram, _, limit):

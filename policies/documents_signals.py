@@ -62,6 +62,12 @@ class RateSignal(Written):
     rate: SelectorText = Field(description="The counter of events.")
 
 
+class TrafficSignal(Written):
+    """Events as a share of what they were before the change."""
+
+    traffic: SelectorText = Field(description="The counter of events.")
+
+
 class ProbeParts(Written):
     """A health check: one named in the daemon's config, or a port and path of the target's own endpoints."""
 

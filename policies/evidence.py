@@ -113,10 +113,23 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Trickle:
+    """``count`` events in (start, end], where ``expected`` were to be expected by ``than``; ``agrees``: a second fact that says the same."""
+
+    count: float
+    expected: float
+    than: str
+    start: datetime
+    end: datetime
+    newest: datetime
+    agrees: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """No evidence, and why."""
 
     why: str
 
 
-Evidence: TypeAlias = Share | Happened | Value | Fact | Nothing
+Evidence: TypeAlias = Share | Happened | Value | Fact | Trickle | Nothing

@@ -47,6 +47,23 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """How many events happened in (start, end], beside how many a second there were in the hour ``before`` the change and a ``week`` ago.
+
+    None: not known. ``wanted`` replicas, of which ``ready`` serve: what the target itself says (None: nothing).
+    """
+
+    start: datetime
+    end: datetime
+    count: float
+    newest: datetime
+    before: float | None = None
+    week: float | None = None
+    wanted: int | None = None
+    ready: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What the target itself said at ``end``: that it is bad (True), well (False), or on its way (None); ``said`` is for people."""
 
@@ -71,6 +88,6 @@ class Unknown:
     why: str
 
 
-Reading: TypeAlias = Counts | Events | Level | Told | Unknown
+Reading: TypeAlias = Counts | Events | Level | Flow | Told | Unknown
 COUNTED = (Counts, Events)
 """What is counted over a stretch of time."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
-from rollbackd.policies.evidence import Fact, Happened, Nothing, Share, Trial, Value
+from rollbackd.policies.evidence import Fact, Happened, Nothing, Share, Trial, Trickle, Value
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, is_doubted, share_limit
 from rollbackd.policies.model import Breaches, Condition, For, Limit
 from rollbackd.policies.signals import Gauge, Latency, Rate
@@ -17,6 +17,8 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
     match verdict.evidence:
         case Nothing(why):
             return f"{condition.name} {verdict.state.value}: {why}"
+        case Trickle() as trickle:
+            return f"{condition.name} {_trickle_text(condition, trickle, verdict.state)}"
         case Fact(said):
             return f"{condition.name} {verdict.state.value}: {said}"
         case Share() as share:
@@ -28,6 +30,17 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
             return f"{condition.name} {number} in {duration_text(end - start)} {_compared(condition.limit, verdict.state)}"
         case Value() as value:
             return f"{condition.name} {_level_text(condition, value, verdict.state)}"
+
+
+def _trickle_text(condition: Condition, seen: Trickle, state: State) -> str:
+    minutes = (seen.end - seen.start).total_seconds() / 60
+    rates = f"{seen.count / minutes:.3g}/min, {seen.expected / minutes:.3g}/min {seen.than}"
+    if state is State.UNPROVEN:
+        return f"{rates}: {seen.expected:.0f} expected events prove nothing, {condition.min_volume} are needed"
+    text = f"{rates}: {seen.count / seen.expected:.0%} {_compared(condition.limit, state)}"
+    if state is State.OK:
+        return text
+    return f"{text}; {seen.agrees or 'nothing else says so: suggested at most'}"
 
 
 def _level_text(condition: Condition, value: Value, state: State) -> str:

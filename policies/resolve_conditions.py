@@ -164,7 +164,9 @@ class Conditions:
         if limit and isinstance(source.signal, LatencySignal) and is_in_milliseconds(source.signal):
             limit = in_own_unit(limit)
         identity = source.identity(*self.workload) if self.workload and self.spec.metrics != CUSTOM else self._matched(name)
-        return self._add(_Part(name, signal, limit, identity, said(over, base), from_library=True, compares=base.at_equal_age), path, with_path)
+        return self._add(
+            _Part(name, signal, limit, identity, said(over, base), from_library=True, compares=base.at_equal_age or base.second_fact), path, with_path
+        )
 
     def _own(self, item: OwnCondition, path: Path) -> Trigger:
         signal = own_signal(item)

@@ -15,11 +15,11 @@ from rollbackd.policies.documents_conditions import (
     RateCondition,
     RatioCondition,
 )
-from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal, TrafficSignal
 from rollbackd.policies.model import Limit
 from rollbackd.policies.profiles import WrittenSignal
 from rollbackd.policies.selectors import parse_selector
-from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal
+from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic
 from rollbackd.policies.units import Quantity, UnitError
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -71,6 +71,8 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
         return Count(selector(written.count), selector(written.where) if written.where else None)
     if isinstance(written, RatioSignal):
         return Ratio(selector(written.ratio.bad), selector(written.ratio.total))
+    if isinstance(written, TrafficSignal):
+        return Traffic(selector(written.traffic))
     return Rate(selector(written.rate))
 
 
@@ -88,7 +90,7 @@ def in_own_unit(limit: Limit) -> Limit:
 def reader_of(signal: Signal) -> Callable[[object], Quantity]:
     """What reads a limit of this signal, in its unit; it raises UnitError."""
     match signal:
-        case Ratio() | Probe():
+        case Ratio() | Probe() | Traffic():
             return units.share
         case Latency():
             return units.seconds

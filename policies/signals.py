@@ -92,7 +92,14 @@ class OfTarget:
     fact: Literal["rollout"]
 
 
-Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL | OfTarget
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Events within the condition's window as a share of what it had before the change and, where known, at this time a week ago (S14)."""
+
+    events: Selector
+
+
+Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL | OfTarget | Traffic
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from rollbackd.controller.backtest.history import History, PastSource, slots_bet
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
 from rollbackd.controller.schedule import Grid
+from rollbackd.controller.traffic import Traffics
 from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Reading
 
 SAID_EVERY = 1000  # slots
 
@@ -53,11 +55,12 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             continue
         since, until = span_of(policies, given, asked.since, asked.until)
         slots = slots_between(grid, since, min(until, asked.now - source.delay))
+        traffics = Traffics()
         replay = Replay(policies, given, {policy.name: windows_of(policy, given) for policy in policies})
         for done, (at, readings) in enumerate(History(source, policies).read(slots)):
             if done % SAID_EVERY == 0:
                 told(done, len(slots))
-            replay.slot(at, {policy.name: aged(policy, readings[policy.name], replay.of(policy.targets), source, at) for policy in policies})
+            replay.slot(at, {policy.name: _beside(policy, readings[policy.name], replay, source, traffics, at) for policy in policies})
         slots_done += len(slots)
         for way in replay.ways:
             found += judged(way, given, slots[-1] if slots else since)
@@ -65,6 +68,14 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
     queries = sum(source.asked for source in sources.values())
     ordered = tuple(sorted(found, key=lambda one: (one.change.at, one.change.line, one.policy.name)))
     return Outcome(ordered, tuple(false), slots_done, queries, timedelta(seconds=time.perf_counter() - began))
+
+
+def _beside(
+    policy: Policy, readings: tuple[Reading, ...], replay: Replay, source: PastSource, traffics: Traffics, at: datetime
+) -> tuple[Reading, ...]:
+    """The readings beside what they were before the change, as the daemon asks for it; what the target said then is not known."""
+    changes = replay.of(policy.targets)
+    return traffics.beside(policy, aged(policy, readings, changes, source, at), changes, source, None, at)
 
 
 def _by_grid(policies: Sequence[Policy]) -> Mapping[Grid, Sequence[Policy]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from rollbackd.policies.guards import PASSABLE
 from rollbackd.policies.ladder import rung_text
 from rollbackd.policies.model import Condition, FlagsRung, Policy, Rung
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Traffic
 
 GUARDS = frozenset({"pause", *PASSABLE, "ladder", "mode", "give-up", "other-writer", "approval"})
 """What an incident of a test may be held by."""
@@ -37,7 +37,7 @@ def selectors_of(condition: Condition) -> tuple[Selector, ...]:
             return (value,) if of is None else (value, of)
         case Count(events, where):
             return (events,) if where is None else (events, where)
-        case Rate(events):
+        case Rate(events) | Traffic(events):
             return (events,)
         case Probe() | PromQL() | OfTarget():
             return ()
