@@ -36,6 +36,8 @@ ORDER = (
 )
 """The service's own account before its mesh's, which does not see inside, before its ingress's, which does not see what comes from inside."""
 STANDARD = "standard"
+OF_PODS = "kube-state-metrics"
+"""The profile that says the same of every workload, however it is instrumented: it is no proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,9 @@ def propose(name: str, source: Source, target: str, at: datetime) -> Proposal:
 
 
 def _measured() -> tuple[str, ...]:
-    """The standard conditions that read metrics; the others read the target itself."""
-    return tuple(name for name in library().sets[STANDARD] if library().conditions[name].reads is None)
+    """The standard conditions by which ways of instrumenting differ."""
+    of_pods = library().profiles[OF_PODS]
+    return tuple(name for name in library().sets[STANDARD] if library().conditions[name].reads is None and name not in of_pods)
 
 
 def _rank(sight: ProfileSight) -> tuple[int, int, int]:
