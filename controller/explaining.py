@@ -167,7 +167,7 @@ def _condition(view: PolicyView, index: int, condition: Condition, is_sure: bool
     track, verdict = evaluation.watch.tracks[index], evaluation.verdicts[index]
     return ConditionLine(
         name=condition.name,
-        mode=mode,
+        mode=word(min(view.mode, condition.mode, verdict.most)),
         state=verdict.state.value,
         reason=standing_reason(condition, track, verdict, view.standing.at) + _missing(condition, track, verdict),
         confirmation=how,

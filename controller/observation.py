@@ -1,18 +1,23 @@
 """One pass: survey the targets and read the signals of the policies that are due, and hand both to the engine."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rollbackd.controller.aging import aged
+from rollbackd.controller.changes import Survey
 from rollbackd.controller.engine import Engine
+from rollbackd.controller.facts import with_facts
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
+from rollbackd.controller.traffic import Traffics
 from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import counts_from, evidence_since, is_watching
 
 CALM_REACH = timedelta(hours=2)
@@ -28,6 +33,7 @@ class Observation:
         self._engine = engine
         self._observer = observer
         self._surveyor = surveyor
+        self._traffics = Traffics()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
 
     def close(self) -> None:
@@ -51,8 +57,11 @@ class Observation:
         keys = [key for policy in policies for key in policy.targets]
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
-        readings = self._observer.read(due, at)  # before the past, which may take long and much memory
-        return Batch(at, survey.result(), readings, self._past(new, at), dict(self._observer.health))
+        readings = self._aged(due, self._observer.read(due, at), at)  # before the past, which may take long and much memory
+        past = self._past(new, at)
+        surveyed = survey.result()
+        readings = self._beside(due, with_facts(due, readings, surveyed.states, at), surveyed, at)
+        return Batch(at, surveyed, readings, past, dict(self._observer.health))
 
     def _past(self, new: Sequence[Policy], at: datetime) -> Past:
         """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""
@@ -63,12 +72,25 @@ class Observation:
         past.join(self._observer.read_history(others, history_slots(others, at)))
         return past
 
+    def _aged(self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], at: datetime) -> dict[str, tuple[Reading, ...]]:
+        book = self._engine.book
+        return {policy.name: aged(policy, readings[policy.name], book.of(policy.targets), self._observer.source(policy.source), at) for policy in due}
+
     def _begun(self, policy: Policy, at: datetime) -> datetime | None:
         """Since when the shares of the policy are counted; None where they are not."""
         changes = self._engine.book.of(policy.targets)
         if all(condition.bound is None for condition in policy.conditions) or not is_watching(policy, None, changes, self._engine.fleet, at):
             return None
         return counts_from(policy, evidence_since(policy, None, changes, at)[0], at)
+
+    def _beside(
+        self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], survey: Survey, at: datetime
+    ) -> dict[str, tuple[Reading, ...]]:
+        found = {}
+        for policy in due:
+            changes, source = self._engine.book.of(policy.targets), self._observer.source(policy.source)
+            found[policy.name] = self._traffics.beside(policy, readings[policy.name], changes, source, survey.states.get(policy.target), at)
+        return found
 
 
 def history_slots(policies: Sequence[Policy], at: datetime, begun: datetime | None = None) -> list[datetime]:

@@ -12,7 +12,7 @@ import structlog
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Answer, Increases, Row, RowKey, Slower, Source
 from rollbackd.controller.past import Past
-from rollbackd.controller.questions import PART, Ask, ProbeQuestion, Question, asks_of, with_rows
+from rollbackd.controller.questions import PART, Ask, ProbeQuestion, Question, TargetQuestion, asks_of, with_rows
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Counts, Events, Lack, Level, Reading, Unknown
 
@@ -50,6 +50,10 @@ class Observer:
         self._questions: dict[Question, Question] = {}
         self._lock = threading.Lock()
         self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
+
+    def source(self, name: str) -> Source:
+        """The source of this name."""
+        return self._sources[name]
 
     def close(self) -> None:
         """No reading is begun after this; one in flight ends by its own time-out."""
@@ -129,10 +133,16 @@ def unread(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[
 
 def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> tuple[list[Reading], str | None]:
     """The readings of these workloads, and why there are none. The answer itself, which may be large, is let go of here."""
+    if isinstance(group, TargetQuestion):
+        return [_untold(asked)] * len(rows), None
     try:
         return _column(group, rows, _answer(source, probing, group, rows, asked), asked, source), None
     except AdapterError as fault:
         return [Unknown(asked, Lack.ERROR, str(fault))] * len(rows), str(fault)
+
+
+def _untold(asked: datetime) -> Unknown:
+    return Unknown(asked, Lack.NODATA, "what the target said is not known of this moment")
 
 
 def _answer(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer:
@@ -164,6 +174,8 @@ def _read_past(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Seque
 
 def _past_columns(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> tuple[list[list[Reading]], bool]:
     """The readings of these workloads at each moment, and whether the source keeps a history of them at all."""
+    if isinstance(group, TargetQuestion):
+        return [[_untold(moment)] * len(rows) for moment in moments], False
     answers = _ask_past(source, group, rows, moments)
     return [_column(group, rows, answers.get(moment, Answer({})), moment, source) for moment in moments], bool(answers)
 
@@ -212,7 +224,9 @@ class _Reader:
         if isinstance(self._group, Increases):
             return self._counted(self._group, row)
         value = row.values.get("value")
-        return Unknown(self._asked, Lack.NODATA, "no finite value") if value is None else Level(self._asked, value, row.newest)
+        if value is None:
+            return Unknown(self._asked, Lack.NODATA, "no finite value")
+        return Level(self._asked, value, row.newest, int(row.values.get("units", 0)))
 
     def _slower(self, row: Row) -> Reading:
         values = row.values

@@ -23,7 +23,14 @@ class ProbeQuestion:
     target: str
 
 
-Question: TypeAlias = ask.Query | ProbeQuestion
+@dataclass(frozen=True, slots=True)
+class TargetQuestion:
+    """What no source is asked: the survey of the targets answers it."""
+
+    fact: str
+
+
+Question: TypeAlias = ask.Query | ProbeQuestion | TargetQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ def asks_of(policy: model.Policy, block: timedelta) -> tuple[Ask, ...]:
 
 def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:
     """The question asked for these workloads."""
-    return question if isinstance(question, ProbeQuestion) else replace(question, only=frozenset(rows))
+    return question if isinstance(question, ProbeQuestion | TargetQuestion) else replace(question, only=frozenset(rows))
 
 
 def _question(policy: model.Policy, condition: model.Condition, block: timedelta) -> Question:
@@ -49,16 +56,22 @@ def _question(policy: model.Policy, condition: model.Condition, block: timedelta
     match condition.signal:
         case signals.Ratio(bad, total):
             return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, NOBODY)
-        case signals.Count(events) | signals.Rate(events):
+        case signals.Count(events, where):
+            return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY, None if where is None else _selector(where))
+        case signals.Traffic(events):
+            return ask.Increases(((PART, _selector(events)),), max(block, condition.window), identity, NOBODY)
+        case signals.Rate(events):
             return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY)
         case signals.Latency(histogram, _, limit):
             return ask.Slower(_selector(histogram), limit, block, identity, NOBODY)
-        case signals.Gauge(value, of, pick):
-            return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, NOBODY)
+        case signals.Gauge(value, of, pick, per):
+            return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, NOBODY, per)
         case signals.PromQL(expression):
             return ask.Expression(expression, identity, NOBODY)
         case signals.Probe(name, port, path):
             return ProbeQuestion(name, port, path, policy.target)
+        case signals.OfTarget(fact):
+            return TargetQuestion(fact)
         case _:
             assert_never(condition.signal)
 

@@ -10,6 +10,7 @@ from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.judge import State, Verdict, is_doubted
 from rollbackd.policies.model import Policy, RevertRung
 from rollbackd.policies.reasons import duration_text
+from rollbackd.policies.signals import OfTarget
 from rollbackd.policies.watch import Watch
 
 
@@ -26,7 +27,7 @@ def bake(
         watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)
     if revision is None or clean is None or watch.baked == revision or at - clean < policy.timing.bake:
         return watch, ()
-    lasted = at - max(clean, _healthy_since(watch, verdicts, at))
+    lasted = at - max(clean, _healthy_since(policy, watch, verdicts, at))
     if lasted < policy.timing.bake:
         return watch, ()
     good = tuple(_unchanged(policy, changes, fleet, at - policy.timing.bake))
@@ -34,10 +35,11 @@ def bake(
     return replace(watch, baked=revision), (Bake(good, at, reason),) if good else ()
 
 
-def _healthy_since(watch: Watch, verdicts: Sequence[Verdict], at: datetime) -> datetime:
-    """Since when the longest-proven condition has been proven healthy: silence bakes nothing."""
-    pairs = zip(watch.tracks, verdicts, strict=True)
-    return min((t.ok_since for t, v in pairs if v.state is State.OK and t.ok_since is not None), default=at)
+def _healthy_since(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], at: datetime) -> datetime:
+    """Since when the longest-proven condition has been proven healthy: silence bakes nothing, and neither does a rollout that went well."""
+    triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
+    measured = ((t, v) for c, t, v in triples if not isinstance(c.signal, OfTarget))
+    return min((t.ok_since for t, v in measured if v.state is State.OK and t.ok_since is not None), default=at)
 
 
 def _unchanged(policy: Policy, changes: Sequence[Change], fleet: Fleet, since: datetime) -> Iterator[tuple[str, str]]:

@@ -65,6 +65,21 @@ def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Colle
     return tuple(sorted(found, key=lambda c: c.order, reverse=True))
 
 
+def equal_age(changes: Iterable[Change], target: str, at: datetime) -> tuple[datetime, timedelta] | None:
+    """When what ran on ``target`` before its newest change was as old as what runs now, and that age.
+
+    None where that cannot be said: there is no such change, nobody saw what was before it, or that did not live so long.
+    """
+    known = {change.id: change for change in changes if change.target == target and not change.posted and change.started_early <= at}
+    newest = max(known.values(), key=lambda change: change.order, default=None)
+    before = None if newest is None else known.get(newest.predecessor or "")
+    if newest is None or before is None or at < newest.effective:
+        return None
+    age = at - newest.effective
+    then = before.effective + age
+    return (then, age) if then <= newest.started_early else None
+
+
 def newest_foreign(changes: Sequence[Change], targets: Collection[str], since: datetime, known: Collection[str]) -> Change | None:
     """The newest change by another writer on ``targets`` that came to light after ``since`` and is not among ``known``."""
     found = [c for c in changes if c.target in targets and not c.ours and not c.posted and c.first_seen > since and c.id not in known]

@@ -38,7 +38,7 @@ from rollbackd.policies.faults import quoted
 
 ModeWord: TypeAlias = Literal["observe", "suggest", "approve", "auto"]
 KINDS = ("use", "ratio", "latency", "gauge", "count", "rate", "probe", "promql", "all_of", "any_of", "at_least")
-_LATER = {"unbounded": "", "depends_on": "", "burn_rate": "", "relative": "", "inconclusive_page_after": ""}
+_LATER = {"depends_on": "", "burn_rate": "", "relative": "", "inconclusive_page_after": ""}
 
 
 class BreachCount(Written):
@@ -73,6 +73,9 @@ class Confirmed(Entry):
     )
     mode: ModeWord | None = Field(None, description="The most that this condition may lead to. Default: what the policy may.")
     watch: PositiveDuration | None = Field(None, description="How long after a change this condition is judged. Default: the policy's `watch`.")
+    unbounded: Literal["accepted"] | None = Field(
+        None, description="Lets a condition act on which no bound on false rollbacks holds; without it such a condition suggests at most."
+    )
 
 
 class Own(Confirmed):
@@ -183,7 +186,9 @@ class UseOne(Entry):
 class UseSet(Entry):
     """A set of conditions of the library."""
 
-    use: Literal["standard"] = Field(description="The sane set: error-rate, p95-latency, memory, database-failures.")
+    use: Literal["standard"] = Field(
+        description="The sane set: error-rate, p95-latency, memory, database-failures, stuck-rollout, restarts, oom-kills."
+    )
     with_: Annotated[dict[Name, Overrides], Field(min_length=1)] | None = Field(
         None, alias="with", description="What is different here, by the name of the condition."
     )

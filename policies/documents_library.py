@@ -6,13 +6,16 @@ from pydantic import Discriminator, Field, Tag
 
 from rollbackd.policies.documents_base import LabelName, Name, Text, Written
 from rollbackd.policies.documents_conditions import Overrides
-from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal, TrafficSignal
 
 
 class LibraryCondition(Overrides):
     """A condition of the library, with its defaults."""
 
     description: Text = Field(description="What it finds, for people.")
+    at_equal_age: bool = Field(False, description="Whether it acts only where the value has risen since the change, compared at equal age.")
+    second_fact: bool = Field(False, description="Whether it acts only where a second, independent fact says the same.")
+    reads: Literal["rollout"] | None = Field(None, description="What it reads of the target itself; without it the profile says which metrics.")
 
 
 class LibrarySpec(Written):
@@ -67,7 +70,7 @@ IdentityItem: TypeAlias = Annotated[
 
 
 def _signal_kind(value: Any) -> str | None:
-    kinds = ("ratio", "latency", "gauge", "count", "rate")
+    kinds = ("ratio", "latency", "gauge", "count", "rate", "traffic")
     return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
 
 
@@ -76,7 +79,8 @@ SignalItem: TypeAlias = Annotated[
     | Annotated[LatencySignal, Tag("<latency>")]
     | Annotated[GaugeSignal, Tag("<gauge>")]
     | Annotated[CountSignal, Tag("<count>")]
-    | Annotated[RateSignal, Tag("<rate>")],
+    | Annotated[RateSignal, Tag("<rate>")]
+    | Annotated[TrafficSignal, Tag("<traffic>")],
     Discriminator(_signal_kind),
 ]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rollbackd.policies.documents_base import HistogramText, Name, SelectorText, Written
+from rollbackd.policies.documents_base import HistogramText, LabelName, Name, SelectorText, Written
 
 
 class RatioParts(Written):
@@ -40,19 +40,32 @@ class GaugeSignal(Written):
 
     gauge: SelectorText = Field(description="The gauge.")
     of: SelectorText | None = Field(None, description="What the gauge is a share of, series by series.")
-    pick: Literal["max", "min", "sum", "avg"] = Field("max", description="Which one number stands for the workload's series. Default max.")
+    pick: Literal["max", "min", "sum", "avg", "second"] = Field(
+        "max",
+        description="Which one number stands for the workload's series; `second`: of several `per` the second-highest. Default max.",
+    )
+    per: LabelName | None = Field(None, description="The label that tells the units apart, such as pod; with `pick: second`.")
 
 
 class CountSignal(Written):
     """The number of events in the window."""
 
     count: SelectorText = Field(description="The counter of events.")
+    where: SelectorText | None = Field(
+        None, description="Counts only series that have one of these above zero, equal in every label but those of its matchers."
+    )
 
 
 class RateSignal(Written):
     """Events per second over the window."""
 
     rate: SelectorText = Field(description="The counter of events.")
+
+
+class TrafficSignal(Written):
+    """Events as a share of what they were before the change."""
+
+    traffic: SelectorText = Field(description="The counter of events.")
 
 
 class ProbeParts(Written):

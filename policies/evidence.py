@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 Z = 2.326
@@ -72,10 +72,34 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A level, read once."""
+    """A level, read once; see Level."""
 
     value: float
     newest: datetime
+    units: int = 0
+    before: float | None = None
+    age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What the target itself said."""
+
+    said: str
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """``count`` events in (start, end], where ``expected`` were to be expected by ``than``; ``agrees``: a second fact that says the same."""
+
+    count: float
+    expected: float
+    than: str
+    start: datetime
+    end: datetime
+    newest: datetime
+    agrees: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +109,4 @@ class Nothing:
     why: str
 
 
-Evidence: TypeAlias = Share | Happened | Value | Nothing
+Evidence: TypeAlias = Share | Happened | Value | Fact | Trickle | Nothing

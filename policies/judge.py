@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Value, Z, wilson_bound
-from rollbackd.policies.model import Condition, Limit
-from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading
-from rollbackd.policies.signals import Latency, Rate
+from rollbackd.policies.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, Z, wilson_bound
+from rollbackd.policies.model import Condition, Limit, Mode
+from rollbackd.policies.readings import COUNTED, Counts, Events, Flow, Lack, Level, Reading, Told
+from rollbackd.policies.signals import Latency, Rate, Traffic
 from rollbackd.policies.trial import Trial
 
 WIDEST = 8
 """A window widens to this many times its length where traffic is low (S5)."""
+RISE = 1.05
+"""A level has risen since the change where it is more than so many times what it was at equal age before (S25)."""
 
 
 class State(Enum):
@@ -33,11 +35,15 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides (S7)."""
+    """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides (S7).
+
+    ``most``: the most that this evidence may lead to, whatever the condition may.
+    """
 
     state: State
     evidence: Evidence
     trial: Trial | None = None
+    most: Mode = Mode.AUTO
 
 
 def judge(
@@ -60,9 +66,15 @@ def judge(
     if isinstance(newest, Counts):
         return _judge_share(condition, readings, since, trial)
     if isinstance(newest, Events):
+        if isinstance(condition.signal, Traffic):
+            return Verdict(State.UNPROVEN, Nothing("what the traffic was before the change was not asked"))  # of a past slot
         return _judge_events(condition, readings, since)
     if isinstance(newest, Level):
         return _judge_level(condition, newest, since)
+    if isinstance(newest, Flow):
+        return judge_flow(condition, newest, since)
+    if isinstance(newest, Told):
+        return _judge_told(newest, since)
     return Verdict(State.ERROR if newest.lack is Lack.ERROR else State.NODATA, Nothing(newest.why))
 
 
@@ -186,7 +198,54 @@ def _judge_level(condition: Condition, level: Level, since: datetime | None) -> 
         return Verdict(State.NODATA, Nothing(f"the value is {level.value}"))
     if since is not None and level.newest < since:
         return Verdict(State.UNPROVEN, Nothing(f"newest sample {level.newest:%H:%M:%S} is from before {since:%H:%M:%S}"))
-    return Verdict(_place_value(level.value, condition.limit), Value(level.value, level.newest))
+    state, value = _place_value(level.value, condition.limit), Value(level.value, level.newest, level.units, level.before, level.age)
+    if state is not State.BREACH or not condition.compares:
+        return Verdict(state, value)
+    if level.before is None:
+        return Verdict(state, value, most=Mode.SUGGEST)
+    return Verdict(state if has_risen(level.value, level.before) else State.UNPROVEN, value)
+
+
+def is_level_out(condition: Condition, level: Level) -> bool:
+    """Whether the level alone would be a breach."""
+    return _place_value(level.value, condition.limit) is State.BREACH
+
+
+def has_risen(value: float, before: float) -> bool:
+    """Whether the value is higher than at equal age before the change, by more than such values differ from one day to the next."""
+    return value > RISE * before
+
+
+def judge_flow(condition: Condition, flow: Flow, since: datetime | None) -> Verdict:
+    """Less than the limit's share of the least that was to be expected; it suggests, unless half of the pods or more are not ready either (S14)."""
+    if since is not None and flow.start < since:
+        return Verdict(State.UNPROVEN, Nothing("no full window of evidence yet"))
+    if flow.wanted == 0:
+        return Verdict(State.UNPROVEN, Nothing("scaled to 0 replicas: no traffic is no surprise"))
+    if flow.before is None:
+        return Verdict(State.UNPROVEN, Nothing("what the traffic was before the change is not known"))
+    rate, than = flow.before, "in the hour before the change"
+    if flow.week is not None and flow.week < rate:
+        rate, than = flow.week, "at this time a week ago"
+    expected = rate * (flow.end - flow.start).total_seconds()
+    seen = Trickle(flow.count, expected, than, flow.start, flow.end, flow.newest, _unready(flow))
+    if expected < condition.min_volume:
+        return Verdict(State.UNPROVEN, seen)
+    is_low = flow.count < (condition.limit.low or 0.0) * expected
+    return Verdict(State.BREACH if is_low else State.OK, seen, most=Mode.AUTO if seen.agrees else Mode.SUGGEST)
+
+
+def _unready(flow: Flow) -> str | None:
+    if not flow.wanted or flow.ready is None or 2 * flow.ready > flow.wanted:
+        return None
+    return f"{flow.wanted - flow.ready} of {flow.wanted} pods are not ready"
+
+
+def _judge_told(told: Told, since: datetime | None) -> Verdict:
+    if since is not None and told.end < since:
+        return Verdict(State.UNPROVEN, Nothing(f"last seen {told.end:%H:%M:%S}, before {since:%H:%M:%S}"))
+    state = State.UNPROVEN if told.is_bad is None else State.BREACH if told.is_bad else State.OK
+    return Verdict(state, Fact(told.said, told.end))
 
 
 def _place_value(value: float, limit: Limit) -> State:

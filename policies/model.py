@@ -68,6 +68,7 @@ class Condition:
 
     ``window``: the evidence a look may draw on [5 m]; it widens to 8 times as much where ``min_volume`` events are not reached (S5).
     ``from_library``: a library signal that the workload never had is not applicable, without a page.
+    ``compares``: it acts only where the value has risen since the change at equal age (S25), or a second fact agrees (S14); else it suggests at most.
     ``bound``: None where a look is judged by itself, by the Wilson bound of a share (S6) or as it is.
     """
 
@@ -83,6 +84,7 @@ class Condition:
     from_library: bool
     watch: timedelta | None = None
     bound: Bound | None = None
+    compares: bool = False
 
 
 @dataclass(frozen=True, slots=True)

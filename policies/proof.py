@@ -24,7 +24,7 @@ def acting_mode(slot: Slot, incident: Incident) -> Mode | None:
 
 
 def _is_breaching(slot: Slot, incident: Incident, mode: Mode) -> bool:
-    joined = {i for i in own_joined(slot, incident) if slot.policy.conditions[i].mode >= mode}
+    joined = {i for i in own_joined(slot, incident) if min(slot.policy.conditions[i].mode, slot.verdicts[i].most) >= mode}
     standings = [_proven(verdict, index in joined) for index, verdict in enumerate(slot.verdicts)]
     return is_met(slot.policy.trigger, standings) is True
 

@@ -1,7 +1,7 @@
 """What one slot's observation said about one signal of one workload."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
@@ -36,11 +36,40 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A value at ``end``."""
+    """A value at ``end``, out of ``units`` (0: not told apart). ``before``: what it was when what ran before the change was of this ``age``."""
 
     end: datetime
     value: float
     newest: datetime
+    units: int = 0
+    before: float | None = None
+    age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How many events happened in (start, end], beside how many a second there were in the hour ``before`` the change and a ``week`` ago.
+
+    None: not known. ``wanted`` replicas, of which ``ready`` serve: what the target itself says (None: nothing).
+    """
+
+    start: datetime
+    end: datetime
+    count: float
+    newest: datetime
+    before: float | None = None
+    week: float | None = None
+    wanted: int | None = None
+    ready: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the target itself said at ``end``: that it is bad (True), well (False), or on its way (None); ``said`` is for people."""
+
+    end: datetime
+    is_bad: bool | None
+    said: str
 
 
 class Lack(Enum):
@@ -59,6 +88,6 @@ class Unknown:
     why: str
 
 
-Reading: TypeAlias = Counts | Events | Level | Unknown
+Reading: TypeAlias = Counts | Events | Level | Flow | Told | Unknown
 COUNTED = (Counts, Events)
 """What is counted over a stretch of time."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
-from rollbackd.policies.evidence import Happened, Nothing, Share, Value
+from rollbackd.policies.evidence import Fact, Happened, Nothing, Share, Trickle, Value
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, is_doubted, share_limit
 from rollbackd.policies.model import Breaches, Condition, For, Limit
-from rollbackd.policies.signals import Latency, Rate
+from rollbackd.policies.signals import Gauge, Latency, Rate
 from rollbackd.policies.trial import Trial
 from rollbackd.policies.watch import Track
 
@@ -18,6 +18,10 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
     match verdict.evidence:
         case Nothing(why):
             return f"{condition.name} {verdict.state.value}: {why}"
+        case Trickle() as trickle:
+            return f"{condition.name} {_trickle_text(condition, trickle, verdict.state)}"
+        case Fact(said):
+            return f"{condition.name} {verdict.state.value}: {said}"
         case Share() as share:
             text = _share_text if verdict.trial is None else _tried_text
             return f"{condition.name} {text(condition, share, verdict)}"
@@ -25,8 +29,36 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
             seconds = (end - start).total_seconds()
             number = f"{count / seconds:.3g}/s" if isinstance(condition.signal, Rate) else f"{count:.0f} events"
             return f"{condition.name} {number} in {duration_text(end - start)} {_compared(condition.limit, verdict.state)}"
-        case Value(value):
-            return f"{condition.name} {number_text(value, condition.limit.unit)} {_compared(condition.limit, verdict.state)}"
+        case Value() as value:
+            return f"{condition.name} {_level_text(condition, value, verdict.state)}"
+
+
+def _trickle_text(condition: Condition, seen: Trickle, state: State) -> str:
+    minutes = (seen.end - seen.start).total_seconds() / 60
+    rates = f"{seen.count / minutes:.3g}/min, {seen.expected / minutes:.3g}/min {seen.than}"
+    if state is State.UNPROVEN:
+        return f"{rates}: {seen.expected:.0f} expected events prove nothing, {condition.min_volume} are needed"
+    text = f"{rates}: {seen.count / seen.expected:.0%} {_compared(condition.limit, state)}"
+    if state is State.OK:
+        return text
+    return f"{text}; {seen.agrees or 'nothing else says so: suggested at most'}"
+
+
+def _level_text(condition: Condition, value: Value, state: State) -> str:
+    unit, limit = condition.limit.unit, condition.limit
+    # Out of its limit and not risen since the change is not proven to be the change's doing.
+    is_old = condition.compares and state is State.UNPROVEN
+    text = f"{number_text(value.value, unit)} {_compared(limit, State.BREACH if is_old else state)}"
+    if not condition.compares or state is State.OK:
+        return text
+    if isinstance(condition.signal, Gauge) and condition.signal.per and value.units:
+        per, units = condition.signal.per, value.units
+        text = f"{text} on at least 2 of {units} {per}s" if units > 1 else f"{text} on its only {per}"
+    if value.before is None:
+        return f"{text}, not known at the same age before the change: suggested at most"
+    age = f"the same age ({duration_text(value.age)})" if value.age is not None else "the same age"
+    then = f"{number_text(value.before, unit)} at {age} before the change"
+    return f"{text}, not risen: {then}" if is_old else f"{text}, {then}"
 
 
 def _seen_text(condition: Condition, share: Share) -> str:

@@ -23,7 +23,7 @@ from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.model import Bound, Condition, Group, Leaf, Limit, Mode, Trigger
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library, ProfileSignal
-from rollbackd.policies.resolve_confirm import Said, adds_little, confirmation, least_volume, said
+from rollbackd.policies.resolve_confirm import Said, adds_little, confirmation, is_bounded, least_volume, most, said
 from rollbackd.policies.resolve_signals import (
     DEFAULT_QUANTILE,
     WrittenLimit,
@@ -34,7 +34,7 @@ from rollbackd.policies.resolve_signals import (
     own_signal,
     resolve_limit,
 )
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Probe, PromQL, Rate, Ratio, Signal
+from rollbackd.policies.signals import Identity, Latency, OfTarget, Probe, Ratio, Signal
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -94,9 +94,8 @@ class Conditions:
             self.findings.warn(self._short[0][0], f"'for' is shorter than the window it looks at ({which})", hint)
         if self._boundless:
             which = ", ".join(name for _, name in self._boundless)
-            self.findings.warn(
-                self._boundless[0][0], f"no bound on false rollbacks holds for {which}", "what is no share of events is compared as it is"
-            )
+            hint = "'unbounded: accepted' on a condition lets it act all the same"
+            self.findings.warn(self._boundless[0][0], f"no bound on false rollbacks holds for {which}: suggested at most", hint)
 
     def _any_of(self, items: Sequence[Item], path: Path) -> Trigger:
         return any_of([self._trigger(item, (*path, index)) for index, item in enumerate(items)])
@@ -138,6 +137,8 @@ class Conditions:
             known = {*self.library.conditions, *self.library.sets}
             self.findings.fault((*path, "use"), "a condition of the library", quoted(use), choices(use, known))
             return Leaf(0)
+        if base.reads is not None:
+            return self._of_target(name, OfTarget(base.reads), said(over, base), over, path, with_path)
         profile = self.library.profiles.get(_CUSTOM_NAMES if self.spec.metrics == CUSTOM else self.spec.metrics)
         if profile is None:
             return Leaf(0)
@@ -146,6 +147,13 @@ class Conditions:
             self.findings.fault((*path, "use"), f"a condition that profile '{self.spec.metrics}' has metrics for", quoted(use), choices(use, profile))
             return Leaf(0)
         return self._from_library(name, base, source, over, path, with_path)
+
+    def _of_target(self, name: str, signal: OfTarget, told: Said, over: Overrides, path: Path, with_path: Path) -> Trigger:
+        for key in ("above", "below", "quantile", "except_"):
+            if getattr(over, key) is not None:
+                hint = "it is what the target says of itself"
+                self.findings.fault((*with_path, key.rstrip("_")), "a condition with a limit", f"'{name}'", hint, at_key=True)
+        return self._add(_Part(name, signal, Limit(), Identity((), ()), told, from_library=True), path, with_path)
 
     def _from_library(self, name: str, base: LibraryCondition, source: ProfileSignal, over: Overrides, path: Path, with_path: Path) -> Trigger:
         signal = library_signal(source.signal, over.quantile or base.quantile or DEFAULT_QUANTILE, over.except_)
@@ -156,7 +164,9 @@ class Conditions:
         if limit and isinstance(source.signal, LatencySignal) and is_in_milliseconds(source.signal):
             limit = in_own_unit(limit)
         identity = source.identity(*self.workload) if self.workload and self.spec.metrics != CUSTOM else self._matched(name)
-        return self._add(_Part(name, signal, limit, identity, said(over, base), from_library=True), path, with_path)
+        return self._add(
+            _Part(name, signal, limit, identity, said(over, base), from_library=True, compares=base.at_equal_age or base.second_fact), path, with_path
+        )
 
     def _own(self, item: OwnCondition, path: Path) -> Trigger:
         signal = own_signal(item)
@@ -172,8 +182,6 @@ class Conditions:
     def _note(self, name: str, signal: Signal, told: Said, path: Path) -> None:
         if isinstance(signal, Probe):
             self._check_probe(signal, (*path, "probe"))
-        if isinstance(signal, Gauge | PromQL | Count | Rate | Probe):
-            self._boundless.append((path, name))
         if adds_little(told, signal):
             self._short.append(((*path, "for"), f"{name}: {written(told.hold or told.window)} of {written(told.window)}"))
 
@@ -195,6 +203,7 @@ class Conditions:
         self._check_name(part.name, path)
         signal, told = part.signal, part.told
         confirm = confirmation(told, self.every, said_path, self.findings)
+        self._check_bound(part, path, said_path)
         limit = part.limit or Limit()
         if isinstance(signal, Latency):
             signal = replace(signal, limit=limit.high or 0.0)
@@ -208,13 +217,22 @@ class Conditions:
                 told.window,
                 least_volume(told, signal),
                 told.on_no_data,
-                told.mode,
+                most(told, signal),
                 part.from_library,
                 told.watch,
                 Bound(1.0, told.min_volume or 0) if isinstance(signal, Ratio | Latency) else None,
+                part.compares,
             )
         )
         return Leaf(len(self.found) - 1)
+
+    def _check_bound(self, part: "_Part", path: Path, said_path: Path) -> None:
+        signal, told = part.signal, part.told
+        if is_bounded(signal) and told.is_accepted:
+            hint = "a ratio and a latency have one: max_false_rollback"
+            self.findings.fault((*said_path, "unbounded"), "a condition without a bound", f"'{part.name}'", hint, at_key=True)
+        elif most(told, signal) < told.mode and not part.from_library:
+            self._boundless.append((path, part.name))
 
     def _check_name(self, name: str, path: Path) -> None:
         if name in self._places:
@@ -232,6 +250,7 @@ class _Part:
     identity: Identity
     told: Said
     from_library: bool
+    compares: bool = False
 
 
 def bounded(conditions: Sequence[Condition], risk: float | None) -> tuple[Condition, ...]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rollbackd.policies.documents_conditions import BreachCount, Confirmed
 from rollbackd.policies.model import Breaches, Confirmation, For, Mode, OnNoData
-from rollbackd.policies.signals import Gauge, Latency, Probe, PromQL, Ratio, Signal
+from rollbackd.policies.signals import Gauge, Latency, OfTarget, Probe, PromQL, Ratio, Signal, Traffic
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -19,7 +19,10 @@ QUANTILE_VOLUME = 10  # S5: so many requests are expected beyond the quantile
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said about a condition. ``hold``: the policy's own ``for``; ``default_hold`` stands in for it and may be stretched."""
+    """What was said about a condition. ``hold``: the policy's own ``for``; ``default_hold`` stands in for it and may be stretched.
+
+    ``is_accepted``: it may act though nothing bounds how often it is wrong.
+    """
 
     hold: timedelta | None
     default_hold: timedelta
@@ -29,6 +32,7 @@ class Said:
     on_no_data: OnNoData
     mode: Mode
     watch: timedelta | None
+    is_accepted: bool
 
 
 def said(own: Confirmed, base: Confirmed | None = None) -> Said:
@@ -42,6 +46,7 @@ def said(own: Confirmed, base: Confirmed | None = None) -> Said:
         on_no_data=OnNoData(own.on_no_data or (base.on_no_data if base else None) or "unproven"),
         mode=Mode[(own.mode or (base.mode if base else None) or "auto").upper()],
         watch=own.watch or (base.watch if base else None),
+        is_accepted="accepted" in (own.unbounded, base.unbounded if base else None),
     )
 
 
@@ -66,9 +71,19 @@ def _hold(told: Said, every: timedelta, path: Path, findings: Findings) -> timed
     return told.hold
 
 
+def most(told: Said, signal: Signal) -> Mode:
+    """The most that the condition may lead to: what no bound holds for suggests, unless that was accepted in writing."""
+    return told.mode if is_bounded(signal) or told.is_accepted else min(told.mode, Mode.SUGGEST)
+
+
+def is_bounded(signal: Signal) -> bool:
+    """Whether a bound on false rollbacks can hold: for shares of counted events only."""
+    return isinstance(signal, Ratio | Latency)
+
+
 def adds_little(told: Said, signal: Signal) -> bool:
     """Whether a wait was asked for that is shorter than the window of its own evidence (S2)."""
-    has_window = not isinstance(signal, Gauge | Probe | PromQL)
+    has_window = not isinstance(signal, Gauge | Probe | PromQL | OfTarget)
     return has_window and told.hold is not None and timedelta(0) < told.hold < told.window
 
 
@@ -78,4 +93,4 @@ def least_volume(told: Said, signal: Signal) -> int:
         return told.min_volume
     if isinstance(signal, Latency):
         return math.ceil(round(QUANTILE_VOLUME / (1 - signal.quantile), 6))
-    return RATIO_VOLUME if isinstance(signal, Ratio) else 0
+    return RATIO_VOLUME if isinstance(signal, Ratio | Traffic) else 0

@@ -15,11 +15,11 @@ from rollbackd.policies.documents_conditions import (
     RateCondition,
     RatioCondition,
 )
-from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal, TrafficSignal
 from rollbackd.policies.model import Limit
 from rollbackd.policies.profiles import WrittenSignal
 from rollbackd.policies.selectors import parse_selector
-from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector, Signal
+from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic
 from rollbackd.policies.units import Quantity, UnitError
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -66,11 +66,13 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
     if isinstance(written, LatencySignal):
         return Latency(selector(written.latency.histogram), quantile, limit=0.0)
     if isinstance(written, GaugeSignal):
-        return Gauge(selector(written.gauge), selector(written.of) if written.of else None, written.pick)
+        return Gauge(selector(written.gauge), selector(written.of) if written.of else None, written.pick, written.per)
     if isinstance(written, CountSignal):
-        return Count(selector(written.count))
+        return Count(selector(written.count), selector(written.where) if written.where else None)
     if isinstance(written, RatioSignal):
         return Ratio(selector(written.ratio.bad), selector(written.ratio.total))
+    if isinstance(written, TrafficSignal):
+        return Traffic(selector(written.traffic))
     return Rate(selector(written.rate))
 
 
@@ -88,7 +90,7 @@ def in_own_unit(limit: Limit) -> Limit:
 def reader_of(signal: Signal) -> Callable[[object], Quantity]:
     """What reads a limit of this signal, in its unit; it raises UnitError."""
     match signal:
-        case Ratio() | Probe():
+        case Ratio() | Probe() | Traffic():
             return units.share
         case Latency():
             return units.seconds
@@ -98,7 +100,7 @@ def reader_of(signal: Signal) -> Callable[[object], Quantity]:
             return units.events
         case Rate():
             return units.events_per_second
-        case PromQL():
+        case PromQL() | OfTarget():
             return units.expression_value
 
 
@@ -162,6 +164,9 @@ def check_sense(signal: Signal, path: Path, findings: Findings) -> None:
         findings.fault((*path, "ratio", "bad"), "a selector of the bad events only", "the same selector as 'total'", "such a share is always 100%")
     if isinstance(signal, Gauge) and signal.of == signal.value:
         findings.fault((*path, "of"), "another selector than the gauge's", "the same", "such a share is always 100%")
+    if isinstance(signal, Gauge) and (signal.pick == "second") != (signal.per is not None):
+        expected, found = ("the key 'per'", "none") if signal.per is None else ("'per' beside pick: second only", f"pick: {signal.pick}")
+        findings.fault(path if signal.per is None else (*path, "per"), expected, found, "it is the label that tells the units apart, such as pod")
     if isinstance(signal, Probe):
         _check_probe(signal, (*path, "probe"), findings)
 

@@ -40,18 +40,26 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A value, or a value as a fraction of ``of``; one number per workload by ``pick``."""
+    """A value, or a value as a fraction of ``of``; one number per workload by ``pick``.
+
+    ``second``: the highest of the second-highest unit, which are told apart by the label ``per``; of a single unit, its own.
+    """
 
     value: Selector
     of: Selector | None = None
-    pick: Literal["max", "min", "sum", "avg"] = "max"
+    pick: Literal["max", "min", "sum", "avg", "second"] = "max"
+    per: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Events within the condition's window. The limit is a number of events."""
+    """Events within the condition's window. The limit is a number of events.
+
+    ``where``: only of those series that have one of this selector above zero, equal in every label but those that it chooses by.
+    """
 
     events: Selector
+    where: Selector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,21 @@ class PromQL:
     expression: str
 
 
-Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL
+@dataclass(frozen=True, slots=True)
+class OfTarget:
+    """What the target itself says, as its survey heard it; no metric source is asked. ``fact``: whether its rollout can complete."""
+
+    fact: Literal["rollout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Events within the condition's window as a share of what it had before the change and, where known, at this time a week ago (S14)."""
+
+    events: Selector
+
+
+Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL | OfTarget | Traffic
 
 
 @dataclass(frozen=True, slots=True)

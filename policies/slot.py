@@ -31,8 +31,8 @@ class Slot:
         return min(self.fleet.mode_cap, space, self.policy.mode)
 
     def mode(self, index: int) -> Mode:
-        """The effective mode of a condition: the lowest of daemon, namespace, policy and condition."""
-        return min(self.ceiling, self.policy.conditions[index].mode)
+        """The effective mode of a condition: the lowest of daemon, namespace, policy, condition and what its evidence bears."""
+        return min(self.ceiling, self.policy.conditions[index].mode, self.verdicts[index].most)
 
     def reason(self, index: int) -> str:
         """A condition's verdict with its arithmetic and how far its confirmation is."""

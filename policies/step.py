@@ -85,7 +85,7 @@ def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
     for index, condition in enumerate(slot.policy.conditions):
         mode = slot.mode(index)
         is_new = (slot.policy.name, condition.name) not in incident.joined
-        raises = incident.phase is Phase.PROPOSED and mode >= Mode.APPROVE and slot.policy.name != incident.policy
+        raises = incident.phase is Phase.PROPOSED and mode >= Mode.APPROVE and (slot.policy.name != incident.policy or condition.compares)
         if (is_new or raises) and slot.confirmed[index] and mode is not Mode.OBSERVE and _is_of(slot, incident, index):
             found.append(Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, slot.reason(index)))
     return tuple(found)

@@ -48,12 +48,14 @@ class Increases:
     """How much each part's counters grew over the ``window`` that ends at the asked time, summed per workload.
 
     Row values: one number per part, under the part's name. A part without any series is missing from the row.
+    ``where``: a series that has none of this selector above zero at the asked time, equal in every label but those of its matchers, grew by 0.
     """
 
     parts: tuple[tuple[str, Selector], ...]
     window: timedelta
     identity: Identity
     only: frozenset[RowKey]
+    where: Selector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,16 @@ class Slower:
 class Levels:
     """A gauge now, or the gauge divided by ``of`` series by series (joined on every label both sides share), reduced by ``pick`` per workload.
 
-    Row values: ``value``.
+    ``second``: of the highest of each ``per`` the second highest, or the only one.
+    Row values: ``value``, and with ``per`` the number of its values as ``units``.
     """
 
     value: Selector
     of: Selector | None
-    pick: Literal["max", "min", "sum", "avg"]
+    pick: Literal["max", "min", "sum", "avg", "second"]
     identity: Identity
     only: frozenset[RowKey]
+    per: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,21 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rollout is: ``ready`` of ``wanted`` replicas serve, of whichever revision.
+
+    ``unfinished``: what is missing, None once it is complete or where nobody waits for it, as while it is paused. ``overdue``: why it cannot
+    complete, once it is past its own deadline; ``has_deadline``: False where it has none, so that it would never be overdue.
+    """
+
+    wanted: int
+    ready: int
+    unfinished: str | None = None
+    overdue: str | None = None
+    has_deadline: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TargetState:
     """A target as it stands now.
 
@@ -30,6 +45,7 @@ class TargetState:
     None if none did yet, or if the kind has no such moment. ``stuck``: why the rollout cannot complete, if the target says so.
     ``parts``: what the revision is made of, by name (container images, flag states); never a secret. ``writer``: who wrote it, where known:
     for a write of ours, ``rollbackd:<incident>``. ``irreversible``: why a revert across this change would be unsafe, if the target says so.
+    ``progress``: how far its rollout is, where the kind has rollouts.
     ``touched``: the parts that this change touched, where the target's own history says so; else the caller compares what it saw.
     """
 
@@ -44,6 +60,7 @@ class TargetState:
     writer: str | None = None
     irreversible: str | None = None
     touched: tuple[str, ...] = ()
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)

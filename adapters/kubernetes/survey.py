@@ -12,6 +12,7 @@ from rollbackd.adapters.kubernetes.api import Cluster
 from rollbackd.adapters.kubernetes.failures import Gone
 from rollbackd.adapters.kubernetes.objects import Raw
 from rollbackd.adapters.kubernetes.place import Place
+from rollbackd.adapters.kubernetes.progress import progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def state(rollout: Rollout, ready: datetime | None) -> TargetState:
         stuck=objects.stall(deployment, current) or objects.refusal_of_pods(deployment),
         parts=_parts(template),
         writer=_writer(deployment, revision),
+        progress=progress(deployment, current),
         irreversible=objects.notes(deployment).get(objects.IRREVERSIBLE) or _template_notes(template).get(objects.IRREVERSIBLE),
     )
 

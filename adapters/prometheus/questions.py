@@ -55,7 +55,17 @@ def ask_increases(query: Increases, scrape_interval: timedelta) -> Question:
 def _grown(selector: Selector, extra: Iterable[Matcher], query: Increases) -> parser.Expr:
     # Rate first, then sum: the other way round a reset of one pod looks like a jump of all.
     is_whole = len({part.metric for _, part in query.parts}) == 1 < len(query.parts)
-    return _grouped("sum", increase_with_births(promql.vector(selector, extra), query.window, is_share=is_whole), query.identity)
+    increase = increase_with_births(promql.vector(selector, extra), query.window, is_share=is_whole)
+    if query.where is not None:
+        increase = _only_where(increase, selector, query.where, extra)
+    return _grouped("sum", increase, query.identity)
+
+
+def _only_where(increase: parser.Expr, counter: Selector, where: Selector, extra: Iterable[Matcher]) -> parser.Expr:
+    """The increase of the series that have one of ``where`` above zero; 0 of the others, which are there all the same."""
+    chosen = promql.labels(sorted({one.label for one in where.matchers} - {one.label for one in counter.matchers}))
+    text = f"(GROWN) and ignoring ({chosen}) (CHOSEN > 0) or 0 * (GROWN)"
+    return promql.fill(text, GROWN=increase, CHOSEN=promql.vector(where, extra))
 
 
 def ask_levels(query: Levels) -> Question:
@@ -65,9 +75,19 @@ def ask_levels(query: Levels) -> Question:
     level = value
     if query.of is not None:
         level = promql.fill("VALUE / (LIMIT > 0)", VALUE=value, LIMIT=promql.vector(query.of, extra))
-    picked = promql.mark(_grouped(query.pick, level, query.identity), PART, "value")
+    picked = _picked(query, level)
     newest = promql.mark(_grouped("max", promql.fill("timestamp(VALUE)", VALUE=value), query.identity), PART, NEWEST)
     return _question(promql.either(picked, newest), query, LOOKBACK)
+
+
+def _picked(query: Levels, level: parser.Expr) -> parser.Expr:
+    if query.per is None:
+        return promql.mark(_grouped(query.pick, level, query.identity), PART, "value")
+    names = promql.labels(query.identity.labels)
+    by_unit = _grouped("max", level, Identity((*query.identity.labels, query.per), query.identity.derived))
+    second = promql.fill(f"min by ({names}) (topk by ({names}) (2, UNITS))", UNITS=by_unit)
+    count = promql.fill(f"count by ({names}) (UNITS)", UNITS=by_unit)
+    return promql.either(promql.mark(second, PART, "value"), promql.mark(count, PART, "units"))
 
 
 def ask_expression(query: Expression) -> Question:

@@ -41,9 +41,9 @@ class _Sum:
     newest: float = -math.inf
     covers: bool = False
 
-    def add(self, part: str, found: _Found, asked: Asked, window: float) -> None:
+    def add(self, part: str, found: _Found, asked: Asked, window: float, *, counts: bool = True) -> None:
         start, whole = found.track.start(asked.at - window, asked.at, asked.gap)
-        self.parts[part] += found.series.growth(start, asked.at)
+        self.parts[part] += found.series.growth(start, asked.at) if counts else 0.0
         self.newest = max(self.newest, found.series.newest(found.track.scrapes, asked.at))
         self.covers |= whole
 
@@ -68,13 +68,27 @@ def _increases(query: Increases, asked: Asked) -> Answer:
     sums: dict[RowKey, _Sum] = defaultdict(_Sum)
     known: set[str] = set()
     for part, selector in query.parts:
+        counts = _chooser(query, selector, asked)
         for key, found in _workloads(selector, query.identity, asked.ring):
             if found.series.is_part_of(asked.at - window, asked.at):
                 known.add(part)
                 if key in query.only:
-                    sums[key].add(part, found, asked, window)
+                    sums[key].add(part, found, asked, window, counts=counts(found))
     rows = {key: Row(dict(counted.parts), _moment(counted.newest)) for key, counted in sums.items() if counted.covers}
     return Answer(rows, known_parts=frozenset(known))
+
+
+def _chooser(query: Increases, counter: Selector, asked: Asked) -> Callable[[_Found], bool]:
+    """Whether a counter's growth counts: always, or where a series of ``where`` is above zero."""
+    if query.where is None:
+        return lambda found: True
+    ignored = {one.label for one in query.where.matchers} - {one.label for one in counter.matchers}
+
+    def rest(found: _Found) -> frozenset[tuple[str, str]]:
+        return frozenset((label, value) for label, value in found.series.labels.items() if label not in ignored)
+
+    chosen = {rest(found) for _, found in _workloads(query.where, query.identity, asked.ring) if (_value(found, asked) or 0.0) > 0}
+    return lambda found: rest(found) in chosen
 
 
 def _slower(query: Slower, asked: Asked) -> Answer:
@@ -164,6 +178,7 @@ def _level(query: Levels, several: Sequence[_Found], limit_of: Callable[[_Found]
     newest = {id(found): found.series.newest(found.track.scrapes, asked.at) for found in several}
     latest = max(newest.values())
     values = []
+    by_unit: dict[str, list[float]] = defaultdict(list)
     for found in several:
         # A pod that no longer answers must not hold the row at its last value while others go on.
         if newest[id(found)] < latest - asked.freshness:
@@ -180,8 +195,14 @@ def _level(query: Levels, several: Sequence[_Found], limit_of: Callable[[_Found]
             value = value / divisor if value is not None and divisor is not None and divisor > 0 else None
         if value is not None:
             values.append(value)
+            by_unit[found.labels.get(query.per or "", "")].append(value)
     finite = [value for value in values if math.isfinite(value)]
-    return Row({"value": _pick(query.pick, finite)}, _moment(latest)) if finite and len(finite) == len(values) else None
+    if not finite or len(finite) < len(values):
+        return None
+    if query.per is None:
+        return Row({"value": _pick(query.pick, finite)}, _moment(latest))
+    highest = sorted(map(max, by_unit.values()), reverse=True)
+    return Row({"value": highest[:2][-1], "units": float(len(highest))}, _moment(latest))
 
 
 def _joined(values: Sequence[_Found], limits: Sequence[_Found] | None) -> Callable[[_Found], list[_Found]] | None:

@@ -14,7 +14,7 @@ from rollbackd.controller.backtest.cases import Judged
 from rollbackd.controller.backtest.margins import nearest
 from rollbackd.controller.backtest.report import summary, told
 from rollbackd.controller.backtest.run import Outcome
-from rollbackd.policies.evidence import Happened, Share, Value
+from rollbackd.policies.evidence import Happened, Share, Trickle, Value
 from rollbackd.policies.judge import Verdict, share_limit
 from rollbackd.policies.model import Condition
 from rollbackd.policies.reasons import number_text
@@ -115,6 +115,8 @@ def point_of(condition: Condition, verdict: Verdict, at: datetime) -> Point | No
         case Happened(count):
             per = 1.0 if condition.limit.unit != "/s" else max((verdict.evidence.end - verdict.evidence.start).total_seconds(), 1.0)
             return Point(at, count / per, count / per, count / per)
+        case Trickle(count, expected) if expected > 0:
+            return Point(at, count / expected, count / expected, count / expected)
         case Value(value):
             return Point(at, value, value, value)
         case _:

@@ -97,10 +97,10 @@ class Replay:
         befores = [(way, take(way.policy, way.watch, readings[way.policy.name])) for way in due]
         # Everybody is judged before anything is decided: a common cause shows in the others.
         for way, before in befores if len(self.ways) > 1 else []:
-            judged = decide(way.policy, before, way.incident, self._of(way.policy.targets), self._fleet(way, at), at)
+            judged = decide(way.policy, before, way.incident, self.of(way.policy.targets), self._fleet(way, at), at)
             self._breaches.note(way.policy, judged.watch, judged.verdicts)
         for way, before in befores:
-            evaluation = decide(way.policy, before, way.incident, self._of(way.policy.targets), self._fleet(way, at), at)
+            evaluation = decide(way.policy, before, way.incident, self.of(way.policy.targets), self._fleet(way, at), at)
             way.watch, way.last = evaluation.watch, at
             self._note(way, evaluation, at)
             for decision in evaluation.decisions:
@@ -109,7 +109,7 @@ class Replay:
     def _is_due(self, way: Replayed, newest: datetime | None, at: datetime) -> bool:
         if way.last is None or (newest is not None and way.last < newest):
             return True
-        return is_due(way.policy, way.incident, self._of(way.policy.targets), Fleet(answered=frozenset(way.answered)), way.last, at)
+        return is_due(way.policy, way.incident, self.of(way.policy.targets), Fleet(answered=frozenset(way.answered)), way.last, at)
 
     def _survey(self, at: datetime) -> list[Change]:
         """The changes that came to light in this slot, and the replicas that serve by now: before, nobody knew that they would."""
@@ -131,7 +131,8 @@ class Replay:
         # People's own rollback: evidence begins anew with it, and it is no suspect.
         return Change(given.target, change_id, revision, before, event.at, event.at, at, ours=event.is_back)
 
-    def _of(self, targets: Iterable[str]) -> tuple[Change, ...]:
+    def of(self, targets: Iterable[str]) -> tuple[Change, ...]:
+        """The changes of these targets that came to light so far."""
         wanted = set(targets)
         return tuple(change for change in self._changes if change.target in wanted)
 
@@ -142,7 +143,7 @@ class Replay:
         recovered = [acted + back for acted in way.acted if acted + back <= at]
         return Fleet(
             watched=len({one.policy.target for one in self.ways}),
-            unexplained=unexplained(at, [one.policy for one in self.ways], self._of, self._breaches, answered),
+            unexplained=unexplained(at, [one.policy for one in self.ways], self.of, self._breaches, answered),
             acted_in_hour=sum(acted > at - _HOUR for acted in way.acted),
             acted_in_day={target: sum(acted > at - _DAY for acted in way.acted)},
             closed={target: max(recovered)} if recovered else {},
@@ -179,7 +180,7 @@ class Replay:
                 way.incident = way.opening = None
             case Outside(key, policy, target, condition, _, _, reason):
                 onset = _onset(way, condition, at)
-                if not suspects(self._of(way.policy.targets), watch_length(way.policy), (), onset):
+                if not suspects(self.of(way.policy.targets), watch_length(way.policy), (), onset):
                     way.alarms.setdefault(key, Alarm(policy, target, condition, onset, at, reason))
             case _:
                 pass
@@ -187,7 +188,7 @@ class Replay:
     def _blamed(self, way: Replayed, condition: str, onset: datetime) -> tuple[str, ...]:
         """The suspects of a breach that opens no incident, as an incident would name them."""
         own = next(one.watch for one in way.policy.conditions if one.name == condition)
-        found = suspects(self._of(way.policy.targets), own or way.policy.watch or ALWAYS_BLAMES, way.answered, onset)
+        found = suspects(self.of(way.policy.targets), own or way.policy.watch or ALWAYS_BLAMES, way.answered, onset)
         return tuple(change.id for change in found)
 
     def _end(self, way: Replayed, word: Literal["rollback", "held"], at: datetime, reason: str, blocked_by: str | None = None) -> None:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rollbackd.controller.aging import aged
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged
 from rollbackd.controller.backtest.conclude import alarms, judged
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
 from rollbackd.controller.schedule import Grid
+from rollbackd.controller.traffic import Traffics
 from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Reading
 
 SAID_EVERY = 1000  # slots
 
@@ -53,11 +56,12 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             continue
         since, until = span_of(policies, given, asked.since, asked.until)
         slots = slots_between(grid, since, min(until, asked.now - source.delay))
+        traffics = Traffics()
         replay = Replay(policies, given, {policy.name: windows_of(policy, given) for policy in policies})
         for done, (at, readings) in enumerate(History(source, policies).read(slots)):
             if done % SAID_EVERY == 0:
                 told(done, len(slots))
-            replay.slot(at, readings)
+            replay.slot(at, {policy.name: _beside(policy, readings[policy.name], replay, source, traffics, at) for policy in policies})
         slots_done += len(slots)
         for way in replay.ways:
             found += judged(way, given, slots[-1] if slots else since)
@@ -66,6 +70,14 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
     ordered = tuple(sorted(found, key=lambda one: (one.change.at, one.change.line, one.policy.name)))
     waited = sum((source.waited for source in sources.values()), timedelta(0))
     return Outcome(ordered, tuple(false), slots_done, queries, timedelta(seconds=time.perf_counter() - began), waited)
+
+
+def _beside(
+    policy: Policy, readings: tuple[Reading, ...], replay: Replay, source: PastSource, traffics: Traffics, at: datetime
+) -> tuple[Reading, ...]:
+    """The readings beside what they were before the change, as the daemon asks for it; what the target said then is not known."""
+    changes = replay.of(policy.targets)
+    return traffics.beside(policy, aged(policy, readings, changes, source, at), changes, source, None, at)
 
 
 def by_grid(policies: Sequence[Policy]) -> Mapping[Grid, Sequence[Policy]]:

@@ -41,8 +41,11 @@ class Checked:
     @property
     def boundless(self) -> tuple[str, ...]:
         """The conditions for which no ``max_false_rollback`` holds."""
+        from rollbackd.policies.signals import OfTarget
+
         policies = (*self.loaded.policies, *(fleet.template for fleet in self.loaded.fleets))
-        return tuple(dict.fromkeys(condition.name for policy in policies for condition in policy.conditions if condition.bound is None))
+        measured = (each for policy in policies for each in policy.conditions if not isinstance(each.signal, OfTarget))
+        return tuple(dict.fromkeys(each.name for each in measured if each.bound is None))
 
 
 @click.command(

@@ -16,7 +16,7 @@ from rollbackd.adapters.base.source import Query, RowKey, Selector, Source
 from rollbackd.controller.doctor.labels import Labels, Workload, example, guess, main_selector, telling_first, told_apart
 from rollbackd.controller.doctor.sources import read_now
 from rollbackd.controller.doctor.surroundings import ShowsSeries
-from rollbackd.controller.questions import ProbeQuestion, asks_of
+from rollbackd.controller.questions import ProbeQuestion, TargetQuestion, asks_of
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model import Policy
 from rollbackd.policies.profiles import library
@@ -36,6 +36,8 @@ ORDER = (
 )
 """The service's own account before its mesh's, which does not see inside, before its ingress's, which does not see what comes from inside."""
 STANDARD = "standard"
+OF_PODS = "kube-state-metrics"
+"""The profile that says the same of every workload, however it is instrumented: it is no proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +149,15 @@ def propose(name: str, source: Source, target: str, at: datetime) -> Proposal:
     sights = _sights(asking)
     best = min(sights, key=_rank)
     found = best.conditions("found")
-    match, others = _written_out(asking, sights, [name for name in library().sets[STANDARD] if name not in found])
-    lacking = tuple(name for name in library().sets[STANDARD] if name not in found and name not in {other["name"] for other in others})
+    match, others = _written_out(asking, sights, [name for name in _measured() if name not in found])
+    lacking = tuple(name for name in _measured() if name not in found and name not in {other["name"] for other in others})
     return Proposal(target, name, sights, _spec(best, match, others), lacking)
+
+
+def _measured() -> tuple[str, ...]:
+    """The standard conditions by which ways of instrumenting differ."""
+    of_pods = library().profiles[OF_PODS]
+    return tuple(name for name in library().sets[STANDARD] if library().conditions[name].reads is None and name not in of_pods)
 
 
 def _rank(sight: ProfileSight) -> tuple[int, int, int]:
@@ -158,7 +166,7 @@ def _rank(sight: ProfileSight) -> tuple[int, int, int]:
 
 
 def _sights(asking: _Asking) -> tuple[ProfileSight, ...]:
-    standard = library().sets[STANDARD]
+    standard = _measured()
     used = {profile: [name for name in standard if name in library().profiles[profile]] for profile in ORDER}
     policies = asking.policies({profile: {"metrics": profile, "rollback_when": [{"use": name} for name in names]} for profile, names in used.items()})
     readings = asking.readings(policies)
@@ -170,7 +178,7 @@ def _signals(asking: _Asking, policy: Policy, readings: Sequence[Reading]) -> li
     asks = asks_of(policy, asking.source.block(policy.every))
     sights = []
     for condition, one, reading in zip(policy.conditions, asks, readings, strict=True):
-        if not isinstance(one.group, ProbeQuestion):
+        if not isinstance(one.group, ProbeQuestion | TargetQuestion):
             sights.append(_signal(asking, condition.name, one.group, one.row, reading))
     return sights
 
@@ -208,7 +216,7 @@ def _written_out(asking: _Asking, sights: Sequence[ProfileSight], lacking: Seque
 def _match(asking: _Asking, sight: ProfileSight, condition: str) -> Labels:
     (policy,) = asking.policies({sight.profile: {"metrics": sight.profile, "rollback_when": [{"use": condition}]}})
     (one,) = asks_of(policy, asking.source.block(policy.every))
-    selector = None if isinstance(one.group, ProbeQuestion) else main_selector(one.group)
+    selector = None if isinstance(one.group, ProbeQuestion | TargetQuestion) else main_selector(one.group)
     return guess(asking.show, selector, asking.workload) if selector is not None else {}
 
 
@@ -224,7 +232,7 @@ def _spec(best: ProfileSight, match: Labels, others: Sequence[Mapping[str, Any]]
     found = best.conditions("found")
     if not found and not others:
         return {}
-    whole = not others and set(library().sets[STANDARD]) <= set(library().profiles[best.profile])
+    whole = not others and set(_measured()) <= set(library().profiles[best.profile])
     uses: list[Mapping[str, Any]] = [{"use": STANDARD}] if whole else [{"use": name} for name in found]
     profile = {"metrics": best.profile} if found else {}
     return {**profile, **({"match": dict(match)} if match else {}), "rollback_when": [*uses, *others]}

@@ -13,7 +13,7 @@ from rollbackd.controller.observe import Observer
 from rollbackd.policies.buckets import remark
 from rollbackd.policies.model import Condition, Policy
 from rollbackd.policies.readings import Counts, Lack, Reading, Unknown
-from rollbackd.policies.signals import Probe
+from rollbackd.policies.signals import OfTarget, Probe
 
 EXACT = timedelta(seconds=5)
 """Clocks that differ by less are called equal."""
@@ -90,7 +90,7 @@ def evidence(around: Surroundings) -> Iterator[Finding]:
 
 def without_probes(policy: Policy) -> Policy:
     """The policy without what no metric source is asked for."""
-    return replace(policy, conditions=tuple(one for one in policy.conditions if not isinstance(one.signal, Probe)))
+    return replace(policy, conditions=tuple(one for one in policy.conditions if not isinstance(one.signal, Probe | OfTarget)))
 
 
 def _evidence(name: str, policies: Sequence[Policy], around: Surroundings) -> Iterator[Finding]:

@@ -41,7 +41,7 @@ class SeriesItem(Written):
 class AnswerItem(Written):
     """What a condition that no samples answer is told: an expression's value, or the share of endpoints that fail a probe."""
 
-    condition: Name = Field(description="A condition of the policy with `promql` or `probe`.")
+    condition: Name = Field(description="A condition of the policy with `promql` or `probe`, or stuck-rollout.")
     values: Values = Field(description="What it reads at each interval, in promtool's notation.")
 
 

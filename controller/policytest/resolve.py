@@ -14,7 +14,7 @@ from rollbackd.policies.judge import State
 from rollbackd.policies.keys import parse_target
 from rollbackd.policies.model import Mode, Policy
 from rollbackd.policies.selectors import SelectorError, parse_selector
-from rollbackd.policies.signals import Probe, PromQL, Selector
+from rollbackd.policies.signals import OfTarget, Probe, PromQL, Selector
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings, locate
 
@@ -137,8 +137,10 @@ class _Resolving:
             index = conditions.get(one.condition)
             if index is None:
                 self._unknown((*path, "condition"), f"a condition of policy '{self.policy.name}'", one.condition, conditions)
-            elif not isinstance(self.policy.conditions[index].signal, PromQL | Probe):
-                self.findings.fault((*path, "condition"), "a condition with promql or probe", quoted(one.condition), "give the series that it reads")
+            elif not isinstance(self.policy.conditions[index].signal, PromQL | Probe | OfTarget):
+                self.findings.fault(
+                    (*path, "condition"), "a condition with promql or probe, or stuck-rollout", quoted(one.condition), "give the series that it reads"
+                )
             elif one.condition in taken:
                 self.findings.fault((*path, "condition"), "each condition once", f"{quoted(one.condition)} again")
             else:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from rollbackd.controller.aging import aged
+from rollbackd.controller.facts import told
 from rollbackd.controller.observe import readings_at
 from rollbackd.controller.policytest.cases import Case
 from rollbackd.controller.policytest.check import Mismatch, mismatches
@@ -11,6 +13,7 @@ from rollbackd.controller.policytest.looks import Look, Standing
 from rollbackd.controller.policytest.source import CaseSource
 from rollbackd.controller.policytest.world import World, rung_of
 from rollbackd.controller.questions import ProbeQuestion, asks_of
+from rollbackd.controller.traffic import Traffics
 from rollbackd.policies.decisions import Act, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.evaluate import Evaluation, decide
 from rollbackd.policies.events import CloseHow
@@ -49,7 +52,7 @@ def run(case: Case) -> Outcome:
 def _looks(case: Case) -> Iterator[Look]:
     policy, source, world = case.policy, CaseSource(case, START), World(case, START)
     asks = asks_of(policy, source.block(policy.every))
-    watch, last = new_watch(policy), None
+    watch, last, traffics = new_watch(policy), None, Traffics()
     for at in slots(policy.every, case.until):
         # As in the daemon: who is due follows from what was known before this slot, and without an open watch that is once a minute.
         due = last is None or is_due(policy, world.incident, world.changes, world.fleet(at), last, at)
@@ -61,7 +64,9 @@ def _looks(case: Case) -> Iterator[Look]:
         def probing(question: ProbeQuestion, at: datetime = at) -> float | None:
             return source.probe(question, at)
 
-        before = take(policy, watch, readings_at(source, probing, asks, at))
+        readings = told(policy, readings_at(source, probing, asks, at), source.state(policy.target, at), at)
+        readings = traffics.beside(policy, readings, world.changes, source, source.state(policy.target, at), at)
+        before = take(policy, watch, aged(policy, readings, world.changes, source, at))
         evaluations = list(_settled(case, world, before, at))
         watch = evaluations[-1].watch
         yield _look(case, world, evaluations, at)

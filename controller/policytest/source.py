@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.source import Answer, Expression, Query, Row
+from rollbackd.adapters.base.target import Progress, TargetState
 from rollbackd.adapters.scrape import Given, Shown
 from rollbackd.controller.policytest.cases import Case, GivenSeries
 from rollbackd.controller.policytest.notation import Absent, Value
-from rollbackd.controller.questions import ProbeQuestion, asks_of
+from rollbackd.controller.questions import ProbeQuestion, TargetQuestion, asks_of
 from rollbackd.policies.model import Policy
 
 _NO_ANSWER = "an expression cannot be evaluated without Prometheus: write under 'answers' what it says"
@@ -63,18 +64,28 @@ class CaseSource:
         found = None if answers is None else answers.newest(at)
         return None if found is None or at - found[0] > self.freshness else found[1]
 
+    def state(self, target: str, at: datetime) -> TargetState | None:
+        """How the target stands at ``at``: its rollout stuck where the test says 1, complete where it says 0; None where it does not say."""
+        answers = self._answers.get(TargetQuestion("rollout"))
+        found = None if answers is None else answers.newest(at)
+        if found is None or at - found[0] > self.freshness:
+            return None
+        is_stuck = found[1] > 0
+        why = "past its progress deadline, says the test" if is_stuck else None
+        return TargetState(target, "", progress=Progress(1, int(not is_stuck), overdue=why))
 
-def _by_question(case: Case, start: datetime) -> Iterator[tuple[str | ProbeQuestion, Answers]]:
+
+def _by_question(case: Case, start: datetime) -> Iterator[tuple[str | ProbeQuestion | TargetQuestion, Answers]]:
     questions = _questions(case.policy)
     for index, values in case.answers.items():
         yield questions[index], Answers(start, case.interval, values)
 
 
-def _questions(policy: Policy) -> Mapping[int, str | ProbeQuestion]:
-    """What each promql and probe condition asks, by its index."""
+def _questions(policy: Policy) -> Mapping[int, str | ProbeQuestion | TargetQuestion]:
+    """What each condition asks that no series answers here, by its index."""
     groups = {index: ask.group for index, ask in enumerate(asks_of(policy, policy.every))}
     told = {index: group.promql if isinstance(group, Expression) else group for index, group in groups.items()}
-    return {index: question for index, question in told.items() if isinstance(question, str | ProbeQuestion)}
+    return {index: question for index, question in told.items() if isinstance(question, str | ProbeQuestion | TargetQuestion)}
 
 
 def _pages(series: Sequence[GivenSeries], start: datetime, interval: timedelta) -> Iterator[list[Shown]]:

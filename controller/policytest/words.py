@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from rollbackd.policies.guards import PASSABLE
 from rollbackd.policies.ladder import rung_text
 from rollbackd.policies.model import Condition, FlagsRung, Policy, Rung
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Traffic
 
 GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", "other-writer", "approval"})
 """What an incident of a test may be held by."""
@@ -35,9 +35,11 @@ def selectors_of(condition: Condition) -> tuple[Selector, ...]:
             return (Selector(name, histogram.matchers),)
         case Gauge(value, of):
             return (value,) if of is None else (value, of)
-        case Count(events) | Rate(events):
+        case Count(events, where):
+            return (events,) if where is None else (events, where)
+        case Rate(events) | Traffic(events):
             return (events,)
-        case Probe() | PromQL():
+        case Probe() | PromQL() | OfTarget():
             return ()
 
 

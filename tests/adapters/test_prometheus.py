@@ -1,6 +1,7 @@
 """The Prometheus source against a real Prometheus whose past is written here, sample by sample."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 
@@ -98,6 +99,19 @@ def test_counter_reset_is_no_negative_increase(source: Prometheus) -> None:
 def test_newest_sample_tells_how_old_the_evidence_is(source: Prometheus) -> None:
     answer = source.read(grown("gone_total", "old", "older", window=2 * MINUTE), AT)
     assert {key[1]: row.newest for key, row in answer.rows.items()} == {"old": second(570), "older": second(555)}
+
+
+def test_growth_counts_only_where_another_series_is_above_zero_and_is_zero_elsewhere(source: Prometheus) -> None:
+    killed = Selector("ended", (Matcher("reason", "=", "OOMKilled"),))
+    query = replace(grown("again_total", "checkout", "cart"), where=killed)
+    assert values(source.read(query, AT)) == {"checkout": {"events": 120.0}, "cart": {"events": 0.0}}
+
+
+def test_the_second_fullest_unit_stands_for_a_workload_and_the_only_one_for_itself(source: Prometheus) -> None:
+    query = Levels(Selector("used"), Selector("most"), "second", APP, only("checkout"), per="pod")
+    assert values(source.read(query, AT)) == {"checkout": {"value": 0.5, "units": 2.0}}
+    alone = replace(query, value=Selector("used", (Matcher("pod", "=", "a"),)))
+    assert values(source.read(alone, AT)) == {"checkout": {"value": 0.95, "units": 1.0}}
 
 
 def test_pods_are_summed_into_the_workload_that_their_name_tells(source: Prometheus) -> None:

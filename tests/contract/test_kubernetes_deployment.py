@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
-from rollbackd.adapters.base.target import NothingToDo, Plan, Standing
+from rollbackd.adapters.base.target import NothingToDo, Plan, Progress, Standing
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from tests.doubles.kube import running_double
 from tests.doubles.kube.stage import Stage, World, stage_in, until
@@ -144,6 +144,18 @@ def test_a_rollout_past_its_deadline_is_stuck_and_says_why(stage: Stage, cluster
     stage.release("shop:hangs", settled=False)
     stuck = until(lambda: stage.state().stuck, lambda why: why is not None)
     assert "timed out progressing" in str(stuck)
+    progress = stage.state().progress
+    assert progress is not None
+    assert (progress.wanted, progress.ready, progress.overdue, progress.has_deadline) == (2, 2, stuck, True)
+
+
+def test_a_rollout_that_waits_for_a_pod_says_what_is_missing_and_whether_it_has_a_deadline(stage: Stage, cluster: World) -> None:
+    cluster.image_behaves("shop:hangs", "unready")
+    stage.deploy("shop:1", progressDeadlineSeconds=2147483647)
+    complete = stage.state().progress
+    stage.release("shop:hangs", settled=False)
+    waiting = until(lambda: stage.state().progress, lambda seen: seen is not None and seen.unfinished is not None)
+    assert (complete, waiting) == (Progress(2, 2, has_deadline=False), replace(waiting, overdue=None, has_deadline=False))
 
 
 def test_a_quota_that_refuses_pods_is_stuck_and_says_why(stage: Stage, cluster: World) -> None:

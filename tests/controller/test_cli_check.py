@@ -60,7 +60,7 @@ def test_a_fleet_policy_is_a_policy_that_is_checked_without_a_cluster(folder, ca
 
 def test_conditions_that_no_bound_holds_for_are_named(folder, capsys):
     (folder / "policies.d" / "checkout.yaml").write_text(SOUND.replace("error-rate", "standard"))
-    said = "1 file: 1 policy sound\nno bound on false rollbacks holds for memory, database-failures: compared as it is\n"
+    said = "1 file: 1 policy sound\nno bound on false rollbacks holds for memory, database-failures, restarts, oom-kills: compared as it is\n"
     assert run(capsys, "check", folder / "policies.d") == (0, "", said)
     (folder / "policies.d" / "checkout.yaml").write_text(SOUND + "  max_false_rollback: none\n")
     assert json.loads(run(capsys, "check", folder / "policies.d", "--format", "json")[1])["boundless"] == ["error-rate"]

@@ -135,7 +135,7 @@ def test_a_fault_stands_at_its_line_and_column(tmp_path):
         ),
         pytest.param(
             calm(answers=[{"condition": "error-rate", "values": "1x60"}]),
-            "policy test › tests[0] › answers[0] › condition: expected a condition with promql or probe, found 'error-rate'; "
+            "policy test › tests[0] › answers[0] › condition: expected a condition with promql or probe, or stuck-rollout, found 'error-rate'; "
             "give the series that it reads",
             id="an-answer-for-what-is-counted",
         ),

@@ -57,11 +57,13 @@ spec:
       of: limit_bytes
       above: 95%
       for: 1m
+      unbounded: accepted
     - name: timeouts
       count: timeouts_total
       over: 5m
       above: 10
       for: 30s
+      unbounded: accepted
   remedy:
     - revert: {to: known-good}
   notify: [oncall]

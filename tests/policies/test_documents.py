@@ -162,8 +162,8 @@ def test_warnings_say_once_what_adds_little_and_stop_nothing() -> None:
         "shop.yaml:5:3: warning: policy 'checkout': nobody is told in mode suggest; name contacts under 'notify'",
         "shop.yaml:19:12: warning: policy 'checkout' › rollback_when[1] › for: 'for' is shorter than the window it looks at "
         "(payment-failures: 3m of 5m, slow-search: 2m of 5m); the looks share their evidence, so the wait adds little of its own",
-        "shop.yaml:25:7: warning: policy 'checkout' › rollback_when[3]: no bound on false rollbacks holds for backlog; "
-        "what is no share of events is compared as it is",
+        "shop.yaml:25:7: warning: policy 'checkout' › rollback_when[3]: no bound on false rollbacks holds for backlog: suggested at most; "
+        "'unbounded: accepted' on a condition lets it act all the same",
     ]
 
 

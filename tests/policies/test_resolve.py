@@ -24,7 +24,7 @@ from rollbackd.policies.model import (
     Timing,
 )
 from rollbackd.policies.names import Names
-from rollbackd.policies.signals import Count, Derived, Gauge, Identity, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector
+from rollbackd.policies.signals import Count, Derived, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector
 
 DATA = Path(__file__).parent / "testdata"
 CHECKOUT = (DATA / "checkout.yaml").read_text("utf-8")
@@ -64,17 +64,32 @@ def condition(entry: str, more: str = "match: {app: checkout}") -> Condition:
 
 
 def standard(name: str, signal: object, limit: Limit, identity: Identity, min_volume: int = 0, alpha: float = 0.005) -> Condition:
-    return replace(own(name, signal, limit, min_volume, identity, alpha), from_library=True)
+    return replace(own(name, signal, limit, min_volume, identity, alpha), from_library=True, mode=Mode.AUTO)
+
+
+KILLED = Selector("kube_pod_container_status_last_terminated_reason", (Matcher("reason", "=", "OOMKilled"),))
+RESTARTED = Selector("kube_pod_container_status_restarts_total")
+
+
+def of_pods() -> tuple[Condition, ...]:
+    """What the library says of pods."""
+    found = (
+        standard("stuck-rollout", OfTarget("rollout"), Limit(), Identity((), ())),
+        replace(standard("restarts", Count(RESTARTED), Limit(high=3.0), BY_POD), window=10 * MINUTE),
+        replace(standard("oom-kills", Count(RESTARTED, KILLED), Limit(high=1.0), BY_POD), window=10 * MINUTE),
+    )
+    return tuple(replace(each, confirm=For(MINUTE / 2)) for each in found)
 
 
 def own(name: str, signal: object, limit: Limit, min_volume: int = 0, identity: Identity = BY_APP, alpha: float = 0.01) -> Condition:
     bound = Bound(alpha) if isinstance(signal, Ratio | Latency) else None
-    found = Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, Mode.AUTO, False)  # type: ignore[arg-type]
+    mode = Mode.AUTO if bound else Mode.SUGGEST
+    found = Condition(name, signal, limit, For(MINUTE), identity, 5 * MINUTE, min_volume, OnNoData.UNPROVEN, mode, False)  # type: ignore[arg-type]
     return replace(found, bound=bound)
 
 
 CONTAINERS = (Matcher("container", "!=", ""), Matcher("container", "!=", "POD"))
-MEMORY = Gauge(Selector("container_memory_working_set_bytes", CONTAINERS), Selector("container_spec_memory_limit_bytes", CONTAINERS), "max")
+MEMORY = Gauge(Selector("container_memory_working_set_bytes", CONTAINERS), Selector("container_spec_memory_limit_bytes", CONTAINERS), "second", "pod")
 AT_DESTINATION = Matcher("reporter", "=", "destination")
 SERVER_ERROR = Matcher("response_code", "=~", "5..")
 NOT_HEALTH = Matcher("path", "!=", "/healthz")
@@ -103,10 +118,11 @@ def test_the_shortest_policy_observes_the_four_triggers() -> None:
                 50,
             ),
             standard("p95-latency", Latency(Selector("http_request_duration_seconds"), 0.95, 2.0), Limit(high=2.0, unit="s"), BY_POD, 200),
-            standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD),
+            replace(standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD), compares=True),
             standard("database-failures", Count(Selector("db_client_connection_timeouts_total")), Limit(high=10.0), BY_POD),
+            *of_pods(),
         ),
-        trigger=Group((Leaf(0), Leaf(1), Leaf(2), Leaf(3)), 1),
+        trigger=Group(tuple(Leaf(index) for index in range(7)), 1),
         ladder=(),
         notify=(),
     )
@@ -149,8 +165,9 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
                 ),
                 mode=Mode.SUGGEST,
             ),
-            replace(standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD), watch=timedelta(hours=24)),
+            replace(standard("memory", MEMORY, Limit(high=0.95, unit="%"), BY_POD), watch=timedelta(hours=24), compares=True),
             standard("database-failures", Count(Selector("db_client_connection_timeouts_total")), Limit(high=10.0), BY_POD),
+            *of_pods(),
             own(
                 "payment-failures",
                 Ratio(Selector("payments_total", (Matcher("result", "=", "error"),)), Selector("payments_total")),
@@ -161,7 +178,7 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
             own("slow-search", Latency(Selector("search_seconds"), 0.95, 0.8), Limit(high=0.8, unit="s"), 200, alpha=0.01 / 3),
             replace(own("backlog", Gauge(Selector("queue_depth")), Limit(high=2000.0)), confirm=For(10 * MINUTE)),
         ),
-        trigger=Group(tuple(Leaf(index) for index in range(7)), 1),
+        trigger=Group(tuple(Leaf(index) for index in range(10)), 1),
         ladder=(
             FlagsRung("unleash:unleash/production/tag:checkout", only_changed=True),
             RevertRung("kubernetes:default/shop/deployment/checkout"),
@@ -207,7 +224,8 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
             id="latency-in-milliseconds-by-its-unit",
         ),
         pytest.param(
-            "{name: c, gauge: g, above: 1, breaches: {at_least: 3, of: 5}, over: 10m, min_volume: 7, on_no_data: hold, mode: approve, watch: 2h}",
+            "{name: c, gauge: g, above: 1, breaches: {at_least: 3, of: 5}, over: 10m, min_volume: 7, on_no_data: hold, mode: approve, watch: 2h, "
+            "unbounded: accepted}",
             Condition(
                 "c",
                 Gauge(Selector("g")),
@@ -230,6 +248,29 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
 )
 def test_a_condition_resolves_to_what_it_says(entry: str, found: Condition) -> None:
     assert condition(entry) == found
+
+
+@pytest.mark.parametrize(
+    ("entry", "mode"),
+    [
+        pytest.param("{name: c, gauge: g, above: 1}", Mode.SUGGEST, id="nothing-bounds-it"),
+        pytest.param("{name: c, gauge: g, above: 1, mode: observe}", Mode.OBSERVE, id="a-lower-mode-stays"),
+        pytest.param("{name: c, gauge: g, above: 1, mode: approve}", Mode.SUGGEST, id="a-higher-one-is-not-enough"),
+        pytest.param("{name: c, gauge: g, above: 1, unbounded: accepted}", Mode.AUTO, id="accepted"),
+        pytest.param("{name: c, promql: up, below: 1, unbounded: accepted, mode: approve}", Mode.APPROVE, id="accepted-with-people"),
+        pytest.param("{name: c, count: n_total, above: 1, unbounded: accepted}", Mode.AUTO, id="accepted-count"),
+        pytest.param("{use: memory}", Mode.AUTO, id="the-library-s-memory-asks-for-more"),
+        pytest.param("{use: database-failures}", Mode.AUTO, id="the-library-s-facts"),
+        pytest.param("{use: error-rate}", Mode.AUTO, id="a-bound-holds"),
+    ],
+)
+def test_what_no_bound_holds_for_suggests_at_most_unless_that_is_accepted(entry: str, mode: Mode) -> None:
+    assert condition(entry).mode is mode
+
+
+def test_a_share_acts_without_a_bound_where_the_policy_wants_none() -> None:
+    policy = with_spec(f"{TARGET}\nmax_false_rollback: none\nrollback_when: [{{use: error-rate}}]")
+    assert (policy.conditions[0].bound, policy.conditions[0].mode) == (None, Mode.AUTO)
 
 
 THREE = "rollback_when: [{use: error-rate}, {use: p95-latency, with: {mode: suggest}}, {use: error-rate, name: many, with: {above: 20%}}]"
@@ -277,7 +318,7 @@ def test_a_written_volume_is_needed_for_a_breach_too() -> None:
         ),
         pytest.param(
             "[{all_of: [{use: standard}, {name: up, probe: login, above: 50%}]}]",
-            Group((Group((Leaf(0), Leaf(1), Leaf(2), Leaf(3)), 1), Leaf(4)), 2),
+            Group((Group(tuple(Leaf(index) for index in range(7)), 1), Leaf(7)), 2),
             id="a-set-inside-all-of-is-any-of-its-members",
         ),
     ],
@@ -312,7 +353,7 @@ def test_a_default_wait_stretches_to_one_evaluation() -> None:
 def test_a_target_behind_commands_is_found_by_match() -> None:
     policy = with_spec("target: {command: {name: deploy}}\nmatch: {job: shop, app: web}\nrollback_when: [{use: standard}]", NAMES)
     assert policy.target == "command:deploy"
-    assert {each.identity for each in policy.conditions} == {Identity(("app", "job"), ("web", "shop"))}
+    assert {each.identity for each in policy.conditions if each.name != "stuck-rollout"} == {Identity(("app", "job"), ("web", "shop"))}
 
 
 def test_custom_metrics_are_the_usual_names_found_by_match() -> None:

@@ -43,6 +43,9 @@ def test_every_condition_is_found_where_it_was_written():
         "p95-latency": in_set,
         "memory": in_set,
         "database-failures": in_set,
+        "stuck-rollout": in_set,
+        "restarts": in_set,
+        "oom-kills": in_set,
         "bad": (12, 11, "policy 'checkout' › rollback_when[1] › all_of[0]"),
         "slow": (17, 17, "policy 'checkout' › rollback_when[1] › all_of[1] › at_least › of[0]"),
     }
