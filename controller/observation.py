@@ -6,12 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.controller.baselines import Compared, read_before
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
+from rollbackd.policies.baseline import Before
 from rollbackd.policies.model import Policy
 from rollbackd.policies.since import counts_from, evidence_since, is_watching
 
@@ -19,6 +24,8 @@ CALM_REACH = timedelta(hours=2)
 """So much of the time before a change says how bursty its calm was."""
 MOST_READINGS = 200_000
 """So many readings of the past are kept at most while watches are rebuilt; where many are watched, they reach back less far."""
+
+log = structlog.get_logger()
 
 
 class Observation:
@@ -52,7 +59,9 @@ class Observation:
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
         readings = self._observer.read(due, at)  # before the past, which may take long and much memory
-        return Batch(at, survey.result(), readings, self._past(new, at), dict(self._observer.health))
+        past = self._past(new, at)
+        compared, before = self._before(due, at)
+        return Batch(at, survey.result(), readings, past, dict(self._observer.health), compared=compared, before=before)
 
     def _past(self, new: Sequence[Policy], at: datetime) -> Past:
         """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""

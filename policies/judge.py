@@ -8,7 +8,7 @@ from enum import Enum
 
 from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Trial, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Limit
-from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading
+from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading, Unknown
 from rollbackd.policies.signals import Latency, Rate
 
 WIDEST = 8
@@ -56,6 +56,8 @@ def judge(
     if warm_at is not None and at < warm_at:
         return Verdict(State.UNPROVEN, Nothing(f"warming up until {warm_at:%H:%M:%S}"))
     newest = readings[-1]
+    if condition.limit.lack and not isinstance(newest, Unknown):
+        return Verdict(State.UNPROVEN, Nothing(condition.limit.lack))
     if isinstance(newest, Counts):
         return _judge_share(condition, readings, since, trial)
     if isinstance(newest, Events):
@@ -92,8 +94,10 @@ def is_beyond_buckets(share: Share) -> bool:
 
 def share_limit(condition: Condition) -> Limit:
     """The limit on the bad share: the written one, or 1 - quantile for a latency (S8)."""
-    signal = condition.signal
-    return Limit(high=1 - signal.quantile, unit="%") if isinstance(signal, Latency) else condition.limit
+    signal, limit = condition.signal, condition.limit
+    if not isinstance(signal, Latency):
+        return limit
+    return Limit(high=1 - signal.quantile if limit.share is None else limit.share, unit="%", note=limit.note)
 
 
 def is_out(condition: Condition, verdict: Verdict) -> bool:

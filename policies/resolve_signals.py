@@ -15,9 +15,11 @@ from rollbackd.policies.documents_conditions import (
     RateCondition,
     RatioCondition,
 )
+from rollbackd.policies.documents_limits import BeforeLimit
 from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal
 from rollbackd.policies.model import Limit
 from rollbackd.policies.profiles import WrittenSignal
+from rollbackd.policies.resolve_before import Side, before_limit
 from rollbackd.policies.selectors import parse_selector
 from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector, Signal
 from rollbackd.policies.units import Quantity, UnitError
@@ -109,6 +111,8 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
         findings.fault(path, kinds, " and ".join(f"'{side}'" for side in written.sides) or "no limit")
         return None
     side = written.sides[0]
+    if isinstance(before := getattr(written, side), BeforeLimit):
+        return _before(signal, "above" if side == "above" else "below", before, path, findings)
     values = written.outside if written.outside is not None else [getattr(written, side)]
     paths = [(*path, side, index) for index in range(2)] if side == "outside" else [(*path, side)]
     read = [_read(signal, value, at, findings) for value, at in zip(values, paths, strict=True)]
@@ -117,6 +121,14 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
         return None
     limit = _limit(side, quantities)
     return limit if _can_be_met(signal, limit, side, (*path, side), findings) else None
+
+
+def _before(signal: Signal, side: Side, written: BeforeLimit, path: Path, findings: Findings) -> Limit | None:
+    at = (*path, side)
+    limit = before_limit(signal, side, written, lambda value, place: _read(signal, value, place, findings), at, findings)
+    if limit is None or (limit.high is None and limit.low is None):
+        return limit
+    return limit if _can_be_met(signal, limit, side, (*at, "at_least" if side == "above" else "at_most"), findings) else None
 
 
 def _read(signal: Signal, value: object, path: Path, findings: Findings) -> Quantity | None:
