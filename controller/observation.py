@@ -1,10 +1,11 @@
 """One pass: survey the targets and read the signals of the policies that are due, and hand both to the engine."""
 
 import math
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import structlog
 
@@ -16,7 +17,7 @@ from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
-from rollbackd.policies.baseline import Before
+from rollbackd.policies import baseline
 from rollbackd.policies.model import Policy
 from rollbackd.policies.since import counts_from, evidence_since, is_watching
 
@@ -27,6 +28,12 @@ MOST_READINGS = 200_000
 
 log = structlog.get_logger()
 
+PATIENCE = 1.0
+"""So many seconds a slot waits for what was before a change, at most."""
+Before: TypeAlias = tuple[Sequence[Compared], Mapping[str, tuple[baseline.Before, ...]]]
+"""Whose time before a change was read, and what it told."""
+NOTHING_READ: Before = ((), {})
+
 
 class Observation:
     """What the scheduler runs at every slot. Decides nothing."""
@@ -36,10 +43,13 @@ class Observation:
         self._observer = observer
         self._surveyor = surveyor
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
+        self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
+        self._unfinished: dict[Grid, Future[Before]] = {}
 
     def close(self) -> None:
         """Nothing is read after this."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._slow.shutdown(wait=False, cancel_futures=True)
         self._observer.close()
         self._surveyor.close()
 
@@ -78,6 +88,37 @@ class Observation:
         if all(condition.bound is None for condition in policy.conditions) or not is_watching(policy, None, changes, self._engine.fleet, at):
             return None
         return counts_from(policy, evidence_since(policy, None, changes, at)[0], at)
+
+    def _before(self, due: Sequence[Policy], at: datetime) -> Before:
+        """What was before the changes that are judged, as far as it was read since the last slot. The slot does not wait long for it: the readings
+        at hand would grow old.
+        """
+        if not due:
+            return NOTHING_READ
+        grid = Grid(due[0].source, due[0].every)
+        reading, patience = self._unfinished.pop(grid, None), 0.0
+        if reading is None:
+            compared = self._engine.lacking(due, at)
+            if not compared:
+                return NOTHING_READ
+            reading, patience = self._slow.submit(self._read_before, compared, at), PATIENCE
+        try:
+            return reading.result(patience)
+        except TimeoutError:
+            self._unfinished[grid] = reading
+            return NOTHING_READ
+
+    def _read_before(self, compared: Sequence[Compared], at: datetime) -> Before:
+        source, asks = self._observer.asked_of([one.policy for one in compared])
+        try:
+            return compared, read_before(source, compared, asks, at)
+        except AdapterError as fault:
+            # It is asked for again: until then nothing is proven by what needs it.
+            log.warning("baseline.unread", source=source.name, error=str(fault))
+            return NOTHING_READ
+        except (ValueError, KeyError, ArithmeticError):
+            log.exception("baseline.failed", source=source.name)
+            return NOTHING_READ
 
 
 def history_slots(policies: Sequence[Policy], at: datetime, begun: datetime | None = None) -> list[datetime]:

@@ -199,27 +199,26 @@ def levels(condition: Condition, readings: Sequence[Reading]) -> Iterator[tuple[
 
 
 def _noise(condition: Condition, points: list[tuple[datetime, float]], centre: float, is_counted: bool) -> float:
-    """What a level strays by itself: five median deviations, or as far as it stayed for minutes, whichever is more."""
-    deviation = median(abs(value - centre) for _, value in points)
-    excursion = max(abs(value - centre) for _, value in _smoothed(points, SMOOTH))
+    """What a level strays by itself: five median deviations, or as far as it once stayed away for minutes, whichever is more."""
+    values = [value for _, value in points]
+    strayed = max(DEVIATIONS * median(abs(value - centre) for value in values), _stayed_away(points, centre))
     if not is_counted:
-        return max(DEVIATIONS * deviation, excursion)
+        return strayed
     per = condition.window.total_seconds() if isinstance(condition.signal, Rate) else 1.0
-    return max(DEVIATIONS * deviation, excursion, CHANCE * math.sqrt(max(centre * per, 1.0)) / per)
+    return max(strayed, CHANCE * math.sqrt(max(centre * per, 1.0)) / per)
 
 
-def _smoothed(points: list[tuple[datetime, float]], over: timedelta | None = None) -> list[tuple[datetime, float]]:
-    """Running medians: of three neighbours, or over a time."""
-    found, first = [], 0
-    for index, (end, _) in enumerate(points):
-        if over is None:
-            near = points[max(0, index - 1) : index + 2]
-        else:
-            while points[first][0] <= end - over:
-                first += 1
-            near = points[first : index + 1]
-        found.append((end, median(value for _, value in near)))
-    return found
+def _stayed_away(points: list[tuple[datetime, float]], centre: float) -> float:
+    """How far the level was from its centre throughout some five minutes: a run rule would have taken as much for a breach."""
+    size = sum(end < points[0][0] + SMOOTH for end, _ in points)
+    values = [value for _, value in points]
+    runs = [values[first : first + size] for first in range(len(values) - size + 1)]
+    return max(max(map(min, runs)) - centre, centre - min(map(max, runs)), 0.0)
+
+
+def _smoothed(points: list[tuple[datetime, float]]) -> list[tuple[datetime, float]]:
+    """The median of each value and its two neighbours."""
+    return [(end, median(value for _, value in points[max(0, index - 1) : index + 2])) for index, (end, _) in enumerate(points)]
 
 
 def _middle(block: Counts) -> float:

@@ -9,7 +9,7 @@ from enum import Enum
 from rollbackd.policies.evidence import Bounds, Evidence, Happened, Nothing, Share, Trial, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Limit
 from rollbackd.policies.readings import COUNTED, Counts, Events, Lack, Level, Reading, Unknown
-from rollbackd.policies.signals import Latency, Rate
+from rollbackd.policies.signals import Latency, PromQL, Rate
 
 WIDEST = 8
 """A window widens to this many times its length where traffic is low (S5)."""
@@ -189,6 +189,9 @@ def _judge_level(condition: Condition, level: Level, since: datetime | None) -> 
         return Verdict(State.NODATA, Nothing(f"the value is {level.value}"))
     if since is not None and level.newest < since:
         return Verdict(State.UNPROVEN, Nothing(f"newest sample {level.newest:%H:%M:%S} is from before {since:%H:%M:%S}"))
+    if since is not None and isinstance(condition.signal, PromQL) and level.end < since + condition.signal.reach:
+        # A range that mixes two states of the target says nothing of either (S11).
+        return Verdict(State.UNPROVEN, Nothing(f"its ranges reach back before {since:%H:%M:%S} until {since + condition.signal.reach:%H:%M:%S}"))
     return Verdict(_place_value(level.value, condition.limit), Value(level.value, level.newest))
 
 

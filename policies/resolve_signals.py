@@ -1,8 +1,10 @@
 """Written signals and limits to the engine's: units typed, limits that can never be met refused."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from rollbackd.policies import units
 from rollbackd.policies.documents_conditions import (
@@ -27,6 +29,8 @@ from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
 DEFAULT_QUANTILE = 0.95
+_RANGE = re.compile(r"\[\s*([0-9a-z]+)\s*[\]:]", re.ASCII)
+_SUBQUERY = re.compile(r"\[[^\]]*:[^\]]*\]")
 _MILLISECONDS = ("_milliseconds", "_ms")
 
 
@@ -50,7 +54,7 @@ def own_signal(written: OwnCondition) -> Signal:
         case ProbeCondition(probe=probe):
             return Probe(probe.name, probe.port, probe.path)
         case PromQLCondition(promql=expression):
-            return PromQL(expression)
+            return PromQL(expression, reach_of(expression))
         case LatencyCondition(quantile=quantile):
             return library_signal(written, quantile)
         case RatioCondition() | GaugeCondition() | CountCondition() | RateCondition():
@@ -74,6 +78,19 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
     if isinstance(written, RatioSignal):
         return Ratio(selector(written.ratio.bad), selector(written.ratio.total))
     return Rate(selector(written.rate))
+
+
+def reach_of(expression: str) -> timedelta:
+    """How far back the ranges of an expression look, together where one is a subquery; what cannot be read (a variable) counts nothing."""
+    ranges = [found for text in _RANGE.findall(expression) if (found := _range(text)) is not None]
+    return sum(ranges, timedelta(0)) if _SUBQUERY.search(expression) else max(ranges, default=timedelta(0))
+
+
+def _range(text: str) -> timedelta | None:
+    try:
+        return units.duration(text)
+    except UnitError:
+        return None
 
 
 def is_in_milliseconds(written: LatencySignal) -> bool:

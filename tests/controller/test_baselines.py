@@ -13,10 +13,10 @@ from rollbackd.controller.backtest.history import slots_between
 from rollbackd.controller.backtest.run import Asked, run
 from rollbackd.controller.backtest.spans import span_of
 from rollbackd.controller.baselines import Compared, read_before
+from rollbackd.controller.observation import Observation
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.questions import asks_of
 from rollbackd.controller.schedule import Grid
-from rollbackd.controller.slots import Batch
 from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model import Policy
@@ -25,6 +25,7 @@ from tests.adapters.openmetrics import START
 from tests.controller.backtest_samples import moment
 from tests.controller.policytest_samples import POLICY as TESTED
 from tests.controller.policytest_samples import outcome_in
+from tests.controller.served import Said, desk_of
 from tests.controller.world import World
 
 MINUTE = timedelta(minutes=1)
@@ -125,24 +126,21 @@ def test_the_daemon_judges_as_the_backtest_does(server: servers.Server, tmp_path
     since, _ = span_of([policy], [GivenChange(1, policy.target, came, revision="v2")], None, None)
     world = World(tmp_path, policy, at=since)
     world.good("v1")
-    source = Prometheus(policy.source, server.url)
-    observer = Observer({policy.source: source}, lambda _: None)
+    observation = Observation(world.engine, Observer({policy.source: Prometheus(policy.source, server.url)}, lambda _: None), world.surveyor)
     verdicts = {}
     for at in slots_between(grid, since, found_at):
         world.at = at
         if at == came:
             world.deploy("v2")
         due = world.engine.due([policy], at)
-        compared = world.engine.lacking(due, at)
-        _, asks = observer.asked_of([policy])
-        before = read_before(source, compared, asks, at)
-        world.engine.cycle(Batch(at, world.survey(), observer.read(due, at), compared=compared, before=before))
+        world.engine.cycle(observation.batch([policy], due, at))
         if due:
             verdicts[at] = world.engine.standings[policy.name].evaluation.verdicts
+    (explained,) = desk_of(world, Said()).explain("shift").items
+    assert explained.conditions[0].reason.startswith("queue 300 > 200, 200 % of 100 before (yesterday at this time 100)")
     world.rest()
-    observer.close()
     world.actor.close()
-    world.surveyor.close()
+    observation.close()
     shared = {at: verdict for at, verdict in verdicts.items() if at in looks}
     assert len(shared) > 30
     assert shared == {at: looks[at] for at in shared}

@@ -18,9 +18,10 @@ from rollbackd.policies.judge import State, judge
 from rollbackd.policies.model import Bound, Condition, For, Limit, OfBefore, Policy
 from rollbackd.policies.readings import Counts, Events, Level, Reading
 from rollbackd.policies.reasons import verdict_reason
+from rollbackd.policies.resolve_signals import reach_of
 from rollbackd.policies.signals import Gauge, Latency, PromQL, Rate, Selector
 from rollbackd.policies.watch import new_watch
-from tests.policies.literals import CALM, ERRORS, HOUR, MINUTE, POLICY, RELEASE, T0, counts, kinds, level
+from tests.policies.literals import CALM, ERRORS, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, kinds, level
 
 DAY = timedelta(days=1)
 AFTER = T0 + 10 * MINUTE
@@ -325,3 +326,41 @@ def test_no_revision_is_known_good_on_a_limit_that_was_raised_for_it() -> None:
             watch = found.watch
         baked[bad] = watch.baked
     assert baked == {0: "bad7", 10: None}
+
+
+# --- what mixes before and after ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "reach"),
+    [
+        pytest.param("up", timedelta(0), id="no-range"),
+        pytest.param('rate(errors{path="/[a-z]"}[5m]) / rate(all[10m])', 10 * MINUTE, id="the-longest"),
+        pytest.param("max_over_time(rate(errors[5m])[30m:1m])", 35 * MINUTE, id="a-subquery"),
+        pytest.param("rate(errors[1h30m] offset 5m)", 90 * MINUTE, id="of-two-units"),
+    ],
+)
+def test_the_reach_of_an_expression_is_that_of_its_ranges(expression: str, reach: timedelta) -> None:
+    assert reach_of(expression) == reach
+
+
+def test_an_expression_proves_nothing_while_its_ranges_reach_before_the_change() -> None:
+    condition = replace(LATENCY, signal=PromQL("rate(x[5m])", 5 * MINUTE), limit=Limit(high=1.0))
+    mixed = judge(condition, (level(T0 + 4 * MINUTE, 2),), T0, None, T0 + 4 * MINUTE)
+    assert verdict_reason(condition, mixed) == "latency unproven: its ranges reach back before 14:00:00 until 14:05:00"
+    assert judge(condition, (level(T0 + 5 * MINUTE, 2),), T0, None, T0 + 5 * MINUTE).state is State.BREACH
+
+
+def test_nothing_is_compared_before_the_warm_up_is_over() -> None:
+    known = of(LATENCY, lambda at: level(at, 310))
+    found = evaluate(
+        replace(POLICY, conditions=(LATENCY,)),
+        new_watch(replace(POLICY, conditions=(LATENCY,))),
+        None,
+        (level(T0 + 30 * SECOND, 900),),
+        (RELEASE,),
+        CALM,
+        T0 + 30 * SECOND,
+        (known,),
+    )
+    assert found.verdicts[0].state is State.UNPROVEN
