@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from rollbackd.controller.act import Actor
+from rollbackd.controller.baselines import Baselines, Compared
 from rollbackd.controller.blind import Blindness
 from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.fleet import Breaches, Settings, fleet_at
@@ -23,13 +24,13 @@ from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch, PolicySet, Standing
 from rollbackd.controller.usual import UsualBreaches
 from rollbackd.policies.decisions import Wait
-from rollbackd.policies.evaluate import decide
+from rollbackd.policies.evaluate import Evaluation, decide
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident, Phase, adopted
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import is_due
-from rollbackd.policies.watch import new_watch, take
+from rollbackd.policies.watch import Watch, new_watch, take
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class Engine:
         self.book = ChangeBook(store)
         self.breaches = Breaches()
         self.usual = UsualBreaches(store)
+        self._baselines = Baselines()
         self.policies: dict[str, Policy] = {}
         self.standings: dict[str, Standing] = {}
         self.fleet = Fleet()
@@ -98,6 +100,11 @@ class Engine:
             return True  # after every new breach all others are looked at once: is it this change, or a common cause?
         return is_due(policy, incident, self.book.of(policy.targets), self.fleet, standing.at, at)
 
+    def lacking(self, policies: Iterable[Policy], at: datetime) -> list[Compared]:
+        """What has to be read of the time before a change, so that these policies can compare it."""
+        found = (self._baselines.lacking(p, self._incident(p), self.book.of(p.targets), self.fleet, at) for p in policies)
+        return [one for one in found if one is not None]
+
     # --- the thread -----------------------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -140,6 +147,7 @@ class Engine:
         self.book.refresh()
         self._is_behind = not self._kept(lambda: self._take_in(batch))
         self.fleet = self._fleet(batch.at)
+        self._baselines.take(batch.compared, batch.before)
         due = [self.policies[name] for name in batch.readings if self._means(name, batch)]
         for policy in due:
             self._remember(policy, batch.past)
@@ -201,7 +209,7 @@ class Engine:
         watch = standing.evaluation.watch if standing is not None else new_watch(policy)
         try:
             before = take(policy, watch, readings)
-            evaluation = decide(policy, before, self._incident(policy), self.book.of(policy.targets), self.fleet, at)
+            evaluation = self._decide(policy, before, at)
         except (ValueError, KeyError, ArithmeticError):
             log.exception("policy.failed", policy=policy.name, at=at)
             return None
@@ -222,8 +230,11 @@ class Engine:
 
     def _decided(self, policy: Policy, standing: Standing) -> Standing:
         """The slot once more, with what is known by now of the fleet and of the incident."""
-        changes = self.book.of(policy.targets)
-        return Standing(standing.before, decide(policy, standing.before, self._incident(policy), changes, self.fleet, standing.at), standing.at)
+        return Standing(standing.before, self._decide(policy, standing.before, standing.at), standing.at)
+
+    def _decide(self, policy: Policy, watch: Watch, at: datetime) -> Evaluation:
+        known = self._incident(policy), self.book.of(policy.targets), self.fleet, at
+        return decide(policy, watch, *known, self._baselines.of(policy, *known))
 
     def _carry_out(self, policy: Policy, standing: Standing) -> None:
         decisions = [decision for decision in standing.evaluation.decisions if not isinstance(decision, Wait)]

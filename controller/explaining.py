@@ -156,7 +156,8 @@ def word(mode: Mode) -> str:
 
 def _conditions(view: PolicyView) -> tuple[ConditionLine, ...]:
     confirmed = _confirmed(view)
-    return tuple(_condition(view, index, condition, confirmed[index]) for index, condition in enumerate(view.policy.conditions))
+    policy = view.policy if view.standing is None else view.standing.evaluation.policy  # with the limits of this change
+    return tuple(_condition(view, index, condition, confirmed[index]) for index, condition in enumerate(policy.conditions))
 
 
 def _condition(view: PolicyView, index: int, condition: Condition, is_sure: bool) -> ConditionLine:
@@ -181,7 +182,7 @@ def _missing(condition: Condition, track: Track, verdict: Verdict) -> str:
     """What it would take, of a condition with a bound that is not in breach."""
     if track.tally is None or condition.bound is None or not isinstance(verdict.evidence, Share) or verdict.state is State.BREACH:
         return ""
-    if is_beyond_buckets(verdict.evidence):
+    if is_beyond_buckets(verdict.evidence) or condition.limit.lack:
         return ""  # nothing would: its reason says so
     more = more_needed(track.tally, share_limit(condition), condition.bound)
     what = "slow ones" if isinstance(condition.signal, Latency) else "bad events"

@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.controller.aging import aged
+from rollbackd.controller.baselines import Compared, read_before
 from rollbackd.controller.changes import Survey
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.facts import with_facts
@@ -16,6 +21,7 @@ from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.traffic import Traffics
+from rollbackd.policies import baseline
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import counts_from, evidence_since, is_watching
@@ -24,6 +30,14 @@ CALM_REACH = timedelta(hours=2)
 """So much of the time before a change says how bursty its calm was."""
 MOST_READINGS = 200_000
 """So many readings of the past are kept at most while watches are rebuilt; where many are watched, they reach back less far."""
+
+log = structlog.get_logger()
+
+PATIENCE = 1.0
+"""So many seconds a slot waits for what was before a change, at most."""
+Before: TypeAlias = tuple[Sequence[Compared], Mapping[str, tuple[baseline.Before, ...]]]
+"""Whose time before a change was read, and what it told."""
+NOTHING_READ: Before = ((), {})
 
 
 class Observation:
@@ -35,10 +49,13 @@ class Observation:
         self._surveyor = surveyor
         self._traffics = Traffics()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
+        self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
+        self._unfinished: dict[Grid, Future[Before]] = {}
 
     def close(self) -> None:
         """Nothing is read after this."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._slow.shutdown(wait=False, cancel_futures=True)
         self._observer.close()
         self._surveyor.close()
 
@@ -59,9 +76,10 @@ class Observation:
         new = [policy for policy in due if policy.name not in self._engine.standings]
         readings = self._aged(due, self._observer.read(due, at), at)  # before the past, which may take long and much memory
         past = self._past(new, at)
+        compared, before = self._before(due, at)
         surveyed = survey.result()
         readings = self._beside(due, with_facts(due, readings, surveyed.states, at), surveyed, at)
-        return Batch(at, surveyed, readings, past, dict(self._observer.health))
+        return Batch(at, surveyed, readings, past, dict(self._observer.health), compared=compared, before=before)
 
     def _past(self, new: Sequence[Policy], at: datetime) -> Past:
         """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""
@@ -91,6 +109,37 @@ class Observation:
             changes, source = self._engine.book.of(policy.targets), self._observer.source(policy.source)
             found[policy.name] = self._traffics.beside(policy, readings[policy.name], changes, source, survey.states.get(policy.target), at)
         return found
+
+    def _before(self, due: Sequence[Policy], at: datetime) -> Before:
+        """What was before the changes that are judged, as far as it was read since the last slot. The slot does not wait long for it: the readings
+        at hand would grow old.
+        """
+        if not due:
+            return NOTHING_READ
+        grid = Grid(due[0].source, due[0].every)
+        reading, patience = self._unfinished.pop(grid, None), 0.0
+        if reading is None:
+            compared = self._engine.lacking(due, at)
+            if not compared:
+                return NOTHING_READ
+            reading, patience = self._slow.submit(self._read_before, compared, at), PATIENCE
+        try:
+            return reading.result(patience)
+        except TimeoutError:
+            self._unfinished[grid] = reading
+            return NOTHING_READ
+
+    def _read_before(self, compared: Sequence[Compared], at: datetime) -> Before:
+        source, asks = self._observer.asked_of([one.policy for one in compared])
+        try:
+            return compared, read_before(source, compared, asks, at)
+        except AdapterError as fault:
+            # It is asked for again: until then nothing is proven by what needs it.
+            log.warning("baseline.unread", source=source.name, error=str(fault))
+            return NOTHING_READ
+        except (ValueError, KeyError, ArithmeticError):
+            log.exception("baseline.failed", source=source.name)
+            return NOTHING_READ
 
 
 def history_slots(policies: Sequence[Policy], at: datetime, begun: datetime | None = None) -> list[datetime]:

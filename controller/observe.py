@@ -85,6 +85,11 @@ class Observer:
             return Past()
         return past
 
+    def asked_of(self, policies: Sequence[Policy]) -> tuple[Source, dict[str, tuple[Ask, ...]]]:
+        """The source of these policies, which share one, and what each of them asks it."""
+        source = self._sources[policies[0].source]
+        return source, {policy.name: self._asks_of(policy, source) for policy in policies}
+
     def _asks_of(self, policy: Policy, source: Source) -> tuple[Ask, ...]:
         known = self._asks.get(policy.name)
         if known is None or known[0] != policy.digest:

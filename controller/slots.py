@@ -1,13 +1,15 @@
 """One slot on its way: as it was observed, and as it stands after it was judged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from rollbackd.controller.baselines import Compared
 from rollbackd.controller.changes import Survey
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.controller.past import Past
 from rollbackd.controller.schedule import Grid
+from rollbackd.policies.baseline import Before
 from rollbackd.policies.evaluate import Evaluation
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.model import Policy
@@ -32,7 +34,7 @@ class Batch:
     """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are.
 
     ``past`` is empty once it was taken in. ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no
-    evidence.
+    evidence. ``before``: of those ``compared``, what their signals were before the change that is judged.
     """
 
     at: datetime
@@ -42,6 +44,8 @@ class Batch:
     health: Mapping[str, SourceHealth] = field(default_factory=dict)
     grid: Grid | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
+    compared: Sequence[Compared] = ()
+    before: Mapping[str, tuple[Before, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ def bake(
     revision = fleet.revisions.get(policy.target)
     is_new = revision != watch.revision
     pairs = zip(policy.conditions, verdicts, strict=True)
-    breached = True in [v.state is State.BREACH or (v.trial is not None and is_doubted(c, v)) for c, v in pairs]
+    # What is no worse than before and out of its written limit all the same proves no revision good.
+    breached = True in [v.state is State.BREACH or c.limit.is_raised or (v.trial is not None and is_doubted(c, v)) for c, v in pairs]
     clean = None if breached else at if is_new or watch.clean_since is None else watch.clean_since
     if is_new or clean != watch.clean_since:
         watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)

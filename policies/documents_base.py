@@ -45,7 +45,7 @@ def in_unit(read: Callable[[object], T]) -> Callable[[object], T]:
 
     def reading(value: object) -> T:
         if isinstance(value, dict) and "of_before" in value:
-            raise refuse_later("'of_before'")
+            raise refuse("a plain limit", "'of_before'", "only 'above' and 'below' of a signal that was measured before a change can be of before")
         try:
             return read(value)
         except UnitError as error:

@@ -19,13 +19,13 @@ from rollbackd.policies.documents_base import (
     PositiveDuration,
     Quantile,
     Raw,
-    Seconds,
     Share,
     Text,
     Window,
     Written,
     refuse,
 )
+from rollbackd.policies.documents_limits import ComparedLimit, EventRateLimit, EventsLimit, RawLimit, SecondsLimit, ShareLimit
 from rollbackd.policies.documents_signals import (
     CountSignal,
     GaugeSignal,
@@ -38,7 +38,7 @@ from rollbackd.policies.faults import quoted
 
 ModeWord: TypeAlias = Literal["observe", "suggest", "approve", "auto"]
 KINDS = ("use", "ratio", "latency", "gauge", "count", "rate", "probe", "promql", "all_of", "any_of", "at_least")
-_LATER = {"depends_on": "", "burn_rate": "", "relative": "", "inconclusive_page_after": ""}
+_LATER = {"depends_on": "", "burn_rate": "", "inconclusive_page_after": ""}
 
 
 class BreachCount(Written):
@@ -99,8 +99,8 @@ _OUTSIDE = "Breached outside this range: [lower, upper]."
 class RatioCondition(Own, RatioSignal):
     """The share of bad events."""
 
-    above: Share | None = Field(None, description=_ABOVE)
-    below: Share | None = Field(None, description=_BELOW)
+    above: ShareLimit | None = Field(None, description=_ABOVE)
+    below: ShareLimit | None = Field(None, description=_BELOW)
     outside: Annotated[list[Share], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
@@ -108,30 +108,30 @@ class LatencyCondition(Own, LatencySignal):
     """A quantile of a histogram, judged as the share of requests that are slower than the limit."""
 
     quantile: Quantile = Field(0.95, description="Which quantile must stay below the limit. Default 0.95.")
-    above: Seconds = Field(description="Breached where the quantile is above this duration.")
+    above: SecondsLimit = Field(description="Breached where the quantile is above this duration.")
 
 
 class GaugeCondition(Own, GaugeSignal):
     """A value, or a value as a share of another."""
 
-    above: Raw | None = Field(None, description=_ABOVE)
-    below: Raw | None = Field(None, description=_BELOW)
+    above: RawLimit | None = Field(None, description=_ABOVE)
+    below: RawLimit | None = Field(None, description=_BELOW)
     outside: Annotated[list[Raw], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
 class CountCondition(Own, CountSignal):
     """The number of events in the window."""
 
-    above: Events | None = Field(None, description=_ABOVE)
-    below: Events | None = Field(None, description=_BELOW)
+    above: EventsLimit | None = Field(None, description=_ABOVE)
+    below: EventsLimit | None = Field(None, description=_BELOW)
     outside: Annotated[list[Events], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
 class RateCondition(Own, RateSignal):
     """Events per second over the window."""
 
-    above: EventRate | None = Field(None, description=_ABOVE)
-    below: EventRate | None = Field(None, description=_BELOW)
+    above: EventRateLimit | None = Field(None, description=_ABOVE)
+    below: EventRateLimit | None = Field(None, description=_BELOW)
     outside: Annotated[list[EventRate], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
@@ -157,8 +157,8 @@ class PromQLCondition(Own):
     """An expression as written. It carries no statistical bound."""
 
     promql: Expression = Field(description="A PromQL expression with one series for each workload, told apart by the labels of `match`.")
-    above: Compared | None = Field(None, description=_ABOVE)
-    below: Compared | None = Field(None, description=_BELOW)
+    above: ComparedLimit | None = Field(None, description=_ABOVE)
+    below: ComparedLimit | None = Field(None, description=_BELOW)
     outside: Annotated[list[Compared], _Pair] | None = Field(None, description=_OUTSIDE)
 
 
@@ -167,8 +167,8 @@ class Overrides(Confirmed):
 
     siblings: ClassVar[frozenset[str]] = frozenset()
 
-    above: Raw | None = Field(None, description="Breached above this, instead of the library's limit.")
-    below: Raw | None = Field(None, description="Breached below this, instead of the library's limit.")
+    above: RawLimit | None = Field(None, description="Breached above this, instead of the library's limit.")
+    below: RawLimit | None = Field(None, description="Breached below this, instead of the library's limit.")
     quantile: Quantile | None = Field(None, description="Another quantile of a latency.")
     except_: Annotated[dict[LabelName, Text], Field(min_length=1)] | None = Field(
         None, alias="except", description="Label values to leave out, such as {path: /healthz}: from the bad events and from all of them."

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rollbackd.policies.armed import armed, rearmed
+from rollbackd.policies.baseline import Before
 from rollbackd.policies.changes import Change
 from rollbackd.policies.counting import counted
 from rollbackd.policies.decisions import Decision
@@ -19,11 +21,12 @@ from rollbackd.policies.watch import Watch, take
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The watch after the slot, each condition's verdict, and what is to be done."""
+    """The watch after the slot, each condition's verdict, and what is to be done. ``policy``: with the limits that it was judged by."""
 
     watch: Watch
     verdicts: tuple[Verdict, ...]
     decisions: tuple[Decision, ...]
+    policy: Policy
 
 
 def evaluate(
@@ -34,16 +37,30 @@ def evaluate(
     changes: Sequence[Change],
     fleet: Fleet,
     at: datetime,
+    before: Sequence[Before] | None = None,
 ) -> Evaluation:
-    """Everything that follows from one slot's readings, in the order of the policy's conditions."""
-    return decide(policy, take(policy, watch, readings), incident, changes, fleet, at)
+    """Everything that follows from one slot's readings, in the order of the policy's conditions. ``before``: see ``decide``."""
+    return decide(policy, take(policy, watch, readings), incident, changes, fleet, at, before)
 
 
-def decide(policy: Policy, watch: Watch, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> Evaluation:
-    """What follows from the readings that the watch holds: again after an actor's report, without reading anew."""
+def decide(
+    policy: Policy,
+    watch: Watch,
+    incident: Incident | None,
+    changes: Sequence[Change],
+    fleet: Fleet,
+    at: datetime,
+    before: Sequence[Before] | None = None,
+) -> Evaluation:
+    """What follows from the readings that the watch holds: again after an actor's report, without reading anew.
+
+    ``before``: what each condition's signal was before the change that is judged; None where there is none, or where it is not known yet.
+    """
+    now = armed(policy, before, at)
+    policy, watch = now, rearmed(policy, now, watch, before)
     since, warm_at = evidence_since(policy, incident, changes, at)
     watch = counted(policy, watch, incident, changes, fleet, since, at)
     pairs = zip(policy.conditions, watch.tracks, strict=True)
     verdicts = tuple([judge(c, t.readings, since, warm_at, at, None if t.tally is None else t.tally.trial) for c, t in pairs])
     marked, decisions = step(policy, watch, incident, verdicts, changes, fleet, at)
-    return Evaluation(marked, verdicts, decisions)
+    return Evaluation(marked, verdicts, decisions, policy)

@@ -8,8 +8,8 @@ from enum import Enum
 
 from rollbackd.policies.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Limit, Mode
-from rollbackd.policies.readings import COUNTED, Counts, Events, Flow, Lack, Level, Reading, Told
-from rollbackd.policies.signals import Latency, Rate, Traffic
+from rollbackd.policies.readings import COUNTED, Counts, Events, Flow, Lack, Level, Reading, Told, Unknown
+from rollbackd.policies.signals import Latency, PromQL, Rate, Traffic
 from rollbackd.policies.trial import Trial
 
 WIDEST = 8
@@ -63,6 +63,8 @@ def judge(
     if warm_at is not None and at < warm_at:
         return Verdict(State.UNPROVEN, Nothing(f"warming up until {warm_at:%H:%M:%S}"))
     newest = readings[-1]
+    if condition.limit.lack and not isinstance(newest, Unknown):
+        return Verdict(State.UNPROVEN, Nothing(condition.limit.lack))
     if isinstance(newest, Counts):
         return _judge_share(condition, readings, since, trial)
     if isinstance(newest, Events):
@@ -105,8 +107,10 @@ def is_beyond_buckets(share: Share) -> bool:
 
 def share_limit(condition: Condition) -> Limit:
     """The limit on the bad share: the written one, or 1 - quantile for a latency (S8)."""
-    signal = condition.signal
-    return Limit(high=1 - signal.quantile, unit="%") if isinstance(signal, Latency) else condition.limit
+    signal, limit = condition.signal, condition.limit
+    if not isinstance(signal, Latency):
+        return limit
+    return Limit(high=1 - signal.quantile if limit.share is None else limit.share, unit="%", note=limit.note)
 
 
 def is_out(condition: Condition, verdict: Verdict) -> bool:
@@ -198,6 +202,9 @@ def _judge_level(condition: Condition, level: Level, since: datetime | None) -> 
         return Verdict(State.NODATA, Nothing(f"the value is {level.value}"))
     if since is not None and level.newest < since:
         return Verdict(State.UNPROVEN, Nothing(f"newest sample {level.newest:%H:%M:%S} is from before {since:%H:%M:%S}"))
+    if since is not None and isinstance(condition.signal, PromQL) and level.end < since + condition.signal.reach:
+        # A range that mixes two states of the target says nothing of either (S11).
+        return Verdict(State.UNPROVEN, Nothing(f"its ranges reach back before {since:%H:%M:%S} until {since + condition.signal.reach:%H:%M:%S}"))
     state, value = _place_value(level.value, condition.limit), Value(level.value, level.newest, level.units, level.before, level.age)
     if state is not State.BREACH or not condition.compares:
         return Verdict(state, value)

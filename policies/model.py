@@ -18,12 +18,31 @@ class Mode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OfBefore:
+    """So many times what the signal was before the change: breached above, or below, of it."""
+
+    factor: float
+    is_above: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
-    """Breached above ``high``, below ``low`` (None: no such side). ``unit`` is for people: '%', 's', 'bytes', ''."""
+    """Breached above ``high``, below ``low`` (None: no such side). ``unit`` is for people: '%', 's', 'bytes', ''.
+
+    ``of_before``: breached only where it is beyond that as well; what it comes to is known once the time before a change was read, and until then
+    ``high`` and ``low`` are the least that it may come to. Of a limit that was reckoned so, or raised for what was there before: ``share`` of
+    requests that may be slower than a latency limit, ``note`` how it was reckoned, ``lack`` why it cannot be (then nothing is proven); ``is_raised``
+    for one change, since the signal was out of it before.
+    """
 
     high: float | None = None
     low: float | None = None
     unit: str = ""
+    of_before: OfBefore | None = None
+    share: float | None = None
+    note: str = ""
+    lack: str = ""
+    is_raised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

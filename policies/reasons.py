@@ -86,7 +86,7 @@ def _tried_text(condition: Condition, share: Share, verdict: Verdict) -> str:
 def _out_of(limit: Limit, share: Share) -> str:
     """Which side of the limit the share is out of."""
     is_above = limit.high is not None and (limit.low is None or share.least > limit.high * share.total)
-    return f"> {number_text(limit.high or 0.0, '%')}" if is_above else f"< {number_text(limit.low or 0.0, '%')}"
+    return f"> {_side_text(limit, limit.high)}" if is_above else f"< {_side_text(limit, limit.low)}"
 
 
 def trial_text(trial: Trial) -> str:
@@ -112,9 +112,9 @@ def _share_text(condition: Condition, share: Share, verdict: Verdict) -> str:
     if state is State.UNPROVEN and share.total < condition.min_volume:
         return f"{what}: {share.total} events prove {'nothing' if verdict.trial is None else 'no health'}, {condition.min_volume} are needed"
     if state is State.BREACH and limit.high is not None:
-        return f"{what} > {number_text(limit.high, '%')} (lower bound {number_text(share.bounds.low, '%')})"
+        return f"{what} > {_side_text(limit, limit.high)} (lower bound {number_text(share.bounds.low, '%')})"
     if state is State.BREACH and limit.low is not None:
-        return f"{what} < {number_text(limit.low, '%')} (upper bound {number_text(share.bounds.high, '%')})"
+        return f"{what} < {_side_text(limit, limit.low)} (upper bound {number_text(share.bounds.high, '%')})"
     interval = f"{number_text(share.bounds.low, '%')} to {number_text(share.bounds.high, '%')}"
     return f"{what}, proven {interval}, {_compared(limit, state)}"
 
@@ -132,12 +132,17 @@ def _limit_bounds(signal: Latency, share: Share, unit: str) -> str:
 
 
 def _compared(limit: Limit, state: State) -> str:
-    high = "" if limit.high is None else number_text(limit.high, limit.unit)
-    low = "" if limit.low is None else number_text(limit.low, limit.unit)
+    high = "" if limit.high is None else _side_text(limit, limit.high)
+    low = "" if limit.low is None else _side_text(limit, limit.low)
     if state is State.BREACH:
         return " or ".join([f"> {high}"] * bool(high) + [f"< {low}"] * bool(low))
     within = " and ".join([f"<= {high}"] * bool(high) + [f">= {low}"] * bool(low))
     return within if state is State.OK else f"not proven {within}"
+
+
+def _side_text(limit: Limit, side: float | None) -> str:
+    """One side of the limit, and how it was reckoned: ``620 ms, 200 % of 310 ms before (yesterday at this time 330 ms)``."""
+    return f"{number_text(side or 0.0, limit.unit)}, {limit.note}" if limit.note else number_text(side or 0.0, limit.unit)
 
 
 def standing_reason(condition: Condition, track: Track, verdict: Verdict, at: datetime) -> str:

@@ -23,7 +23,7 @@ from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.model import Bound, Condition, Group, Leaf, Limit, Mode, Trigger
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library, ProfileSignal
-from rollbackd.policies.resolve_confirm import Said, adds_little, confirmation, is_bounded, least_volume, most, said
+from rollbackd.policies.resolve_confirm import BEFORE_FOR, Said, adds_little, confirmation, is_bounded, least_volume, most, said
 from rollbackd.policies.resolve_signals import (
     DEFAULT_QUANTILE,
     WrittenLimit,
@@ -202,9 +202,11 @@ class Conditions:
     def _add(self, part: "_Part", path: Path, said_path: Path) -> Trigger:
         self._check_name(part.name, path)
         signal, told = part.signal, part.told
-        confirm = confirmation(told, self.every, said_path, self.findings)
         self._check_bound(part, path, said_path)
         limit = part.limit or Limit()
+        if limit.of_before is not None and not isinstance(signal, Ratio | Latency):
+            told = replace(told, default_hold=max(told.default_hold, BEFORE_FOR))
+        confirm = confirmation(told, self.every, said_path, self.findings)
         if isinstance(signal, Latency):
             signal = replace(signal, limit=limit.high or 0.0)
         self.found.append(

@@ -12,6 +12,7 @@ from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
 DEFAULT_FOR = timedelta(minutes=1)
+BEFORE_FOR = timedelta(minutes=5)  # S9: what is compared with before and has no bound has to stay out of it for so long
 DEFAULT_OVER = timedelta(minutes=5)
 RATIO_VOLUME = 50  # S5: below it a share of bad events is a coin toss
 QUANTILE_VOLUME = 10  # S5: so many requests are expected beyond the quantile

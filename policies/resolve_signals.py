@@ -1,8 +1,10 @@
 """Written signals and limits to the engine's: units typed, limits that can never be met refused."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from rollbackd.policies import units
 from rollbackd.policies.documents_conditions import (
@@ -15,9 +17,11 @@ from rollbackd.policies.documents_conditions import (
     RateCondition,
     RatioCondition,
 )
+from rollbackd.policies.documents_limits import BeforeLimit
 from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal, TrafficSignal
 from rollbackd.policies.model import Limit
 from rollbackd.policies.profiles import WrittenSignal
+from rollbackd.policies.resolve_before import Side, before_limit
 from rollbackd.policies.selectors import parse_selector
 from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic
 from rollbackd.policies.units import Quantity, UnitError
@@ -25,6 +29,8 @@ from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
 DEFAULT_QUANTILE = 0.95
+_RANGE = re.compile(r"\[\s*([0-9a-z]+)\s*[\]:]", re.ASCII)
+_SUBQUERY = re.compile(r"\[[^\]]*:[^\]]*\]")
 _MILLISECONDS = ("_milliseconds", "_ms")
 
 
@@ -48,7 +54,7 @@ def own_signal(written: OwnCondition) -> Signal:
         case ProbeCondition(probe=probe):
             return Probe(probe.name, probe.port, probe.path)
         case PromQLCondition(promql=expression):
-            return PromQL(expression)
+            return PromQL(expression, reach_of(expression))
         case LatencyCondition(quantile=quantile):
             return library_signal(written, quantile)
         case RatioCondition() | GaugeCondition() | CountCondition() | RateCondition():
@@ -74,6 +80,19 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
     if isinstance(written, TrafficSignal):
         return Traffic(selector(written.traffic))
     return Rate(selector(written.rate))
+
+
+def reach_of(expression: str) -> timedelta:
+    """How far back the ranges of an expression look, together where one is a subquery; what cannot be read (a variable) counts nothing."""
+    ranges = [found for text in _RANGE.findall(expression) if (found := _range(text)) is not None]
+    return sum(ranges, timedelta(0)) if _SUBQUERY.search(expression) else max(ranges, default=timedelta(0))
+
+
+def _range(text: str) -> timedelta | None:
+    try:
+        return units.duration(text)
+    except UnitError:
+        return None
 
 
 def is_in_milliseconds(written: LatencySignal) -> bool:
@@ -111,6 +130,8 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
         findings.fault(path, kinds, " and ".join(f"'{side}'" for side in written.sides) or "no limit")
         return None
     side = written.sides[0]
+    if isinstance(before := getattr(written, side), BeforeLimit):
+        return _before(signal, "above" if side == "above" else "below", before, path, findings)
     values = written.outside if written.outside is not None else [getattr(written, side)]
     paths = [(*path, side, index) for index in range(2)] if side == "outside" else [(*path, side)]
     read = [_read(signal, value, at, findings) for value, at in zip(values, paths, strict=True)]
@@ -119,6 +140,14 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
         return None
     limit = _limit(side, quantities)
     return limit if _can_be_met(signal, limit, side, (*path, side), findings) else None
+
+
+def _before(signal: Signal, side: Side, written: BeforeLimit, path: Path, findings: Findings) -> Limit | None:
+    at = (*path, side)
+    limit = before_limit(signal, side, written, lambda value, place: _read(signal, value, place, findings), at, findings)
+    if limit is None or (limit.high is None and limit.low is None):
+        return limit
+    return limit if _can_be_met(signal, limit, side, (*at, "at_least" if side == "above" else "at_most"), findings) else None
 
 
 def _read(signal: Signal, value: object, path: Path, findings: Findings) -> Quantity | None:

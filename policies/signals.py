@@ -1,6 +1,7 @@
 """What is measured: the signals of conditions, and how a workload shows up in them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, TypeAlias
 
 
@@ -80,9 +81,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class PromQL:
-    """An expression as written: one series per workload, its value compared with the limit. Carries no statistical bound."""
+    """An expression as written: one series per workload, its value compared with the limit. Carries no statistical bound.
+
+    ``reach``: how far back its ranges look.
+    """
 
     expression: str
+    reach: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,17 @@ def risk(value: object) -> Quantity:
     return found
 
 
+def factor(value: object) -> Quantity:
+    """``200%``: so many times as much, above nothing and at most a thousand times; a bare number is refused, since 2 may mean 2 %."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
+    if match is None:
+        hint = f"write {value * 100:g}%" if _is_number(value) and 0 < value <= 100 else ""
+        raise UnitError("a percentage of what was before, such as 200%", hint)
+    if not 0 < float(match[1]) <= 100_000:
+        raise UnitError("a percentage above 0% and at most 100000%")
+    return Quantity(float(match[1]) / 100, "%")
+
+
 def seconds(value: object) -> Quantity:
     """``800ms`` or ``2s``, in seconds; a bare number has no unit and is refused."""
     if isinstance(value, str):

@@ -6,9 +6,11 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.source import Source
+from rollbackd.controller.baselines import Compared, read_before
 from rollbackd.controller.observe import past_readings, unread
 from rollbackd.controller.questions import Ask, Question, asks_of
 from rollbackd.controller.schedule import Grid
+from rollbackd.policies.baseline import Before
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
 
@@ -61,6 +63,13 @@ class History:
             read = self._read(piece)
             for at in piece:
                 yield at, read[at]
+
+    def look_back(self, compared: Sequence[Compared], at: datetime) -> Mapping[str, tuple[Before, ...]]:
+        """What was before these changes, as the daemon would read it at ``at``; nothing where it is not answered."""
+        try:
+            return read_before(self._source, compared, self._wanted, at)
+        except (Permanent, Transient):
+            return {}
 
     def _read(self, slots: Sequence[datetime]) -> Slots:
         # Each question by itself: one that the source does not answer takes no other with it.

@@ -46,6 +46,8 @@ def nearest(judged: Judged) -> Margin | None:
 
 def _margins(condition: Condition, index: int, judged: Judged) -> Iterator[Margin]:
     limit = share_limit(condition)
+    if condition.limit.of_before is not None:
+        return  # its limit is another for each change
     looks = needed(condition, judged.policy.every)
     for side, at in (("above", limit.high), ("below", limit.low)):
         sign = 1 if side == "above" else -1

@@ -3,13 +3,15 @@
 Each policy is replayed by itself, with budgets and cool-downs of its own; the others count as what a common cause shows in.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
+from rollbackd.controller.baselines import Baselines, Compared
 from rollbackd.controller.fleet import Breaches, unexplained
+from rollbackd.policies.baseline import Before
 from rollbackd.policies.changes import Change, suspects
 from rollbackd.policies.composite import is_met
 from rollbackd.policies.decisions import Act, Decision, Offer, Outside, WouldAct
@@ -24,6 +26,8 @@ from rollbackd.policies.since import ALWAYS_BLAMES, is_due, watch_length
 from rollbackd.policies.watch import Watch, new_watch, take
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tuple[Before, ...]]]
+"""Reads what was before some changes; what cannot be read is missing."""
 BEFORE = "before"
 """What ran before the first change of the file."""
 
@@ -45,7 +49,8 @@ class Window:
 class Replayed:
     """One policy's way through the past. ``watch``: its memory; ``found`` and ``looks`` by change id, ``unblamed`` by onset.
 
-    ``is_astray``: it would have rolled back and nobody did, so that what is seen is not what would have been.
+    ``is_astray``: it would have rolled back and nobody did, so that what is seen is not what would have been. ``unlike``: when changes began that
+    came then: of those nobody knows what would have been before.
     """
 
     policy: Policy
@@ -60,6 +65,7 @@ class Replayed:
     found: dict[str, Found] = field(default_factory=dict)
     unblamed: dict[tuple[str, datetime], Found] = field(default_factory=dict)
     is_astray: bool = False
+    unlike: set[datetime] = field(default_factory=set)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     looks: dict[str, list[Look]] = field(default_factory=dict)
 
@@ -76,12 +82,20 @@ class _Event:
 class Replay:
     """Some policies of one grid, and the changes of their targets."""
 
-    def __init__(self, policies: Sequence[Policy], given: Sequence[GivenChange], windows: Mapping[str, Mapping[str, Window]]) -> None:
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        given: Sequence[GivenChange],
+        windows: Mapping[str, Mapping[str, Window]],
+        look_back: LookBack = lambda compared, at: {},
+    ) -> None:
         backs = [_Event(one.rolled_back_at, one, is_back=True) for one in given if one.rolled_back_at is not None]
         self._coming = sorted([*(_Event(one.at, one, is_back=False) for one in given), *backs], key=lambda event: event.at)
         self._changes: list[Change] = []
         self._ready = {one.id: one.ready for one in given if one.ready is not None}
         self._breaches = Breaches()
+        self._baselines = Baselines()
+        self._look_back = look_back
         self._fleets: dict[str, Fleet] = {}
         self.ways = [Replayed(armed(policy), new_watch(policy), windows[policy.name]) for policy in policies]
 
@@ -89,22 +103,36 @@ class Replay:
         """The slot is judged and decided for every policy that the daemon would have looked at."""
         newest = self._breaches.newest()
         due = [way for way in self.ways if self._is_due(way, newest, at)]
+        self._compare([way for way in due if way.incident is not None or self._changes], at)
         fresh = self._survey(at)
         for way in self.ways:
             if way.is_astray and any(change.target in way.policy.targets and not change.ours for change in fresh):
                 # What came after a rollback that was not made is no past of what comes next.
                 way.watch, way.is_astray = new_watch(way.policy), False
+                way.unlike |= {change.started_early for change in fresh}
         befores = [(way, take(way.policy, way.watch, readings[way.policy.name])) for way in due]
         # Everybody is judged before anything is decided: a common cause shows in the others.
         for way, before in befores if len(self.ways) > 1 else []:
-            judged = decide(way.policy, before, way.incident, self.of(way.policy.targets), self._fleet(way, at), at)
+            judged = self._decided(way, before, at)
             self._breaches.note(way.policy, judged.watch, judged.verdicts)
         for way, before in befores:
-            evaluation = decide(way.policy, before, way.incident, self.of(way.policy.targets), self._fleet(way, at), at)
+            evaluation = self._decided(way, before, at)
             way.watch, way.last = evaluation.watch, at
             self._note(way, evaluation, at)
             for decision in evaluation.decisions:
                 self._take_down(way, decision, at)
+
+    def _compare(self, ways: Sequence[Replayed], at: datetime) -> None:
+        """What was before the changes that are known is read, as the daemon would: in the slot after the one in which they came to light."""
+        lacking = [self._baselines.lacking(way.policy, way.incident, self.of(way.policy.targets), self._fleet(way, at), at) for way in ways]
+        pairs = zip(ways, lacking, strict=True)
+        compared = [one for way, one in pairs if one is not None and one.anchor not in way.unlike]
+        if compared:
+            self._baselines.take(compared, self._look_back(compared, at))
+
+    def _decided(self, way: Replayed, watch: Watch, at: datetime) -> Evaluation:
+        known = way.incident, self.of(way.policy.targets), self._fleet(way, at), at
+        return decide(way.policy, watch, *known, self._baselines.of(way.policy, *known))
 
     def _is_due(self, way: Replayed, newest: datetime | None, at: datetime) -> bool:
         if way.last is None or (newest is not None and way.last < newest):

@@ -56,9 +56,9 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             continue
         since, until = span_of(policies, given, asked.since, asked.until)
         slots = slots_between(grid, since, min(until, asked.now - source.delay))
-        traffics = Traffics()
-        replay = Replay(policies, given, {policy.name: windows_of(policy, given) for policy in policies})
-        for done, (at, readings) in enumerate(History(source, policies).read(slots)):
+        traffics, history = Traffics(), History(source, policies)
+        replay = Replay(policies, given, {policy.name: windows_of(policy, given) for policy in policies}, history.look_back)
+        for done, (at, readings) in enumerate(history.read(slots)):
             if done % SAID_EVERY == 0:
                 told(done, len(slots))
             replay.slot(at, {policy.name: _beside(policy, readings[policy.name], replay, source, traffics, at) for policy in policies})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rollbackd.controller.aging import aged
+from rollbackd.controller.baselines import Baselines, read_before
 from rollbackd.controller.facts import told
 from rollbackd.controller.observe import readings_at
 from rollbackd.controller.policytest.cases import Case
@@ -52,14 +53,17 @@ def run(case: Case) -> Outcome:
 def _looks(case: Case) -> Iterator[Look]:
     policy, source, world = case.policy, CaseSource(case, START), World(case, START)
     asks = asks_of(policy, source.block(policy.every))
-    watch, last, traffics = new_watch(policy), None, Traffics()
+    watch, last, traffics, baselines = new_watch(policy), None, Traffics(), Baselines()
     for at in slots(policy.every, case.until):
         # As in the daemon: who is due follows from what was known before this slot, and without an open watch that is once a minute.
         due = last is None or is_due(policy, world.incident, world.changes, world.fleet(at), last, at)
+        lacking = baselines.lacking(policy, world.incident, world.changes, world.fleet(at), at)
         world.survey(at)
         if not due:
             continue
         last = at
+        if lacking is not None:
+            baselines.take([lacking], read_before(source, [lacking], {policy.name: asks}, at))
 
         def probing(question: ProbeQuestion, at: datetime = at) -> float | None:
             return source.probe(question, at)
@@ -67,7 +71,7 @@ def _looks(case: Case) -> Iterator[Look]:
         readings = told(policy, readings_at(source, probing, asks, at), source.state(policy.target, at), at)
         readings = traffics.beside(policy, readings, world.changes, source, source.state(policy.target, at), at)
         before = take(policy, watch, aged(policy, readings, world.changes, source, at))
-        evaluations = list(_settled(case, world, before, at))
+        evaluations = list(_settled(case, world, baselines, before, at))
         watch = evaluations[-1].watch
         yield _look(case, world, evaluations, at)
 
@@ -77,10 +81,11 @@ def slots(every: timedelta, until: timedelta) -> list[datetime]:
     return [START + index * every for index in range(until // every + 1)]
 
 
-def _settled(case: Case, world: World, before: Watch, at: datetime) -> Iterator[Evaluation]:
+def _settled(case: Case, world: World, baselines: Baselines, before: Watch, at: datetime) -> Iterator[Evaluation]:
     """The slot, and once more after everything that it led to: as in the daemon, where an outcome wakes the engine."""
     for _ in range(_REPEATS):
-        evaluation = decide(case.policy, before, world.incident, world.changes, world.fleet(at), at)
+        known = world.incident, world.changes, world.fleet(at), at
+        evaluation = decide(case.policy, before, *known, baselines.of(case.policy, *known))
         yield evaluation
         if not world.carry_out(evaluation.decisions, at):
             return
@@ -90,7 +95,7 @@ def _settled(case: Case, world: World, before: Watch, at: datetime) -> Iterator[
 def _look(case: Case, world: World, evaluations: Sequence[Evaluation], at: datetime) -> Look:
     # The verdicts are those that were decided on: after a rung evidence begins anew, and there is none yet.
     first, last = evaluations[0], evaluations[-1]
-    triples = zip(case.policy.conditions, first.watch.tracks, first.verdicts, strict=True)
+    triples = zip(first.policy.conditions, first.watch.tracks, first.verdicts, strict=True)
     reasons = tuple(standing_reason(condition, track, verdict, at) for condition, track, verdict in triples)
     decided = [decision for evaluation in evaluations for decision in evaluation.decisions if not isinstance(decision, Wait)]
     waits = "; ".join(decision.reason for decision in last.decisions if isinstance(decision, Wait))
