@@ -17,6 +17,7 @@ from rollbackd.controller.messages import notice_of
 from rollbackd.controller.order import Order, intent_to, offer_of, request_again
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.unreached import Unreached
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Held, Intended, Offered, RungEnd, Stopped
 from rollbackd.policies.incident import Incident, Phase
@@ -60,6 +61,7 @@ class Actor:
         self._stop = threading.Event()
         self._outcomes = Outcomes(store, now, self._stop, look_every)
         self._busy: set[str] = set()
+        self._unreached = Unreached(has_others=store.database.is_shared)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="act")
 
@@ -122,8 +124,8 @@ class Actor:
             return  # it waited for a free worker: the evidence is old, and the next slot decides anew
         target = self._targets[_kind(act.remedy.target)]
         planned = self._plan(target, order)
-        if not isinstance(planned, Plan):
-            self._outcomes.record(planned)
+        if planned is None or isinstance(planned, Stopped):
+            self._outcomes.record(planned) if planned is not None else None
             return
         if order.is_offer:
             self._put_to_people(planned, order)
@@ -132,7 +134,8 @@ class Actor:
         elif (claim := self._claim(planned, order)) is not None:
             self._write(target, planned, claim, order.policy)
 
-    def _plan(self, target: Target, order: Order) -> Plan | Stopped:
+    def _plan(self, target: Target, order: Order) -> Plan | Stopped | None:
+        """The plan, or why there is none; None where another replica may have better luck."""
         act = order.act
         try:
             judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
@@ -143,6 +146,8 @@ class Actor:
             how = RungEnd.SUPERSEDED if self._has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)
         except AdapterError as fault:
+            if self._unreached.is_left(act.incident, fault, self._now()):
+                return None
             return self._stopped(act, RungEnd.REFUSED, f"{fault}; nothing was written")
         if isinstance(planned, NothingToDo):
             return self._stopped(act, RungEnd.NOTHING, planned.reason)
@@ -220,6 +225,11 @@ class Actor:
         if incident.phase is Phase.SETTLING:
             self._outcomes.complete(target, intended, policy)
             return
+        try:
+            target.look(intent_of(intended))  # a claim in the hands of one who cannot see the target helps nobody
+        except AdapterError as fault:
+            if self._unreached.is_left(incident.id, fault, self._now()):
+                return
         with self._store.transaction() as tx:
             claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
         if claim is None:

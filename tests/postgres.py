@@ -31,6 +31,10 @@ class Postgres:
         """How libpq reaches a database of it."""
         return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
 
+    def url(self, database: str) -> str:
+        """The same as a store's URL."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
 
 def tool(name: str) -> str:
     """The path of a program of PostgreSQL's; Debian keeps them outside of the PATH. Without it the test is skipped or, in CI, fails."""

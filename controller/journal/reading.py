@@ -20,6 +20,11 @@ from rollbackd.policies.incident import Incident, Phase, fold
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+_NOW = {
+    "sqlite": "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    # Not now(): that is when the transaction began.
+    "postgresql": """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+}
 _BATCH = 500  # SQLite of older builds takes 999 variables in one statement
 
 
@@ -35,7 +40,7 @@ class Reading:
         if self._clock is not None:
             return self._clock()
         with self._connect() as connection:
-            return moment(connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')").scalar_one())
+            return moment(connection.exec_driver_sql(_NOW[connection.dialect.name]).scalar_one())
 
     # --- incidents ---------------------------------------------------------------------------------------------------------------------
 
@@ -72,6 +77,10 @@ class Reading:
         """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""
         found = self._claims(and_(claims.c.incident == incident, claims.c.rung == rung, claims.c.target == target))
         return next(iter(found), None)
+
+    def has_settled(self, incident: str, rung: int, target: str) -> bool:
+        """Did somebody see this effect complete?"""
+        return self.has_entry(f"{incident}/rung.settled/{rung}/{target}")
 
     def unfinished_claims(self) -> tuple[Claim, ...]:
         """Claims without an outcome, oldest first: effects that may or may not have happened."""
