@@ -30,6 +30,18 @@ _STATES = (
     ("08", "the server cannot be reached", "check the server and the way to it; rollbackd goes on by itself once it answers"),
 )
 """By the beginning of the SQLSTATE; without one the connection itself has failed."""
+_REFUSALS = (
+    ("password authentication failed", "28"),
+    ("no pg_hba.conf entry", "28"),
+    ("no password supplied", "28"),
+    ("role ", "28"),
+    ("database ", "3D000"),
+    ("too many connections", "53300"),
+    ("connection slots", "53300"),
+    ("starting up", "57P"),
+    ("shutting down", "57P"),
+)
+"""Whoever is refused at the door gets no SQLSTATE from libpq, only the server's words after FATAL."""
 
 
 class StoreError(Exception):
@@ -62,6 +74,11 @@ def _explain(error: DBAPIError, place: str) -> str:
 def _cause(error: DBAPIError) -> tuple[str, str]:
     """What happened and what to do about it; empty where nobody knows."""
     name = str(getattr(error.orig, "sqlite_errorname", ""))
-    state = getattr(error.orig, "sqlstate", "") or ("08" if error.connection_invalidated or isinstance(error, OperationalError) else "")
+    state = getattr(error.orig, "sqlstate", "") or (_state_of(str(error.orig)) if isinstance(error, OperationalError) else "")
     known, code = (_CAUSES, name) if name else (_STATES, state)
     return next(((cause, advice) for prefix, cause, advice in known if code.startswith(prefix)), ("", ""))
+
+
+def _state_of(said: str) -> str:
+    _, _, fatal = said.partition("FATAL:")
+    return next((state for words, state in _REFUSALS if words in fatal), "08")

@@ -26,16 +26,22 @@ def journals(postgresql: Postgres) -> Postgres:
     return postgresql
 
 
+@pytest.fixture
+def journal_url(journals: Postgres) -> str:
+    """An empty journal of this test's own in PostgreSQL."""
+    name = f"journal_{next(_numbers)}"
+    with psycopg.connect(journals.dsn(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")  # type: ignore[call-overload]  # no literal
+    return journals.url(name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a journal of this test's own is, on each kind of database in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'journal.db'}"
-    server: Postgres = request.getfixturevalue("journals")
-    name = f"journal_{next(_numbers)}"
-    with psycopg.connect(server.dsn(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY FILE_COPY")  # type: ignore[call-overload]  # no literal
-    return server.url(name)
+    found: str = request.getfixturevalue("journal_url")
+    return found
 
 
 @pytest.fixture

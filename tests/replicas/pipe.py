@@ -15,6 +15,7 @@ class Pipe:
         self._flows.set()
         self._sockets: list[socket.socket] = []
         self._mute: set[socket.socket] = set()
+        self._dead: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -30,6 +31,10 @@ class Pipe:
     def lose_answers(self) -> None:
         """What is asked on the connections of now still arrives, and the answers never do; new connections are well."""
         self._mute = set(self._sockets)
+
+    def lose_all(self) -> None:
+        """Nothing arrives any more on the connections of now; new connections are well."""
+        self._dead = set(self._sockets)
 
     def close(self) -> None:
         """Nobody is served any more."""
@@ -52,7 +57,7 @@ class Pipe:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 self._flows.wait()
-                if not is_answer or source not in self._mute:
+                if source not in self._dead and not (is_answer and source in self._mute):
                     sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
