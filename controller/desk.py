@@ -102,7 +102,10 @@ class Desk:
 
     def paused(self) -> str | None:
         """Why nothing may be acted on; None where it may."""
-        return self.pause_switch.read()
+        try:
+            return self.pause_switch.read()
+        except StoreError as fault:
+            return f"{fault}; unreadable means paused"
 
     def unready(self) -> str | None:
         """Why the daemon cannot do its work: no policies, or a store that does not answer. None where it can."""

@@ -37,6 +37,7 @@ from rollbackd.controller.observation import Observation, grids
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.outbox import Outbox, past_the_store
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.pause_shared import SharedPause
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.preview import Preview
 from rollbackd.controller.probing import Addresses, Probing
@@ -101,7 +102,8 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
     config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = hold(config.data_dir / "lock")
     store = _store(config)
-    pause = Pause(config.data_dir / "pause")
+    switch = config.data_dir / "pause"
+    pause = SharedPause(switch, store) if store.database.is_shared else Pause(switch)
     sources = {name: _source(name, source) for name, source in config.sources.items()}
     targets = _targets(config)
     contacts = {name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()}

@@ -180,6 +180,14 @@ class Reading:
         with self._connect() as connection:
             return tuple((row.at, row.target) for row in connection.execute(query))
 
+    def newest_of(self, kinds: Sequence[str], after: int) -> tuple[int, Entry | None]:
+        """The newest row of these kinds among those that came after row ``after``, and the row to ask after next."""
+        since = select(journal).where(journal.c.seq > after, journal.c.kind.in_(kinds)).order_by(journal.c.seq.desc()).limit(1)
+        with self._connect() as connection:
+            last = connection.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
+            row = connection.execute(since).first()
+        return last, None if row is None else entry_of(row)
+
     def has_entry(self, key: str) -> bool:
         """Was a row with this key ever written?"""
         with self._connect() as connection:
