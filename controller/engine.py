@@ -15,7 +15,7 @@ from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.fleet import Breaches, Settings, fleet_at
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journalling import Journalling
+from rollbackd.controller.journalling import Journalling, Overtaken
 from rollbackd.controller.orphans import Orphans, is_orphan
 from rollbackd.controller.past import Past
 from rollbackd.controller.pause import Pause
@@ -183,6 +183,8 @@ class Engine:
 
         def count() -> None:
             self.fleet = self._fleet(at)
+            # In this order: what the guards count is never newer than what is known of the incidents.
+            self.incidents = self._store.open_incidents()
 
         if not self._is_cut_off and not self.trouble.kept(count):
             self._is_behind = True
@@ -262,7 +264,11 @@ class Engine:
         self.standings[policy.name] = standing.unwritten() if decisions else standing
         if not decisions or self._is_behind:  # behind: a change that is not on record yet may explain what was judged
             return
-        orders = self._journalling.journal(policy, decisions, self.fleet, self.book, self.policies)
+        decided_on = next((incident for incident in self.incidents if incident.target == policy.target), None)
+        try:
+            orders = self._journalling.journal(policy, decisions, self.fleet, self.book, self.policies, decided_on)
+        except Overtaken:
+            return  # decided again at the next slot, on what is true by then
         self.standings[policy.name] = standing
         if orders is None:
             return
