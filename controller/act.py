@@ -17,7 +17,7 @@ from rollbackd.controller.messages import notice_of
 from rollbackd.controller.order import Order, intent_to, offer_of, request_again
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
-from rollbackd.controller.unreached import Unreached
+from rollbackd.controller.unreached import LeftToOthers, Unreached
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Held, Intended, Offered, RungEnd, Stopped
 from rollbackd.policies.incident import Incident, Phase
@@ -99,6 +99,8 @@ class Actor:
             is_done = True
         except StoreError as fault:  # without an intent nothing was written; without an outcome the target is asked for it
             self._failed(str(fault))
+        except LeftToOthers:
+            pass
         finally:
             with self._lock:
                 self._busy.discard(incident)
@@ -109,7 +111,7 @@ class Actor:
         """The work was done, or a bug in it has put the incident into people's hands: it must neither kill the daemon nor be tried for ever."""
         try:
             work()
-        except StoreError:
+        except (StoreError, LeftToOthers):
             raise
         except Exception as bug:  # the seam
             log.exception("act.crashed", incident=incident)
@@ -124,8 +126,8 @@ class Actor:
             return  # it waited for a free worker: the evidence is old, and the next slot decides anew
         target = self._targets[_kind(act.remedy.target)]
         planned = self._plan(target, order)
-        if planned is None or isinstance(planned, Stopped):
-            self._outcomes.record(planned) if planned is not None else None
+        if not isinstance(planned, Plan):
+            self._outcomes.record(planned)
             return
         if order.is_offer:
             self._put_to_people(planned, order)
@@ -134,8 +136,8 @@ class Actor:
         elif (claim := self._claim(planned, order)) is not None:
             self._write(target, planned, claim, order.policy)
 
-    def _plan(self, target: Target, order: Order) -> Plan | Stopped | None:
-        """The plan, or why there is none; None where another replica may have better luck."""
+    def _plan(self, target: Target, order: Order) -> Plan | Stopped:
+        """The plan, or why there is none. Raises LeftToOthers where another replica may have better luck."""
         act = order.act
         try:
             judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
@@ -146,8 +148,7 @@ class Actor:
             how = RungEnd.SUPERSEDED if self._has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)
         except AdapterError as fault:
-            if self._unreached.is_left(act.incident, fault, self._now()):
-                return None
+            self._unreached.leave(act.incident, fault, self._now())
             return self._stopped(act, RungEnd.REFUSED, f"{fault}; nothing was written")
         if isinstance(planned, NothingToDo):
             return self._stopped(act, RungEnd.NOTHING, planned.reason)
@@ -228,8 +229,7 @@ class Actor:
         try:
             target.look(intent_of(intended))  # a claim in the hands of one who cannot see the target helps nobody
         except AdapterError as fault:
-            if self._unreached.is_left(incident.id, fault, self._now()):
-                return
+            self._unreached.leave(incident.id, fault, self._now())
         with self._store.transaction() as tx:
             claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
         if claim is None:

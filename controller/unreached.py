@@ -12,6 +12,10 @@ LEAVE = timedelta(minutes=1)
 """How long a replica that cannot reach the target leaves a step to the others."""
 
 
+class LeftToOthers(Exception):
+    """Nothing was done and nothing recorded: the next slot looks again."""
+
+
 class Unreached:
     """``has_others``: other replicas may be working on the same journal; a daemon that is alone leaves nothing to anybody."""
 
@@ -19,11 +23,10 @@ class Unreached:
         self._has_others = has_others
         self._since: dict[str, datetime] = {}
 
-    def is_left(self, incident: str, fault: AdapterError, now: datetime) -> bool:
-        """True while the incident's step, which met this fault here, is left to the others."""
+    def leave(self, incident: str, fault: AdapterError, now: datetime) -> None:
+        """Raises LeftToOthers while the incident's step, which met this fault here, is theirs."""
         if not self._has_others or not isinstance(fault, Transient):
-            return False
-        is_left = now - self._since.setdefault(incident, now) < LEAVE
-        if is_left:
+            return
+        if now - self._since.setdefault(incident, now) < LEAVE:
             log.warning("step.left_to_others", incident=incident, error=str(fault))
-        return is_left
+            raise LeftToOthers

@@ -18,8 +18,10 @@ from rollbackd.controller.journal.errors import StoreError
 
 CONNECT = 3
 """Seconds to a connection."""
-IDLE = timedelta(seconds=3)
+IDLE = timedelta(seconds=4)
 """So long may a writer say nothing in the middle of a transaction; then the server ends it: a frozen replica must not hold the others up."""
+MIGRATION = timedelta(minutes=1)
+"""The same for whoever changes the schema, which others wait for anyway."""
 MORE = timedelta(seconds=1)
 """A statement may take so much longer than the wait for a lock, and its answer again so much longer."""
 
@@ -62,7 +64,8 @@ def _to_primary(url: URL) -> dict[str, str]:
 
 
 def _opening(how: Begin, patience: timedelta) -> str:
-    bounds = {"lock_timeout": patience, "statement_timeout": patience + MORE, "idle_in_transaction_session_timeout": IDLE}
+    idle = MIGRATION if how is Begin.MIGRATE else IDLE
+    bounds = {"lock_timeout": patience, "statement_timeout": patience + MORE, "idle_in_transaction_session_timeout": idle}
     said = "; ".join(f"SET LOCAL {name} = {int(bound.total_seconds() * 1000)}" for name, bound in bounds.items())
     match how:
         case Begin.READ:

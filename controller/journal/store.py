@@ -7,6 +7,8 @@ from pathlib import Path
 from threading import Lock
 
 from sqlalchemy import Connection, Engine, literal, select
+from sqlalchemy.exc import OperationalError
+from tenacity import retry, retry_if_exception, stop_after_delay
 
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.database import Database, database
@@ -118,7 +120,17 @@ def _prepare(engine: Engine, place: Database) -> None:
         version = version_of(connection)
     if version == LINEAGE[-1]:
         return
-    # Asked again where no other replica can come between: it may be starting at the same moment.
+    _migrate(engine)
+
+
+def _is_held_up(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") == "55P03"
+
+
+# Replicas that start at the same moment wait for the one that makes the tables, however busy the machine is.
+@retry(retry=retry_if_exception(_is_held_up), stop=stop_after_delay(60), reraise=True)
+def _migrate(engine: Engine) -> None:
+    # Asked again where no other replica can come between.
     with engine.connect().execution_options(begin=Begin.MIGRATE) as connection, connection.begin():
         if version_of(connection) != LINEAGE[-1]:
             upgrade(connection)

@@ -67,6 +67,7 @@ class World:
         at: datetime = T0,
         patience: timedelta = 5 * SECOND,
         workers: int = 4,
+        store: Store | None = None,
     ) -> None:
         self.at = at
         self.version = folder / "version"
@@ -75,7 +76,7 @@ class World:
             self.deploy("v1")
             self.flip("off")
         self.targets: dict[str, Target] = {"command": Command({"shop": command(folder)}), "flagd": _flagd(self.flags)}
-        self.store = Store.open(f"sqlite:///{folder}/rollbackd.db", "test-0", lambda: self.at, patience)
+        self.store = store or Store.open(f"sqlite:///{folder}/rollbackd.db", "test-0", lambda: self.at, patience)
         self.pause = Pause(folder / "pause")
         self.woken: list[str] = []
         quickly = timedelta(milliseconds=5)
