@@ -17,6 +17,7 @@ from rollbackd.controller.messages import notice_of
 from rollbackd.controller.order import Order, intent_to, offer_of, request_again
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.unreached import LeftToOthers, Unreached
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Held, Intended, Offered, RungEnd, Stopped
 from rollbackd.policies.incident import Incident, Phase
@@ -60,6 +61,7 @@ class Actor:
         self._stop = threading.Event()
         self._outcomes = Outcomes(store, now, self._stop, look_every)
         self._busy: set[str] = set()
+        self._unreached = Unreached(has_others=store.database.is_shared)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="act")
 
@@ -97,6 +99,8 @@ class Actor:
             is_done = True
         except StoreError as fault:  # without an intent nothing was written; without an outcome the target is asked for it
             self._failed(str(fault))
+        except LeftToOthers:
+            pass
         finally:
             with self._lock:
                 self._busy.discard(incident)
@@ -107,7 +111,7 @@ class Actor:
         """The work was done, or a bug in it has put the incident into people's hands: it must neither kill the daemon nor be tried for ever."""
         try:
             work()
-        except StoreError:
+        except (StoreError, LeftToOthers):
             raise
         except Exception as bug:  # the seam
             log.exception("act.crashed", incident=incident)
@@ -133,6 +137,7 @@ class Actor:
             self._write(target, planned, claim, order.policy)
 
     def _plan(self, target: Target, order: Order) -> Plan | Stopped:
+        """The plan, or why there is none. Raises LeftToOthers where another replica may have better luck."""
         act = order.act
         try:
             judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
@@ -143,6 +148,7 @@ class Actor:
             how = RungEnd.SUPERSEDED if self._has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)
         except AdapterError as fault:
+            self._unreached.leave(act.incident, fault, self._now())
             return self._stopped(act, RungEnd.REFUSED, f"{fault}; nothing was written")
         if isinstance(planned, NothingToDo):
             return self._stopped(act, RungEnd.NOTHING, planned.reason)
@@ -220,6 +226,10 @@ class Actor:
         if incident.phase is Phase.SETTLING:
             self._outcomes.complete(target, intended, policy)
             return
+        try:
+            target.look(intent_of(intended))  # a claim in the hands of one who cannot see the target helps nobody
+        except AdapterError as fault:
+            self._unreached.leave(incident.id, fault, self._now())
         with self._store.transaction() as tx:
             claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
         if claim is None:

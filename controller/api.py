@@ -41,7 +41,7 @@ class Heartbeat:
     def fault(self) -> str | None:
         """Why the engine must be called dead; None while it is alive. A store that fails is no reason: a restart does not mend it."""
         engine, now = self._desk.engine, self._monotonic()
-        if engine.slots != self._slots or engine.store_fault is not None or not engine.policies:
+        if engine.slots != self._slots or engine.trouble.fault is not None or not engine.policies:
             self._slots, self._since = engine.slots, now
             return None
         silent, allowed = timedelta(seconds=now - self._since), self._allowed()

@@ -19,6 +19,7 @@ from rollbackd.controller.config_documents import (
 )
 from rollbackd.controller.config_flag_vendors import KINDS
 from rollbackd.controller.config_flags import LATER_FLAGS, FlagProviderConfig, clashes, place_of
+from rollbackd.controller.config_store import store_config
 from rollbackd.controller.config_values import (
     Api,
     Cluster,
@@ -42,7 +43,6 @@ from rollbackd.policies.yaml_text import parse
 __all__ = ["Config", "load_config", "names"]
 
 DEFAULT_CLUSTER = "default"
-_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 
 def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
@@ -100,7 +100,8 @@ class _Reading:
             contacts={name: channels(items, self.findings, ("contacts", name), self.base.joinpath) for name, items in written.contacts.items()},
             probes={name: NamedProbe(tuple(each.urls), each.timeout or timedelta(seconds=5)) for name, each in written.probes.items()},
             limits=_limits(written.guards),
-            store=self._store(data_dir),
+            store=(store := store_config(written.store, self.base, data_dir, self.findings)).url,
+            store_password=store.password_file,
             policies=tuple(self.base / place for place in written.policies),
             api=(api := self._api(data_dir)),
             data_dir=data_dir,
@@ -174,18 +175,6 @@ class _Reading:
         if name is not None and name not in contacts:
             self.findings.fault(("fallback",), "a contact", quoted(name), choices(name, contacts, "contacts"))
         return name
-
-    def _store(self, data_dir: Path) -> str:
-        store = self.written.store
-        if store is None:
-            return f"sqlite:///{data_dir / 'rollbackd.db'}"
-        if store in _MEMORY:
-            self.findings.fault(("store",), "a database that outlives the daemon", quoted(store), "write sqlite:////data/rollbackd.db")
-        elif store.startswith(("postgresql:", "postgresql+", "postgres:")):
-            self.findings.fault(("store",), "", "PostgreSQL is not supported in this version", "write sqlite:////data/rollbackd.db")
-        elif not store.startswith("sqlite:///"):
-            self.findings.fault(("store",), "a URL such as sqlite:////data/rollbackd.db", "another kind of store")
-        return f"sqlite:///{self.base / store.removeprefix('sqlite:///')}"
 
     def _api(self, data_dir: Path) -> Api:
         written = self.written.api or ApiParts.model_validate({})

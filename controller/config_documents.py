@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from rollbackd.controller.config_accounts import AccountParts
 from rollbackd.controller.config_channels import ChannelItem
@@ -160,6 +160,20 @@ class HealthParts(Written):
     listen: Annotated[str, AfterValidator(_address)] = Field(description="Where /healthz, /readyz and /metrics are served, and nothing else.")
 
 
+class StoreParts(Written):
+    """A database that replicas share."""
+
+    url: Text = Field(description="postgresql://USER@HOST/DATABASE, without a password.")
+    password_file: FilePath | None = Field(None, description="The file with the password, read at each connect. Default: as libpq finds one.")
+
+
+def _is_in_parts(value: Any) -> str:
+    return "<url>" if isinstance(value, str) else "<parts>"
+
+
+StoreEntry: TypeAlias = Annotated[Annotated[Text, Tag("<url>")] | Annotated[StoreParts, Tag("<parts>")], Discriminator(_is_in_parts)]
+
+
 class ConfigDocument(Written):
     """The daemon's config."""
 
@@ -182,7 +196,7 @@ class ConfigDocument(Written):
     fallback: Name | None = Field(None, description="The contact that is told what cannot be delivered to another. Default: none.")
     probes: dict[Name, ProbeParts] = Field(default_factory=dict, description="Health checks, by name.")
     guards: GuardParts | None = Field(None, description="Limits on what is done by itself.")
-    store: Text | None = Field(None, description="The journal's database. Default sqlite:///DATA_DIR/rollbackd.db.")
+    store: StoreEntry | None = Field(None, description="The journal's database, by its URL or in parts. Default sqlite:///DATA_DIR/rollbackd.db.")
     policies: Annotated[list[FilePath], Field(min_length=1)] = Field(description="Policy files, and folders of them.")
     api: ApiParts | None = Field(None, description="The local API.")
     health: HealthParts | None = Field(None, description="A second address, for probes and Prometheus. Default: none.")

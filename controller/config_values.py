@@ -154,7 +154,7 @@ Channel: TypeAlias = PagerDuty | Slack | Teams | Email | Webhook | Alertmanager 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the operator configured. Every path is absolute.
+    """What the operator configured. Every path is absolute. ``store``: a database's URL; ``store_password``: the file with its password.
 
     ``fallback``: the contact that is told what cannot be delivered to another. ``health``: where the pages for the platform are served beside the
     API, if anywhere.
@@ -173,6 +173,7 @@ class Config:
     policies: tuple[Path, ...]
     api: Api
     data_dir: Path
+    store_password: Path | None = None
     fallback: str | None = None
     health: tuple[str, int] | None = None
     accounts: Mapping[str, AccountConfig] = field(default_factory=dict)

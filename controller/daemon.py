@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from rollbackd.controller.config_values import Config
 from rollbackd.controller.logs import Secrets, configure
 from rollbackd.controller.policy_files import Reload
+from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.controller.wiring import Parts, wire
 from rollbackd.policies.fleet_policy import FleetPolicy
 from rollbackd.policies.model import Policy
@@ -156,10 +157,13 @@ def share_one_heap() -> None:
         mallopt(M_MMAP_THRESHOLD, 128 << 10)
 
 
-def run(config: Config) -> int:
-    """The daemon of this config, until it is told to stop. Raises StoreError, AdapterError or OSError if it cannot start."""
+def run(config: Config, shard: Shard = WHOLE) -> int:
+    """The daemon of this config [for a part of its targets], until it is told to stop.
+
+    Raises StoreError, AdapterError or OSError if it cannot start.
+    """
     collect_seldom()
     share_one_heap()
     secrets = Secrets()
     configure(secrets)
-    return Daemon(wire(config, secrets)).run()
+    return Daemon(wire(config, secrets, shard)).run()

@@ -102,7 +102,10 @@ class Desk:
 
     def paused(self) -> str | None:
         """Why nothing may be acted on; None where it may."""
-        return self.pause_switch.read()
+        try:
+            return self.pause_switch.read()
+        except StoreError as fault:
+            return f"{fault}; unreadable means paused"
 
     def unready(self) -> str | None:
         """Why the daemon cannot do its work: no policies, or a store that does not answer. None where it can."""
@@ -110,11 +113,11 @@ class Desk:
             self.store.outbox_state()
         except StoreError as fault:
             return str(fault)
-        if self.engine.store_fault is not None:
-            return self.engine.store_fault
-        if not self.engine.policies and not self.fleets.lines():
-            return self.facts().reload.fault or "no policies are loaded"
-        return None if self.engine.policies else self.fleets.unread()
+        if self.engine.trouble.fault is not None:
+            return self.engine.trouble.fault
+        if self.engine.policies or self.engine.spared:
+            return None
+        return self.fleets.unread() if self.fleets.lines() else self.facts().reload.fault or "no policies are loaded"
 
     def status(self) -> Status:
         """Everything at a glance."""
@@ -266,7 +269,7 @@ class Desk:
             started_at=facts.started_at,
             mode_cap=word(engine.settings.mode_cap),
             paused=self.paused(),
-            store_fault=engine.store_fault,
+            store_fault=engine.trouble.fault,
             slots=engine.slots,
             missed_slots=facts.missed_slots,
             last_slot=engine.last_slot,

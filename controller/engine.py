@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,12 +16,13 @@ from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.fleet import Breaches, Settings, fleet_at
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import Note
-from rollbackd.controller.journalling import Journalling
+from rollbackd.controller.journalling import Journalling, Overtaken
+from rollbackd.controller.orphans import Orphans, is_orphan
 from rollbackd.controller.past import Past
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch, PolicySet, Standing
+from rollbackd.controller.store_trouble import StoreTrouble
 from rollbackd.controller.usual import UsualBreaches
 from rollbackd.policies.decisions import Wait
 from rollbackd.policies.evaluate import Evaluation, decide
@@ -38,8 +39,9 @@ log = structlog.get_logger()
 class Engine:
     """Owns the watches and the change book; everything reaches it through its queue."""
 
-    def __init__(self, store: Store, actor: Actor, journalling: Journalling, pause: Pause, settings: Settings) -> None:
+    def __init__(self, store: Store, actor: Actor, journalling: Journalling, pause: Pause, settings: Settings, trouble: StoreTrouble) -> None:
         self._store = store
+        self.trouble = trouble
         self._actor = actor
         self._journalling = journalling
         self._pause = pause
@@ -53,9 +55,11 @@ class Engine:
         self.standings: dict[str, Standing] = {}
         self.fleet = Fleet()
         self.incidents: tuple[Incident, ...] = ()
-        self.store_fault: str | None = None
+        self.spared = 0
         self._set = PolicySet(())
-        self._is_behind = False
+        self._unadopted: PolicySet | None = None
+        self._is_behind = self._is_cut_off = False
+        self._orphans = Orphans(settings.orphans_after)
         self.last_slot: datetime | None = None
         self.slots = 0
         self.overtaken = 0
@@ -112,7 +116,7 @@ class Engine:
             try:
                 self._work(item)
             except StoreError as fault:
-                self.store_failed(str(fault))
+                self.trouble.failed(str(fault))
             except Exception:  # the seam: a pass may die, the daemon not
                 log.exception("slot.crashed")
 
@@ -126,11 +130,23 @@ class Engine:
             case str():
                 self.decide_again(item)
             case _:
-                self.adopt(item.policies, item.unread)
+                self._unadopted = item
+                self._adopt_waiting()
+
+    def _adopt_waiting(self) -> None:
+        """What the store kept from being adopted is adopted; later, if it still does. Raises StoreError."""
+        if (waiting := self._unadopted) is not None:
+            self.adopt(waiting.policies, waiting.unread)
+            self._unadopted = None
 
     def adopt(self, policies: Sequence[Policy], unread: frozenset[str] = frozenset()) -> None:
-        """The set of policies is this one; memory of unchanged policies is kept, that of others begins anew. ``unread``: see PolicySet."""
+        """The set of policies is this one; memory of unchanged policies is kept, that of others begins anew. ``unread``: see PolicySet.
+
+        Policies of other daemons' targets are left to them.
+        """
         self._set = PolicySet(tuple(policies), unread)
+        policies = [policy for policy in policies if self.settings.shard.has(policy.target)]
+        self.spared = len(self._set.policies) - len(policies)
         known = {name: policy.digest for name, policy in self.policies.items()}
         self.policies = {policy.name: policy for policy in policies}
         kept = [p.name for p in policies if known.get(p.name) == p.digest]
@@ -143,25 +159,43 @@ class Engine:
 
     def cycle(self, batch: Batch) -> None:
         """One slot: the survey is taken in, every observed policy is decided, decisions are durable, and then acted on."""
-        self.incidents = self._store.open_incidents()
-        self.book.refresh()
-        self._is_behind = not self._kept(lambda: self._take_in(batch))
-        self.fleet = self._fleet(batch.at)
+        self._is_cut_off = not self.trouble.kept(self._catch_up)
+        self._is_behind = self._is_cut_off or not self.trouble.kept(lambda: self._take_in(batch))
+        self._count(batch.at)
         self._baselines.take(batch.compared, batch.before)
         due = [self.policies[name] for name in batch.readings if self._means(name, batch)]
         for policy in due:
             self._remember(policy, batch.past)
         # Everybody is judged before anything is decided: a common cause shows in the others.
         judged = {policy.name: self._judged(policy, batch.at, batch.readings[policy.name]) for policy in due}
-        self.fleet = self._fleet(batch.at)
+        self._count(batch.at)
         sound = [self._settled(policy, judged[policy.name]) for policy in self._openers_first(due)]
-        self._resume_open(batch.at)
-        if not self._is_behind:
-            self._is_behind = not self._kept(lambda: self.usual.take(self.fleet, batch.at))
-        is_told = self._kept(lambda: self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at))
-        if is_told and all(sound) and not self._is_behind and self.store_fault is not None:
-            self._kept(lambda: self._prove_store(batch.at))
+        if not self._is_cut_off:  # else every question would wait for its time-out
+            self._resume_open(batch.at)
+            if not self._is_behind:
+                self._is_behind = not self.trouble.kept(lambda: self.usual.take(self.fleet, batch.at))
+            is_told = self.trouble.kept(lambda: self._blindness.check_sources(batch.health, tuple(self.policies.values()), batch.at))
+            if is_told and all(sound) and not self._is_behind and self.trouble.fault is not None:
+                self.trouble.kept(lambda: self.trouble.prove_over(batch.at))
+        self.trouble.check(batch.at)
         self._finish(batch.at, due)
+
+    def _catch_up(self) -> None:
+        """What others wrote since the last slot is known. Raises StoreError: then this slot is judged with what was known before, and ends there."""
+        self._adopt_waiting()
+        self.incidents = self._store.open_incidents()
+        self.book.refresh()
+
+    def _count(self, at: datetime) -> None:
+        """The guards are counted anew; where the store does not answer they stay as they were, and nothing is decided on them."""
+
+        def count() -> None:
+            self.fleet = self._fleet(at)
+            # In this order: what the guards count is never newer than what is known of the incidents.
+            self.incidents = self._store.open_incidents()
+
+        if not self._is_cut_off and not self.trouble.kept(count):
+            self._is_behind = True
 
     def _take_in(self, batch: Batch) -> None:
         fresh = self.book.take(batch.survey, self.incidents)
@@ -223,10 +257,10 @@ class Engine:
             return True
         if judged.evaluation.decisions:
             judged = self._decided(policy, judged)
-            if not self._kept(lambda: self._carry_out(policy, judged)):
+            if not self.trouble.kept(lambda: self._carry_out(policy, judged)):
                 self._is_behind = True
                 return False
-        return self._kept(lambda: self._blindness.check_signals(policy, judged.evaluation.watch, judged.at))
+        return not self._is_cut_off and self.trouble.kept(lambda: self._blindness.check_signals(policy, judged.evaluation.watch, judged.at))
 
     def _decided(self, policy: Policy, standing: Standing) -> Standing:
         """The slot once more, with what is known by now of the fleet and of the incident."""
@@ -241,7 +275,11 @@ class Engine:
         self.standings[policy.name] = standing.unwritten() if decisions else standing
         if not decisions or self._is_behind:  # behind: a change that is not on record yet may explain what was judged
             return
-        orders = self._journalling.journal(policy, decisions, self.fleet, self.book, self.policies)
+        decided_on = next((incident for incident in self.incidents if incident.target == policy.target), None)
+        try:
+            orders = self._journalling.journal(policy, decisions, self.fleet, self.book, self.policies, decided_on)
+        except Overtaken:
+            return  # decided again at the next slot, on what is true by then
         self.standings[policy.name] = standing
         if orders is None:
             return
@@ -251,16 +289,15 @@ class Engine:
 
     def _resume_open(self, at: datetime) -> None:
         for incident in self.incidents:
+            if not self.settings.shard.has(incident.target):
+                continue  # another daemon's
             if self._set.awaits(incident):
                 continue  # a roster is on its way; until then nothing is known of its policy, and nothing is done
-            if self._is_orphan(incident):
-                self._journalling.orphaned(incident, self.policies, at)
+            if is_orphan(incident, self.policies):
+                if self._orphans.is_due(incident, at):
+                    self._journalling.orphaned(incident, self.policies, at)
             elif not self._actor.is_busy(incident.id):
                 self._actor.resume(incident, self.policies[incident.policy])
-
-    def _is_orphan(self, incident: Incident) -> bool:
-        policy = self.policies.get(incident.policy)
-        return policy is None or policy.target != incident.target
 
     def _openers_first(self, policies: Sequence[Policy]) -> list[Policy]:
         openers = {incident.policy for incident in self.incidents}
@@ -268,7 +305,7 @@ class Engine:
 
     def _incident(self, policy: Policy) -> Incident | None:
         found = next((incident for incident in self.incidents if incident.target == policy.target), None)
-        if found is None or found.phase not in (Phase.HELD, Phase.PROPOSED) or not self._is_orphan(found):
+        if found is None or found.phase not in (Phase.HELD, Phase.PROPOSED) or not is_orphan(found, self.policies):
             return found
         return adopted(found, policy.name, [condition.name for condition in policy.conditions], self.policies)
 
@@ -279,27 +316,3 @@ class Engine:
             at, self.policies, self._store, self.book, self.breaches, self._pause, self.settings, self.incidents, watches, self.usual.known
         )
         return replace(fleet, oldest_look=oldest)
-
-    # --- a store that fails -----------------------------------------------------------------------------------------------------------------
-
-    def store_failed(self, fault: str) -> None:
-        """Why the store did not take something, until it has proven that it takes something again. Called from any thread."""
-        if fault != self.store_fault:
-            log.error("store.failed", error=fault)
-        self.store_fault = fault
-
-    def _kept(self, write: Callable[[], object]) -> bool:
-        """The write was made; False where the store refused: judging goes on without it."""
-        try:
-            write()
-        except StoreError as fault:
-            self.store_failed(str(fault))
-            return False
-        return True
-
-    def _prove_store(self, at: datetime) -> None:
-        """Only a durable row proves that the store works: a full disk is read from as ever. Raises StoreError."""
-        with self._store.transaction() as tx:
-            tx.note(Note("store.recovered", at, {"fault": self.store_fault}))
-        log.info("store.recovered")
-        self.store_fault = None

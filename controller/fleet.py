@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.policies.changes import Change, watched
 from rollbackd.policies.fleet import Fleet, Limits
 from rollbackd.policies.incident import Incident
@@ -22,11 +23,17 @@ ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the daemon's config says about acting."""
+    """What the daemon's config says about acting. ``shard``: whose targets are looked at here.
+
+    ``orphans_after``: how long an incident may be without a policy here before it is held: where replicas share a store, one may have read a new
+    policy earlier than another.
+    """
 
     mode_cap: Mode = Mode.AUTO
     namespace_caps: Mapping[str, Mode] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    shard: Shard = WHOLE
+    orphans_after: timedelta = timedelta(0)
 
 
 class Breaches:

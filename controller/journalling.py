@@ -29,6 +29,10 @@ log = structlog.get_logger()
 Said = Opened | Joined | Stopped | Held | Closed
 
 
+class Overtaken(Exception):
+    """The incident has come further since the decision was made; nothing was written."""
+
+
 class Journalling:
     """Writes what was decided. Every method is one transaction and idempotent: rows have keys."""
 
@@ -39,17 +43,25 @@ class Journalling:
         self._said: set[str] = set()
 
     def journal(
-        self, policy: Policy, decisions: Sequence[Decision], fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]
+        self,
+        policy: Policy,
+        decisions: Sequence[Decision],
+        fleet: Fleet,
+        book: ChangeBook,
+        policies: Mapping[str, Policy],
+        decided_on: Incident | None,
     ) -> list[Order] | None:
-        """The decisions are durable, in order; returns the orders, None where nothing was new.
+        """The decisions are durable, in order; returns the orders, None where nothing was new. ``decided_on``: the incident as it was then.
 
-        After a row that another replica wrote first, the rest is not ours to write.
+        After a row that another replica wrote first, the rest is not ours to write. Raises Overtaken where another writer was between.
         """
         news = [decision for decision in decisions if getattr(decision, "key", None) not in self._said]
         orders: list[Order] = []
         if not news:
             return None
         with self._store.transaction() as tx:
+            if decided_on is not None and tx.incident(decided_on.id) != decided_on:
+                raise Overtaken
             for decision in news:
                 if isinstance(decision, Act | Offer):
                     orders.append(self._order(tx, policy, decision, fleet, book, policies))

@@ -141,7 +141,7 @@ class _State(Collector):
         except StoreError:
             yield _gauge("journal_ok", "1 while the store takes and gives data.", False)
             return
-        yield _gauge("journal_ok", "1 while the store takes and gives data.", self._desk.engine.store_fault is None)
+        yield _gauge("journal_ok", "1 while the store takes and gives data.", self._desk.engine.trouble.fault is None)
         yield _gauge("outbox_pending", "Messages that are on their way.", outbox.waiting)
         yield _gauge("outbox_dead", "Messages that were given up.", outbox.dead)
         oldest = (now - outbox.oldest).total_seconds() if outbox.oldest is not None else 0

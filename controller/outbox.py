@@ -186,6 +186,16 @@ def tell_without_store(channels: Mapping[str, Sequence[Notifier]], notice: Notic
     return threads
 
 
+def past_the_store(channels: Mapping[str, Sequence[Notifier]], fallback: str | None) -> Callable[[Notice], None]:
+    """Sends a notice about the store itself to the ``fallback`` contact, or to all where there is none."""
+    contacts = (fallback,) if fallback is not None else tuple(channels)
+
+    def tell(notice: Notice) -> None:
+        tell_without_store(channels, notice, contacts)
+
+    return tell
+
+
 def _insist(notifier: Notifier, notice: Notice) -> None:
     attempts = Retrying(retry=retry_if_exception_type(Transient), wait=_BACKOFF, stop=stop_after_delay(600), reraise=True)
     lost = ""

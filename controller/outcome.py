@@ -93,8 +93,10 @@ class Outcomes:
                 return sight
 
     def record(self, event: Settled | Stopped) -> None:
-        """The outcome is durable; recording it again changes nothing."""
+        """The outcome is durable; recording it again changes nothing, nor does a failure after another replica saw the step complete."""
         with self._store.transaction() as tx:
+            if isinstance(event, Stopped) and tx.has_settled(event.incident, event.rung, event.target):
+                return
             tx.record(event)
         log.info(f"rung.{type(event).__name__.lower()}", incident=event.incident, rung=event.rung, target=event.target, reason=event.reason)
 

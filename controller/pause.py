@@ -12,11 +12,17 @@ _LONGEST = 4096
 class Pause:
     """``file``: its text is the reason. Anybody who can write there can pause: a person with ``touch``, a mounted ConfigMap, ``rollbackd pause``."""
 
+    is_shared = False
+
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def read(self) -> str | None:
-        """Why everything is paused; None only if the file is certainly absent from a folder that is there."""
+        """Why everything is paused; None only where nobody says so."""
+        return self.here()
+
+    def here(self) -> str | None:
+        """What the file says; None only if it is certainly absent from a folder that is there."""
         try:
             return self._reason()
         except FileNotFoundError:

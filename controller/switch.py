@@ -9,6 +9,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.pause_shared import LIFTED, SET
 
 PAUSE_BY_HAND = "create that file by hand, or set mode_cap: observe in the daemon's config"
 
@@ -23,23 +24,32 @@ class Switch:
 
     def pause(self, reason: str, who: str) -> PauseState:
         """Nothing is acted on from now on, on no target; judging and telling go on."""
-        was = self._switch.read()
+        was = self._switch.here()
         try:
             self._switch.pause(reason, who, self._now())
         except OSError as fault:
             raise Denied("blocked", f"not paused: {self._switch.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
-        return PauseState(self._switch.read(), was is None, self._noted("pause.set", {"reason": reason, "who": who}))
+        return PauseState(self._switch.here(), was is None, self._noted(SET, {"reason": reason, "who": who}))
 
     def resume(self, who: str) -> PauseState:
-        """Acting is allowed again. Raises Denied where the switch still says no."""
-        was = self._switch.read()
+        """Acting is allowed again; where replicas share the journal, on all but those whose own file is still there."""
+        was = self._was()
         try:
             self._switch.resume()
         except OSError as fault:
             raise Denied("blocked", f"still paused: {self._switch.file} cannot be removed ({fault.strerror})", "remove it by hand") from fault
-        if paused := self._switch.read():
+        if paused := self._switch.here():
             raise Denied("blocked", f"still paused: {paused}", f"look at {self._switch.file}")
-        return PauseState(None, was is not None, self._noted("pause.lifted", {"who": who, "was": was}))
+        missing = self._noted(LIFTED, {"who": who, "was": was})
+        if missing is not None and self._switch.is_shared:
+            raise Denied("blocked", f"still paused for all replicas: {missing}", "resume once the journal works")
+        return PauseState(None, was is not None, missing)
+
+    def _was(self) -> str | None:
+        try:
+            return self._switch.read()
+        except StoreError:
+            return self._switch.here()
 
     def _noted(self, kind: str, body: Mapping[str, str | None]) -> str | None:
         """Why the journal does not have the row; None where it has. The switch works without a store: it is what one reaches for then."""

@@ -10,6 +10,7 @@ from rollbackd.controller.answers import Reload
 from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.slots import Standing
+from rollbackd.controller.store_trouble import StoreTrouble
 from rollbackd.policies.changes import Change, watched
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
@@ -27,7 +28,8 @@ class EngineView(Protocol):
     incidents: tuple[Incident, ...]
     settings: Settings
     book: ChangeBook
-    store_fault: str | None
+    trouble: StoreTrouble
+    spared: int
     last_slot: datetime | None
     slots: int
     verdicts: Counter[str]

@@ -5,6 +5,7 @@ import importlib.metadata
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Protocol, assert_never, runtime_checkable
 
@@ -26,6 +27,7 @@ from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
+from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.logs import Secrets
@@ -33,19 +35,26 @@ from rollbackd.controller.membership import Membership
 from rollbackd.controller.metrics import Metrics
 from rollbackd.controller.observation import Observation, grids
 from rollbackd.controller.observe import Observer
-from rollbackd.controller.outbox import Outbox
+from rollbackd.controller.outbox import Outbox, past_the_store
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.pause_shared import SharedPause
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.preview import Preview
 from rollbackd.controller.probing import Addresses, Probing
+from rollbackd.controller.replica import replica_name
 from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.schedule import Schedule
+from rollbackd.controller.shard import WHOLE, Shard
+from rollbackd.controller.store_trouble import StoreTrouble
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
 from rollbackd.controller.wiring_channels import notifiers
 from rollbackd.controller.wiring_flags import flag_targets
 from rollbackd.policies.fleet_policy import FleetPolicy
 from rollbackd.policies.model import Policy
+
+ORPHANS_AFTER = timedelta(minutes=5)
+"""How long replicas may differ in the policies that they have read: a ConfigMap reaches the pods within a minute or two."""
 
 
 @runtime_checkable
@@ -88,15 +97,17 @@ class Parts:
     lock: IO[str]
 
 
-def wire(config: values.Config, secrets: Secrets) -> Parts:
-    """The parts for this config. Raises StoreError, AdapterError or OSError with what to do, before anything runs."""
+def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts:
+    """The parts for this config [for a part of its targets]. Raises StoreError, AdapterError or OSError with what to do, before anything runs."""
     config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = hold(config.data_dir / "lock")
-    store = Store.open(config.store, socket.gethostname())
-    pause = Pause(config.data_dir / "pause")
+    store = _store(config)
+    switch = config.data_dir / "pause"
+    pause = SharedPause(switch, store) if store.database.is_shared else Pause(switch)
     sources = {name: _source(name, source) for name, source in config.sources.items()}
     targets = _targets(config)
-    outbox = Outbox(store, {name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()}, fallback=config.fallback)
+    contacts = {name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()}
+    outbox = Outbox(store, contacts, fallback=config.fallback)
 
     def outcome(target: str) -> None:
         outbox.wake()
@@ -106,11 +117,11 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         engine.replace(policies, unread)
         schedule.keep(grids(policies))
 
-    def failed(fault: str) -> None:
-        engine.store_failed(fault)
-
-    actor = Actor(store, targets, pause, now, outcome, outbox.wake, failed=failed)
-    engine = Engine(store, actor, Journalling(store, outbox.wake), pause, Settings(config.mode_cap, config.namespace_caps, config.limits))
+    trouble = StoreTrouble(store, past_the_store(contacts, config.fallback))
+    actor = Actor(store, targets, pause, now, outcome, outbox.wake, failed=trouble.failed)
+    orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
+    settings = Settings(config.mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
+    engine = Engine(store, actor, Journalling(store, outbox.wake), pause, settings, trouble)
     observer = Observer(sources, Probing(config.probes, _addresses(targets)))
     observation = Observation(engine, observer, Surveyor(targets))
     schedule = Schedule(observation.observe, now)
@@ -150,6 +161,12 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         check=lambda policies, fleets: (*unlisted(roll, fleets), *problems(targets, policies)),
         lock=lock,
     )
+
+
+def _store(config: values.Config) -> Store:
+    host, is_shared = socket.gethostname(), database(config.store).is_shared
+    writer = replica_name(config.data_dir / "replica", host) if is_shared else host
+    return Store.open(config.store, writer, password_file=config.store_password)
 
 
 def _pages(config: values.Config, desk: Desk, tokens: Tokens) -> list[Pages]:

@@ -10,6 +10,7 @@ from tests import servers
 from tests.aws.servers import aws_keys, ministack, moto
 from tests.exposition import Exposition, exposing
 from tests.kube import RealKube, running_cluster
+from tests.postgres import Postgres, postgres
 from tests.unleash import server as unleash_server
 from tests.unleash.server import UnleashServer
 
@@ -55,6 +56,13 @@ def real_kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKube]:
     with running_cluster(tmp_path_factory.mktemp("kube") / "real") as cluster:
         yield cluster
         assert cluster.node.faults == []
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgres]:
+    """A real PostgreSQL, shared by the whole run: give each test a database of its own."""
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -31,6 +32,10 @@ class Postgres:
         """How libpq reaches a database of it."""
         return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
 
+    def url(self, database: str) -> str:
+        """The same as a store's URL."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
 
 def tool(name: str) -> str:
     """The path of a program of PostgreSQL's; Debian keeps them outside of the PATH. Without it the test is skipped or, in CI, fails."""
@@ -54,7 +59,8 @@ def postgres(template: Path | None = None) -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            stop(server)
+            server.process.send_signal(signal.SIGQUIT)  # at once: nobody wants its files any more
+            server.process.wait(20)
 
 
 def stop(server: Postgres) -> None:

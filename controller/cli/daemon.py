@@ -1,10 +1,14 @@
 """The command that is the daemon: run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rollbackd.controller.cli.options import FILE
+
+if TYPE_CHECKING:
+    from rollbackd.controller.shard import Shard
 
 
 @click.command(
@@ -12,9 +16,25 @@ from rollbackd.controller.cli.options import FILE
     epilog="Examples:\n\n\b\n  rollbackd run --config /etc/rollbackd/rollbackd.yaml\n  kill -HUP $(pidof rollbackd)   # read the policies again, now",
 )
 @click.option("--config", type=FILE, default="rollbackd.yaml", show_default=True, help="The daemon's config.")
-def run(config: Path) -> None:
+@click.option("--shard", metavar="NUMBER/COUNT", help="Watch only this part of all targets, such as 2/5, from 0 on. Needs a store in PostgreSQL.")
+def run(config: Path, shard: str | None) -> None:
     """Watch, judge, act and tell, until SIGTERM. Policies are read again when their files change."""
     from rollbackd.controller.cli.config_file import read_config
     from rollbackd.controller.daemon import run as run_daemon
 
-    click.get_current_context().exit(run_daemon(read_config(config)))
+    read = read_config(config)
+    click.get_current_context().exit(run_daemon(read, _part(shard, read.store)))
+
+
+def _part(text: str | None, store: str) -> "Shard":
+    """The part of all targets that is meant. Raises click.UsageError."""
+    from rollbackd.controller.shard import WHOLE, shard_of
+
+    if text is None:
+        return WHOLE
+    if store.startswith("sqlite"):
+        raise click.UsageError("--shard needs a store in PostgreSQL: guards that count must be shared by all parts; nothing was started")
+    try:
+        return shard_of(text)
+    except ValueError as fault:
+        raise click.UsageError(f"--shard: {fault}") from fault

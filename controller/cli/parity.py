@@ -66,11 +66,12 @@ def parity(
 def _journal(file: Path) -> "Journalled":
     from rollbackd.controller.backtest.journalled import journalled
     from rollbackd.controller.journal.codec import Undecodable
+    from rollbackd.controller.journal.database import database
     from rollbackd.controller.journal.errors import StoreError
     from rollbackd.controller.journal.inspection import inspected
 
     try:
-        with inspected(f"sqlite:///{file.resolve()}") as look:
+        with inspected(database(f"sqlite:///{file.resolve()}")) as look:
             if not look.is_current:
                 raise ClientFault(f"{file} is a journal of schema {look.version or 'none'}", "read it with the rollbackd that wrote it", FAILED)
             return journalled(look.reading)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
+from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.inspection import inspected
-from rollbackd.controller.journal.sqlite import database_file
 from rollbackd.controller.pause import Pause
 
 NOT_HERE = ("policies", "data_dir", "api.token_file", "contacts.")
@@ -79,31 +79,46 @@ def policies(around: Surroundings) -> Iterator[Finding]:
 
 
 def store(around: Surroundings) -> Iterator[Finding]:
-    """The journal can be read, is of a version that this rollbackd works with, and its folder has room. Beside a running daemon, too."""
+    """The journal can be read, is of a version that this rollbackd works with, and there is room for it. Beside a running daemon, too."""
     folder = around.config.data_dir
     if not folder.is_dir():
         yield Finding("store", str(folder), Grade.WARN, "data_dir is not there yet", "the daemon makes it at its first start, if it may")
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield Finding("store", str(folder), Grade.WARN, f"not writable for uid {os.geteuid()}", "run doctor as the daemon's user, or mend the rights")
     try:
-        file = database_file(around.config.store)
-        if file.parent.is_dir():
-            yield _journal(file, around.config.store)
-            yield _room(file.parent)
-        elif file.parent != folder:
-            yield Finding("store", str(file), Grade.FAIL, f"its folder {file.parent} is not there", "make it, or mount the volume")
+        place = database(around.config.store, around.config.store_password)
+        yield from _shared(place) if place.file is None else _file(place, place.file, folder)
     except (StoreError, OSError) as fault:
         yield Finding("store", "journal", Grade.FAIL, str(fault), "the daemon does not start on it")
 
 
-def _journal(file: Path, url: str) -> Finding:
+def _file(place: Database, file: Path, folder: Path) -> Iterator[Finding]:
+    if file.parent.is_dir():
+        yield (
+            _journal(place) if file.exists() else Finding("store", str(file), Grade.WARN, "no journal yet", "the daemon makes it at its first start")
+        )
+        yield _room(file.parent)
+    elif file.parent != folder:
+        yield Finding("store", str(file), Grade.FAIL, f"its folder {file.parent} is not there", "make it, or mount the volume")
+
+
+def _shared(place: Database) -> Iterator[Finding]:
+    """The server answers, and keeps what it was given; raises StoreError where nothing can be asked."""
+    yield _journal(place)
+    with inspected(place) as look:
+        settings = look.settings("fsync", "full_page_writes")
+    for name, value in settings.items():
+        if value == "off":
+            advice = "turn it on: a power cut may take intents with it, or the whole journal"
+            yield Finding("store", place.place, Grade.FAIL, f"the server runs with {name} = off", advice)
+
+
+def _journal(place: Database) -> Finding:
     """Raises StoreError or OSError where it cannot be looked at."""
-    if not file.exists():
-        return Finding("store", str(file), Grade.WARN, "no journal yet", "the daemon makes it at its first start")
-    with inspected(url) as look:
+    with inspected(place) as look:
         if look.is_current:
-            return Finding("store", str(file), Grade.PASS, f"opens; schema {look.version}, {look.rows} rows in the journal")
-        return Finding("store", str(file), Grade.WARN, f"schema {look.version or 'none'} is not the newest", "the daemon migrates it at its start")
+            return Finding("store", place.place, Grade.PASS, f"opens; schema {look.version}, {look.rows} rows in the journal")
+        return Finding("store", place.place, Grade.WARN, f"schema {look.version or 'none'} is not the newest", "the daemon migrates it at its start")
 
 
 def _room(folder: Path) -> Finding:

@@ -7,6 +7,7 @@ from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Target, TargetState
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
+from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.inspection import Look, inspected
 from rollbackd.policies.model import Mode, RevertRung
@@ -85,7 +86,7 @@ def known_goods(around: Surroundings) -> Iterator[Finding]:
     if not reverted:
         return
     try:
-        with inspected(around.config.store) as look:
+        with inspected(database(around.config.store, around.config.store_password)) as look:
             found = [_known_good(target, look, around) for target in reverted] if look.is_current else [_untold(len(reverted))]
     except (StoreError, OSError):  # the check of the store says why
         found = [_untold(len(reverted))]

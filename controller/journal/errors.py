@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 _CAUSES = (
@@ -16,13 +16,39 @@ _CAUSES = (
     ("SQLITE_NOTADB", "the file is damaged or no database", "restore a backup, or move the file away yourself to begin with an empty journal"),
     ("SQLITE_CORRUPT", "the file is damaged", "restore a backup, or move the file away yourself to begin with an empty journal"),
 )
+_STATES = (
+    ("55P03", "another replica has been writing for too long", "see who holds the lock on `journal` (pg_locks); rollbackd goes on by itself"),
+    ("57014", "a statement took too long", "look at the load of the server; rollbackd goes on by itself"),
+    ("25P03", "this daemon stood still in the middle of a transaction, and the server ended it", "look at the load of this machine"),
+    ("25006", "the server takes no writes: it is a standby or read-only", "name the primary, or all hosts, in the URL"),
+    ("28", "the server refuses the user or the password", "check the user in the URL, `password_file` and pg_hba.conf"),
+    ("3D000", "there is no such database", "create it, owned by rollbackd's user"),
+    ("42501", "the user lacks a right", "give the database to rollbackd's user"),
+    ("53100", "the server's disk is full", "free some space; rollbackd goes on by itself"),
+    ("53300", "the server takes no more connections", "raise max_connections, or close others; a daemon has at most 8"),
+    ("57P", "the server is shutting down or starting", "rollbackd goes on by itself once it is back"),
+    ("08", "the server cannot be reached", "check the server and the way to it; rollbackd goes on by itself once it answers"),
+)
+"""By the beginning of the SQLSTATE; without one the connection itself has failed."""
+_REFUSALS = (
+    ("password authentication failed", "28"),
+    ("no pg_hba.conf entry", "28"),
+    ("no password supplied", "28"),
+    ("role ", "28"),
+    ("database ", "3D000"),
+    ("too many connections", "53300"),
+    ("connection slots", "53300"),
+    ("starting up", "57P"),
+    ("shutting down", "57P"),
+)
+"""Whoever is refused at the door gets no SQLSTATE from libpq, only the server's words after FATAL."""
 
 
 class StoreError(Exception):
     """The store did not do what was asked: what happened, what was not done, what to do now.
 
-    Nothing of the transaction holds, with one exception that no database can rule out: a commit that failed on its last step may be found
-    done later. Every row has a key, so that repeating it is harmless.
+    Nothing of the transaction holds, with one exception that no database can rule out: a commit whose answer was lost may be found done later,
+    and the text says so. Every row has a key, so that repeating it is harmless.
     """
 
 
@@ -38,8 +64,21 @@ def translated(place: str) -> Iterator[None]:
 
 
 def _explain(error: DBAPIError, place: str) -> str:
+    said = " ".join(str(error.orig).split())
+    cause, advice = _cause(error)
+    if not cause:
+        return f"store {place}: {said}; nothing was written"
+    return f"store {place}: {cause} ({said}); nothing was written; {advice}"
+
+
+def _cause(error: DBAPIError) -> tuple[str, str]:
+    """What happened and what to do about it; empty where nobody knows."""
     name = str(getattr(error.orig, "sqlite_errorname", ""))
-    for prefix, cause, advice in _CAUSES:
-        if name.startswith(prefix):
-            return f"store {place}: {cause} ({error.orig}); nothing was written; {advice}"
-    return f"store {place}: {error.orig}; nothing was written"
+    state = getattr(error.orig, "sqlstate", "") or (_state_of(str(error.orig)) if isinstance(error, OperationalError) else "")
+    known, code = (_CAUSES, name) if name else (_STATES, state)
+    return next(((cause, advice) for prefix, cause, advice in known if code.startswith(prefix)), ("", ""))
+
+
+def _state_of(said: str) -> str:
+    _, _, fatal = said.partition("FATAL:")
+    return next((state for words, state in _REFUSALS if words in fatal), "08")

@@ -1,19 +1,22 @@
-"""A look at the journal from beside the daemon: it makes no file, changes none, and waits for nobody's lock."""
+"""A look at the journal from beside the daemon: it makes no file, changes nothing, and waits for nobody's lock."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Connection, NullPool, create_engine, func, select
+from sqlalchemy import Connection, Engine, NullPool, create_engine, func, select
 
+from rollbackd.controller.journal.database import Database
 from rollbackd.controller.journal.errors import translated
 from rollbackd.controller.journal.migrate import version_of
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.schema import LINEAGE, journal
-from rollbackd.controller.journal.sqlite import database_file
+
+PATIENCE = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +26,36 @@ class Look:
     version: str | None
     rows: int
     reading: Reading
+    connection: Connection
 
     @property
     def is_current(self) -> bool:
         """The tables are as this rollbackd knows them."""
         return self.version == LINEAGE[-1]
 
+    def settings(self, *names: str) -> dict[str, str]:
+        """How these settings of a PostgreSQL server stand."""
+        return {name: str(self.connection.exec_driver_sql(f"SHOW {name}").scalar_one()) for name in names}
+
 
 @contextmanager
-def inspected(url: str) -> Iterator[Look]:
-    """The journal as it is at this moment. Raises StoreError for a file that is absent, damaged, foreign, newer or not readable."""
-    file = database_file(url)
-    engine = create_engine("sqlite://", creator=lambda: _opened(file), poolclass=NullPool)
-    with translated(str(file)), engine.connect() as connection:
-        version = version_of(connection)
-        rows = _rows(connection) if version == LINEAGE[-1] else 0
-        yield Look(version, rows, Reading(lambda: nullcontext(connection), None))
+def inspected(place: Database) -> Iterator[Look]:
+    """The journal as it is at this moment. Raises StoreError for one that is absent, damaged, foreign, newer or not readable."""
+    engine = _engine(place)
+    try:
+        with translated(place.place), engine.connect() as connection:
+            version = version_of(connection)
+            rows = _rows(connection) if version == LINEAGE[-1] else 0
+            yield Look(version, rows, Reading(lambda: nullcontext(connection), None), connection)
+    finally:
+        engine.dispose()
+
+
+def _engine(place: Database) -> Engine:
+    file = place.file
+    if file is None:
+        return place.engine(PATIENCE)
+    return create_engine("sqlite://", creator=lambda: _opened(file), poolclass=NullPool)
 
 
 def _rows(connection: Connection) -> int:

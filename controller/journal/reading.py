@@ -20,6 +20,11 @@ from rollbackd.policies.incident import Incident, Phase, fold
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+_NOW = {
+    "sqlite": "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    # Not now(): that is when the transaction began.
+    "postgresql": """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+}
 _BATCH = 500  # SQLite of older builds takes 999 variables in one statement
 
 
@@ -35,7 +40,7 @@ class Reading:
         if self._clock is not None:
             return self._clock()
         with self._connect() as connection:
-            return moment(connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')").scalar_one())
+            return moment(connection.exec_driver_sql(_NOW[connection.dialect.name]).scalar_one())
 
     # --- incidents ---------------------------------------------------------------------------------------------------------------------
 
@@ -72,6 +77,10 @@ class Reading:
         """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""
         found = self._claims(and_(claims.c.incident == incident, claims.c.rung == rung, claims.c.target == target))
         return next(iter(found), None)
+
+    def has_settled(self, incident: str, rung: int, target: str) -> bool:
+        """Did somebody see this effect complete?"""
+        return self.has_entry(f"{incident}/rung.settled/{rung}/{target}")
 
     def unfinished_claims(self) -> tuple[Claim, ...]:
         """Claims without an outcome, oldest first: effects that may or may not have happened."""
@@ -170,6 +179,14 @@ class Reading:
         query = select(journal.c.at, journal.c.target).where(journal.c.kind == kind, journal.c.at >= since).order_by(journal.c.at, journal.c.target)
         with self._connect() as connection:
             return tuple((row.at, row.target) for row in connection.execute(query))
+
+    def newest_of(self, kinds: Sequence[str], after: int) -> tuple[int, Entry | None]:
+        """The newest row of these kinds among those that came after row ``after``, and the row to ask after next."""
+        since = select(journal).where(journal.c.seq > after, journal.c.kind.in_(kinds)).order_by(journal.c.seq.desc()).limit(1)
+        with self._connect() as connection:
+            last = connection.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
+            row = connection.execute(since).first()
+        return last, None if row is None else entry_of(row)
 
     def has_entry(self, key: str) -> bool:
         """Was a row with this key ever written?"""

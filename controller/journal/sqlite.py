@@ -3,30 +3,27 @@
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
+from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.errors import StoreError
 
+_MODES = {Begin.READ: "DEFERRED", Begin.WRITE: "IMMEDIATE", Begin.MIGRATE: "IMMEDIATE", Begin.NOTHING: None}
 
-def database_file(url: str) -> Path:
-    """The file that a store URL names. Raises StoreError for anything else than SQLite on a file."""
-    try:
-        parsed: URL = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(f"store {url!r}: no database URL; write sqlite:////data/rollbackd.db") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(f"store: {parsed.get_backend_name()!r} is not supported in this version; write sqlite:////data/rollbackd.db")
-    if parsed.database in (None, "", ":memory:"):
+
+def file_in(url: URL) -> Path:
+    """The file that a SQLite URL names. Raises StoreError for a database in memory."""
+    if url.database in (None, "", ":memory:"):
         raise StoreError("store: a journal in memory would not survive a restart; name a file: sqlite:////data/rollbackd.db")
-    return Path(str(parsed.database))
+    return Path(str(url.database))
 
 
 def make_engine(file: Path, patience: timedelta) -> Engine:
-    """An engine whose transactions begin as their connection's option ``begin`` says [DEFERRED; None: no transaction].
+    """An engine whose transactions begin as their connection's option ``begin`` says.
 
     Every connection is durable and waits ``patience`` for other writers.
     """
@@ -77,6 +74,6 @@ def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    mode = connection.get_execution_options().get("begin", "DEFERRED")
+    mode = _MODES[connection.get_execution_options().get("begin", Begin.READ)]
     if mode is not None:
         connection.exec_driver_sql(f"BEGIN {mode}")

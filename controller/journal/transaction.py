@@ -44,7 +44,7 @@ class Transaction(Reading):
         super().__init__(lambda: nullcontext(connection), clock)
         self.connection = connection
         self.writer = writer
-        self._last: tuple[int, str] | None = None
+        self.last: tuple[int, str] | None = None  # number and hash of the newest row of this transaction
 
     # --- journal rows ------------------------------------------------------------------------------------------------------------------
 
@@ -214,13 +214,13 @@ class Transaction(Reading):
         digest = row_hash(prev, seq, self.writer, moment_text(at), kind, target, incident, key, body)
         columns = {"seq": seq, "writer": self.writer, "at": at, "kind": kind, "target": target, "incident": incident, "key": key, "body": body}
         self.connection.execute(insert(journal), {**columns, "prev": prev, "hash": digest})
-        self._last = (seq, digest)
+        self.last = (seq, digest)
         return True
 
     def _end(self) -> tuple[int, str]:
         """The next row's number and the former hash of this writer; the write lock keeps both true until the commit."""
-        if self._last is not None:
-            return self._last[0] + 1, self._last[1]
+        if self.last is not None:
+            return self.last[0] + 1, self.last[1]
         seq = self.connection.execute(select(func.coalesce(func.max(journal.c.seq), 0) + 1)).scalar_one()
         newest = select(journal.c.hash).where(journal.c.writer == self.writer).order_by(journal.c.seq.desc()).limit(1)
         return seq, self.connection.execute(newest).scalar_one_or_none() or GENESIS

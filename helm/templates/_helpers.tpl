@@ -34,6 +34,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{ else }}{{ .Values.image.repository }}:{{ $tag }}{{ end }}
 {{- end }}
 
+{{- /* What several pods need; says nothing where they have it. */}}
+{{- define "rollbackd.replicas" -}}
+{{- if not .Values.store.url }}
+{{- if gt (int .Values.replicas) 1 }}
+{{- fail "replicas: more than one needs a journal that they share: set store.url to a PostgreSQL, or leave replicas at 1" }}
+{{- end }}
+{{- if .Values.sharded }}
+{{- fail "sharded: needs a journal that the parts share: set store.url to a PostgreSQL" }}
+{{- end }}
+{{- if .Values.store.passwordSecret }}
+{{- fail "store.passwordSecret: there is no store.url that it is for" }}
+{{- end }}
+{{- end }}
+{{- if and (gt (int .Values.replicas) 1) .Values.persistence.existingClaim }}
+{{- fail "persistence.existingClaim: each replica needs a volume of its own: remove it, and the chart makes them" }}
+{{- end }}
+{{- end }}
+
 {{- /* The daemon's config: what the values say, and what only the chart can know. */}}
 {{- define "rollbackd.config" -}}
 {{- if not .Values.config.sources }}
@@ -41,5 +59,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- $health := dict "listen" (printf "%s:%v" .Values.health.address .Values.health.port) }}
 {{- $fixed := dict "apiVersion" "rollbackd/v1" "kind" "Config" "policies" (list "/policies") "data_dir" "/data" "health" $health }}
-{{- merge $fixed .Values.config | toYaml }}
+{{- include "rollbackd.replicas" . }}
+{{- $store := dict }}
+{{- with .Values.store.url }}
+{{- $parts := dict "url" . }}
+{{- if $.Values.store.passwordSecret }}{{ $_ := set $parts "password_file" "/store/password" }}{{ end }}
+{{- $store = dict "store" $parts }}
+{{- end }}
+{{- merge $fixed $store .Values.config | toYaml }}
 {{- end }}

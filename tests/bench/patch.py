@@ -28,6 +28,7 @@ from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.slots import Batch
+from rollbackd.controller.store_trouble import StoreTrouble
 from rollbackd.policies.events import Closed, CloseHow
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.model import Policy, RevertRung, Timing
@@ -85,7 +86,8 @@ class Core:
             self.engine.wake(key)
 
         self.actor = Actor(self.store, {"kubernetes": target}, pause, lambda: datetime.now(UTC), outcome, lambda: None)
-        self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), pause, Settings(limits=LIMITS))
+        settings, trouble = Settings(limits=LIMITS), StoreTrouble(self.store, lambda _: None)
+        self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), pause, settings, trouble)
         self.engine.start()
 
     def seconds_to_patch(self, stage: Stage) -> float:

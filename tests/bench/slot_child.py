@@ -27,6 +27,7 @@ from rollbackd.controller.observation import history_slots
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.slots import Batch
+from rollbackd.controller.store_trouble import StoreTrouble
 from tests.bench import workloads
 from tests.bench.figures import memory
 
@@ -41,7 +42,7 @@ class Fleet:
         store = Store.open(f"sqlite:///{folder}/rollbackd.db", "bench")
         pause = Pause(folder / "pause")
         actor = Actor(store, {}, pause, lambda: workloads.AT, lambda _: None, lambda: None)
-        self.engine = Engine(store, actor, Journalling(store, lambda: None), pause, Settings())
+        self.engine = Engine(store, actor, Journalling(store, lambda: None), pause, Settings(), StoreTrouble(store, lambda _: None))
         self.engine.adopt(self.policies)
         self.observer = Observer({"prometheus": source}, lambda _: None)
 

@@ -196,7 +196,7 @@ def test_a_store_that_fails_does_not_make_the_engine_dead(world):
     seconds = Seconds()
     heartbeat = Heartbeat(desk_of(world, Said()), seconds)
     heartbeat.fault()
-    world.engine.store_fault = "the disk is full"
+    world.engine.trouble.fault = "the disk is full"
     seconds.now = 500
     assert heartbeat.fault() is None
 
@@ -218,7 +218,7 @@ def test_not_ready_while_no_policies_are_loaded(served, world):
 
 
 def test_not_ready_while_the_store_fails(served, world):
-    world.engine.store_fault = "store: the disk is full"
+    world.engine.trouble.fault = "store: the disk is full"
     assert served.get("/readyz").text == "store: the disk is full\n"
     assert served.get("/healthz").status == 200
 
@@ -228,7 +228,7 @@ def test_not_ready_while_the_store_fails(served, world):
 
 def test_a_store_that_cannot_be_read_is_said(served, world):
     world.store.close()
-    world.store.file.write_bytes(b"this is no database" * 400)
+    world.store.database.file.write_bytes(b"this is no database" * 400)
     answer = served.get("/api/v1/history")
     assert answer.status == 503
     assert "damaged" in answer.json["error"]
@@ -236,7 +236,7 @@ def test_a_store_that_cannot_be_read_is_said(served, world):
 
 def test_a_pause_holds_although_the_journal_cannot_note_it(served, world):
     world.store.close()
-    world.store.file.write_bytes(b"this is no database" * 400)
+    world.store.database.file.write_bytes(b"this is no database" * 400)
     answer = served.post("/api/v1/pause", reason="store trouble", who="me")
     assert answer.json["paused"].startswith("store trouble (paused by me")
     assert "not in the journal" in answer.json["warning"]

@@ -1,8 +1,10 @@
-import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import IntegrityError
 
 from rollbackd.controller.journal.chain import GENESIS, Break, JournalRow, row_hash, verify
 from rollbackd.controller.journal.store import Store
@@ -90,24 +92,30 @@ def test_every_row_the_store_writes_is_chained_over_reopening_and_per_writer(sto
     other.close()
 
 
-def test_the_file_refuses_to_change_or_remove_a_journal_row(store: Store, url: str) -> None:
+@contextmanager
+def by_hand(url: str) -> Iterator[Connection]:
+    """Somebody with a database client."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if url.startswith("postgresql") else url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE journal SET body = '{}'", "DELETE FROM journal"])
+def test_the_database_refuses_to_change_or_remove_a_journal_row(store: Store, url: str, statement: str) -> None:
     with store.transaction() as tx:
         tx.open(OPENED, "shop")
-    by_hand = sqlite3.connect(str(make_url(url).database))
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        by_hand.execute("UPDATE journal SET body = '{}'")
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        by_hand.execute("DELETE FROM journal")
-    by_hand.close()
+    with by_hand(url) as connection, pytest.raises(IntegrityError, match="append-only"):
+        connection.execute(text(statement))
 
 
 def test_a_row_edited_behind_the_trigger_is_found(store: Store, url: str) -> None:
     with store.transaction() as tx:
         tx.open(OPENED, "shop")
         tx.record(CLOSED)
-    by_hand = sqlite3.connect(str(make_url(url).database))
-    by_hand.execute("DROP TRIGGER journal_refuses_update")
-    by_hand.execute("UPDATE journal SET at = 'yesterday' WHERE seq = 1")
-    by_hand.commit()
-    by_hand.close()
+    with by_hand(url) as connection:
+        is_file = connection.dialect.name == "sqlite"
+        connection.execute(text("DROP TRIGGER journal_refuses_update" if is_file else "DROP TRIGGER journal_refuses_change ON journal"))
+        connection.execute(text("UPDATE journal SET at = 'yesterday' WHERE seq = 1"))
+        connection.commit()
     assert verify(store.rows()) == Break(1, "one", CHANGED)

@@ -258,7 +258,7 @@ def test_the_journal_holds_and_its_heads_can_be_kept(cli, world, tmp_path):
 
 def forge(world, statement):
     """Somebody with the file at hand takes the triggers away and changes a row."""
-    with sqlite3.connect(world.store.file) as other:
+    with sqlite3.connect(world.store.database.file) as other:
         for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             other.execute(f"DROP TRIGGER {name}")
         other.execute(statement)

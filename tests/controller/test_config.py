@@ -295,9 +295,43 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             id="misspelt-guard",
         ),
         pytest.param(
-            f"{SHORTEST}store: postgresql://db/rollbackd\n",
-            ["rollbackd.yaml:5:8: config › store: PostgreSQL is not supported in this version; write sqlite:////data/rollbackd.db"],
-            id="postgresql-not-built-yet",
+            f"{SHORTEST}store: postgresql://rollbackd:hunter2@db/rollbackd\n",
+            [
+                "rollbackd.yaml:5:8: config › store: expected a URL without a password, found one with a password; "
+                "write the password into a file: store: {url: …, password_file: …}"
+            ],
+            id="a-password-in-the-store's-url",
+        ),
+        pytest.param(
+            f"{SHORTEST}store: {{url: 'postgresql://db/rollbackd?password=hunter2'}}\n",
+            [
+                "rollbackd.yaml:5:14: config › store › url: expected a URL without a password, found one with a password; "
+                "write the password into a file: store: {url: …, password_file: …}"
+            ],
+            id="a-password-among-the-parameters",
+        ),
+        pytest.param(
+            f"{SHORTEST}store: postgresql://rollbackd@db\n",
+            ["rollbackd.yaml:5:8: config › store: expected postgresql://USER@HOST/DATABASE, found no name of a database"],
+            id="a-store-without-a-name",
+        ),
+        pytest.param(
+            f"{SHORTEST}store: postgres://rollbackd@db/rollbackd\n",
+            ["rollbackd.yaml:5:8: config › store: expected postgresql://USER@HOST/DATABASE, found another URL"],
+            id="another-name-for-postgresql",
+        ),
+        pytest.param(
+            f"{SHORTEST}store: {{url: 'sqlite:////data/a.db', password_file: p}}\n",
+            ["rollbackd.yaml:5:38: config › store: expected no password for a file, found one; remove it, or name a PostgreSQL in `url`"],
+            id="a-password-for-a-file",
+        ),
+        pytest.param(
+            f"{SHORTEST}store: {{pasword_file: p, url: 'postgresql://db/rollbackd'}}\n",
+            [
+                "rollbackd.yaml:5:9: config › store: expected a known key, found 'pasword_file'; did you mean 'password_file'? "
+                "allowed: password_file, url"
+            ],
+            id="misspelt-key-of-the-store",
         ),
         pytest.param(
             f"{SHORTEST}store: 'sqlite:///:memory:'\n",
@@ -365,3 +399,9 @@ def test_a_config_damaged_anywhere_is_read_or_refused_never_raised(line: int, st
     damaged = LINES[line][:start] + scrap + LINES[line][start + length :]
     config = load_config("\n".join([*LINES[:line], damaged, *LINES[line + 1 :]]), "rollbackd.yaml", BASE)
     assert isinstance(config, Config) or config
+
+
+def test_a_shared_store_names_its_password_by_a_file() -> None:
+    config = load_config(f"{SHORTEST}store: {{url: 'postgresql://rollbackd@db/rollbackd', password_file: pw}}\n", "rollbackd.yaml", BASE)
+    assert isinstance(config, Config)
+    assert (config.store, config.store_password) == ("postgresql://rollbackd@db/rollbackd", BASE / "pw")

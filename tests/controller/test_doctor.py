@@ -19,6 +19,8 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
 from tests.controller.patient import Patient, contents, report, shop_policy
 from tests.exposition import Reply, serving
+from tests.postgres import Postgres
+from tests.servers import free_port
 
 Run = Callable[..., tuple[int, str, str]]
 SHOP = "command:shop"
@@ -219,6 +221,27 @@ def test_no_journal_yet_is_a_warning(patient: Patient) -> None:
 def test_a_journal_whose_folder_is_not_there_fails(patient: Patient) -> None:
     patient.config = {"store": f"sqlite:///{patient.folder}/nowhere/rollbackd.db"}
     assert patient.lines("store") == [("store", "nowhere/rollbackd.db", "fail")]
+
+
+def test_a_shared_journal_is_read_on_its_server(patient: Patient, journals: Postgres) -> None:
+    patient.config = {"store": journals.url("template")}
+    first, *others = patient.findings("store")
+    assert (first.subject, first.grade) == (journals.url("template"), Grade.PASS)
+    # The tests' server is fast because it keeps nothing: that is no server for a journal.
+    assert [(finding.grade, finding.found) for finding in others] == [
+        (Grade.FAIL, "the server runs with fsync = off"),
+        (Grade.FAIL, "the server runs with full_page_writes = off"),
+    ]
+
+
+def test_a_shared_journal_that_cannot_be_reached_fails_with_what_to_do(patient: Patient) -> None:
+    patient.config = {"store": f"postgresql://rollbackd@127.0.0.1:{free_port()}/rollbackd"}
+    (finding,) = patient.findings("store")
+    assert (finding.grade, "the server cannot be reached" in finding.found, "check the server and the way to it" in finding.found) == (
+        Grade.FAIL,
+        True,
+        True,
+    )
 
 
 def test_a_file_that_is_no_journal_fails(patient: Patient) -> None:

@@ -62,6 +62,12 @@ while True:
 """
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A file: what it may suffer."""
+    return f"sqlite:///{tmp_path / 'journal.db'}"
+
+
 def test_on_a_full_disk_what_was_committed_stays_and_the_store_goes_on_once_there_is_space(url: str) -> None:
     run = subprocess.run([sys.executable, "-c", FULL_DISK, url], capture_output=True, text=True, check=True)
     counts, message, newest = run.stdout.splitlines()

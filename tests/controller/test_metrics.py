@@ -121,7 +121,7 @@ def test_messages_that_wait_are_counted_and_aged(metrics, world):
 
 def test_a_broken_store_shows_and_breaks_nothing_else(metrics, world):
     world.store.close()
-    world.store.file.write_bytes(b"this is no database" * 400)
+    world.store.database.file.write_bytes(b"this is no database" * 400)
     assert sample(metrics, "journal_ok") == 0
     assert sample(metrics, "policies") == 1
 

@@ -18,6 +18,12 @@ from rollbackd.controller.journal.store import Store
 from tests.controller.journal_samples import opened
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A file: what it may suffer."""
+    return f"sqlite:///{tmp_path / 'journal.db'}"
+
+
 def file_of(url: str) -> Path:
     return Path(str(make_url(url).database))
 
@@ -119,7 +125,8 @@ def test_a_damaged_file_is_refused_and_left_as_it_was(store: Store, url: str) ->
     [
         pytest.param("sqlite://", "in memory would not survive", id="memory"),
         pytest.param("sqlite:///:memory:", "in memory would not survive", id="memory-by-name"),
-        pytest.param("postgresql://db/rollbackd", "'postgresql' is not supported in this version", id="postgresql"),
+        pytest.param("mysql://db/rollbackd", "'mysql' is not supported", id="another-kind"),
+        pytest.param("postgresql://rollbackd@db/rollbackd?password=hunter2", "holds a password.*put it into a file", id="password-as-parameter"),
         pytest.param("rollbackd.db", "no database URL", id="path"),
         pytest.param("sqlite:////nowhere/at/all/rollbackd.db", "folder does not exist", id="no-folder"),
     ],

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from rollbackd.controller.denied import Denied
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.pause_shared import SharedPause
+from rollbackd.controller.switch import Switch
+from tests.postgres import Postgres
+from tests.replicas.pipe import pipe_to
 
 AT = datetime(2025, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -110,3 +117,51 @@ def test_a_file_that_may_not_be_read_pauses(file: Path) -> None:
 def test_a_pause_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="unmounted"):
         Pause(tmp_path / "unmounted" / "PAUSE").pause("reason", "alice", AT)
+
+
+# --- replicas -------------------------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def replicas(folder: Path, url: str) -> Iterator[list[tuple[SharedPause, Switch]]]:
+    """Two replicas on one journal, each with a folder of its own."""
+    stores = [Store.open(url, name) for name in ("one", "two")]
+    switches = []
+    for store in stores:
+        (folder / store.writer).mkdir()
+        pause = SharedPause(folder / store.writer / "pause", store)
+        switches.append((pause, Switch(pause, store, lambda: AT)))
+    try:
+        yield switches
+    finally:
+        for store in stores:
+            store.close()
+
+
+def test_a_pause_on_one_replica_holds_for_all_and_so_does_its_end(tmp_path: Path, journal_url: str) -> None:
+    with replicas(tmp_path, journal_url) as ((_, one), (there, _)):
+        assert there.read() is None
+        one.pause("game day", "ann")
+        assert there.read() == "game day (paused by ann on one at 2025-03-01 03:00:00 UTC)"
+        one.resume("ann")
+        assert there.read() is None
+
+
+def test_a_file_pauses_its_own_replica_until_it_is_lifted_there(tmp_path: Path, journal_url: str) -> None:
+    with replicas(tmp_path, journal_url) as ((here, one), (there, two)):
+        here.file.write_text("by hand\n")
+        two.resume("bob")
+        assert (here.read(), there.read()) == ("by hand", None)
+        one.resume("ann")
+        assert here.read() is None
+
+
+def test_without_the_journal_the_others_are_unknown_and_a_pause_works_here(tmp_path: Path, journals: Postgres, journal_url: str) -> None:
+    with pipe_to(journals.port) as pipe, replicas(tmp_path, journal_url.replace(f":{journals.port}/", f":{pipe.port}/")) as ((here, one), _):
+        pipe.close()
+        with pytest.raises(StoreError):
+            here.read()
+        with pytest.raises(Denied, match="still paused for all replicas"):
+            one.resume("ann")
+        assert "not in the journal" in (one.pause("game day", "ann").warning or "")
+        assert "game day" in (here.read() or "")

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.target import Target
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
@@ -27,6 +28,7 @@ from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.slots import Batch
+from rollbackd.controller.store_trouble import StoreTrouble
 from rollbackd.controller.survey import Surveyor
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Timing
@@ -65,6 +67,7 @@ class World:
         at: datetime = T0,
         patience: timedelta = 5 * SECOND,
         workers: int = 4,
+        store: Store | None = None,
     ) -> None:
         self.at = at
         self.version = folder / "version"
@@ -73,14 +76,16 @@ class World:
             self.deploy("v1")
             self.flip("off")
         self.targets: dict[str, Target] = {"command": Command({"shop": command(folder)}), "flagd": _flagd(self.flags)}
-        self.store = Store.open(f"sqlite:///{folder}/rollbackd.db", "test-0", lambda: self.at, patience)
+        self.store = store or Store.open(f"sqlite:///{folder}/rollbackd.db", "test-0", lambda: self.at, patience)
         self.pause = Pause(folder / "pause")
         self.woken: list[str] = []
         quickly = timedelta(milliseconds=5)
         self.actor = Actor(
             self.store, self.targets, self.pause, lambda: self.at, self.woken.append, lambda: None, workers=workers, look_every=quickly
         )
-        self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), self.pause, settings or Settings())
+        self.told_aside: list[Notice] = []
+        trouble = StoreTrouble(self.store, self.told_aside.append)
+        self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), self.pause, settings or Settings(), trouble)
         self.surveyor = Surveyor(self.targets)
         self.engine.adopt(policies or (SHOP_POLICY,))
 
@@ -160,7 +165,7 @@ class World:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Another process writes to the store all the while."""
-        other = sqlite3.connect(self.store.file, isolation_level=None)
+        other = sqlite3.connect(self.store.database.file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
             yield

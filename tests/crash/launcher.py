@@ -2,11 +2,14 @@
 
 A point is ``before:KIND`` or ``after:KIND``: before or after the commit of the first transaction that writes a journal row of that kind
 (``notice.sent``: that marks a message as delivered). The product knows nothing of it: SQLAlchemy's public events show each transaction.
+``write``: just before a target is written to over HTTP, after the claim was looked at for the last time. With ``--once FILE`` the fate meets
+one of several daemons only: the first that comes to its point.
 SIGUSR1 fills the disk (no file can be written any more), SIGUSR2 empties it again.
 """
 
 import argparse
 import ctypes
+import os
 import resource
 import signal
 import sys
@@ -50,9 +53,11 @@ class Point:
 
     def _executes(self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
         if self._kind == SENT:
-            self._transaction.is_at_point |= statement.startswith("UPDATE outbox SET") and "sent_at=?" in statement
+            self._transaction.is_at_point |= statement.startswith("UPDATE outbox SET") and "sent_at=" in statement
         else:
-            self._transaction.is_at_point |= statement.startswith("INSERT INTO journal") and self._kind in parameters
+            self._transaction.is_at_point |= statement.startswith("INSERT INTO journal") and self._kind in (
+                parameters.values() if isinstance(parameters, dict) else parameters
+            )
 
     def _commits(self, connection: Connection) -> None:
         self._transaction.is_committed = True
@@ -66,6 +71,40 @@ class Point:
         if when == self._when and self._transaction.is_at_point and not self._is_over:
             self._is_over = True
             self._strike()
+
+
+class Write:
+    """Calls ``strike`` once, before the first PATCH that is no rehearsal leaves this process."""
+
+    def __init__(self, strike: Callable[[], None]) -> None:
+        self._strike = strike
+        self._is_over = False
+
+    def attach(self) -> None:
+        """Every HTTP request of this process is watched: Python tells its auditors."""
+        sys.addaudithook(self._hear)
+
+    def _hear(self, heard: str, arguments: tuple[Any, ...]) -> None:
+        if heard == "http.client.send" and not self._is_over and _is_write(arguments[1]):
+            self._is_over = True
+            self._strike()
+
+
+def _is_write(sent: object) -> bool:
+    return isinstance(sent, bytes) and sent.startswith(b"PATCH ") and b"dryRun" not in sent.split(b"\r\n", 1)[0]
+
+
+def once(file: str, strike: Callable[[], None]) -> Callable[[], None]:
+    """Strikes only where nobody else has."""
+
+    def strike_first() -> None:
+        try:
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+        strike()
+
+    return strike_first
 
 
 def send(number: signal.Signals) -> Callable[[], None]:
@@ -94,12 +133,14 @@ def die_with_parent() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.crash.launcher")
     parser.add_argument("--config", required=True)
+    parser.add_argument("--once", metavar="FILE")
     for fate in FATES:
         parser.add_argument(f"--{fate}-at", metavar="POINT")
     asked = vars(parser.parse_args())
     for fate, strike in FATES.items():
         if name := asked[f"{fate}_at"]:
-            Point(name, strike).attach()
+            met = once(asked["once"], strike) if asked["once"] else strike
+            (Write(met) if name == "write" else Point(name, met)).attach()
     die_with_parent()
     signal.signal(signal.SIGUSR1, fill_disk)
     signal.signal(signal.SIGUSR2, empty_disk)

@@ -13,14 +13,15 @@ from rollbackd.controller.blind import Blindness
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.observe import SourceHealth
+from rollbackd.controller.slots import PolicySet
 from rollbackd.policies.judge import State
-from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
+from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World, served
 
 
 @contextmanager
 def refusing(world: World) -> Iterator[None]:
     """The database takes no row of the journal meanwhile."""
-    with closing(sqlite3.connect(world.store.file)) as other:
+    with closing(sqlite3.connect(world.store.database.file)) as other:
         other.execute("CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'no space'); END")
         yield
         other.execute("DROP TRIGGER full")
@@ -46,12 +47,12 @@ def test_a_change_that_cannot_be_recorded_is_judged_and_nothing_is_decided_befor
             world.slot(60)
         assert state(world) is State.BREACH
         assert world.engine.slots == 4
-        assert "no space" in (world.engine.store_fault or "")
+        assert "no space" in (world.engine.trouble.fault or "")
     assert world.kinds() == []
     for _ in range(2):
         world.slot(60)
     assert world.version.read_text() == "v1\n"
-    assert world.engine.store_fault is None
+    assert world.engine.trouble.fault is None
 
 
 def test_a_store_is_called_well_only_once_it_has_taken_a_row(world: World) -> None:
@@ -61,9 +62,9 @@ def test_a_store_is_called_well_only_once_it_has_taken_a_row(world: World) -> No
         world.slot(0)
         world.deploy("v1")  # nothing is left to record
         world.slot(0)
-        assert world.engine.store_fault is not None
+        assert world.engine.trouble.fault is not None
     world.slot(0)
-    assert world.engine.store_fault is None
+    assert world.engine.trouble.fault is None
     assert "store.recovered" in [entry.kind for entry in world.store.history(10)]
 
 
@@ -83,3 +84,57 @@ def test_a_blind_source_that_could_not_be_told_of_is_told_of_later(world: World)
         blindness.check_sources(silent, (SHOP_POLICY,), at)
     blindness.check_sources(silent, (SHOP_POLICY,), at)
     assert [entry.kind for entry in world.store.history(10)] == ["source.blind"]
+
+
+@contextmanager
+def cut_off(world: World) -> Iterator[None]:
+    """No question reaches the database meanwhile."""
+    with closing(sqlite3.connect(world.store.database.file)) as other:
+        other.execute("ALTER TABLE incidents RENAME TO elsewhere")
+        yield
+        other.execute("ALTER TABLE elsewhere RENAME TO incidents")
+
+
+def unheard(world: World, bad: float) -> None:
+    """A slot whose journal answers nothing, not even what is under way."""
+    world.look(lambda at: served(at, bad, 600.0))
+
+
+def test_a_store_that_cannot_even_be_read_is_judged_past_and_acted_on_at_the_first_slot_after(world: World) -> None:
+    world.slot(0)
+    world.good("v1")
+    world.deploy("v2")
+    world.slot(0)
+    with cut_off(world):
+        for _ in range(3):
+            unheard(world, 60)
+        assert (state(world), world.version.read_text()) == (State.BREACH, "v2\n")
+    world.slot(60)
+    assert world.version.read_text() == "v1\n"
+
+
+def test_policies_that_came_while_the_store_could_not_be_read_hold_afterwards(world: World) -> None:
+    with cut_off(world), pytest.raises(StoreError):
+        world.engine._work(PolicySet((replace(SHOP_POLICY, name="newer"),)))
+    world.slot(0, policies=("newer",))
+    assert list(world.engine.policies) == ["newer"]
+
+
+def test_a_store_that_fails_for_two_minutes_is_one_page_past_it_and_one_message_when_it_is_over(world: World) -> None:
+    world.slot(0)
+    with cut_off(world):
+        for _ in range(30):
+            unheard(world, 0)
+    world.slot(0)
+    assert [(notice.urgency, notice.resolved) for notice in world.told_aside] == [("page", False), ("page", True)]
+    assert len({notice.key for notice in world.told_aside}) == 1
+    assert "no such table" in world.told_aside[0].lines[0]
+
+
+def test_a_store_that_fails_for_a_moment_is_no_page(world: World) -> None:
+    world.slot(0)
+    with cut_off(world):
+        unheard(world, 0)
+    for _ in range(30):
+        world.slot(0)
+    assert world.told_aside == []

@@ -12,6 +12,14 @@ from tests.helm import schema
 from tests.helm.chart import CHART, POLICY, RICH, SMALLEST, Object, merged, of_kind, only, refusal, render, run
 from tests.helm.pod_security import faults
 
+SHARED: Object = {"replicas": 3, "store": {"url": "postgresql://rollbackd@db.example/rollbackd", "passwordSecret": "journal"}}
+"""Replicas on a PostgreSQL."""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
+    return render(tmp_path_factory.mktemp("shared"), merged(SMALLEST, SHARED))
+
 
 @pytest.fixture(scope="module")
 def smallest(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
@@ -179,13 +187,43 @@ def test_an_existing_claim_is_used_instead_of_one_of_the_charts(tmp_path: Path) 
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "journal"}} in made["spec"]["template"]["spec"]["volumes"]
 
 
+# --- replicas -------------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_replicas_share_a_store_whose_password_is_a_file(shared: list[Object]) -> None:
+    config, container = config_of(shared), container_of(shared)
+    assert (only(shared, "StatefulSet")["spec"]["replicas"], config.store) == (3, "postgresql://rollbackd@db.example/rollbackd")
+    assert config.store_password == Path("/store/password")
+    assert {"name": "store-password", "mountPath": "/store", "readOnly": True} in container["volumeMounts"]
+    (volume,) = [volume["secret"] for volume in pod_of(shared)["spec"]["volumes"] if volume["name"] == "store-password"]
+    assert volume == {"secretName": "journal", "defaultMode": 0o440, "items": [{"key": "password", "path": "password"}]}
+
+
+def test_pods_with_replicas_keep_to_the_restricted_profile_and_go_one_after_the_other(shared: list[Object]) -> None:
+    assert faults(pod_of(shared)) == []
+    assert only(shared, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+def test_each_of_several_parts_is_told_its_own_number(tmp_path: Path) -> None:
+    container = container_of(render(tmp_path, merged(SMALLEST, {**SHARED, "sharded": True})))
+    assert container["args"] == ["run", "--shard", "$(POD_INDEX)/3"]
+    field = {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}}
+    assert container["env"] == [{"name": "POD_INDEX", "valueFrom": field}]
+
+
 # --- refusals -------------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        pytest.param({"replicas": 3}, "'replicas' not allowed", id="more-than-one-replica"),
+        pytest.param({"replicas": 3}, "replicas: more than one needs a journal that they share: set store.url", id="replicas-without-a-shared-store"),
+        pytest.param({"replicas": 0}, "/replicas", id="no-replica"),
+        pytest.param({"sharded": True}, "sharded: needs a journal that the parts share: set store.url", id="parts-without-a-shared-store"),
+        pytest.param({"store": {"passwordSecret": "pw"}}, "store.passwordSecret: there is no store.url", id="password-for-nothing"),
+        pytest.param({"store": {"url": "postgresql://rollbackd:hunter2@db/rollbackd"}}, "/store/url", id="password-in-the-url"),
+        pytest.param({"store": {"url": "sqlite:////data/a.db"}}, "/store/url", id="another-kind-of-store"),
+        pytest.param({**SHARED, "persistence": {"existingClaim": "one"}}, "each replica needs a volume of its own", id="one-volume-for-all"),
         pytest.param({"config": {"mode_cap": "atuo"}}, "'observe', 'suggest', 'approve', 'auto'", id="mode-misspelt"),
         pytest.param({"config": {"modeCap": "auto"}}, "'modeCap' not allowed", id="config-key-in-camel-case"),
         pytest.param({"config": {"data_dir": "/tmp"}}, "'data_dir' not allowed", id="config-key-of-the-charts-own"),

@@ -13,6 +13,17 @@ MOMENT = sa.String(27)
 OPEN = sa.text("closed_at IS NULL")
 DATED = sa.text("dated")
 WAITING = sa.text("sent_at IS NULL AND dead_at IS NULL")
+_APPEND_ONLY = {
+    "sqlite": [
+        f"CREATE TRIGGER journal_refuses_{verb.lower()} BEFORE {verb} ON journal BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+        for verb in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        "CREATE FUNCTION journal_refuses() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the journal is append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+        "CREATE TRIGGER journal_refuses_change BEFORE UPDATE OR DELETE OR TRUNCATE ON journal FOR EACH STATEMENT EXECUTE FUNCTION journal_refuses()",
+    ],
+}
 
 
 def upgrade() -> None:
@@ -44,11 +55,8 @@ def _journal() -> None:
     op.create_index("ix_journal_writer_seq", "journal", ["writer", "seq"])
     op.create_index("ix_journal_incident_seq", "journal", ["incident", "seq"])
     op.create_index("ix_journal_target_seq", "journal", ["target", "seq"])
-    if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER journal_refuses_{verb.lower()} BEFORE {verb} ON journal BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
-            )
+    for statement in _APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def _incidents() -> None:

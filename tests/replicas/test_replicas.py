@@ -1,0 +1,76 @@
+"""Replicas that die, stand still or are cut off: one write, never two, never none; one message; nobody waits for the dead."""
+
+import signal
+
+import pytest
+
+from tests.replicas.stories import STORIES, Ending, took
+
+ROWS = ["incident.opened", "rung.intended", "rung.applied", "rung.settled", "incident.closed"]
+
+
+def of(*names: str) -> pytest.MarkDecorator:
+    """The test looks at these stories [all]."""
+    return pytest.mark.parametrize("story", [pytest.param(name, id=name, marks=pytest.mark.band(name)) for name in names or STORIES])
+
+
+@of()
+def test_exactly_one_write_is_accepted_and_the_service_is_whole(story: str, ending: Ending) -> None:
+    assert ([status for status in ending.patches if status == 200], ending.record.is_broken) == ([200], False)
+
+
+@of()
+def test_one_incident_goes_from_its_opening_to_its_recovery(story: str, ending: Ending) -> None:
+    taken = ["claim.taken_over"] if story in ("killed", "frozen", "zombie") else []
+    assert ending.record.rows == [*ROWS[:2], *taken, *ROWS[2:]]
+    assert ending.record.of("incident.closed").body["how"] == "recovered"
+
+
+@of()
+def test_each_message_reaches_on_call_once(story: str, ending: Ending) -> None:
+    assert ending.messages == ["started", "recovered"]
+    assert ending.record.unsent == 0
+
+
+@of()
+def test_the_chain_of_every_writer_holds(story: str, ending: Ending) -> None:
+    assert ending.record.chain is None
+
+
+@of("together", "frozen", "zombie", "without-database", "without-api")
+def test_all_of_them_end_well(story: str, ending: Ending) -> None:
+    assert set(ending.codes) == {0}
+
+
+@of("killed")
+def test_exactly_one_was_killed(story: str, ending: Ending) -> None:
+    assert sorted(ending.codes) == [-signal.SIGKILL, 0, 0]
+
+
+@of("killed", "frozen", "zombie")
+def test_another_one_takes_over_after_the_end_of_the_claim_and_not_before(story: str, ending: Ending) -> None:
+    intended, taken = ending.record.of("rung.intended"), ending.record.of("claim.taken_over")
+    assert took(ending.record) >= 0
+    assert taken.writer != intended.writer
+
+
+@of("frozen")
+def test_one_that_wakes_up_after_its_claim_writes_nothing(story: str, ending: Ending) -> None:
+    assert (ending.seen["before"], len(ending.patches)) == (1, 1)
+
+
+@of("zombie")
+def test_the_write_of_a_zombie_meets_the_precondition_of_the_target(story: str, ending: Ending) -> None:
+    assert (ending.patches[0], len(ending.patches)) == (200, 2)
+    assert ending.patches[1] in (409, 422)
+
+
+@of("without-database", "without-api")
+def test_one_that_is_cut_off_leaves_it_to_the_other(story: str, ending: Ending) -> None:
+    assert ending.record.of("rung.intended").writer.endswith(ending.seen["by"])
+
+
+@of("without-database")
+def test_one_without_a_database_judges_on_and_does_nothing(story: str, ending: Ending) -> None:
+    assert "store.failed" in ending.seen["alone"]
+    assert "rung.intended" not in ending.seen["alone"]
