@@ -54,11 +54,11 @@ class Caller:
         self._declared = declared
         self._sessions = sessions
         self._patience = patience
-        self._sleep = sleep
+        self.sleep = sleep
 
     def elsewhere(self, region: str) -> "Caller":
         """The same in another region of the account's partition: a service may keep what it needs there."""
-        return Caller(self.account, region, self._declared, self._sessions, self._patience, self._sleep)
+        return Caller(self.account, region, self._declared, self._sessions, self._patience, self.sleep)
 
     def read(self, call: Call, **parameters: Any) -> Answer:
         """The answer to a call that changes nothing; asked again, with growing pauses, while it is throttled or not answered."""
@@ -70,7 +70,7 @@ class Caller:
             stop=stop_before_delay(self._patience.total_seconds()),
             wait=wait_random_exponential(multiplier=0.2, max=2),
             retry=retry_if_exception_type(Transient),
-            sleep=self._sleep,
+            sleep=self.sleep,
             reraise=True,
         )
         return asking(self._send, Sent(self.account, self.region, call, parameters), READER)
