@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from rollbackd.adapters.aws.account import Account
@@ -77,7 +78,10 @@ class Sessions:
             raise failure(Sent(self._account, region, ASSUME_ROLE, {"RoleArn": role, "RoleSessionName": name}), fault) from fault
         given = answer["Credentials"]
         session = boto3.session.Session(
-            aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"], aws_session_token=given["SessionToken"]
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+            botocore_session=_core(),
         )
         return _Entry(session, given["Expiration"])
 
@@ -98,12 +102,26 @@ class Sessions:
 
 def _own_session() -> Any:
     import boto3
+
+    return boto3.session.Session(botocore_session=_core())
+
+
+def _core() -> Any:
     import botocore.session
 
     core = botocore.session.Session()
+    # Reading a service's model takes a quarter of a second and megabytes: once for the process, and not when an incident makes a session of its own.
+    core.register_component("data_loader", _models())
     # The old global endpoint is in one region, and down with it.
     core.set_config_variable("sts_regional_endpoints", "regional")
-    return boto3.session.Session(botocore_session=core)
+    return core
+
+
+@cache
+def _models() -> Any:
+    import botocore.loaders
+
+    return botocore.loaders.create_loader()
 
 
 def session_name(text: str) -> str:

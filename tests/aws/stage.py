@@ -1,8 +1,10 @@
 """A service of two releases in the double of ECS: the good one ran first, the bad one runs now."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from rollbackd.adapters.aws import Aws
 from rollbackd.adapters.aws.ecs import Ecs
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest, Sight, TargetState
 from tests.aws.ecs_double import EcsDouble
@@ -10,6 +12,11 @@ from tests.aws.ecs_state import REGISTRY, Cloud
 from tests.aws.servers import REGION, aws
 
 SHOP = f"ecs:prod/{REGION}/main/api"
+
+
+@cache
+def _aws(url: str, **more: Any) -> Aws:
+    return aws(url, timeout=(2.0, 5.0), **more)
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,8 @@ class Shop:
         return f"{REGISTRY}/api@{self.cloud.push('api', content)}"
 
     def target(self, **more: Any) -> Ecs:
-        """A target that remembers nothing yet."""
-        return Ecs(aws(self.double.url, timeout=(2.0, 5.0), **more))
+        """A target that remembers nothing yet; its connections are those of the one before."""
+        return Ecs(_aws(self.double.url, **more))
 
     def state(self, target: Ecs | None = None) -> TargetState:
         """How it stands."""
