@@ -42,6 +42,7 @@ from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
+from rollbackd.controller.wiring_aws import aws_targets
 from rollbackd.controller.wiring_channels import notifiers
 from rollbackd.controller.wiring_flags import flag_targets
 from rollbackd.policies.fleet_policy import FleetPolicy
@@ -231,7 +232,7 @@ def _targets(config: values.Config) -> dict[str, Target]:
         from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 
         found["kubernetes"] = Kubernetes({n: ClusterAccess(c.kubeconfig, c.context) for n, c in config.clusters.items()})
-    return found
+    return {**found, **aws_targets(config.accounts)}
 
 
 def _roll(targets: Mapping[str, Target]) -> Roll | None:
