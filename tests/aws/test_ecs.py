@@ -278,3 +278,31 @@ def test_a_service_that_is_gone_or_going_is_an_error(ecs_cloud: EcsDouble) -> No
         f"service api of cluster main (prod, {REGION}) is DRAINING: it is on its way out, or out. Nothing can be put back there.",
         f"service api2 of cluster main (prod, {REGION}) does not exist.",
     ]
+
+
+def test_other_images_of_the_same_definition_are_not_started_by_force(ecs_cloud: EcsDouble) -> None:
+    shop = open_tagged(ecs_cloud)
+    definition = ecs_cloud.cloud.services["api"]["taskDefinition"]
+    ecs_cloud.cloud.push("api", "v3", "prod")
+    ecs_cloud.cloud.deploy("api", definition)
+    worse = shop.state().revision
+    with pytest.raises(Refused, match="has the same task definition api:2 as what runs") as refused:
+        shop.target().plan(PlanRequest(SHOP, "inc-1", worse, (shop.bad,)))
+    assert refused.value.advice.endswith("--force-new-deployment")
+
+
+def test_a_task_whose_health_check_has_not_answered_is_not_well(ecs_cloud: EcsDouble) -> None:
+    shop = open_stage(ecs_cloud)
+    plan = shop.plan()
+    ecs_cloud.cloud.definitions[GOOD]["containerDefinitions"][0]["healthCheck"] = {"command": ["CMD", "true"]}
+    shop.target().apply(plan)
+    assert shop.look(plan.intent).standing is Standing.UNDERWAY
+
+
+def test_a_service_named_after_a_rollback_is_seen_as_any_other(ecs_cloud: EcsDouble) -> None:
+    shop = open_stage(ecs_cloud)
+    ecs_cloud.cloud.create("rollback-api", GOOD)
+    ecs_cloud.cloud.deploy("rollback-api", BAD)
+    plan = shop.target().plan(PlanRequest(f"ecs:prod/{REGION}/main/rollback-api", "inc-1", "api:2", ("api:1",)))
+    assert not isinstance(plan, NothingToDo)
+    assert shop.look(plan.intent).standing is Standing.BEFORE

@@ -13,13 +13,15 @@ from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.planning import Move, Way, move_of, plan, update_to
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen
 from rollbackd.adapters.aws.failures import Rejected, Throttled
-from rollbackd.adapters.base.errors import Permanent, Refused
+from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before the write is tried again after ECS refused to take it for its frequency."""
-FRESH = timedelta(seconds=5)
+"""Seconds before the write is tried again: after ECS refused to take it for its frequency, or when the second look has grown old."""
+FRESH = timedelta(seconds=3)
 """How old the second look may be when the write leaves."""
+BUDGET = timedelta(seconds=20)
+"""Nothing is sent later than this after the start, so that the claim of whoever applies never runs out before."""
 _JUDGE = "Look at the service; judge what runs now."
 
 
@@ -35,17 +37,24 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
     """See Target.apply. All that it needs is in the intent, so that one out of the journal is as good."""
     if intent.record.get("way") == Way.VERIFY.value:
         return
+    began = time.monotonic()
+    reader.caller.identify(intent.incident)  # entering the account takes time that the second look must not grow old by
     for pause in (*PAUSES, None):
         ready = _ready(reader, place, intent)
-        try:
-            _send(reader, ready, intent)
-        except Throttled:
-            if pause is None:
-                raise
-            # A definite no: nothing was done. The service is looked at again before the next try.
-            reader.caller.sleep(pause)
-        else:
-            return
+        now = time.monotonic()
+        if now - began > BUDGET.total_seconds() or (pause is None and now - ready.looked_at > FRESH.total_seconds()):
+            what = f"{place}: Amazon answers so slowly that somebody may have been there since the last look"
+            raise Refused(f"{what}. Nothing was changed.", advice="See why it answers slowly, then plan again.")
+        if now - ready.looked_at <= FRESH.total_seconds():
+            try:
+                _send(reader, ready.move, intent)
+            except Throttled:
+                if pause is None:
+                    raise
+                # A definite no: nothing was done. The service is looked at again before the next try.
+            else:
+                return
+        reader.caller.sleep(pause or 0)
 
 
 def _ready(reader: Reader, place: Place, intent: Intent) -> Ready:
@@ -90,17 +99,12 @@ def _recorded(reader: Reader, seen: Seen, intent: Intent) -> Move:
     return fresh
 
 
-def _send(reader: Reader, ready: Ready, intent: Intent) -> None:
-    call, parameters = ready.move.call, ready.move.parameters
-    if call is None:
+def _send(reader: Reader, move: Move, intent: Intent) -> None:
+    if move.call is None:
         return
-    reader.caller.identify(intent.incident)
-    if time.monotonic() - ready.looked_at > FRESH.total_seconds():
-        what = f"the last look at {intent.target} is more than {FRESH.total_seconds():g} s old: somebody may have been there since"
-        raise Refused(f"{what}. Nothing was changed.", advice="See why Amazon answers slowly, then plan again.")
     try:
-        reader.caller.write(call, intent.incident, **parameters)
+        reader.caller.write(move.call, intent.incident, **move.parameters)
     except Rejected as fault:
         if fault.code in ("ConflictException", "ServiceDeploymentNotFoundException"):
             raise Refused(f"the deployment is no longer one that can be rolled back: {fault}", advice=_JUDGE) from fault
-        raise Permanent(str(fault)) from fault
+        raise

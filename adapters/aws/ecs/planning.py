@@ -122,6 +122,8 @@ def _only_verified(seen: Seen, request: PlanRequest) -> Plan:
 
 def _planned(reader: Reader, seen: Seen, request: PlanRequest, wanted: Goal) -> Plan:
     move = move_of(reader, seen, wanted)
+    if move.way is Way.UPDATE and wanted.definition == seen.definition:
+        raise _same_definition(seen, move.command(reader), wanted)
     _refuse_lost_images(reader, wanted, resolves=move.way is Way.UPDATE)
     good = definitions.usable(reader, wanted.definition, move.command(reader)) if move.way is Way.UPDATE else None
     after = good.definition if good is not None else reader.definition(wanted.definition)["taskDefinition"]
@@ -136,6 +138,13 @@ def _planned(reader: Reader, seen: Seen, request: PlanRequest, wanted: Goal) -> 
         command=move.command(reader),
         deadline=deadline(seen),
     )
+
+
+def _same_definition(seen: Seen, command: str, wanted: Goal) -> Refused:
+    """Only a forced deployment would start other images of the same definition, and each repetition would start another."""
+    name = objects.name_of(seen.definition)
+    what = f"{seen.place}: {wanted.revision} has the same task definition {name} as what runs; deploying it would start nothing"
+    return Refused(f"{what}. Nothing was changed.", advice=f"Put the tag back to its former image, then by hand: {command} --force-new-deployment")
 
 
 def _refuse_lost_images(reader: Reader, wanted: Goal, *, resolves: bool) -> None:

@@ -1,6 +1,7 @@
 """What would stop us from acting, or from coming back to what runs now, found before the incident."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from rollbackd.adapters.aws.ecs import goals, images, objects
 from rollbackd.adapters.aws.ecs.deployers import other_deployer
@@ -9,16 +10,27 @@ from rollbackd.adapters.aws.ecs.reading import Reader, Seen
 from rollbackd.adapters.aws.failures import Gone, Rejected
 from rollbackd.adapters.base.errors import AdapterError
 
+AT_ONCE = 8
+"""So many services are looked at at the same moment."""
 
-def findings(reader: Reader, place: Place) -> list[str]:
-    """One line for each obstacle at this service. Never raises an AdapterError."""
+
+def findings(reader: Reader, places: Sequence[Place]) -> list[str]:
+    """One line for each obstacle at these services of one account and region. Never raises an AdapterError."""
     try:
         reader.caller.identify()
+    except AdapterError as fault:
+        return [f"{place.key}: {fault}" for place in places]
+    # A few calls for each service, one after the other, would take minutes for a fleet.
+    with ThreadPoolExecutor(min(AT_ONCE, len(places)), thread_name_prefix="readiness") as pool:
+        return [line for lines in pool.map(lambda place: _of(reader, place), places) for line in lines]
+
+
+def _of(reader: Reader, place: Place) -> list[str]:
+    try:
         service = reader.service(place)
         if (refusal := other_deployer(reader.caller.region, place, service)) is not None:
             return [f"{place.key}: {refusal} {refusal.advice}"]
-        seen = reader.standing(place, service)
-        return [f"{place.key}: {line}" for line in _obstacles(reader, seen)]
+        return [f"{place.key}: {line}" for line in _obstacles(reader, reader.standing(place, service))]
     except AdapterError as fault:
         return [f"{place.key}: {fault}"]
 

@@ -13,7 +13,7 @@ from rollbackd.adapters.aws.calls import Call
 from rollbackd.adapters.aws.ecs import calls, objects
 from rollbackd.adapters.aws.ecs.objects import Raw
 from rollbackd.adapters.aws.ecs.place import Place
-from rollbackd.adapters.aws.failures import Gone
+from rollbackd.adapters.aws.failures import Gone, Rejected
 from rollbackd.adapters.base.errors import AdapterError, Permanent
 from rollbackd.adapters.base.shape import shaped
 
@@ -130,8 +130,14 @@ class Reader:
         arn = str(revision["taskDefinition"])
         named = objects.name_of(arn)
         if self.caller.account.registers:
-            named = self._memory.kept(("original", arn), lambda: original(self.definition(arn)) or named, keeps=lambda _: True)
+            named = self._memory.kept(("original", arn), lambda: self._original(arn) or named, keeps=lambda _: True)
         return objects.revision_name(named, objects.digests(revision), pinned=objects.is_pinned(objects.images(revision)))
+
+    def _original(self, arn: str) -> str | None:
+        try:
+            return original(self.definition(arn))
+        except (Gone, Rejected):
+            return None  # it was deleted, and nobody can say any more what it was
 
 
 class Memory:

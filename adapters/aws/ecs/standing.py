@@ -38,7 +38,7 @@ def _is_at(seen: Seen, revision: str) -> bool:
 
 def _elsewhere(reader: Reader, seen: Seen, intent: Intent) -> tuple[Standing, str]:
     deployment, ours = seen.deployment, intent.record.get("deployment")
-    is_the_judged = deployment["serviceDeploymentArn"] == ours and "rollback" not in objects.change_id(deployment)
+    is_the_judged = deployment["serviceDeploymentArn"] == ours and objects.change_id(deployment) == ours
     if seen.revision == intent.from_revision and is_the_judged:
         return Standing.BEFORE, f"still at {seen.revision}"
     if deployment["serviceDeploymentArn"] != ours and deployment["status"] in objects.ROLLING_BACK | objects.ROLLED_BACK:
@@ -93,15 +93,21 @@ def _verified(reader: Reader, seen: Seen, intent: Intent, counts: str) -> tuple[
     if (fault := _other_images(tasks, intent.record.get("digests"))) is not None:
         return Standing.FAILED, fault
     wanted = int(seen.service.get("desiredCount") or 0)
-    well = [task for task in tasks if task.get("lastStatus") == "RUNNING" and _is_healthy(task)]
+    checked = _has_health_check(reader, seen)
+    well = [task for task in tasks if task.get("lastStatus") == "RUNNING" and _is_healthy(task, is_checked=checked)]
     if not tasks or len(well) < wanted:
         return Standing.UNDERWAY, f"{counts}; {len(well)} of {wanted} tasks run and are healthy"
     return _served(reader, seen, f"{counts}, {len(well)} healthy")
 
 
-def _is_healthy(task: Raw) -> bool:
-    """UNKNOWN is the word for a task without a health check, and for one whose check has not answered: then a container says UNKNOWN of its own."""
-    return task.get("healthStatus") != "UNHEALTHY" and not any(item.get("healthStatus") == "UNHEALTHY" for item in task.get("containers") or [])
+def _has_health_check(reader: Reader, seen: Seen) -> bool:
+    containers = reader.definition(seen.definition)["taskDefinition"].get("containerDefinitions") or []
+    return any(container.get("healthCheck") for container in containers)
+
+
+def _is_healthy(task: Raw, *, is_checked: bool) -> bool:
+    """UNKNOWN is the word for a task without a health check, and for one whose check has not answered yet."""
+    return task.get("healthStatus") == "HEALTHY" or (not is_checked and task.get("healthStatus") != "UNHEALTHY")
 
 
 def _other_images(tasks: list[Raw], recorded: object) -> str | None:

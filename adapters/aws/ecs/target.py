@@ -16,7 +16,7 @@ from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanReques
 AT_ONCE = 8
 """So many accounts and regions are asked at the same moment."""
 HURRY = timedelta(seconds=2)
-"""How long a survey asks again: the next slot asks anyway."""
+"""How long a survey asks again, as the next slot asks anyway; and an apply, which has a budget."""
 PATIENCE = timedelta(seconds=10)
 """How long a plan, a look or a check asks again: nobody else would."""
 
@@ -33,19 +33,13 @@ class Ecs:
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey."""
-        groups: dict[tuple[str, str], list[Place]] = {}
-        found: dict[str, TargetState | AdapterError] = {}
-        for key in dict.fromkeys(keys):
-            try:
-                place = self._place(key)
-                groups.setdefault((place.account, place.region), []).append(place)
-            except Permanent as fault:
-                found[key] = fault
+        groups, faults = self._placed(keys)
+        found: dict[str, TargetState | AdapterError] = {**faults}
         if len(groups) <= 1:
-            answers = [self._seen(group) for group in groups.values()]
+            answers = [self._seen(group) for group in groups]
         else:
             with ThreadPoolExecutor(min(AT_ONCE, len(groups)), thread_name_prefix="accounts") as pool:
-                answers = list(pool.map(self._seen, groups.values()))
+                answers = list(pool.map(self._seen, groups))
         for answer in answers:
             found.update(answer)
         return found
@@ -61,7 +55,7 @@ class Ecs:
     def apply(self, plan: Plan) -> None:
         """See Target.apply."""
         place = self._place(plan.intent.target)
-        applying.apply(self._reader(place), place, plan.intent)
+        applying.apply(self._reader(place, HURRY), place, plan.intent)
 
     def look(self, intent: Intent) -> Sight:
         """See Target.look."""
@@ -70,15 +64,23 @@ class Ecs:
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""
-        lines: list[str] = []
+        placed, lines = self._placed(keys)
+        found = [f"{key}: {fault}" for key, fault in lines.items()]
+        for group in placed:
+            found += readiness.findings(self._reader(group[0]), group)
+        return tuple(found)
+
+    def _placed(self, keys: Sequence[str]) -> tuple[list[list[Place]], dict[str, Permanent]]:
+        """The places by account and region, and the keys that name none."""
+        groups: dict[tuple[str, str], list[Place]] = {}
+        faults: dict[str, Permanent] = {}
         for key in dict.fromkeys(keys):
             try:
                 place = self._place(key)
+                groups.setdefault((place.account, place.region), []).append(place)
             except Permanent as fault:
-                lines.append(f"{key}: {fault}")
-            else:
-                lines += readiness.findings(self._reader(place), place)
-        return tuple(lines)
+                faults[key] = fault
+        return list(groups.values()), faults
 
     def _reader(self, place: Place, patience: timedelta = PATIENCE) -> Reader:
         return Reader(self._aws.caller(place.account, place.region, ECS, asker=place.key, patience=patience), self._memory)
