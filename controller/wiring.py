@@ -38,6 +38,7 @@ from rollbackd.controller.pause import Pause
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.preview import Preview
 from rollbackd.controller.probing import Addresses, Probing
+from rollbackd.controller.readiness import Readiness
 from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.survey import Surveyor
@@ -84,6 +85,7 @@ class Parts:
     schedule: Schedule
     files: PolicyFiles
     membership: Membership
+    readiness: Readiness
     startable: Sequence[Startable]
     check: Callable[[Sequence[Policy], Sequence[FleetPolicy]], tuple[str, ...]]
     lock: IO[str]
@@ -106,6 +108,7 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
         engine.replace(policies, unread)
         schedule.keep(grids(policies))
+        readiness.keep(policies)
 
     def failed(fault: str) -> None:
         engine.store_failed(fault)
@@ -116,6 +119,7 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
     observation = Observation(engine, observer, Surveyor(targets))
     schedule = Schedule(observation.observe, now)
     files = PolicyFiles(config.policies, names(config), now)
+    readiness = Readiness(store, targets, now, outbox.wake)
     roll = _roll(targets)
     membership = Membership(roll, names(config).contacts, now, adopt, RosterNews(store, outbox.wake).tell)
     tokens = read_tokens(config.api.token_file, config.api.people)
@@ -148,6 +152,7 @@ def wire(config: values.Config, secrets: Secrets) -> Parts:
         files=files,
         startable=[source for source in sources.values() if isinstance(source, Startable)],
         membership=membership,
+        readiness=readiness,
         check=lambda policies, fleets: (*unlisted(roll, fleets), *problems(targets, policies)),
         lock=lock,
     )

@@ -9,7 +9,7 @@ from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.shape import shaped
 
 INCIDENT = "rollbackd:incident"
-_ANSWERED_ONLY = frozenset(
+ANSWERED_ONLY = frozenset(
     {
         "taskDefinitionArn",
         "revision",
@@ -67,7 +67,7 @@ def register(reader: Reader, described: Raw, incident: str) -> str:
     name = original(described) or objects.name_of(definition["taskDefinitionArn"])
     kept = [tag for tag in described.get("tags") or [] if not tag["key"].startswith(("aws:", "rollbackd:"))]
     tags = [*kept, {"key": COPY_OF, "value": name}, {"key": INCIDENT, "value": incident}]
-    copied = {key: value for key, value in definition.items() if key not in _ANSWERED_ONLY}
+    copied = {key: value for key, value in definition.items() if key not in ANSWERED_ONLY}
     answer = reader.caller.write(calls.REGISTER_DEFINITION, incident, **copied, tags=tags)
     with shaped("ECS"):
         return str(answer["taskDefinition"]["taskDefinitionArn"])

@@ -25,6 +25,8 @@ class Ecs:
     """See base.target.Target. What cannot change any more is remembered while the process lives; so is when a revision was first seen to serve."""
 
     kind = "ecs"
+    wanes = True
+    """Its way back can be lost by itself: images expire, tags move, definitions are taken out of use."""
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
