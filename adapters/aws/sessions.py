@@ -39,11 +39,13 @@ class Sessions:
 
     def client(self, region: str, service: str, name: str = READER) -> Any:
         """The SDK's client of a service under the session ``name``. Raises Transient, Permanent or Refused if the role cannot be assumed."""
+        # Without a role no session has a name: one of its own for each incident would be kept for ever.
+        name = READER if self._account.role is None else session_name(name)
         with self._lock:
             key = (region, service, name)
             if (kept := self._clients.get(key)) is not None and self._serves(kept):
                 return kept.made
-            session = self._session(region, session_name(name))
+            session = self._session(region, name)
             made = _Entry(self._made(session.made, service, region), session.until)
             self._clients = {each: entry for each, entry in self._clients.items() if self._serves(entry)} | {key: made}
             return made.made

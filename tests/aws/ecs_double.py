@@ -11,13 +11,11 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-import botocore.session
-
+from tests.aws.ecs_model import check
 from tests.aws.ecs_state import BASE, Cloud, Raw, Said
 
 PAGE = 2
@@ -295,39 +293,3 @@ OPERATIONS: dict[str, Any] = {
     "GetCallerIdentity": get_caller_identity,
     "DescribeTargetHealth": describe_target_health,
 }
-
-
-# --- the service model ------------------------------------------------------------------------------------------------------------------------------
-
-
-@cache
-def model(service: str) -> Any:
-    """The SDK's model of a service."""
-    return botocore.session.get_session().get_service_model(service)
-
-
-def check(service: str, name: str, found: Raw) -> None:
-    """Raises AssertionError if Amazon's model has no such answer: a key or a word of an enumeration that it does not know, another type."""
-    _check(model(service).operation_model(name).output_shape, found, name)
-
-
-def _check(shape: Any, value: Any, where: str) -> None:
-    match shape.type_name:
-        case "structure":
-            assert isinstance(value, dict), where
-            for key, inner in value.items():
-                assert key in shape.members, f"{where}.{key} is not in the service model"
-                _check(shape.members[key], inner, f"{where}.{key}")
-        case "list":
-            assert isinstance(value, list), where
-            for inner in value:
-                _check(shape.member, inner, f"{where}[]")
-        case "string":
-            assert isinstance(value, str), where
-            assert not shape.enum or value in shape.enum, f"{where}: {value} is not one of {shape.enum}"
-        case "timestamp":
-            assert isinstance(value, datetime), where
-        case "integer" | "long":
-            assert isinstance(value, int), where
-        case "boolean":
-            assert isinstance(value, bool), where

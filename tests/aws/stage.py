@@ -8,7 +8,7 @@ from rollbackd.adapters.aws import Aws
 from rollbackd.adapters.aws.ecs import Ecs
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest, Sight, TargetState
 from tests.aws.ecs_double import EcsDouble
-from tests.aws.ecs_state import REGISTRY, Cloud
+from tests.aws.ecs_state import REGISTRY, Behaviour, Cloud
 from tests.aws.servers import REGION, aws
 
 SHOP = f"ecs:prod/{REGION}/main/api"
@@ -80,3 +80,12 @@ def open_tagged(double: EcsDouble, tag: str = "prod") -> Shop:
     double.cloud.push("api", "v2", tag)
     double.cloud.deploy("api", definitions[1])
     return Shop(double, good, Shop(double, "", "").state().revision)
+
+
+def in_flight(double: EcsDouble, behaviour: Behaviour) -> Shop:
+    """The bad release is being deployed, and behaves so."""
+    good, image = double.cloud.push("api", "v1"), f"{REGISTRY}/api@"
+    double.cloud.create("api", double.cloud.register("api", image=image + good))
+    double.cloud.behaviour = behaviour
+    double.cloud.deploy("api", double.cloud.register("api", image=image + double.cloud.push("api", "v2")))
+    return Shop(double, "api:1", "api:2")

@@ -9,18 +9,9 @@ from rollbackd.adapters.base.target import NothingToDo, PlanRequest, Standing, T
 from tests.aws.ecs_double import EcsDouble
 from tests.aws.ecs_state import BASE, REGISTRY, Behaviour
 from tests.aws.servers import REGION
-from tests.aws.stage import SHOP, Shop, open_stage, open_tagged
+from tests.aws.stage import SHOP, in_flight, open_stage, open_tagged
 
 GOOD, BAD = f"{BASE}:task-definition/api:1", f"{BASE}:task-definition/api:2"
-
-
-def in_flight(double: EcsDouble, behaviour: Behaviour) -> Shop:
-    """The bad release is being deployed, and behaves so."""
-    good, image = double.cloud.push("api", "v1"), f"{REGISTRY}/api@"
-    double.cloud.create("api", double.cloud.register("api", image=image + good))
-    double.cloud.behaviour = behaviour
-    double.cloud.deploy("api", double.cloud.register("api", image=image + double.cloud.push("api", "v2")))
-    return Shop(double, "api:1", "api:2")
 
 
 # --- the way back, by state -------------------------------------------------------------------------------------------------------------------------
@@ -306,3 +297,14 @@ def test_a_service_named_after_a_rollback_is_seen_as_any_other(ecs_cloud: EcsDou
     plan = shop.target().plan(PlanRequest(f"ecs:prod/{REGION}/main/rollback-api", "inc-1", "api:2", ("api:1",)))
     assert not isinstance(plan, NothingToDo)
     assert shop.look(plan.intent).standing is Standing.BEFORE
+
+
+def test_a_release_under_way_is_ready_when_it_was_first_seen_to_run(ecs_cloud: EcsDouble) -> None:
+    shop = in_flight(ecs_cloud, Behaviour(holds=True))
+    target = shop.target()
+    assert shop.state(target).ready is None
+    primary = ecs_cloud.cloud.services["api"]["deployments"][0]
+    primary |= {"runningCount": 1, "updatedAt": (first := ecs_cloud.cloud.tick())}
+    assert shop.state(target).ready == first
+    primary["updatedAt"] = ecs_cloud.cloud.tick()
+    assert shop.state(target).ready == first

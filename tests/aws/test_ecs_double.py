@@ -5,7 +5,8 @@ from botocore.exceptions import ClientError
 
 from rollbackd.adapters.aws.ecs.calls import ECS, REGISTER_DEFINITION
 from rollbackd.adapters.aws.ecs.definitions import ANSWERED_ONLY
-from tests.aws.ecs_double import OPERATIONS, EcsDouble, check, model
+from tests.aws.ecs_double import OPERATIONS, EcsDouble
+from tests.aws.ecs_model import check, model
 from tests.aws.ecs_state import BASE, Behaviour
 from tests.aws.servers import hand
 from tests.aws.stage import open_stage

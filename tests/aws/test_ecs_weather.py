@@ -7,7 +7,7 @@ from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Standing
 from tests.aws.ecs_double import EcsDouble, Fault
 from tests.aws.ecs_state import BASE, Behaviour
-from tests.aws.stage import SHOP, open_stage
+from tests.aws.stage import SHOP, in_flight, open_stage
 
 UPDATE = "UpdateService"
 
@@ -213,3 +213,37 @@ def test_tasks_that_run_another_image_than_the_good_one_fail(ecs_cloud: EcsDoubl
         revision["containerImages"][0]["imageDigest"] = "sha256:other"
     sight = shop.look(plan.intent)
     assert (sight.standing, "runs sha256:other and not" in sight.reason) == (Standing.FAILED, True)
+
+
+def test_a_rollback_by_ecs_between_plan_and_apply_leaves_nothing_to_send(ecs_cloud: EcsDouble) -> None:
+    shop = in_flight(ecs_cloud, Behaviour(holds=True))
+    plan = shop.plan()
+    ecs_cloud.cloud.roll_back("api", breaker=True)
+    with pytest.raises(Refused, match="is at api:1 and no longer at api:2"):
+        shop.target().apply(plan)
+    assert sent(ecs_cloud) == []
+    assert shop.look(plan.intent).standing is Standing.THERE
+
+
+def test_a_lost_answer_to_a_stop_is_found_too(ecs_cloud: EcsDouble) -> None:
+    shop = in_flight(ecs_cloud, Behaviour(holds=True))
+    plan = shop.plan()
+    ecs_cloud.faults.append(Fault("StopServiceDeployment", lost="after"))
+    with pytest.raises(Transient):
+        shop.target().apply(plan)
+    assert shop.look(plan.intent).standing is Standing.UNDERWAY
+    assert sent(ecs_cloud) == ["StopServiceDeployment"]
+
+
+def test_a_lost_answer_to_a_registration_leaves_one_copy(ecs_cloud: EcsDouble) -> None:
+    shop = open_stage(ecs_cloud)
+    ecs_cloud.cloud.definitions[f"{BASE}:task-definition/api:1"]["status"] = "INACTIVE"
+    target = shop.target(registers=True)
+    plan = shop.plan(target)
+    ecs_cloud.faults.append(Fault("RegisterTaskDefinition", lost="after"))
+    with pytest.raises(Transient):
+        target.apply(plan)
+    assert target.look(plan.intent).standing is Standing.BEFORE
+    target.apply(plan)
+    assert sent(ecs_cloud) == ["RegisterTaskDefinition", UPDATE]
+    assert target.look(plan.intent).standing is Standing.THERE
