@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, TypeAlias
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
 from rollbackd.controller.config_leaves import WebUrl
 from rollbackd.policies.documents_base import Written, refuse
+from rollbackd.policies.documents_targets import Region
 from rollbackd.policies.faults import quoted
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.wording import describe_pattern
@@ -44,10 +45,8 @@ def _loopback(url: str) -> str:
 
 
 _ID = describe_pattern("^[0-9]{12}$", "an account id of twelve digits, in quotes")
-_REGION = describe_pattern("^[a-z]{2}(-[a-z]+)+-[0-9]+$", "a region such as eu-west-1")
 _ROLE = describe_pattern("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,576}$", "the ARN of a role")
 _EXTERNAL = describe_pattern("^[A-Za-z0-9+=,.@:/_-]+$", "an external id of 2 or more letters, digits and +=,.@:/_-")
-Region: TypeAlias = Annotated[str, Field(pattern=_REGION)]
 
 
 class AccountParts(Written):

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from rollbackd.controller.config_values import Config
 from rollbackd.controller.logs import Secrets, configure
 from rollbackd.controller.policy_files import Reload
+from rollbackd.controller.readiness import EVERY as READINESS_EVERY
 from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.controller.wiring import Parts, wire
 from rollbackd.policies.fleet_policy import FleetPolicy
@@ -87,6 +88,7 @@ class Daemon:
         self.reload()
         parts.schedule.every(RELOAD_EVERY, "reload", self.reload)
         parts.schedule.every(ROSTERS_EVERY, "rosters", self.refresh)
+        parts.schedule.every(READINESS_EVERY, "readiness", parts.readiness.look)
         parts.schedule.start()
         listen = [f"{pages.listen[0]}:{pages.listen[1]}" for pages in parts.pages]
         log.info("daemon.started", listen=" ".join(listen), data=str(parts.data_dir))

@@ -41,6 +41,7 @@ from rollbackd.controller.pause_shared import SharedPause
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.preview import Preview
 from rollbackd.controller.probing import Addresses, Probing
+from rollbackd.controller.readiness import Readiness
 from rollbackd.controller.replica import replica_name
 from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.schedule import Schedule
@@ -48,6 +49,7 @@ from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.controller.store_trouble import StoreTrouble
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
+from rollbackd.controller.wiring_aws import aws_targets
 from rollbackd.controller.wiring_channels import notifiers
 from rollbackd.controller.wiring_flags import flag_targets
 from rollbackd.policies.fleet_policy import FleetPolicy
@@ -92,6 +94,7 @@ class Parts:
     schedule: Schedule
     files: PolicyFiles
     membership: Membership
+    readiness: Readiness
     startable: Sequence[Startable]
     check: Callable[[Sequence[Policy], Sequence[FleetPolicy]], tuple[str, ...]]
     lock: IO[str]
@@ -116,6 +119,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
     def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
         engine.replace(policies, unread)
         schedule.keep(grids(policies))
+        readiness.keep(policies)
 
     trouble = StoreTrouble(store, past_the_store(contacts, config.fallback))
     actor = Actor(store, targets, pause, now, outcome, outbox.wake, failed=trouble.failed)
@@ -126,6 +130,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
     observation = Observation(engine, observer, Surveyor(targets))
     schedule = Schedule(observation.observe, now)
     files = PolicyFiles(config.policies, names(config), now)
+    readiness = Readiness(store, targets, now, outbox.wake)
     roll = _roll(targets)
     membership = Membership(roll, names(config).contacts, now, adopt, RosterNews(store, outbox.wake).tell)
     tokens = read_tokens(config.api.token_file, config.api.people)
@@ -158,6 +163,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         files=files,
         startable=[source for source in sources.values() if isinstance(source, Startable)],
         membership=membership,
+        readiness=readiness,
         check=lambda policies, fleets: (*unlisted(roll, fleets), *problems(targets, policies)),
         lock=lock,
     )
@@ -248,7 +254,7 @@ def _targets(config: values.Config) -> dict[str, Target]:
         from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 
         found["kubernetes"] = Kubernetes({n: ClusterAccess(c.kubeconfig, c.context) for n, c in config.clusters.items()})
-    return found
+    return {**found, **aws_targets(config.accounts)}
 
 
 def _roll(targets: Mapping[str, Target]) -> Roll | None:

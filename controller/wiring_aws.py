@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rollbackd.adapters.aws import Account, Aws
+from rollbackd.adapters.base.target import Target
 from rollbackd.controller.clock import now
 from rollbackd.controller.config_accounts import AccountConfig
 
@@ -10,6 +11,16 @@ from rollbackd.controller.config_accounts import AccountConfig
 def aws(accounts: Mapping[str, AccountConfig]) -> Aws:
     """All accounts, none of them entered yet."""
     return Aws({name: _account(name, each) for name, each in accounts.items()}, now=now)
+
+
+def aws_targets(accounts: Mapping[str, AccountConfig]) -> dict[str, Target]:
+    """The kinds of targets that are reached through accounts; none without an account."""
+    if not accounts:
+        return {}
+    from rollbackd.adapters.aws.ecs import Ecs
+
+    every = aws(accounts)
+    return {"ecs": Ecs(every)}
 
 
 def _account(name: str, each: AccountConfig) -> Account:

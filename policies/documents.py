@@ -14,7 +14,6 @@ from rollbackd.policies.documents_base import (
     Interval,
     LabelName,
     Name,
-    ObjectName,
     PositiveDuration,
     Text,
     Written,
@@ -25,6 +24,7 @@ from rollbackd.policies.documents_base import (
 )
 from rollbackd.policies.documents_conditions import Item, ModeWord
 from rollbackd.policies.documents_fleet import MemberText, OwnerRouting, Select
+from rollbackd.policies.documents_targets import TargetItem, first_of
 from rollbackd.policies.faults import quoted
 
 Always: TypeAlias = Literal["always"]
@@ -70,55 +70,6 @@ class Metadata(Written):
 
     name: Name = Field(description="The policy's name, unique among all policies.")
     labels: dict[LabelKey, str] = Field(default_factory=dict, description="Labels of your own, kept with every incident.")
-
-
-class KubernetesTarget(Written):
-    """A Deployment."""
-
-    later: ClassVar[Mapping[str, str]] = {"statefulset": "deployment", "daemonset": "deployment", "rollout": "deployment", "labels": ""}
-
-    cluster: Name | None = Field(None, description="A cluster of the daemon's config; not needed where there is only one.")
-    namespace: Name = Field(description="The namespace.")
-    deployment: ObjectName = Field(description="The name of the Deployment.")
-
-
-class CommandTarget(Written):
-    """Something that two commands of the daemon's config describe and change."""
-
-    name: Name = Field(description="A command of the daemon's config.")
-
-
-_LATER_TARGETS = dict.fromkeys(("ecs", "alb", "route53", "appconfig", "rds", "elasticache", "helm", "rollout", "lambda", "flags"), "")
-
-
-class OnKubernetes(Written):
-    """A target in Kubernetes."""
-
-    later: ClassVar[Mapping[str, str]] = _LATER_TARGETS
-    siblings: ClassVar[frozenset[str]] = frozenset(("kubernetes", "command"))
-
-    kubernetes: KubernetesTarget = Field(description="A Deployment.")
-
-
-class ByCommand(Written):
-    """A target behind commands."""
-
-    later: ClassVar[Mapping[str, str]] = _LATER_TARGETS
-    siblings: ClassVar[frozenset[str]] = frozenset(("kubernetes", "command"))
-
-    command: CommandTarget = Field(description="Something behind two commands.")
-
-
-def _first_of(*kinds: str) -> Discriminator:
-    def kind(value: Any) -> str | None:
-        return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
-
-    return Discriminator(kind)
-
-
-TargetItem: TypeAlias = Annotated[
-    Annotated[OnKubernetes, Tag("<kubernetes>")] | Annotated[ByCommand, Tag("<command>")], _first_of("kubernetes", "command")
-]
 
 
 class FlagsParts(Written):
@@ -168,7 +119,7 @@ class RevertItem(Written):
     revert: RevertParts = Field(description="Put a target back.")
 
 
-RungItem: TypeAlias = Annotated[Annotated[FlagsItem, Tag("<flags>")] | Annotated[RevertItem, Tag("<revert>")], _first_of("flags", "revert")]
+RungItem: TypeAlias = Annotated[Annotated[FlagsItem, Tag("<flags>")] | Annotated[RevertItem, Tag("<revert>")], first_of("flags", "revert")]
 
 
 class TimingParts(Written):

@@ -12,6 +12,11 @@ def kubernetes_key(cluster: str, namespace: str, deployment: str) -> str:
     return f"kubernetes:{cluster}/{namespace}/deployment/{deployment}"
 
 
+def ecs_key(account: str, region: str, cluster: str, service: str) -> str:
+    """The key of a service of ECS."""
+    return f"ecs:{account}/{region}/{cluster}/{service}"
+
+
 def command_key(name: str) -> str:
     """The key of what a pair of commands describes and changes."""
     return f"command:{name}"

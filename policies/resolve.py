@@ -7,8 +7,9 @@ from datetime import timedelta
 from enum import Enum
 from functools import cache
 
-from rollbackd.policies.documents import FleetSpec, OnKubernetes, PolicyDocument, Spec
+from rollbackd.policies.documents import FleetSpec, PolicyDocument, Spec
 from rollbackd.policies.documents_fleet import OwnerRouting
+from rollbackd.policies.documents_targets import OnKubernetes
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Expected, FleetPolicy, blanks_in
 from rollbackd.policies.model import Approvals, Mode, OutsideWatch, Policy, Timing

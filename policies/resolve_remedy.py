@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollbackd.policies.documents import FlagsItem, FlagsParts, OnKubernetes, RevertItem, RungItem, TargetItem
+from rollbackd.policies.documents import FlagsItem, FlagsParts, RevertItem, RungItem
 from rollbackd.policies.documents_fleet import Select
+from rollbackd.policies.documents_targets import ByCommand, EcsTarget, OnEcs, OnKubernetes, TargetItem
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Selection, strangers
-from rollbackd.policies.keys import command_key, flags_key, flags_scope, kubernetes_key
+from rollbackd.policies.keys import command_key, ecs_key, flags_key, flags_scope, kubernetes_key
 from rollbackd.policies.model import FlagsRung, Mode, RevertRung, Rung
 from rollbackd.policies.names import Names
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
 UNCHECKED_CLUSTER = "default"
+_UNCHECKED = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +28,43 @@ class References:
     def check(self, name: str, known: frozenset[str], what: str, path: Path) -> None:
         """A fault where ``name`` is unknown, naming the known ones."""
         if name not in known:
-            self.findings.fault(path, f"a {what} of the daemon's config", quoted(name), choices(name, known, "known"))
+            article = "an" if what[0] in "aeiou" else "a"
+            self.findings.fault(path, f"{article} {what} of the daemon's config", quoted(name), choices(name, known, "known"))
 
     def target(self, item: TargetItem, path: Path) -> str:
         """The key of a written target."""
-        if not isinstance(item, OnKubernetes):
-            if self.names:
-                self.check(item.command.name, self.names.commands, "command", (*path, "command", "name"))
-            return command_key(item.command.name)
-        where = item.kubernetes
-        return kubernetes_key(self._cluster(where.cluster, (*path, "kubernetes")), where.namespace, where.deployment)
+        match item:
+            case OnKubernetes(kubernetes=where):
+                return kubernetes_key(self._cluster(where.cluster, (*path, "kubernetes")), where.namespace, where.deployment)
+            case OnEcs(ecs=service):
+                account = self._account(service, (*path, "ecs"))
+                return ecs_key(account, self._region(account, service, (*path, "ecs")), service.cluster, service.service)
+            case ByCommand(command=command):
+                if self.names:
+                    self.check(command.name, self.names.commands, "command", (*path, "command", "name"))
+                return command_key(command.name)
+
+    def _account(self, item: EcsTarget, path: Path) -> str:
+        names = self.names
+        if names is None or (item.account is None and len(names.accounts) == 1):
+            return item.account or next(iter(names.accounts if names else ()), _UNCHECKED)
+        if item.account is not None:
+            self.check(item.account, frozenset(names.accounts), "account", (*path, "account"))
+        else:
+            hint = f"there are several: {', '.join(sorted(names.accounts))}" if names.accounts else "the daemon's config has no accounts"
+            self.findings.fault(path, "the key 'account'", "none", hint)
+        return item.account or _UNCHECKED
+
+    def _region(self, account: str, item: EcsTarget, path: Path) -> str:
+        regions = self.names.accounts.get(account, ()) if self.names else ()
+        if item.region is not None:
+            if regions and item.region not in regions:
+                hint = choices(item.region, frozenset(regions), "known")
+                self.findings.fault((*path, "region"), f"a region of account '{account}'", quoted(item.region), hint)
+            return item.region
+        if len(regions) > 1:
+            self.findings.fault(path, "the key 'region'", "none", f"there are several: {', '.join(regions)}")
+        return regions[0] if regions else _UNCHECKED
 
     def fleet_target(self, select: Select) -> str:
         """The key of every member of a fleet, with blanks for its namespace and name."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import servers
+from tests.aws.ecs_double import EcsDouble, ecs_double
 from tests.aws.servers import aws_keys, ministack, moto
 from tests.exposition import Exposition, exposing
 from tests.kube import RealKube, running_cluster
@@ -48,6 +49,13 @@ def alertmanager() -> Iterator[servers.Server]:
     """A real Alertmanager of this test's own, which tells nobody."""
     with servers.alertmanager() as server:
         yield server
+
+
+@pytest.fixture
+def ecs_cloud(aws_keys: None) -> Iterator[EcsDouble]:
+    """An empty double of ECS; ``tests.aws.stage.open_stage`` puts a service there."""
+    with ecs_double() as double:
+        yield double
 
 
 @pytest.fixture(scope="session")

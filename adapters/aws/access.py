@@ -54,26 +54,17 @@ class Caller:
         self._declared = declared
         self._sessions = sessions
         self._patience = patience
-        self._sleep = sleep
+        self.sleep = sleep
 
     def elsewhere(self, region: str) -> "Caller":
         """The same in another region of the account's partition: a service may keep what it needs there."""
-        return Caller(self.account, region, self._declared, self._sessions, self._patience, self._sleep)
+        return Caller(self.account, region, self._declared, self._sessions, self._patience, self.sleep)
 
     def read(self, call: Call, **parameters: Any) -> Answer:
         """The answer to a call that changes nothing; asked again, with growing pauses, while it is throttled or not answered."""
-        from tenacity import Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
-
         if call.writes:
             raise Permanent(f"{call} is declared as a write and was not sent; this is a bug of rollbackd.")
-        asking = Retrying(
-            stop=stop_before_delay(self._patience.total_seconds()),
-            wait=wait_random_exponential(multiplier=0.2, max=2),
-            retry=retry_if_exception_type(Transient),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        return asking(self._send, Sent(self.account, self.region, call, parameters), READER)
+        return self._patiently(Sent(self.account, self.region, call, parameters), READER)
 
     def pages(self, call: Call, *, given: str = "nextToken", asked: str = "nextToken", **parameters: Any) -> Iterator[Answer]:
         """The answers of a call that answers page by page: what an answer gives as ``given`` is asked with as ``asked``."""
@@ -97,7 +88,7 @@ class Caller:
     def identify(self, session: str = READER) -> str:
         """The ARN that we act as there. Raises WrongAccount if it is of another account than the config says."""
         asked = Sent(self.account, self.region, GET_CALLER_IDENTITY)
-        answer = self._send(asked, session)
+        answer = self._patiently(asked, session)
         with shaped(str(asked)):
             found, arn = str(answer["Account"]), str(answer["Arn"])
         if found != self.account.id:
@@ -105,6 +96,18 @@ class Caller:
             what = f"our credentials for account {self.account.name} are of account {found} ({arn}) and not of {self.account.id}"
             raise WrongAccount(f"{what}. Nothing was changed.", advice=advice)
         return arn
+
+    def _patiently(self, sent: Sent, session: str) -> Answer:
+        from tenacity import Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
+
+        asking = Retrying(
+            stop=stop_before_delay(self._patience.total_seconds()),
+            wait=wait_random_exponential(multiplier=0.2, max=2),
+            retry=retry_if_exception_type(Transient),
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return asking(self._send, sent, session)
 
     def _send(self, sent: Sent, session: str) -> Answer:
         self._check(sent.call)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from rollbackd.adapters.aws.account import Account
@@ -38,11 +39,13 @@ class Sessions:
 
     def client(self, region: str, service: str, name: str = READER) -> Any:
         """The SDK's client of a service under the session ``name``. Raises Transient, Permanent or Refused if the role cannot be assumed."""
+        # Without a role no session has a name: one of its own for each incident would be kept for ever.
+        name = READER if self._account.role is None else session_name(name)
         with self._lock:
             key = (region, service, name)
             if (kept := self._clients.get(key)) is not None and self._serves(kept):
                 return kept.made
-            session = self._session(region, session_name(name))
+            session = self._session(region, name)
             made = _Entry(self._made(session.made, service, region), session.until)
             self._clients = {each: entry for each, entry in self._clients.items() if self._serves(entry)} | {key: made}
             return made.made
@@ -77,7 +80,10 @@ class Sessions:
             raise failure(Sent(self._account, region, ASSUME_ROLE, {"RoleArn": role, "RoleSessionName": name}), fault) from fault
         given = answer["Credentials"]
         session = boto3.session.Session(
-            aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"], aws_session_token=given["SessionToken"]
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+            botocore_session=_core(),
         )
         return _Entry(session, given["Expiration"])
 
@@ -98,12 +104,26 @@ class Sessions:
 
 def _own_session() -> Any:
     import boto3
+
+    return boto3.session.Session(botocore_session=_core())
+
+
+def _core() -> Any:
     import botocore.session
 
     core = botocore.session.Session()
+    # Reading a service's model takes a quarter of a second and megabytes: once for the process, and not when an incident makes a session of its own.
+    core.register_component("data_loader", _models())
     # The old global endpoint is in one region, and down with it.
     core.set_config_variable("sts_regional_endpoints", "regional")
-    return boto3.session.Session(botocore_session=core)
+    return core
+
+
+@cache
+def _models() -> Any:
+    import botocore.loaders
+
+    return botocore.loaders.create_loader()
 
 
 def session_name(text: str) -> str:

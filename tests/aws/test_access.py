@@ -64,6 +64,11 @@ def test_credentials_and_clients_are_kept_until_shortly_before_they_expire(front
     assert sessions.client(REGION, "ecs") is not first
 
 
+def test_without_a_role_all_incidents_share_one_session() -> None:
+    sessions = Sessions(Account("prod", ACCOUNT, (REGION,)), lambda: datetime.now(UTC), (1.0, 1.0))
+    assert sessions.client(REGION, "ecs", "inc-1") is sessions.client(REGION, "ecs", "inc-2")
+
+
 def test_a_call_that_is_not_declared_is_not_sent(front: Microburst) -> None:
     with pytest.raises(Permanent, match="DeleteCluster is not among the declared calls of adapter test"):
         caller(front).write(Call("ecs", "DeleteCluster", writes=True), "inc-1", cluster="c")

@@ -16,6 +16,8 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Tra
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, Target, TargetState
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from tests.aws.ecs_double import Fault
+from tests.aws.stage import SHOP, open_stage
 from tests.contract.flag_vendors import HOSTED, Hosted
 from tests.unleash.shop import EVERYBODY, Flag, open_shop
 
@@ -74,6 +76,19 @@ def unleash(request: pytest.FixtureRequest) -> Stage:
     )
 
 
+def ecs(request: pytest.FixtureRequest) -> Stage:
+    double = request.getfixturevalue("ecs_cloud")
+    shop = open_stage(double)
+    return Stage(
+        target=shop.target(),
+        key=SHOP,
+        candidates=(shop.good,),
+        content=lambda: repr((double.cloud.deployments, double.cloud.services, double.cloud.definitions)),
+        another_writer=lambda: double.cloud.deploy("api", double.cloud.register("api", image=shop.image("v3"))),
+        make_unreadable=lambda: double.faults.append(Fault("*", "AccessDeniedException", times=1000)),
+    )
+
+
 def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.FixtureRequest], Stage]:
     """A hosted flag service."""
 
@@ -92,7 +107,7 @@ def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.
     return stage
 
 
-STAGES = [flagd, command, unleash, *(hosted(make) for make in HOSTED)]
+STAGES = [flagd, command, unleash, ecs, *(hosted(make) for make in HOSTED)]
 
 
 @pytest.fixture(params=STAGES, ids=lambda stage: stage.__name__)

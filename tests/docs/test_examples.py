@@ -29,7 +29,7 @@ from rollbackd.policies.schema import json_schema
 from tests.exposition import Reply, serving
 
 HOUSE = Path(__file__).parents[2]
-PAGES = (HOUSE / "README.md", *sorted((HOUSE / "docs").glob("*.md")))
+PAGES = (HOUSE / "README.md", *sorted((HOUSE / "docs").rglob("*.md")))
 FOREIGN = ("Role",)
 """Kinds of documents that other programs read."""
 VALUES = "# values.yaml\n"
@@ -161,12 +161,10 @@ def test_the_failure_that_is_shown_is_what_it_prints(tmp_path: Path) -> None:
     assert shown in printed
 
 
-def test_the_operating_and_notifying_pages_name_every_key_of_the_config() -> None:
+def test_the_pages_for_operators_name_every_key_of_the_config() -> None:
     models = (ConfigDocument, PrometheusParts, ScrapeParts, *(kind.document for kind in FLAG_KINDS.values()))
-    assert (
-        set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("operating.md") - words_of("notifying.md")
-        == set()
-    )
+    named = set().union(*(words_of(page) for page in ("operating.md", "notifying.md", "aws/README.md")))
+    assert set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - named == set()
 
 
 def test_the_page_of_hosted_flags_names_every_key_of_their_config() -> None:

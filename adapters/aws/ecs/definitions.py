@@ -1,0 +1,81 @@
+"""Task definitions out of use: ECS starts nothing of them, so a copy is registered, where the config allows it, and found again by its tag."""
+
+from dataclasses import dataclass
+
+from rollbackd.adapters.aws.ecs import calls, objects
+from rollbackd.adapters.aws.ecs.objects import Raw
+from rollbackd.adapters.aws.ecs.reading import COPY_OF, Reader, original
+from rollbackd.adapters.base.errors import Refused
+from rollbackd.adapters.base.shape import shaped
+
+INCIDENT = "rollbackd:incident"
+ANSWERED_ONLY = frozenset(
+    {
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+        "deregisteredAt",
+        "deleteRequestedAt",
+    }
+)
+_MOST_LOOKED_AT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """A task definition that can be deployed. ``arn`` None: a copy of ``of`` has to be registered first."""
+
+    arn: str | None
+    of: Raw
+
+    @property
+    def definition(self) -> Raw:
+        """What it says."""
+        said: Raw = self.of["taskDefinition"]
+        return said
+
+
+def usable(reader: Reader, arn: str, command: str) -> Usable:
+    """The task definition at ``arn``, or a copy of it. Raises Refused where it is out of use and the config allows no copy.
+
+    ``command``: what a person types to deploy it.
+    """
+    described = reader.definition(arn)
+    with shaped("ECS"):
+        status = described["taskDefinition"]["status"]
+    if status == "ACTIVE":
+        return Usable(arn, described)
+    name = objects.name_of(arn)
+    if status != "INACTIVE":
+        advice = "Register the definition of the good version again by the usual way, and deploy that."
+        raise Refused(f"task definition {name} is being deleted ({status}): ECS starts nothing of it. Nothing was changed.", advice=advice)
+    if not reader.caller.account.registers:
+        account = reader.caller.account.name
+        by_hand = f"aws ecs describe-task-definition --region {reader.caller.region} --task-definition {name} --query taskDefinition"
+        advice = f"Set accounts.{account}.reregister: true, or register it by hand from: {by_hand}; then: {command}"
+        raise Refused(f"task definition {name} is INACTIVE: somebody took it out of use. Nothing was changed.", advice=advice)
+    return Usable(_copy(reader, arn), described)
+
+
+def register(reader: Reader, described: Raw, incident: str) -> str:
+    """The ARN of a copy of a task definition, registered now and tagged with what it is a copy of. Raises what keeps it from being registered."""
+    definition: Raw = described["taskDefinition"]
+    name = original(described) or objects.name_of(definition["taskDefinitionArn"])
+    kept = [tag for tag in described.get("tags") or [] if not tag["key"].startswith(("aws:", "rollbackd:"))]
+    tags = [*kept, {"key": COPY_OF, "value": name}, {"key": INCIDENT, "value": incident}]
+    copied = {key: value for key, value in definition.items() if key not in ANSWERED_ONLY}
+    answer = reader.caller.write(calls.REGISTER_DEFINITION, incident, **copied, tags=tags)
+    with shaped("ECS"):
+        return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+
+def _copy(reader: Reader, arn: str) -> str | None:
+    """The newest copy that was registered before, such as by an attempt whose answer was lost."""
+    family, wanted = objects.name_of(arn).rpartition(":")[0], objects.name_of(arn)
+    listed = reader.caller.read(calls.LIST_DEFINITIONS, familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=_MOST_LOOKED_AT)
+    found: list[str] = listed.get("taskDefinitionArns") or []
+    return next((each for each in found if original(reader.definition(each)) == wanted), None)

@@ -1,0 +1,102 @@
+"""Who is told, and how often, when the way back of a target is lost while nobody looks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rollbackd.adapters.command import Command
+from rollbackd.controller.readiness import EVERY, Readiness
+from rollbackd.policies.model import Mode
+from tests.controller.world import SECOND, SHOP, SHOP_POLICY, World
+
+GONE = "the way back to v1 is not sound: its image is gone"
+PAGE = f"NOT READY: {SHOP} could not be put back if it had to be: {GONE}"
+AGAIN = f"{SHOP} could be put back again"
+
+
+class Waning(Command):
+    """A way back that is as sound as the test says."""
+
+    wanes = True
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.trouble: tuple[str, ...] = ()
+
+    def check(self, keys: Sequence[str]) -> tuple[str, ...]:
+        return tuple(f"{key}: {line}" for key in keys for line in self.trouble)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path, patience=0.2 * SECOND)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def target() -> Waning:
+    return Waning()
+
+
+@pytest.fixture
+def readiness(world: World, target: Waning) -> Readiness:
+    made = Readiness(world.store, {"command": target}, lambda: world.at, lambda: None)
+    made.keep((replace(SHOP_POLICY, mode=Mode.AUTO),))
+    return made
+
+
+def look(world: World, readiness: Readiness, times: int = 1) -> list[str]:
+    for _ in range(times):
+        world.at += EVERY
+        readiness.look()
+    return world.titles()
+
+
+def test_trouble_that_was_found_twice_is_paged_once_and_resolved_once(world: World, target: Waning, readiness: Readiness) -> None:
+    target.trouble = (GONE,)
+    assert look(world, readiness) == []
+    assert look(world, readiness, 5) == [PAGE]
+    target.trouble = ()
+    assert look(world, readiness, 3) == [PAGE, AGAIN]
+    assert world.contacts() == set(SHOP_POLICY.notify)
+
+
+def test_a_bad_minute_is_nobody_s_business(world: World, target: Waning, readiness: Readiness) -> None:
+    target.trouble = (GONE,)
+    look(world, readiness)
+    target.trouble = ()
+    assert look(world, readiness, 2) == []
+
+
+def test_a_policy_that_only_observes_need_not_be_ready(world: World, target: Waning, readiness: Readiness) -> None:
+    readiness.keep((replace(SHOP_POLICY, mode=Mode.OBSERVE),))
+    target.trouble = (GONE,)
+    assert look(world, readiness, 3) == []
+
+
+def test_two_replicas_tell_once(world: World, target: Waning, readiness: Readiness) -> None:
+    other = Readiness(world.store, {"command": target}, lambda: world.at, lambda: None)
+    other.keep((replace(SHOP_POLICY, mode=Mode.AUTO),))
+    target.trouble = (GONE,)
+    for _ in range(3):
+        other.look()
+        readiness.look()
+    assert world.titles() == [PAGE]
+
+
+def test_what_the_store_did_not_take_is_told_the_next_time(world: World, target: Waning, readiness: Readiness) -> None:
+    target.trouble = (GONE,)
+    look(world, readiness)
+    with world.locked():
+        readiness.look()
+    assert look(world, readiness) == [PAGE]
+
+
+def test_kinds_whose_way_back_does_not_wane_are_not_asked(world: World) -> None:
+    quiet = Readiness(world.store, world.targets, lambda: world.at, lambda: None)
+    quiet.keep((SHOP_POLICY,))
+    world.version.unlink()
+    assert look(world, quiet, 3) == []
