@@ -248,7 +248,22 @@ def test_a_release_whose_image_never_came_is_seen_all_the_same(ecs_cloud: EcsDou
 
 def test_a_release_that_starts_nothing_is_stuck(ecs_cloud: EcsDouble) -> None:
     shop = in_flight(ecs_cloud, Behaviour(starves=True))
-    assert shop.state().stuck == "(service api) was unable to place a task: no capacity"
+    state = shop.state()
+    assert state.stuck == "(service api) was unable to place a task: no capacity"
+    assert state.progress is not None
+    assert (state.progress.overdue, state.progress.ready) == (state.stuck, 0)
+
+
+def test_a_rollout_under_way_is_unfinished_and_a_finished_one_is_not(ecs_cloud: EcsDouble) -> None:
+    shop = open_stage(ecs_cloud)
+    done = shop.state().progress
+    assert done is not None
+    assert (done.unfinished, done.overdue, done.has_deadline) == (None, None, False)
+    ecs_cloud.cloud.behaviour = Behaviour(holds=True)
+    ecs_cloud.cloud.deploy("api", ecs_cloud.cloud.register("api", image=f"{REGISTRY}/api:next"))
+    held = shop.state().progress
+    assert held is not None
+    assert held.unfinished == f"0 of {done.wanted} tasks run, 0 failed"
 
 
 def test_a_service_without_a_current_deployment_has_its_newest_listed(ecs_cloud: EcsDouble) -> None:

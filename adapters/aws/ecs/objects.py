@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rollbackd.adapters.base.target import Progress
+
 Raw = dict[str, Any]
 
 UNRESOLVED = "unresolved"
@@ -131,3 +133,17 @@ def stuck(service: Raw, deployment: Raw) -> str | None:
     if status in IN_FLIGHT and not primary(service).get("runningCount"):
         return trouble(service, deployment)
     return None
+
+
+def progress(service: Raw, deployment: Raw) -> Progress:
+    """How far its rollout is. ECS has no deadline; a deployment that waits for somebody's word at a hook waits for nobody else."""
+    current = primary(service)
+    wanted, running, failed = (int(current.get(name) or 0) for name in ("desiredCount", "runningCount", "failedTasks"))
+    waits = deployment["status"] in IN_FLIGHT and running < wanted and paused_hook(deployment) is None
+    return Progress(
+        wanted=wanted,
+        ready=running,
+        unfinished=f"{running} of {wanted} tasks run, {failed} failed" if waits else None,
+        overdue=stuck(service, deployment),
+        has_deadline=False,
+    )

@@ -58,6 +58,7 @@ class Surveyor:
             ready=self._ready(seen, change_id),
             has_readiness=True,
             stuck=objects.stuck(seen.service, deployment),
+            progress=objects.progress(seen.service, deployment),
             parts=_parts(seen),
             writer=f"ECS ({breaker})" if breaker is not None else None,
         )
