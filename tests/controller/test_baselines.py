@@ -46,7 +46,7 @@ spec:
   metrics: custom
   match: {app: NAME}
   rollback_when:
-    - {name: queue, gauge: queue_depth, above: {of_before: 200%, at_least: 50}}
+    - {name: queue, gauge: queue_depth, above: {of_before: 200%, at_least: 50}, unbounded: accepted}
     - name: errors
       ratio: {bad: 'requests_total{code="500"}', total: requests_total}
       above: {of_before: 300%}
