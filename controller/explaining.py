@@ -116,8 +116,8 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
 def decision_text(decision: Decision) -> str:
     """What was decided and why, in a line."""
     match decision:
-        case Wait(reason):
-            return f"wait: {reason}"
+        case Wait():
+            return f"wait: {decision.reason}"
         case WouldAct():
             return f"would have acted, the mode is observe: {decision.reason}"
         case Outside():

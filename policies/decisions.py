@@ -10,9 +10,15 @@ from rollbackd.policies.model import OutsideWatch, Rung
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is done now, and why."""
+    """Nothing is done now, and why: ``said``, or what each ``of`` says. All of a fleet may wait, so words are made where somebody reads them."""
 
-    reason: str
+    said: str = ""
+    of: tuple[object, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The words."""
+        return self.said or "; ".join(str(part) for part in self.of)
 
 
 @dataclass(frozen=True, slots=True)

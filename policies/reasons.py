@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
@@ -158,6 +159,19 @@ def standing_reason(condition: Condition, track: Track, verdict: Verdict, at: da
             return f"{text}, {sum(look.breach is True for look in track.recent)} of the last {of} looks breached, {at_least} needed"
         case _:
             return text
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What ``standing_reason`` says of these, when it is asked."""
+
+    condition: Condition
+    track: Track
+    verdict: Verdict
+    at: datetime
+
+    def __str__(self) -> str:
+        return standing_reason(self.condition, self.track, self.verdict, self.at)
 
 
 def blame_reason(found: Sequence[Change]) -> str:

@@ -8,7 +8,7 @@ from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.judge import Verdict
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import Mode, Policy
-from rollbackd.policies.reasons import standing_reason
+from rollbackd.policies.reasons import Words
 from rollbackd.policies.watch import Watch
 
 
@@ -34,6 +34,10 @@ class Slot:
         """The effective mode of a condition: the lowest of daemon, namespace, policy, condition and what its evidence bears."""
         return min(self.ceiling, self.policy.conditions[index].mode, self.verdicts[index].most)
 
+    def words(self, index: int) -> Words:
+        """A condition's verdict with its arithmetic and how far its confirmation is, worded when it is read."""
+        return Words(self.policy.conditions[index], self.watch.tracks[index], self.verdicts[index], self.at)
+
     def reason(self, index: int) -> str:
-        """A condition's verdict with its arithmetic and how far its confirmation is."""
-        return standing_reason(self.policy.conditions[index], self.watch.tracks[index], self.verdicts[index], self.at)
+        """The same, in words."""
+        return str(self.words(index))

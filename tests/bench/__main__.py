@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import backtest, check, detection, flags, patch, slot, start
+from tests.bench import backtest, check, detection, flags, patch, slot, start, step
 from tests.bench.figures import Figure, as_json, machine, table
 
 BENCHES: Mapping[str, Callable[[], list[Figure]]] = {
     "start": start.figures,
     "check": check.figures,
+    "step": step.figures,
     "patch": patch.figures,
     "detection": detection.figures,
     "flags": flags.figures,

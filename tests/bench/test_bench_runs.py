@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.bench import backtest, check, patch, slot
+from tests.bench import backtest, check, patch, slot, step
 from tests.bench.figures import Figure, table
 
 
@@ -37,3 +37,9 @@ def test_a_figure_that_could_not_be_taken_says_why() -> None:
     (line,) = table([Figure("real", None, "ms", 250, "no server here")]).splitlines()[1:]
     assert "not measured" in line
     assert line.endswith("no server here")
+
+
+def test_step_is_measured_for_a_fleet_however_it_fares() -> None:
+    figures = step.figures(5)
+    assert [figure.what.split(": ")[1] for figure in figures] == list(step.SHARES)
+    assert all(figure.value is not None and figure.value > 0 for figure in figures)
