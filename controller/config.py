@@ -1,6 +1,6 @@
 """The daemon's config: text to frozen values, or every fault in it; and the names that it offers to policies."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from rollbackd.controller.config_documents import (
     LATER_SOURCES,
     SOURCE_KINDS,
     ApiParts,
+    CloudWatchParts,
     ConfigDocument,
     GuardParts,
     PrometheusParts,
@@ -21,7 +22,9 @@ from rollbackd.controller.config_flag_vendors import KINDS
 from rollbackd.controller.config_flags import LATER_FLAGS, FlagProviderConfig, clashes, place_of
 from rollbackd.controller.config_store import store_config
 from rollbackd.controller.config_values import (
+    KIND_OF_SOURCE,
     Api,
+    CloudWatchSource,
     Cluster,
     Command,
     Config,
@@ -76,6 +79,7 @@ def names(config: Config) -> Names:
         contacts=frozenset(config.contacts),
         probes=frozenset(config.probes),
         accounts={name: account.regions for name, account in config.accounts.items()},
+        source_kinds={name: KIND_OF_SOURCE[type(source)] for name, source in config.sources.items()},
     )
 
 
@@ -122,6 +126,8 @@ class _Reading:
                 sources[name] = self._prometheus(prometheus)
             if kind == "scrape" and (scrape := validate_part(path, ScrapeParts, self.findings)):
                 sources[name] = _scrape(scrape)
+            if kind == "cloudwatch" and (cloudwatch := validate_part(path, CloudWatchParts, self.findings)):
+                sources[name] = self._cloudwatch(cloudwatch, path)
         return sources
 
     def _prometheus(self, parts: PrometheusParts) -> PrometheusSource:
@@ -133,6 +139,23 @@ class _Reading:
             parts.delay,
             parts.timeout or timedelta(seconds=10),
         )
+
+    def _cloudwatch(self, parts: CloudWatchParts, path: Trail) -> CloudWatchSource:
+        accounts = self.written.accounts
+        account = self._only("account", parts.account, accounts, path)
+        regions = accounts[account].regions if account in accounts else ()
+        return CloudWatchSource(account, self._only("region", parts.region, regions, path) if regions else "", parts.delay)
+
+    def _only(self, key: str, said: str | None, known: Collection[str], path: Trail) -> str:
+        """What was said, or the only one there is."""
+        if said is None and len(known) == 1:
+            return next(iter(known))
+        if said is None:
+            hint = f"there are several: {', '.join(known)}" if known else "the config has no accounts"
+            self.findings.fault(path, f"the key '{key}'", "none", hint)
+        elif said not in known:
+            self.findings.fault((*path, key), f"one of the config's {key}s", quoted(said), choices(said, known, "known"))
+        return said or ""
 
     def _flags(self) -> dict[str, FlagProviderConfig]:
         providers: dict[str, FlagProviderConfig] = {}

@@ -10,13 +10,14 @@ from rollbackd.controller.config_channels import ChannelItem
 from rollbackd.controller.config_leaves import FilePath, ProbeUrl, WebUrl, first_of
 from rollbackd.policies.documents_base import Duration, Interval, LabelName, Name, PositiveDuration, Text, Written, refuse
 from rollbackd.policies.documents_conditions import ModeWord
+from rollbackd.policies.documents_targets import Region
 from rollbackd.policies.wording import describe_pattern
 
 REVISION = "{revision}"
-SOURCE_KINDS = ("prometheus", "scrape")
+SOURCE_KINDS = ("prometheus", "scrape", "cloudwatch")
 # Kinds of the contract that this version does not have, each with what to do instead.
 LATER_SOURCES = {
-    **dict.fromkeys(("cloudwatch", "datadog", "influxdb"), ""),
+    **dict.fromkeys(("datadog", "influxdb"), ""),
     **dict.fromkeys(("thanos", "mimir", "victoriametrics"), "it speaks Prometheus' API: write 'kind: prometheus'"),
 }
 
@@ -92,6 +93,15 @@ class ScrapeParts(Written):
     targets: Annotated[
         list[Annotated[Annotated[StaticTarget, Tag("<urls>")] | Annotated[DnsTarget, Tag("<dns>")], first_of("urls", "dns")]], Field(min_length=1)
     ] = Field(description="What is read.")
+
+
+class CloudWatchParts(Written):
+    """One account's metrics in one region at Amazon."""
+
+    kind: Literal["cloudwatch"] = Field("cloudwatch", description="What it is. Default: its name.")
+    account: Name | None = Field(None, description="An account of the config; not needed where there is only one.")
+    region: Region | None = Field(None, description="A region of the account; not needed where it has only one.")
+    delay: Duration | None = Field(None, description="How long metrics take to arrive. Default 2m.")
 
 
 class ClusterParts(Written):

@@ -52,6 +52,15 @@ class ScrapeSource:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudWatchSource:
+    """One account's metrics in one region. ``delay`` None: the source's own choice."""
+
+    account: str
+    region: str
+    delay: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """How a cluster is reached. Neither: the pod's own service account, else the default kubeconfig."""
 
@@ -148,7 +157,8 @@ class Api:
     people: Mapping[str, Path] = field(default_factory=dict)
 
 
-Source: TypeAlias = PrometheusSource | ScrapeSource
+Source: TypeAlias = PrometheusSource | ScrapeSource | CloudWatchSource
+KIND_OF_SOURCE = {PrometheusSource: "prometheus", ScrapeSource: "scrape", CloudWatchSource: "cloudwatch"}
 Channel: TypeAlias = PagerDuty | Slack | Teams | Email | Webhook | Alertmanager | Apprise
 
 

@@ -30,7 +30,7 @@ from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident, Phase, adopted
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
-from rollbackd.policies.since import is_due
+from rollbackd.policies.since import is_due, is_resting
 from rollbackd.policies.watch import Watch, new_watch, take
 
 log = structlog.get_logger()
@@ -102,7 +102,10 @@ class Engine:
         standing = self.standings.get(policy.name)
         if standing is None or (newest is not None and standing.at < newest):
             return True  # after every new breach all others are looked at once: is it this change, or a common cause?
-        return is_due(policy, incident, self.book.of(policy.targets), self.fleet, standing.at, at)
+        changes = self.book.of(policy.targets)
+        if is_resting(policy, standing.evaluation.watch, incident, changes, self.fleet, at):
+            return False
+        return is_due(policy, incident, changes, self.fleet, standing.at, at)
 
     def lacking(self, policies: Iterable[Policy], at: datetime) -> list[Compared]:
         """What has to be read of the time before a change, so that these policies can compare it."""

@@ -133,6 +133,12 @@ class _State(Collector):
         yield _gauges("source_up", "1 if the source answered when it was last asked.", [({"source": n}, seen.fault is None) for n, seen in health])
         seen = [({"source": name}, state.seen.timestamp()) for name, state in health if state.seen is not None]
         yield _gauges("source_last_answer_timestamp_seconds", "When the source last answered.", seen)
+        costs = [(name, state.spent) for name, state in health if state.spent is not None]
+        if costs:
+            requests = [({"source": name}, spent.requests) for name, spent in costs]
+            yield _counters("source_requests", "Requests for metrics to a source that costs money.", ("source",), requests)
+            metrics = [({"source": name}, spent.metrics) for name, spent in costs]
+            yield _counters("source_metrics", "Metrics that were asked for there: what it takes money for.", ("source",), metrics)
 
     def _store(self) -> Iterator[Metric]:
         try:

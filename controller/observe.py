@@ -10,7 +10,7 @@ from typing import TypeAlias
 import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.source import Answer, Increases, Row, RowKey, Slower, Source
+from rollbackd.adapters.base.source import Answer, Increases, MeteredSource, Row, RowKey, Slower, Source
 from rollbackd.controller.past import Past
 from rollbackd.controller.questions import PART, Ask, ProbeQuestion, Question, TargetQuestion, asks_of, with_rows
 from rollbackd.policies.model import Policy
@@ -31,10 +31,19 @@ READ_AT_ONCE = 40_000
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
-    """When a source last answered and, if it does not, why."""
+    """When a source last answered and, if it does not, why. ``spent``: on one that costs money, so far."""
 
     seen: datetime | None
     fault: str | None
+    spent: "Spent | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """How many requests were sent, and how many metrics they asked for."""
+
+    requests: int
+    metrics: int
 
 
 class Observer:
@@ -104,7 +113,7 @@ class Observer:
         heard = [(group, *future.result()) for group, future in futures]
         # One question that always fails is a fault of its source, however well the others are answered.
         fault = next((fault for _, _, fault in heard if fault is not None), None)
-        self._note(source.name, SourceHealth(asked if fault is None else self.health[source.name].seen, fault))
+        self._note(source.name, SourceHealth(asked if fault is None else self.health[source.name].seen, fault, spent(source)))
         return {id(group): column for group, column, _ in heard}
 
     def _note(self, name: str, health: SourceHealth) -> None:
@@ -115,6 +124,11 @@ class Observer:
             log.warning("source.failed", source=name, error=health.fault)
         elif health.fault is None and before.fault is not None:
             log.info("source.recovered", source=name)
+
+
+def spent(source: Source) -> Spent | None:
+    """What a source has cost so far; None where it costs nothing."""
+    return Spent(source.asked, source.metrics_asked) if isinstance(source, MeteredSource) else None
 
 
 def readings_at(source: Source, probing: Probing, asks: Sequence[Ask], at: datetime) -> tuple[Reading, ...]:
@@ -210,7 +224,7 @@ class _Reader:
         self._answer = answer
         self._asked = asked
         self._oldest = asked - source.freshness
-        self._start = asked - (group.window if isinstance(group, Increases | Slower) else timedelta(0))
+        self._span = asked - (group.window if isinstance(group, Increases | Slower) else timedelta(0)), asked
 
     def reading(self, row_key: RowKey) -> Reading:
         if fault := self._answer.faults.get(row_key):
@@ -240,7 +254,7 @@ class _Reader:
         if (lowest := min(values["least"], values["total"])) < 0:
             return self._no_counter(lowest)
         low, high = values.get("low"), values.get("high")
-        return Counts(self._start, self._asked, values["least"], values["most"], values["total"], row.newest, low, high)
+        return Counts(*(row.counted or self._span), values["least"], values["most"], values["total"], row.newest, low, high)
 
     def _counted(self, group: Increases, row: Row) -> Reading:
         values = row.values
@@ -250,7 +264,7 @@ class _Reader:
                 return Unknown(self._asked, Lack.NODATA, "no events counted")
             if count < 0:
                 return self._no_counter(count)
-            return Events(self._start, self._asked, count or 0.0, row.newest)  # one zero for all: most of a healthy fleet's counts are kept zeros
+            return Events(*(row.counted or self._span), count or 0.0, row.newest)  # one zero for all: most of a healthy fleet's counts are kept zeros
         total, bad = values.get("total"), values.get("bad")
         if total is None:
             return Unknown(self._asked, Lack.NODATA, "no series for the total")
@@ -258,7 +272,7 @@ class _Reader:
             return Unknown(self._asked, Lack.NODATA, f"no series of {group.parts[0][1].metric} anywhere: it may be misspelt")
         if (lowest := min(bad or 0.0, total)) < 0:
             return self._no_counter(lowest)
-        return Counts(self._start, self._asked, bad or 0.0, bad or 0.0, total, row.newest)
+        return Counts(*(row.counted or self._span), bad or 0.0, bad or 0.0, total, row.newest)
 
     def _no_counter(self, count: float) -> Unknown:
         # Nothing can be proven of a share with negative parts.

@@ -23,6 +23,7 @@ from rollbackd.controller.api_token import Tokens, read_tokens
 from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import names
+from rollbackd.controller.config_accounts import AccountConfig
 from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.engine import Engine
@@ -49,7 +50,7 @@ from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.controller.store_trouble import StoreTrouble
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
-from rollbackd.controller.wiring_aws import aws_targets
+from rollbackd.controller.wiring_aws import aws_targets, cloudwatch
 from rollbackd.controller.wiring_channels import notifiers
 from rollbackd.controller.wiring_flags import flag_targets
 from rollbackd.policies.fleet_policy import FleetPolicy
@@ -107,7 +108,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
     store = _store(config)
     switch = config.data_dir / "pause"
     pause = SharedPause(switch, store) if store.database.is_shared else Pause(switch)
-    sources = {name: _source(name, source) for name, source in config.sources.items()}
+    sources = {name: _source(name, source, config.accounts) for name, source in config.sources.items()}
     targets = _targets(config)
     contacts = {name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()}
     outbox = Outbox(store, contacts, fallback=config.fallback)
@@ -213,7 +214,7 @@ def unlisted(roll: Roll | None, fleets: Sequence[FleetPolicy]) -> tuple[str, ...
     return tuple(dict.fromkeys(found))
 
 
-def _source(name: str, config: values.Source) -> Source:
+def _source(name: str, config: values.Source, accounts: Mapping[str, AccountConfig]) -> Source:
     match config:
         case values.PrometheusSource():
             from rollbackd.adapters.prometheus import Prometheus
@@ -240,6 +241,8 @@ def _source(name: str, config: values.Source) -> Source:
                 return found
 
             return Scrape(name, discover, interval=config.every, now=now, timeout=config.timeout)
+        case values.CloudWatchSource():
+            return cloudwatch(name, config, accounts)
         case _:
             assert_never(config)
 

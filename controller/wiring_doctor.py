@@ -25,7 +25,7 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
     return Surroundings(
         file=file,
         config=config,
-        sources={name: _or_fault(partial(_source, name, source)) for name, source in config.sources.items()},
+        sources={name: _or_fault(partial(_source, name, source, config.accounts)) for name, source in config.sources.items()},
         targets=_or_fault(partial(_targets, config)),
         contacts={name: _or_fault(partial(notifiers, name, channels, secrets)) for name, channels in config.contacts.items()},
         loaded=loaded,
@@ -37,7 +37,7 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
 def prometheus_at(url: str, token_file: Path | None, like: values.PrometheusSource | None) -> Source:
     """The Prometheus at ``url``, in all else as the config has it. Raises AdapterError where the address is none."""
     base = like or values.PrometheusSource(url)
-    return _source("prometheus", replace(base, url=url, token_file=token_file or base.token_file))
+    return _source("prometheus", replace(base, url=url, token_file=token_file or base.token_file), {})
 
 
 def _or_fault(make: Callable[[], T]) -> T | AdapterError:

@@ -95,7 +95,6 @@ class ProfileSpec(Written):
         default_factory=dict, description="Other ways in which it may show up; each is a profile of its own, called NAME-VARIANT."
     )
     signals: dict[Name, SignalItem] = Field(default_factory=dict, description="The signals, by the name of the condition that reads them.")
-    names: dict[Name, dict[Name, Text]] = Field(default_factory=dict, description="Metrics that no source reads yet, by condition; for people.")
 
 
 class ProfileMetadata(Written):

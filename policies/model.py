@@ -203,6 +203,7 @@ class Policy:
     ``watch``: how long after a change its onset may lie; None: always. ``trigger`` ranges over ``conditions`` by index.
     ``fleet``: the fleet that it is of; ``notes``: what people should know of how it came to be, as what annotations changed.
     ``migrations``: the parts of its target whose change no revert may cross without people.
+    ``is_metered``: its source costs money by the question.
     """
 
     name: str
@@ -225,6 +226,7 @@ class Policy:
     notes: tuple[str, ...] = ()
     depends_on: tuple[Dependency, ...] = ()
     migrations: tuple[str, ...] = ()
+    is_metered: bool = False
 
     @property
     def notify_of_all(self) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ class Names:
     """The names that a policy may use. ``flag_providers``: name to kind; ``flag_places``: name to the place in its keys, where that is another.
 
     ``default_cluster``: the only cluster, None where there are several. ``tagged`` and ``with_environments``: the flag providers that
-    know tags, and those that know environments. ``accounts``: name to regions.
+    know tags, and those that know environments. ``accounts``: name to regions. ``source_kinds``: those
+    of the sources, by name.
     """
 
     sources: frozenset[str]
@@ -23,3 +24,4 @@ class Names:
     contacts: frozenset[str] = frozenset()
     probes: frozenset[str] = frozenset()
     accounts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source_kinds: Mapping[str, str] = field(default_factory=dict)

@@ -30,12 +30,15 @@ class LibraryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProfileSignal:
-    """A signal of a profile and the labels by which it tells workloads apart. ``namespace`` None: ``workload`` holds NAMESPACE/WORKLOAD."""
+    """A signal of a profile and the labels by which it tells workloads apart. ``namespace`` None: ``workload`` holds NAMESPACE/WORKLOAD.
+
+    Neither: its selectors say themselves which of their dimensions do.
+    """
 
     signal: WrittenSignal
-    namespace: str | None
-    workload: str
-    derived: Derived | None
+    namespace: str | None = None
+    workload: str = ""
+    derived: Derived | None = None
 
     def identity(self, namespace: str, workload: str) -> Identity:
         """How this workload shows up in the signal."""
@@ -48,13 +51,13 @@ class ProfileSignal:
 class Library:
     """Conditions with their defaults, sets of them, and for each profile its signals by condition.
 
-    ``unread``: the profiles that no source of this version reads, each with the kind of source that would.
+    ``reads``: of the profiles that are not read from Prometheus, the kind of source that has their metrics.
     """
 
     conditions: Mapping[str, LibraryCondition]
     sets: Mapping[str, tuple[str, ...]]
     profiles: Mapping[str, Mapping[str, ProfileSignal]]
-    unread: Mapping[str, str]
+    reads: Mapping[str, str]
 
 
 @cache
@@ -67,8 +70,8 @@ def library() -> Library:
     by_name = {document.metadata.name: document for document in documents}
     profiles = {name: signals for document in documents for name, signals in _profiles(document, by_name).items()}
     sets = {name: tuple(members) for name, members in conditions.sets.items()}
-    unread = {name: document.spec.reads for name, document in by_name.items() if document.spec.reads != "prometheus"}
-    return Library(conditions.conditions, sets, profiles, unread)
+    reads = {name: document.spec.reads for name, document in by_name.items() if document.spec.reads != "prometheus"}
+    return Library(conditions.conditions, sets, profiles, reads)
 
 
 def _read(text: str, file: str, model: type[M]) -> M:
@@ -84,21 +87,23 @@ def _read(text: str, file: str, model: type[M]) -> M:
 
 
 def _profiles(document: ProfileDocument, by_name: Mapping[str, ProfileDocument]) -> Mapping[str, Mapping[str, ProfileSignal]]:
-    """The profile and its variants by name; none where no source reads it."""
+    """The profile and its variants by name."""
     name, spec = document.metadata.name, document.spec
     if spec.identity is None:
-        return {}
+        return {name: _signals(document, None, by_name)}
     identities = {name: spec.identity, **{f"{name}-{variant}": identity for variant, identity in spec.variants.items()}}
     return {name: _signals(document, identity, by_name) for name, identity in identities.items()}
 
 
-def _signals(document: ProfileDocument, identity: IdentityItem, by_name: Mapping[str, ProfileDocument]) -> Mapping[str, ProfileSignal]:
+def _signals(document: ProfileDocument, identity: IdentityItem | None, by_name: Mapping[str, ProfileDocument]) -> Mapping[str, ProfileSignal]:
     spec = document.spec
     inherited = _profiles(by_name[spec.extends], by_name)[spec.extends] if spec.extends else {}
     return {**inherited, **{name: _signal(written, identity) for name, written in spec.signals.items()}}
 
 
-def _signal(written: WrittenSignal, identity: IdentityItem) -> ProfileSignal:
+def _signal(written: WrittenSignal, identity: IdentityItem | None) -> ProfileSignal:
+    if identity is None:
+        return ProfileSignal(written)
     if isinstance(identity, JoinedIdentity):
         return ProfileSignal(written, None, identity.joined, None)
     workload = identity.workload

@@ -48,7 +48,9 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
     spec, names, findings = document.spec, references.names, references.findings
     target = references.fleet_target(spec.select) if isinstance(spec, FleetSpec) else references.target(spec.target, ("spec", "target"))
     every = spec.every or DEFAULT_EVERY
-    conditions = Conditions(spec, every, _workload(spec), library, names, findings)
+    source = _source(spec, names, findings)
+    kind = names.source_kinds.get(source) if names else None
+    conditions = Conditions(spec, every, _workload(spec), target, kind, library, names, findings)
     trigger = conditions.resolve()
     found = bounded(conditions.found, _risk(spec))
     return Policy(
@@ -58,7 +60,7 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
         labels=tuple(sorted(document.metadata.labels.items())),
         mode=Mode[spec.mode.upper()],
         target=target,
-        source=_source(spec, names, findings),
+        source=source,
         every=every,
         watch=_watch(spec),
         outside_watch=OutsideWatch(spec.outside_watch),
@@ -70,6 +72,7 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
         depends_on=dependencies(spec.depends_on or (), target, [condition.name for condition in found], references),
         migrations=migrations(spec.reversible),
         approvals=Approvals(spec.approvals.count, spec.approvals.within or Approvals().within) if spec.approvals else Approvals(),
+        is_metered=conditions.on_cloudwatch,
     )
 
 

@@ -13,7 +13,6 @@ from rollbackd.policies.documents_conditions import (
     LatencyCondition,
     Overrides,
     OwnCondition,
-    ProbeCondition,
     UseOne,
     UseSet,
 )
@@ -24,6 +23,7 @@ from rollbackd.policies.model import Bound, Condition, Group, Leaf, Limit, Mode,
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library, ProfileSignal
 from rollbackd.policies.resolve_confirm import BEFORE_FOR, Said, adds_little, confirmation, is_bounded, least_volume, most, said
+from rollbackd.policies.resolve_metrics import CUSTOM, check_profile, dimensioned, fault_misread, measured, reads_cloudwatch
 from rollbackd.policies.resolve_signals import (
     DEFAULT_QUANTILE,
     WrittenLimit,
@@ -39,7 +39,6 @@ from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
-CUSTOM = "custom"
 _CUSTOM_NAMES = "prometheus-client"
 _BASE: Path = ("spec", "rollback_when")
 _NO_OVERRIDES = Overrides.model_construct()
@@ -47,40 +46,41 @@ _NO_OVERRIDES = Overrides.model_construct()
 
 @dataclass(slots=True)
 class Conditions:
-    """Collects the conditions of one policy. ``workload``: namespace and name of a Kubernetes target."""
+    """Collects the conditions of one policy. ``workload``: namespace and name of a Kubernetes target.
+
+    ``kind``: that of the policy's source; None: not known.
+    """
 
     spec: Spec | FleetSpec
     every: timedelta
     workload: tuple[str, str] | None
+    target: str
+    kind: str | None
     library: Library
     names: Names | None
     findings: Findings
     found: list[Condition] = field(default_factory=list)
     _places: dict[str, Path] = field(default_factory=dict)
     _needs_match: list[str] = field(default_factory=list)
+    _is_misread: bool = False
     _short: list[tuple[Path, str]] = field(default_factory=list)
     _boundless: list[tuple[Path, str]] = field(default_factory=list)
 
     def resolve(self) -> Trigger:
         """The trigger; its leaves index ``found``. Faults and warnings are among the findings."""
-        self._check_profile()
+        check_profile(self.spec, self.library, self.kind, self.findings)
         trigger = self._any_of(self.spec.rollback_when, _BASE)
         if self._needs_match:
             self._fault_match()
+        if self._is_misread:
+            fault_misread(self.spec, self.library, self.findings)
         self._warn()
         return trigger
 
-    def _check_profile(self) -> None:
-        known = {*self.library.profiles, CUSTOM}
-        if self.spec.metrics in self.library.unread:
-            self._fault_unread(self.library.unread[self.spec.metrics])
-        elif self.spec.metrics not in known:
-            self.findings.fault(("spec", "metrics"), "a known profile", quoted(self.spec.metrics), choices(self.spec.metrics, known))
-
-    def _fault_unread(self, source: str) -> None:
-        # An exporter may have put its numbers into Prometheus, where they are sums of periods and no counters: read as such they would lie.
-        found = f"the profile '{self.spec.metrics}' reads {source}, which is not supported in this version"
-        self.findings.fault(("spec", "metrics"), "", found, "use the metrics of the service itself, of its mesh or of its ingress")
+    @property
+    def on_cloudwatch(self) -> bool:
+        """Whether CloudWatch answers for the signals."""
+        return reads_cloudwatch(self.spec, self.library, self.kind)
 
     def _fault_match(self) -> None:
         hint = f"it tells this workload's series apart in {', '.join(self._needs_match)}"
@@ -129,6 +129,8 @@ class Conditions:
         for name in overrides:
             if name not in members:
                 self.findings.fault((*path, "with", name), f"a condition of '{item.use}'", quoted(name), choices(name, members), at_key=True)
+        if self.on_cloudwatch:
+            members = measured(members, overrides, self.spec, self.library, self.target, path, self.findings)
         return any_of([self._library(name, name, overrides.get(name, _NO_OVERRIDES), path, (*path, "with", name)) for name in members])
 
     def _library(self, use: str, name: str, over: Overrides, path: Path, with_path: Path) -> Trigger:
@@ -139,6 +141,9 @@ class Conditions:
             return Leaf(0)
         if base.reads is not None:
             return self._of_target(name, OfTarget(base.reads), said(over, base), over, path, with_path)
+        if self.on_cloudwatch and self.spec.metrics not in self.library.reads:
+            self._is_misread = True
+            return Leaf(0)
         profile = self.library.profiles.get(_CUSTOM_NAMES if self.spec.metrics == CUSTOM else self.spec.metrics)
         if profile is None:
             return Leaf(0)
@@ -163,7 +168,7 @@ class Conditions:
         limit = resolve_limit(signal, sides, with_path, self.findings)
         if limit and isinstance(source.signal, LatencySignal) and is_in_milliseconds(source.signal):
             limit = in_own_unit(limit)
-        identity = source.identity(*self.workload) if self.workload and self.spec.metrics != CUSTOM else self._matched(name)
+        signal, identity = self._identified(name, signal, source, path)
         return self._add(
             _Part(name, signal, limit, identity, said(over, base), from_library=True, compares=base.at_equal_age or base.second_fact), path, with_path
         )
@@ -174,7 +179,7 @@ class Conditions:
         limit = resolve_limit(signal, _sides(item), path, self.findings)
         if limit and isinstance(item, LatencyCondition) and is_in_milliseconds(item):
             limit = in_own_unit(limit)
-        identity = Identity((), ()) if isinstance(item, ProbeCondition) else self._matched(item.name)
+        signal, identity = self._identified(item.name, signal, None, path)
         told = said(item)
         self._note(item.name, signal, told, path)
         return self._add(_Part(item.name, signal, limit, identity, told, from_library=False), path, path)
@@ -190,6 +195,15 @@ class Conditions:
             self.findings.fault(path, "a probe of the daemon's config", quoted(probe.name), choices(probe.name, self.names.probes, "known"))
         if probe.port and not self.workload:
             self.findings.fault(path, "the name of a probe of the daemon's config", "a port", "a target behind commands has no endpoints of its own")
+
+    def _identified(self, name: str, signal: Signal, source: ProfileSignal | None, path: Path) -> tuple[Signal, Identity]:
+        if isinstance(signal, Probe):
+            return signal, Identity((), ())
+        if self.on_cloudwatch:
+            return dimensioned(signal, self.spec, self.target, path, self.findings)
+        if source is not None and self.workload and self.spec.metrics != CUSTOM:
+            return signal, source.identity(*self.workload)
+        return signal, self._matched(name)
 
     def _matched(self, name: str) -> Identity:
         match = self.spec.join if isinstance(self.spec, FleetSpec) else self.spec.match

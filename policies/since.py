@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from rollbackd.policies.changes import Change, is_watched
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model import OutsideWatch, Policy
+from rollbackd.policies.watch import Watch
 
 COARSE = timedelta(seconds=60)
 """How often a target without an open watch is looked at: for onsets, known goods and the systemic guard."""
@@ -35,6 +36,13 @@ def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[C
 def is_due(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, last: datetime, at: datetime) -> bool:
     """True where the policy's target, looked at ``last``, is to be looked at again in the slot ``at``."""
     return at - last >= look_interval(policy, incident, changes, fleet, at) - policy.every / 2
+
+
+def is_resting(policy: Policy, watch: Watch, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> bool:
+    """True where a look would cost money and tell nothing: no watch is open, what runs is known good, and nobody wants to hear of anything else."""
+    if not policy.is_metered or policy.outside_watch is not OutsideWatch.IGNORE or is_watching(policy, incident, changes, fleet, at):
+        return False
+    return watch.baked is not None and watch.baked == fleet.revisions.get(policy.target)
 
 
 def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[Change], at: datetime) -> tuple[datetime | None, datetime | None]:

@@ -1,6 +1,7 @@
 """Every adapter's declared calls: what the IAM documents are made of. A further adapter is a line here."""
 
 from rollbackd.adapters.aws.calls import Declared
+from rollbackd.adapters.aws.cloudwatch.calls import CLOUDWATCH
 from rollbackd.adapters.aws.ecs.calls import ECS
 
-ALL: tuple[Declared, ...] = (ECS,)
+ALL: tuple[Declared, ...] = (CLOUDWATCH, ECS)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 RowKey: TypeAlias = tuple[str, ...]
 """The values of ``Identity.labels``, in that order: one workload."""
@@ -108,10 +108,14 @@ Query: TypeAlias = Increases | Slower | Levels | Expression
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one workload's series said. ``newest`` is the time of the newest sample that took part."""
+    """What one workload's series said. ``newest`` is the time of the newest sample that took part.
+
+    ``counted``: over what stretch of time, where the source counts in periods of its own; None: over the asked window.
+    """
 
     values: Mapping[str, float]
     newest: datetime
+    counted: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +159,19 @@ class Source(Protocol):
 
     def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         """The answers that ``read`` would have given at past, evenly spaced instants; empty where the source keeps no history."""
+        ...
+
+
+@runtime_checkable
+class MeteredSource(Source, Protocol):
+    """A source that costs money by the question."""
+
+    @property
+    def asked(self) -> int:
+        """How many requests for metrics were sent so far."""
+        ...
+
+    @property
+    def metrics_asked(self) -> int:
+        """How many metrics they asked for."""
         ...

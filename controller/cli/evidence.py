@@ -42,7 +42,9 @@ def _asked(checked: "Checked") -> "Iterator[tuple[PrometheusSource | None, Polic
 
     for policy in checked.loaded.policies:
         like = checked.config.sources.get(policy.source) if checked.config is not None else None
-        if like is None or isinstance(like, PrometheusSource):
+        if policy.is_metered:
+            say(f"{policy.name}: not looked up: it reads CloudWatch; `rollbackd doctor` asks that")
+        elif like is None or isinstance(like, PrometheusSource):
             yield like, policy
         else:
             say(f"{policy.name}: not looked up: its source {policy.source} is no Prometheus")

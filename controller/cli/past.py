@@ -87,9 +87,13 @@ def policies_in(places: tuple[Path, ...]) -> "tuple[Policy, ...]":
         refuse(loaded.faults, texts)
     for fleet in loaded.fleets:
         say(f"fleet '{fleet.name}' is passed over: who belonged to it then is not in Prometheus; name a member as a policy of its own")
-    if not loaded.policies:
-        raise click.UsageError(f"no policy in {', '.join(str(place) for place in places)}")
-    return loaded.policies
+    for policy in loaded.policies:
+        if policy.is_metered:
+            say(f"policy '{policy.name}' is passed over: it reads CloudWatch, and this is the past of a Prometheus")
+    kept = tuple(policy for policy in loaded.policies if not policy.is_metered)
+    if not kept:
+        raise click.UsageError(f"no policy that reads a Prometheus in {', '.join(str(place) for place in places)}")
+    return kept
 
 
 def refuse(faults: "tuple[Fault, ...]", texts: "Texts | dict[str, str]") -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
-from rollbackd.adapters.base.source import Answer, Expression, Identity, Source
+from rollbackd.adapters.base.source import Answer, Expression, Identity, MeteredSource, Source
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsBirths, TellsTime
 from rollbackd.controller.observe import Observer
@@ -31,6 +31,9 @@ def sources(around: Surroundings) -> Iterator[Finding]:
 
 
 def _source(name: str, source: Source, around: Surroundings) -> Iterator[Finding]:
+    if isinstance(source, MeteredSource):
+        yield from _metered(name, source, around)
+        return
     if isinstance(source, ReadsPages):
         source.scrape()
     try:
@@ -44,13 +47,28 @@ def _source(name: str, source: Source, around: Surroundings) -> Iterator[Finding
     spoilt = [line for line in source.check() if line] if isinstance(source, Checkable) else []
     for line in spoilt:
         yield Finding("sources", name, Grade.WARN, line, reached=True)
+    yield from _clock(name, source, skew)
+    if births:
+        yield Finding("sources", name, Grade.PASS, births, reached=True)
+    yield _freshness(name, source, held, around.now() - source.delay)
+
+
+def _metered(name: str, source: MeteredSource, around: Surroundings) -> Iterator[Finding]:
+    """It answers, and its clock agrees with ours: one question, about nothing that exists."""
+    try:
+        skew = source.clock_skew(around.now()) if isinstance(source, TellsTime) else timedelta(0)
+    except AdapterError as fault:
+        yield Finding("sources", name, Grade.FAIL, str(fault), reached=not isinstance(fault, Transient))
+        return
+    yield from _clock(name, source, skew)
+    yield Finding("sources", name, Grade.PASS, "answers; it costs money by the metric", reached=True)
+
+
+def _clock(name: str, source: Source, skew: timedelta) -> Iterator[Finding]:
     if abs(skew) > EXACT:
         ahead = f"its clock is {abs(skew).total_seconds():.0f} s {'ahead of' if skew > timedelta(0) else 'behind'} ours"
         grade = Grade.FAIL if abs(skew) > source.freshness else Grade.WARN
         yield Finding("sources", name, grade, ahead, "have both machines set their clocks by NTP", reached=True)
-    if births:
-        yield Finding("sources", name, Grade.PASS, births, reached=True)
-    yield _freshness(name, source, held, around.now() - source.delay)
 
 
 def _held(source: Source, at: datetime) -> Answer | None:
@@ -94,7 +112,12 @@ def without_probes(policy: Policy) -> Policy:
 
 
 def _evidence(name: str, policies: Sequence[Policy], around: Surroundings) -> Iterator[Finding]:
+    source = around.sources[name]
+    before = source.metrics_asked if isinstance(source, MeteredSource) else 0
     readings = read_now(around.sources, policies, around.now())
+    if isinstance(source, MeteredSource):
+        said = f"one look at {len(policies)} policies asks it for {source.metrics_asked - before} metrics"
+        yield Finding("evidence", name, Grade.PASS, f"{said}: each minute while their watches are open")
     every = [reading for found in readings.values() for reading in found]
     if every and all(_is_error(reading) for reading in every):
         return  # the source is at fault, and its own check says so

@@ -140,6 +140,10 @@ def _policy_of(item: CaseItem, index: int, policies: _Policies, findings: Findin
     named = next(iter(known)) if item.policy is None and len(known) == 1 and policies.is_whole else item.policy
     if named is not None and named in known:
         found = known[named]
+        if (found.template if isinstance(found, FleetPolicy) else found).is_metered:
+            hint = "it reads CloudWatch, and a test's series are those of a Prometheus"
+            findings.fault(("tests", index), "a policy that reads a Prometheus", f"'{named}'", hint)
+            return None
         return _member(item, index, found, findings) if isinstance(found, FleetPolicy) else _no_member(item, index, found, findings)
     if policies.is_whole and named is None:
         findings.fault(("tests", index), "the key 'policy'", "none", f"the files hold {', '.join(sorted(known))}")

@@ -157,6 +157,7 @@ def test_policies_may_name_what_the_config_offers() -> None:
         commands=frozenset({"deploy"}),
         contacts=frozenset({"oncall"}),
         probes=frozenset({"login"}),
+        source_kinds={"prometheus": "prometheus", "pages": "scrape"},
     )
 
 
@@ -197,20 +198,20 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
         ),
         pytest.param(
             SHORTEST.replace("prometheus: {", "main: {"),
-            ["rollbackd.yaml:3:17: config › sources › main: expected the key 'kind', found none; 'main' is none of prometheus, scrape"],
+            ["rollbackd.yaml:3:17: config › sources › main: expected the key 'kind', found none; 'main' is none of prometheus, scrape, cloudwatch"],
             id="source-of-no-kind",
         ),
         pytest.param(
             SHORTEST.replace("prometheus: {", "main: {kind: promteus, "),
             [
-                "rollbackd.yaml:3:24: config › sources › main › kind: expected one of prometheus, scrape, found 'promteus'; "
-                "did you mean 'prometheus'? allowed: prometheus, scrape"
+                "rollbackd.yaml:3:24: config › sources › main › kind: expected one of prometheus, scrape, cloudwatch, found 'promteus'; "
+                "did you mean 'prometheus'? allowed: cloudwatch, prometheus, scrape"
             ],
             id="source-of-unknown-kind",
         ),
         pytest.param(
-            SHORTEST.replace("prometheus: {", "cloudwatch: {"),
-            ["rollbackd.yaml:3:11: config › sources: 'cloudwatch' is not supported in this version"],
+            SHORTEST.replace("prometheus: {", "datadog: {"),
+            ["rollbackd.yaml:3:11: config › sources: 'datadog' is not supported in this version"],
             id="source-not-built-yet",
         ),
         pytest.param(

@@ -197,6 +197,13 @@ def test_faults_of_a_policy_are_those_that_check_tells_and_its_tests_are_not_run
     assert loaded.cases == ()
 
 
+def test_a_policy_that_reads_cloudwatch_is_not_tried_on_series_of_a_prometheus(tmp_path):
+    signal = """ratio: {bad: 'http_requests_total{code=~"5.."}', total: http_requests_total}"""
+    policy = POLICY.replace("metrics: custom", "metrics: ecs").replace(signal, """ratio: {bad: 'A{namespace="S"}', total: 'B{namespace="S"}'}""")
+    said = only(tmp_path, calm(), policy=policy)
+    assert said.startswith("policy test › tests[0]: expected a policy that reads a Prometheus, found 'checkout'; it reads CloudWatch")
+
+
 def test_where_there_are_several_policies_a_test_says_which(tmp_path):
     assert only(tmp_path, calm(), policy=POLICY + "---\n" + POLICY.replace("name: checkout}", "name: cart}", 1)) == (
         "policy test › tests[0]: expected the key 'policy', found none; the files hold cart, checkout"

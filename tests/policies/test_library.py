@@ -23,18 +23,21 @@ def test_standard_is_the_four_triggers_and_what_a_cluster_says_of_pods() -> None
     assert library().sets == {"standard": ("error-rate", "p95-latency", "memory", "database-failures", *of_pods)}
 
 
+CLOUDWATCH = ("alb", "alb-alone", "ecs")
+
+
 def test_the_profiles_are_those_that_the_docs_name() -> None:
     variants = ["nginx-ingress-own-labels", "otel-job", "otel-pods"]
     assert sorted(library().profiles) == sorted(
-        ["cadvisor", "istio", "kube-state-metrics", "micrometer", "nginx-ingress", "otel", "prometheus-client", *variants]
+        [*CLOUDWATCH, "cadvisor", "istio", "kube-state-metrics", "micrometer", "nginx-ingress", "otel", "prometheus-client", *variants]
     )
 
 
-def test_a_profile_that_no_source_reads_is_known_by_name_only() -> None:
-    assert library().unread == {"alb": "cloudwatch"}
+def test_a_profile_says_what_kind_of_source_has_its_metrics() -> None:
+    assert library().reads == dict.fromkeys(CLOUDWATCH, "cloudwatch")
 
 
-@pytest.mark.parametrize("profile", sorted(set(library().profiles) - {"cadvisor", "kube-state-metrics"}))
+@pytest.mark.parametrize("profile", sorted(set(library().profiles) - {"cadvisor", "kube-state-metrics", *CLOUDWATCH}))
 def test_a_service_profile_has_metrics_for_every_standard_condition(profile: str) -> None:
     measured = {name for name in library().sets["standard"] if library().conditions[name].reads is None}
     assert measured <= set(library().profiles[profile])
