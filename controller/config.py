@@ -18,8 +18,9 @@ from rollbackd.controller.config_documents import (
     ScrapeParts,
     StaticTarget,
 )
+from rollbackd.controller.config_flag_appconfig import check_accounts
 from rollbackd.controller.config_flag_vendors import KINDS
-from rollbackd.controller.config_flags import LATER_FLAGS, FlagProviderConfig, clashes, place_of
+from rollbackd.controller.config_flags import FlagProviderConfig, clashes, place_of
 from rollbackd.controller.config_store import store_config
 from rollbackd.controller.config_values import (
     KIND_OF_SOURCE,
@@ -46,6 +47,7 @@ from rollbackd.policies.yaml_text import parse
 __all__ = ["Config", "load_config", "names"]
 
 DEFAULT_CLUSTER = "default"
+_NONE_LATER: Mapping[str, str] = {}
 
 
 def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
@@ -73,7 +75,7 @@ def names(config: Config) -> Names:
         default_cluster=next(iter(config.clusters)) if len(config.clusters) == 1 else None,
         flag_providers={name: provider.kind for name, provider in config.flags.items()},
         flag_places={name: place_of(name, provider) for name, provider in config.flags.items()},
-        tagged=frozenset(config.flags),
+        tagged=frozenset(name for name, provider in config.flags.items() if provider.has_tags),
         with_environments=frozenset(name for name, provider in config.flags.items() if provider.has_environments),
         commands=frozenset(config.commands),
         contacts=frozenset(config.contacts),
@@ -94,11 +96,13 @@ class _Reading:
     def config(self) -> Config:
         written = self.written
         data_dir = self.base / written.data_dir
+        flags, accounts = self._flags(), read_accounts(written.accounts, self.findings)
+        check_accounts(flags, accounts, self.findings)
         return Config(
             mode_cap=_mode(written.mode_cap),
             namespace_caps={name: _mode(space.mode_cap) for name, space in written.namespaces.items()},
             sources=self._sources(),
-            flags=self._flags(),
+            flags=flags,
             clusters=self._clusters(),
             commands=self._commands(),
             contacts={name: channels(items, self.findings, ("contacts", name), self.base.joinpath) for name, items in written.contacts.items()},
@@ -111,7 +115,7 @@ class _Reading:
             data_dir=data_dir,
             fallback=self._fallback(),
             health=self._health(api),
-            accounts=read_accounts(written.accounts, self.findings),
+            accounts=accounts,
         )
 
     def _path(self, text: str | None) -> Path | None:
@@ -161,14 +165,16 @@ class _Reading:
         providers: dict[str, FlagProviderConfig] = {}
         for name, parts in self.written.flags.items():
             path: Trail = ("flags", name)
-            kind = self._kind(parts, name, path, tuple(KINDS), LATER_FLAGS)
+            kind = self._kind(parts, name, path, tuple(KINDS))
             if kind and (document := validate_part(path, KINDS[kind].document, self.findings)):
                 providers[name] = KINDS[kind].read(document, self.base)
         for first, second in clashes(providers):
             self.findings.fault(("flags", second), "a place of its own", f"the keys of '{first}'", "rename it", at_key=True)
         return providers
 
-    def _kind(self, parts: Mapping[str, object], name: str, path: Trail, known: tuple[str, ...], later: Mapping[str, str]) -> str | None:
+    def _kind(
+        self, parts: Mapping[str, object], name: str, path: Trail, known: tuple[str, ...], later: Mapping[str, str] = _NONE_LATER
+    ) -> str | None:
         """Of what kind an entry is: said, else its name; None after a fault."""
         kind = parts.get("kind", name)
         at_key = "kind" not in parts

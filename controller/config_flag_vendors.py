@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from rollbackd.controller import config_flags
+from rollbackd.controller import config_flag_appconfig, config_flags
+from rollbackd.controller.config_flag_appconfig import AppConfigProvider
 from rollbackd.controller.config_flags import MAX_FLAGS, SETTLE, FlagKind, FlagParts, ProjectName
 from rollbackd.controller.config_leaves import FilePath, WebUrl
 from rollbackd.policies.documents_base import PositiveDuration, Text
@@ -26,6 +27,7 @@ class HostedProvider:
     """What all hosted services share. ``key_files``: by environment, the key of its SDKs; without one an environment's evaluation is not asked."""
 
     has_environments: ClassVar[bool] = True
+    has_tags: ClassVar[bool] = True
 
     url: str
     token_file: Path
@@ -78,7 +80,7 @@ class ConfigCatProvider(HostedProvider):
     cdn_url: str
 
 
-VendorProvider: TypeAlias = LaunchDarklyProvider | FlagsmithProvider | GrowthBookProvider | ConfigCatProvider
+VendorProvider: TypeAlias = LaunchDarklyProvider | FlagsmithProvider | GrowthBookProvider | ConfigCatProvider | AppConfigProvider
 
 
 # As written
@@ -190,4 +192,5 @@ KINDS: Mapping[str, FlagKind] = {
     "flagsmith": FlagKind(FlagsmithParts, _flagsmith),
     "growthbook": FlagKind(GrowthBookParts, _growthbook),
     "configcat": FlagKind(ConfigCatParts, _configcat),
+    "appconfig": config_flag_appconfig.KIND,
 }

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 SETTLE = timedelta(seconds=30)
 MAX_FLAGS = 20
 ProjectName: TypeAlias = Annotated[str, Field(pattern="^[A-Za-z0-9._~-]+$", max_length=100)]
-# Kinds of the contract that this version does not have, each with what to do instead.
-LATER_FLAGS = dict.fromkeys(("appconfig",), "")
 
 
 # As the daemon reads them
@@ -30,6 +28,7 @@ class FlagdProvider:
 
     kind: ClassVar[str] = "flagd"
     has_environments: ClassVar[bool] = False
+    has_tags: ClassVar[bool] = True
 
     file: Path
     settle: timedelta = SETTLE
@@ -43,6 +42,7 @@ class UnleashProvider:
 
     kind: ClassVar[str] = "unleash"
     has_environments: ClassVar[bool] = True
+    has_tags: ClassVar[bool] = True
 
     url: str
     token_file: Path

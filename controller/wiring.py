@@ -252,7 +252,7 @@ def _targets(config: values.Config) -> dict[str, Target]:
     from rollbackd.adapters.command import Command, CommandSpec
 
     commands = {n: CommandSpec(c.describe, c.apply, timeout=c.timeout, settle=c.settle) for n, c in config.commands.items()}
-    found: dict[str, Target] = {"command": Command(commands), **flag_targets(config.flags)}
+    found: dict[str, Target] = {"command": Command(commands), **flag_targets(config.flags, config.accounts)}
     if config.clusters:
         from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 

@@ -18,6 +18,7 @@ import pytest
 
 from rollbackd.adapters.base.target import Target
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from tests.aws.appconfig import open_profile
 from tests.unleash.server import UnleashServer
 from tests.unleash.shop import Flag, open_shop
 
@@ -28,7 +29,7 @@ class FlagStage:
 
     ``target`` makes a target for them with these declared safe states and this cap. ``switch``: a person switches a flag. ``served``: what an
     application is served, by flag. ``content``: all that decides what is served, for comparisons.
-    ``has_history``: its changes have an id, a time and a writer.
+    ``has_history``: its changes have an id, a time and a writer. ``checkout``: the scope of the flags tagged so, for a kind without tags as a list.
     """
 
     place: str
@@ -37,6 +38,7 @@ class FlagStage:
     served: Callable[[], Mapping[str, bool]]
     content: Callable[[], object]
     has_history: bool
+    checkout: str = "tag:checkout"
 
 
 def flagd(request: pytest.FixtureRequest) -> FlagStage:
@@ -80,4 +82,20 @@ def unleash(request: pytest.FixtureRequest) -> FlagStage:
     )
 
 
-FLAG_STAGES: list[Callable[[pytest.FixtureRequest], FlagStage]] = [flagd, unleash]
+def appconfig(request: pytest.FixtureRequest) -> FlagStage:
+    request.getfixturevalue("aws_keys")
+    shop = open_profile(request.getfixturevalue("ministack").url)
+    shop.deploy({"new-cart": False, "new-search": False, "banner": False, "old-cart": False})
+    shop.deploy({"new-cart": True, "new-search": True, "banner": True})
+    return FlagStage(
+        place="appconfig:shop",
+        target=lambda safe, most: shop.target(safe_states=safe, max_flags=most),
+        switch=lambda name, is_on: shop.deploy({name: is_on}),
+        served=lambda: {name: each["enabled"] for name, each in shop.served().items()},
+        content=shop.values,
+        has_history=True,
+        checkout="flags:new-cart,new-search,old-cart",
+    )
+
+
+FLAG_STAGES: list[Callable[[pytest.FixtureRequest], FlagStage]] = [flagd, unleash, appconfig]

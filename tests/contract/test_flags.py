@@ -52,7 +52,7 @@ def comes_to_serve(stage: FlagStage, flags: Mapping[str, bool]) -> None:
 
 
 def test_a_tag_names_its_flags_and_no_others(stage: FlagStage) -> None:
-    state = seen(target_of(stage), f"{stage.place}/tag:checkout")
+    state = seen(target_of(stage), f"{stage.place}/{stage.checkout}")
     assert set(state.parts) == {"new-cart", "new-search", "old-cart"}
 
 
@@ -78,7 +78,7 @@ def test_a_scope_that_matches_nothing_is_refused_and_never_everything(stage: Fla
 
 def test_switching_a_flag_changes_the_revision_of_its_scope_only(stage: FlagStage) -> None:
     target = target_of(stage)
-    mine, others = f"{stage.place}/tag:checkout", f"{stage.place}/tag:other"
+    mine, others = f"{stage.place}/{stage.checkout}", f"{stage.place}/flags:banner"
     before = {key: seen(target, key).revision for key in (mine, others)}
     stage.switch("banner", False)
     assert seen(target, mine).revision == before[mine]
@@ -87,7 +87,7 @@ def test_switching_a_flag_changes_the_revision_of_its_scope_only(stage: FlagStag
 
 def test_the_flags_in_scope_go_off_and_applications_are_served_it(stage: FlagStage) -> None:
     target = target_of(stage)
-    plan = planned(target, f"{stage.place}/tag:checkout")
+    plan = planned(target, f"{stage.place}/{stage.checkout}")
     assert set(plan.intent.record["after"]) == {"new-cart", "new-search"}  # type: ignore[arg-type]  # a mapping
     carried_out(target, plan)
     comes_to_serve(stage, {"new-cart": False, "new-search": False, "banner": True, "old-cart": False})
@@ -95,7 +95,7 @@ def test_the_flags_in_scope_go_off_and_applications_are_served_it(stage: FlagSta
 
 def test_only_what_changed_goes_off(stage: FlagStage) -> None:
     target = target_of(stage)
-    carried_out(target, planned(target, f"{stage.place}/tag:checkout", only=("new-cart",)))
+    carried_out(target, planned(target, f"{stage.place}/{stage.checkout}", only=("new-cart",)))
     comes_to_serve(stage, {"new-cart": False, "new-search": True, "banner": True, "old-cart": False})
 
 
@@ -107,7 +107,7 @@ def test_a_flag_that_is_safe_when_on_goes_on(stage: FlagStage) -> None:
 
 def test_a_flag_that_is_to_be_left_is_left_and_named(stage: FlagStage) -> None:
     target = target_of(stage, {"new-cart": "leave"})
-    plan = planned(target, f"{stage.place}/tag:checkout")
+    plan = planned(target, f"{stage.place}/{stage.checkout}")
     assert set(plan.intent.record["after"]) == {"new-search"}  # type: ignore[arg-type]  # a mapping
     assert "flag 'new-cart' stays as it is: its declared safe state is 'leave'" in plan.not_undone
 
@@ -115,12 +115,12 @@ def test_a_flag_that_is_to_be_left_is_left_and_named(stage: FlagStage) -> None:
 def test_a_change_of_a_flag_that_is_to_be_left_is_refused(stage: FlagStage) -> None:
     target = target_of(stage, {"new-cart": "leave"})
     with pytest.raises(Refused, match="'new-cart' stays as it is"):
-        target.plan(asked(target, f"{stage.place}/tag:checkout", only=("new-cart",)))
+        target.plan(asked(target, f"{stage.place}/{stage.checkout}", only=("new-cart",)))
 
 
 def test_more_flags_than_the_cap_are_refused_with_the_numbers(stage: FlagStage) -> None:
     target, before = target_of(stage, most=2), stage.content()
-    assert planned(target, f"{stage.place}/tag:checkout")
+    assert planned(target, f"{stage.place}/{stage.checkout}")
     with pytest.raises(Refused, match="3 flags would change, at most 2 may"):
         target.plan(asked(target, f"{stage.place}/all"))
     assert any("4 flags in scope, at most 2" in line for line in target.check([f"{stage.place}/all"]))
@@ -134,7 +134,7 @@ def test_flags_at_their_safe_states_leave_nothing_to_do(stage: FlagStage) -> Non
 
 def test_a_flag_that_a_person_switched_meanwhile_stops_the_whole_write(stage: FlagStage) -> None:
     target = target_of(stage)
-    plan = planned(target, f"{stage.place}/tag:checkout")
+    plan = planned(target, f"{stage.place}/{stage.checkout}")
     stage.switch("new-cart", False)
     theirs = stage.content()
     with pytest.raises(Refused, match="'new-cart'"):
@@ -144,7 +144,7 @@ def test_a_flag_that_a_person_switched_meanwhile_stops_the_whole_write(stage: Fl
 
 def test_a_flag_outside_the_plan_that_a_person_switched_meanwhile_is_kept(stage: FlagStage) -> None:
     target = target_of(stage)
-    plan = planned(target, f"{stage.place}/tag:checkout", only=("new-cart",))
+    plan = planned(target, f"{stage.place}/{stage.checkout}", only=("new-cart",))
     stage.switch("new-search", False)
     carried_out(target, plan)
     comes_to_serve(stage, {"new-cart": False, "new-search": False, "banner": True, "old-cart": False})
@@ -152,7 +152,7 @@ def test_a_flag_outside_the_plan_that_a_person_switched_meanwhile_is_kept(stage:
 
 def test_undo_puts_everything_back_exactly(stage: FlagStage) -> None:
     target, before = target_of(stage, {"old-cart": "on"}), stage.content()
-    key = f"{stage.place}/tag:checkout"
+    key = f"{stage.place}/{stage.checkout}"
     plan = planned(target, key)
     carried_out(target, plan)
     kept = replace(plan.intent, record=json.loads(json.dumps(plan.intent.record)))
@@ -162,7 +162,7 @@ def test_undo_puts_everything_back_exactly(stage: FlagStage) -> None:
 
 
 def test_undo_leaves_a_flag_that_was_touched_since_and_names_it(stage: FlagStage) -> None:
-    target, key = target_of(stage, {"old-cart": "on"}), f"{stage.place}/tag:checkout"
+    target, key = target_of(stage, {"old-cart": "on"}), f"{stage.place}/{stage.checkout}"
     first = planned(target, key)
     carried_out(target, first)
     stage.switch("old-cart", False)  # as it was before: nothing is left to undo there
@@ -182,7 +182,7 @@ def test_an_undo_of_what_was_undone_by_hand_leaves_nothing_to_do(stage: FlagStag
 
 
 def test_a_change_by_a_person_is_known_by_its_id_time_flag_and_writer_where_a_history_is_kept(stage: FlagStage) -> None:
-    target, key = target_of(stage), f"{stage.place}/tag:checkout"
+    target, key = target_of(stage), f"{stage.place}/{stage.checkout}"
     stage.switch("new-cart", False)
     state = seen(target, key)
     if not stage.has_history:
@@ -207,7 +207,7 @@ def test_each_switch_is_a_change_of_its_own_where_a_history_is_kept(stage: FlagS
 
 
 def test_a_write_of_ours_is_known_as_ours_where_a_history_is_kept(stage: FlagStage) -> None:
-    target, key = target_of(stage), f"{stage.place}/tag:checkout"
+    target, key = target_of(stage), f"{stage.place}/{stage.checkout}"
     carried_out(target, planned(target, key))
     state = seen(target, key)
     assert state.writer == ("rollbackd:inc-1" if stage.has_history else None)

@@ -16,6 +16,7 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Tra
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, Target, TargetState
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
+from tests.aws.appconfig import open_profile
 from tests.aws.ecs_double import Fault
 from tests.aws.stage import SHOP, open_stage
 from tests.contract.flag_vendors import HOSTED, Hosted
@@ -89,6 +90,21 @@ def ecs(request: pytest.FixtureRequest) -> Stage:
     )
 
 
+def appconfig(request: pytest.FixtureRequest) -> Stage:
+    request.getfixturevalue("aws_keys")
+    shop = open_profile(request.getfixturevalue("ministack").url)
+    shop.deploy({"cart": False})
+    shop.deploy({"cart": True})
+    return Stage(
+        target=shop.target(),
+        key="appconfig:shop/all",
+        candidates=(),
+        content=lambda: json.dumps(shop.values()),
+        another_writer=lambda: shop.deploy({"cart": True}, limit=7),
+        make_unreadable=shop.remove,
+    )
+
+
 def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.FixtureRequest], Stage]:
     """A hosted flag service."""
 
@@ -107,7 +123,7 @@ def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.
     return stage
 
 
-STAGES = [flagd, command, unleash, ecs, *(hosted(make) for make in HOSTED)]
+STAGES = [flagd, command, unleash, ecs, appconfig, *(hosted(make) for make in HOSTED)]
 
 
 @pytest.fixture(params=STAGES, ids=lambda stage: stage.__name__)

@@ -241,11 +241,6 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             id="credentials-in-a-url",
         ),
         pytest.param(
-            f"{SHORTEST}flags: {{appconfig: {{url: 'http://x'}}}}\n",
-            ["rollbackd.yaml:5:9: config › flags: 'appconfig' is not supported in this version"],
-            id="flag-provider-not-built-yet",
-        ),
-        pytest.param(
             f"{SHORTEST}contacts: {{oncall: [{{opsgenie: {{key_file: k}}}}]}}\n",
             ["rollbackd.yaml:5:22: config › contacts › oncall[0]: 'opsgenie' is not supported in this version"],
             id="channel-not-built-yet",
