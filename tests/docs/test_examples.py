@@ -168,8 +168,9 @@ def test_the_pages_for_operators_name_every_key_of_the_config() -> None:
 
 
 def test_the_page_of_hosted_flags_names_every_key_of_their_config() -> None:
-    models = [kind.document for name, kind in ALL_FLAG_KINDS.items() if name not in FLAG_KINDS]
+    models = [kind.document for name, kind in ALL_FLAG_KINDS.items() if name not in (*FLAG_KINDS, "appconfig")]
     assert set().union(*(keys_of(model.model_json_schema(by_alias=True)) for model in models)) - words_of("flags-hosted.md") == set()
+    assert keys_of(ALL_FLAG_KINDS["appconfig"].document.model_json_schema(by_alias=True)) - words_of("aws/appconfig.md") == set()
 
 
 def keys_of(schema: object) -> set[str]:
