@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from rollbackd.controller.config_accounts import AccountConfig, Region
+from rollbackd.controller.config_accounts import AccountConfig
 from rollbackd.controller.config_flags import MAX_FLAGS, FlagKind, FlagParts, FlagProviderConfig
 from rollbackd.policies.documents_base import Duration, Text
+from rollbackd.policies.documents_targets import Region
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.validate import Findings
 

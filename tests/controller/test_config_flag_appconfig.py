@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.config import Config, load_config, names
 from rollbackd.controller.config_flag_appconfig import AppConfigProvider
 from rollbackd.controller.wiring_flags import flag_targets
+from tests.aws.appconfig import open_profile
+from tests.servers import Server
 
 HEAD = (
     "apiVersion: rollbackd/v1\nkind: Config\nsources: {prometheus: {url: 'http://127.0.0.1:9090'}}\npolicies: [policies.d]\n"
@@ -51,3 +54,18 @@ def test_what_is_missing_or_wrong_is_a_fault_with_its_place(written: str, says: 
     assert isinstance(faults, list)
     (fault,) = faults
     assert says in fault
+
+
+@pytest.mark.usefixtures("aws_keys")
+def test_what_is_wired_reads_the_flags_that_are_in_force(ministack: Server) -> None:
+    shop = open_profile(ministack.url)
+    shop.deploy({"cart": True})
+    places = f"application: {shop.application}, environment: production, profile: flags, strategy: {shop.strategy}"
+    text = HEAD.replace("regions:", f"endpoint: '{ministack.url}', regions:") + f"flags: {{appconfig: {{account: prod, region: eu-west-1, {places}}}}}\n"
+    config = load_config(text, "rollbackd.yaml", Path("/etc/rollbackd"))
+    assert isinstance(config, Config), config
+    target = flag_targets(config.flags, config.accounts)["appconfig"]
+    assert target.check(["appconfig:appconfig/all"]) == ()
+    state = target.survey(["appconfig:appconfig/all"])["appconfig:appconfig/all"]
+    assert isinstance(state, TargetState)
+    assert state.parts == {"cart": {"enabled": True}}
