@@ -80,6 +80,15 @@ def test_after_its_72_hours_the_version_before_is_deployed_at_once(shop: Shop, f
     assert seen(target).writer == "rollbackd:inc-1"
 
 
+def test_a_version_that_was_deployed_twice_is_gone_back_behind(shop: Shop) -> None:
+    shop.deploy({"cart": True})
+    shop.start(2)
+    target = shop.target()
+    target.apply(planned(target))
+    assert shop.deployments()[-2:] == [(3, "2", "COMPLETE"), (4, "1", "COMPLETE")]
+    assert shop.served()["cart"] == OFF
+
+
 def test_where_only_some_flags_change_a_version_of_our_own_is_deployed_and_the_others_stay(shop: Shop) -> None:
     shop.deploy({"cart": True, "search": True}, limit=7)
     target = shop.target(safe_states={"cart": "off"})

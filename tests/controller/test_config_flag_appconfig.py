@@ -61,7 +61,9 @@ def test_what_is_wired_reads_the_flags_that_are_in_force(ministack: Server) -> N
     shop = open_profile(ministack.url)
     shop.deploy({"cart": True})
     places = f"application: {shop.application}, environment: production, profile: flags, strategy: {shop.strategy}"
-    text = HEAD.replace("regions:", f"endpoint: '{ministack.url}', regions:") + f"flags: {{appconfig: {{account: prod, region: eu-west-1, {places}}}}}\n"
+    text = (
+        HEAD.replace("regions:", f"endpoint: '{ministack.url}', regions:") + f"flags: {{appconfig: {{account: prod, region: eu-west-1, {places}}}}}\n"
+    )
     config = load_config(text, "rollbackd.yaml", Path("/etc/rollbackd"))
     assert isinstance(config, Config), config
     target = flag_targets(config.flags, config.accounts)["appconfig"]
