@@ -8,7 +8,11 @@ from rollbackd.policies.model import RevertRung
 from rollbackd.policies.names import Names
 
 NAMES = Names(
-    frozenset({"prom"}), frozenset({"default"}), "default", contacts=frozenset({"platform"}), accounts={"prod": ("eu-west-1",), "test": ("eu-west-1",)}
+    frozenset({"prom"}),
+    frozenset({"default"}),
+    "default",
+    contacts=frozenset({"platform"}),
+    accounts={"prod": ("eu-west-1",), "test": ("eu-west-1",)},
 )
 HEAD = "apiVersion: rollbackd/v1\nkind: RollbackPolicy\nmetadata: {name: api}\nspec:\n  rollback_when: [{use: error-rate}]\n"
 REST = "  match: {app: api}\n  mode: suggest\n  notify: [platform]\n"
@@ -16,9 +20,13 @@ REST = "  match: {app: api}\n  mode: suggest\n  notify: [platform]\n"
 KEYS = [
     pytest.param("{alb: {account: prod, load_balancer: web}}", "alb:prod/eu-west-1/web/443/default", id="the-usual-rule"),
     pytest.param("{alb: {account: prod, load_balancer: web, port: 80, rule: 10}}", "alb:prod/eu-west-1/web/80/10", id="rule-by-priority"),
-    pytest.param("{route53: {account: prod, zone: Example.com., name: API.example.com.}}", "route53:prod/example.com/api.example.com", id="spellings"),
+    pytest.param(
+        "{route53: {account: prod, zone: Example.com., name: API.example.com.}}", "route53:prod/example.com/api.example.com", id="spellings"
+    ),
     pytest.param("{route53: {account: test, zone: example.com, name: example.com}}", "route53:test/example.com/example.com", id="the-zone-itself"),
-    pytest.param("{route53: {account: prod, zone: Z0123456789ABC, name: '*.example.com'}}", "route53:prod/Z0123456789ABC/*.example.com", id="zone-by-id"),
+    pytest.param(
+        "{route53: {account: prod, zone: Z0123456789ABC, name: '*.example.com'}}", "route53:prod/Z0123456789ABC/*.example.com", id="zone-by-id"
+    ),
 ]
 
 
