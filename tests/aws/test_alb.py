@@ -136,7 +136,7 @@ def test_a_good_group_that_could_not_carry_it_gets_nothing(url: str, good: int, 
 
 
 def test_a_good_group_that_is_large_enough_is_named_with_its_count(url: str) -> None:
-    assert open_balancer(url, good=3).plan().steps[-1].endswith("-blue, at least 3 needed for 100% of the requests")
+    assert open_balancer(url, good=3).plan().summary.endswith("-blue, at least 3 needed for 100% of the requests)")
 
 
 def test_an_empty_way_back_is_found_before_the_incident(url: str) -> None:

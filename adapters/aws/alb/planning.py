@@ -91,8 +91,9 @@ def _planned(rule: Rule, place: Place, request: PlanRequest, after: Actions, fit
         steps.append(f"with group stickiness as it was ({sticky_of(after)} s)")
     return Plan(
         intent=Intent(request.target, request.incident, request.from_revision, to, record),
-        summary=f"Put the weights of {place} back to {spelled(after)}",
-        steps=(*steps, *fit),
+        # The counts move from minute to minute, and a plan that people have approved is known by its steps.
+        summary=f"Put the weights of {place} back to {spelled(after)} ({'; '.join(fit)})",
+        steps=tuple(steps),
         not_undone=_not_undone(rule, after),
         command=_command(place.region, call, parameters),
         deadline=DEADLINE,
