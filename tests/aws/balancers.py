@@ -18,8 +18,8 @@ _NUMBERS = itertools.count(1)
 
 @cache
 def _aws(url: str, **more: Any) -> Aws:
-    sleep, timeout = more.pop("sleep", lambda _: None), more.pop("timeout", (2.0, 20.0))
-    return Aws({"prod": account(url, **{"id": MOTO_ID, **more})}, now=lambda: datetime.now(UTC), timeout=timeout, sleep=sleep)
+    sleep = more.pop("sleep", lambda _: None)
+    return Aws({"prod": account(url, **{"id": MOTO_ID, **more})}, now=lambda: datetime.now(UTC), timeout=(2.0, 20.0), sleep=sleep)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ _NUMBERS = itertools.count(1)
 
 @cache
 def _aws(url: str, **more: Any) -> Aws:
-    sleep, timeout = more.pop("sleep", lambda _: None), more.pop("timeout", (2.0, 20.0))
-    return Aws({"prod": account(url, **more)}, now=lambda: datetime.now(UTC), timeout=timeout, sleep=sleep)
+    sleep = more.pop("sleep", lambda _: None)
+    return Aws({"prod": account(url, **more)}, now=lambda: datetime.now(UTC), timeout=(2.0, 20.0), sleep=sleep)
 
 
 def plain(name: str, *addresses: str, kind: str = "A", ttl: int = 60) -> dict[str, Any]:

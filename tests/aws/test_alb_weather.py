@@ -34,9 +34,9 @@ def fired(front: Microburst) -> int:
 def test_a_reply_that_is_lost_after_the_change_leaves_one_change_that_is_found(front: Microburst, moto: Server) -> None:
     shop = open_balancer(moto.url)
     plan, before = shop.plan(), fired(front)
-    front.rules({**WRITE, "response": {"abort_frac": 0.1}})
+    front.rules({**WRITE, "response": {"truncate_frac": 0.5}})
     with pytest.raises(Transient, match="Whether it was done is unknown"):
-        shop.target(front.url, timeout=(2.0, 2.0)).apply(plan)
+        shop.target(front.url).apply(plan)
     assert fired(front) - before == 1
     assert shop.look(plan.intent).standing is Standing.THERE
     with pytest.raises(Refused):

@@ -36,8 +36,8 @@ def fired(front: Microburst) -> int:
 def test_a_reply_that_is_lost_after_the_change_leaves_one_change_that_is_found(front: Microburst, ministack: Server) -> None:
     names = open_names(ministack.url)
     plan, before, clock = names.plan(), fired(front), iter((0.0, 60.0))
-    front.rules({**WRITE, "response": {"abort_frac": 0.1}})
-    target = names.target(front.url, clock=lambda: next(clock), timeout=(2.0, 2.0))
+    front.rules({**WRITE, "response": {"truncate_frac": 0.5}})
+    target = names.target(front.url, clock=lambda: next(clock))
     with pytest.raises(Transient, match="Whether it was done is unknown"):
         target.apply(plan)
     assert fired(front) - before == 1
