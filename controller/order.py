@@ -9,6 +9,7 @@ from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Intended, Offered
 from rollbackd.policies.fleet import Limits
+from rollbackd.policies.keys import recurs
 from rollbackd.policies.model import Policy, RevertRung
 
 
@@ -70,7 +71,7 @@ def intent_to(plan: Plan, act: Act, now: datetime) -> Intended:
         record=dict(intent.record),
         complete_by=now + plan.deadline,
         settle_seconds=plan.settle.total_seconds(),
-        reverts=isinstance(act.remedy, RevertRung) and act.undo is None,
+        reverts=isinstance(act.remedy, RevertRung) and act.undo is None and not recurs(intent.target),
         by=act.by,
     )
 

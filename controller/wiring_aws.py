@@ -35,10 +35,12 @@ def aws_targets(accounts: Mapping[str, AccountConfig]) -> dict[str, Target]:
     """The kinds of targets that are reached through accounts; none without an account."""
     if not accounts:
         return {}
+    from rollbackd.adapters.aws.alb import Alb
     from rollbackd.adapters.aws.ecs import Ecs
+    from rollbackd.adapters.aws.route53 import Route53
 
     every = aws(accounts)
-    return {"ecs": Ecs(every)}
+    return {"alb": Alb(every), "ecs": Ecs(every), "route53": Route53(every)}
 
 
 def _account(name: str, each: AccountConfig) -> Account:

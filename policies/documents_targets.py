@@ -3,17 +3,39 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
-from rollbackd.policies.documents_base import Name, ObjectName, Written
+from rollbackd.policies.documents_base import Name, ObjectName, Written, refuse
+from rollbackd.policies.faults import quoted
 from rollbackd.policies.wording import describe_pattern
 
-KINDS = ("kubernetes", "ecs", "command")
-_LATER = dict.fromkeys(("alb", "route53", "appconfig", "rds", "elasticache", "helm", "rollout", "lambda", "flags"), "")
+KINDS = ("kubernetes", "ecs", "alb", "route53", "command")
+_LATER = dict.fromkeys(("appconfig", "rds", "elasticache", "helm", "rollout", "lambda", "flags"), "")
 _REGION = describe_pattern("^[a-z]{2}(-[a-z]+)+-[0-9]+$", "a region such as eu-west-1")
 _AWS_NAME = describe_pattern("^[A-Za-z0-9][A-Za-z0-9_-]*$", "a name of letters, digits, '-' and '_'")
+_LAST = 50_000
+_BALANCER = describe_pattern("^[A-Za-z0-9][A-Za-z0-9-]*$", "the name of a load balancer: letters, digits and '-'")
+_DNS = describe_pattern(
+    "^(\\*\\.)?([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*\\.?$", "a name such as api.example.com"
+)
+_ZONE = describe_pattern(
+    "^(Z[A-Z0-9]{8,31}|([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*\\.?)$",
+    "a zone such as example.com, or its id",
+)
 AwsName: TypeAlias = Annotated[str, Field(pattern=_AWS_NAME, max_length=255)]
 Region: TypeAlias = Annotated[str, Field(pattern=_REGION)]
+
+
+def _rule(value: object) -> object:
+    is_priority = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LAST
+    if value != "default" and not is_priority:
+        raise refuse(f"the priority of a rule, from 1 to {_LAST}, or default", quoted(value))
+    return value
+
+
+RulePlace: TypeAlias = Annotated[
+    object, PlainValidator(_rule), WithJsonSchema({"anyOf": [{"const": "default"}, {"type": "integer", "minimum": 1, "maximum": _LAST}]})
+]
 
 
 class KubernetesTarget(Written):
@@ -33,6 +55,24 @@ class EcsTarget(Written):
     region: Region | None = Field(None, description="A region of the account; not needed where it has only one.")
     cluster: AwsName = Field(description="The cluster.")
     service: AwsName = Field(description="The name of the service.")
+
+
+class AlbTarget(Written):
+    """A rule of an application load balancer."""
+
+    account: Name | None = Field(None, description="An account of the daemon's config; not needed where there is only one.")
+    region: Region | None = Field(None, description="A region of the account; not needed where it has only one.")
+    load_balancer: Annotated[str, Field(pattern=_BALANCER, max_length=32)] = Field(description="The name of the load balancer.")
+    port: Annotated[int, Field(ge=1, le=65_535)] = Field(443, description="The port of its listener. Default 443.")
+    rule: RulePlace = Field("default", description="The priority of the rule. Default: the default rule.")
+
+
+class Route53Target(Written):
+    """A name of a hosted zone: all its addresses, of whichever type."""
+
+    account: Name | None = Field(None, description="An account of the daemon's config; not needed where there is only one.")
+    zone: Annotated[str, Field(pattern=_ZONE, max_length=255)] = Field(description="The hosted zone, or its id where several have the name.")
+    name: Annotated[str, Field(pattern=_DNS, max_length=255)] = Field(description="The name, in full.")
 
 
 class CommandTarget(Written):
@@ -58,6 +98,18 @@ class OnEcs(_Kind):
     ecs: EcsTarget = Field(description="A service.")
 
 
+class OnAlb(_Kind):
+    """A target in Amazon's load balancing."""
+
+    alb: AlbTarget = Field(description="The weights of a rule.")
+
+
+class OnRoute53(_Kind):
+    """A target in Amazon's DNS."""
+
+    route53: Route53Target = Field(description="The addresses of a name.")
+
+
 class ByCommand(_Kind):
     """A target behind commands."""
 
@@ -74,5 +126,10 @@ def first_of(*kinds: str) -> Discriminator:
 
 
 TargetItem: TypeAlias = Annotated[
-    Annotated[OnKubernetes, Tag("<kubernetes>")] | Annotated[OnEcs, Tag("<ecs>")] | Annotated[ByCommand, Tag("<command>")], first_of(*KINDS)
+    Annotated[OnKubernetes, Tag("<kubernetes>")]
+    | Annotated[OnEcs, Tag("<ecs>")]
+    | Annotated[OnAlb, Tag("<alb>")]
+    | Annotated[OnRoute53, Tag("<route53>")]
+    | Annotated[ByCommand, Tag("<command>")],
+    first_of(*KINDS),
 ]

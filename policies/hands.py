@@ -11,6 +11,7 @@ from rollbackd.policies.events import Approved, Held, Intended, Offered, Ordered
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import ALWAYS_ASKED, Guard, destination, first_block, guards, running_guards
 from rollbackd.policies.incident import Incident
+from rollbackd.policies.keys import recurs
 from rollbackd.policies.model import FlagsRung, Mode, Policy, RevertRung, Rung
 from rollbackd.policies.slot import Slot
 
@@ -113,6 +114,6 @@ def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]
 
 def _remedy(slot: Slot, order: Ordered) -> Rung | None:
     if order.undo is not None:
-        return RevertRung(order.target) if order.undo.reverts else FlagsRung(order.target, only_changed=False)
+        return RevertRung(order.target) if order.undo.reverts or recurs(order.target) else FlagsRung(order.target, only_changed=False)
     rung = slot.policy.ladder[order.rung] if order.rung < len(slot.policy.ladder) else None
     return rung if rung is not None and rung.target == order.target else None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 _PART = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_ZONE_ID = re.compile(r"Z[A-Z0-9]{8,31}")
 FORMS = "kubernetes:shop/checkout, shop/checkout, command:deploy, or a whole key such as kubernetes:default/shop/deployment/checkout"
 
 
@@ -15,6 +16,26 @@ def kubernetes_key(cluster: str, namespace: str, deployment: str) -> str:
 def ecs_key(account: str, region: str, cluster: str, service: str) -> str:
     """The key of a service of ECS."""
     return f"ecs:{account}/{region}/{cluster}/{service}"
+
+
+def alb_key(account: str, region: str, balancer: str, port: int, rule: object) -> str:
+    """The key of a rule of a load balancer: by its priority, or ``default``."""
+    return f"alb:{account}/{region}/{balancer}/{port}/{rule}"
+
+
+def route53_key(account: str, zone: str, name: str) -> str:
+    """The key of a name of a hosted zone; two spellings of one name are one key."""
+    return f"route53:{account}/{zone if is_zone_id(zone) else _plain(zone)}/{_plain(name)}"
+
+
+def is_zone_id(zone: str) -> bool:
+    """Whether a hosted zone is named by its id."""
+    return _ZONE_ID.fullmatch(zone) is not None
+
+
+def recurs(key: str) -> bool:
+    """Whether the revisions of the target come again with every release, as weights do: one that was rolled back is not kept out for ever."""
+    return key.partition(":")[0] in ("alb", "route53")
 
 
 def command_key(name: str) -> str:
@@ -74,3 +95,7 @@ def _kubernetes(text: str, parts: Sequence[str], default_cluster: str | None) ->
             raise ValueError(f"{text!r} does not say which cluster; write kubernetes:CLUSTER/NAMESPACE/deployment/NAME")
         case _:
             raise ValueError(f"{text!r} names no target; write {FORMS}")
+
+
+def _plain(name: str) -> str:
+    return name.rstrip(".").lower()

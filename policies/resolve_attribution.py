@@ -7,7 +7,7 @@ from rollbackd.policies.documents_attribution import ByContainer, DependencyItem
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.keys import FORMS, parse_target, shared_key
 from rollbackd.policies.model import Dependency
-from rollbackd.policies.resolve_remedy import UNCHECKED_CLUSTER, References
+from rollbackd.policies.resolve_remedy import UNCHECKED, References
 from rollbackd.policies.yaml_text import Path
 
 _BARE = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -40,7 +40,7 @@ def migrations(said: Unless | str) -> tuple[str, ...]:
 def _key(written: str, path: Path, references: References) -> str:
     if _BARE.fullmatch(written):
         return shared_key(written)
-    cluster = references.names.default_cluster if references.names else UNCHECKED_CLUSTER
+    cluster = references.names.default_cluster if references.names else UNCHECKED
     try:
         return parse_target(written, cluster)
     except ValueError:

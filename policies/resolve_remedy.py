@@ -5,17 +5,16 @@ from dataclasses import dataclass
 
 from rollbackd.policies.documents import FlagsItem, FlagsParts, RevertItem, RungItem
 from rollbackd.policies.documents_fleet import Select
-from rollbackd.policies.documents_targets import ByCommand, EcsTarget, OnEcs, OnKubernetes, TargetItem
+from rollbackd.policies.documents_targets import AlbTarget, ByCommand, EcsTarget, OnAlb, OnEcs, OnKubernetes, OnRoute53, Route53Target, TargetItem
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Selection, strangers
-from rollbackd.policies.keys import command_key, ecs_key, flags_key, flags_scope, kubernetes_key
+from rollbackd.policies.keys import alb_key, command_key, ecs_key, flags_key, flags_scope, is_zone_id, kubernetes_key, route53_key
 from rollbackd.policies.model import FlagsRung, Mode, RevertRung, Rung
 from rollbackd.policies.names import Names
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
 
-UNCHECKED_CLUSTER = "default"
-_UNCHECKED = "default"
+UNCHECKED = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +38,35 @@ class References:
             case OnEcs(ecs=service):
                 account = self._account(service, (*path, "ecs"))
                 return ecs_key(account, self._region(account, service, (*path, "ecs")), service.cluster, service.service)
+            case OnAlb(alb=rule):
+                account = self._account(rule, (*path, "alb"))
+                return alb_key(account, self._region(account, rule, (*path, "alb")), rule.load_balancer, rule.port, rule.rule)
+            case OnRoute53(route53=record):
+                return self._route53(record, (*path, "route53"))
             case ByCommand(command=command):
                 if self.names:
                     self.check(command.name, self.names.commands, "command", (*path, "command", "name"))
                 return command_key(command.name)
 
-    def _account(self, item: EcsTarget, path: Path) -> str:
+    def _route53(self, record: Route53Target, path: Path) -> str:
+        key = route53_key(self._account(record, path), record.zone, record.name)
+        _, zone, name = key.split("/")
+        if not is_zone_id(record.zone) and name != zone and not name.endswith(f".{zone}"):
+            self.findings.fault((*path, "name"), f"a name of zone '{zone}'", quoted(record.name), f"it ends in '.{zone}', or is the zone itself")
+        return key
+
+    def _account(self, item: EcsTarget | AlbTarget | Route53Target, path: Path) -> str:
         names = self.names
         if names is None or (item.account is None and len(names.accounts) == 1):
-            return item.account or next(iter(names.accounts if names else ()), _UNCHECKED)
+            return item.account or next(iter(names.accounts if names else ()), UNCHECKED)
         if item.account is not None:
             self.check(item.account, frozenset(names.accounts), "account", (*path, "account"))
         else:
             hint = f"there are several: {', '.join(sorted(names.accounts))}" if names.accounts else "the daemon's config has no accounts"
             self.findings.fault(path, "the key 'account'", "none", hint)
-        return item.account or _UNCHECKED
+        return item.account or UNCHECKED
 
-    def _region(self, account: str, item: EcsTarget, path: Path) -> str:
+    def _region(self, account: str, item: EcsTarget | AlbTarget, path: Path) -> str:
         regions = self.names.accounts.get(account, ()) if self.names else ()
         if item.region is not None:
             if regions and item.region not in regions:
@@ -64,7 +75,7 @@ class References:
             return item.region
         if len(regions) > 1:
             self.findings.fault(path, "the key 'region'", "none", f"there are several: {', '.join(regions)}")
-        return regions[0] if regions else _UNCHECKED
+        return regions[0] if regions else UNCHECKED
 
     def fleet_target(self, select: Select) -> str:
         """The key of every member of a fleet, with blanks for its namespace and name."""
@@ -82,10 +93,10 @@ class References:
                 self.check(written, self.names.clusters, "cluster", (*path, "cluster"))
             return written
         if self.names is None:
-            return UNCHECKED_CLUSTER
+            return UNCHECKED
         if self.names.default_cluster is None:
             self.findings.fault(path, "the key 'cluster'", "none", f"there are several: {', '.join(sorted(self.names.clusters))}")
-        return self.names.default_cluster or UNCHECKED_CLUSTER
+        return self.names.default_cluster or UNCHECKED
 
     def ladder(self, items: Sequence[RungItem], watched: str, *, is_fleet: bool = False) -> tuple[Rung, ...]:
         """The rungs, in the order written. Those of a fleet put each member itself back, and may name its flags by $name and $namespace."""

@@ -121,11 +121,12 @@ class Caller:
     def _sent(self, sent: Sent, session: str) -> Answer:
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         client = self._sessions.client(sent.region, sent.call.service, session)
         try:
             answer: Answer = getattr(client, xform_name(sent.call.operation))(**sent.parameters)
-        except (ClientError, BotoCoreError) as fault:
+        except (ClientError, BotoCoreError, ResponseParserError) as fault:  # the last one is of an answer that was cut, and no kind of the others
             raise failure(sent, fault) from fault
         return answer
 

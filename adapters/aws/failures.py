@@ -134,7 +134,10 @@ def _retry_after(response: Mapping[str, Any]) -> float | None:
 
 
 def _dashed(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+    from botocore import xform_name  # it knows the words that a rule does not, such as DBInstance
+
+    found: str = xform_name(name, "-")
+    return found
 
 
 def _shown(value: Any) -> list[str]:

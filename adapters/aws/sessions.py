@@ -70,13 +70,14 @@ class Sessions:
         """The role's session. It is asked for in the region it will be used in, so that no other region's outage keeps us out."""
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         asked = {"RoleArn": role, "RoleSessionName": name}
         if self._account.external_id is not None:
             asked["ExternalId"] = self._account.external_id
         try:
             answer = self._made(_own_session(), "sts", region).assume_role(**asked)
-        except (ClientError, BotoCoreError) as fault:
+        except (ClientError, BotoCoreError, ResponseParserError) as fault:
             raise failure(Sent(self._account, region, ASSUME_ROLE, {"RoleArn": role, "RoleSessionName": name}), fault) from fault
         given = answer["Credentials"]
         session = boto3.session.Session(

@@ -20,6 +20,7 @@ from rollbackd.policies.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.incident import Incident, Phase, advance, opened
 from rollbackd.policies.judge import State
+from rollbackd.policies.keys import recurs
 from rollbackd.policies.model import Mode, OnNoData, OutsideWatch, Policy
 from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import ALWAYS_BLAMES, is_due, watch_length
@@ -240,7 +241,7 @@ class Replay:
         if found.word == "rollback":
             way.is_astray = True
             way.acted.append(found.at)
-            way.quarantined |= {(change.target, change.revision) for change in changes if change.id == blamed[0]}
+            way.quarantined |= {(change.target, change.revision) for change in changes if change.id == blamed[0] and not recurs(change.target)}
 
 
 def _onset(way: Replayed, condition: str, at: datetime) -> datetime:

@@ -50,7 +50,7 @@ def rollback(client: Client, subject: str, rung: int | None, reason: str, overri
 @talks_to_daemon
 @prints
 def undo(client: Client, incident: str, rung: int | None, reason: str, overrides: tuple[str, ...], yes: bool, output: str) -> None:
-    """Take back what an incident wrote: flags get the exact states from before, workloads the revision that was left.
+    """Take back what an incident wrote: flags, weights and names get the exact states from before, workloads the revision that was left.
 
     A revision that was rolled back is in quarantine: going back to it needs --override quarantine.
     """

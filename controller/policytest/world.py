@@ -10,7 +10,7 @@ from rollbackd.policies.decisions import Act, Bake, Decision, Offer
 from rollbackd.policies.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, RungEnd, Settled, Stopped
 from rollbackd.policies.fleet import Fleet, Flight
 from rollbackd.policies.incident import Incident, Phase, advance, opened
-from rollbackd.policies.keys import namespace_of
+from rollbackd.policies.keys import namespace_of, recurs
 from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Rung
 
 SAFE = "safe"
@@ -163,7 +163,7 @@ class World:
             self._record(to)
             return
         target, left = act.remedy.target, self._live[act.remedy.target]
-        reverts = isinstance(act.remedy, RevertRung)
+        reverts = isinstance(act.remedy, RevertRung) and not recurs(target)
         intended = Intended(
             incident=act.incident,
             at=at,

@@ -90,6 +90,13 @@ def test_a_throttled_read_is_asked_again(front: Microburst) -> None:
     assert "clusterArns" in caller(front, patient=True).read(LIST)
 
 
+@pytest.mark.parametrize("operation", ["AssumeRole", "GetCallerIdentity"])
+def test_an_answer_that_was_cut_is_no_answer(front: Microburst, operation: str) -> None:
+    front.rules({"service": "sts", "operation": operation, "response": {"truncate_frac": 0.5}})
+    with pytest.raises(Transient, match="ResponseParserError"):
+        caller(front).identify()
+
+
 def test_a_write_is_sent_once_however_it_fails(front: Microburst) -> None:
     front.rules({"service": "ecs", "operation": "CreateCluster", "reset": True})
     with pytest.raises(Transient, match="Whether it was done is unknown"):

@@ -17,7 +17,9 @@ from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanReques
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
 from tests.aws.appconfig import open_profile
+from tests.aws.balancers import open_balancer
 from tests.aws.ecs_double import Fault
+from tests.aws.names import Settling, open_names, plain
 from tests.aws.stage import SHOP, open_stage
 from tests.contract.flag_vendors import HOSTED, Hosted
 from tests.unleash.shop import EVERYBODY, Flag, open_shop
@@ -105,6 +107,32 @@ def appconfig(request: pytest.FixtureRequest) -> Stage:
     )
 
 
+def alb(request: pytest.FixtureRequest) -> Stage:
+    request.getfixturevalue("aws_keys")
+    shop = open_balancer(request.getfixturevalue("moto").url)
+    return Stage(
+        target=shop.target(),
+        key=shop.key,
+        candidates=(shop.before,),
+        content=lambda: json.dumps(shop.actions()),
+        another_writer=lambda: shop.share(10, 90),
+        make_unreadable=lambda: shop.elb.delete_load_balancer(LoadBalancerArn=shop.arn),
+    )
+
+
+def route53(request: pytest.FixtureRequest) -> Stage:
+    request.getfixturevalue("aws_keys")
+    names = open_names(request.getfixturevalue("ministack").url)
+    return Stage(
+        target=names.target(of=Settling),
+        key=names.key,
+        candidates=(names.before,),
+        content=lambda: json.dumps(names.records()),
+        another_writer=lambda: names.put(plain(names.name, "192.0.2.3")),
+        make_unreadable=lambda: names.put(*names.records(), action="DELETE"),
+    )
+
+
 def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.FixtureRequest], Stage]:
     """A hosted flag service."""
 
@@ -124,6 +152,7 @@ def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.
 
 
 STAGES = [flagd, command, unleash, ecs, appconfig, *(hosted(make) for make in HOSTED)]
+STAGES = [flagd, command, unleash, ecs, alb, route53, *(hosted(make) for make in HOSTED)]
 
 
 @pytest.fixture(params=STAGES, ids=lambda stage: stage.__name__)

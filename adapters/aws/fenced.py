@@ -1,0 +1,42 @@
+"""A write where Amazon has no compare-and-set: sent right after a second look, and sent again only after a definite no and another look."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from rollbackd.adapters.aws.access import Answer, Caller
+from rollbackd.adapters.aws.calls import Call
+from rollbackd.adapters.aws.failures import Throttled
+from rollbackd.adapters.base.errors import Refused
+
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before the write is tried again: after Amazon refused to take it for its frequency, or when the look has grown old."""
+FRESH = timedelta(seconds=3)
+"""How old the second look may be when the write leaves."""
+BUDGET = timedelta(seconds=20)
+"""Nothing is sent later than this after the start, so that the claim of whoever applies never runs out before."""
+
+
+def write(caller: Caller, call: Call, incident: str, look: Callable[[], object], *, pauses: Sequence[float] = PAUSES, **parameters: Any) -> Answer:
+    """The answer to the write. ``look`` raises whatever forbids it; it is asked before every try.
+
+    Raises Refused if Amazon was too slow for the look to mean anything, Throttled if it never took the write: nothing was changed either way.
+    """
+    began = time.monotonic()
+    caller.identify(incident)  # entering the account takes time that the look must not grow old by
+    for pause in (*pauses, None):
+        looked_at = time.monotonic()
+        look()
+        now = time.monotonic()
+        if now - began > BUDGET.total_seconds() or (pause is None and now - looked_at > FRESH.total_seconds()):
+            break
+        if now - looked_at <= FRESH.total_seconds():
+            try:
+                return caller.write(call, incident, **parameters)
+            except Throttled:
+                if pause is None:
+                    raise
+        caller.sleep(pause or 0)
+    what = f"{call} in account {caller.account.name}: Amazon answers so slowly that somebody may have been there since the last look"
+    raise Refused(f"{what}. Nothing was changed.", advice="See why it answers slowly, then plan again.")
