@@ -23,7 +23,7 @@ from tests.e2e.fleet import CONTENT_TYPE, Fleet, Shop, double_in
 from tests.exposition import Loopback, Reply, Request, serving
 
 ERRORS = {"use": "error-rate", "with": {"for": "0s"}}
-LOAD = {"name": "load", "gauge": "edge_load", "above": 90, "for": "0s"}
+LOAD = {"name": "load", "gauge": "edge_load", "above": 90, "for": "0s", "unbounded": "accepted"}
 TWO_SERIES = {"name": "twins", "promql": "edge_requests_total", "above": 1, "for": "0s"}
 
 
