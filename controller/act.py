@@ -17,6 +17,7 @@ from rollbackd.controller.messages import notice_of
 from rollbackd.controller.order import Order, intent_to, offer_of, request_again
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
+from rollbackd.controller.pause_places import why_paused
 from rollbackd.controller.unreached import LeftToOthers, Unreached
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Held, Intended, Offered, RungEnd, Stopped
@@ -180,7 +181,7 @@ class Actor:
     def _claim(self, plan: Plan, order: Order) -> Claim | None:
         """The intent is durable and ours, its message queued with it; None where something stood against it."""
         act = order.act
-        if reason := self._pause.read():
+        if reason := why_paused(self._pause, self._targets, (order.policy.target, act.remedy.target)):
             self._hold(act.incident, order.policy, order.contacts, "pause", f"paused: {reason}")
             return None
         with self._store.transaction() as tx:
@@ -258,7 +259,7 @@ class Actor:
     def _write_again(self, target: Target, claim: Claim, policy: Policy) -> None:
         """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
         intended = claim.intended
-        if reason := self._pause.read():
+        if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, f"paused: {reason}"))
             return
         try:

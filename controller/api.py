@@ -1,8 +1,6 @@
 """The local HTTP API: health for the platform, metrics for Prometheus, everything under /api for people with the token."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -11,55 +9,25 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rollbackd.controller.api_cluster import ClusterPeople
+from rollbackd.controller.api_gate import Gate
 from rollbackd.controller.api_hands import routes_of_hands
 from rollbackd.controller.api_request import Handler, asked, error, get, limit_of, moment_of, post, text_of, who_of
-from rollbackd.controller.api_token import Tokens
+from rollbackd.controller.api_token import TokenBook
 from rollbackd.controller.desk import Desk, Posted
+from rollbackd.controller.heartbeat import Heartbeat
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.metrics import Metrics
 from rollbackd.controller.switch import Switch
 
 log = structlog.get_logger()
 
-LONGEST_BODY = 64 * 1024
-PATIENCE = timedelta(seconds=30)
-"""At least so long may pass between two slots before the engine is called dead."""
-HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
-
-class Heartbeat:
-    """Whether the engine still finishes slots, by the number of slots and a clock that nobody sets."""
-
-    def __init__(self, desk: Desk, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._desk = desk
-        self._monotonic = monotonic
-        self._slots = -1
-        self._since = monotonic()
-
-    def fault(self) -> str | None:
-        """Why the engine must be called dead; None while it is alive. A store that fails is no reason: a restart does not mend it."""
-        engine, now = self._desk.engine, self._monotonic()
-        if engine.slots != self._slots or engine.trouble.fault is not None or not engine.policies:
-            self._slots, self._since = engine.slots, now
-            return None
-        silent, allowed = timedelta(seconds=now - self._since), self._allowed()
-        return (
-            f"no slot was finished for {silent.total_seconds():.0f} s, at most {allowed.total_seconds():.0f} s are expected"
-            if silent > allowed
-            else None
-        )
-
-    def _allowed(self) -> timedelta:
-        every = min((policy.every for policy in dict(self._desk.engine.policies).values()), default=timedelta(0))
-        return max(3 * every, PATIENCE)
-
-
-def build_app(desk: Desk, metrics: Metrics, tokens: Tokens) -> Starlette:
-    """The application, to be served on a loopback address; everything under /api wants one of ``tokens`` as a bearer."""
-    hands = routes_of_hands(desk, bool(tokens.people))
-    return _app([*_open(desk, metrics), Mount("/api/v1", routes=[*_routes(desk), *hands])], tokens)
+def build_app(desk: Desk, metrics: Metrics, tokens: TokenBook, cluster: ClusterPeople | None = None) -> Starlette:
+    """The application, to be served on a loopback address; everything under /api wants one of ``tokens`` as a bearer, or one of the cluster's."""
+    hands = routes_of_hands(desk, tokens.has_people or cluster is not None)
+    return _app([*_open(desk, metrics), Mount("/api/v1", routes=[*_routes(desk), *hands])], tokens, cluster)
 
 
 def build_health_app(desk: Desk, metrics: Metrics) -> Starlette:
@@ -67,9 +35,9 @@ def build_health_app(desk: Desk, metrics: Metrics) -> Starlette:
     return _app(_open(desk, metrics), None)
 
 
-def _app(routes: Sequence[BaseRoute], tokens: Tokens | None) -> Starlette:
+def _app(routes: Sequence[BaseRoute], tokens: TokenBook | None, cluster: ClusterPeople | None = None) -> Starlette:
     app = Starlette(routes=routes, exception_handlers={HTTPException: _not_found, Exception: _crashed})
-    app.add_middleware(_Gate, tokens=tokens)
+    app.add_middleware(Gate, tokens=tokens, cluster=cluster)
     return app
 
 
@@ -140,67 +108,3 @@ def _not_found(request: Request, fault: Exception) -> Response:
 def _crashed(request: Request, fault: Exception) -> Response:
     log.error("api.crashed", path=request.url.path, error=repr(fault))
     return error(500, "rollbackd failed to answer; its log says why")
-
-
-class _Gate:
-    """In front of everything: the token for /api, no body beyond the limit, nothing kept by caches. ``tokens`` None: there is no /api."""
-
-    def __init__(self, app: ASGIApp, tokens: Tokens | None) -> None:
-        self._app = app
-        self._tokens = tokens
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers, send = dict(scope["headers"]), _hardened(send)
-        if self._tokens is not None and scope["path"].startswith("/api"):
-            speaker = self._tokens.speaker(headers.get(b"authorization", b""))
-            if speaker is None:
-                await error(401, "the token is missing or wrong", "see --token-file")(scope, receive, send)
-                return
-            scope.setdefault("state", {})["speaker"] = speaker
-        body = await _read_body(headers, receive)
-        if body is None:
-            await error(413, f"the body is larger than {LONGEST_BODY} bytes")(scope, receive, send)
-            return
-        await self._app(scope, _replayed(body, receive), send)
-
-
-async def _read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
-    """The whole body, None where it is too long; never more than the limit is held."""
-    length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or int(length[:12]) > LONGEST_BODY:
-        return None
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            break
-        parts.append(message.get("body", b""))
-        size, more = size + len(parts[-1]), message.get("more_body", False)
-        if size > LONGEST_BODY:
-            return None
-    return b"".join(parts)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    told = False
-
-    async def again() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
-
-
-def _hardened(send: Send) -> Send:
-    async def harder(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *HEADERS]
-        await send(message)
-
-    return harder

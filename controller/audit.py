@@ -8,14 +8,18 @@ from rollbackd.controller.journal.store import Store
 
 
 def audit(store: Store, kept: Sequence[str] = ()) -> Audit:
-    """The chain over all rows. ``kept``: hashes of rows noted down earlier; one that is gone means rows were cut off or written anew."""
+    """The chain over all rows. ``kept``: hashes of rows noted down earlier, or their beginnings; one that is gone means rows were cut off or written
+    anew.
+    """
     missing, count = dict.fromkeys(kept), 0
+    lengths = {len(head) for head in kept}
 
     def counted() -> Iterator[JournalRow]:
         nonlocal count
         for row in store.rows():
             count += 1
-            missing.pop(row.hash, None)
+            for length in lengths:
+                missing.pop(row.hash[:length], None)
             yield row
 
     rows = counted()

@@ -50,7 +50,7 @@ class Blindness:
         lines = (f"why: {fault}", "policies that read it can neither act nor recover until it answers", "check the source and the network to it")
         with self._store.transaction() as tx:
             if tx.note(Note("source.blind", at, {"source": name, "why": fault}), key):
-                tx.queue(plain_notice("blind", key, title, lines, at), _contacts(policies, name))
+                tx.queue(plain_notice("blind", key, title, lines, at), readers(policies, name))
         self._told[name] = key
 
     def _sighted(self, name: str, policies: Iterable[Policy], at: datetime) -> None:
@@ -60,7 +60,7 @@ class Blindness:
         with self._store.transaction() as tx:
             if tx.note(Note("source.sighted", at, {"source": name}), f"{key}:over"):
                 notice = plain_notice("sighted", key, f"source {name} answers again", ("policies are judged again",), at, resolved=True)
-                tx.queue(notice, _contacts(policies, name))
+                tx.queue(notice, readers(policies, name))
         del self._told[name]
 
     def _absent(self, policy: Policy, condition: str, at: datetime) -> None:
@@ -83,5 +83,6 @@ class Blindness:
         self._absent_told.add(key)
 
 
-def _contacts(policies: Iterable[Policy], source: str) -> list[str]:
+def readers(policies: Iterable[Policy], source: str) -> list[str]:
+    """Who is told of a source: the contacts of all policies that read it."""
     return sorted({contact for policy in policies if policy.source == source for contact in policy.notify_of_all})

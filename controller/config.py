@@ -13,7 +13,7 @@ from rollbackd.controller.config_documents import (
     ApiParts,
     CloudWatchParts,
     ConfigDocument,
-    GuardParts,
+    PersonParts,
     PrometheusParts,
     ScrapeParts,
     StaticTarget,
@@ -21,18 +21,21 @@ from rollbackd.controller.config_documents import (
 from rollbackd.controller.config_flag_appconfig import check_accounts
 from rollbackd.controller.config_flag_vendors import KINDS
 from rollbackd.controller.config_flags import FlagProviderConfig, clashes, place_of
+from rollbackd.controller.config_freezes import read_freezes
 from rollbackd.controller.config_store import store_config
 from rollbackd.controller.config_values import (
     KIND_OF_SOURCE,
     Api,
     CloudWatchSource,
     Cluster,
+    ClusterRights,
     Command,
     Config,
     NamedPages,
     NamedProbe,
     PrometheusSource,
     ScrapeSource,
+    SignOfLife,
     Source,
     StaticPages,
 )
@@ -107,7 +110,7 @@ class _Reading:
             commands=self._commands(),
             contacts={name: channels(items, self.findings, ("contacts", name), self.base.joinpath) for name, items in written.contacts.items()},
             probes={name: NamedProbe(tuple(each.urls), each.timeout or timedelta(seconds=5)) for name, each in written.probes.items()},
-            limits=_limits(written.guards),
+            limits=self._limits(),
             store=(store := store_config(written.store, self.base, data_dir, self.findings)).url,
             store_password=store.password_file,
             policies=tuple(self.base / place for place in written.policies),
@@ -116,6 +119,7 @@ class _Reading:
             fallback=self._fallback(),
             health=self._health(api),
             accounts=accounts,
+            heartbeat=SignOfLife(self.base / beat.url_file, beat.every or timedelta(minutes=1)) if (beat := written.heartbeat) else None,
         )
 
     def _path(self, text: str | None) -> Path | None:
@@ -199,6 +203,13 @@ class _Reading:
             for name, each in self.written.commands.items()
         }
 
+    def _limits(self) -> Limits:
+        """The guard table; what was not written stays at its default."""
+        parts = self.written.guards
+        if parts is None:
+            return Limits()
+        return Limits(**parts.model_dump(exclude_none=True, exclude={"freeze"}), freezes=read_freezes(parts.freeze, self.findings))
+
     def _fallback(self) -> str | None:
         name, contacts = self.written.fallback, self.written.contacts
         if name is not None and name not in contacts:
@@ -207,8 +218,24 @@ class _Reading:
 
     def _api(self, data_dir: Path) -> Api:
         written = self.written.api or ApiParts.model_validate({})
-        people = {name: self.base / person.token_file for name, person in written.people.items()}
-        return Api(_host_and_port(written.listen), self._path(written.token_file) or data_dir / "api.token", people)
+        people = {name: self._token(name, person) for name, person in written.people.items()}
+        return Api(_host_and_port(written.listen), self._path(written.token_file) or data_dir / "api.token", people, self._rights(written))
+
+    def _token(self, name: str, person: PersonParts) -> Path | str:
+        if (person.token_file is None) == (person.token_hash is None):
+            found = "neither" if person.token_file is None else "both"
+            self.findings.fault(("api", "people", name), "'token_file' or 'token_hash'", found, "`rollbackd token` makes a token and its hash")
+        return person.token_hash or self.base / (person.token_file or "")
+
+    def _rights(self, api: ApiParts) -> ClusterRights | None:
+        if (written := api.kubernetes) is None:
+            return None
+        known = self._clusters()
+        name = written.cluster or (next(iter(known)) if len(known) == 1 else None)
+        if name not in known:
+            found = quoted(name) if name is not None else "none"
+            self.findings.fault(("api", "kubernetes", "cluster"), "a cluster", found, choices(name or "", known, "clusters"))
+        return ClusterRights(name or "", written.namespace, written.audience or "")
 
     def _health(self, api: Api) -> tuple[str, int] | None:
         written = self.written.health
@@ -233,12 +260,6 @@ def _scrape(parts: ScrapeParts) -> ScrapeSource:
         for target in parts.targets
     )
     return ScrapeSource(pages, parts.every or timedelta(seconds=15), parts.timeout)
-
-
-def _limits(parts: GuardParts | None) -> Limits:
-    """The guard table; what was not written stays at its default."""
-    said = parts.model_dump(exclude_none=True) if parts else {}
-    return Limits(**said)
 
 
 def _mode(word: str) -> Mode:

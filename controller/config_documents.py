@@ -7,8 +7,9 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from rollbackd.controller.config_accounts import AccountParts
 from rollbackd.controller.config_channels import ChannelItem
+from rollbackd.controller.config_freezes import FreezeParts, Space
 from rollbackd.controller.config_leaves import FilePath, ProbeUrl, WebUrl, first_of
-from rollbackd.policies.documents_base import Duration, Interval, LabelName, Name, PositiveDuration, Text, Written, refuse
+from rollbackd.policies.documents_base import Duration, Interval, LabelName, Name, ObjectName, PositiveDuration, Text, Written, refuse
 from rollbackd.policies.documents_conditions import ModeWord
 from rollbackd.policies.documents_targets import Region
 from rollbackd.policies.wording import describe_pattern
@@ -42,11 +43,6 @@ def _address(text: str) -> str:
     return text
 
 
-# As guards count: a Kubernetes namespace, or kind and place such as command:deploy.
-_SPACE = describe_pattern(
-    "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$", "a namespace, or kind and place such as command:deploy"
-)
-Space: TypeAlias = Annotated[str, Field(pattern=_SPACE)]
 Argv: TypeAlias = Annotated[list[Text], Field(min_length=1, max_length=100)]
 
 
@@ -130,7 +126,7 @@ class ProbeParts(Written):
 class GuardParts(Written):
     """Limits on what is done by itself."""
 
-    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("freeze", "freeze_windows", "systemic"), "")
+    later: ClassVar[Mapping[str, str]] = {"freeze_windows": "'freeze'", "systemic": ""}
 
     in_flight_per_namespace: Annotated[int, Field(ge=1)] = Field(1, description="Incidents acted on at a time in one namespace. Default 1.")
     in_flight: Annotated[int, Field(ge=1)] = Field(3, description="Incidents acted on at a time in all. Default 3.")
@@ -139,6 +135,9 @@ class GuardParts(Written):
     cooldown: Duration | None = Field(None, description="Rest of a target after an incident. Default 30m.")
     cooldown_floor: Duration | None = Field(None, description="The least rest that a policy may set for itself. Default: none.")
     known_good_max_age: PositiveDuration | None = Field(None, description="How long ago a known-good revision may have served last. Default 7d.")
+    freeze: Annotated[list[FreezeParts], Field(max_length=200)] = Field(
+        default_factory=list, description="Times in which nothing is done by itself. Default: none."
+    )
 
 
 class NamespaceParts(Written):
@@ -147,10 +146,22 @@ class NamespaceParts(Written):
     mode_cap: ModeWord = Field(description="The most that may be done there.")
 
 
+_TOKEN_HASH = describe_pattern("^sha256:[0-9a-f]{64}$", "a hash as `rollbackd token` prints it, such as sha256:…")
+
+
 class PersonParts(Written):
     """A person who may decide."""
 
-    token_file: FilePath = Field(description="The file that holds this person's token; it has to be there.")
+    token_file: FilePath | None = Field(None, description="The file that holds this person's token; it has to be there.")
+    token_hash: Annotated[str, Field(pattern=_TOKEN_HASH)] | None = Field(None, description="Or its hash, as `rollbackd token` prints it.")
+
+
+class ClusterPeopleParts(Written):
+    """A Kubernetes cluster that knows the people: whoever has a right of `rollbacks.rollbackd.io` there has it here."""
+
+    cluster: Name | None = Field(None, description="A cluster of `clusters`. Default: the only one.")
+    namespace: ObjectName = Field(description="The namespace in which the rights are given.")
+    audience: Text | None = Field(None, description="Whom the tokens have to be made for. Default: the cluster's API server.")
 
 
 class ApiParts(Written):
@@ -162,12 +173,20 @@ class ApiParts(Written):
         default_factory=dict,
         description="People with a token of their own. Where there are any, only they approve, reject, roll back and undo, under a proven name.",
     )
+    kubernetes: ClusterPeopleParts | None = Field(None, description="A cluster that proves names as well. Default: none.")
 
 
 class HealthParts(Written):
     """The pages for the platform alone, for whoever reaches the address."""
 
     listen: Annotated[str, AfterValidator(_address)] = Field(description="Where /healthz, /readyz and /metrics are served, and nothing else.")
+
+
+class HeartbeatParts(Written):
+    """Who expects a sign of life, and pages where none comes."""
+
+    url_file: FilePath = Field(description="A file that holds the address to post to, which is a secret.")
+    every: Interval | None = Field(None, description="How often. Default 1m.")
 
 
 class StoreParts(Written):
@@ -187,7 +206,7 @@ StoreEntry: TypeAlias = Annotated[Annotated[Text, Tag("<url>")] | Annotated[Stor
 class ConfigDocument(Written):
     """The daemon's config."""
 
-    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("shard", "tls", "page", "heartbeat", "sidecar"), "")
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(("shard", "tls", "page", "sidecar"), "")
 
     api_version: Literal["rollbackd/v1"] = Field(alias="apiVersion", description="The version of this contract.")
     kind: Literal["Config"] = Field(description="What this document is.")
@@ -210,4 +229,5 @@ class ConfigDocument(Written):
     policies: Annotated[list[FilePath], Field(min_length=1)] = Field(description="Policy files, and folders of them.")
     api: ApiParts | None = Field(None, description="The local API.")
     health: HealthParts | None = Field(None, description="A second address, for probes and Prometheus. Default: none.")
+    heartbeat: HeartbeatParts | None = Field(None, description="A service elsewhere that pages when this daemon falls silent. Default: none.")
     data_dir: FilePath = Field("/data", description="Where the daemon keeps its files. Default /data.")

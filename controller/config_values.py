@@ -149,16 +149,36 @@ class NamedProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterRights:
+    """The cluster that proves names, and the namespace in which it gives the rights."""
+
+    cluster: str
+    namespace: str
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
-    """Where the local API listens: host and port. ``token_file``: made if it is not there. ``people``: each person's own token file."""
+    """Where the local API listens: host and port. ``token_file``: made if it is not there. ``people``: each person's own token file, or its hash."""
 
     listen: tuple[str, int]
     token_file: Path
-    people: Mapping[str, Path] = field(default_factory=dict)
+    people: Mapping[str, Path | str] = field(default_factory=dict)
+    kubernetes: ClusterRights | None = None
 
 
 Source: TypeAlias = PrometheusSource | ScrapeSource | CloudWatchSource
 KIND_OF_SOURCE = {PrometheusSource: "prometheus", ScrapeSource: "scrape", CloudWatchSource: "cloudwatch"}
+
+
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """Where signs of life are posted to: the file with the address, and how often."""
+
+    url_file: Path
+    every: timedelta = timedelta(minutes=1)
+
+
 Channel: TypeAlias = PagerDuty | Slack | Teams | Email | Webhook | Alertmanager | Apprise
 
 
@@ -187,3 +207,4 @@ class Config:
     fallback: str | None = None
     health: tuple[str, int] | None = None
     accounts: Mapping[str, AccountConfig] = field(default_factory=dict)
+    heartbeat: SignOfLife | None = None

@@ -89,6 +89,9 @@ class Daemon:
         parts.schedule.every(RELOAD_EVERY, "reload", self.reload)
         parts.schedule.every(ROSTERS_EVERY, "rosters", self.refresh)
         parts.schedule.every(READINESS_EVERY, "readiness", parts.readiness.look)
+        for chore in parts.chores:
+            parts.schedule.once(f"{chore.name}.first", chore.work)
+            parts.schedule.every(chore.every, chore.name, chore.work)
         parts.schedule.start()
         listen = [f"{pages.listen[0]}:{pages.listen[1]}" for pages in parts.pages]
         log.info("daemon.started", listen=" ".join(listen), data=str(parts.data_dir))

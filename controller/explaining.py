@@ -228,7 +228,7 @@ def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]
     found = guards(view.policy, blamed, view.fleet, view.now, incident)
     if incident is None or not incident.acted:
         return tuple(GuardLine(guard.name, guard.value, guard.blocks) for guard in found)
-    asked = {guard.name for guard in running_guards(blamed, view.fleet, view.policy, incident)}
+    asked = {guard.name for guard in running_guards(blamed, view.fleet, view.policy, view.now, incident)}
     return tuple(
         GuardLine(g.name, g.value, g.blocks) if g.name in asked else GuardLine(g.name, "passed when the incident began to act", None) for g in found
     )

@@ -11,6 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from rollbackd.controller.audit_watch import AuditWatch
+from rollbackd.controller.clocks import Clocks
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
@@ -27,9 +29,9 @@ _PAGE = 1000
 class Metrics:
     """The registry of one daemon."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, clocks: Clocks | None = None, audit: AuditWatch | None = None) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_State(desk))
+        self._registry.register(_State(desk, clocks, audit))
         ProcessCollector(registry=self._registry)
 
     def page(self, accept: str) -> tuple[bytes, str]:
@@ -83,8 +85,10 @@ class Tally:
 class _State(Collector):
     """The daemon's state as metric families."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, clocks: Clocks | None, audit: AuditWatch | None) -> None:
         self._desk = desk
+        self._clocks = clocks
+        self._audit = audit
         self._tally = Tally(desk.store)
 
     def collect(self) -> Iterator[Metric]:
@@ -92,6 +96,8 @@ class _State(Collector):
         yield from self._engine()
         yield from self._sources()
         yield from self._store()
+        if self._audit is not None:
+            yield _gauge("audit_chain_ok", "1 while the journal is the one that was written, as far as it was verified.", self._audit.fault is None)
 
     def _daemon(self) -> Iterator[Metric]:
         facts = self._desk.facts()
@@ -139,6 +145,9 @@ class _State(Collector):
             yield _counters("source_requests", "Requests for metrics to a source that costs money.", ("source",), requests)
             metrics = [({"source": name}, spent.metrics) for name, spent in costs]
             yield _counters("source_metrics", "Metrics that were asked for there: what it takes money for.", ("source",), metrics)
+        skews = sorted(self._clocks.skews().items()) if self._clocks is not None else []
+        ahead = [({"source": name}, skew.total_seconds()) for name, skew in skews]
+        yield _gauges("source_clock_ahead_seconds", "How far the source's clock is ahead of ours.", ahead)
 
     def _store(self) -> Iterator[Metric]:
         try:

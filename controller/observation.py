@@ -13,6 +13,7 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.controller.aging import aged
 from rollbackd.controller.baselines import Compared, read_before
 from rollbackd.controller.changes import Survey
+from rollbackd.controller.clocks import Clocks
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.facts import with_facts
 from rollbackd.controller.observe import Observer
@@ -43,10 +44,11 @@ NOTHING_READ: Before = ((), {})
 class Observation:
     """What the scheduler runs at every slot. Decides nothing."""
 
-    def __init__(self, engine: Engine, observer: Observer, surveyor: Surveyor) -> None:
+    def __init__(self, engine: Engine, observer: Observer, surveyor: Surveyor, clocks: Clocks | None = None) -> None:
         self._engine = engine
         self._observer = observer
         self._surveyor = surveyor
+        self._clocks = clocks
         self._traffics = Traffics()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
         self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
@@ -75,6 +77,8 @@ class Observation:
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
         readings = self._aged(due, self._observer.read(due, at), at)  # before the past, which may take long and much memory
+        if self._clocks is not None:
+            readings = self._clocks.doubted(due, readings)
         past = self._past(new, at)
         compared, before = self._before(due, at)
         surveyed = survey.result()

@@ -2,7 +2,6 @@
 
 import fcntl
 import importlib.metadata
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,16 +18,17 @@ from rollbackd.controller import config_values as values
 from rollbackd.controller.act import Actor
 from rollbackd.controller.answers import Reload as ReloadLine
 from rollbackd.controller.api import build_app, build_health_app
-from rollbackd.controller.api_token import Tokens, read_tokens
+from rollbackd.controller.api_token import TokenBook
+from rollbackd.controller.audit_watch import AuditWatch
 from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.clock import now
+from rollbackd.controller.clocks import Clocks
 from rollbackd.controller.config import names
 from rollbackd.controller.config_accounts import AccountConfig
 from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
-from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.logs import Secrets
@@ -37,13 +37,10 @@ from rollbackd.controller.metrics import Metrics
 from rollbackd.controller.observation import Observation, grids
 from rollbackd.controller.observe import Observer
 from rollbackd.controller.outbox import Outbox, past_the_store
-from rollbackd.controller.pause import Pause
-from rollbackd.controller.pause_shared import SharedPause
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.preview import Preview
 from rollbackd.controller.probing import Addresses, Probing
 from rollbackd.controller.readiness import Readiness
-from rollbackd.controller.replica import replica_name
 from rollbackd.controller.roster_news import RosterNews
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.shard import WHOLE, Shard
@@ -52,9 +49,12 @@ from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.view import Facts
 from rollbackd.controller.wiring_aws import aws_targets, cloudwatch
 from rollbackd.controller.wiring_channels import notifiers
+from rollbackd.controller.wiring_chores import Chore, chores
 from rollbackd.controller.wiring_flags import flag_targets
+from rollbackd.controller.wiring_people import cluster_people
+from rollbackd.controller.wiring_store import open_store
 from rollbackd.policies.fleet_policy import FleetPolicy
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model import Mode, Policy
 
 ORPHANS_AFTER = timedelta(minutes=5)
 """How long replicas may differ in the policies that they have read: a ConfigMap reaches the pods within a minute or two."""
@@ -98,6 +98,7 @@ class Parts:
     readiness: Readiness
     startable: Sequence[Startable]
     check: Callable[[Sequence[Policy], Sequence[FleetPolicy]], tuple[str, ...]]
+    chores: Sequence[Chore]
     lock: IO[str]
 
 
@@ -105,9 +106,8 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
     """The parts for this config [for a part of its targets]. Raises StoreError, AdapterError or OSError with what to do, before anything runs."""
     config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = hold(config.data_dir / "lock")
-    store = _store(config)
-    switch = config.data_dir / "pause"
-    pause = SharedPause(switch, store) if store.database.is_shared else Pause(switch)
+    opened = open_store(config)
+    store, pause = opened.store, opened.pause(config.data_dir / "pause")
     sources = {name: _source(name, source, config.accounts) for name, source in config.sources.items()}
     targets = _targets(config)
     contacts = {name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()}
@@ -122,21 +122,22 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         schedule.keep(grids(policies))
         readiness.keep(policies)
 
-    trouble = StoreTrouble(store, past_the_store(contacts, config.fallback))
+    trouble = StoreTrouble(store, past_the_store(contacts, config.fallback), opened.damage)
     actor = Actor(store, targets, pause, now, outcome, outbox.wake, failed=trouble.failed)
     orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
-    settings = Settings(config.mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
+    mode_cap = config.mode_cap if opened.damage is None else Mode.OBSERVE
+    settings = Settings(mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
     engine = Engine(store, actor, Journalling(store, outbox.wake), pause, settings, trouble)
     observer = Observer(sources, Probing(config.probes, _addresses(targets)))
-    observation = Observation(engine, observer, Surveyor(targets))
+    clocks = Clocks(sources, store, now, lambda: tuple(engine.policies.values()), outbox.wake)
+    observation = Observation(engine, observer, Surveyor(targets), clocks)
+    watch = AuditWatch(store, now, past_the_store(contacts, config.fallback))
     schedule = Schedule(observation.observe, now)
     files = PolicyFiles(config.policies, names(config), now)
     readiness = Readiness(store, targets, now, outbox.wake)
     roll = _roll(targets)
     membership = Membership(roll, names(config).contacts, now, adopt, RosterNews(store, outbox.wake).tell)
-    tokens = read_tokens(config.api.token_file, config.api.people)
-    for token in (tokens.shared, *tokens.people.values()):
-        secrets.add(token)
+    tokens = TokenBook(config.api.token_file, config.api.people, secrets.add)
     facts = _facts(schedule, engine, files, store.writer)
     fleets = Fleets(membership, roll, config.clusters)
     desk = Desk(
@@ -153,7 +154,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         bootstrap=Bootstrap(store, sources, targets),
     )
     return Parts(
-        pages=_pages(config, desk, tokens),
+        pages=_pages(config, desk, tokens, Metrics(desk, clocks, watch)),
         data_dir=config.data_dir,
         store=store,
         engine=engine,
@@ -166,20 +167,14 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         membership=membership,
         readiness=readiness,
         check=lambda policies, fleets: (*unlisted(roll, fleets), *problems(targets, policies)),
+        chores=chores(config, secrets, desk, clocks, watch),
         lock=lock,
     )
 
 
-def _store(config: values.Config) -> Store:
-    host, is_shared = socket.gethostname(), database(config.store).is_shared
-    writer = replica_name(config.data_dir / "replica", host) if is_shared else host
-    return Store.open(config.store, writer, password_file=config.store_password)
-
-
-def _pages(config: values.Config, desk: Desk, tokens: Tokens) -> list[Pages]:
-    metrics = Metrics(desk)
+def _pages(config: values.Config, desk: Desk, tokens: TokenBook, metrics: Metrics) -> list[Pages]:
     health = [Pages(config.health, build_health_app(desk, metrics))] if config.health is not None else []
-    return [Pages(config.api.listen, build_app(desk, metrics, tokens)), *health]
+    return [Pages(config.api.listen, build_app(desk, metrics, tokens, cluster_people(config))), *health]
 
 
 def hold(file: Path) -> IO[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rollbackd.policies.changes import Change
+from rollbackd.policies.freeze import Freeze
 from rollbackd.policies.model import Mode
 from rollbackd.policies.systemic import NOTHING_KNOWN, Usual
 
@@ -20,6 +21,7 @@ class Limits:
     cooldown: timedelta = timedelta(minutes=30)
     cooldown_floor: timedelta | None = None
     known_good_max_age: timedelta = timedelta(days=7)
+    freezes: tuple[Freeze, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rollbackd.policies.attribution import changed_alike, is_clear, ranked, ranking_text, victims
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.freeze import frozen
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.irreversible import irreversible
 from rollbackd.policies.keys import namespace_of
@@ -17,7 +18,7 @@ from rollbackd.policies.systemic import RECENT, Chance, chance, share_needed, ta
 
 ALWAYS_ASKED = frozenset({"pause"})
 """What no person passes by naming it: they have to lift it."""
-PASSABLE = ("systemic", "quarantine", "cool-down", "in-flight-namespace", "in-flight", "per-hour", "per-target-day")
+PASSABLE = ("freeze", "systemic", "quarantine", "cool-down", "in-flight-namespace", "in-flight", "per-hour", "per-target-day")
 """What a person may pass by name, with a reason."""
 
 
@@ -33,7 +34,7 @@ class Guard:
 def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetime, incident: Incident | None = None) -> tuple[Guard, ...]:
     """Every guard for acting on ``policy``'s target now, in the order in which they are asked. ``incident`` does not count against itself."""
     return (
-        *running_guards(suspects, fleet, policy, incident),
+        *running_guards(suspects, fleet, policy, at, incident),
         _quarantine([change for change in suspects if change.target in policy.targets], fleet),
         _cooldown(policy, fleet, at),
         *_in_flight(policy, fleet, incident),
@@ -42,10 +43,11 @@ def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetim
     )
 
 
-def running_guards(suspects: Sequence[Change], fleet: Fleet, policy: Policy, incident: Incident | None = None) -> tuple[Guard, ...]:
+def running_guards(suspects: Sequence[Change], fleet: Fleet, policy: Policy, at: datetime, incident: Incident | None = None) -> tuple[Guard, ...]:
     """The guards that are asked again before each further rung; the budgets were spent by the first."""
     return (
         _pause(fleet),
+        _freeze(policy, fleet, at),
         _systemic(policy, suspects, fleet),
         _suspects(policy, suspects, fleet, incident),
         _acknowledged(incident),
@@ -60,6 +62,15 @@ def first_block(found: Sequence[Guard]) -> Guard | None:
 
 def _pause(fleet: Fleet) -> Guard:
     return Guard("pause", f"paused: {fleet.paused}" if fleet.paused else "not paused", f"paused: {fleet.paused}" if fleet.paused else None)
+
+
+def _freeze(policy: Policy, fleet: Fleet, at: datetime) -> Guard:
+    found = frozen(fleet.limits.freezes, namespace_of(policy.target), at)
+    if found is None:
+        return Guard("freeze", "no freeze is on")
+    freeze, end = found
+    why = f"freeze until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {freeze.reason}"
+    return Guard("freeze", why, why)
 
 
 def _systemic(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Guard:

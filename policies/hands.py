@@ -58,7 +58,7 @@ def blocks(
     An incident that was acknowledged is in people's hands, and these people decide; whose fault it is they have decided too. Its budgets were
     spent if it acted before. Taking a write back does not wait for the cool-down that this very write began.
     """
-    found = running_guards(suspects, fleet, policy, incident)
+    found = running_guards(suspects, fleet, policy, at, incident)
     if incident is None or not incident.acted:
         found = guards(policy, suspects, fleet, at, incident)
     if undo is not None and undo.reverts:

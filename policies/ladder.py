@@ -29,7 +29,7 @@ def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[
     """
     policy, at = slot.policy, slot.at
     blamed = suspects_of(incident, slot.changes)
-    if block := first_block(running_guards(blamed, slot.fleet, policy, incident)):
+    if block := first_block(running_guards(blamed, slot.fleet, policy, at, incident)):
         return (Held(incident.id, at, block.name, block.blocks or block.value),)
     skipped: list[Decision] = []
     for index in range(incident.rung + 1, len(policy.ladder)):

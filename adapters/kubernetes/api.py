@@ -54,6 +54,11 @@ class Cluster:
         call = Call(self.name, "get", "deployments", place.namespace, place.name)
         return self._send(call, "GET", _path(call), {})
 
+    def namespace(self, name: str) -> Raw:
+        """The namespace as it is stored."""
+        call = Call(self.name, "get", "namespaces", name, name)
+        return self._send(call, "GET", _path(call), {})
+
     def find(self, resource: str, namespace: str, selector: str = "") -> list[Raw]:
         """All objects of a namespace that the label selector chooses, read page by page."""
         return [item for page in self._pages(resource, namespace, selector, _JSON) for item in page]
@@ -82,10 +87,15 @@ class Cluster:
         """Whether we hold the right, by the server's own word."""
         asked = {"verb": call.verb, "group": failures.GROUPS[call.resource], "resource": call.resource}
         asked |= {"namespace": call.namespace, **({"name": call.name} if call.name else {})}
-        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": asked}}
-        review = Call(self.name, "create", "selfsubjectaccessreviews", call.namespace)
-        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        return self._send(review, "POST", path, {}, body, "application/json").get("status", {}).get("allowed") is True
+        status = self.review("authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", {"resourceAttributes": asked})
+        return status.get("allowed") is True
+
+    def review(self, group: str, kind: str, resource: str, spec: Raw) -> Raw:
+        """The status of a review, which the server answers and does not store."""
+        body = {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec}
+        answer = self._send(Call(self.name, "create", resource, ""), "POST", f"/apis/{group}/v1/{resource}", {}, body, "application/json")
+        status = answer.get("status")
+        return status if isinstance(status, dict) else {}
 
     def _send(self, call: Call, method: str, path: str, query: dict[str, str], body: Any = None, content_type: str = "", accept: str = _JSON) -> Raw:
         reply = self._sent(call, method, path, query, body, content_type, accept)
@@ -143,7 +153,7 @@ def _path(call: Call) -> str:
     group = failures.GROUPS[call.resource]
     root = f"/apis/{group}/v1" if group else "/api/v1"
     name = f"/{quote(call.name, safe='')}" if call.name else ""
-    within = f"/namespaces/{quote(call.namespace, safe='')}" if call.namespace else ""
+    within = f"/namespaces/{quote(call.namespace, safe='')}" if call.namespace and call.resource != "namespaces" else ""
     return f"{root}{within}/{call.resource}{name}"
 
 

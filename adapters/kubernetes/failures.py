@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 
-GROUPS = {"deployments": "apps", "replicasets": "apps", "pods": ""}
+GROUPS = {
+    "deployments": "apps",
+    "replicasets": "apps",
+    "pods": "",
+    "namespaces": "",
+    "tokenreviews": "authentication.k8s.io",
+    "subjectaccessreviews": "authorization.k8s.io",
+}
 _LONGEST = 400
 
 

@@ -15,7 +15,7 @@ def findings(cluster: Cluster, namespace: str, places: Sequence[Place]) -> list[
     """One line for each missing right and for each obstacle at a Deployment of this namespace. Raises what keeps all from being read."""
     lacking = _lacking(cluster, namespace, places)
     lines = [f"{_subject(cluster, call)}: not allowed to {call}. Add to the Role of namespace {namespace}: {call.rule}" for call in lacking]
-    if any(call.verb in ("get", "list") for call in lacking):
+    if any(call.verb in ("get", "list") and call.resource != "namespaces" for call in lacking):
         return lines
     for place in places:
         lines += [f"{place.key}: {line}" for line in _obstacles(cluster, place)]
@@ -23,7 +23,7 @@ def findings(cluster: Cluster, namespace: str, places: Sequence[Place]) -> list[
 
 
 def _subject(cluster: Cluster, call: Call) -> str:
-    if call.name:
+    if call.resource == "deployments" and call.name:
         return Place(cluster.name, call.namespace, call.name).key
     return f"kubernetes:{cluster.name}/{call.namespace}"
 
@@ -31,6 +31,8 @@ def _subject(cluster: Cluster, call: Call) -> str:
 def _lacking(cluster: Cluster, namespace: str, places: Sequence[Place]) -> list[Call]:
     """Each right that is not held; the rights by name are asked for one by one only where they are not held for all names."""
     missing = [call for resource in _READ if not cluster.may(call := Call(cluster.name, "list", resource, namespace))]
+    if not cluster.may(call := Call(cluster.name, "get", "namespaces", namespace, namespace)):
+        missing.append(call)
     for verb in ("get", "patch"):
         if cluster.may(Call(cluster.name, verb, "deployments", namespace)):
             continue

@@ -16,6 +16,9 @@ from rollbackd.adapters.kubernetes.objects import selector
 from rollbackd.adapters.kubernetes.place import Place, place_of
 from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
 
+PAUSE = "rollbackd.io/pause"
+"""While a namespace has this annotation nothing is written there."""
+LONGEST_REASON = 500
 AT_ONCE = 8
 """So many namespaces are asked at the same moment."""
 
@@ -97,6 +100,16 @@ class Kubernetes:
         pods = cluster.find("pods", place.namespace, selector(cluster.deployment(place)))
         running = (pod for pod in pods if pod.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"])
         return tuple(sorted(str(pod["status"]["podIP"]) for pod in running if pod["status"].get("podIP")))
+
+    def paused(self, key: str) -> str | None:
+        """Why the namespace's own people let nothing be written there: its annotation, whatever it says. Raises Transient or Permanent."""
+        place = self._place(key)
+        annotations = self._clusters[place.cluster].namespace(place.namespace)["metadata"].get("annotations") or {}
+        if PAUSE not in annotations:
+            return None
+        reason = " ".join(str(annotations[PAUSE]).split())[:LONGEST_REASON] or "no reason is given"
+        lift = f"kubectl annotate namespace {place.namespace} {PAUSE}-"
+        return f"namespace {place.namespace} of cluster {place.cluster} is annotated {PAUSE}: {reason}; to lift it: {lift}"
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""

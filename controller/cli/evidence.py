@@ -54,7 +54,8 @@ def _found(checked: "Checked", policies: "list[Policy]", url: str, token_file: P
     """Raises AdapterError where the server does not answer at all."""
     from rollbackd.controller.cli.doctor import quietly
     from rollbackd.controller.clock import now
-    from rollbackd.controller.doctor.surroundings import Checkable, TellsTime
+    from rollbackd.controller.clocks import TellsTime
+    from rollbackd.controller.doctor.surroundings import Checkable
     from rollbackd.controller.sighting import sighted
     from rollbackd.controller.wiring_doctor import prometheus_at
 

@@ -20,6 +20,7 @@ FOUND = 2
 PASSED_BY = 1
 LOOK_EVERY = 2.0
 VERIFYING = 600.0
+SHORTEST_HEAD, LONGEST_HEAD = 16, 64
 ENDS = {"good": 0, "bad": FOUND, "superseded": PASSED_BY}
 
 
@@ -62,6 +63,13 @@ def _told(document: dict[str, Any], output: str) -> None:
     show(document, output, table)
 
 
+def _head(context: click.Context, option: click.Parameter, heads: tuple[str, ...]) -> tuple[str, ...]:
+    for head in heads:
+        if not SHORTEST_HEAD <= len(head) <= LONGEST_HEAD or not set(head) <= set("0123456789abcdef"):
+            raise click.BadParameter(f"expected at least {SHORTEST_HEAD} of the 64 digits of a hash, 0-9 and a-f, found {head[:80]!r}")
+    return heads
+
+
 @click.group(
     short_help="Prove that the journal is as it was written.",
     epilog="Examples:\n\n\b\n  rollbackd audit verify\n  rollbackd audit verify --kept heads-2026-11.json",
@@ -74,14 +82,15 @@ def audit() -> None:
     short_help="Check the journal's hash chain.",
     epilog="Exit codes: 0 it holds, 2 it does not.\n\n"
     "Examples:\n\n\b\n  rollbackd audit verify -o json > heads-2026-11.json    # keep this elsewhere\n"
-    "  rollbackd audit verify --kept heads-2026-11.json",
+    "  rollbackd audit verify --kept heads-2026-11.json\n  rollbackd audit verify --head 3f2a9c01b7de4455     # from a page",
 )
 @click.option("--kept", type=FILE, help="An earlier `audit verify -o json`: its heads have to be there still, or rows were cut off or written anew.")
+@click.option("--head", "heads", multiple=True, metavar="HASH", callback=_head, help="A head from a page or the log: its row has to be there still.")
 @talks_to_daemon
 @prints
-def verify(client: Client, kept: Path | None, output: str) -> None:
+def verify(client: Client, kept: Path | None, heads: tuple[str, ...], output: str) -> None:
     """Check the journal's hash chain. A chain does not show that its end was cut off: keep the heads elsewhere, and name them with --kept."""
-    document = client.get("audit", VERIFYING, kept=_heads(kept) if kept is not None else None)
+    document = client.get("audit", VERIFYING, kept=[*heads, *(_heads(kept) if kept is not None else ())])
     show(document, output, lambda out: _verified(document, out))
     click.get_current_context().exit(FOUND if document["fault"] or document["missing"] else 0)
 

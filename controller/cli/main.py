@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from rollbackd.controller.cli.backtesting import backtest
+from rollbackd.controller.cli.backup import backup
 from rollbackd.controller.cli.daemon import run
 from rollbackd.controller.cli.decide import ack, approve, label, reject
 from rollbackd.controller.cli.demo import demo
@@ -20,11 +21,12 @@ from rollbackd.controller.cli.parity import parity
 from rollbackd.controller.cli.policies import check, schema
 from rollbackd.controller.cli.show import say
 from rollbackd.controller.cli.testing import test
+from rollbackd.controller.cli.token import token
 from rollbackd.controller.client import USAGE, ClientFault
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Before production": (check, test, backtest, parity, schema, doctor, plan, notify, demo),
-    "The daemon": (run,),
+    "The daemon": (run, backup, token),
     "What is going on": (status, explain, changes, history, wait, audit),
     "Deciding": (approve, reject, rollback, undo, ack, label),
     "Taking part": (change, good, bad, rearm, pause, resume),

@@ -2,10 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
+from rollbackd.controller.config_paths import paths_in
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.database import Database, database
@@ -32,24 +32,9 @@ def config(around: Surroundings) -> Iterator[Finding]:
 
 def unreadable(part: object, trail: str = "") -> Iterator[tuple[str, str]]:
     """Every file that a part of the config names and that cannot be read or is empty: where it stands, and why."""
-    for place, file in _paths(part, trail):
+    for place, file in paths_in(part, trail):
         if fault := _unreadable(file):
             yield place, f"{file} {fault}"
-
-
-def _paths(value: object, trail: str = "") -> Iterator[tuple[str, Path]]:
-    """Every path in the config, with where it stands."""
-    if isinstance(value, Path):
-        yield trail, value
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from _paths(getattr(value, field.name), f"{trail}.{field.name}".lstrip("."))
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _paths(item, f"{trail}.{name}")
-    elif isinstance(value, tuple):
-        for index, item in enumerate(value):
-            yield from _paths(item, f"{trail}[{index}]")
 
 
 def _unreadable(file: Path) -> str | None:

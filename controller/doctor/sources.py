@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Expression, Identity, MeteredSource, Source
+from rollbackd.controller.clocks import TellsTime
 from rollbackd.controller.doctor.findings import Finding, Grade
-from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsBirths, TellsTime
+from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsBirths
 from rollbackd.controller.observe import Observer
 from rollbackd.policies.buckets import remark
 from rollbackd.policies.model import Condition, Policy

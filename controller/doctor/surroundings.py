@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from rollbackd.adapters.base.errors import AdapterError
@@ -42,15 +42,6 @@ class Checkable(Protocol):
 
     def check(self) -> tuple[str, ...]:
         """One line for each thing, with what to do."""
-        ...
-
-
-@runtime_checkable
-class TellsTime(Protocol):
-    """A source with a clock of its own."""
-
-    def clock_skew(self, now: datetime) -> timedelta:
-        """How far its clock is ahead of ``now``. Raises Transient or Permanent."""
         ...
 
 

@@ -16,6 +16,7 @@ _CAUSES = (
     ("SQLITE_NOTADB", "the file is damaged or no database", "restore a backup, or move the file away yourself to begin with an empty journal"),
     ("SQLITE_CORRUPT", "the file is damaged", "restore a backup, or move the file away yourself to begin with an empty journal"),
 )
+_DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 _STATES = (
     ("55P03", "another replica has been writing for too long", "see who holds the lock on `journal` (pg_locks); rollbackd goes on by itself"),
     ("57014", "a statement took too long", "look at the load of the server; rollbackd goes on by itself"),
@@ -52,13 +53,18 @@ class StoreError(Exception):
     """
 
 
+class StoreDamaged(StoreError):
+    """What lies in the journal's place is damaged, or no journal: it was left as it is."""
+
+
 @contextmanager
 def translated(place: str) -> Iterator[None]:
     """Failures of the database inside leave as StoreError; everything else passes."""
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(_explain(error, place)) from error
+        kind = StoreDamaged if _sqlite_name(error).startswith(_DAMAGED) else StoreError
+        raise kind(_explain(error, place)) from error
     except PoolTimeout as error:
         raise StoreError(f"store {place}: no connection became free in time; nothing was written; look for a stuck reader") from error
 
@@ -73,10 +79,14 @@ def _explain(error: DBAPIError, place: str) -> str:
 
 def _cause(error: DBAPIError) -> tuple[str, str]:
     """What happened and what to do about it; empty where nobody knows."""
-    name = str(getattr(error.orig, "sqlite_errorname", ""))
+    name = _sqlite_name(error)
     state = getattr(error.orig, "sqlstate", "") or (_state_of(str(error.orig)) if isinstance(error, OperationalError) else "")
     known, code = (_CAUSES, name) if name else (_STATES, state)
     return next(((cause, advice) for prefix, cause, advice in known if code.startswith(prefix)), ("", ""))
+
+
+def _sqlite_name(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlite_errorname", ""))
 
 
 def _state_of(said: str) -> str:

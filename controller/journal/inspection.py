@@ -55,14 +55,15 @@ def _engine(place: Database) -> Engine:
     file = place.file
     if file is None:
         return place.engine(PATIENCE)
-    return create_engine("sqlite://", creator=lambda: _opened(file), poolclass=NullPool)
+    return create_engine("sqlite://", creator=lambda: opened(file), poolclass=NullPool)
 
 
 def _rows(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(journal)).scalar_one()
 
 
-def _opened(file: Path) -> sqlite3.Connection:
+def opened(file: Path) -> sqlite3.Connection:
+    """A connection that can change nothing. Raises sqlite3.Error."""
     # Without a write-ahead log nobody has it open, and all is in the one file. Opened as `immutable`, SQLite makes no log of its own beside it.
     is_open = file.with_name(f"{file.name}-wal").exists()
     address = f"file:{quote(str(file))}?mode=ro{'' if is_open else '&immutable=1'}"

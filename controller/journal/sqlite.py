@@ -10,7 +10,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from rollbackd.controller.journal.begin import Begin
-from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.errors import StoreDamaged, StoreError
 
 _MODES = {Begin.READ: "DEFERRED", Begin.WRITE: "IMMEDIATE", Begin.MIGRATE: "IMMEDIATE", Begin.NOTHING: None}
 
@@ -45,7 +45,7 @@ def check(connection: Connection, file: Path) -> None:
     """Returns if the file is whole and can promise durability. Raises StoreError, having changed nothing but the journal mode."""
     found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
     if found != "ok":
-        raise StoreError(
+        raise StoreDamaged(
             f"store {file}: the file is damaged ({' '.join(str(found).split())}); it was left as it is; restore a backup, or move the file"
             " away yourself to begin with an empty journal"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import assert_never
@@ -35,6 +36,8 @@ from rollbackd.policies.events import (
 )
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.incident import Incident, Phase, advance, opened
+
+HEAD = "journal head of "
 
 
 class Transaction(Reading):
@@ -180,7 +183,12 @@ class Transaction(Reading):
     # --- messages ----------------------------------------------------------------------------------------------------------------------
 
     def queue(self, notice: Notice, contacts: Iterable[str]) -> None:
-        """The notice will reach each contact, unless it was queued for it before; it leaves when the transaction has ended."""
+        """The notice will reach each contact, unless it was queued for it before; it leaves when the transaction has ended.
+
+        A page carries the journal's head out of here, so that rows which are changed or cut off later show (`rollbackd audit verify --head`).
+        """
+        if notice.urgency == "page" and not any(line.startswith(HEAD) for line in notice.lines):  # one that is passed on has it
+            notice = replace(notice, lines=(*notice.lines, f"{HEAD}{self.writer}: {self._end()[1][:16]}"))
         now = self.now()
         turn = self.connection.execute(select(func.coalesce(func.max(outbox.c.turn), 0) + 1)).scalar_one()
         for contact in contacts:

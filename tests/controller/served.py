@@ -15,7 +15,8 @@ import uvicorn
 
 from rollbackd.controller.answers import Reload
 from rollbackd.controller.api import build_app, build_health_app
-from rollbackd.controller.api_token import Tokens, ensure_token
+from rollbackd.controller.api_cluster import ClusterPeople
+from rollbackd.controller.api_token import TokenBook, ensure_token, hash_of
 from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
@@ -80,6 +81,7 @@ class Served:
         bootstrap: Bootstrap | None = None,
         *,
         only_health: bool = False,
+        cluster: ClusterPeople | None = None,
     ) -> None:
         self.said = Said()
         self.desk = desk_of(world, self.said, fleets, preview, bootstrap)
@@ -89,7 +91,9 @@ class Served:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        api = build_app(self.desk, self.metrics, Tokens(self.token, people))
+        api = build_app(
+            self.desk, self.metrics, TokenBook(self.token_file, {name: hash_of(token.encode()) for name, token in people.items()}), cluster
+        )
         app = build_health_app(self.desk, self.metrics) if only_health else api
         self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)

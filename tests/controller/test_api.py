@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.controller.answers import Reload
-from rollbackd.controller.api import LONGEST_BODY, Heartbeat
+from rollbackd.controller.api_gate import LONGEST_BODY
+from rollbackd.controller.heartbeat import Heartbeat
 from tests.controller.served import Said, Served, desk_of
 from tests.controller.world import FLAGS, SHOP, World
 from tests.policies.literals import T0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.controller.api_token import read_tokens
+from rollbackd.controller.api_token import TokenBook
 from rollbackd.controller.cli.main import outcome
 from rollbackd.policies.incident import Phase
 from rollbackd.policies.model import Approvals, Mode, RevertRung
@@ -202,7 +202,7 @@ def test_two_people_with_one_token_are_refused_at_the_start(tmp_path):
     for name in ("ann", "bob"):
         (tmp_path / name).write_text("same\n")
     with pytest.raises(ValueError, match="the token of bob is also the token of ann"):
-        read_tokens(tmp_path / "api.token", {name: tmp_path / name for name in ("ann", "bob")})
+        TokenBook(tmp_path / "api.token", {name: tmp_path / name for name in ("ann", "bob")})
 
 
 @pytest.mark.parametrize(

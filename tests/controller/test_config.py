@@ -286,7 +286,7 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             f"{SHORTEST}guards: {{in_fligth: 1}}\n",
             [
                 "rollbackd.yaml:5:10: config › guards: expected a known key, found 'in_fligth'; did you mean 'in_flight'? allowed: cooldown, "
-                "cooldown_floor, in_flight, in_flight_per_namespace, known_good_max_age, per_hour, per_target_per_day"
+                "cooldown_floor, freeze, in_flight, in_flight_per_namespace, known_good_max_age, per_hour, per_target_per_day"
             ],
             id="misspelt-guard",
         ),

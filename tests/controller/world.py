@@ -150,6 +150,10 @@ class World:
         """The messages that were queued, oldest first."""
         return [parcel_of(row).notice.title for row in self._outbox()]
 
+    def lines(self) -> tuple[str, ...]:
+        """What the newest message that was queued says."""
+        return parcel_of(self._outbox()[-1]).notice.lines
+
     def contacts(self) -> set[str]:
         """Everybody to whom a message was queued."""
         return {row.contact for row in self._outbox()}

@@ -1,6 +1,6 @@
 """The main job on a real cluster: `rollbackd run` in processes of their own against a real API server, its controllers, its RBAC and its audit log.
 
-The daemons hold a ServiceAccount's token and the five rights that the documentation asks for. The audit log is the witness of who wrote.
+The daemons hold a ServiceAccount's token and the six rights that the documentation asks for. The audit log is the witness of who wrote.
 """
 
 import json
@@ -134,14 +134,21 @@ def test_an_undo_by_hand_is_one_more_rehearsed_write_that_puts_back_what_was_lef
     assert sum(not item["dry_run"] for item in story.patches_of_undo) == 1
 
 
-def test_the_doctor_is_content_with_the_five_rights_and_names_the_rule_for_one_that_is_taken(story: Story) -> None:
+def test_the_doctor_is_content_with_the_six_rights_and_names_the_rule_for_one_that_is_taken(story: Story) -> None:
     (sound, _), (ill, words) = story.doctor
     assert (sound, ill) == (0, 2)
     assert 'Add to the Role of namespace e2e-once: {apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]' in words
 
 
 def test_nothing_else_was_asked_of_the_namespace_than_the_rights_that_it_needs(story: Story) -> None:
-    rights = {("get", "deployments"), ("list", "deployments"), ("patch", "deployments"), ("list", "replicasets"), ("list", "pods")}
+    rights = {
+        ("get", "deployments"),
+        ("list", "deployments"),
+        ("patch", "deployments"),
+        ("list", "replicasets"),
+        ("list", "pods"),
+        ("get", "namespaces"),
+    }
     assert story.asked <= rights | {("create", "selfsubjectaccessreviews")}
 
 

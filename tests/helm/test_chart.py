@@ -161,12 +161,14 @@ def test_a_secret_is_mounted_by_name_readable_by_the_daemon_alone(rich: list[Obj
 
 def test_each_namespace_has_a_role_for_the_deployments_that_are_named(rich: list[Object]) -> None:
     rules = {role["metadata"]["namespace"]: role["rules"] for role in of_kind(rich, "Role")}
+    itself = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
     reads = [
         {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["list"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ]
     acts = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
-    assert rules == {"shop": [{**acts, "resourceNames": ["checkout", "cart"]}, *reads], "search": [acts, *reads]}
+    shop, search = {**itself, "resourceNames": ["shop"]}, {**itself, "resourceNames": ["search"]}
+    assert rules == {"shop": [{**acts, "resourceNames": ["checkout", "cart"]}, *reads, shop], "search": [acts, *reads, search]}
 
 
 def test_the_rights_are_given_to_the_pods_own_account_and_to_no_other(rich: list[Object]) -> None:

@@ -8,7 +8,8 @@ import pytest
 from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Act, Bake, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.events import Closed, CloseHow, Held, Joined, Opened, RungEnd, Stopped
-from rollbackd.policies.fleet import Fleet, Flight
+from rollbackd.policies.fleet import Fleet, Flight, Limits
+from rollbackd.policies.freeze import Freeze, Once
 from rollbackd.policies.incident import Phase, fold
 from rollbackd.policies.model import Breaches, FlagsRung, For, Group, Leaf, Mode, OnNoData, OutsideWatch, RevertRung
 from rollbackd.policies.readings import Lack, Unknown
@@ -286,6 +287,7 @@ def test_a_rung_may_be_less_bold_than_its_policy():
     ("guard", "fleet"),
     [
         pytest.param("pause", replace(CALM, paused="game day"), id="pause"),
+        pytest.param("freeze", replace(CALM, limits=Limits(freezes=(Freeze("sale", Once(T0 - HOUR, T0 + HOUR)),))), id="freeze"),
         pytest.param("systemic", replace(CALM, unexplained=frozenset({"a", "b"})), id="systemic"),
         pytest.param("quarantine", replace(CALM, quarantined=frozenset({(TARGET, "bad7")})), id="quarantine"),
         pytest.param("cool-down", replace(CALM, closed={TARGET: T0 - 20 * MINUTE}), id="cool-down"),

@@ -77,7 +77,8 @@ class Api:
             return 201, self.gate.review(_json(request.body))
         if not request.resource:
             raise unknown_path()
-        self.gate.authorize(user, request.verb, request.resource, request.namespace, request.name)
+        within = request.name if request.resource == "namespaces" else request.namespace  # as the server counts a namespace
+        self.gate.authorize(user, request.verb, request.resource, within, request.name)
         if request.query.get("dryRun", "All") != "All":
             message = f'Unsupported value: ["{request.query["dryRun"]}"]: supported values: "All"'
             raise invalid("PatchOptions", "", [("FieldValueNotSupported", "dryRun", message)], "meta.k8s.io")
