@@ -159,7 +159,7 @@ def frozen_in_flight(scene: Scene) -> Ending:
     life = scene.start()
     scene.meter.is_silent = True  # the bad release is a patch, too: nobody is to notice it before the server is slow
     scene.ship()
-    place.world.fault("wait_before", method="PATCH", dry_run=False, namespace=place.stage.namespace, seconds=6)
+    place.world.fault("wait_before", method="PATCH", dry_run=False, namespace=place.stage.namespace, seconds=10)
     scene.meter.is_silent = False
     scene.until(lambda: place.patches(dry_run=False), "the write is under way")
     life.signal(signal.SIGSTOP)
