@@ -60,7 +60,8 @@ class Breaches:
             self._leaning.add((policy.target, policy.name))
         if State.BREACH in states:
             self._since[policy.target, policy.name] = min(track.onset for track in watch.tracks if track.onset is not None)
-        elif State.OK in states:
+        elif all(track.onset is None for track in watch.tracks):
+            # Proven over by what had broken: that another condition is well says nothing of it.
             self._since.pop((policy.target, policy.name), None)
 
     def keep(self, policies: Iterable[Policy]) -> None:

@@ -7,13 +7,16 @@ import pytest
 
 from rollbackd.controller.fleet import CLOSELY, Breaches
 from rollbackd.policies.decisions import Wait
+from rollbackd.policies.evaluate import evaluate
 from rollbackd.policies.events import Held
 from rollbackd.policies.incident import fold
+from rollbackd.policies.judge import State
 from rollbackd.policies.leaning import leans
 from rollbackd.policies.model import Limit
 from rollbackd.policies.step import PATIENCE
 from rollbackd.policies.systemic import begun as begun_at
 from rollbackd.policies.systemic import turned_all, watched_until
+from rollbackd.policies.watch import new_watch
 from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, OPENED, POLICY, T0, TARGET, counts, kinds, no_data, only, run
 
 LATER = T0 + 5 * MINUTE
@@ -114,6 +117,19 @@ def noted(*readings):
 
 def test_the_leaning_are_known_until_they_are_well_or_broken():
     assert [noted(*steady(*newest)).leaning() for newest in ((5, 20), (20, 20), (0, 20))] == [frozenset({TARGET}), frozenset(), frozenset()]
+
+
+def test_a_breach_is_over_where_what_broke_is_well_whatever_else_is():
+    breaches, policy = Breaches(), replace(POLICY, conditions=(ERRORS, replace(ERRORS, name="slow")))
+    known = new_watch(policy)
+    seen = []
+    for minute, errors in enumerate((60, *[0] * 7)):
+        at = LATER + minute * MINUTE
+        found = evaluate(policy, known, None, (counts(at, errors, 600), counts(at, 0, 600)), (), CALM, at)
+        known = found.watch
+        breaches.note(policy, known, found.verdicts)
+        seen.append((found.verdicts[0].state, set(breaches.onsets())))
+    assert [(State.BREACH, {TARGET}), (State.UNPROVEN, {TARGET}), (State.OK, set())] == list(dict.fromkeys((s, frozenset(t)) for s, t in seen))
 
 
 def test_after_a_new_breach_everything_is_looked_at_in_every_slot_for_a_while():
