@@ -95,13 +95,12 @@ class Engine:
     def due(self, policies: Iterable[Policy], at: datetime) -> list[Policy]:
         """The policies that are to be looked at in the slot ``at``: all with an open watch or incident, the others once a minute."""
         open_on = {incident.target: incident for incident in self.incidents}
-        newest = self.breaches.newest()
-        return [p for p in policies if self._is_due(p, open_on.get(p.target), newest, at)]
+        return [p for p in policies if self._is_due(p, open_on.get(p.target), at)]
 
-    def _is_due(self, policy: Policy, incident: Incident | None, newest: datetime | None, at: datetime) -> bool:
+    def _is_due(self, policy: Policy, incident: Incident | None, at: datetime) -> bool:
         standing = self.standings.get(policy.name)
-        if standing is None or (newest is not None and standing.at < newest):
-            return True  # after every new breach all others are looked at once: is it this change, or a common cause?
+        if standing is None or self.breaches.presses(standing.at, self.incidents, at):
+            return True
         changes = self.book.of(policy.targets)
         if is_resting(policy, standing.evaluation.watch, incident, changes, self.fleet, at):
             return False

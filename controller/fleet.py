@@ -11,8 +11,9 @@ from rollbackd.controller.pause import Pause
 from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.policies.changes import Change, watched
 from rollbackd.policies.fleet import Fleet, Limits
-from rollbackd.policies.incident import Incident
+from rollbackd.policies.incident import Incident, Phase
 from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.leaning import leans
 from rollbackd.policies.model import Mode, Policy, RevertRung
 from rollbackd.policies.since import watch_length
 from rollbackd.policies.systemic import RECENT, Usual
@@ -36,11 +37,16 @@ class Settings:
     orphans_after: timedelta = timedelta(0)
 
 
+CLOSELY = timedelta(minutes=2)
+"""So long after a breach began everything else is looked at in every slot: whether the cause is common has to show before anything is done."""
+
+
 class Breaches:
-    """Since when each watched target is in proven breach. Used by the engine thread only."""
+    """Since when each watched target is in proven breach, and which lean towards one. Used by the engine thread only."""
 
     def __init__(self) -> None:
         self._since: dict[tuple[str, str], datetime] = {}
+        self._leaning: set[tuple[str, str]] = set()
         self._risen: dict[tuple[str, str], frozenset[str]] = {}
 
     def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
@@ -49,20 +55,32 @@ class Breaches:
         states = [verdict.state for verdict in seen]
         if policy.depends_on:
             self._risen[policy.target, policy.name] = _risen(policy, seen)
+        self._leaning.discard((policy.target, policy.name))
+        if State.BREACH not in states and any(leans(*each) for each in zip(policy.conditions, watch.tracks, seen, strict=True)):
+            self._leaning.add((policy.target, policy.name))
         if State.BREACH in states:
             self._since[policy.target, policy.name] = min(track.onset for track in watch.tracks if track.onset is not None)
-        elif State.OK in states:
+        elif all(track.onset is None for track in watch.tracks):
+            # Proven over by what had broken: that another condition is well says nothing of it.
             self._since.pop((policy.target, policy.name), None)
 
     def keep(self, policies: Iterable[Policy]) -> None:
         """Forgets policies that are no longer loaded."""
         wanted = {(policy.target, policy.name) for policy in policies}
         self._since = {key: at for key, at in self._since.items() if key in wanted}
+        self._leaning &= wanted
         self._risen = {key: on for key, on in self._risen.items() if key in wanted}
 
-    def newest(self) -> datetime | None:
-        """When the newest breach began."""
-        return max(self._since.values(), default=None)
+    def presses(self, last: datetime, incidents: Iterable[Incident], at: datetime) -> bool:
+        """True where a target that was looked at ``last`` is to be looked at now, because another one is in breach: is it that one's change?"""
+        if any(incident.phase is Phase.OPEN for incident in incidents):
+            return True  # no rung has begun
+        newest = max(self._since.values(), default=None)
+        return newest is not None and (last < newest or at - newest <= CLOSELY)
+
+    def leaning(self) -> frozenset[str]:
+        """The targets that lean towards a breach and are not in one."""
+        return frozenset(target for target, _ in self._leaning) - {target for target, _ in self._since}
 
     def onsets(self) -> dict[str, datetime]:
         """Since when each target in breach is."""
@@ -123,6 +141,7 @@ def fleet_at(
         paused=pause.read(),
         watched=len({policy.target for policy in policies.values()}),
         unexplained=alone,
+        leaning=without_change(at, breaches.leaning(), policies.values(), book.of, answered),
         flights=budget.flights,
         acted_in_hour=budget.acted_in_hour,
         acted_in_day=budget.acted_in_day,
@@ -157,11 +176,16 @@ def unexplained(
     at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches, answered: frozenset[tuple[str, str]]
 ) -> frozenset[str]:
     """The targets whose breach began lately without a change of their own."""
-    recent = breaches.recent(at)
-    if not recent:
-        return frozenset()
-    explained = {p.target for p in policies if p.target in recent and _has_change(at, p, changes_of, answered)}
-    return recent - explained
+    return without_change(at, breaches.recent(at), policies, changes_of, answered)
+
+
+def without_change(
+    at: datetime, targets: frozenset[str], policies: Iterable[Policy], changes_of: ChangesOf, answered: frozenset[tuple[str, str]]
+) -> frozenset[str]:
+    """Those of these targets that no change of their own explains."""
+    if not targets:
+        return targets
+    return targets - {p.target for p in policies if p.target in targets and _has_change(at, p, changes_of, answered)}
 
 
 def _has_change(at: datetime, policy: Policy, changes_of: ChangesOf, answered: frozenset[tuple[str, str]]) -> bool:

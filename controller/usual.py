@@ -11,13 +11,32 @@ from rollbackd.policies.systemic import MEMORY, NOTHING_KNOWN, Usual, begun, tur
 KIND = "breach.unexplained"
 
 
+class Turned:
+    """Which breaches without a change were counted already: each counts once."""
+
+    def __init__(self) -> None:
+        self._onsets: dict[str, datetime] = {}
+
+    def take(self, usual: Usual, fleet: Fleet) -> Usual:
+        """What is usual with the breaches of this slot."""
+        return turned_all(usual, sorted((onset, target) for target, onset in self._fresh(fleet).items()))
+
+    def settle(self, fleet: Fleet) -> None:
+        """They are counted."""
+        fresh = self._fresh(fleet)
+        self._onsets = {target: onset for target, onset in fleet.onsets.items() if target in fresh or self._onsets.get(target) == onset}
+
+    def _fresh(self, fleet: Fleet) -> dict[str, datetime]:
+        return {t: fleet.onsets[t] for t in fleet.unexplained if t in fleet.onsets and self._onsets.get(t) != fleet.onsets[t]}
+
+
 class UsualBreaches:
     """What is usual in all that is watched. Used by the engine thread only. ``known``: as of the last slot."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._is_read = False
-        self._onsets: dict[str, datetime] = {}
+        self._turned = Turned()
         self.known = NOTHING_KNOWN
 
     def take(self, fleet: Fleet, at: datetime) -> None:
@@ -28,10 +47,9 @@ class UsualBreaches:
         if not self._is_read:
             self.known = self._remembered(at)
             self._is_read = True
-        fresh = {t: fleet.onsets[t] for t in fleet.unexplained if t in fleet.onsets and self._onsets.get(t) != fleet.onsets[t]}
-        after = turned_all(self.known, sorted((onset, target) for target, onset in fresh.items()))
+        after = self._turned.take(self.known, fleet)
         self._record({target: onset for target, onset in after.recent.items() if self.known.recent.get(target) != onset})
-        self._onsets = {target: onset for target, onset in fleet.onsets.items() if target in fresh or self._onsets.get(target) == onset}
+        self._turned.settle(fleet)
         self.known = watched_until(after, at)
 
     def _record(self, counted: Mapping[str, datetime]) -> None:

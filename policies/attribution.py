@@ -90,8 +90,8 @@ def _suspect_text(suspect: Suspect) -> str:
     return f"{suspect.weight:.2f} {suspect.change.target} revision {suspect.change.revision} ({when}{tail})"
 
 
-def victims(policy: Policy, found: Sequence[Change], fleet: Fleet, watch: timedelta) -> frozenset[str]:
-    """The targets in breach without a change that the policy's target explains: it changed, it was in breach first, and they depend on it.
+def victims(policy: Policy, found: Sequence[Change], fleet: Fleet, watch: timedelta, among: frozenset[str]) -> frozenset[str]:
+    """Those ``among`` targets without a change that the policy's target explains: it changed, it was in breach first, and they depend on it.
 
     Or they depend on the same thing, of which it uses more than its policy allows, and which did not change itself.
     """
@@ -100,8 +100,7 @@ def victims(policy: Policy, found: Sequence[Change], fleet: Fleet, watch: timede
         return frozenset()
     moved = {change.target for change in suspects(shared_changes(policy, fleet), watch, (), own)}
     causes = {policy.target, *(each.on for each in policy.depends_on if (policy.target, each.on) in fleet.risen and each.on not in moved)}
-    others = fleet.unexplained - {policy.target}
-    theirs = frozenset(target for target in others if fleet.depends.get(target, frozenset()) & causes)
+    theirs = frozenset(target for target in among - {policy.target} if fleet.depends.get(target, frozenset()) & causes)
     return theirs if all(own <= fleet.onsets.get(target, own) for target in theirs) else frozenset()
 
 

@@ -43,6 +43,7 @@ class Fleet:
     target that was looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
 
     ``onsets``: since when the targets in breach are. ``depends``: what each watched target depends on; ``shared``: the changes of all that.
+    ``leaning``: targets without a change that are out of a limit and not proven to be.
     ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
     be reverted, newest first.
     """
@@ -53,6 +54,7 @@ class Fleet:
     paused: str | None = None
     watched: int = 1
     unexplained: frozenset[str] = frozenset()
+    leaning: frozenset[str] = frozenset()
     flights: tuple[Flight, ...] = ()
     acted_in_hour: int = 0
     acted_in_day: Mapping[str, int] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from rollbackd.policies.attribution import changed_alike, is_clear, ranked, ranking_text, victims
+from rollbackd.policies.attribution import changed_alike, is_clear, ranked, ranking_text
 from rollbackd.policies.changes import Change
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.freeze import frozen
@@ -12,9 +12,10 @@ from rollbackd.policies.incident import Incident
 from rollbackd.policies.irreversible import irreversible
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.model import Policy
+from rollbackd.policies.neighbours import neighbours
 from rollbackd.policies.reasons import duration_text, number_text
 from rollbackd.policies.since import watch_length
-from rollbackd.policies.systemic import RECENT, Chance, chance, share_needed, tail
+from rollbackd.policies.systemic import RECENT, Chance, share_needed, tail
 
 ALWAYS_ASKED = frozenset({"pause"})
 """What no person passes by naming it: they have to lift it."""
@@ -75,17 +76,16 @@ def _freeze(policy: Policy, fleet: Fleet, at: datetime) -> Guard:
 
 def _systemic(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Guard:
     """Whether more targets are in breach without a change than chance explains, but for those that this one brought down (S22)."""
-    all_others, watch = fleet.unexplained - {policy.target}, watch_length(policy)
-    brought_down = victims(policy, suspects, fleet, watch)
-    others = sorted(all_others - brought_down)
-    watched, usual = max(fleet.watched - 1, len(all_others)), chance(fleet.usual, policy.target)
-    value = f"{len(others)} of {watched} other targets in breach without a change; {_usual_text(usual, watched)}"
-    if brought_down:
-        value = f"{len(brought_down)} more depend on {policy.target}, or on what it uses too much of, and broke after it; {value}"
-    if len(others) < min(usual.needed, share_needed(watched)):
+    found = neighbours(policy, suspects, fleet)
+    value = f"{len(found.broken)} of {found.watched} other targets in breach without a change; {_usual_text(found.usual, found.watched)}"
+    if found.brought_down:
+        value = f"{len(found.brought_down)} more depend on {policy.target}, or on what it uses too much of, and broke after it; {value}"
+    if not found.is_common:
         return Guard("systemic", value)
-    alike = "".join(f"; {c.target}, on which they depend as well, went to revision {c.revision}" for c in changed_alike(policy, fleet, watch))
-    return Guard("systemic", value, f"{value}: {', '.join(others[:5])}: a common cause is likelier than this change{alike}")
+    alike = "".join(
+        f"; {c.target}, on which they depend as well, went to revision {c.revision}" for c in changed_alike(policy, fleet, watch_length(policy))
+    )
+    return Guard("systemic", value, f"{value}: {', '.join(found.broken[:5])}: a common cause is likelier than this change{alike}")
 
 
 def _usual_text(usual: Chance, watched: int) -> str:

@@ -15,6 +15,7 @@ from rollbackd.policies.guards import first_block, guards
 from rollbackd.policies.incident import Incident, Phase, advance, opened
 from rollbackd.policies.judge import State, Verdict
 from rollbackd.policies.model import Mode, OnNoData, Policy
+from rollbackd.policies.neighbours import neighbours
 from rollbackd.policies.opening import consider
 from rollbackd.policies.reasons import duration_text
 from rollbackd.policies.recovery import as_left
@@ -24,6 +25,8 @@ from rollbackd.policies.watch import Watch
 
 OTHERS = 2
 """So many slots a first rung waits, at most, until every other target was looked at since the onset (I7)."""
+PATIENCE = timedelta(minutes=3)
+"""So long a first rung waits, at most, while other targets without a change break or lean towards it: what they share reaches some of them later."""
 
 
 def step(
@@ -104,12 +107,27 @@ def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     allowed = proof.acting_mode(slot, incident)
     if allowed is None:
         return _unproven(slot, incident)
-    if slot.fleet.oldest_look is not None and slot.fleet.oldest_look < incident.onset and slot.at - incident.onset < OTHERS * slot.policy.every:
-        return (Wait("the other targets are looked at first: a breach that they share has a common cause"),)
     blamed = ladder.suspects_of(incident, slot.changes)
+    if others := _others_first(slot, incident, blamed):
+        return (others,)
     if block := first_block(guards(slot.policy, blamed, slot.fleet, slot.at, incident)):
         return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
     return _climb(slot, incident, incident.reason, allowed)
+
+
+def _others_first(slot: Slot, incident: Incident, blamed: Sequence[Change]) -> Wait | None:
+    """Why the first rung waits for what becomes of the other targets; None where it does not, or has waited for long enough."""
+    if slot.fleet.oldest_look is not None and slot.fleet.oldest_look < incident.onset and slot.at - incident.onset < OTHERS * slot.policy.every:
+        return Wait("the other targets are looked at first: a breach that they share has a common cause")
+    until = incident.opened_at + PATIENCE
+    if slot.at >= until:
+        return None
+    found = neighbours(slot.policy, blamed, slot.fleet)
+    if not found.may_be_common:
+        return None
+    named = ", ".join((*found.broken, *found.leaning)[:5])
+    said = f"{len(found.broken)} other targets without a change are in breach and {len(found.leaning)} lean towards it ({named})"
+    return Wait(f"{said}: whether the cause is common shows until {until:%H:%M:%S}; {found.needed} in breach would hold")
 
 
 def _climb(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[Decision, ...]:

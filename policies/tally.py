@@ -40,10 +40,20 @@ class Calm:
 
 
 @dataclass(frozen=True, slots=True)
+class Heavy:
+    """A block with more ``events`` of one side than any after it, which began after so many of the later ``starts``."""
+
+    starts: int
+    events: float
+    block: Sums
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts``, ``spacing`` apart, began.
 
-    ``spread``: how bursty the time before was (None: unknown). ``last``: the block that was taken in last. ``closed``: what all blocks come to;
+    ``spread``: how bursty the time before was (None: unknown). ``heavy``, ``light``: the blocks with most bad and most good
+    events since each of them, where the spread is unknown. ``last``: the block that was taken in last. ``closed``: what all blocks come to;
     ``open``: what they come to with what happened since, where only that proves a breach.
     """
 
@@ -54,6 +64,8 @@ class Tally:
     spread: float | None
     sums: Sums = NOTHING
     begun: tuple[Sums, ...] = ()
+    heavy: tuple[Heavy, ...] = ()
+    light: tuple[Heavy, ...] = ()
     last: Counts | None = None
     closed: Trial | None = None
     open: Trial | None = None
@@ -78,7 +90,18 @@ def add(tally: Tally, block: Counts) -> Tally:
     begun = tally.begun if due <= len(tally.begun) else tally.begun + (tally.sums,) * (due - len(tally.begun))
     sums = tally.sums
     sums = Sums(sums.least + block.least, sums.most + block.most, sums.total + block.total)
-    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, block, tally.closed)
+    heavy, light = tally.heavy, tally.light
+    if tally.spread is None:
+        one = Sums(block.least, block.most, block.total)
+        heavy, light = _heavier(heavy, len(begun), block.least, one), _heavier(light, len(begun), block.total - block.most, one)
+    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, heavy, light, block, tally.closed)
+
+
+def _heavier(known: tuple[Heavy, ...], starts: int, events: float, block: Sums) -> tuple[Heavy, ...]:
+    kept = known
+    while kept and kept[-1].events <= events:
+        kept = kept[:-1]
+    return (*kept, Heavy(starts, events, block)) if not kept or kept[-1].starts < starts else kept
 
 
 def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
@@ -118,7 +141,20 @@ def _trial(tally: Tally, limit: Limit, bound: Bound) -> Trial:
 
 
 def _with_trials(tally: Tally, closed: Trial | None, opened: Trial | None) -> Tally:
-    return Tally(tally.since, tally.end, tally.spacing, tally.starts, tally.spread, tally.sums, tally.begun, tally.last, closed, opened)
+    return Tally(
+        tally.since,
+        tally.end,
+        tally.spacing,
+        tally.starts,
+        tally.spread,
+        tally.sums,
+        tally.begun,
+        tally.heavy,
+        tally.light,
+        tally.last,
+        closed,
+        opened,
+    )
 
 
 def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
@@ -142,7 +178,16 @@ def _sides(tally: Tally, limit: Limit) -> tuple[Side, ...]:
     """The counts against each side of the limit."""
     shares = ((limit.high, False), (None if limit.low is None else 1 - limit.low, True))
     scale = tally.spread or 1.0
-    return tuple([Side(share, good, tally.sums, tally.begun, tally.starts, scale) for share, good in shares if share is not None])
+    heaviest = {True: _heaviest(tally.light, len(tally.begun)), False: _heaviest(tally.heavy, len(tally.begun))}
+    return tuple([Side(share, good, tally.sums, tally.begun, tally.starts, scale, heaviest[good]) for share, good in shares if share is not None])
+
+
+def _heaviest(heavy: tuple[Heavy, ...], begun: int) -> tuple[Sums, ...]:
+    """The heaviest block since each later start that has begun; nothing where they are not kept."""
+    found: list[Sums] = []
+    for one in heavy:
+        found += [one.block] * (one.starts - len(found))
+    return (*found, *[NOTHING] * (begun - len(found))) if heavy else ()
 
 
 def _floor(count: float) -> int:

@@ -18,7 +18,8 @@ class Side:
     """One side of a limit: of what was counted at most the share ``limit`` is within it, of bad events, or ``of_good`` ones.
 
     ``sums`` since the change; ``begun``: what of them was there when each of the later ``starts`` began that has come. ``scale``: the burstiness that
-    counts are divided by.
+    counts are divided by. ``heaviest``: where that is not known, the block with most events out of the limit since each later start. It is at most
+    half of that start's proof: a burst is one event that was counted many times, and among so many starts one is sure to begin just before it.
     """
 
     limit: float
@@ -27,6 +28,7 @@ class Side:
     begun: tuple[Sums, ...]
     starts: int
     scale: float
+    heaviest: tuple[Sums, ...] = ()
 
     def reaches(self, needed: float) -> bool:
         """Whether ln of the mixture over start times comes to ``needed`` > 0: what ``log_e`` says, where bounds of it do not say it already."""
@@ -39,7 +41,10 @@ class Side:
             counts = self._whole(out, total)
             if self._most(*counts) < needed:
                 continue
-            if self._least(index, *counts) >= needed:
+            capped = 2 * self._without(index, out, total)
+            if capped < needed:
+                continue
+            if min(self._least(*counts), capped) + self._weight(index) >= needed:
                 return True
             is_open = True
         return is_open and self.log_e >= needed
@@ -49,12 +54,15 @@ class Side:
         """ln of the mixture over start times; what cannot matter beside the strongest start is left out."""
         counts = [self._whole(*pair) for pair in self._since()]
         found = [self._most(*pair) for pair in counts]
+        rest = [2 * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heaviest else []
         strongest = max(range(len(found)), key=found.__getitem__)
         least = -math.inf
         for index in (strongest, *(index for index in range(len(found)) if index != strongest)):
             if not counts[index][1] or math.isinf(found[index]):
                 continue
             found[index] = -math.inf if found[index] < least - SLIGHT else self._exact(*counts[index])
+            if rest:
+                found[index] = min(found[index], rest[index])
             least = max(least, found[index])
         return mixed(found, self.starts)
 
@@ -95,10 +103,21 @@ class Side:
     def _exact(self, out: int, total: int) -> float:
         return log_evalue(out / self.scale, total / self.scale, self.limit)
 
-    def _least(self, index: int, out: int, total: int) -> float:
-        """What ln of the mixture is at least, by this start alone."""
-        weight = 1.0 if not self.starts else 0.5 if index == 0 else 0.5 / self.starts
-        return math.log(weight) + least_log_evalue(out / self.scale, total / self.scale, self.limit)
+    def _without(self, index: int, out: float, total: float) -> float:
+        """ln E of the counts since a later start without their heaviest block; endless since the change itself, and where bursts are known."""
+        if not index or not self.heaviest:
+            return math.inf
+        block = self.heaviest[index - 1]
+        kept = self._whole(out - self._out(block), total - block.total)
+        most = self._most(*kept)
+        return self._exact(*kept) if 0 < most < math.inf else most if most > 0 else -math.inf
+
+    def _least(self, out: int, total: int) -> float:
+        return least_log_evalue(out / self.scale, total / self.scale, self.limit)
+
+    def _weight(self, index: int) -> float:
+        """ln of a start's part of the mixture, which is at least what this start alone makes of it."""
+        return math.log(1.0 if not self.starts else 0.5 if index == 0 else 0.5 / self.starts)
 
 
 @dataclass(frozen=True, slots=True)

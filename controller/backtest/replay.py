@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
 from rollbackd.controller.baselines import Baselines, Compared
-from rollbackd.controller.fleet import Breaches, unexplained
+from rollbackd.controller.fleet import Breaches, depends, unexplained, without_change
+from rollbackd.controller.usual import Turned
 from rollbackd.policies.baseline import Before
 from rollbackd.policies.changes import Change, suspects
 from rollbackd.policies.composite import is_met
@@ -24,6 +25,7 @@ from rollbackd.policies.keys import recurs
 from rollbackd.policies.model import Mode, OnNoData, OutsideWatch, Policy
 from rollbackd.policies.readings import Reading
 from rollbackd.policies.since import ALWAYS_BLAMES, is_due, watch_length
+from rollbackd.policies.systemic import NOTHING_KNOWN, watched_until
 from rollbackd.policies.watch import Watch, new_watch, take
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
@@ -98,12 +100,15 @@ class Replay:
         self._baselines = Baselines()
         self._look_back = look_back
         self._fleets: dict[str, Fleet] = {}
+        self._usual, self._turned = NOTHING_KNOWN, Turned()
+        self._policies = tuple(policies)
+        self._depends = depends(policies)
+        self._needed = sorted(frozenset().union(*self._depends.values()))
         self.ways = [Replayed(armed(policy), new_watch(policy), windows[policy.name]) for policy in policies]
 
     def slot(self, at: datetime, readings: Mapping[str, tuple[Reading, ...]]) -> None:
         """The slot is judged and decided for every policy that the daemon would have looked at."""
-        newest = self._breaches.newest()
-        due = [way for way in self.ways if self._is_due(way, newest, at)]
+        due = [way for way in self.ways if self._is_due(way, at)]
         self._compare([way for way in due if way.incident is not None or self._changes], at)
         fresh = self._survey(at)
         for way in self.ways:
@@ -115,6 +120,7 @@ class Replay:
         # Everybody is judged before anything is decided: a common cause shows in the others.
         for way, before in befores if len(self.ways) > 1 else []:
             judged = self._decided(way, before, at)
+            way.last = at
             self._breaches.note(way.policy, judged.watch, judged.verdicts)
         for way, before in befores:
             evaluation = self._decided(way, before, at)
@@ -122,6 +128,16 @@ class Replay:
             self._note(way, evaluation, at)
             for decision in evaluation.decisions:
                 self._take_down(way, decision, at)
+        self._learn(at)
+
+    def _learn(self, at: datetime) -> None:
+        """What turned to breach without a change says what is usual, as it would have in a daemon that began with the first slot."""
+        onsets = self._breaches.onsets()
+        if onsets:
+            seen = Fleet(unexplained=self._unexplained(frozenset().union(*(way.answered for way in self.ways)), at), onsets=onsets)
+            self._usual = self._turned.take(self._usual, seen)
+            self._turned.settle(seen)
+        self._usual = watched_until(self._usual, at)
 
     def _compare(self, ways: Sequence[Replayed], at: datetime) -> None:
         """What was before the changes that are known is read, as the daemon would: in the slot after the one in which they came to light."""
@@ -135,8 +151,8 @@ class Replay:
         known = way.incident, self.of(way.policy.targets), self._fleet(way, at), at
         return decide(way.policy, watch, *known, self._baselines.of(way.policy, *known))
 
-    def _is_due(self, way: Replayed, newest: datetime | None, at: datetime) -> bool:
-        if way.last is None or (newest is not None and way.last < newest):
+    def _is_due(self, way: Replayed, at: datetime) -> bool:
+        if way.last is None or self._breaches.presses(way.last, [way.incident for way in self.ways if way.incident is not None], at):
             return True
         return is_due(way.policy, way.incident, self.of(way.policy.targets), Fleet(answered=frozenset(way.answered)), way.last, at)
 
@@ -172,7 +188,14 @@ class Replay:
         recovered = [acted + back for acted in way.acted if acted + back <= at]
         return Fleet(
             watched=len({one.policy.target for one in self.ways}),
-            unexplained=unexplained(at, [one.policy for one in self.ways], self.of, self._breaches, answered),
+            unexplained=self._unexplained(answered, at),
+            leaning=without_change(at, self._breaches.leaning(), self._policies, self.of, answered),
+            oldest_look=min((one.last for one in self.ways if one.last is not None), default=None),
+            usual=self._usual,
+            onsets=self._breaches.onsets(),
+            depends=self._depends,
+            shared=self.of(self._needed),
+            risen=self._breaches.risen(),
             acted_in_hour=sum(acted > at - _HOUR for acted in way.acted),
             acted_in_day={target: sum(acted > at - _DAY for acted in way.acted)},
             closed={target: max(recovered)} if recovered else {},
@@ -180,6 +203,9 @@ class Replay:
             answered=answered,
             revisions=revisions,
         )
+
+    def _unexplained(self, answered: frozenset[tuple[str, str]], at: datetime) -> frozenset[str]:
+        return unexplained(at, self._policies, self.of, self._breaches, answered)
 
     # --- what it came to ------------------------------------------------------------------------------------------------------------------
 

@@ -43,8 +43,7 @@ class Retelling:
         self._catch_up(at)
         visible = self._visible(max(at, self._start))
         fleet = self._fleet(visible)
-        newest = self._breaches.newest()
-        for policy in [policy for policy in self._policies if self._is_due(policy, visible, fleet, newest, at)]:
+        for policy in [policy for policy in self._policies if self._is_due(policy, visible, fleet, at)]:
             before = take(policy, self._watches[policy.name], readings[policy.name])
             incident = self._incident(policy) if at >= self._start else None
             evaluation = decide(policy, before, incident, _of(visible, policy), fleet, at)
@@ -75,9 +74,9 @@ class Retelling:
         answered = frozenset((change.target, change.id) for change in visible if change.id in acted)
         return Fleet(answered=answered, revisions={change.target: change.revision for change in visible if not change.posted})
 
-    def _is_due(self, policy: Policy, visible: Sequence[Change], fleet: Fleet, newest: datetime | None, at: datetime) -> bool:
+    def _is_due(self, policy: Policy, visible: Sequence[Change], fleet: Fleet, at: datetime) -> bool:
         last = self._last.get(policy.name)
-        if last is None or (newest is not None and last < newest):
+        if last is None or self._breaches.presses(last, self._incidents.values(), at):
             return True
         return is_due(policy, self._incident(policy), _of(visible, policy), fleet, last, at)
 

@@ -116,6 +116,19 @@ def test_rollbackd_finds_what_is_bad_and_leaves_what_is_well():
     assert (found.held, 0 < found.at - (bad.service.onset or 0) < 300) == (False, True)
 
 
+def test_a_fault_of_all_around_is_held_and_a_bad_change_among_healthy_ones_is_found():
+    beside = case(made.DEPENDENCY, seed=3)
+    assert sum(peer.onset is not None for peer in beside.service.peers) > 2
+    held = rollbackd(beside)
+    assert held is not None
+    assert held.held
+    among = Case(service(Asked(made.ERRORS_ALL, 20, HOUR, among=True), Random(2)), 30, HOUR)
+    assert {peer.onset for peer in among.service.peers} == {None}
+    found = rollbackd(among)
+    assert found is not None
+    assert (found.held, found.at > (among.service.onset or 0)) == (False, True)
+
+
 def test_a_threshold_acts_at_once_and_for_2m_two_minutes_later():
     judged = Case(scraped(25, 2), 30, HOUR)
     first, later = threshold(judged), for_2m(judged)

@@ -303,10 +303,6 @@ def test_a_guard_holds_the_incident_by_name(guard, fleet: Fleet):
     assert "Act" not in kinds(decisions)
 
 
-def test_one_other_target_in_breach_is_not_systemic():
-    assert "Act" in kinds(run(POLICY, {LATER: bad(LATER)}, fleet=replace(CALM, unexplained=frozenset({"a", TARGET}))).decisions)
-
-
 def test_a_revert_across_an_irreversible_change_is_put_to_people_and_names_the_migration():
     decisions = run(POLICY, {LATER: bad(LATER)}, changes=(replace(RELEASE, irreversible="migration 0042"),)).decisions
     offered = only(decisions, Offer).act

@@ -26,8 +26,12 @@ BOUND = replace(ERRORS, bound=ONE)
 GUARDED = replace(POLICY, conditions=(BOUND,))
 
 
-def of(*blocks: Counts, length: timedelta = HOUR) -> Tally:
-    tally = begin(T0, length, None)
+EVEN = Calm(T0, 20.0, 20.0, 400.0, 1.0)
+"""A time before in which bad events came evenly."""
+
+
+def of(*blocks: Counts, length: timedelta = HOUR, calm: Calm | None = None) -> Tally:
+    tally = begin(T0, length, calm)
     for block in blocks:
         tally = add(tally, block)
     return tally
@@ -126,7 +130,7 @@ def test_it_says_how_many_more_would_prove_it():
 
 
 def test_what_happened_since_the_last_block_is_counted_before_the_next_is_over():
-    healthy = of(*(minute(n, 1, 100) for n in range(1, 7)))
+    healthy = of(*(minute(n, 1, 100) for n in range(1, 7)), calm=EVEN)
     known = ahead(tried(healthy, ABOVE, ONE), counts(T0 + 6 * MINUTE + 2 * EVERY, 51, 100), ABOVE, ONE)
     assert known.trial is not None
     assert (known.trial.is_proven, known.trial.least, known.trial.total) == (True, 6 + 50, 600 + 100)
@@ -134,7 +138,7 @@ def test_what_happened_since_the_last_block_is_counted_before_the_next_is_over()
 
 
 def test_what_a_look_saw_of_an_open_block_is_replaced_by_the_next():
-    healthy = tried(of(*(minute(n, 1, 100) for n in range(1, 7))), ABOVE, ONE)
+    healthy = tried(of(*(minute(n, 1, 100) for n in range(1, 7)), calm=EVEN), ABOVE, ONE)
     known = ahead(healthy, counts(T0 + 6 * MINUTE + 2 * EVERY, 51, 100), ABOVE, ONE)
     assert known.open is not None
     assert ahead(known, counts(T0 + 6 * MINUTE + 3 * EVERY, 1, 100), ABOVE, ONE) == healthy
@@ -209,6 +213,24 @@ def test_old_bursts_fade():
     assert (spread(calm((30, 100), *[(2, 100)] * 12)) or 0) > 5 > (spread(calm((30, 100), *[(2, 100)] * 600)) or 9)
 
 
+def test_one_burst_long_after_the_change_is_no_proof_where_bursts_are_unknown():
+    quiet, burst = [minute(n, 0, 20) for n in range(1, 21)], minute(21, 15, 20)
+    assert not trial(of(*quiet, burst)).is_proven
+    assert not trial(of(*quiet, burst, *(minute(n, 0, 20) for n in range(22, 32)))).is_proven
+    assert trial(of(*quiet, burst, calm=EVEN)).is_proven
+
+
+def test_two_bursts_in_a_row_are():
+    blocks = [*(minute(n, 0, 20) for n in range(1, 21)), minute(21, 15, 20), minute(22, 12, 20)]
+    assert trial(of(*blocks)).is_proven
+
+
+def test_a_burst_of_what_is_too_little_is_none_either():
+    above = Limit(low=0.95)
+    blocks = [*(minute(n, 20, 20) for n in range(1, 21)), minute(21, 5, 20)]
+    assert (trial(of(*blocks), above).is_proven, trial(of(*blocks, minute(22, 8, 20)), above).is_proven) == (False, True)
+
+
 # --- in the watch ---------------------------------------------------------------------------------------------------------------
 
 
@@ -232,7 +254,7 @@ def test_one_look_that_would_be_a_breach_by_itself_is_none_yet():
     assert found.evidence.bounds.low > 0
     assert verdict_reason(BOUND, found) == (
         "error-rate 12/100 = 12.0 % > 5 %, lower bound 6.33 %, but not proven since the change: "
-        "11 to 1 against chance, 100 to 1 needed, 19/240 since 14:00:00, "
+        "0.55 to 1 against chance, 100 to 1 needed, 19/240 since 14:00:00, "
         "bursts not measured"
     )
 

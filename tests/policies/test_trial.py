@@ -26,14 +26,17 @@ def test_the_bounds_enclose_the_e_value_wherever_the_share_is_out_of_its_limit(t
 @st.composite
 def sides(draw):
     """Counts since a change, with later starts, of which some have come."""
-    sums, begun = (0.0, 0.0), []
+    sums, begun, blocks = (0.0, 0.0), [], []
     for _ in range(draw(st.integers(1, 6))):
         begun.append(Sums(sums[0], sums[0], sums[1]))
         total = draw(st.integers(0, 3000))
         bad = draw(st.integers(0, total)) * draw(st.sampled_from([0.02, 0.06, 0.2, 1.0]))
         sums = sums[0] + bad, sums[1] + total
+        blocks.append(Sums(bad, bad, total))
     later = len(begun) - 1
-    return Side(draw(LIMITS), False, Sums(sums[0], sums[0], sums[1]), tuple(begun[1:]), later + draw(st.integers(0, 3)), draw(st.floats(1, 5)))
+    heaviest = tuple(max(blocks[first:], key=lambda block: block.least) for first in range(1, later + 1))
+    counts = Sums(sums[0], sums[0], sums[1]), tuple(begun[1:])
+    return Side(draw(LIMITS), False, *counts, later + draw(st.integers(0, 3)), draw(st.floats(1, 5)), draw(st.sampled_from([(), heaviest])))
 
 
 @given(sides(), st.floats(0.7, 12))

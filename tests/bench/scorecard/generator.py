@@ -43,11 +43,12 @@ BAD = (ERRORS_10, ERRORS_20, ERRORS_ALL, LATE, PARTIAL, SLOW, LEAK, SILENT, SILE
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to make: one change of one service."""
+    """What to make: one change of one service. ``among``: with services around it to which nothing happens."""
 
     kind: str
     per_minute: float
     watch: float
+    among: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,9 @@ def service(asked: Asked, random: Random) -> Service:
     end = ready + asked.watch
     made = replace(_run(nature, [fault] if fault else [], asked.kind, ready, end, random), changed_at=HISTORY, ready_at=ready)
     if asked.kind in COINCIDENT and fault:
-        return replace(made, onset=fault.start, peers=_peers(asked.kind, fault, end, random))
-    return replace(made, to_blame=asked.kind in BAD, onset=fault.start if fault and asked.kind in BAD else None)
+        return replace(made, onset=fault.start, peers=_peers(random.uniform(*REACH[asked.kind]), fault, end, random))
+    peers = _peers(0.0, None, end, random) if asked.among else ()
+    return replace(made, to_blame=asked.kind in BAD, onset=fault.start if fault and asked.kind in BAD else None, peers=peers)
 
 
 def _nature(asked: Asked, random: Random) -> Nature:
@@ -189,19 +191,21 @@ REACH = {DEPENDENCY: (0.4, 1.0), NODE: (0.2, 0.6), TRAFFIC: (0.3, 1.0), UPSTREAM
 """Which share of its neighbours such a fault reaches."""
 
 
-def _peers(kind: str, fault: Fault, end: float, random: Random) -> tuple[Service, ...]:
-    """The services around it: none of them changed, and the fault reaches some of them within two minutes, each in its own strength."""
-    low, high = REACH[kind]
-    reached = random.uniform(low, high)
+def _peers(reached: float, fault: Fault | None, end: float, random: Random) -> tuple[Service, ...]:
+    """The services around it: none of them changed, and a fault reaches such a share within two minutes, each in its own strength."""
     peers = []
     for _ in range(random.randint(4, 12)):
         nature = _nature(Asked(PLAIN, between(random, 4, 1000), 0), random)
-        late = random.uniform(0, 120)
-        its = replace(fault, start=fault.start + late, errors=min(1.0, fault.errors * random.uniform(0.6, 1.4)), slow=fault.slow)
-        hit = random.random() < reached
-        made = _run(nature, [its] if hit else [], PLAIN, None, end, random)
-        peers.append(replace(made, onset=its.start if hit else None))
+        its = _reaching(fault, reached, random) if fault else None
+        made = _run(nature, [its] if its else [], PLAIN, None, end, random)
+        peers.append(replace(made, onset=its.start if its else None))
     return tuple(peers)
+
+
+def _reaching(fault: Fault, reached: float, random: Random) -> Fault | None:
+    late = random.uniform(0, 120)
+    its = replace(fault, start=fault.start + late, errors=min(1.0, fault.errors * random.uniform(0.6, 1.4)), slow=fault.slow)
+    return its if random.random() < reached else None
 
 
 def _run(nature: Nature, faults: Sequence[Fault], kind: str, ready: float | None, end: float, random: Random) -> Service:

@@ -46,7 +46,8 @@ TAIL = """\
 - **A coincident fault** begins at some time in the watch of a healthy change and lasts 5 to 40 minutes: a *dependency* fails, a *node* takes one or
   two of the pods, *traffic* grows two- to sixfold and overloads, something *upstream* breaks. Four to twelve services around it changed nothing;
   the fault reaches some of them within two minutes: 40 to 100 % of them (dependency), 20 to 60 % (node), 30 to 100 % (traffic), 10 to 50 %
-  (upstream).
+  (upstream). A fault that reaches fewer than two neighbours looks from outside like the change's own; the second table counts the others.
+- **Bad changes among others**: the same four to twelve services around a bad change, and nothing happens to them.
 - **Bad changes**: errors from the first minute on, a late onset in the last third of the watch, a partial outage (one of the pods fails
   everything), slow responses (the whole distribution grows until its p95 is 3 s).
 - **Waits** count from the true onset to the look that proves it. For rollbackd they include the delay of the source (one scrape and five seconds) and

@@ -7,6 +7,8 @@ from tests.bench.scorecard import generator as made
 
 HOUR, SIX_HOURS = 3600.0, 21_600.0
 EVERY = 30.0
+AMONG = "among-others"
+"""Bad changes among services to which nothing happens: what it costs to wait for them."""
 SEED = 20261126
 
 
@@ -24,17 +26,17 @@ class Cell:
     @property
     def asked(self) -> made.Asked:
         """One of them, for the generator."""
-        return made.Asked(self.kind, self.per_minute, self.watch)
+        return made.Asked(self.kind, self.per_minute, self.watch, among=self.section == AMONG)
 
     @property
     def work(self) -> float:
         """How much of the run one of its services is, about: in looks."""
-        return self.watch / self.every * (6 if self.section == "coincident" else 1)
+        return self.watch / self.every * (6 if self.section in ("coincident", AMONG) else 1)
 
     @property
     def name(self) -> str:
         """What its services' dice are named by: the same services for every judge, and for every interval."""
-        return f"{self.kind}/{self.per_minute}/{self.watch:g}"
+        return f"{self.kind}/{self.per_minute}/{self.watch:g}{'/among' if self.section == AMONG else ''}"
 
 
 def full() -> Iterator[Cell]:
@@ -44,6 +46,7 @@ def full() -> Iterator[Cell]:
         yield from (Cell("six-hours", kind, level, SIX_HOURS, EVERY, 15) for kind in (made.PLAIN, made.AT_LIMIT, made.CLUMPED, made.BURSTY))
         yield from (Cell("coincident", kind, level, HOUR, EVERY, 17) for kind in made.COINCIDENT)
         yield from (Cell("bad", kind, level, HOUR, EVERY, 30) for kind in BAD)
+        yield from (Cell(AMONG, kind, level, HOUR, EVERY, 10) for kind in (made.ERRORS_20, made.ERRORS_ALL))
     for every, services in ((1.0, 15), (5.0, 40), (15.0, 60), (60.0, 60)):
         for level in (20, 500):
             yield from (Cell("intervals", kind, level, HOUR, every, services) for kind in (made.PLAIN, made.AT_LIMIT))

@@ -47,7 +47,8 @@ def _percent(outcomes: Sequence[Outcome], judge: str, level: int) -> float | Non
 
 
 def _minutes(outcomes: Sequence[Outcome], judge: str, level: int) -> float | None:
-    found = wait([o for o in outcomes if o.judge == judge and o.cell.kind == made.ERRORS_20 and o.cell.per_minute == level], 0.5)
+    mine = [o for o in outcomes if o.judge == judge and o.cell.section == "bad" and o.cell.kind == made.ERRORS_20 and o.cell.per_minute == level]
+    found = wait(mine, 0.5)
     return None if found is None else min(LONGEST, found.value / 60)
 
 

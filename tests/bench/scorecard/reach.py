@@ -96,7 +96,7 @@ def _found(ours: Sequence[Outcome]) -> Iterator[Figure]:
     yield Figure("late onset (1 % to 20 %) at 20/min and more: found", 0.95, False, "share", recall(late), NOT_YET)
     yield Figure("late onset at 20/min and more: median wait", 300, True, "wait", wait(late, 0.5), NOT_YET)
     for what, kind, is_level, most in WAITS:
-        mine = [one for one in ours if one.cell.kind == kind and is_level(one.cell.per_minute)]
+        mine = [one for one in ours if one.cell.section == "bad" and one.cell.kind == kind and is_level(one.cell.per_minute)]
         yield Figure(f"{what}: median wait", most, True, "wait", wait(mine, 0.5), NOT_YET)
 
 
@@ -115,6 +115,11 @@ def false_share(outcomes: Sequence[Outcome]) -> Estimate | None:
 def wrong_share(outcomes: Sequence[Outcome]) -> Estimate | None:
     """Of the healthy changes with a fault beside them, those that were rolled back for it."""
     return share(sum(one.blamed for one in outcomes), sum(one.services for one in outcomes))
+
+
+def shared_share(outcomes: Sequence[Outcome]) -> Estimate | None:
+    """Of the same changes, those that were rolled back although the fault reached at least two neighbours."""
+    return share(sum(one.blamed - one.alone for one in outcomes), sum(one.services for one in outcomes))
 
 
 def recall(outcomes: Sequence[Outcome]) -> Estimate | None:

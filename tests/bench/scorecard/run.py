@@ -24,6 +24,7 @@ AT_ONCE = 5
 class Outcome:
     """What one judge made of one cell. ``noise``: rolled back though nothing had happened (yet); ``blamed``: for somebody else's fault.
 
+    ``alone``: so many of the blamed had fewer than two neighbours which the fault reached, so that nothing tells it from the change's own.
     ``held``: would have acted and left it to people. ``delays``: seconds from onset to finding, of the bad changes that were found.
     """
 
@@ -32,6 +33,7 @@ class Outcome:
     services: int = 0
     noise: int = 0
     blamed: int = 0
+    alone: int = 0
     held: int = 0
     delays: tuple[float, ...] = ()
 
@@ -42,6 +44,7 @@ class Outcome:
             services=self.services + other.services,
             noise=self.noise + other.noise,
             blamed=self.blamed + other.blamed,
+            alone=self.alone + other.alone,
             held=self.held + other.held,
             delays=tuple(sorted(self.delays + other.delays)),
         )
@@ -90,7 +93,10 @@ def scored(cell: Cell, judge: str, case: Case, found: Finding | None) -> Outcome
     onset = case.service.onset
     if onset is None or found.at < onset:
         return replace(seen, noise=1)
-    return replace(seen, delays=(found.at - onset,)) if case.service.to_blame else replace(seen, blamed=1)
+    if case.service.to_blame:
+        return replace(seen, delays=(found.at - onset,))
+    reached = sum(peer.onset is not None for peer in case.service.peers)
+    return replace(seen, blamed=1, alone=int(reached < 2))
 
 
 @dataclass(slots=True)

@@ -19,6 +19,8 @@ from tests.bench.scorecard.judges import Case, Finding
 START = datetime(2001, 1, 1, tzinfo=UTC)
 DELAY = timedelta(seconds=SCRAPE + 5)
 """How long after a slot its samples are asked for: the default of the Prometheus source."""
+BLOCK = timedelta(seconds=SCRAPES_PER_BLOCK * SCRAPE)
+"""Over so much the Prometheus source counts at least."""
 POLICY = """\
 apiVersion: rollbackd/v1
 kind: RollbackPolicy
@@ -54,12 +56,12 @@ def policy(name: str, every: float, watch: float) -> Policy:
 
 
 class Stored(Given):
-    """The scrapes as a Prometheus keeps them: late by its delay, counted over blocks of four scrapes."""
+    """The scrapes as a Prometheus keeps them: late by its delay, counted over whole blocks."""
 
     def __init__(self, services: Sequence[tuple[str, Service]]) -> None:
         super().__init__("stored", [_page(name, service) for name, service in services], interval=timedelta(seconds=SCRAPE))
         self.delay = DELAY
-        self.block = lambda every: every * max(1, math.ceil(timedelta(seconds=SCRAPES_PER_BLOCK * SCRAPE) / every))
+        self.block = lambda every: every * max(1, math.ceil(BLOCK / every))
         self.asked = 0
 
     def clock_skew(self, now: datetime) -> timedelta:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.bench.scorecard import generator as made
-from tests.bench.scorecard.plan import BAD
+from tests.bench.scorecard.plan import AMONG, BAD
 from tests.bench.scorecard.rates import Estimate, minutes, percent
-from tests.bench.scorecard.reach import Figure, false_share, recall, wait, wrong_share
+from tests.bench.scorecard.reach import Figure, false_share, recall, shared_share, wait, wrong_share
 from tests.bench.scorecard.run import Outcome
 
 
@@ -52,9 +52,12 @@ def tables(outcomes: Sequence[Outcome]) -> list[Table]:
         _by_judge("The same by kind of weather, all levels", _kinds(outcomes, "quiet", made.QUIET, false_share), judges),
         _by_judge("The same by watch and interval", _long(outcomes), judges),
         _by_judge("Healthy changes rolled back for somebody else's fault", _kinds(outcomes, "coincident", made.COINCIDENT, wrong_share), judges),
+        _by_judge("Of these, where the fault reached two neighbours or more", _kinds(outcomes, "coincident", made.COINCIDENT, shared_share), judges),
+        _by_judge("Bad changes among services to which nothing happens, found within the watch", _kinds(outcomes, AMONG, BAD, recall), judges),
+        _by_judge("The wait for them, 20 requests a minute and more: median / p95", _waits(outcomes, AMONG, least=20), judges),
         _by_judge("Bad changes found within the watch, 20 requests a minute and more", _kinds(outcomes, "bad", BAD, recall, least=20), judges),
-        _by_judge("Wait from onset to proof, 20 requests a minute and more: median / p95", _waits(outcomes, least=20), judges),
-        _by_judge("Wait from onset to proof, 2 and 4 requests a minute: median / p95", _waits(outcomes, least=0, most=4), judges),
+        _by_judge("Wait from onset to proof, 20 requests a minute and more: median / p95", _waits(outcomes, "bad", least=20), judges),
+        _by_judge("Wait from onset to proof, 2 and 4 requests a minute: median / p95", _waits(outcomes, "bad", least=0, most=4), judges),
         _by_judge("Wait for 20 % errors, by requests a minute: median / p95", _waits_by_level(outcomes, made.ERRORS_20), judges),
     ]
     return [one for one in found if one.rows]
@@ -98,9 +101,9 @@ def _long(outcomes: Sequence[Outcome]) -> Iterator[Row]:
         yield from _row(f"1 h, every {every:g} s", mine, lambda found: _shown(false_share(found)))
 
 
-def _waits(outcomes: Sequence[Outcome], least: int, most: int = 10**9) -> Iterator[Row]:
+def _waits(outcomes: Sequence[Outcome], section: str, least: int, most: int = 10**9) -> Iterator[Row]:
     for kind in BAD:
-        mine = [one for one in outcomes if one.cell.section == "bad" and one.cell.kind == kind and least <= one.cell.per_minute <= most]
+        mine = [one for one in outcomes if one.cell.section == section and one.cell.kind == kind and least <= one.cell.per_minute <= most]
         yield from _row(kind, mine, _waited)
 
 

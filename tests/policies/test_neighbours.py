@@ -1,0 +1,143 @@
+"""A first rung waits where others lean towards a breach too, for a while: what breaks together has a common cause."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.controller.fleet import CLOSELY, Breaches
+from rollbackd.policies.decisions import Wait
+from rollbackd.policies.evaluate import evaluate
+from rollbackd.policies.events import Held
+from rollbackd.policies.incident import fold
+from rollbackd.policies.judge import State
+from rollbackd.policies.leaning import leans
+from rollbackd.policies.model import Limit
+from rollbackd.policies.step import PATIENCE
+from rollbackd.policies.systemic import begun as begun_at
+from rollbackd.policies.systemic import turned_all, watched_until
+from rollbackd.policies.watch import new_watch
+from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, OPENED, POLICY, T0, TARGET, counts, kinds, no_data, only, run
+
+LATER = T0 + 5 * MINUTE
+DAY = timedelta(days=1)
+NOISY = watched_until(turned_all(begun_at(T0 - 7 * DAY), [(T0 - 7 * DAY + n * timedelta(minutes=3), f"s{n % 900}") for n in range(3000)]), T0)
+"""A breach without a change each three minutes."""
+LEANING = replace(CALM, leaning=frozenset({"a", "b"}))
+
+
+def bad(at):
+    return counts(at, 60, 600)
+
+
+def begun(at, fleet):
+    """What is decided at ``at`` about an incident that was opened at ``LATER``."""
+    incident = fold((replace(OPENED, at=LATER, onset=LATER),))
+    return run(POLICY, {at: bad(at)}, fleet=fleet, incident=incident).decisions
+
+
+# --- the first rung -------------------------------------------------------------------------------------------------------------
+
+
+def test_neighbours_that_lean_hold_the_first_rung_back_and_the_wait_says_until_when():
+    waits = only(run(POLICY, {LATER: bad(LATER)}, fleet=LEANING).decisions, Wait)
+    assert waits.reason == (
+        "0 other targets without a change are in breach and 2 lean towards it (a, b): "
+        f"whether the cause is common shows until {LATER + PATIENCE:%H:%M:%S}; 2 in breach would hold"
+    )
+
+
+def test_the_wait_ends_though_they_lean_on():
+    found = [kinds(begun(LATER + wait, LEANING)) for wait in (PATIENCE - EVERY, PATIENCE)]
+    assert ["Act" in names for names in found] == [False, True]
+
+
+def test_nothing_waits_where_no_neighbour_leans():
+    assert "Act" in kinds(run(POLICY, {LATER: bad(LATER)}).decisions)
+
+
+def test_what_they_turn_out_to_be_decides_at_once():
+    broken, well = replace(CALM, unexplained=frozenset({"a", "b"})), CALM
+    assert only(begun(LATER + MINUTE, broken), Held).guard == "systemic"
+    assert "Act" in kinds(begun(LATER + MINUTE, well))
+
+
+def test_one_that_is_broken_is_waited_on_for_a_second_one():
+    beside = replace(CALM, unexplained=frozenset({"a", TARGET}))
+    assert ["Act" in kinds(begun(LATER + wait, beside)) for wait in (EVERY, PATIENCE)] == [False, True]
+
+
+def test_those_that_depend_on_the_target_are_not_waited_for():
+    brought_down = replace(LEANING, depends={"a": frozenset({TARGET}), "b": frozenset({TARGET})}, onsets={TARGET: LATER})
+    assert "Act" in kinds(begun(LATER + MINUTE, brought_down))
+
+
+def test_in_a_scope_in_which_many_break_by_themselves_a_few_are_not_waited_for():
+    many = replace(LEANING, watched=1001, usual=NOISY)
+    assert "Act" in kinds(begun(LATER + MINUTE, many))
+
+
+# --- who leans ------------------------------------------------------------------------------------------------------------------
+
+
+def looked(*readings, policy=POLICY):
+    found = run(policy, {reading.end: reading for reading in readings}, changes=())
+    return policy.conditions[0], found.watch.tracks[0], found.verdicts[0]
+
+
+def steady(*newest):
+    return [counts(LATER + n * MINUTE, 0, 20) for n in range(5)] + [counts(LATER + 5 * MINUTE, *newest)]
+
+
+@pytest.mark.parametrize(("newest", "does"), [((3, 20), False), ((5, 20), True), ((2, 4), True), ((1, 4), False), ((0, 20), False)])
+def test_it_leans_where_its_newest_block_is_more_than_chance(newest, does):
+    assert leans(*looked(*steady(*newest))) is does
+
+
+def test_what_is_in_breach_does_not_lean_and_neither_does_silence():
+    assert not leans(*looked(*steady(20, 20)))
+    assert not leans(*looked(*steady(5, 20)[:-1], no_data(LATER + 5 * MINUTE)))
+
+
+def test_a_share_that_is_too_small_leans_too():
+    below = replace(POLICY, conditions=(replace(ERRORS, limit=Limit(low=0.95, unit="%")),))
+    well = [counts(LATER + n * MINUTE, 20, 20) for n in range(5)]
+    assert leans(*looked(*well, counts(LATER + 5 * MINUTE, 15, 20), policy=below))
+    assert not leans(*looked(*well, policy=below))
+
+
+# --- when the others are looked at ----------------------------------------------------------------------------------------------
+
+
+def noted(*readings):
+    breaches, found = Breaches(), run(POLICY, {reading.end: reading for reading in readings}, changes=())
+    breaches.note(POLICY, found.watch, found.verdicts)
+    return breaches
+
+
+def test_the_leaning_are_known_until_they_are_well_or_broken():
+    assert [noted(*steady(*newest)).leaning() for newest in ((5, 20), (20, 20), (0, 20))] == [frozenset({TARGET}), frozenset(), frozenset()]
+
+
+def test_a_breach_is_over_where_what_broke_is_well_whatever_else_is():
+    breaches, policy = Breaches(), replace(POLICY, conditions=(ERRORS, replace(ERRORS, name="slow")))
+    known = new_watch(policy)
+    seen = []
+    for minute, errors in enumerate((60, *[0] * 7)):
+        at = LATER + minute * MINUTE
+        found = evaluate(policy, known, None, (counts(at, errors, 600), counts(at, 0, 600)), (), CALM, at)
+        known = found.watch
+        breaches.note(policy, known, found.verdicts)
+        seen.append((found.verdicts[0].state, set(breaches.onsets())))
+    assert [(State.BREACH, {TARGET}), (State.UNPROVEN, {TARGET}), (State.OK, set())] == list(dict.fromkeys((s, frozenset(t)) for s, t in seen))
+
+
+def test_after_a_new_breach_everything_is_looked_at_in_every_slot_for_a_while():
+    breaches, broke = noted(bad(LATER)), LATER
+    assert [breaches.presses(broke + wait - EVERY, (), broke + wait) for wait in (EVERY, CLOSELY, CLOSELY + EVERY)] == [True, True, False]
+    assert breaches.presses(broke - EVERY, (), broke + 5 * CLOSELY), "not looked at since"
+
+
+def test_while_an_incident_waits_for_its_first_rung_everything_is_looked_at_in_every_slot():
+    breaches, opened = Breaches(), fold((OPENED,))
+    assert (breaches.presses(LATER, (opened,), LATER), breaches.presses(LATER, (), LATER)) == (True, False)
