@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from rollbackd.controller.answers import Audit
+from rollbackd.controller.answers_done import Audit
 from rollbackd.controller.journal.chain import JournalRow, verify
 from rollbackd.controller.journal.store import Store
 

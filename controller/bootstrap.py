@@ -9,7 +9,7 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.past import KeepsPast, Kept, Past
 from rollbackd.adapters.base.source import Source
 from rollbackd.adapters.base.target import Target
-from rollbackd.controller.answers import FromHistory, Learnt
+from rollbackd.controller.answers_done import FromHistory, Learnt
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
 from rollbackd.controller.denied import Denied
 from rollbackd.controller.journal.store import Store

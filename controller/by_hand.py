@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rollbackd.controller.answers import Decided, DryRun, RungPlan
+from rollbackd.controller.answers_done import Decided
+from rollbackd.controller.answers_past import DryRun, RungPlan
 from rollbackd.controller.changes import is_first_sight
 from rollbackd.controller.denied import Denied
 from rollbackd.controller.desk import Desk

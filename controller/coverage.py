@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.roster import Roll
-from rollbackd.controller.answers import Coverage, CoverageLine, FleetLine
+from rollbackd.controller.answers_status import Coverage, CoverageLine, FleetLine
 from rollbackd.controller.membership import FleetStanding, Membership
 from rollbackd.policies.keys import kubernetes_key
 from rollbackd.policies.model import Policy

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.past import KeepsPast, Past
 from rollbackd.adapters.base.target import Target
-from rollbackd.controller.answers import ChangeCover
+from rollbackd.controller.answers_status import ChangeCover
 from rollbackd.controller.blind import PATIENCE
 from rollbackd.controller.changes import is_first_sight
 from rollbackd.controller.journal.reading import Reading

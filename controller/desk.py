@@ -5,21 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Target
-from rollbackd.controller.answers import (
-    ChangeLine,
-    ChangeList,
-    Coverage,
-    DaemonLine,
-    Declared,
-    DryRun,
-    Explanation,
-    FromHistory,
-    History,
-    PolicyList,
-    PowerLine,
-    SourceLine,
-    Status,
-)
+from rollbackd.controller.answers_done import Declared, FromHistory
+from rollbackd.controller.answers_explain import Explanation, PowerLine
+from rollbackd.controller.answers_past import ChangeLine, ChangeList, DryRun, History
+from rollbackd.controller.answers_status import Coverage, DaemonLine, PolicyList, SourceLine, Status
 from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.changes import HORIZON, dated_id
 from rollbackd.controller.coverage import Fleets

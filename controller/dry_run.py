@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target, TargetState
-from rollbackd.controller.answers import DryRun, RungPlan
+from rollbackd.controller.answers_past import DryRun, RungPlan
 from rollbackd.controller.changes import ChangeBook, is_first_sight
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.outcome import intent_of

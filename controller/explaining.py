@@ -3,16 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rollbackd.controller.answers import (
-    ConditionBrief,
-    ConditionLine,
-    GuardLine,
-    IncidentLine,
-    OfferLine,
-    PolicyExplained,
-    PolicyLine,
-    RungLine,
-)
+from rollbackd.controller.answers_explain import ConditionLine, GuardLine, PolicyExplained, RungLine
+from rollbackd.controller.answers_status import ConditionBrief, IncidentLine, OfferLine, PolicyLine
 from rollbackd.controller.view import PolicyView
 from rollbackd.policies.attribution import known_changes, suspected
 from rollbackd.policies.changes import Change

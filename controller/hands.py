@@ -5,7 +5,7 @@ Writes the journal and nothing else: the engine is woken and carries out what st
 
 from collections.abc import Sequence
 
-from rollbackd.controller.answers import Decided
+from rollbackd.controller.answers_done import Decided
 from rollbackd.controller.denied import Denied
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.journal.transaction import Transaction

@@ -6,7 +6,7 @@ from statistics import median, quantiles
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Source
-from rollbackd.controller.answers import PowerLine, PowerRow
+from rollbackd.controller.answers_explain import PowerLine, PowerRow
 from rollbackd.controller.observe import past_readings
 from rollbackd.controller.questions import Ask, asks_of
 from rollbackd.policies.judge import share_limit

@@ -1,6 +1,6 @@
 """How a revision fares: what a pipeline waits for before it calls a release done."""
 
-from rollbackd.controller.answers import RevisionStanding
+from rollbackd.controller.answers_done import RevisionStanding
 from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.journal.values import Standing

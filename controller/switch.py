@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from rollbackd.controller.answers import PauseState
+from rollbackd.controller.answers_done import PauseState
 from rollbackd.controller.denied import Denied
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rollbackd.controller.answers import ChangeLine, HistoryLine
+from rollbackd.controller.answers_past import ChangeLine, HistoryLine
 from rollbackd.controller.changes import is_first_sight
 from rollbackd.controller.journal.values import Entry, SeenChange, Standing
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from rollbackd.controller.answers import Reload
+from rollbackd.controller.answers_status import Reload
 from rollbackd.controller.changes import ChangeBook
 from rollbackd.controller.fleet import Settings
 from rollbackd.controller.slots import Standing

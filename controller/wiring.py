@@ -16,7 +16,7 @@ from rollbackd.adapters.base.source import Source
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller import config_values as values
 from rollbackd.controller.act import Actor
-from rollbackd.controller.answers import Reload as ReloadLine
+from rollbackd.controller.answers_status import Reload as ReloadLine
 from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_token import TokenBook
 from rollbackd.controller.audit_watch import AuditWatch

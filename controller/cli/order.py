@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from rollbackd.controller.answers import DryRun, RungPlan, read
+from rollbackd.controller.answers import read
+from rollbackd.controller.answers_past import DryRun, RungPlan
 from rollbackd.controller.cli.decide import OVERRIDE, SLOW, shown
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from rollbackd.controller.answers import Reload
+from rollbackd.controller.answers_status import Reload
 from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_cluster import ClusterPeople
 from rollbackd.controller.api_token import TokenBook, ensure_token, hash_of

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.controller.answers import Reload
+from rollbackd.controller.answers_status import Reload
 from rollbackd.controller.api_gate import LONGEST_BODY
 from rollbackd.controller.heartbeat import Heartbeat
 from tests.controller.served import Said, Served, desk_of

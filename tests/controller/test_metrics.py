@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from rollbackd.controller.answers import Reload
+from rollbackd.controller.answers_status import Reload
 from rollbackd.controller.metrics import Metrics
 from rollbackd.controller.observe import SourceHealth
 from rollbackd.policies.model import RevertRung
