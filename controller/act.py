@@ -52,8 +52,7 @@ class Actor:
     ) -> None:
         """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
 
-        ``look_every`` paces looking at a target that is under way. ``pool`` works instead of ``workers`` threads, and ``stop`` is waited on: where
-        time is not the wall's.
+        ``look_every`` paces looking at what is under way. ``pool`` instead of ``workers`` threads, and ``stop``: where time is not the wall's.
         """
         self._store = store
         self._targets = targets

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 WRITES = {"kill-before-write": "kill-before", "kill-after-write": "kill-after", "write-frozen": "frozen", "write-lost": "lost",
           "write-late": "late", "write-throttled": "throttled", "write-denied": "denied"}  # fmt: skip
 COMMITS = {"kill-before-commit": "kill-before", "kill-after-commit": "kill-after", "commit-fails": "fail", "answer-lost": "answer-lost"}
-DOWN = 25.0
-"""Seconds until a killed replica is started again."""
 
 
 def strike(world: "World", replica: Replica, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What rollbackd acts on, as it really is: workloads and flags with their preconditions, marks and other writers. It keeps no secrets from the oracles."""
+"""What rollbackd acts on, as it really is: workloads and flags with their preconditions, marks and other writers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,8 +69,8 @@ class Outside:
         self.has_preconditions = True
 
     def add(self, key: str) -> None:
-        start = self.clock.now
-        self.workloads[key] = Workload(key, "v1", start, start, kept=["v1"])
+        start = self.clock.now - timedelta(days=1)
+        self.workloads[key] = Workload(key, "v1", start, start, kept=["v1"])  # long ago: what ran before the story is no suspect
 
     def deploy(self, key: str, revision: str, writer: str = "deployer") -> None:
         """Another writer puts this revision there."""

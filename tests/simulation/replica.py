@@ -27,6 +27,8 @@ from tests.simulation.targets import Flags, Line, Workloads
 from tests.simulation.turns import Clock, Killed, Stop, Turns
 
 LOOK_EVERY = timedelta(seconds=5)
+DOWN = 25.0
+"""Seconds until a killed replica is started again."""
 
 
 def lift(replica: "Replica") -> None:
@@ -61,8 +63,6 @@ class Replica:
         self.skew = timedelta(0)
         self.frozen_until = clock.now
         self.is_dead = False
-        self.given: dict[str, list[Reading]] = {}
-        self.saw: dict[str, datetime] = {}
         self._parts = memory, outside, pager, settings
         self._pause_file = folder / f"pause-{name}"
         self._slots = 0
@@ -73,6 +73,8 @@ class Replica:
         """A new life: nothing is left of the former one but the store and the pause file."""
         memory, outside, pager, settings = self._parts
         self.is_dead = False
+        self.given: dict[str, list[Reading]] = {}
+        self.saw: dict[str, datetime] = {}
         self.store = Disk(memory.engine, self.name, lambda: self.clock.now)
         self.store.when_killed = self.die
         self.turns = Turns(self.clock, lambda: self.frozen_until)
@@ -95,9 +97,9 @@ class Replica:
         return self.clock.now + self.skew
 
     def die(self) -> None:
-        """kill -9."""
+        """kill -9; it is started again after a while."""
         self.is_dead = True
-        self.given, self.saw = {}, {}
+        self.clock.after(DOWN, self._rise)
         self.turns.kill()
 
     def heal(self) -> None:
@@ -107,6 +109,10 @@ class Replica:
         self.store.fate = self.line.fate = ""
         self.line.blind_looks = 0
         lift(self)
+
+    def _rise(self) -> None:
+        if self.is_dead:
+            self.boot()
 
     def slot(self, at: datetime, policies: Iterable[Policy], read: Callable[[Policy, datetime], Reading]) -> None:
         """One slot of its clock: survey, read, decide, journal; what follows from it has begun."""

@@ -14,9 +14,7 @@ WATCH = 5 * MINUTE
 RATE = 60.0
 """Requests a second."""
 HEALTHY = 0.001
-TIMING = Timing(
-    warmup=timedelta(0), settle=timedelta(0), recover_for=2 * EVERY, give_up=9 * EVERY, cooldown=timedelta(0), bake=timedelta(minutes=3)
-)
+TIMING = Timing(warmup=timedelta(0), settle=timedelta(0), recover_for=2 * EVERY, give_up=9 * EVERY, cooldown=timedelta(0), bake=timedelta(minutes=3))
 CONDITION = replace(ERRORS, limit=Limit(high=0.05, unit="%"), confirm=For(timedelta(0)), window=MINUTE)
 
 

@@ -55,7 +55,7 @@ def story(seed: int) -> Story:
     """The story of this seed."""
     dice = random.Random(seed)
     length = SLOTS * 10.0
-    life = [_event(dice, LIFE, SERVICES, length) for _ in range(dice.randint(40, 80))]
+    life = [_event(dice, LIFE, SERVICES, length) for _ in range(dice.randint(48, 72))]
     replicas = dice.choice((1, 2, 2, 2, 3, 3))
     faults = [_event(dice, FAULTS, replicas, length) for _ in range(dice.choice((0, 4, 8, 16, 24)))]
     settings = Settings(limits=dice.choice((WIDE, WIDE, WIDE, TIGHT)), orphans_after=timedelta(minutes=5))

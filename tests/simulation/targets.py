@@ -1,5 +1,6 @@
 """How one replica reaches the outside: the adapters' own behaviour over a line that loses, delays and repeats what it is told to."""
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from datetime import timedelta
@@ -174,7 +175,5 @@ def _state(live: Workload) -> TargetState:
 
 def _quietly(effect: Callable[[], None]) -> None:
     """A late write that the target refuses is nobody's news."""
-    try:
+    with contextlib.suppress(AdapterError):
         effect()
-    except AdapterError:
-        pass

@@ -10,7 +10,7 @@ import structlog
 
 from rollbackd.policies.events import Acked, Approved
 from rollbackd.policies.incident import Phase
-from rollbackd.policies.model import Mode, Policy
+from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Lack, Reading
 from tests.policies.literals import T0
 from tests.simulation.faults import strike
@@ -139,7 +139,7 @@ class World:
 
     def _heal(self, event: Event) -> None:
         target = self.services[event.who]
-        target.quality = {revision: HEALTHY for revision in target.quality}
+        target.quality = dict.fromkeys(target.quality, HEALTHY)
         target.flag_share = 0.0
 
     def _reapply(self, event: Event) -> None:
@@ -191,6 +191,3 @@ class World:
 def silence() -> None:
     """The product's log is written nowhere: building its lines would take a third of the time."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False)
-
-
-__all__ = ["Mode", "World", "silence"]
