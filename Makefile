@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench scorecard lint setup servers kube-assets helm unleash aws clean
+.PHONY: help run test bench scorecard simulate lint setup servers kube-assets helm unleash aws clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -45,6 +45,10 @@ bench: $(READY) servers kube-assets unleash ## the figures of docs/benchmarks.md
 
 scorecard: $(READY) ## the figures of docs/accuracy.md: how often rollbackd is wrong, beside baselines
 	$(BIN)/python -m tests.bench.scorecard --write
+
+N ?= 2000
+simulate: $(READY) ## N=100000 incidents with faults on virtual time; SEED=7 tells one story again, FIRST=7 begins there
+	$(BIN)/python -m tests.simulation $(N) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
 
 # mypy and import-linter read the packages under the names they are installed by.
 $(TYPED)/rollbackd:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,10 +47,12 @@ class Actor:
         failed: Callable[[str], None] = lambda _: None,
         workers: int = 4,
         look_every: timedelta = timedelta(seconds=1),
+        pool: Executor | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
 
-        ``look_every`` paces looking at a target that is under way.
+        ``look_every`` paces looking at what is under way. ``pool`` instead of ``workers`` threads, and ``stop``: where time is not the wall's.
         """
         self._store = store
         self._targets = targets
@@ -59,12 +61,12 @@ class Actor:
         self._done = done
         self._told = told
         self._failed = failed
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._outcomes = Outcomes(store, now, self._stop, look_every)
         self._busy: set[str] = set()
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="act")
+        self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="act")
 
     def close(self) -> None:
         """No further step begins; one that is under way ends at its next checkpoint. Open intents are resumed after the next start."""

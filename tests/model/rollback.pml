@@ -1,0 +1,171 @@
+/* One intent, two actors, one target: claim, deadline, precondition, pause switch.
+ *
+ * The names after "product:" are the functions that a step stands for; tests/model/test_model.py holds that they exist.
+ * -DNO_PRECONDITION takes the target's own fence away, -DNO_PAUSE the look at the switch: then the checks below must fail.
+ *
+ * Time is a choice: a deadline may pass at any moment, as it does for an actor that is frozen, cut off or merely slow.
+ */
+
+#define ACTORS 2
+#define NOBODY 255
+#define BEFORE 0
+#define THERE 1
+#define ELSEWHERE 2
+
+byte target = BEFORE;      /* where the target stands relative to the intent */
+byte accepted = 0;         /* writes for this intent that the target took */
+byte claimant = NOBODY;
+bool is_intended = false;  /* the intent is durable */
+bool is_over = false;      /* the claim has its outcome */
+bool has_passed = false;   /* the claim's deadline, on the database clock */
+bool is_paused = false;
+byte attempts = 0;
+
+/* A write on its way: it may arrive late, long after its sender gave up or died. */
+chan line = [ACTORS] of { byte };
+
+inline precondition_holds() {
+#ifdef NO_PRECONDITION
+  true
+#else
+  target == BEFORE
+#endif
+}
+
+#ifdef NO_PAUSE
+#define PAUSED false
+#else
+#define PAUSED is_paused
+#endif
+
+/* The target takes a write, or refuses it: what was judged is no longer there.
+ * product: rollbackd.adapters.kubernetes.target.Kubernetes.apply
+ * product: rollbackd.adapters.base.flag_target.FlagTarget.apply
+ */
+active proctype Target() {
+  byte sender;
+end:
+  do
+  :: line ? sender ->
+     atomic {
+       if
+       :: precondition_holds() -> target = THERE; accepted++; assert(accepted <= 1)
+       :: else -> skip
+       fi
+     }
+  od
+}
+
+/* A step begins only here: the switch is read, and the intent is durable, in one go.
+ * product: rollbackd.controller.pause.Pause.read
+ * product: rollbackd.controller.act.Actor._claim
+ * product: rollbackd.controller.journal.transaction.Transaction.claim
+ */
+inline claim(me) {
+  atomic {
+    if
+    :: !PAUSED && !is_intended ->
+       assert(!is_paused);
+       is_intended = true; claimant = me; has_passed = false; attempts = 1; holds = true
+    :: else -> skip
+    fi
+  }
+}
+
+/* Only a claim that has run out without an outcome.
+ * product: rollbackd.controller.journal.transaction.Transaction.take_over
+ */
+inline take_over(me) {
+  atomic {
+    if
+    :: is_intended && !is_over && has_passed && attempts < 3 ->
+       claimant = me; has_passed = false; attempts++; holds = true
+    :: else -> skip
+    fi
+  }
+}
+
+/* Whether the claim is still held is asked before the write, and may be untrue when it leaves: an actor can stand still in between.
+ * product: rollbackd.controller.journal.values.Claim.is_held_by
+ * product: rollbackd.controller.act.Actor._write
+ */
+inline write(me) {
+  if
+  :: claimant == me && !has_passed && !is_over -> line ! me
+  :: else -> skip
+  fi
+}
+
+/* product: rollbackd.controller.outcome.Outcomes.applied
+ * product: rollbackd.controller.outcome.Outcomes.record
+ */
+inline outcome() {
+  atomic {
+    if
+    :: is_intended && target != BEFORE -> is_over = true
+    :: else -> skip
+    fi
+  }
+}
+
+/* One life after the other: every step may be the last one of a life, and the next life begins with nothing but the journal.
+ * product: rollbackd.controller.engine.Engine.cycle
+ * product: rollbackd.controller.act.Actor.begin
+ * product: rollbackd.controller.act.Actor.resume
+ */
+active [ACTORS] proctype Actor() {
+  bool holds;
+  byte lives = 2;
+  do
+  :: lives > 0 ->
+     lives--;
+     holds = false;
+     if
+     :: !is_intended -> claim(_pid)
+     :: is_intended && !is_over -> take_over(_pid);
+        /* product: rollbackd.controller.act.Actor._ask_the_target
+         * product: rollbackd.controller.act.Actor._write_again */
+        if
+        :: holds && (target != BEFORE || PAUSED) -> holds = false; outcome()
+        :: else -> skip
+        fi
+     :: is_over -> break
+     fi;
+     if
+     :: holds -> write(_pid)
+     :: true -> skip  /* killed between the intent and the write */
+     fi;
+     if
+     :: outcome()
+     :: true -> skip  /* killed before the outcome is on record */
+     fi
+  :: lives == 0 -> break
+  od
+}
+
+/* The database clock. product: rollbackd.controller.journal.reading.Reading.now */
+active proctype Deadline() {
+  byte times = 2;
+end:
+  do
+  :: times > 0 && is_intended && !has_passed -> has_passed = true; times--
+  od
+}
+
+/* product: rollbackd.controller.switch.Switch.pause
+ * product: rollbackd.controller.switch.Switch.resume
+ */
+active proctype People() {
+  is_paused = true;
+  is_paused = false;
+  is_paused = true
+}
+
+/* Somebody else goes on to another revision, and does not come back to the judged one: a target that carries our mark shows that case,
+ * and one that cannot is told about in docs/safety.md. */
+active proctype OtherWriter() {
+  if
+  :: target = ELSEWHERE
+  :: true -> skip
+  fi
+}

@@ -1,0 +1,274 @@
+"""The eleven promises as questions to the journal and to the outside, asked after every step. They share no code with what they judge."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rollbackd.controller.journal.chain import verify
+from rollbackd.controller.journal.values import How, Standing
+from rollbackd.policies.readings import Counts, Reading
+from tests.simulation.outside import Accepted, Send
+from tests.simulation.shop import EVERY, WATCH
+
+if TYPE_CHECKING:
+    from tests.simulation.replica import Replica
+    from tests.simulation.world import World
+
+LIMIT = 0.05
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Violation(AssertionError):
+    """A promise was broken. ``name``: which."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
+class Acts:
+    """What the journal says of one incident, gathered row by row."""
+
+    def __init__(self, opened: dict[str, Any]) -> None:
+        self.opened = opened
+        self.first_at: datetime | None = None
+        self.rungs: list[int] = []
+        self.is_held = self.is_closed = False
+        self.closed_at: datetime | None = None
+
+
+class Oracles:
+    """``look`` after every step, ``look_back`` at the end. Both raise Violation."""
+
+    GOOD = (Standing.GOOD, How.DECLARED)
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.acts: dict[str, Acts] = {}
+        self.accepted: list[Accepted] = []
+        self.sends: dict[tuple[str, str, str], int] = {}
+        self.notices: set[str] = set()
+        self._seq = 0
+        self._broken: Violation | None = None
+        self._rows: dict[str, Callable[[str, dict[str, Any]], None]] = {
+            "incident.opened": self._opened,
+            "rung.intended": self._intended,
+            "incident.held": self._held,
+            "incident.closed": self._closed,
+            "rung.offered": lambda _, body: self._told(f"{body['incident']}:approval:{body['rung']}:{body['plan_digest'][:12]}"),
+        }
+        world.outside.on_send = lambda send: self._kept(lambda: self.sent(send))
+        world.outside.on_accept = lambda write: self._kept(lambda: self.taken(write))
+
+    @property
+    def incidents(self) -> int:
+        return len(self.acts)
+
+    def look(self) -> None:
+        """Nothing that the last step wrote breaks a promise."""
+        if self._broken is not None:
+            raise self._broken
+        rows = self._ask("SELECT seq, writer, kind, body FROM journal WHERE seq > ? ORDER BY seq", self._seq)
+        for seq, writer, kind, body in rows:
+            self._seq = seq
+            if kind in self._rows:
+                self._rows[kind](writer, json.loads(body))
+
+    def is_quiet(self) -> bool:
+        """Nothing is under way, and nobody is still to be told anything."""
+        under_way = "SELECT 1 FROM incidents WHERE phase NOT IN ('held', 'closed')"
+        waiting = "SELECT 1 FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL"
+        return not any(self._ask(query) for query in (under_way, waiting, "SELECT 1 FROM claims WHERE ended_at IS NULL"))
+
+    def _kept(self, ask: Callable[[], None]) -> None:
+        """What is broken is raised by the next look: here the product would catch it, as it catches every bug in an adapter."""
+        try:
+            ask()
+        except Violation as broken:
+            self._broken = self._broken or broken
+
+    # --- what leaves and what arrives -----------------------------------------------------------------------------------------------------
+
+    def sent(self, send: Send) -> None:
+        """I2: its intent is durable, and whole. I8: nothing is sent while paused. I1: once for each claimant."""
+        self.look()
+        intent = send.intent
+        found = self._ask("SELECT body FROM journal WHERE kind = 'rung.intended' AND incident = ? AND target = ?", intent.incident, intent.target)
+        bodies = [json.loads(body) for (body,) in found]
+        same = [b for b in bodies if (b["from_revision"], b["to_revision"]) == (intent.from_revision, intent.to_revision)]
+        if not same or not all(same[-1][name] for name in ("plan_digest", "evidence_digest", "deadline")):
+            raise Violation("I2", f"{intent} was sent without a durable intent that says so")
+        if self._is_paused(send.replica):
+            raise Violation("I8", f"{intent} was sent while paused")
+        key = (intent.incident, intent.target, intent.to_revision)
+        self.sends[key] = self.sends.get(key, 0) + 1
+        claimants = self._ask("SELECT sum(attempts) FROM claims WHERE incident = ? AND target = ?", intent.incident, intent.target)[0][0] or 0
+        if self.sends[key] > claimants:
+            raise Violation("I1", f"{intent} was sent {self.sends[key]} times by {claimants} claimants")
+
+    def taken(self, write: Accepted) -> None:
+        """I1: one effect for each rung. I4: it met what was judged. I5: its end state was there to go to."""
+        intent, now = write.intent, self.world.clock.now
+        before = [one for one in self.accepted if (one.intent.incident, one.intent.target) == (intent.incident, intent.target)]
+        # A flag carries no mark: whether somebody took our write back, or it never arrived, looks the same there.
+        is_taken_back = before and "flagd" in intent.target and self._foreign(before[-1].at, now, {intent.target})
+        if before and not is_taken_back:
+            raise Violation("I1", f"{intent} was accepted twice, at {before[-1].at:%H:%M:%S} and {now:%H:%M:%S}")
+        if write.found != intent.from_revision:
+            raise Violation("I4", f"{intent} met {write.found}")
+        if write.kept and intent.to_revision not in write.kept:
+            raise Violation("I5", f"{intent.to_revision} was not there any more")
+        self.accepted.append(write)
+
+    # --- what the journal says ------------------------------------------------------------------------------------------------------------
+
+    def _opened(self, _: str, body: dict[str, Any]) -> None:
+        for other in self.acts.values():
+            if (other.opened["target"], other.opened["change_id"]) == (body["target"], body["change_id"]):
+                raise Violation("I1", f"change {body['change_id']} was answered twice")
+            if other.opened["target"] == body["target"] and not other.is_closed:
+                raise Violation("I1", f"two incidents are open on {body['target']}")
+        self.acts[body["incident"]] = Acts(body)
+
+    def _intended(self, writer: str, body: dict[str, Any]) -> None:
+        replica = next(each for each in self.world.replicas if each.name == writer)
+        act = self.acts[body["incident"]]
+        if self._is_paused(writer):
+            raise Violation("I8", f"rung {body['rung']} of {body['incident']} began while paused")
+        if act.is_held or act.is_closed or (act.rungs and body["rung"] <= act.rungs[-1]):
+            raise Violation("I11", f"rung {body['rung']} of {body['incident']} after rungs {act.rungs}, held: {act.is_held}, closed: {act.is_closed}")
+        self._on_proof(replica, act)
+        self._to_a_good_end(body)
+        self._after_no_other(replica, body)
+        if act.first_at is None:
+            self._within_budgets(act)
+            self._alone(replica, act)
+            act.first_at = self.world.clock.now
+        act.rungs.append(body["rung"])
+        self._told(f"{body['incident']}:started:{body['rung']}")
+
+    def _held(self, _: str, body: dict[str, Any]) -> None:
+        if body["guard"] == "bug":
+            raise Violation("bug", body["reason"])
+        self.acts[body["incident"]].is_held = True
+        self._told(f"{body['incident']}:held:{body['guard']}")
+
+    def _closed(self, _: str, body: dict[str, Any]) -> None:
+        act = self.acts[body["incident"]]
+        act.is_closed, act.closed_at = True, self.world.clock.now
+        self._told(f"{body['incident']}:{body['how']}")
+
+    # --- one promise each -----------------------------------------------------------------------------------------------------------------
+
+    def _on_proof(self, replica: "Replica", act: Acts) -> None:
+        """I3: the newest that this replica was told is known, and it was told of a breach."""
+        given = replica.given.get(act.opened["policy"], [])
+        slept = abs(self.world.clock.now - replica.frozen_until) < timedelta(minutes=1)  # then it may go on with what it had decided
+        if not _is_proof(given) and not (slept and _is_proof(given[:-1])):
+            raise Violation("I3", f"{act.opened['incident']} acts on {given}")
+
+    def _to_a_good_end(self, body: dict[str, Any]) -> None:
+        """I5: workloads go to what is known good, flags to their safe state."""
+        if not body["reverts"]:
+            ends = {state["variant"] for state in body["record"]["after"].values()}
+            if ends != {"off"}:
+                raise Violation("I5", f"a flag was to go to {ends}")
+            return
+        known = self._ask("SELECT standing FROM ledger WHERE target = ? AND revision = ?", body["target"], body["to_revision"])
+        if known != [("good",)]:
+            raise Violation("I5", f"{body['target']} was to go to {body['to_revision']}, which is {known}")
+
+    def _within_budgets(self, act: Acts) -> None:
+        """I6: counted over all replicas and lives from the journal's rows."""
+        now, limits = self.world.clock.now, self.world.story.settings.limits
+        target = act.opened["target"]
+        others = [one for one in self.acts.values() if one.first_at is not None]
+        aloft = [one for one in others if not one.is_held and not one.is_closed]
+        here = [one for one in aloft if _namespace(one) == _namespace(act)]
+        hour = [one for one in others if now - _at(one.first_at) < HOUR]
+        day = [one for one in others if one.opened["target"] == target and now - _at(one.first_at) < DAY]
+        cooling = [one for one in others if one.opened["target"] == target and one.closed_at and now - one.closed_at < limits.cooldown - SKEW]
+        used = (len(aloft), limits.in_flight), (len(here), limits.in_flight_per_namespace), (len(hour), limits.per_hour)
+        if cooling or any(count >= limit for count, limit in (*used, (len(day), limits.per_target_per_day))):
+            raise Violation("I6", f"{act.opened['incident']} acted beyond the budgets: {used}, {len(day)} a day, cooling: {len(cooling)}")
+
+    def _alone(self, replica: "Replica", act: Acts) -> None:
+        """I7: not while two others break without a change of their own."""
+        broken = [one.key for one in self.world.services if one.key != act.opened["target"] and self._breaks_alone(replica, one.policy)]
+        if len(broken) >= 2:
+            raise Violation("I7", f"{act.opened['incident']} acts while {broken} break without a change")
+
+    def _breaks_alone(self, replica: "Replica", policy: Any) -> bool:
+        given = replica.given.get(policy.name, [])[-2:]
+        if len(given) < 2 or not all(isinstance(one, Counts) and one.most > 0.5 * one.total for one in given):
+            return False
+        asked = ", ".join("?" * len(policy.targets))
+        since = _text(self.world.clock.now - WATCH - 2 * EVERY)
+        query = f"SELECT count(*) FROM changes WHERE target IN ({asked}) AND NOT ours AND predecessor <> '' AND coalesce(ready, first_seen) >= ?"
+        recent = self._ask(query, *policy.targets, since)[0][0]
+        return not recent and not any(one.opened["target"] == policy.target for one in self.acts.values())
+
+    def _after_no_other(self, replica: "Replica", body: dict[str, Any]) -> None:
+        """I10: nothing more after this replica saw another writer behind our write."""
+        for write in self.accepted:
+            watched = self.acts[body["incident"]].opened["target"]
+            if write.intent.incident == body["incident"]:
+                seen = min(replica.saw.get(key, write.at) for key in (write.intent.target, watched))
+                if self._foreign(write.at, seen - timedelta(seconds=1), {write.intent.target, watched}):
+                    raise Violation("I10", f"rung {body['rung']} of {body['incident']} after another writer was seen")
+
+    def _told(self, notice: str) -> None:
+        """I9: whoever must know will, since the message is as durable as its cause."""
+        self.notices.add(notice)
+        if not self._ask("SELECT 1 FROM outbox WHERE id >= ? AND id < ? LIMIT 1", f"{notice}/", f"{notice}0"):
+            raise Violation("I9", f"nobody is told {notice}")
+
+    def look_back(self) -> None:
+        """Once all is calm: every message arrived, nothing is under way for ever, and the chain holds."""
+        self.look()
+        if missing := self.notices - {notice.id for notice in self.world.pager.heard}:
+            raise Violation("I9", f"nobody heard {sorted(missing)}")
+        if open_claims := self._ask("SELECT incident, rung, target, claimant FROM claims WHERE ended_at IS NULL"):
+            raise Violation("lost", f"nobody knows what became of {open_claims}")
+        under_way = self._ask("SELECT id, phase FROM incidents WHERE phase NOT IN ('held', 'closed')")
+        if under_way:
+            raise Violation("lost", f"nobody ends {under_way}")
+        if broken := verify(self.world.replicas[0].store.rows()):
+            raise Violation("audit", str(broken))
+
+    # --- parts ------------------------------------------------------------------------------------------------------------------------------
+
+    def _is_paused(self, name: str) -> bool:
+        replica = next(each for each in self.world.replicas if each.name == name)
+        said = self._ask("SELECT kind FROM journal WHERE kind IN ('pause.set', 'pause.lifted') ORDER BY seq DESC LIMIT 1")
+        return replica.pause.file.exists() or said == [("pause.set",)]
+
+    def _foreign(self, after: datetime, until: datetime, targets: set[str]) -> bool:
+        return any(after < one.at <= until and one.target in targets for one in self.world.outside.foreign)
+
+    def _ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self.world.memory.raw.execute(query, values).fetchall()
+
+
+SKEW = timedelta(minutes=3)
+"""So far replicas' clocks may be apart in a story: closing times are theirs."""
+
+
+def _is_proof(given: Sequence[Reading]) -> bool:
+    """The newest is known, and a breach is among what is known."""
+    known = [one for one in given if isinstance(one, Counts)]
+    return bool(known) and given[-1] is known[-1] and any(one.most > LIMIT * one.total for one in known)
+
+
+def _namespace(act: Acts) -> str:
+    return str(act.opened["target"].split("/")[1])
+
+
+def _at(moment: datetime | None) -> datetime:
+    assert moment is not None
+    return moment
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

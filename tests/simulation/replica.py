@@ -1,0 +1,172 @@
+"""One daemon's core as the product wires it, on virtual time: only threads, network, clock and the place of the store are replaced."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.adapters.base.target import Target
+from rollbackd.controller.act import Actor
+from rollbackd.controller.changes import Survey
+from rollbackd.controller.engine import Engine
+from rollbackd.controller.fleet import Settings
+from rollbackd.controller.journal import parcels
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journalling import Journalling
+from rollbackd.controller.outbox import Outbox
+from rollbackd.controller.pause_shared import SharedPause
+from rollbackd.controller.slots import Batch
+from rollbackd.controller.store_trouble import StoreTrouble
+from rollbackd.controller.switch import Switch
+from rollbackd.policies.model import Policy
+from rollbackd.policies.readings import Reading
+from tests.simulation.memory import Disk, Memory
+from tests.simulation.outside import Outside
+from tests.simulation.targets import Flags, Line, Workloads
+from tests.simulation.turns import Clock, Killed, Stop, Turns
+
+LOOK_EVERY = timedelta(seconds=5)
+DOWN = 25.0
+"""Seconds until a killed replica is started again."""
+
+
+def lift(replica: "Replica") -> None:
+    """Whatever paused this replica does so no more."""
+    if replica.pause.file.is_dir():
+        replica.pause.file.rmdir()
+    if not replica.store.is_cut and not replica.store.is_full:
+        replica.switch.resume("ann")
+
+
+class Pager:
+    """What reached people. ``is_down``: nothing does."""
+
+    name = "pager"
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self.heard: list[Notice] = []
+
+    def send(self, notice: Notice) -> None:
+        if self.is_down:
+            raise Transient("503 from the pager")
+        self.heard.append(notice)
+
+
+class Replica:
+    """``given``: what its sources last said of each policy, newest last; ``saw``: when it last saw each target as it was."""
+
+    def __init__(self, name: str, clock: Clock, memory: Memory, outside: Outside, pager: Pager, folder: Path, settings: Settings) -> None:
+        self.name = name
+        self.clock = clock
+        self.skew = timedelta(0)
+        self.frozen_until = clock.now
+        self.is_dead = False
+        self._parts = memory, outside, pager, settings
+        self._pause_file = folder / f"pause-{name}"
+        self._slots = 0
+        self.last_at: datetime | None = None
+        self.boot()
+
+    def boot(self) -> None:
+        """A new life: nothing is left of the former one but the store and the pause file."""
+        memory, outside, pager, settings = self._parts
+        self.is_dead = False
+        self.given: dict[str, list[Reading]] = {}
+        self.saw: dict[str, datetime] = {}
+        self.store = Disk(memory.engine, self.name, lambda: self.clock.now)
+        self.store.when_killed = self.die
+        self.turns = Turns(self.clock, lambda: self.frozen_until)
+        self.line = Line(outside, self.name, self.turns, self.die)
+        self.targets: Mapping[str, Target] = {"kubernetes": Workloads(self.line), "flagd": Flags(self.line)}
+        self.pause = SharedPause(self._pause_file, self.store)
+        self.switch = Switch(self.pause, self.store, self.now)
+        self.outbox = Outbox(self.store, {"oncall": [pager]})
+        self.trouble = StoreTrouble(self.store, pager.heard.append)
+        stop = Stop(self.turns)
+        self.actor = Actor(
+            self.store, self.targets, self.pause, self.now, self._done, self._told, failed=self.trouble.failed,
+            look_every=LOOK_EVERY, pool=self.turns, stop=stop,
+        )  # fmt: skip
+        self.engine = Engine(self.store, self.actor, Journalling(self.store, self._told), self.pause, settings, self.trouble)
+        self._released = False
+
+    def now(self) -> datetime:
+        """Its own wall clock."""
+        return self.clock.now + self.skew
+
+    def die(self) -> None:
+        """kill -9; it is started again after a while."""
+        self.is_dead = True
+        self.clock.after(DOWN, self._rise)
+        self.turns.kill()
+
+    def heal(self) -> None:
+        """Nothing is broken in it or around it any more."""
+        self.skew, self.frozen_until = timedelta(0), self.clock.now
+        self.store.is_full = self.store.is_cut = self.line.is_cut = self.line.is_stale = False
+        self.store.fate = self.line.fate = ""
+        self.line.blind_looks = 0
+        lift(self)
+
+    def _rise(self) -> None:
+        if self.is_dead:
+            self.boot()
+
+    def slot(self, at: datetime, policies: Iterable[Policy], read: Callable[[Policy, datetime], Reading]) -> None:
+        """One slot of its clock: survey, read, decide, journal; what follows from it has begun."""
+        policies = tuple(policies)
+        self._slots += 1
+        if not self.engine.policies:
+            self._shielded(lambda: self.engine.adopt(policies))
+        keys = [key for policy in policies for key in policy.targets]
+        states = {kind: target.survey([key for key in keys if key.startswith(kind)]) for kind, target in self.targets.items()}
+        seen = {key: state for found in states.values() for key, state in found.items()}
+        if not self.line.is_stale and not self.line.is_cut:
+            self.saw = dict.fromkeys(seen, self.clock.now)
+        readings = {policy.name: (read(policy, at),) for policy in policies}
+        for name, (reading,) in readings.items():
+            self.given[name] = [*self.given.get(name, [])[-5:], reading]
+        self._shielded(lambda: self.engine.cycle(Batch(at, Survey(float(self._slots), at, seen), readings)))
+
+    def deliver(self) -> None:
+        """The outbox has been worked through once."""
+        self._shielded(self._deliver)
+
+    def _deliver(self) -> None:
+        if not self._released:
+            with self.store.transaction() as tx:
+                parcels.release(tx)
+            self._released = True
+        self.outbox.deliver_due()
+
+    def _done(self, target: str) -> None:
+        self._soon(lambda: self.engine.decide_again(target))
+        self._told()
+
+    def _told(self) -> None:
+        self._soon(self._deliver)
+
+    def _soon(self, work: Callable[[], None]) -> None:
+        """In a moment, unless this life ends before."""
+        life = self.store
+
+        def happen() -> None:
+            if self.frozen_until > self.clock.now:
+                self.clock.at(self.frozen_until, happen)
+            elif self.store is life:
+                self._shielded(work)
+
+        self.clock.after(0.05, happen)
+
+    def _shielded(self, work: Callable[[], None]) -> None:
+        """As the product's threads: the store may refuse, the process may be killed; a bug of its own fails the story."""
+        if self.is_dead:
+            return
+        try:
+            work()
+        except StoreError as fault:
+            self.trouble.failed(str(fault))
+        except Killed:
+            pass

@@ -1,0 +1,81 @@
+"""A story: what happens outside and what breaks, when. Plain values made from a seed, so that any part of it can be left out."""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rollbackd.controller.fleet import Settings
+from rollbackd.policies.fleet import Limits
+
+SERVICES = 12
+SLOTS = 36
+WIDE = Limits(in_flight_per_namespace=SERVICES, in_flight=SERVICES, per_hour=10_000, per_target_per_day=10_000, cooldown=timedelta(0))
+TIGHT = Limits(per_hour=6, per_target_per_day=3, cooldown=timedelta(minutes=1), cooldown_floor=timedelta(minutes=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """``at``: seconds after the story's begin. ``who``: a replica or a service, by number. ``size``: seconds, a share, or a count."""
+
+    at: float
+    kind: str
+    who: int
+    size: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.at:7.1f} s  {self.kind:<22} {'replica' if self.kind in FAULTS else 'service'} {self.who}  {self.size:g}"
+
+
+LIFE = {"deploy-bad": 30, "deploy-good": 4, "flip": 10, "storm": 2, "heal": 3, "reapply": 4, "unready": 2, "ack": 1, "approve": 8, "silent": 4}
+"""What happens to services, by how often."""
+FAULTS = {
+    "kill": 4, "kill-before-commit": 4, "kill-after-commit": 4, "kill-before-write": 4, "kill-after-write": 4,
+    "freeze": 4, "write-frozen": 3, "write-lost": 5, "write-late": 4, "write-throttled": 3, "write-denied": 2,
+    "cut": 3, "stale": 5, "missed": 4, "looks-fail": 4, "pause": 3, "resume": 5, "unreadable": 1,
+    "disk-full": 2, "disk-cut": 3, "commit-fails": 4, "answer-lost": 4, "clock": 3, "pager-down": 2,
+}  # fmt: skip
+"""What happens to replicas, by how often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """``replicas`` share one journal under ``settings``. Equal stories go equally."""
+
+    seed: int
+    replicas: int
+    settings: Settings
+    events: tuple[Event, ...]
+
+    def __str__(self) -> str:
+        limits = "wide" if self.settings.limits == WIDE else "tight"
+        return "\n".join([f"seed {self.seed}, {self.replicas} replicas, {limits} limits", *map(str, self.events)])
+
+
+def story(seed: int) -> Story:
+    """The story of this seed."""
+    dice = random.Random(seed)
+    length = SLOTS * 10.0
+    life = [_event(dice, LIFE, SERVICES, length) for _ in range(dice.randint(48, 72))]
+    replicas = dice.choice((1, 2, 2, 2, 3, 3))
+    faults = [_event(dice, FAULTS, replicas, length) for _ in range(dice.choice((0, 4, 8, 16, 24)))]
+    settings = Settings(limits=dice.choice((WIDE, WIDE, WIDE, TIGHT)), orphans_after=timedelta(minutes=5))
+    return Story(seed, replicas, settings, tuple(sorted((*life, *faults), key=lambda event: event.at)))
+
+
+def _event(dice: random.Random, kinds: dict[str, int], among: int, length: float) -> Event:
+    (kind,) = dice.choices(list(kinds), list(kinds.values()))
+    return Event(round(dice.uniform(15, length), 1), kind, dice.randrange(among), _size(dice, kind))
+
+
+def _size(dice: random.Random, kind: str) -> float:
+    match kind:
+        case "deploy-bad" | "flip":
+            return dice.choice((0.06, 0.3, 0.6, 1.0))
+        case "clock":
+            return dice.choice((-60.0, -5.0, 3.0, 45.0))
+        case "storm":
+            return dice.choice((2.0, 3.0, 5.0))
+        case "kill-before-commit" | "kill-after-commit" | "commit-fails" | "answer-lost" | "looks-fail":
+            return float(dice.randint(0, 6))
+        case _:
+            return round(dice.choice((3, 12, 35, 70)) * dice.uniform(0.8, 1.2), 1)

@@ -1,0 +1,154 @@
+"""Every oracle can fail: the product is broken on purpose, a function or two at a time, and the promise that this loses is named."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rollbackd.controller import act, journalling
+from rollbackd.controller.fleet import Settings
+from rollbackd.controller.journal import claiming, transaction
+from rollbackd.controller.journal.values import Claim
+from rollbackd.controller.order import intent_to
+from rollbackd.controller.pause_shared import SharedPause
+from rollbackd.policies import evaluate, guards, hands, ladder, proof, step
+from rollbackd.policies.guards import Guard
+from rollbackd.policies.incident import Phase
+from rollbackd.policies.judge import State
+from tests.simulation.story import TIGHT, WIDE, Event, Story
+from tests.simulation.telling import teller
+
+Patch = pytest.MonkeyPatch
+
+
+def sends_twice(patch: Patch) -> None:
+    write = act.Actor._write
+
+    def twice(self: act.Actor, target: Any, *rest: Any) -> None:
+        write(self, Insisting(target), *rest)
+
+    patch.setattr(act.Actor, "_write", twice)
+
+
+class Insisting:
+    """A target that is told everything twice."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def apply(self, plan: Any) -> None:
+        for _ in range(2):
+            self._target.apply(plan)
+
+
+def needs_no_intent(patch: Patch) -> None:
+    def claim(self: act.Actor, plan: Any, order: Any) -> Claim:
+        now = self._store.now()
+        intended = intent_to(plan, order.act, now)
+        return Claim(order.act.incident, order.act.rung, plan.intent.target, self._store.writer, now, intended.deadline, 1, None, intended)
+
+    patch.setattr(act.Actor, "_claim", claim)
+
+
+def takes_unknown_for_a_breach(patch: Patch) -> None:
+    judge = evaluate.judge
+
+    def sure(*args: Any) -> Any:
+        verdict = judge(*args)
+        return verdict if verdict.state.is_known else replace(verdict, state=State.BREACH)
+
+    patch.setattr(evaluate, "judge", sure)
+
+
+def goes_to_what_was_rolled_back(patch: Patch) -> None:
+    def any_revision(tx: Any, one: Any, *_: Any, **__: Any) -> tuple[str, ...]:
+        return tuple(f"v{number}" for number in range(60, 1, -1) if f"v{number}" != one.from_revision)
+
+    patch.setattr(journalling, "_candidates", any_revision)
+
+
+def counts_nothing(patch: Patch) -> None:
+    patch.setattr(claiming, "_spent", lambda *_: iter(()))
+    for name in ("_per_hour", "_cooldown", "_per_day"):
+        patch.setattr(guards, name, lambda *_, name=name: Guard(name, ""))
+    patch.setattr(guards, "_in_flight", lambda *_: ())
+
+
+def sees_no_common_cause(patch: Patch) -> None:
+    patch.setattr(guards, "_systemic", lambda *_: Guard("systemic", ""))
+
+
+def reads_no_switch(patch: Patch) -> None:
+    patch.setattr(SharedPause, "read", lambda _: None)
+
+
+def tells_nobody(patch: Patch) -> None:
+    patch.setattr(journalling, "notice_of", lambda *_: None)
+
+
+def minds_no_other_writer(patch: Patch) -> None:
+    patch.setattr(proof, "foreign", lambda *_: None)
+
+
+def repeats_a_rung(patch: Patch) -> None:
+    """Held is not final: the ladder begins anew, and the claim lets it."""
+    patch.setitem(step.TRANSITIONS, Phase.HELD, lambda slot, incident: ladder.next_rung(slot, replace(incident, rung=-1), "again", hands.Mode.AUTO))
+    patch.setattr(transaction, "refusal", lambda *_: None)
+    once = transaction.Transaction.insert_once
+    patch.setattr(transaction.Transaction, "insert_once", lambda self, table, values: once(self, table, values) or table.name == "claims")
+    patch.setattr(transaction, "_key_of", lambda kind, event, key=transaction._key_of: None if kind == "rung.intended" else key(kind, event))
+
+
+BAD = Event(30, "deploy-bad", 0, 0.6)
+STORIES = {
+    "I1": (BAD,),
+    "I2": (BAD,),
+    "I3": (Event(20, "deploy-good", 0), Event(25, "silent", 0, 35)),
+    "I4": (BAD, Event(31, "write-frozen", 0, 20), Event(60, "deploy-good", 0)),
+    "I5": (Event(15, "deploy-good", 0), replace(BAD, at=60)),
+    "I6": (BAD, Event(30.5, "deploy-bad", 4, 0.6)),
+    "I7": (Event(25, "storm", 5, 3), BAD),
+    "I8": (Event(20, "pause", 0), BAD),
+    "I9": (BAD,),
+    "I10": (Event(30, "deploy-bad", 1, 0.6), Event(30.1, "flip", 1, 0.6), Event(56, "flip", 1, 0.6)),
+    "I11": (BAD, Event(31, "write-denied", 0)),
+}
+"""What has to happen so that the promise matters. Services 0 and 4 share a namespace; 1 has a flag."""
+MUTANTS = {
+    "I1": sends_twice,
+    "I2": needs_no_intent,
+    "I3": takes_unknown_for_a_breach,
+    "I4": lambda _: None,  # it is the target that lacks its precondition
+    "I5": goes_to_what_was_rolled_back,
+    "I6": counts_nothing,
+    "I7": sees_no_common_cause,
+    "I8": reads_no_switch,
+    "I9": tells_nobody,
+    "I10": minds_no_other_writer,
+    "I11": repeats_a_rung,
+}
+
+
+def tale(promise: str) -> Story:
+    return Story(1, 1, Settings(limits=TIGHT if promise == "I6" else WIDE), STORIES[promise])
+
+
+@pytest.mark.parametrize("promise", STORIES)
+def test_a_product_that_breaks_its_promise_is_found_out(monkeypatch: Patch, promise: str) -> None:
+    with teller() as at:
+        kept = at.tell(tale(promise))
+    MUTANTS[promise](monkeypatch)
+    with teller(has_preconditions=promise != "I4") as at:
+        broken = at.tell(tale(promise))
+    assert (kept.broken, broken.broken) == ("", promise), (kept.text, broken.text)
+
+
+def test_a_failing_story_is_told_without_what_it_does_not_need(monkeypatch: Patch) -> None:
+    tells_nobody(monkeypatch)
+    noise = (Event(40, "deploy-good", 7), Event(50, "stale", 0, 12), Event(60, "silent", 3, 12))
+    long = Story(1, 1, Settings(limits=WIDE), (BAD, *noise))
+    with teller() as at:
+        assert at.shortest(long, "I9").events == (BAD,)
