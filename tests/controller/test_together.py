@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.adapters.base.errors import Permanent
-from rollbackd.policies.events import Approved
+from rollbackd.policies.events import Applied, Approved
+from rollbackd.policies.fleet import Limits
 from rollbackd.policies.incident import Phase
 from rollbackd.policies.model import FlagsRung, Mode, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World
@@ -137,3 +138,28 @@ def test_a_writer_that_dies_leaves_nothing_undone_and_nothing_done_twice(tmp_pat
     assert (written(tmp_path), heir.flag()) == (["v1"], "off")
     assert [heir.kinds().count(kind) for kind in ("rung.intended", "rung.applied", "rung.settled")] == [2, 2, 2]
     heir.close()
+
+
+def test_a_writer_that_dies_between_the_two_leaves_the_second_to_the_next_look(tmp_path):
+    world = begun(tmp_path)
+    world.targets["command"] = Breaking(world.targets["command"], after=SystemExit())
+    release(world)
+    (incident,) = world.incidents()
+    with world.store.transaction() as tx:
+        tx.record(Applied(incident.id, world.at, 0, SHOP, "accepted"))
+    world.close()
+    heir = World(tmp_path, TOGETHER, at=world.at)
+    for _ in range(3):
+        heir.slot(60)
+    assert (written(tmp_path), heir.flag()) == (["v1"], "off")
+    assert heir.kinds()[1:7] == ["rung.intended", "rung.applied", "rung.settled"] * 2
+    heir.close()
+
+
+def test_no_second_write_begins_while_nobody_knows_what_became_of_the_first(world, tmp_path):
+    world.targets["command"] = Breaking(world.targets["command"], after=SystemExit())
+    release(world)
+    (incident,) = world.incidents()
+    with world.store.transaction() as tx:
+        blocked = tx.claim(replace(incident.intent, rung=1, target=FLAGS), "test-1", Limits())
+    assert (blocked.guard, "nobody knows yet" in blocked.reason) == ("claimed", True)
