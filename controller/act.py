@@ -243,10 +243,10 @@ class Actor:
             reason = f"{claim.attempts - 1} claimants died on this step"
             self._outcomes.record(Stopped(incident.id, self._now(), intended.rung, intended.target, RungEnd.FAILED, reason))
             return
-        if self._ask_the_target(target, claim):
+        if self._ask_the_target(target, claim, policy):
             self._complete([*settling, intended], policy)
 
-    def _ask_the_target(self, target: Target, claim: Claim) -> bool:
+    def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> bool:
         """True if the target has the write."""
         intended = claim.intended
         try:
@@ -257,12 +257,12 @@ class Actor:
         if sight.standing is Standing.ELSEWHERE:
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.OVERTAKEN, sight.reason))
         elif sight.standing is Standing.BEFORE:
-            return self._write_again(target, claim)
+            return self._write_again(target, claim, policy)
         else:
             return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
         return False
 
-    def _write_again(self, target: Target, claim: Claim) -> bool:
+    def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
         """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
         intended = claim.intended
         if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):

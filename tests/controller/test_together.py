@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.policies.events import Applied, Approved
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.incident import Phase
@@ -84,6 +84,17 @@ def test_one_that_fails_does_not_stop_the_other_and_is_named(world):
     (held,) = world.incidents()
     assert held.held.guard == "ladder"
     assert "no space left" in held.held.reason
+
+
+def test_where_another_writer_was_at_the_first_the_second_does_not_begin(world, monkeypatch):
+    def overtaken(plan):
+        world.deploy("v3")
+        raise Transient("no answer")
+
+    monkeypatch.setattr(world.targets["command"], "apply", overtaken)
+    release(world)
+    assert world.kinds() == ["incident.opened", "rung.intended", "rung.stopped", "incident.held"]
+    assert (world.guards(), world.flag()) == (["other-writer"], "on")
 
 
 def test_where_they_do_not_help_the_ladder_goes_on_behind_them(tmp_path):
