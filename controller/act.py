@@ -1,27 +1,27 @@
 """The one place that acts. It contains no policy: plan, claim with a durable intent, write once; ``outcome`` finds out what became of it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import takewhile
 
 import structlog
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Standing, Target
+from rollbackd.adapters.base.target import NothingToDo, Plan, Standing, Target
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
 from rollbackd.controller.messages import notice_of
-from rollbackd.controller.order import Order, intent_to, offer_of, request_again
+from rollbackd.controller.order import Order, digest_of, intent_to, offer_of, request_again
 from rollbackd.controller.outcome import Outcomes, intent_of
 from rollbackd.controller.pause import Pause
 from rollbackd.controller.pause_places import why_paused
+from rollbackd.controller.planning import Planned, Planning
 from rollbackd.controller.unreached import LeftToOthers, Unreached
-from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Held, Intended, Offered, RungEnd, Stopped
-from rollbackd.policies.incident import Incident, Phase
+from rollbackd.policies.incident import Incident, Phase, has_ended
 from rollbackd.policies.model import Policy
 
 log = structlog.get_logger()
@@ -65,6 +65,7 @@ class Actor:
         self._outcomes = Outcomes(store, now, self._stop, look_every)
         self._busy: set[str] = set()
         self._unreached = Unreached(has_others=store.database.is_shared)
+        self._planning = Planning(targets, self._unreached, now)
         self._lock = threading.Lock()
         self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="act")
 
@@ -127,57 +128,58 @@ class Actor:
         act = order.act
         if self._now() - act.at > max(2 * order.policy.every, PATIENCE):
             return  # it waited for a free worker: the evidence is old, and the next slot decides anew
-        target = self._targets[_kind(act.remedy.target)]
-        planned = self._plan(target, order)
-        if not isinstance(planned, Plan):
-            self._outcomes.record(planned)
-            return
-        if order.is_offer:
-            self._put_to_people(planned, order)
-        elif act.plan_digest not in (None, planned.digest):
-            self._plan_has_changed(planned, order)
-        elif (claim := self._claim(planned, order)) is not None:
-            self._write(target, planned, claim, order.policy)
+        group = self._planning.group(order)
+        plans = [each for each in group if isinstance(each, Planned)]
+        if plans and order.is_offer:
+            self._put_to_people(plans, group)
+        elif plans and act.plan_digest not in (None, digest_of([each.plan for each in plans])):
+            self._plan_has_changed(plans, group)
+        else:
+            self._begin_all(group, order)
 
-    def _plan(self, target: Target, order: Order) -> Plan | Stopped:
-        """The plan, or why there is none. Raises LeftToOthers where another replica may have better luck."""
-        act = order.act
-        try:
-            judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
-            before: Mapping[str, Any] = order.before
-            undo = intent_of(act.undo) if act.undo is not None else None
-            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo))
-        except Refused as refusal:
-            how = RungEnd.SUPERSEDED if self._has_moved_on(target, act) else RungEnd.REFUSED
-            return self._stopped(act, how, str(refusal), refusal.advice)
-        except AdapterError as fault:
-            self._unreached.leave(act.incident, fault, self._now())
-            return self._stopped(act, RungEnd.REFUSED, f"{fault}; nothing was written")
-        if isinstance(planned, NothingToDo):
-            return self._stopped(act, RungEnd.NOTHING, planned.reason)
-        return planned
+    def _begin_all(self, group: Sequence[Planned | Stopped], order: Order) -> None:
+        """Each of the group was begun, in the ladder's order; then what the targets accepted is complete, or why not is on record.
 
-    def _has_moved_on(self, target: Target, act: Act) -> bool:
-        """True if what was judged is no longer what runs: the newer revision gets its own watch window."""
-        state = target.survey([act.remedy.target])[act.remedy.target]
-        return act.from_revision is not None and not isinstance(state, AdapterError) and state.revision != act.from_revision
+        None waits for the end state of another, nor for its luck: only where an end is final, where nobody knows what became of a write, or where
+        nothing more may begin, the rest is left.
+        """
+        accepted: list[Intended] = []
+        for each in group:
+            if each is not group[0] and not self._may_go_on(order.act.incident):
+                break
+            if isinstance(each, Stopped):
+                self._outcomes.record(each)
+            elif (claim := self._claim(each.plan, each.order)) is not None and self._write(each.target, each.plan, claim):
+                accepted.append(claim.intended)
+        self._complete(accepted, order.policy)
 
-    def _stopped(self, act: Act, how: RungEnd, reason: str, advice: str = "") -> Stopped:
-        return Stopped(act.incident, self._now(), act.rung, act.remedy.target, how, reason, advice)
+    def _may_go_on(self, incident_id: str) -> bool:
+        incident = self._store.incident(incident_id)
+        is_free = incident is not None and incident.phase not in (Phase.ACTING, Phase.HELD) and not has_ended(incident)
+        return is_free and not self._stop.is_set()
 
-    def _put_to_people(self, plan: Plan, order: Order) -> None:
-        offered = offer_of(plan, order, self._now())
+    def _complete(self, accepted: Iterable[Intended], policy: Policy) -> None:
+        for intended in accepted:
+            self._outcomes.complete(self._planning.target(intended.target), intended, policy)
+
+    def _put_to_people(self, plans: Sequence[Planned], group: Sequence[Planned | Stopped]) -> None:
+        """People are asked about the plans, as one; what ended before the first of them is on record."""
+        order = plans[0].order
+        for ended in takewhile(lambda each: isinstance(each, Stopped), group):
+            self._outcomes.record(ended) if isinstance(ended, Stopped) else None
+        offered = offer_of(order, [each.plan for each in plans], self._now())
         log.info("plan.offered", incident=offered.incident, rung=offered.rung, plan=offered.plan_digest, needed=offered.needed)
         self._told_of(offered, order.policy, order.contacts)
 
-    def _plan_has_changed(self, plan: Plan, order: Order) -> None:
+    def _plan_has_changed(self, plans: Sequence[Planned], group: Sequence[Planned | Stopped]) -> None:
         """People decided on another plan than the one that would be carried out now: they are asked about this one; an order of theirs is held."""
+        order = plans[0].order
         incident = self._store.incident(order.act.incident)
         if incident is not None and incident.order is None:
-            self._put_to_people(plan, order)
+            self._put_to_people(plans, group)
             return
-        seen = (order.act.plan_digest or "")[:12]
-        reason = f"the plan is no longer the one that {', '.join(order.act.by)} saw ({seen} -> {plan.digest[:12]}); nothing was written; look again"
+        seen, now = (order.act.plan_digest or "")[:12], digest_of([each.plan for each in plans])[:12]
+        reason = f"the plan is no longer the one that {', '.join(order.act.by)} saw ({seen} -> {now}); nothing was written; look again"
         self._hold(order.act.incident, order.policy, order.contacts, "plan", reason)
 
     def _claim(self, plan: Plan, order: Order) -> Claim | None:
@@ -205,30 +207,31 @@ class Actor:
         if blocked.guard not in ("claimed", "closed", "held", "deadline"):  # somebody else's doing, or decided again at the next slot
             self._hold(order.act.incident, order.policy, order.contacts, blocked.guard, blocked.reason)
 
-    def _write(self, target: Target, plan: Plan, claim: Claim, policy: Policy) -> None:
-        """The plan is applied at most once. The precondition of the target is the fence; the claim only saves it the work."""
+    def _write(self, target: Target, plan: Plan, claim: Claim) -> bool:
+        """The plan is applied at most once; True if the target has it. Its precondition is the fence; the claim only saves it the work."""
         intended = claim.intended
         if self._stop.is_set() or not claim.is_held_by(self._store.writer, self._store.now()):
-            return
+            return False
         try:
             target.apply(plan)
         except Refused as refusal:
-            self._outcomes.explain(target, intended, policy, str(refusal), RungEnd.REFUSED, refusal.advice)
+            return self._outcomes.explain(target, intended, str(refusal), RungEnd.REFUSED, refusal.advice)
         except Permanent as fault:
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
+            return False
         except Transient as doubt:
             # The answer was lost: the write may have happened, or may happen yet. Only looking tells.
-            self._outcomes.explain(target, intended, policy, str(doubt), RungEnd.FAILED)
-        else:
-            self._outcomes.applied(target, intended, policy, "accepted by the target")
+            return self._outcomes.explain(target, intended, str(doubt), RungEnd.FAILED)
+        return self._outcomes.applied(intended, "accepted by the target")
 
     # --- after a restart --------------------------------------------------------------------------------------------------------------------
 
     def _pick_up(self, incident: Incident, intended: Intended, policy: Policy) -> None:
-        target = self._targets[_kind(intended.target)]
+        settling = [write for write in incident.writes if write.rung in incident.unsettled]
         if incident.phase is Phase.SETTLING:
-            self._outcomes.complete(target, intended, policy)
+            self._complete(settling, policy)
             return
+        target = self._planning.target(intended.target)
         try:
             target.look(intent_of(intended))  # a claim in the hands of one who cannot see the target helps nobody
         except AdapterError as fault:
@@ -242,38 +245,41 @@ class Actor:
             reason = f"{claim.attempts - 1} claimants died on this step"
             self._outcomes.record(Stopped(incident.id, self._now(), intended.rung, intended.target, RungEnd.FAILED, reason))
             return
-        self._ask_the_target(target, claim, policy)
+        if self._ask_the_target(target, claim, policy):
+            self._complete([*settling, intended], policy)
 
-    def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> None:
+    def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> bool:
+        """True if the target has the write."""
         intended = claim.intended
         try:
             sight = target.look(intent_of(intended))
         except AdapterError as fault:
             log.warning("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
-            return  # asked again once this claim has run out
+            return False  # asked again once this claim has run out
         if sight.standing is Standing.ELSEWHERE:
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.OVERTAKEN, sight.reason))
         elif sight.standing is Standing.BEFORE:
-            self._write_again(target, claim, policy)
+            return self._write_again(target, claim, policy)
         else:
-            self._outcomes.applied(target, intended, policy, f"found carrying it after a restart: {sight.reason}")
+            return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
+        return False
 
-    def _write_again(self, target: Target, claim: Claim, policy: Policy) -> None:
+    def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
         """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
         intended = claim.intended
         if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, f"paused: {reason}"))
-            return
+            return False
         try:
             plan = target.plan(request_again(intended))
         except AdapterError as fault:
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
-            return
+            return False
         if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
             reason = "the same end state can no longer be planned after a restart"
             self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, reason))
-            return
-        self._write(target, plan, claim, policy)
+            return False
+        return self._write(target, plan, claim)
 
     def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:
         self._told_of(Held(incident_id, self._now(), guard, reason), policy, contacts)
@@ -288,15 +294,3 @@ class Actor:
             if notice is not None:
                 tx.queue(notice, contacts)
         self._told()
-
-
-def _kind(key: str) -> str:
-    return key.partition(":")[0]
-
-
-def _live(target: Target, key: str) -> str:
-    """The revision that stands there now. Raises Transient or Permanent."""
-    state = target.survey([key])[key]
-    if isinstance(state, AdapterError):
-        raise state
-    return state.revision

@@ -103,7 +103,8 @@ class ChangeBook:
 
         A target that could not be read keeps what was known of it. A survey that began before the last one that was taken says nothing new.
         """
-        intents = {i.intent.target: i for i in incidents if i.intent is not None}
+        # What began at once is looked at write by write, each as if it were its incident's newest.
+        intents = {write.target: replace(incident, intent=write) for incident in incidents for write in incident.writes}
         read = {target: state for target, state in survey.states.items() if self._says_more(target, survey.began)}
         states = {target: state for target, state in read.items() if not isinstance(state, AdapterError)}
         completed, fresh = [], []

@@ -60,7 +60,7 @@ def incident_line(incident: Incident) -> IncidentLine:
         onset=incident.onset,
         reason=incident.reason,
         rung=incident.rung + 1,
-        doing=incident.intent.summary if incident.intent else None,
+        doing="; ".join(write.summary for write in incident.writes) or None,
         evidence_from=incident.evidence_from,
         held_by=incident.held.guard if incident.held else None,
         held_because=incident.held.reason if incident.held else None,
@@ -233,6 +233,8 @@ def _rung(number: int, rung: Rung, view: PolicyView, blamed: Sequence[Change], k
     needs = [_suspect_needed(rung, blamed)]
     if isinstance(rung, RevertRung):
         needs.append(_good_needed(goods, blamed, rung.target))
+    if rung.with_next:
+        needs.append((f"begins at once with rung {number + 1}", True))
     if rung.mode is not Mode.AUTO:
         needs.append((f"people: its mode is {word(rung.mode)}", False))
     elif isinstance(rung, RevertRung) and (found := on_the_way(rung.target, goods, blamed, _known(view))):

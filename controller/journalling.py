@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -62,10 +63,13 @@ class Journalling:
         with self._store.transaction() as tx:
             if decided_on is not None and tx.incident(decided_on.id) != decided_on:
                 raise Overtaken
-            for decision in news:
-                if isinstance(decision, Act | Offer):
-                    orders.append(self._order(tx, policy, decision, fleet, book, policies))
-                elif not self._write(tx, policy, decision, policies):
+            for index, decision in enumerate(news):
+                if isinstance(decision, Act | Offer):  # nothing follows an order but what begins at once with it
+                    first, others = (decision.act, decision.others) if isinstance(decision, Offer) else (decision, _acts(news[index + 1 :]))
+                    order = partial(self._order, tx, policy, fleet, book, policies, is_offer=isinstance(decision, Offer))
+                    orders.append(replace(order(first), others=tuple(order(each) if isinstance(each, Act) else each for each in others)))
+                    break
+                if not self._write(tx, policy, decision, policies):
                     break
         self._said |= {decision.key for decision in news if isinstance(decision, WouldAct | Outside)}
         self._told()
@@ -140,15 +144,16 @@ class Journalling:
             if decision.how is not OutsideWatch.IGNORE:
                 tx.queue(outside_notice(decision), policy.notify)
 
-    def _order(self, tx: Transaction, policy: Policy, decision: Act | Offer, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy]) -> Order:
-        act = decision.act if isinstance(decision, Offer) else decision
+    def _order(
+        self, tx: Transaction, policy: Policy, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy], act: Act, *, is_offer: bool
+    ) -> Order:
         is_flags = isinstance(act.remedy, FlagsRung)
         limits = limits_for(fleet.limits, cooldown_of(policy, fleet), (*act.overrides, *passed_by(act.undo)))
         incident = tx.incident(act.incident)
         suspects = incident.suspects if incident is not None else (act.suspect or "",)
         before = book.parts_before(act.remedy.target, suspects) if is_flags and act.suspect else {}
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
-        known, is_offer = known_changes(policy, book.of(policy.targets), fleet), isinstance(decision, Offer)
+        known = known_changes(policy, book.of(policy.targets), fleet)
         goods = () if is_flags else _candidates(tx, act, fleet, known, is_offer=is_offer)
         return Order(act, policy, goods, before, limits, contacts, is_offer)
 
@@ -161,6 +166,10 @@ class Journalling:
         contacts = sorted({contact for policy in policies if change.target in policy.targets for contact in policy.notify})
         if tx.note(Note("quarantined.live_again", at, {"revision": change.revision, "writer": seen.writer}, change.target), key):
             tx.queue(plain_notice("quarantined", key, title, lines, at), contacts)
+
+
+def _acts(decisions: Iterable[Decision]) -> tuple[Act | Stopped, ...]:
+    return tuple(decision for decision in decisions if isinstance(decision, Act | Stopped))
 
 
 def _candidates(tx: Transaction, act: Act, fleet: Fleet, changes: Sequence[Change], *, is_offer: bool) -> tuple[str, ...]:

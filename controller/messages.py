@@ -147,17 +147,16 @@ def _closed(event: Closed, incident: Incident) -> Notice:
 
 
 def _what_was_done(incident: Incident) -> str:
-    intent = incident.intent
-    if intent is None:
-        return incident.target
     # A digest of flag states says nothing to people; what was done to which flag does.
-    return intent.summary if not intent.reverts else f"{intent.target} {intent.from_revision} -> {intent.to_revision}"
+    done = (w.summary if not w.reverts else f"{w.target} {w.from_revision} -> {w.to_revision}" for w in incident.writes)
+    return ", ".join(done) or incident.target
 
 
 def _after_rollback(incident: Incident) -> tuple[str, ...]:
-    intent = incident.intent
-    if intent is None:
-        return ()
+    return tuple(line for write in incident.writes for line in _after_write(write))
+
+
+def _after_write(intent: Intended) -> tuple[str, ...]:
     rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
     if not intent.reverts:
         return (*rest, "the flags stay as they are until somebody switches them on again")
@@ -166,16 +165,12 @@ def _after_rollback(incident: Incident) -> tuple[str, ...]:
 
 def _tried(incident: Incident) -> tuple[str, ...]:
     stopped = tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}{f' ({s.advice})' if s.advice else ''}" for s in incident.stopped)
-    intent = incident.intent
-    if intent is None:
-        return stopped
-    word = "tried" if any(s.rung == intent.rung for s in incident.stopped) else "done"
-    return (*stopped, f"{word}: rung {intent.rung + 1}: {intent.summary}")
+    ended = {s.rung for s in incident.stopped}
+    return (*stopped, *(f"{'tried' if w.rung in ended else 'done'}: rung {w.rung + 1}: {w.summary}" for w in incident.writes))
 
 
 def _by_hand(incident: Incident) -> tuple[str, ...]:
-    intent = incident.intent
-    return (f"by hand: {intent.command}",) if intent is not None and intent.command else ()
+    return tuple(f"by hand: {write.command}" for write in incident.writes if write.command)
 
 
 def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """What the actor is told to do, and how a plan for it becomes a durable intent."""
 
+import hashlib
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
 from rollbackd.policies.decisions import Act
-from rollbackd.policies.events import Intended, Offered
+from rollbackd.policies.events import Intended, Offered, Stopped
 from rollbackd.policies.fleet import Limits
 from rollbackd.policies.keys import recurs
 from rollbackd.policies.model import Policy, RevertRung
@@ -17,7 +18,7 @@ from rollbackd.policies.model import Policy, RevertRung
 class Order:
     """A rung to try: the decision, the policy whose ladder it is, and what the plan may draw on.
 
-    ``is_offer``: the plan is put to people, and nothing is written.
+    ``is_offer``: the plan is put to people, and nothing is written. ``others``: what begins at once with it, and what of that does not apply.
     """
 
     act: Act
@@ -27,11 +28,17 @@ class Order:
     limits: Limits
     contacts: tuple[str, ...]
     is_offer: bool = False
+    others: tuple["Order | Stopped", ...] = ()
 
 
-def offer_of(plan: Plan, order: Order, now: datetime) -> Offered:
-    """The plan as it is put to people."""
-    intent, act, asked = plan.intent, order.act, order.policy.approvals
+def digest_of(plans: Sequence[Plan]) -> str:
+    """What people approve: this plan, or all of these and no others."""
+    return plans[0].digest if len(plans) == 1 else hashlib.sha256("\n".join(plan.digest for plan in plans).encode()).hexdigest()
+
+
+def offer_of(order: Order, plans: Sequence[Plan], now: datetime) -> Offered:
+    """The plans as they are put to people, under the rung and the target of the first: ``order`` is its."""
+    intent, act, asked = plans[0].intent, order.act, order.policy.approvals
     return Offered(
         incident=act.incident,
         at=now,
@@ -39,15 +46,15 @@ def offer_of(plan: Plan, order: Order, now: datetime) -> Offered:
         target=intent.target,
         from_revision=intent.from_revision,
         to_revision=intent.to_revision,
-        plan_digest=plan.digest,
+        plan_digest=digest_of(plans),
         evidence_digest=act.evidence_digest,
         needed=asked.count,
         expires_at=now + asked.within,
-        summary=plan.summary,
+        summary="; and at once: ".join(plan.summary for plan in plans),
         reason=act.reason,
-        steps=plan.steps,
-        not_undone=plan.not_undone,
-        command=plan.command,
+        steps=tuple(step for plan in plans for step in plan.steps),
+        not_undone=tuple(rest for plan in plans for rest in plan.not_undone),
+        command="; ".join(plan.command for plan in plans if plan.command),
     )
 
 

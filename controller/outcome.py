@@ -31,28 +31,32 @@ class Outcomes:
         self._stop = stop
         self._look_every = look_every
 
-    def explain(self, target: Target, intended: Intended, policy: Policy, why: str, how: RungEnd, advice: str = "") -> None:
-        """What became of a write without an accepting answer is on record: found done, found undone (it ended as ``how``), or overtaken."""
+    def explain(self, target: Target, intended: Intended, why: str, how: RungEnd, advice: str = "") -> bool:
+        """What became of a write without an accepting answer is on record: found done, found undone (it ended as ``how``), or overtaken.
+
+        True if it was found done.
+        """
         sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.BEFORE, self._store.now() + EXPLAIN)
         if sight is None or self._stop.is_set():
-            return  # nobody knows: the claim runs out, and whoever takes it over asks again
+            return False  # nobody knows: the claim runs out, and whoever takes it over asks again
         if sight.standing is Standing.BEFORE:
             self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, why, advice))
         elif sight.standing is Standing.ELSEWHERE:
             ended = RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN
             self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, ended, sight.reason))
         else:
-            self.applied(target, intended, policy, f"{why}; found carrying it: {sight.reason}")
+            return self.applied(intended, f"{why}; found carrying it: {sight.reason}")
+        return False
 
-    def applied(self, target: Target, intended: Intended, policy: Policy, reason: str) -> None:
-        """The write is on record as accepted, the revision it left is quarantined, and its end state is waited for."""
+    def applied(self, intended: Intended, reason: str) -> bool:
+        """The write is on record as accepted, and the revision it left is quarantined. True: its end state has to be waited for."""
         event = Applied(intended.incident, self._now(), intended.rung, intended.target, reason)
         with self._store.transaction() as tx:
             tx.record(event)
             if intended.reverts:
                 tx.mark(intended.target, intended.from_revision, Known.QUARANTINED, How.ROLLED_BACK, event.at, intended.incident)
         log.info("rung.applied", incident=event.incident, rung=event.rung, target=event.target, reason=reason)
-        self.complete(target, intended, policy)
+        return True
 
     def complete(self, target: Target, intended: Intended, policy: Policy) -> None:
         """Looks until the end state is complete, cannot be reached, or somebody else was there; the deadline is the intent's own."""

@@ -72,9 +72,10 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Make the plan for ``act`` and put it to people; write nothing."""
+    """Make the plan for ``act``, and for ``others`` that would begin at once with it, and put it to people; write nothing."""
 
     act: Act
+    others: tuple[Act | Stopped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ class Metadata(Written):
     labels: dict[LabelKey, str] = Field(default_factory=dict, description="Labels of your own, kept with every incident.")
 
 
+_RUNGS = frozenset(("flags", "revert", "together"))
+
+
 class FlagsParts(Written):
     """Which flags are put at their safe state."""
 
@@ -90,8 +93,7 @@ class FlagsParts(Written):
 class FlagsItem(Written):
     """A rung that puts flags at their safe state."""
 
-    later: ClassVar[Mapping[str, str]] = {"together": ""}
-    siblings: ClassVar[frozenset[str]] = frozenset(("flags", "revert"))
+    siblings: ClassVar[frozenset[str]] = _RUNGS
 
     flags: FlagsParts = Field(description="Put flags at their safe state.")
 
@@ -113,13 +115,26 @@ class RevertParts(Written):
 class RevertItem(Written):
     """A rung that puts a target back to a known-good revision."""
 
-    later: ClassVar[Mapping[str, str]] = {"together": ""}
-    siblings: ClassVar[frozenset[str]] = frozenset(("flags", "revert"))
+    siblings: ClassVar[frozenset[str]] = _RUNGS
 
     revert: RevertParts = Field(description="Put a target back.")
 
 
-RungItem: TypeAlias = Annotated[Annotated[FlagsItem, Tag("<flags>")] | Annotated[RevertItem, Tag("<revert>")], first_of("flags", "revert")]
+OneRungItem: TypeAlias = Annotated[Annotated[FlagsItem, Tag("<flags>")] | Annotated[RevertItem, Tag("<revert>")], first_of("flags", "revert")]
+
+
+class TogetherItem(Written):
+    """Rungs that begin at once and are verified once, when the last of them has settled."""
+
+    siblings: ClassVar[frozenset[str]] = _RUNGS
+
+    together: Annotated[list[OneRungItem], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Two or more, each of another target.")
+
+
+RungItem: TypeAlias = Annotated[
+    Annotated[FlagsItem, Tag("<flags>")] | Annotated[RevertItem, Tag("<revert>")] | Annotated[TogetherItem, Tag("<together>")],
+    first_of("flags", "revert", "together"),
+]
 
 
 class TimingParts(Written):

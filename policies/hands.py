@@ -29,11 +29,11 @@ def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     allowed = proof.acting_mode(slot, incident)
     is_approved = len(incident.approvals) >= offer.needed
     blamed = ladder.suspects_of(incident, slot.changes)
-    mode = ladder.rung_mode(slot, rung, blamed, allowed or Mode.APPROVE)
+    mode = ladder.group_mode(slot, offer.rung, blamed, allowed or Mode.APPROVE)
     if mode < Mode.APPROVE:
         return (Held(incident.id, slot.at, "mode", f"the mode is {mode.name.lower()} by now: plan {short(offer)} is not carried out"),)
     if allowed is not None and (is_approved or mode is Mode.AUTO):
-        return _begin_approved(slot, incident, offer, rung, incident.approvals if mode is Mode.APPROVE else ())
+        return _begin_approved(slot, incident, offer, incident.approvals if mode is Mode.APPROVE else ())
     if slot.at >= offer.expires_at:
         return (Held(incident.id, slot.at, "approval", _expired(slot, incident, offer)),)
     return (Wait(_waiting(slot, incident, offer)),)
@@ -72,14 +72,15 @@ def passed_by(undo: Intended | None) -> tuple[str, ...]:
     return ("acknowledged", "suspects") if undo is None else ("acknowledged", "suspects", "cool-down")
 
 
-def _begin_approved(slot: Slot, incident: Incident, offer: Offered, rung: Rung, approvals: Sequence[Approved]) -> tuple[Decision, ...]:
+def _begin_approved(slot: Slot, incident: Incident, offer: Offered, approvals: Sequence[Approved]) -> tuple[Decision, ...]:
     blamed = ladder.suspects_of(incident, slot.changes)
     overrides = tuple(dict.fromkeys(guard for approval in approvals for guard in approval.overrides))
     if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, overrides):
         return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
     by = tuple(approval.who for approval in approvals)
     digest = offer.plan_digest if approvals else None
-    return (ladder.act_on(slot, incident, offer.rung, rung, blamed, offer.reason, plan_digest=digest, by=by, overrides=overrides),)
+    why = offer.reason
+    return ladder.acts_from(slot, incident, offer.rung, blamed, lambda _: why, plan_digest=digest, by=by, overrides=overrides)
 
 
 def _expired(slot: Slot, incident: Incident, offer: Offered) -> str:

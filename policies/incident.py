@@ -52,7 +52,8 @@ class Incident:
     """The state of one incident. ``rung``: index of the last rung tried, -1 before the first. ``joined``: (policy, condition) pairs.
 
     ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
-    ``opened_by``: the person who opened it by hand.
+    ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it.
+    ``unsettled``: the rungs of those that were accepted and whose end state is not complete yet.
     """
 
     id: str
@@ -71,6 +72,8 @@ class Incident:
     rung: int = -1
     acted: bool = False
     intent: Intended | None = None
+    writes: tuple[Intended, ...] = ()
+    unsettled: tuple[int, ...] = ()
     evidence_from: datetime | None = None
     stopped: tuple[Stopped, ...] = ()
     held: Held | None = None
@@ -136,13 +139,15 @@ def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
         case Approved() | Ordered() | Acked():
             return _by_people(incident, event)
         case Intended():
-            return replace(_decided(incident), phase=Phase.ACTING, rung=event.rung, acted=True, intent=event, evidence_from=None)
+            writes = (*incident.writes, event) if incident.unsettled else (event,)
+            began = replace(incident, rung=event.rung, acted=True, intent=event, writes=writes, evidence_from=None)
+            return replace(_decided(began), phase=Phase.ACTING)
         case Applied():
-            return replace(incident, phase=Phase.SETTLING)
+            return replace(incident, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung))
         case Settled():
-            return replace(incident, phase=Phase.VERIFYING, evidence_from=event.evidence_from)
+            return _settled(incident, event)
         case Stopped():
-            return replace(_decided(incident), phase=Phase.STOPPED, rung=event.rung, stopped=(*incident.stopped, event))
+            return _stopped(incident, event)
         case Held():
             return replace(_decided(incident), phase=Phase.HELD, held=event)
         case Closed():
@@ -163,9 +168,42 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     return incident
 
 
-def is_final(how: RungEnd) -> bool:
-    """True where no further rung may follow: another writer was there (I10), or the world has moved on."""
-    return how in (RungEnd.OVERTAKEN, RungEnd.SUPERSEDED)
+def has_ended(incident: Incident) -> bool:
+    """True where no further rung may follow: another writer was there (I10), or what was judged is gone."""
+    return incident.phase is Phase.STOPPED and _is_final(incident, incident.stopped[-1])
+
+
+def _is_final(incident: Incident, event: Stopped) -> bool:
+    return event.how is RungEnd.OVERTAKEN or (event.how is RungEnd.SUPERSEDED and event.target == incident.target)
+
+
+def _settled(incident: Incident, event: Settled) -> Incident:
+    """One write is complete; what began at once with it is waited for, and evidence counts from the end of the last."""
+    left = tuple(rung for rung in incident.unsettled if rung != event.rung)
+    start = max(filter(None, (incident.evidence_from, event.evidence_from)))
+    after = replace(incident, unsettled=left, evidence_from=start)
+    if _is_of_company(incident, event):
+        return after
+    return replace(after, phase=Phase.SETTLING if left else Phase.VERIFYING)
+
+
+def _stopped(incident: Incident, event: Stopped) -> Incident:
+    """One rung has ended; one that began at once with it is waited for all the same, unless this end is final."""
+    left = tuple(rung for rung in incident.unsettled if rung != event.rung)
+    if has_ended(incident):  # the end that holds the incident is the last word on it
+        return replace(incident, unsettled=left, stopped=(*incident.stopped[:-1], event, incident.stopped[-1]))
+    after = replace(_decided(incident), rung=max(incident.rung, event.rung), stopped=(*incident.stopped, event), unsettled=left)
+    if _is_final(incident, event):
+        return replace(after, phase=Phase.STOPPED)
+    if _is_of_company(incident, event):
+        return after
+    has_settled = event.rung in incident.unsettled and incident.evidence_from is not None
+    return replace(after, phase=Phase.SETTLING if left else Phase.VERIFYING if has_settled else Phase.STOPPED)
+
+
+def _is_of_company(incident: Incident, event: Settled | Stopped) -> bool:
+    """True for an outcome that changes no phase: the newest write has no answer yet, or an end was final."""
+    return has_ended(incident) or (incident.phase is Phase.ACTING and event.rung < incident.rung)
 
 
 def _joined(incident: Incident, event: Joined) -> Incident:
@@ -183,7 +221,7 @@ def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
         case Approved():
             return _approved(incident, event)
         case Ordered():
-            return replace(_decided(incident), phase=Phase.OPEN, order=event)
+            return replace(_decided(incident), phase=Phase.OPEN, order=event, unsettled=())
         case Acked():
             return replace(incident, acked=event)
 
@@ -210,4 +248,7 @@ def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded
 
 
 def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:
+    """An outcome of what began at once with the newest rung is none of an earlier one."""
+    if isinstance(event, Settled | Stopped) and event.rung in incident.unsettled:
+        return False
     return isinstance(event, Offered | Intended | Applied | Settled | Stopped) and event.rung < incident.rung

@@ -1,7 +1,8 @@
 """The remedy: which rung comes next, and when there is none."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypedDict, Unpack
 
 from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Act, Decision, Offer
@@ -15,6 +16,14 @@ from rollbackd.policies.reasons import blame_reason, verdict_reason
 from rollbackd.policies.slot import Slot
 
 
+class People(TypedDict, total=False):
+    """What people have decided of a rung, as Act has it."""
+
+    plan_digest: str | None
+    by: tuple[str, ...]
+    overrides: tuple[str, ...]
+
+
 def suspects_of(incident: Incident, changes: Sequence[Change]) -> tuple[Change, ...]:
     """The changes that the incident was opened for, newest first."""
     known = {change.id: change for change in changes}  # ids are unique among all targets
@@ -24,6 +33,7 @@ def suspects_of(incident: Incident, changes: Sequence[Change]) -> tuple[Change, 
 def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[Decision, ...]:
     """The next rung to try or to put to people, after the rows of those that do not apply; or the incident is held, with what was tried.
 
+    Rungs that begin at once follow one another, each as an Act; one of them that does not apply stands in its place.
     No rung is repeated: only those above ``incident.rung`` are looked at (I11). ``allowed``: the most that the proven breaches allow; every other
     mode is asked anew, as it may have been lowered meanwhile.
     """
@@ -35,21 +45,50 @@ def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[
     for index in range(incident.rung + 1, len(policy.ladder)):
         rung = policy.ladder[index]
         if suspect_of(rung, blamed) is None and not rung.always:
-            skipped.append(Stopped(incident.id, at, index, rung.target, RungEnd.NO_SUSPECT, f"{rung.target} had no change to undo"))
+            skipped.append(_unsuspected(slot, incident, index, rung))
             continue
-        mode = rung_mode(slot, rung, blamed, allowed)
+        mode = group_mode(slot, index, blamed, allowed)
         if mode < Mode.APPROVE:
             reason = f"rung {index + 1} ({rung_text(rung)}) has mode {mode.name.lower()}: it is yours to decide; {why}"
             return (*skipped, Held(incident.id, at, "mode", reason))
-        act = act_on(slot, incident, index, rung, blamed, _with_irreversible(slot, rung, blamed, why))
-        return (*skipped, act if mode is Mode.AUTO else Offer(act))
+        first, *others = acts_from(slot, incident, index, blamed, lambda each: _with_irreversible(slot, each, blamed, why))
+        return (*skipped, first, *others) if mode is Mode.AUTO else (*skipped, Offer(first, tuple(others)))
     return (*skipped, Held(incident.id, at, "ladder", _exhausted(incident, skipped, blamed, why)))
+
+
+def acts_from(
+    slot: Slot, incident: Incident, index: int, blamed: Sequence[Change], why: Callable[[Rung], str], **people: Unpack[People]
+) -> tuple[Act, *tuple[Act | Stopped, ...]]:
+    """The order to try this rung, and those to try what begins at once with it."""
+    first, *others = _together(slot.policy.ladder, index)
+    acts: list[Act | Stopped] = []
+    for each, rung in others:
+        if suspect_of(rung, blamed) is None and not rung.always:
+            acts.append(_unsuspected(slot, incident, each, rung))
+        else:
+            acts.append(act_on(slot, incident, each, rung, blamed, why(rung), **people))
+    return (act_on(slot, incident, *first, blamed, why(first[1]), **people), *acts)
+
+
+def group_mode(slot: Slot, index: int, blamed: Sequence[Change], allowed: Mode) -> Mode:
+    """The most that may be done on this rung and on those that begin at once with it: people are asked about all of them or about none."""
+    return min(rung_mode(slot, rung, blamed, allowed) for _, rung in _together(slot.policy.ladder, index))
+
+
+def _together(rungs: Sequence[Rung], index: int) -> list[tuple[int, Rung]]:
+    """The rung and those after it that begin at once with it."""
+    last = next(each for each in range(index, len(rungs)) if not rungs[each].with_next or each == len(rungs) - 1)
+    return list(enumerate(rungs[index : last + 1], index))
 
 
 def rung_mode(slot: Slot, rung: Rung, blamed: Sequence[Change], allowed: Mode) -> Mode:
     """The most that may be done on this rung now. A revert across an irreversible change is never the machine's alone to decide."""
     cap = Mode.APPROVE if _crossing(slot, rung, blamed) else Mode.AUTO
     return min(slot.ceiling, rung.mode, allowed, cap)
+
+
+def _unsuspected(slot: Slot, incident: Incident, index: int, rung: Rung) -> Stopped:
+    return Stopped(incident.id, slot.at, index, rung.target, RungEnd.NO_SUSPECT, f"{rung.target} had no change to undo")
 
 
 def suspect_of(rung: Rung, blamed: Sequence[Change]) -> Change | None:
@@ -64,10 +103,7 @@ def act_on(
     rung: Rung,
     blamed: Sequence[Change],
     why: str,
-    *,
-    plan_digest: str | None = None,
-    by: tuple[str, ...] = (),
-    overrides: tuple[str, ...] = (),
+    **people: Unpack[People],
 ) -> Act:
     """The order to try this rung on its suspect, with the evidence of this slot."""
     suspect = suspect_of(rung, blamed)
@@ -75,7 +111,7 @@ def act_on(
     revision = suspect.revision if suspect is not None else None
     digest = evidence_digest(slot.policy, slot.verdicts)
     changed = suspect.id if suspect else None
-    return Act(incident.id, slot.at, index, rung, revision, only, changed, why, digest, plan_digest, by, overrides)
+    return Act(incident.id, slot.at, index, rung, revision, only, changed, why, digest, **people)
 
 
 def _changed_parts(rung: Rung, blamed: Sequence[Change]) -> tuple[str, ...]:

@@ -141,21 +141,26 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class FlagsRung:
-    """Put the flags in scope of ``target`` at their safe state. ``only_changed``: just those that the suspect changes touched."""
+    """Put the flags in scope of ``target`` at their safe state. ``only_changed``: just those that the suspect changes touched.
+
+    ``with_next``: the rung after it begins at once with it, and both are verified together.
+    """
 
     target: str
     only_changed: bool = True
     always: bool = False
     mode: Mode = Mode.AUTO
+    with_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RevertRung:
-    """Put ``target`` back to its newest known-good revision."""
+    """Put ``target`` back to its newest known-good revision. ``with_next``: as of FlagsRung."""
 
     target: str
     always: bool = False
     mode: Mode = Mode.AUTO
+    with_next: bool = False
 
 
 Rung: TypeAlias = FlagsRung | RevertRung

@@ -1,9 +1,9 @@
 """Targets and the ladder: what is watched and what is put back, as keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rollbackd.policies.documents import FlagsItem, FlagsParts, RevertItem, RungItem
+from rollbackd.policies.documents import FlagsItem, FlagsParts, OneRungItem, RevertItem, RungItem, TogetherItem
 from rollbackd.policies.documents_fleet import Select
 from rollbackd.policies.documents_targets import AlbTarget, ByCommand, EcsTarget, OnAlb, OnEcs, OnKubernetes, OnRoute53, Route53Target, TargetItem
 from rollbackd.policies.faults import choices, quoted
@@ -102,16 +102,35 @@ class References:
         """The rungs, in the order written. Those of a fleet put each member itself back, and may name its flags by $name and $namespace."""
         rungs: list[Rung] = []
         for index, item in enumerate(items):
-            path = ("spec", "remedy", index)
-            rung = self._rung(item, watched, path)
-            if is_fleet:
-                self._check_fleet(item, path)
-            if rung in rungs:
-                self.findings.fault(path, "a rung of its own", "the same as an earlier one", "no rung is repeated")
-            rungs.append(rung)
+            path: Path = ("spec", "remedy", index)
+            if isinstance(item, TogetherItem):
+                rungs += self._together(item, watched, path, rungs, is_fleet=is_fleet)
+            else:
+                rungs.append(self._own_rung(item, watched, path, rungs, is_fleet=is_fleet))
         return tuple(rungs)
 
-    def _rung(self, item: RungItem, watched: str, path: Path) -> Rung:
+    def _together(self, item: TogetherItem, watched: str, path: Path, before: Sequence[Rung], *, is_fleet: bool) -> list[Rung]:
+        """The rungs of one entry. Two of one target would write it twice at once, and neither would know what it finds."""
+        if len(item.together) == 1:
+            self.findings.fault((*path, "together"), "two rungs or more", "one", "one alone is an entry of its own")
+        found: list[Rung] = []
+        for index, one in enumerate(item.together):
+            here = (*path, "together", index)
+            rung = self._own_rung(one, watched, here, (*before, *found), is_fleet=is_fleet)
+            if rung.target in {each.target for each in found}:
+                self.findings.fault(here, "a rung of another target", "one of the same", "what begins at once may not write the same thing")
+            found.append(replace(rung, with_next=index < len(item.together) - 1))
+        return found
+
+    def _own_rung(self, item: OneRungItem, watched: str, path: Path, before: Sequence[Rung], *, is_fleet: bool) -> Rung:
+        rung = self._rung(item, watched, path)
+        if is_fleet:
+            self._check_fleet(item, path)
+        if rung in [replace(each, with_next=False) for each in before]:
+            self.findings.fault(path, "a rung of its own", "the same as an earlier one", "no rung is repeated")
+        return rung
+
+    def _rung(self, item: OneRungItem, watched: str, path: Path) -> Rung:
         match item:
             case FlagsItem(flags=flags):
                 return self._flags(flags, (*path, "flags"))
@@ -119,7 +138,7 @@ class References:
                 target = self.target(revert.target, (*path, "revert", "target")) if revert.target else watched
                 return RevertRung(target, revert.always, _mode(revert.mode))
 
-    def _check_fleet(self, item: RungItem, path: Path) -> None:
+    def _check_fleet(self, item: OneRungItem, path: Path) -> None:
         if isinstance(item, RevertItem):
             if item.revert.target is not None:
                 hint = "every member would put back the same thing; leave the key out"

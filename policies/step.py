@@ -142,7 +142,7 @@ def _wait_for_target(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 
 def _verify(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     start = incident.evidence_from or slot.at
-    if newer := proof.foreign(slot, incident, {incident.target, *([incident.intent.target] if incident.intent else [])}):
+    if newer := proof.foreign(slot, incident, {incident.target, *(write.target for write in incident.writes)}):
         reason = f"{newer.target} went to revision {newer.revision} by another writer after our change; nothing is repeated"
         return (Held(incident.id, slot.at, "other-writer", reason),)
     if slot.at < start:

@@ -19,6 +19,8 @@ def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Bl
         return Blocked("held", f"incident {event.incident} is {incident.phase.value}: people have it, nothing more is done by itself")
     if event.rung < incident.rung:
         return Blocked("claimed", f"rung {event.rung} lies behind rung {incident.rung}, which was tried already; no rung is repeated")
+    if event.rung > incident.rung and incident.phase is Phase.ACTING:
+        return Blocked("claimed", f"nobody knows yet what became of rung {incident.rung}; what follows waits for its answer")
     if event.deadline <= now:
         return Blocked("deadline", f"its deadline {event.deadline:%H:%M:%S} had passed at {now:%H:%M:%S} on the database clock; decide again")
     if incident.acted:

@@ -134,7 +134,14 @@ class World:
                         self._good[target] = [revision, *(other for other in self._good.get(target, []) if other != revision)]
                 case _:
                     pass
+        self._settle(at)
         return self.incidents != before
+
+    def _settle(self, at: datetime) -> None:
+        """What was written is complete at once, and with it what began with it."""
+        for write in self.incidents[-1].writes if self.incidents else ():
+            if write.rung in self.incidents[-1].unsettled:
+                self._record(Settled(write.incident, at, write.rung, write.target, at + self._policy.timing.settle, "complete"))
 
     def _record(self, *events: IncidentEvent) -> None:
         for event in events:
@@ -177,9 +184,7 @@ class World:
             summary=f"put {target} at {to}",
             reverts=reverts,
         )
-        since = at + self._policy.timing.settle
-        settled = Settled(act.incident, at, act.rung, target, since, "complete")
-        self._record(intended, Applied(act.incident, at, act.rung, target, "accepted"), settled)
+        self._record(intended, Applied(act.incident, at, act.rung, target, "accepted"))
         self._acted.setdefault(act.incident, at)
         self._quarantined |= {(target, left)} if reverts else set()
         self._live[target] = to

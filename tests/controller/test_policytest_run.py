@@ -6,6 +6,7 @@ from rollbackd.controller.policytest.run import run
 from tests.controller.policytest_samples import BAD, FLEET, GOOD, POLICY, SERIES, at, case_in, outcome_in, written
 
 LADDER = POLICY.replace("    - revert:", "    - flags: {provider: flagd, tag: checkout}\n    - revert:")
+TOGETHER = POLICY.replace("    - revert: {to: known-good}", "    - together: [{revert: {to: known-good}}, {flags: {provider: flagd, tag: checkout}}]")
 GAUGE = POLICY.replace(
     "    - name: error-rate",
     "    - {name: queue, gauge: queue_depth, above: 100, for: 1m}\n    - name: error-rate",
@@ -37,6 +38,15 @@ def test_a_bad_release_is_put_back_and_its_recovery_is_proven(tmp_path):
     outcome = outcome_in(tmp_path, written(*expect))
     assert failures(outcome) == []
     assert outcome.passed
+
+
+def test_rungs_that_begin_at_once_are_verified_once_and_one_without_a_suspect_is_left_out(tmp_path):
+    expect = [
+        {"at": "7m30s", "decision": "rollback", "remedy": "revert", "to": "v1"},
+        {"at": "10m", "decision": "rollback", "remedy": "revert"},
+        {"at": "15m", "decision": "recovered", "reason_contains": "healthy for 5m0s"},
+    ]
+    assert failures(outcome_in(tmp_path, written(*expect), TOGETHER)) == []
 
 
 def test_a_mismatch_says_what_was_found_and_its_arithmetic(tmp_path):
