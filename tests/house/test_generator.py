@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 SCORECARD = Path(__file__).parents[1] / "bench" / "scorecard"
-BLIND = ("generator", "gauges", "randomness")
+BLIND = ("generator", "gauges", "memory", "randomness")
 """What makes the services."""
 
 

@@ -21,9 +21,8 @@ def main(args: Sequence[str]) -> None:
         return
     cells = plan.chosen(plan.quick() if told.quick else plan.full(), told.only)
     if not cells:
-        raise SystemExit(
-            f"nothing is called {', '.join(told.only)}: sections are quiet, six-hours, coincident, among-others, bad, intervals, or name a kind"
-        )
+        sections = ", ".join(dict.fromkeys(cell.section for cell in plan.full()))
+        raise SystemExit(f"nothing is called {', '.join(told.only)}: sections are {sections}; or name a kind")
     outcomes = kept.read(told.kept) if told.kept else run(cells, told.seed, JUDGES, told.jobs, Progress(time.perf_counter()))
     figures = reach.figures(outcomes, pace.step_seconds())
     print(kept.written(outcomes, figures, told.seed) if told.json else _text(outcomes, figures))

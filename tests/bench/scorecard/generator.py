@@ -1,7 +1,7 @@
 """Services with a truth: what a source would have counted of them, scrape by scrape, around one change.
 
 It knows what a service is promised to keep (at most 5 % errors, at most 5 % of requests slower than 2 s) and nothing of who judges it: it imports
-nothing of rollbackd. Times are seconds since the start of the history; the change comes an hour after it.
+nothing of rollbackd. Times are seconds since the start of the history.
 """
 
 import math
@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from statistics import NormalDist
 
+from tests.bench.scorecard.gauges import gauge
+from tests.bench.scorecard.memory import Memory, fill, leak
 from tests.bench.scorecard.randomness import between, clumped, poisson
 
 ERRORS_PROMISED = 0.05
@@ -38,17 +40,22 @@ COINCIDENT = (DEPENDENCY, NODE, TRAFFIC, UPSTREAM)
 # Bad changes.
 ERRORS_10, ERRORS_20, ERRORS_ALL, LATE, PARTIAL, SLOW = "errors-10%", "errors-20%", "errors-100%", "late-onset", "partial-outage", "slow"
 LEAK, SILENT, SILENT_UNREADY = "memory-leak", "traffic-to-zero", "traffic-to-zero-unready"
+# A healthy change of a service that uses nearly all of its memory at the peak of its day.
+FULL = "memory-nearly-full"
+# Seasonal gauges: the change shifts the level, or does nothing.
+SHIFTED, STEADY = "gauge-shifted", "gauge-steady"
 BAD = (ERRORS_10, ERRORS_20, ERRORS_ALL, LATE, PARTIAL, SLOW, LEAK, SILENT, SILENT_UNREADY)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to make: one change of one service. ``among``: with services around it to which nothing happens."""
+    """What to make: one change of one service. ``among``: with services around it to which nothing happens. ``history``: seconds before it."""
 
     kind: str
     per_minute: float
     watch: float
     among: bool = False
+    history: float = HISTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class Service:
     onset: float | None
     replicas: int
     peers: tuple["Service", ...] = ()
+    gauge: tuple[float, ...] = ()
+    """A gauge, one value a minute from 0 on; such a service has no scrapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +121,24 @@ class Nature:
 
 
 def service(asked: Asked, random: Random) -> Service:
-    """One service that changes an hour after the start, watched for ``asked.watch`` seconds after it is ready."""
+    """One service that changes after its history (a gauge: ``asked.watch`` before its end), watched for ``asked.watch`` after it is ready."""
+    if asked.kind in (SHIFTED, STEADY):
+        return _of_gauge(asked, random)
     nature = _nature(asked, random)
-    ready = HISTORY + random.uniform(20, 90)
+    ready = asked.history + random.uniform(20, 90)
     fault = _fault(asked, nature, ready, random)
     end = ready + asked.watch
-    made = replace(_run(nature, [fault] if fault else [], asked.kind, ready, end, random), changed_at=HISTORY, ready_at=ready)
+    made = replace(_run(nature, [fault] if fault else [], asked.kind, ready, end, random), changed_at=asked.history, ready_at=ready)
     if asked.kind in COINCIDENT and fault:
         return replace(made, onset=fault.start, peers=_peers(random.uniform(*REACH[asked.kind]), fault, end, random))
     peers = _peers(0.0, None, end, random) if asked.among else ()
     return replace(made, to_blame=asked.kind in BAD, onset=fault.start if fault and asked.kind in BAD else None, peers=peers)
+
+
+def _of_gauge(asked: Asked, random: Random) -> Service:
+    one = gauge(asked.kind == SHIFTED, asked.watch, random)
+    onset = one.changed_at if one.shifted else None
+    return Service((), one.changed_at, one.changed_at, to_blame=one.shifted, onset=onset, replicas=1, gauge=one.samples)
 
 
 def _nature(asked: Asked, random: Random) -> Nature:
@@ -147,7 +164,7 @@ def _fault(asked: Asked, nature: Nature, ready: float, random: Random) -> Fault 
         start = ready + random.uniform(0.05, 0.75) * asked.watch
         return _others(asked.kind, nature, Fault(start, start + random.uniform(300, 2400)), random)
     if asked.kind == BLIP:
-        return Fault(HISTORY + random.uniform(0, 20), ready + random.uniform(0, 15), errors=random.uniform(0.1, 0.4))
+        return Fault(asked.history + random.uniform(0, 20), ready + random.uniform(0, 15), errors=random.uniform(0.1, 0.4))
     if asked.kind == LATE:
         return Fault(ready + asked.watch * random.uniform(2 / 3, 5 / 6), end, errors=0.20)
     if asked.kind in BAD:
@@ -212,7 +229,8 @@ def _run(nature: Nature, faults: Sequence[Fault], kind: str, ready: float | None
     """The scrapes from the start of the history to ``end``."""
     missed = _missed(kind, end, random)
     restarts = sorted(random.uniform(0, end) for _ in range(random.randint(1, 4))) if kind == RESTARTS else []
-    leak = _leak(kind, ready, random)
+    leaks = leak(ready, random) if kind == LEAK and ready else None
+    memory = Memory(nature.memory, leaks, fill(ready, end, random) if kind == FULL and ready else None)
     total = bad = slow = 0
     scrapes = []
     at = random.uniform(0, SCRAPE)
@@ -225,7 +243,7 @@ def _run(nature: Nature, faults: Sequence[Fault], kind: str, ready: float | None
         more = _counted(nature, faults, at, random)
         total, bad, slow = total + more[0], bad + more[1], slow + more[2]
         if not any(start <= at < stop for start, stop in missed):
-            scrapes.append(Scrape(at, total, bad, slow, _memory(nature, leak, at, random), nature.replicas - _unready(faults, at)))
+            scrapes.append(Scrape(at, total, bad, slow, memory.used(at, random), nature.replicas - _unready(faults, at)))
         at += SCRAPE
     return Service(tuple(scrapes), None, None, to_blame=False, onset=None, replicas=nature.replicas)
 
@@ -272,15 +290,3 @@ def _missed(kind: str, end: float, random: Random) -> list[tuple[float, float]]:
         return []
     starts = [random.uniform(0, end) for _ in range(random.randint(1, 5))]
     return [(start, start + between(random, 30, 900)) for start in starts]
-
-
-def _leak(kind: str, ready: float | None, random: Random) -> tuple[float, float] | None:
-    """Since when memory grows, and by which share of the limit a second."""
-    return (ready, 0.7 / random.uniform(900, 2700)) if kind == LEAK and ready is not None else None
-
-
-def _memory(nature: Nature, leak: tuple[float, float] | None, at: float, random: Random) -> float:
-    grown = max(0.0, at - leak[0]) * leak[1] if leak else 0.0
-    used = nature.memory + random.gauss(0, 0.01) + grown
-    # Killed at its limit, it begins again at its usual size.
-    return used if used <= 1 else nature.memory + (used - nature.memory) % (1 - nature.memory)

@@ -8,14 +8,18 @@ from tests.bench.scorecard import kayenta
 from tests.bench.scorecard.generator import ERRORS_PROMISED, SLOW_PROMISED, Service
 from tests.bench.scorecard.seen import Grown, Seen
 
+PROMISES, SILENCE, MEMORY, GAUGES = "promises", "silence", "memory", "gauges"
+"""Our policies: what every service is promised, and one each for traffic that stops, for memory and for gauges."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One change to be judged: looked at each ``every`` seconds until ``watch`` seconds after it was ready."""
+    """One change to be judged: looked at each ``every`` seconds until ``watch`` seconds after it was ready. ``judged_by``: which of our policies."""
 
     service: Service
     every: float
     watch: float
+    judged_by: str = PROMISES
 
     @property
     def ready(self) -> float:
@@ -30,10 +34,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The judge would have rolled back at this time; or, ``held``, would have and left it to people."""
+    """The judge would have rolled back at this time; or, ``held``, would have and left it to people: ``suggested``, as a proposal to them."""
 
     at: float
     held: bool = False
+    suggested: bool = False
 
 
 Judge: TypeAlias = Callable[[Case], Finding | None]

@@ -50,9 +50,20 @@ TAIL = """\
 - **Bad changes among others**: the same four to twelve services around a bad change, and nothing happens to them.
 - **Bad changes**: errors from the first minute on, a late onset in the last third of the watch, a partial outage (one of the pods fails
   everything), slow responses (the whole distribution grows until its p95 is 3 s).
+- **Traffic that stops**, from the change's first minute on, with the pods well or none of them ready; two hours are seen before it, and no week
+  before, so it is compared with the hour before. The policy is `use: traffic-drop`, with what the pods say of themselves beside it. Where they are
+  well it suggests, and a suggestion counts as found there. It asks for 50 expected requests in its two minutes: at 20 requests a minute they are
+  not there, unless the day is busy, and silence proves nothing.
+- **Memory**: a leak in all pods, of 70 % of their limit in a quarter to three quarters of an hour; and healthy pods that fill up after each start
+  and breathe by 5 to 30 % with the day, up to 95 to 100 % of their limit at its peak, which lies between an hour before the change and two hours
+  after it. The policy is `use: memory`; the release before is two hours old.
+- **Seasonal gauges**: one sample a minute, a daily season (5 to 50 %), a weekly one (up to 20 %), noise with memory, spikes; of half of them the
+  change shifts the level up by 20 to 100 %. Watched for six hours under `above: {{of_before: 120%}}`, a look each minute; the source has what was
+  before the change, yesterday and last week. Their seasons are the same every day and every week, which real ones are not.
 - **Waits** count from the true onset to the look that proves it. For rollbackd they include the delay of the source (one scrape and five seconds) and
   the warm-up after the change; baselines read what is there at once.
-- **rollbackd** is the shipped code: policies from YAML (`errors above: 5%`, p95 `above: 2000ms`, each `for: 1m`, all else by default), the replay of
+- **rollbackd** is the shipped code: policies from YAML (`errors above: 5%`, p95 `above: 2000ms`, each `for: 1m`, all else by default; traffic,
+  memory and gauges have policies of their own, see above), the replay of
   `rollbackd backtest`, and readings as the source gives them over the same scrapes. What it held and left to people counts as not rolled back.
 
 The baselines, by the numbers of their own documentation. All of them are given the same limits (5 % errors, 5 % slow), and all of the traffic, where
@@ -69,7 +80,6 @@ here, so the hour before is its control; it judges once an hour.
 ## What it does not say
 
 - The services are made, not met. Real errors come in ways nobody thought of; try a policy on your own history with `rollbackd backtest`.
-- "Not measured yet": traffic that stops and seasonal gauges are made by the generator; no condition of this run's policy judges them.
 - The Numenta Anomaly Benchmark is not shipped. `.venv/bin/python -m tests.bench.scorecard --nab FOLDER` runs its series without labels through a real
   Prometheus.
 """

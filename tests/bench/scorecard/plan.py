@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tests.bench.scorecard import generator as made
+from tests.bench.scorecard.judges import GAUGES, MEMORY, PROMISES, SILENCE
 
 HOUR, SIX_HOURS = 3600.0, 21_600.0
 EVERY = 30.0
 AMONG = "among-others"
 """Bad changes among services to which nothing happens: what it costs to wait for them."""
+BEFORE = {SILENCE: 2 * HOUR, MEMORY: 2 * HOUR}
+"""Where a whole hour before the change is compared with, and where the release before has to have lived as long as the watch."""
 SEED = 20261126
 
 
@@ -26,7 +29,12 @@ class Cell:
     @property
     def asked(self) -> made.Asked:
         """One of them, for the generator."""
-        return made.Asked(self.kind, self.per_minute, self.watch, among=self.section == AMONG)
+        return made.Asked(self.kind, self.per_minute, self.watch, among=self.section == AMONG, history=BEFORE.get(self.section, made.HISTORY))
+
+    @property
+    def judged_by(self) -> str:
+        """Which of our policies judges it."""
+        return self.section if self.section in (SILENCE, MEMORY, GAUGES) else PROMISES
 
     @property
     def work(self) -> float:
@@ -50,16 +58,24 @@ def full() -> Iterator[Cell]:
     for every, services in ((1.0, 15), (5.0, 40), (15.0, 60), (60.0, 60)):
         for level in (20, 500):
             yield from (Cell("intervals", kind, level, HOUR, every, services) for kind in (made.PLAIN, made.AT_LIMIT))
+    for level in (20, 100, 500):
+        yield from (Cell(SILENCE, kind, level, HOUR, EVERY, 40) for kind in (made.SILENT, made.SILENT_UNREADY))
+        yield from (Cell(SILENCE, kind, level, HOUR, EVERY, 25) for kind in CALM)
+    yield from (Cell(MEMORY, kind, 20, HOUR, EVERY, 100) for kind in (made.LEAK, made.FULL))
+    yield from (Cell(GAUGES, kind, 0, SIX_HOURS, 60.0, 300) for kind in (made.SHIFTED, made.STEADY))
 
 
 BAD = (made.ERRORS_10, made.ERRORS_20, made.ERRORS_ALL, made.LATE, made.PARTIAL, made.SLOW)
-"""What the judged conditions can see. Memory and traffic that stops need conditions of their own: NOT_YET."""
+"""What breaks what is promised of every service. Memory, traffic that stops and gauges have sections and policies of their own."""
+
+CALM = (made.PLAIN, made.CLUMPED, made.GAPS, made.RESTARTS)
+"""Healthy changes whose traffic does not stop, though it may look like it."""
 
 
 def quick() -> Iterator[Cell]:
     """A few of each row: that it runs, not what comes of it."""
     for cell in full():
-        if cell.per_minute in (20, 500) and cell.every >= EVERY and cell.watch == HOUR:
+        if cell.section == GAUGES or (cell.per_minute in (20, 500) and cell.every >= EVERY and cell.watch == HOUR):
             yield replace(cell, services=3)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.bench.scorecard import generator as made
+from tests.bench.scorecard.judges import GAUGES, SILENCE
 from tests.bench.scorecard.plan import SIX_HOURS
 from tests.bench.scorecard.rates import Estimate, minutes, percent, quantile, share
 from tests.bench.scorecard.run import OURS, Outcome
@@ -59,7 +60,8 @@ def figures(outcomes: Sequence[Outcome], step: float | None = None) -> list[Figu
     """Every figure, in the order in which they were promised. ``step``: seconds for deciding 40,000 conditions."""
     ours = [one for one in outcomes if one.judge == OURS]
     took = None if step is None else Estimate(step, step, step, 1)
-    return [*_healthy(ours), *_coincident(ours), *_found(ours), *_waiting(), Figure("step on 40,000 conditions", 1, True, "s", took, NOT_YET)]
+    pace = Figure("step on 40,000 conditions", 1, True, "s", took, NOT_YET)
+    return [*_healthy(ours), *_coincident(ours), *_found(ours), *_silent(ours), *_memory(ours), *_gauges(ours), pace]
 
 
 def _healthy(ours: Sequence[Outcome]) -> Iterator[Figure]:
@@ -100,11 +102,27 @@ def _found(ours: Sequence[Outcome]) -> Iterator[Figure]:
         yield Figure(f"{what}: median wait", most, True, "wait", wait(mine, 0.5), NOT_YET)
 
 
-def _waiting() -> Iterator[Figure]:
-    """What waits for conditions that the policy language does not have yet."""
-    yield Figure("traffic to zero: median wait", 180, True, "wait", None, NOT_YET)
-    yield Figure("seasonal gauges: precision", 0.97, False, "share", None, NOT_YET)
-    yield Figure("seasonal gauges: recall", 0.8, False, "share", None, NOT_YET)
+def _silent(ours: Sequence[Outcome]) -> Iterator[Figure]:
+    mine = [one for one in ours if one.cell.section == SILENCE]
+    for level in sorted({one.cell.per_minute for one in mine}) or (0,):
+        here = [one for one in mine if one.cell.per_minute == level]
+        alone, unready = ([one for one in here if one.cell.kind == kind] for kind in (made.SILENT, made.SILENT_UNREADY))
+        at = f" at {level}/min" if level else ""
+        yield Figure(f"traffic to zero{at}, suggested: median wait", 180, True, "wait", wait(alone, 0.5, or_suggested=True), NOT_YET)
+        yield Figure(f"traffic to zero{at} and pods unready, acted: median wait", 180, True, "wait", wait(unready, 0.5), NOT_YET)
+
+
+def _memory(ours: Sequence[Outcome]) -> Iterator[Figure]:
+    full = [one for one in ours if one.cell.kind == made.FULL]
+    yield Figure("healthy memory that is nearly full at the day's peak: rolled back or suggested", 0, True, "share", touched_share(full), NOT_YET)
+
+
+def _gauges(ours: Sequence[Outcome]) -> Iterator[Figure]:
+    mine = [one for one in ours if one.cell.section == GAUGES]
+    found = sum(len(one.delays) for one in mine)
+    precision = share(found, found + sum(one.noise for one in mine))
+    yield Figure("seasonal gauges: precision", 0.97, False, "share", precision, NOT_YET)
+    yield Figure("seasonal gauges: recall", 0.8, False, "share", recall([one for one in mine if one.cell.kind == made.SHIFTED]), NOT_YET)
 
 
 def false_share(outcomes: Sequence[Outcome]) -> Estimate | None:
@@ -127,6 +145,17 @@ def recall(outcomes: Sequence[Outcome]) -> Estimate | None:
     return share(sum(len(one.delays) for one in outcomes), sum(one.services for one in outcomes))
 
 
-def wait(outcomes: Sequence[Outcome], q: float) -> Estimate | None:
+def answered_share(outcomes: Sequence[Outcome]) -> Estimate | None:
+    """Of the bad changes, those that were rolled back after their onset, or proposed to people."""
+    return share(sum(len(one.delays) + len(one.suggested) for one in outcomes), sum(one.services for one in outcomes))
+
+
+def touched_share(outcomes: Sequence[Outcome]) -> Estimate | None:
+    """Of the healthy changes, those that were rolled back, or taken to people."""
+    return share(sum(one.noise + one.held for one in outcomes), sum(one.services for one in outcomes))
+
+
+def wait(outcomes: Sequence[Outcome], q: float, *, or_suggested: bool = False) -> Estimate | None:
     """From the onset to the finding, of all bad changes: one that is not found is waited for without end."""
-    return quantile([delay for one in outcomes for delay in one.delays], sum(one.services for one in outcomes), q)
+    delays = [delay for one in outcomes for delay in (*one.delays, *(one.suggested if or_suggested else ()))]
+    return quantile(delays, sum(one.services for one in outcomes), q)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tests.bench.scorecard.generator import service
-from tests.bench.scorecard.judges import BASELINES, Case, Finding, Judge, broken
+from tests.bench.scorecard.judges import BASELINES, GAUGES, MEMORY, Case, Finding, Judge, broken
 from tests.bench.scorecard.plan import Cell
 from tests.bench.scorecard.shipped import rollbackd
 
@@ -25,7 +25,8 @@ class Outcome:
     """What one judge made of one cell. ``noise``: rolled back though nothing had happened (yet); ``blamed``: for somebody else's fault.
 
     ``alone``: so many of the blamed had fewer than two neighbours which the fault reached, so that nothing tells it from the change's own.
-    ``held``: would have acted and left it to people. ``delays``: seconds from onset to finding, of the bad changes that were found.
+    ``held``: would have acted and left it to people. ``delays``: seconds from onset to finding, of the bad changes that were found;
+    ``suggested``: of those that were proposed to people, which are held too.
     """
 
     cell: Cell
@@ -36,6 +37,7 @@ class Outcome:
     alone: int = 0
     held: int = 0
     delays: tuple[float, ...] = ()
+    suggested: tuple[float, ...] = ()
 
     def __add__(self, other: "Outcome") -> "Outcome":
         """Both together, as of one cell."""
@@ -47,6 +49,7 @@ class Outcome:
             alone=self.alone + other.alone,
             held=self.held + other.held,
             delays=tuple(sorted(self.delays + other.delays)),
+            suggested=tuple(sorted(self.suggested + other.suggested)),
         )
 
 
@@ -76,11 +79,13 @@ def judged(cell: Cell, seed: int, numbers: range, names: Sequence[str]) -> list[
     """What each judge makes of these services of the cell."""
     found: dict[str, Outcome] = defaultdict()
     for number in numbers:
-        case = Case(service(cell.asked, Random(f"{seed}/{cell.name}/{number}")), cell.every, cell.watch)
+        case = Case(service(cell.asked, Random(f"{seed}/{cell.name}/{number}")), cell.every, cell.watch, cell.judged_by)
         for name in names:
+            if cell.judged_by in (MEMORY, GAUGES) and name in BASELINES:
+                continue  # They judge shares of requests.
             outcome = scored(cell, name, case, (JUDGES | BROKEN)[name](case))
             found[name] = found[name] + outcome if name in found else outcome
-    return [found[name] for name in names]
+    return list(found.values())
 
 
 def scored(cell: Cell, judge: str, case: Case, found: Finding | None) -> Outcome:
@@ -88,9 +93,10 @@ def scored(cell: Cell, judge: str, case: Case, found: Finding | None) -> Outcome
     seen = Outcome(cell, judge, services=1)
     if found is None:
         return seen
-    if found.held:
-        return replace(seen, held=1)
     onset = case.service.onset
+    if found.held:
+        is_right = found.suggested and case.service.to_blame and onset is not None and found.at >= onset
+        return replace(seen, held=1, suggested=(found.at - onset,) if is_right and onset is not None else ())
     if onset is None or found.at < onset:
         return replace(seen, noise=1)
     if case.service.to_blame:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.bench.scorecard import generator as made
-from tests.bench.scorecard.plan import AMONG, BAD
+from tests.bench.scorecard.judges import GAUGES, MEMORY, SILENCE
+from tests.bench.scorecard.plan import AMONG, BAD, CALM
 from tests.bench.scorecard.rates import Estimate, minutes, percent
-from tests.bench.scorecard.reach import Figure, false_share, recall, shared_share, wait, wrong_share
+from tests.bench.scorecard.reach import Figure, answered_share, false_share, recall, shared_share, touched_share, wait, wrong_share
 from tests.bench.scorecard.run import Outcome
 
 
@@ -59,6 +60,13 @@ def tables(outcomes: Sequence[Outcome]) -> list[Table]:
         _by_judge("Wait from onset to proof, 20 requests a minute and more: median / p95", _waits(outcomes, "bad", least=20), judges),
         _by_judge("Wait from onset to proof, 2 and 4 requests a minute: median / p95", _waits(outcomes, "bad", least=0, most=4), judges),
         _by_judge("Wait for 20 % errors, by requests a minute: median / p95", _waits_by_level(outcomes, made.ERRORS_20), judges),
+        _by_judge("Traffic that stops, rolled back or suggested within the hour", _stopped(outcomes, _answered), judges),
+        _by_judge("The wait for it: median / p95", _stopped(outcomes, _waited), judges),
+        _by_judge("Healthy changes rolled back or suggested where traffic is judged", _kinds(outcomes, SILENCE, CALM, touched_share), judges),
+        _by_judge("Memory that leaks, rolled back within the hour", _kinds(outcomes, MEMORY, (made.LEAK,), recall), judges),
+        _by_judge("Healthy memory, rolled back or suggested", _kinds(outcomes, MEMORY, (made.FULL,), touched_share), judges),
+        _by_judge("Seasonal gauges that were shifted, rolled back within six hours", _kinds(outcomes, GAUGES, (made.SHIFTED,), recall), judges),
+        _by_judge("Seasonal gauges that were not, rolled back", _kinds(outcomes, GAUGES, (made.STEADY,), false_share), judges),
     ]
     return [one for one in found if one.rows]
 
@@ -113,6 +121,17 @@ def _waits_by_level(outcomes: Sequence[Outcome], kind: str) -> Iterator[Row]:
         yield from _row(f"{level}/min", mine, _waited)
 
 
+def _stopped(outcomes: Sequence[Outcome], shown: Callable[[Sequence[Outcome]], str]) -> Iterator[Row]:
+    mine = [one for one in outcomes if one.cell.section == SILENCE]
+    for kind in (made.SILENT, made.SILENT_UNREADY):
+        for level in sorted({one.cell.per_minute for one in mine}):
+            yield from _row(f"{kind}, {level}/min", [one for one in mine if one.cell.kind == kind and one.cell.per_minute == level], shown)
+
+
+def _answered(found: Sequence[Outcome]) -> str:
+    return _shown(answered_share(found))
+
+
 def _waited(found: Sequence[Outcome]) -> str:
-    middle, long = wait(found, 0.5), wait(found, 0.95)
+    middle, long = (wait(found, q, or_suggested=True) for q in (0.5, 0.95))
     return "-" if middle is None or long is None else f"{minutes(middle.value)} / {minutes(long.value)}"
