@@ -54,7 +54,7 @@ TAIL = """\
   before, so it is compared with the hour before. The policy is `use: traffic-drop`, with what the pods say of themselves beside it. Where they are
   well it suggests, and a suggestion counts as found there. It asks for 50 expected requests in its two minutes: at 20 requests a minute they are
   not there, unless the day is busy, and silence proves nothing.
-- **Memory**: a leak in all pods, of 70 % of their limit in a quarter to three quarters of an hour; and healthy pods that fill up after each start
+- **Memory** (all pods alike): a leak of 70 % of their limit in a quarter to three quarters of an hour; and healthy pods that fill up after each start
   and breathe by 5 to 30 % with the day, up to 95 to 100 % of their limit at its peak, which lies between an hour before the change and two hours
   after it. The policy is `use: memory`; the release before is two hours old.
 - **Seasonal gauges**: one sample a minute, a daily season (5 to 50 %), a weekly one (up to 20 %), noise with memory, spikes; of half of them the
