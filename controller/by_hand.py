@@ -15,11 +15,11 @@ from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.policies.attribution import known_changes
 from rollbackd.policies.changes import Change
 from rollbackd.policies.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
-from rollbackd.policies.hands import blocks
+from rollbackd.policies.hands import NEVER_ORDERED, blocks
 from rollbackd.policies.incident import Incident, Phase, incident_id
 from rollbackd.policies.keys import namespace_of
 from rollbackd.policies.ladder import suspects_of
-from rollbackd.policies.model import Mode, Policy
+from rollbackd.policies.model import Mode, Policy, RestoreRung
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,9 @@ class ByHand:
         found = next((incident for incident in self._store.open_incidents() if incident.target == policy.target), None)
         if not 1 <= rung <= len(policy.ladder):
             raise Denied("invalid", f"policy {policy.name} has {len(policy.ladder)} rungs, there is no rung {rung}")
+        if isinstance(policy.ladder[rung - 1], RestoreRung):
+            advice = f"what it would do, and the command: rollbackd plan {policy.name}"
+            raise Denied("blocked", f"rung {rung} of policy {policy.name} restores data: {NEVER_ORDERED}", advice)
         if found is None:
             return None
         over = f"when it is over, order anew; to end it: rollbackd ack {found.id} --close"

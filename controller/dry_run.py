@@ -1,6 +1,8 @@
 """What a policy's ladder would write now, asked of the targets with the daemon's own rights. Writes nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target, TargetState
@@ -10,7 +12,7 @@ from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.outcome import intent_of
 from rollbackd.policies.events import Intended
 from rollbackd.policies.ladder import rung_text
-from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Rung
+from rollbackd.policies.model import FlagsRung, Policy, RestoreRung, RevertRung, Rung
 
 NOBODY = "plan"
 """Stands where an incident's id would: the plan belongs to none."""
@@ -19,7 +21,8 @@ NOBODY = "plan"
 def dry_run(policy: Policy, targets: Mapping[str, Target], book: ChangeBook, known_good: Mapping[str, Sequence[str]]) -> DryRun:
     """Each rung's plan from what is live now. ``known_good``: the revisions that a revert may go to, by target, newest first."""
     states = _live(policy, targets)
-    rungs = [_rung(number, rung, targets, states, book, known_good) for number, rung in enumerate(policy.ladder, 1)]
+    moment = _moment(policy, book)
+    rungs = [_rung(number, rung, targets, states, book, known_good, moment) for number, rung in enumerate(policy.ladder, 1)]
     return DryRun(policy.name, policy.target, tuple(rungs))
 
 
@@ -61,6 +64,7 @@ def _rung(
     states: Mapping[str, TargetState | AdapterError],
     book: ChangeBook,
     known_good: Mapping[str, Sequence[str]],
+    moment: datetime | None,
 ) -> RungPlan:
     what, live = rung_text(rung), states[rung.target]
     if isinstance(live, AdapterError):
@@ -75,7 +79,7 @@ def _rung(
         return RungPlan(number, what, "refused", live.revision, reason=reason, advice=f"or declare another: rollbackd good {rung.target} REVISION")
     target = targets[_kind(rung.target)]
     try:
-        planned = target.plan(_request(rung, live, change, book, known_good))
+        planned = target.plan(replace(_request(rung, live, change, book, known_good), moment=moment))
         warnings = target.check([rung.target])
     except AdapterError as fault:
         return _failed(number, what, fault, live.revision)
@@ -84,8 +88,16 @@ def _rung(
     return _planned(number, what, planned, warnings)
 
 
+def _moment(policy: Policy, book: ChangeBook) -> datetime | None:
+    """When the newest change began that a breach might be blamed on: a restore would go back to before it."""
+    newest = (book.newest(target) for target in policy.targets)
+    return max((seen.change.started_early for seen in newest if seen is not None and not is_first_sight(seen)), default=None)
+
+
 def _request(rung: Rung, live: TargetState, change: SeenChange | None, book: ChangeBook, known_good: Mapping[str, Sequence[str]]) -> PlanRequest:
-    if not isinstance(rung, FlagsRung):
+    if isinstance(rung, RestoreRung):
+        return PlanRequest(rung.target, NOBODY, live.revision)
+    if isinstance(rung, RevertRung):
         good = tuple(revision for revision in known_good.get(rung.target, ()) if revision != live.revision)
         return PlanRequest(rung.target, NOBODY, live.revision, good)
     only = change.change.parts if rung.only_changed and change is not None else None

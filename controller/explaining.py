@@ -18,7 +18,7 @@ from rollbackd.policies.incident import Incident
 from rollbackd.policies.irreversible import on_the_way
 from rollbackd.policies.judge import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.ladder import rung_text, suspects_of
-from rollbackd.policies.model import Breaches, Condition, For, Mode, RevertRung, Rung
+from rollbackd.policies.model import Breaches, Condition, For, Mode, RestoreRung, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, duration_text, standing_reason
 from rollbackd.policies.signals import Latency
 from rollbackd.policies.since import ALWAYS_BLAMES, evidence_since, look_interval
@@ -235,7 +235,9 @@ def _rung(number: int, rung: Rung, view: PolicyView, blamed: Sequence[Change], k
         needs.append(_good_needed(goods, blamed, rung.target))
     if rung.with_next:
         needs.append((f"begins at once with rung {number + 1}", True))
-    if rung.mode is not Mode.AUTO:
+    if isinstance(rung, RestoreRung):
+        needs.append(("the approval of two people", False))
+    elif rung.mode is not Mode.AUTO:
         needs.append((f"people: its mode is {word(rung.mode)}", False))
     elif isinstance(rung, RevertRung) and (found := on_the_way(rung.target, goods, blamed, _known(view))):
         needs.append((f"people: {found.id} is irreversible", False))
@@ -243,6 +245,8 @@ def _rung(number: int, rung: Rung, view: PolicyView, blamed: Sequence[Change], k
 
 
 def _suspect_needed(rung: Rung, blamed: Iterable[Change]) -> tuple[str, bool]:
+    if isinstance(rung, RestoreRung):
+        return "a suspect, to go back to before it", bool(list(blamed))
     if rung.always:
         return "no suspect (always: true)", True
     found = [change for change in blamed if change.target == rung.target and not change.posted]

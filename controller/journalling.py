@@ -23,7 +23,8 @@ from rollbackd.policies.hands import passed_by
 from rollbackd.policies.incident import Incident, Phase
 from rollbackd.policies.irreversible import crossed
 from rollbackd.policies.keys import namespace_of
-from rollbackd.policies.model import FlagsRung, OutsideWatch, Policy
+from rollbackd.policies.ladder import suspects_of
+from rollbackd.policies.model import FlagsRung, OutsideWatch, Policy, RevertRung
 
 log = structlog.get_logger()
 
@@ -147,15 +148,16 @@ class Journalling:
     def _order(
         self, tx: Transaction, policy: Policy, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy], act: Act, *, is_offer: bool
     ) -> Order:
-        is_flags = isinstance(act.remedy, FlagsRung)
         limits = limits_for(fleet.limits, cooldown_of(policy, fleet), (*act.overrides, *passed_by(act.undo)))
         incident = tx.incident(act.incident)
         suspects = incident.suspects if incident is not None else (act.suspect or "",)
-        before = book.parts_before(act.remedy.target, suspects) if is_flags and act.suspect else {}
+        before = book.parts_before(act.remedy.target, suspects) if isinstance(act.remedy, FlagsRung) and act.suspect else {}
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
         known = known_changes(policy, book.of(policy.targets), fleet)
-        goods = () if is_flags else _candidates(tx, act, fleet, known, is_offer=is_offer)
-        return Order(act, policy, goods, before, limits, contacts, is_offer)
+        goods = _candidates(tx, act, fleet, known, is_offer=is_offer) if isinstance(act.remedy, RevertRung) else ()
+        blamed = suspects_of(incident, known) if incident is not None else ()
+        moment = min((change.started_early for change in blamed), default=None)
+        return Order(act, policy, goods, before, limits, contacts, is_offer, moment=moment)
 
     def _page_quarantined(self, tx: Transaction, seen: SeenChange, policies: Iterable[Policy], at: datetime) -> None:
         change = seen.change

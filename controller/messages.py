@@ -21,8 +21,10 @@ from rollbackd.policies.events import (
     Stopped,
 )
 from rollbackd.policies.incident import Incident, Phase
+from rollbackd.policies.keys import is_handed_over
 from rollbackd.policies.model import Policy
 from rollbackd.policies.reasons import duration_text
+from rollbackd.policies.step import HANDED_OVER
 
 SMS = 120
 """A title fits one text message."""
@@ -126,6 +128,8 @@ def _held_title(event: Held, incident: Incident) -> str:
 
 
 def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
+    if event.guard == HANDED_OVER and incident.intent is not None:
+        return _handed_over(event, incident.intent, incident)
     return (
         "a human must look now: nothing more is done by itself",
         f"held by {event.guard}: {event.reason}",
@@ -136,14 +140,30 @@ def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
     )
 
 
+def _handed_over(event: Held, intent: Intended, incident: Incident) -> tuple[str, ...]:
+    return (
+        event.reason,
+        f"decided by: {', '.join(intent.by)}",
+        *intent.not_undone,
+        f"why: {incident.reason}",
+        *_tried(incident),
+        f"explain: rollbackd explain {incident.target}",
+    )
+
+
 def _closed(event: Closed, incident: Incident) -> Notice:
     took = duration_text(event.at - incident.opened_at)
-    if event.how is CloseHow.RECOVERED and incident.acted:
+    if event.how is CloseHow.RECOVERED and incident.acted and not _is_with_people(incident):
         title = f"ROLLED BACK {_what_was_done(incident)}: verified, {event.reason}"
         lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *_tried(incident))
         return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident)), "notice", resolved=True)
     title = f"CLOSED {incident.target}: {event.how.value} after {took}"
     return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)
+
+
+def _is_with_people(incident: Incident) -> bool:
+    """Whether the last thing done was only a beginning: what made it well, nobody here knows."""
+    return incident.intent is not None and is_handed_over(incident.intent.target)
 
 
 def _what_was_done(incident: Incident) -> str:

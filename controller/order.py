@@ -10,6 +10,7 @@ from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
 from rollbackd.policies.decisions import Act
 from rollbackd.policies.events import Intended, Offered, Stopped
 from rollbackd.policies.fleet import Limits
+from rollbackd.policies.hands import approvals_of
 from rollbackd.policies.keys import recurs
 from rollbackd.policies.model import Policy, RevertRung
 
@@ -19,6 +20,7 @@ class Order:
     """A rung to try: the decision, the policy whose ladder it is, and what the plan may draw on.
 
     ``is_offer``: the plan is put to people, and nothing is written. ``others``: what begins at once with it, and what of that does not apply.
+    ``moment``: when the first suspect began, at the earliest.
     """
 
     act: Act
@@ -29,6 +31,7 @@ class Order:
     contacts: tuple[str, ...]
     is_offer: bool = False
     others: tuple["Order | Stopped", ...] = ()
+    moment: datetime | None = None
 
 
 def digest_of(plans: Sequence[Plan]) -> str:
@@ -38,7 +41,7 @@ def digest_of(plans: Sequence[Plan]) -> str:
 
 def offer_of(order: Order, plans: Sequence[Plan], now: datetime) -> Offered:
     """The plans as they are put to people, under the rung and the target of the first: ``order`` is its."""
-    intent, act, asked = plans[0].intent, order.act, order.policy.approvals
+    intent, act, asked = plans[0].intent, order.act, approvals_of(order.policy, order.act.remedy)
     return Offered(
         incident=act.incident,
         at=now,

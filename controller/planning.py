@@ -49,7 +49,7 @@ class Planning:
             judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
             before: Mapping[str, Any] = order.before
             undo = intent_of(act.undo) if act.undo is not None else None
-            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo))
+            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo, order.moment))
         except Refused as refusal:
             how = RungEnd.SUPERSEDED if _has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)

@@ -37,10 +37,11 @@ def aws_targets(accounts: Mapping[str, AccountConfig]) -> dict[str, Target]:
         return {}
     from rollbackd.adapters.aws.alb import Alb
     from rollbackd.adapters.aws.ecs import Ecs
+    from rollbackd.adapters.aws.rds import Rds
     from rollbackd.adapters.aws.route53 import Route53
 
     every = aws(accounts)
-    return {"alb": Alb(every), "ecs": Ecs(every), "route53": Route53(every)}
+    return {"alb": Alb(every), "ecs": Ecs(every), "rds": Rds(every, now=now), "route53": Route53(every)}
 
 
 def _account(name: str, each: AccountConfig) -> Account:

@@ -24,7 +24,7 @@ from rollbackd.policies.documents_base import (
 )
 from rollbackd.policies.documents_conditions import Item, ModeWord
 from rollbackd.policies.documents_fleet import MemberText, OwnerRouting, Select
-from rollbackd.policies.documents_targets import TargetItem, first_of
+from rollbackd.policies.documents_targets import OnRds, TargetItem, first_of
 from rollbackd.policies.faults import quoted
 
 Always: TypeAlias = Literal["always"]
@@ -72,7 +72,7 @@ class Metadata(Written):
     labels: dict[LabelKey, str] = Field(default_factory=dict, description="Labels of your own, kept with every incident.")
 
 
-_RUNGS = frozenset(("flags", "revert", "together"))
+_RUNGS = frozenset(("flags", "revert", "together", "restore"))
 
 
 class FlagsParts(Written):
@@ -131,9 +131,32 @@ class TogetherItem(Written):
     together: Annotated[list[OneRungItem], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Two or more, each of another target.")
 
 
+class RestoreParts(Written):
+    """Which data is made ready beside what serves."""
+
+    target: OnRds = Field(description="The database.")
+    origin: Literal["point-in-time", "snapshot"] = Field(
+        "point-in-time", alias="from", description="The moment before the suspects, or the newest snapshot before that. Default point-in-time."
+    )
+    mode: Literal["observe", "suggest", "approve"] | None = Field(
+        None, description="The most that this rung may do: never more than approve, which is the default."
+    )
+
+
+class RestoreItem(Written):
+    """The last rung: a copy of a database as it was is made beside it, once two people approve. They cut over, or do not."""
+
+    siblings: ClassVar[frozenset[str]] = _RUNGS
+
+    restore: RestoreParts = Field(description="Make a copy of a database as it was.")
+
+
 RungItem: TypeAlias = Annotated[
-    Annotated[FlagsItem, Tag("<flags>")] | Annotated[RevertItem, Tag("<revert>")] | Annotated[TogetherItem, Tag("<together>")],
-    first_of("flags", "revert", "together"),
+    Annotated[FlagsItem, Tag("<flags>")]
+    | Annotated[RevertItem, Tag("<revert>")]
+    | Annotated[TogetherItem, Tag("<together>")]
+    | Annotated[RestoreItem, Tag("<restore>")],
+    first_of("flags", "revert", "together", "restore"),
 ]
 
 

@@ -10,7 +10,7 @@ from rollbackd.policies.faults import quoted
 from rollbackd.policies.wording import describe_pattern
 
 KINDS = ("kubernetes", "ecs", "alb", "route53", "command")
-_LATER = dict.fromkeys(("appconfig", "rds", "elasticache", "helm", "rollout", "lambda", "flags"), "")
+_LATER = dict.fromkeys(("appconfig", "elasticache", "helm", "rollout", "lambda", "flags"), "")
 _REGION = describe_pattern("^[a-z]{2}(-[a-z]+)+-[0-9]+$", "a region such as eu-west-1")
 _AWS_NAME = describe_pattern("^[A-Za-z0-9][A-Za-z0-9_-]*$", "a name of letters, digits, '-' and '_'")
 _LAST = 50_000
@@ -22,6 +22,7 @@ _ZONE = describe_pattern(
     "^(Z[A-Z0-9]{8,31}|([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*\\.?)$",
     "a zone such as example.com, or its id",
 )
+_INSTANCE = describe_pattern("^[a-z]([a-z0-9]|-[a-z0-9])*$", "an identifier of a-z, 0-9 and single '-', a letter first")
 AwsName: TypeAlias = Annotated[str, Field(pattern=_AWS_NAME, max_length=255)]
 Region: TypeAlias = Annotated[str, Field(pattern=_REGION)]
 
@@ -75,6 +76,16 @@ class Route53Target(Written):
     name: Annotated[str, Field(pattern=_DNS, max_length=255)] = Field(description="The name, in full.")
 
 
+class RdsInstance(Written):
+    """An instance of RDS."""
+
+    later: ClassVar[Mapping[str, str]] = {"cluster": "instance"}
+
+    account: Name | None = Field(None, description="An account of the daemon's config; not needed where there is only one.")
+    region: Region | None = Field(None, description="A region of the account; not needed where it has only one.")
+    instance: Annotated[str, Field(pattern=_INSTANCE, max_length=63)] = Field(description="The identifier of the instance.")
+
+
 class CommandTarget(Written):
     """Something that two commands of the daemon's config describe and change."""
 
@@ -108,6 +119,12 @@ class OnRoute53(_Kind):
     """A target in Amazon's DNS."""
 
     route53: Route53Target = Field(description="The addresses of a name.")
+
+
+class OnRds(Written):
+    """A database in Amazon's RDS: it is neither watched nor reverted, only restored beside itself."""
+
+    rds: RdsInstance = Field(description="An instance.")
 
 
 class ByCommand(_Kind):

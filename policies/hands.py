@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rollbackd.policies import ladder, proof
 from rollbackd.policies.changes import Change
@@ -11,9 +11,20 @@ from rollbackd.policies.events import Approved, Held, Intended, Offered, Ordered
 from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import ALWAYS_ASKED, Guard, destination, first_block, guards, running_guards
 from rollbackd.policies.incident import Incident
-from rollbackd.policies.keys import recurs
-from rollbackd.policies.model import FlagsRung, Mode, Policy, RevertRung, Rung
+from rollbackd.policies.keys import is_handed_over, recurs
+from rollbackd.policies.model import Approvals, FlagsRung, Mode, Policy, RestoreRung, RevertRung, Rung
 from rollbackd.policies.slot import Slot
+
+TWO = Approvals(2, timedelta(minutes=30))
+"""So many people approve a restore at least, and at most so late, whatever the policy says."""
+NEVER_ORDERED = "it is two people's to approve, when the ladder comes to it, and no one person's to order"
+"""Of a restore."""
+
+
+def approvals_of(policy: Policy, rung: Rung) -> Approvals:
+    """Who has to approve a plan for the rung."""
+    asked = policy.approvals
+    return Approvals(max(asked.count, TWO.count), min(asked.within, TWO.within)) if isinstance(rung, RestoreRung) else asked
 
 
 def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
@@ -32,7 +43,9 @@ def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     mode = ladder.group_mode(slot, offer.rung, blamed, allowed or Mode.APPROVE)
     if mode < Mode.APPROVE:
         return (Held(incident.id, slot.at, "mode", f"the mode is {mode.name.lower()} by now: plan {short(offer)} is not carried out"),)
-    if allowed is not None and (is_approved or mode is Mode.AUTO):
+    # Who approved a restore did so for a loss of data that grows: late is late, even if the last approval was in time.
+    is_late = isinstance(rung, RestoreRung) and slot.at >= offer.expires_at
+    if allowed is not None and (is_approved or mode is Mode.AUTO) and not is_late:
         return _begin_approved(slot, incident, offer, incident.approvals if mode is Mode.APPROVE else ())
     if slot.at >= offer.expires_at:
         return (Held(incident.id, slot.at, "approval", _expired(slot, incident, offer)),)
@@ -85,6 +98,8 @@ def _begin_approved(slot: Slot, incident: Incident, offer: Offered, approvals: S
 
 def _expired(slot: Slot, incident: Incident, offer: Offered) -> str:
     if len(incident.approvals) >= offer.needed:
+        if is_handed_over(offer.target):
+            return f"plan {short(offer)} was approved, but not begun by {offer.expires_at:%H:%M:%S}: its time is up; nothing was made"
         why = f"not proven again by {offer.expires_at:%H:%M:%S}: {proof.all_reasons(slot, incident)}"
         return f"plan {short(offer)} was approved, but the breach was {why}"
     got = f"{len(incident.approvals)} of {offer.needed}"
@@ -107,6 +122,8 @@ def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]
     rung = _remedy(slot, order)
     if rung is None:
         return (Held(incident.id, slot.at, "policy-changed", f"policy {slot.policy.name} has no rung for {order.target} any more"),)
+    if isinstance(rung, RestoreRung):
+        return (Held(incident.id, slot.at, "approval", f"ordered by {order.who}, but rung {order.rung + 1} restores data: {NEVER_ORDERED}"),)
     why = f"ordered by {order.who}: {order.reason}"
     act = ladder.act_on(slot, incident, order.rung, rung, blamed, why, plan_digest=order.plan_digest, by=(order.who,), overrides=order.overrides)
     only = None if order.undo is not None else act.only

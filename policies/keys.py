@@ -38,6 +38,16 @@ def recurs(key: str) -> bool:
     return key.partition(":")[0] in ("alb", "route53")
 
 
+def rds_key(account: str, region: str, instance: str, way: str) -> str:
+    """The key of a database, and of what its data would be restored from: ``point-in-time`` or ``snapshot``."""
+    return f"rds:{account}/{region}/{instance}/{way}"
+
+
+def is_handed_over(key: str) -> bool:
+    """Whether people finish what is begun for the target: nothing that serves is changed, and no evidence could tell whether it helped."""
+    return key.partition(":")[0] == "rds"
+
+
 def command_key(name: str) -> str:
     """The key of what a pair of commands describes and changes."""
     return f"command:{name}"

@@ -11,7 +11,7 @@ from rollbackd.policies.guards import first_block, running_guards
 from rollbackd.policies.incident import Incident
 from rollbackd.policies.irreversible import on_the_way
 from rollbackd.policies.judge import Verdict
-from rollbackd.policies.model import FlagsRung, Mode, Policy, RevertRung, Rung
+from rollbackd.policies.model import FlagsRung, Mode, Policy, RestoreRung, RevertRung, Rung
 from rollbackd.policies.reasons import blame_reason, verdict_reason
 from rollbackd.policies.slot import Slot
 
@@ -44,8 +44,8 @@ def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[
     skipped: list[Decision] = []
     for index in range(incident.rung + 1, len(policy.ladder)):
         rung = policy.ladder[index]
-        if suspect_of(rung, blamed) is None and not rung.always:
-            skipped.append(_unsuspected(slot, incident, index, rung))
+        if lack := _lack(rung, blamed):
+            skipped.append(Stopped(incident.id, at, index, rung.target, RungEnd.NO_SUSPECT, lack))
             continue
         mode = group_mode(slot, index, blamed, allowed)
         if mode < Mode.APPROVE:
@@ -63,8 +63,8 @@ def acts_from(
     first, *others = _together(slot.policy.ladder, index)
     acts: list[Act | Stopped] = []
     for each, rung in others:
-        if suspect_of(rung, blamed) is None and not rung.always:
-            acts.append(_unsuspected(slot, incident, each, rung))
+        if lack := _lack(rung, blamed):
+            acts.append(Stopped(incident.id, slot.at, each, rung.target, RungEnd.NO_SUSPECT, lack))
         else:
             acts.append(act_on(slot, incident, each, rung, blamed, why(rung), **people))
     return (act_on(slot, incident, *first, blamed, why(first[1]), **people), *acts)
@@ -82,13 +82,16 @@ def _together(rungs: Sequence[Rung], index: int) -> list[tuple[int, Rung]]:
 
 
 def rung_mode(slot: Slot, rung: Rung, blamed: Sequence[Change], allowed: Mode) -> Mode:
-    """The most that may be done on this rung now. A revert across an irreversible change is never the machine's alone to decide."""
-    cap = Mode.APPROVE if _crossing(slot, rung, blamed) else Mode.AUTO
+    """The most that may be done on this rung now. A revert across an irreversible change is never the machine's alone to decide, nor is a restore."""
+    cap = Mode.APPROVE if isinstance(rung, RestoreRung) or _crossing(slot, rung, blamed) else Mode.AUTO
     return min(slot.ceiling, rung.mode, allowed, cap)
 
 
-def _unsuspected(slot: Slot, incident: Incident, index: int, rung: Rung) -> Stopped:
-    return Stopped(incident.id, slot.at, index, rung.target, RungEnd.NO_SUSPECT, f"{rung.target} had no change to undo")
+def _lack(rung: Rung, blamed: Sequence[Change]) -> str:
+    """Why the rung has nothing to do about the suspects; empty if it has."""
+    if isinstance(rung, RestoreRung):
+        return "" if blamed else f"no suspect tells the moment that {rung.target} would go back to"
+    return "" if rung.always or suspect_of(rung, blamed) is not None else f"{rung.target} had no change to undo"
 
 
 def suspect_of(rung: Rung, blamed: Sequence[Change]) -> Change | None:
@@ -142,8 +145,19 @@ def _exhausted(incident: Incident, skipped: Sequence[Decision], blamed: Sequence
 
 
 def rung_text(rung: Rung) -> str:
-    """``flags flagd:…`` or ``revert kubernetes:…``."""
-    return f"flags {rung.target}" if isinstance(rung, FlagsRung) else f"revert {rung.target}"
+    """``flags flagd:…``, ``revert kubernetes:…`` or ``restore rds:…``."""
+    return f"{rung_word(rung)} {rung.target}"
+
+
+def rung_word(rung: Rung) -> str:
+    """The key of a policy under which such a rung is written."""
+    match rung:
+        case FlagsRung():
+            return "flags"
+        case RevertRung():
+            return "revert"
+        case RestoreRung():
+            return "restore"
 
 
 def evidence_digest(policy: Policy, verdicts: Sequence[Verdict]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, IntEnum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from rollbackd.policies.signals import Identity, Signal
 
@@ -163,7 +163,21 @@ class RevertRung:
     with_next: bool = False
 
 
-Rung: TypeAlias = FlagsRung | RevertRung
+@dataclass(frozen=True, slots=True)
+class RestoreRung:
+    """Have the data of ``target`` as it was before the suspects made ready beside it, for people who take it from there. Always the last rung.
+
+    ``mode`` is never above approve. It needs a suspect, of whichever target: when the first of them began is the moment to go back to.
+    """
+
+    always: ClassVar[bool] = False
+
+    target: str
+    mode: Mode = Mode.APPROVE
+    with_next: bool = False
+
+
+Rung: TypeAlias = FlagsRung | RevertRung | RestoreRung
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rollbackd.policies.documents import FlagsItem, FlagsParts, OneRungItem, RevertItem, RungItem, TogetherItem
+from rollbackd.policies.documents import FlagsItem, FlagsParts, OneRungItem, RestoreItem, RestoreParts, RevertItem, RungItem, TogetherItem
 from rollbackd.policies.documents_fleet import Select
-from rollbackd.policies.documents_targets import AlbTarget, ByCommand, EcsTarget, OnAlb, OnEcs, OnKubernetes, OnRoute53, Route53Target, TargetItem
+from rollbackd.policies.documents_targets import (
+    AlbTarget,
+    ByCommand,
+    EcsTarget,
+    OnAlb,
+    OnEcs,
+    OnKubernetes,
+    OnRoute53,
+    RdsInstance,
+    Route53Target,
+    TargetItem,
+)
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Selection, strangers
-from rollbackd.policies.keys import alb_key, command_key, ecs_key, flags_key, flags_scope, is_zone_id, kubernetes_key, route53_key
-from rollbackd.policies.model import FlagsRung, Mode, RevertRung, Rung
+from rollbackd.policies.keys import alb_key, command_key, ecs_key, flags_key, flags_scope, is_zone_id, kubernetes_key, rds_key, route53_key
+from rollbackd.policies.model import FlagsRung, Mode, RestoreRung, RevertRung, Rung
 from rollbackd.policies.names import Names
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -55,7 +66,7 @@ class References:
             self.findings.fault((*path, "name"), f"a name of zone '{zone}'", quoted(record.name), f"it ends in '.{zone}', or is the zone itself")
         return key
 
-    def _account(self, item: EcsTarget | AlbTarget | Route53Target, path: Path) -> str:
+    def _account(self, item: EcsTarget | AlbTarget | Route53Target | RdsInstance, path: Path) -> str:
         names = self.names
         if names is None or (item.account is None and len(names.accounts) == 1):
             return item.account or next(iter(names.accounts if names else ()), UNCHECKED)
@@ -66,7 +77,7 @@ class References:
             self.findings.fault(path, "the key 'account'", "none", hint)
         return item.account or UNCHECKED
 
-    def _region(self, account: str, item: EcsTarget | AlbTarget, path: Path) -> str:
+    def _region(self, account: str, item: EcsTarget | AlbTarget | RdsInstance, path: Path) -> str:
         regions = self.names.accounts.get(account, ()) if self.names else ()
         if item.region is not None:
             if regions and item.region not in regions:
@@ -105,6 +116,8 @@ class References:
             path: Path = ("spec", "remedy", index)
             if isinstance(item, TogetherItem):
                 rungs += self._together(item, watched, path, rungs, is_fleet=is_fleet)
+            elif isinstance(item, RestoreItem):
+                rungs.append(self._restore(item.restore, (*path, "restore"), left=len(items) - index - 1, is_fleet=is_fleet))
             else:
                 rungs.append(self._own_rung(item, watched, path, rungs, is_fleet=is_fleet))
         return tuple(rungs)
@@ -137,6 +150,18 @@ class References:
             case RevertItem(revert=revert):
                 target = self.target(revert.target, (*path, "revert", "target")) if revert.target else watched
                 return RevertRung(target, revert.always, _mode(revert.mode))
+
+    def _restore(self, parts: RestoreParts, path: Path, *, left: int, is_fleet: bool) -> RestoreRung:
+        """The rung, which is the last of its ladder: ``left`` rungs are written after it."""
+        if is_fleet:
+            self.findings.fault(path, "no 'restore' in a fleet", "one", "every member would restore the same data; leave the rung out")
+        if left:
+            hint = "what is cheaper and loses nothing is tried first; move it to the end"
+            self.findings.fault(path, "'restore' as the last rung", f"{left} after it", hint)
+        where, at = parts.target.rds, (*path, "target", "rds")
+        account = self._account(where, at)
+        key = rds_key(account, self._region(account, where, at), where.instance, parts.origin)
+        return RestoreRung(key, min(_mode(parts.mode), Mode.APPROVE))
 
     def _check_fleet(self, item: OneRungItem, path: Path) -> None:
         if isinstance(item, RevertItem):

@@ -14,6 +14,7 @@ from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.guards import first_block, guards
 from rollbackd.policies.incident import Incident, Phase, advance, opened
 from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.keys import is_handed_over
 from rollbackd.policies.model import Mode, OnNoData, Policy
 from rollbackd.policies.neighbours import neighbours
 from rollbackd.policies.opening import consider
@@ -27,6 +28,9 @@ OTHERS = 2
 """So many slots a first rung waits, at most, until every other target was looked at since the onset (I7)."""
 PATIENCE = timedelta(minutes=3)
 """So long a first rung waits, at most, while other targets without a change break or lean towards it: what they share reaches some of them later."""
+
+HANDED_OVER = "handed-over"
+"""Holds an incident whose last rung people finish."""
 
 
 def step(
@@ -141,6 +145,9 @@ def _wait_for_target(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 
 
 def _verify(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    if incident.intent is not None and is_handed_over(incident.intent.target):
+        reason = f"{incident.intent.summary}: it was ordered, and it is yours from here; nothing is cut over"
+        return (Held(incident.id, slot.at, HANDED_OVER, reason),)
     start = incident.evidence_from or slot.at
     if newer := proof.foreign(slot, incident, {incident.target, *(write.target for write in incident.writes)}):
         reason = f"{newer.target} went to revision {newer.revision} by another writer after our change; nothing is repeated"

@@ -82,6 +82,7 @@ class PlanRequest:
     (workloads and commands); ``only`` names the parts that may be touched (flags; None: all in scope), ``before`` their states before the change.
     ``undo`` (flags): a write of ours to take back: the plan goes to the exact states from before it, whatever their safe states are; a flag that
     is no longer as that write left it was touched by somebody since, is left alone, and is named in ``not_undone``.
+    ``moment`` (databases): when the first suspect began, at the earliest; data is wanted as it was then.
     """
 
     target: str
@@ -91,6 +92,7 @@ class PlanRequest:
     only: tuple[str, ...] | None = None
     before: Mapping[str, Json] = field(default_factory=dict)
     undo: Intent | None = None
+    moment: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from rollbackd.policies.guards import PASSABLE
-from rollbackd.policies.ladder import rung_text
-from rollbackd.policies.model import Condition, FlagsRung, Policy, Rung
+from rollbackd.policies.ladder import rung_text, rung_word
+from rollbackd.policies.model import Condition, Policy, Rung
 from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Traffic
+from rollbackd.policies.step import HANDED_OVER
 
-GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", "other-writer", "approval"})
+GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", "other-writer", "approval", HANDED_OVER})
 """What an incident of a test may be held by."""
 
 
@@ -19,7 +20,7 @@ def kind_of(key: str) -> str:
 
 def rung_names(rung: Rung) -> tuple[str, ...]:
     """How a rung may be named: ``revert``, ``revert shop/checkout``, or with the whole key."""
-    kind = "flags" if isinstance(rung, FlagsRung) else "revert"
+    kind = rung_word(rung)
     parts = rung.target.partition(":")[2].split("/")
     short = (f"{kind} {parts[1]}/{parts[3]}",) if kind_of(rung.target) == "kubernetes" and len(parts) == 4 else ()
     return (kind, *short, rung_text(rung))

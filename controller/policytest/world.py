@@ -9,9 +9,10 @@ from rollbackd.policies.changes import Change
 from rollbackd.policies.decisions import Act, Bake, Decision, Offer
 from rollbackd.policies.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, RungEnd, Settled, Stopped
 from rollbackd.policies.fleet import Fleet, Flight
+from rollbackd.policies.hands import approvals_of
 from rollbackd.policies.incident import Incident, Phase, advance, opened
 from rollbackd.policies.keys import namespace_of, recurs
-from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Rung
+from rollbackd.policies.model import FlagsRung, Policy, RestoreRung, RevertRung, Rung
 
 SAFE = "safe"
 """The revision of flags that were put at their safe state."""
@@ -156,6 +157,8 @@ class World:
             if self._live[target] != SAFE:
                 return SAFE
             return _stopped(act, RungEnd.NOTHING, "the flags are at their safe states already")
+        if isinstance(act.remedy, RestoreRung):
+            return f"a copy beside {self._live[target]}"
         fit = (good for good in self._good[target] if good != act.from_revision and (target, good) not in self._quarantined)
         found = next(fit, None)
         if found is None:
@@ -195,7 +198,7 @@ class World:
         if isinstance(to, Stopped):
             self._record(to)
             return
-        target, asked = act.remedy.target, self._policy.approvals
+        target, asked = act.remedy.target, approvals_of(self._policy, act.remedy)
         offered = Offered(
             incident=act.incident,
             at=at,

@@ -79,7 +79,7 @@ def test_a_fault_stands_at_its_line_and_column(tmp_path):
         pytest.param(
             calm({"at": "4m", "guard": "cooldown"}),
             "policy test › tests[0] › expect[0] › guard: expected a guard, found 'cooldown'; did you mean 'cool-down'? known: approval, cool-down, "
-            "freeze, give-up, in-flight, in-flight-namespace, ladder, mode, other-writer, pause, per-hour, per-target-day, "
+            "freeze, give-up, handed-over, in-flight, in-flight-namespace, ladder, mode, other-writer, pause, per-hour, per-target-day, "
             "quarantine, suspects, systemic",
             id="unknown-guard",
         ),

@@ -147,8 +147,12 @@ class World:
         return [entry.body["guard"] for entry in reversed(self.store.history(1000)) if entry.kind == "incident.held"]
 
     def titles(self) -> list[str]:
+        """The titles of the messages that were queued, oldest first."""
+        return [notice.title for notice in self.notices()]
+
+    def notices(self) -> list[Notice]:
         """The messages that were queued, oldest first."""
-        return [parcel_of(row).notice.title for row in self._outbox()]
+        return [parcel_of(row).notice for row in self._outbox()]
 
     def lines(self) -> tuple[str, ...]:
         """What the newest message that was queued says."""
