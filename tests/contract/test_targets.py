@@ -151,8 +151,7 @@ def hosted(make: Callable[[pytest.FixtureRequest], Hosted]) -> Callable[[pytest.
     return stage
 
 
-STAGES = [flagd, command, unleash, ecs, appconfig, *(hosted(make) for make in HOSTED)]
-STAGES = [flagd, command, unleash, ecs, alb, route53, *(hosted(make) for make in HOSTED)]
+STAGES = [flagd, command, unleash, ecs, alb, route53, appconfig, *(hosted(make) for make in HOSTED)]
 
 
 @pytest.fixture(params=STAGES, ids=lambda stage: stage.__name__)
