@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Answer, Identity, Increases, Levels, RowKey, Selector, Source
@@ -55,12 +56,12 @@ class Absences:
         for index, lacking in asked:
             try:
                 key = policy.digest + policy.name, policy.conditions[index].name, began
-                known[index] = _with_pods(self._gone(key, lacking, asks[index], source), state)
+                known[index] = _with_pods(self._gone(key, lacking, asks[index], source, policy.conditions[index].window), state)
             except AdapterError:
                 continue  # what the source does not tell stays unknown
         return tuple(known)
 
-    def _gone(self, key: tuple[str, str, datetime], lacking: Unknown, one: Ask, source: Source) -> Reading:
+    def _gone(self, key: tuple[str, str, datetime], lacking: Unknown, one: Ask, source: Source, window: timedelta) -> Reading:
         began = key[2]
         if (before := self._before.get(key)) is None:
             if (before := _before(source, one, began)) is None:
@@ -70,12 +71,12 @@ class Absences:
             self._before[key] = before
         if not before.seen:
             return lacking
-        lives = _lives(source, one, lacking.end)
+        scrapes = 1.5 * source.freshness  # which is two scrapes and some
+        lives = _lives(source, one, lacking.end, max(window, scrapes))
         if lives is None:
             return replace(
                 lacking, why="no series, and nothing says that monitoring lives: no other workload has the metric, no target of this one is up"
             )
-        scrapes = 1.5 * source.freshness  # which is two scrapes and some
         return Absence(lacking.end, _gone_since(source, one, began, lacking.end), before.seen, LOOKS, before.rate, lives, scrapes)
 
 
@@ -101,14 +102,17 @@ def _gone_since(source: Source, one: Ask, began: datetime, end: datetime) -> dat
     return max(there) + step if there else None
 
 
-def _lives(source: Source, one: Ask, end: datetime) -> str | None:
-    """What says that monitoring lives: other workloads have the metric, or the workload's own targets are scraped."""
-    query = _levels(one)
-    others = replace(query, identity=Identity(()), only=frozenset({ANYBODY}))
-    if _level(source, source.read(others, end), ANYBODY, end) is not None:
+def _lives(source: Source, one: Ask, end: datetime, span: timedelta) -> str | None:
+    """What says that monitoring lived for all of ``span``: other workloads had the metric, or the workload's own targets were scraped.
+
+    Now alone says little: after an outage the first scrape may reach the others first.
+    """
+    looks, query = [end - i * MINUTE for i in range(ceil(span / MINUTE), -1, -1)], _levels(one)
+    others = source.read_history(replace(query, identity=Identity(()), only=frozenset({ANYBODY})), looks)
+    if others and all(_level(source, answer, ANYBODY, at) is not None for at, answer in others.items()):
         return "other workloads have it"
-    up = _level(source, source.read(replace(query, value=Selector("up")), end), one.row, end)
-    return "its targets are up" if up else None
+    up = source.read_history(replace(query, value=Selector("up")), looks)
+    return "its targets are up" if up and all(_level(source, answer, one.row, at) for at, answer in up.items()) else None
 
 
 def _levels(one: Ask) -> Levels:

@@ -27,6 +27,10 @@ def pod(deployment: str) -> dict[str, str]:
     return {"namespace": "shop", "pod": f"{deployment}-5d4f8c7b9-x7k2p"}
 
 
+def mesh(deployment: str) -> dict[str, str]:
+    return {"reporter": "destination", "destination_workload_namespace": "shop", "destination_workload": deployment}
+
+
 HISTORY = document(
     ["# TYPE http_requests counter"],
     series("http_requests_total", pod("checkout"), growing(1, last=LAST)),
@@ -34,6 +38,9 @@ HISTORY = document(
     ["# TYPE http_server_requests_seconds_count gauge"],
     series("http_server_requests_seconds_count", pod("checkout"), growing(1, last=LAST)),
     series("http_server_requests_seconds_count", pod("search"), growing(1, first=CHANGED - 300, last=LAST)),
+    ["# TYPE istio_requests counter"],
+    series("istio_requests_total", mesh("checkout"), growing(1, last=LAST)),
+    series("istio_requests_total", mesh("cart"), [*growing(1, last=LAST), *growing(1, first=END - 60, last=END)]),
     ["# TYPE up gauge"],
     series("up", pod("search"), [(second, 1) for second in range(0, END + 1, 15)]),
 )
@@ -88,9 +95,15 @@ def test_an_absence_is_proven_by_the_hour_before_and_acts_where_the_pods_agree(s
     assert source.asked - asked == 3  # its reading, the sentinel, and since when: the hour before is remembered
 
 
-def test_where_nothing_says_that_monitoring_lives_it_stays_unknown(source: Prometheus) -> None:
-    """No workload has the metric any more, and no target of this one is known to be up: as in an outage of the metrics."""
-    (reading,) = beside(source, policy(metrics="micrometer"), progress=Progress(3, 0))
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        pytest.param("micrometer", id="in-an-outage-nobody-has-it"),
+        pytest.param("istio", id="after-an-outage-others-are-scraped-first"),
+    ],
+)
+def test_where_nothing_says_that_monitoring_lived_it_stays_unknown(source: Prometheus, metrics: str) -> None:
+    (reading,) = beside(source, policy(metrics=metrics), progress=Progress(3, 0))
     assert isinstance(reading, Unknown)
     assert (reading.lack, "nothing says that monitoring lives" in reading.why) == (Lack.NODATA, True)
 
