@@ -49,8 +49,10 @@ class Absences:
         """The policy's readings; of a metric that is gone they say since when. What the workload never had stays unknown, as without a change."""
         pairs = enumerate(zip(policy.conditions, readings, strict=True))
         asked = [(i, r) for i, (c, r) in pairs if isinstance(c.signal, Vanished) and isinstance(r, Unknown) and r.lack is Lack.NODATA]
+        if not asked:
+            return readings
         began = max((c.started_early for c in changes if c.target == policy.target and c.started_early <= at), default=None)
-        if not asked or began is None:
+        if began is None:
             return readings
         asks, known = asks_of(policy, source.block(policy.every)), list(readings)
         for index, lacking in asked:
