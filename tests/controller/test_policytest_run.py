@@ -16,17 +16,6 @@ ASKED = POLICY.replace(
     "    - {name: slow, promql: 'max by (app) (slow_share)', above: 0.2, for: 30s}\n"
     "    - {name: health, probe: {port: 8080, path: /healthz}, above: 50%, for: 30s}\n    - name: error-rate",
 )
-VANISHED = """\
-apiVersion: rollbackd/v1
-kind: RollbackPolicy
-metadata: {name: checkout}
-spec:
-  mode: auto
-  target: {kubernetes: {namespace: shop, deployment: checkout}}
-  rollback_when: [{use: vanished-metric}]
-  remedy: [{revert: {to: known-good}}]
-  notify: [oncall]
-"""
 TWO_TARGETS = POLICY.replace("    - revert: {to: known-good}", "    - revert: {target: {kubernetes: {namespace: shop, deployment: worker}}}")
 
 
@@ -58,25 +47,6 @@ def test_rungs_that_begin_at_once_are_verified_once_and_one_without_a_suspect_is
         {"at": "15m", "decision": "recovered", "reason_contains": "healthy for 5m0s"},
     ]
     assert failures(outcome_in(tmp_path, written(*expect), TOGETHER)) == []
-
-
-def test_a_metric_that_a_release_renames_suggests(tmp_path):
-    series = [
-        {"series": 'http_requests_total{namespace="shop", pod="checkout-5d4f8c7b9-x2k9p"}', "values": "0+15x245 stale"},
-        {"series": 'http_requests_total{namespace="shop", pod="cart-5d4f8c7b9-x2k9p"}', "values": "0+15x330"},
-    ]
-    expect = [
-        {"at": "1h", "verdicts": {"vanished-metric": "ok"}, "decision": "nothing"},
-        {"at": "1h6m", "verdicts": {"vanished-metric": "unproven"}, "decision": "nothing"},
-        {
-            "at": "1h10m",
-            "verdicts": {"vanished-metric": "breach"},
-            "decision": "suggested",
-            "reason_contains": "was there in 60 of 60 minutes before",
-        },
-    ]
-    changes = [{"at": "1h1m", "revision": "v2", "ready": "1h1m15s"}]
-    assert failures(outcome_in(tmp_path, written(*expect, series=series, changes=changes), VANISHED)) == []
 
 
 def test_a_mismatch_says_what_was_found_and_its_arithmetic(tmp_path):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from rollbackd.policies.readings import Lack, Reading, Unknown
 from rollbackd.policies.reasons import verdict_reason
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series
+from tests.controller.policytest_samples import POLICY, outcome_in, written
 
 CHANGED, LAST, END = 3600, 3660, 4320
 
@@ -132,3 +134,24 @@ def test_without_a_change_and_in_an_outage_nothing_is_asked(source: Prometheus) 
     assert Absences().beside(watched, lacking, (), source, None, at) == lacking
     assert Absences().beside(watched, failed, (change,), source, None, at) == failed
     assert source.asked == asked
+
+
+def test_a_metric_that_a_release_renames_suggests_in_a_policy_test(tmp_path: Path) -> None:
+    head, _, tail = POLICY.replace("  metrics: custom\n  match: {app: checkout}\n", "").partition("  rollback_when:")
+    renamed = f"{head}  rollback_when: [{{use: vanished-metric}}]\n  remedy:{tail.partition('  remedy:')[2]}"
+    shown = [
+        {"series": 'http_requests_total{namespace="shop", pod="checkout-5d4f8c7b9-x2k9p"}', "values": "0+15x245 stale"},
+        {"series": 'http_requests_total{namespace="shop", pod="cart-5d4f8c7b9-x2k9p"}', "values": "0+15x330"},
+    ]
+    expect = [
+        {"at": "1h", "verdicts": {"vanished-metric": "ok"}, "decision": "nothing"},
+        {"at": "1h6m", "verdicts": {"vanished-metric": "unproven"}, "decision": "nothing"},
+        {
+            "at": "1h10m",
+            "verdicts": {"vanished-metric": "breach"},
+            "decision": "suggested",
+            "reason_contains": "was there in 60 of 60 minutes before",
+        },
+    ]
+    changes = [{"at": "1h1m", "revision": "v2", "ready": "1h1m15s"}]
+    assert outcome_in(tmp_path, written(*expect, series=shown, changes=changes), renamed).mismatches == ()
