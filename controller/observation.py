@@ -22,6 +22,7 @@ from rollbackd.controller.schedule import Grid
 from rollbackd.controller.slots import Batch
 from rollbackd.controller.survey import Surveyor
 from rollbackd.controller.traffic import Traffics
+from rollbackd.controller.vanished import Absences
 from rollbackd.policies import baseline
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
@@ -50,6 +51,7 @@ class Observation:
         self._surveyor = surveyor
         self._clocks = clocks
         self._traffics = Traffics()
+        self._absences = Absences()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
         self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
         self._unfinished: dict[Grid, Future[Before]] = {}
@@ -111,7 +113,9 @@ class Observation:
         found = {}
         for policy in due:
             changes, source = self._engine.book.of(policy.targets), self._observer.source(policy.source)
-            found[policy.name] = self._traffics.beside(policy, readings[policy.name], changes, source, survey.states.get(policy.target), at)
+            state = survey.states.get(policy.target)
+            compared = self._traffics.beside(policy, readings[policy.name], changes, source, state, at)
+            found[policy.name] = self._absences.beside(policy, compared, changes, source, state, at)
         return found
 
     def _before(self, due: Sequence[Policy], at: datetime) -> Before:

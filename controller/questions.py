@@ -66,6 +66,8 @@ def _question(policy: model.Policy, condition: model.Condition, block: timedelta
             return ask.Slower(_selector(histogram), limit, block, identity, NOBODY)
         case signals.Gauge(value, of, pick, per):
             return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, NOBODY, per)
+        case signals.Vanished(metric):
+            return ask.Levels(_selector(metric), None, "max", identity, NOBODY)
         case signals.PromQL(expression):
             return ask.Expression(expression, identity, NOBODY)
         case signals.Probe(name, port, path):

@@ -10,7 +10,7 @@ from rollbackd.policies.fleet import Fleet
 from rollbackd.policies.judge import State, Verdict, is_doubted
 from rollbackd.policies.model import Policy, RevertRung
 from rollbackd.policies.reasons import duration_text
-from rollbackd.policies.signals import OfTarget
+from rollbackd.policies.signals import OfTarget, Vanished
 from rollbackd.policies.watch import Watch
 
 
@@ -37,9 +37,9 @@ def bake(
 
 
 def _healthy_since(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], at: datetime) -> datetime:
-    """Since when the longest-proven condition has been proven healthy: silence bakes nothing, and neither does a rollout that went well."""
+    """Since when the longest-proven condition has been proven healthy: silence bakes nothing, nor does a rollout that went well, nor presence."""
     triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
-    measured = ((t, v) for c, t, v in triples if not isinstance(c.signal, OfTarget))
+    measured = ((t, v) for c, t, v in triples if not isinstance(c.signal, OfTarget | Vanished))
     return min((t.ok_since for t, v in measured if v.state is State.OK and t.ok_since is not None), default=at)
 
 

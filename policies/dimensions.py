@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic, Vanished
 
 CLOUDWATCH = "cloudwatch"
 AUTO = "auto"
@@ -54,7 +54,7 @@ def located(signal: Signal, match: Mapping[str, str], target: str) -> tuple[Sign
     return replace(signal, **closed), Identity(names, values)
 
 
-def _selectors(signal: Ratio | Latency | Gauge | Count | Rate | Traffic) -> Iterator[tuple[str, Selector]]:
+def _selectors(signal: Ratio | Latency | Gauge | Count | Rate | Traffic | Vanished) -> Iterator[tuple[str, Selector]]:
     for each in fields(signal):
         held = getattr(signal, each.name)
         if isinstance(held, Selector) and held != Selector(PERCENT):

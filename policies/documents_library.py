@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from rollbackd.policies.documents_base import LabelName, Name, Text, Written
 from rollbackd.policies.documents_conditions import Overrides
-from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal, TrafficSignal
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal, TrafficSignal, VanishedSignal
 
 
 class LibraryCondition(Overrides):
@@ -70,7 +70,7 @@ IdentityItem: TypeAlias = Annotated[
 
 
 def _signal_kind(value: Any) -> str | None:
-    kinds = ("ratio", "latency", "gauge", "count", "rate", "traffic")
+    kinds = ("ratio", "latency", "gauge", "count", "rate", "traffic", "vanished")
     return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
 
 
@@ -80,7 +80,8 @@ SignalItem: TypeAlias = Annotated[
     | Annotated[GaugeSignal, Tag("<gauge>")]
     | Annotated[CountSignal, Tag("<count>")]
     | Annotated[RateSignal, Tag("<rate>")]
-    | Annotated[TrafficSignal, Tag("<traffic>")],
+    | Annotated[TrafficSignal, Tag("<traffic>")]
+    | Annotated[VanishedSignal, Tag("<vanished>")],
     Discriminator(_signal_kind),
 ]
 

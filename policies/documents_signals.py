@@ -68,6 +68,12 @@ class TrafficSignal(Written):
     traffic: SelectorText = Field(description="The counter of events.")
 
 
+class VanishedSignal(Written):
+    """Whether a metric that was there before the change is gone."""
+
+    vanished: SelectorText = Field(description="The counter of events.")
+
+
 class ProbeParts(Written):
     """A health check: one named in the daemon's config, or a port and path of the target's own endpoints."""
 

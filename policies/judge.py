@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+from rollbackd.policies.absence import claim_of, unready_text
 from rollbackd.policies.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, Z, wilson_bound
 from rollbackd.policies.model import Condition, Limit, Mode
-from rollbackd.policies.readings import COUNTED, Counts, Events, Flow, Lack, Level, Reading, Told, Unknown
-from rollbackd.policies.signals import Latency, PromQL, Rate, Traffic
+from rollbackd.policies.readings import COUNTED, Absence, Counts, Events, Flow, Lack, Level, Reading, Told, Unknown
+from rollbackd.policies.signals import Latency, PromQL, Rate, Traffic, Vanished
 from rollbackd.policies.trial import Trial
 
 WIDEST = 8
@@ -71,6 +72,8 @@ def judge(
         if isinstance(condition.signal, Traffic):
             return Verdict(State.UNPROVEN, Nothing("what the traffic was before the change was not asked"))  # of a past slot
         return _judge_events(condition, readings, since)
+    if isinstance(newest, Absence):
+        return _judge_absence(condition, newest, since)
     if isinstance(newest, Level):
         return _judge_level(condition, newest, since)
     if isinstance(newest, Flow):
@@ -197,6 +200,12 @@ def _place_events(condition: Condition, seen: Happened, span: timedelta) -> Stat
     return _place_value(seen.count, limit)
 
 
+def _judge_absence(condition: Condition, absence: Absence, since: datetime | None) -> Verdict:
+    claim = claim_of(condition, absence, since)
+    most = Mode.AUTO if claim.agrees else Mode.SUGGEST
+    return Verdict(State.BREACH if claim.is_breach else State.UNPROVEN, Fact(claim.said, absence.end), most=most)
+
+
 def _judge_level(condition: Condition, level: Level, since: datetime | None) -> Verdict:
     if math.isnan(level.value) or math.isinf(level.value):
         return Verdict(State.NODATA, Nothing(f"the value is {level.value}"))
@@ -205,6 +214,8 @@ def _judge_level(condition: Condition, level: Level, since: datetime | None) -> 
     if since is not None and isinstance(condition.signal, PromQL) and level.end < since + condition.signal.reach:
         # A range that mixes two states of the target says nothing of either (S11).
         return Verdict(State.UNPROVEN, Nothing(f"its ranges reach back before {since:%H:%M:%S} until {since + condition.signal.reach:%H:%M:%S}"))
+    if isinstance(condition.signal, Vanished):
+        return Verdict(State.OK, Fact(f"there, newest sample {level.newest:%H:%M:%S}", level.newest))
     state, value = _place_value(level.value, condition.limit), Value(level.value, level.newest, level.units, level.before, level.age)
     if state is not State.BREACH or not condition.compares:
         return Verdict(state, value)
@@ -235,17 +246,11 @@ def judge_flow(condition: Condition, flow: Flow, since: datetime | None) -> Verd
     if flow.week is not None and flow.week < rate:
         rate, than = flow.week, "at this time a week ago"
     expected = rate * (flow.end - flow.start).total_seconds()
-    seen = Trickle(flow.count, expected, than, flow.start, flow.end, flow.newest, _unready(flow))
+    seen = Trickle(flow.count, expected, than, flow.start, flow.end, flow.newest, unready_text(flow.wanted, flow.ready))
     if expected < condition.min_volume:
         return Verdict(State.UNPROVEN, seen)
     is_low = flow.count < (condition.limit.low or 0.0) * expected
     return Verdict(State.BREACH if is_low else State.OK, seen, most=Mode.AUTO if seen.agrees else Mode.SUGGEST)
-
-
-def _unready(flow: Flow) -> str | None:
-    if not flow.wanted or flow.ready is None or 2 * flow.ready > flow.wanted:
-        return None
-    return f"{flow.wanted - flow.ready} of {flow.wanted} pods are not ready"
 
 
 def _judge_told(told: Told, since: datetime | None) -> Verdict:

@@ -9,14 +9,14 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from rollbackd.policies.documents_library import IdentityItem, JoinedIdentity, LibraryCondition, LibraryDocument, ProfileDocument
-from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal, TrafficSignal
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RateSignal, RatioSignal, TrafficSignal, VanishedSignal
 from rollbackd.policies.faults import Fault
 from rollbackd.policies.signals import Derived, Identity
 from rollbackd.policies.validate import Findings, validate
 from rollbackd.policies.yaml_text import parse
 
 M = TypeVar("M", bound=BaseModel)
-WrittenSignal = RatioSignal | LatencySignal | GaugeSignal | CountSignal | RateSignal | TrafficSignal
+WrittenSignal = RatioSignal | LatencySignal | GaugeSignal | CountSignal | RateSignal | TrafficSignal | VanishedSignal
 _WORKLOAD = "workload"  # the name that a computed workload label gets
 
 

@@ -64,6 +64,25 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """A metric has no series at ``end``: there was none of them from ``gone`` on (None: since before the change already).
+
+    In the hour before the change it was there in ``seen`` of ``of`` looks, and had ``before`` events a second (None: not known).
+    ``lives``: what says that monitoring lives (None: nothing does). ``scrapes``: three scrapes take no longer. ``wanted``, ``ready``: see Flow.
+    """
+
+    end: datetime
+    gone: datetime | None
+    seen: int
+    of: int
+    before: float | None
+    lives: str | None
+    scrapes: timedelta
+    wanted: int | None = None
+    ready: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What the target itself said at ``end``: that it is bad (True), well (False), or on its way (None); ``said`` is for people."""
 
@@ -88,6 +107,6 @@ class Unknown:
     why: str
 
 
-Reading: TypeAlias = Counts | Events | Level | Flow | Told | Unknown
+Reading: TypeAlias = Counts | Events | Level | Flow | Absence | Told | Unknown
 COUNTED = (Counts, Events)
 """What is counted over a stretch of time."""

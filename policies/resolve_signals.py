@@ -18,12 +18,12 @@ from rollbackd.policies.documents_conditions import (
     RatioCondition,
 )
 from rollbackd.policies.documents_limits import BeforeLimit
-from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal, TrafficSignal
+from rollbackd.policies.documents_signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal, TrafficSignal, VanishedSignal
 from rollbackd.policies.model import Limit
 from rollbackd.policies.profiles import WrittenSignal
 from rollbackd.policies.resolve_before import Side, before_limit
 from rollbackd.policies.selectors import parse_selector
-from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic
+from rollbackd.policies.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic, Vanished
 from rollbackd.policies.units import Quantity, UnitError
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -79,6 +79,8 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
         return Ratio(selector(written.ratio.bad), selector(written.ratio.total))
     if isinstance(written, TrafficSignal):
         return Traffic(selector(written.traffic))
+    if isinstance(written, VanishedSignal):
+        return Vanished(selector(written.vanished))
     return Rate(selector(written.rate))
 
 
@@ -119,12 +121,16 @@ def reader_of(signal: Signal) -> Callable[[object], Quantity]:
             return units.events
         case Rate():
             return units.events_per_second
-        case PromQL() | OfTarget():
+        case PromQL() | OfTarget() | Vanished():
             return units.expression_value
 
 
 def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: Findings) -> Limit | None:
     """The limit in base units; None after a fault. ``path`` leads to the mapping that holds it."""
+    if isinstance(signal, Vanished):
+        for side in written.sides:
+            findings.fault((*path, side), "no limit", f"'{side}'", "a metric is there or it is gone", at_key=True)
+        return Limit()
     if len(written.sides) != 1:
         kinds = "'above'" if isinstance(signal, Latency | Probe) else "one of 'above', 'below', 'outside'"
         findings.fault(path, kinds, " and ".join(f"'{side}'" for side in written.sides) or "no limit")

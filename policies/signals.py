@@ -104,7 +104,14 @@ class Traffic:
     events: Selector
 
 
-Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL | OfTarget | Traffic
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """Whether the workload still has series of ``metric``, which it had before the change (S13). There is no limit to it."""
+
+    metric: Selector
+
+
+Signal: TypeAlias = Ratio | Latency | Gauge | Count | Rate | Probe | PromQL | OfTarget | Traffic | Vanished
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.traffic import Traffics
+from rollbackd.controller.vanished import Absences
 from rollbackd.policies.model import Policy
 from rollbackd.policies.readings import Reading
 
@@ -56,12 +57,12 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             continue
         since, until = span_of(policies, given, asked.since, asked.until)
         slots = slots_between(grid, since, min(until, asked.now - source.delay))
-        traffics, history = Traffics(), History(source, policies)
+        traffics, absences, history = Traffics(), Absences(), History(source, policies)
         replay = Replay(policies, given, {policy.name: windows_of(policy, given) for policy in policies}, history.look_back)
         for done, (at, readings) in enumerate(history.read(slots)):
             if done % SAID_EVERY == 0:
                 told(done, len(slots))
-            replay.slot(at, {policy.name: _beside(policy, readings[policy.name], replay, source, traffics, at) for policy in policies})
+            replay.slot(at, {policy.name: _beside(policy, readings[policy.name], replay, source, traffics, absences, at) for policy in policies})
         slots_done += len(slots)
         for way in replay.ways:
             found += judged(way, given, slots[-1] if slots else since)
@@ -73,11 +74,12 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
 
 
 def _beside(
-    policy: Policy, readings: tuple[Reading, ...], replay: Replay, source: PastSource, traffics: Traffics, at: datetime
+    policy: Policy, readings: tuple[Reading, ...], replay: Replay, source: PastSource, traffics: Traffics, absences: Absences, at: datetime
 ) -> tuple[Reading, ...]:
     """The readings beside what they were before the change, as the daemon asks for it; what the target said then is not known."""
     changes = replay.of(policy.targets)
-    return traffics.beside(policy, aged(policy, readings, changes, source, at), changes, source, None, at)
+    compared = traffics.beside(policy, aged(policy, readings, changes, source, at), changes, source, None, at)
+    return absences.beside(policy, compared, changes, source, None, at)
 
 
 def by_grid(policies: Sequence[Policy]) -> Mapping[Grid, Sequence[Policy]]:

@@ -15,6 +15,7 @@ from rollbackd.controller.policytest.source import CaseSource
 from rollbackd.controller.policytest.world import World, rung_of
 from rollbackd.controller.questions import ProbeQuestion, asks_of
 from rollbackd.controller.traffic import Traffics
+from rollbackd.controller.vanished import Absences
 from rollbackd.policies.decisions import Act, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.evaluate import Evaluation, decide
 from rollbackd.policies.events import CloseHow
@@ -53,7 +54,7 @@ def run(case: Case) -> Outcome:
 def _looks(case: Case) -> Iterator[Look]:
     policy, source, world = case.policy, CaseSource(case, START), World(case, START)
     asks = asks_of(policy, source.block(policy.every))
-    watch, last, traffics, baselines = new_watch(policy), None, Traffics(), Baselines()
+    watch, last, traffics, absences, baselines = new_watch(policy), None, Traffics(), Absences(), Baselines()
     for at in slots(policy.every, case.until):
         # As in the daemon: who is due follows from what was known before this slot, and without an open watch that is once a minute.
         due = last is None or is_due(policy, world.incident, world.changes, world.fleet(at), last, at)
@@ -69,7 +70,9 @@ def _looks(case: Case) -> Iterator[Look]:
             return source.probe(question, at)
 
         readings = told(policy, readings_at(source, probing, asks, at), source.state(policy.target, at), at)
-        readings = traffics.beside(policy, readings, world.changes, source, source.state(policy.target, at), at)
+        state = source.state(policy.target, at)
+        readings = traffics.beside(policy, readings, world.changes, source, state, at)
+        readings = absences.beside(policy, readings, world.changes, source, state, at)
         before = take(policy, watch, aged(policy, readings, world.changes, source, at))
         evaluations = list(_settled(case, world, baselines, before, at))
         watch = evaluations[-1].watch

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from rollbackd.policies.guards import PASSABLE
 from rollbackd.policies.ladder import rung_text, rung_word
 from rollbackd.policies.model import Condition, Policy, Rung
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Traffic
+from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Traffic, Vanished
 from rollbackd.policies.step import HANDED_OVER
 
 GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", "other-writer", "approval", HANDED_OVER})
@@ -38,7 +38,7 @@ def selectors_of(condition: Condition) -> tuple[Selector, ...]:
             return (value,) if of is None else (value, of)
         case Count(events, where):
             return (events,) if where is None else (events, where)
-        case Rate(events) | Traffic(events):
+        case Rate(events) | Traffic(events) | Vanished(events):
             return (events,)
         case Probe() | PromQL() | OfTarget():
             return ()

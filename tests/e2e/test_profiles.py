@@ -24,8 +24,8 @@ from tests.e2e.daemon import policy
 
 AT = datetime.fromtimestamp(START + 600, UTC)
 STANDARD = ("error-rate", "p95-latency", "memory", "database-failures")
-OF_ALL = ("restarts", "oom-kills", "traffic-drop")
-"""What kube-state-metrics says of every workload, and the totals of error-rate once more."""
+OF_ALL = ("restarts", "oom-kills", "traffic-drop", "vanished-metric")
+"""What kube-state-metrics says of every workload, and the totals of error-rate twice more."""
 PROFILES = {
     "prometheus-client": STANDARD,
     "cadvisor": ("memory",),
