@@ -15,8 +15,10 @@ from rollbackd.policies.trial import Trial
 
 WIDEST = 8
 """A window widens to this many times its length where traffic is low (S5)."""
-RISE = 1.05
+RISE = 1.1
 """A level has risen since the change where it is more than so many times what it was at equal age before (S25)."""
+LOG_CHANCE = math.log(1e-3)
+"""Traffic is low where traffic at the limit would be as low by chance in fewer than one of a thousand looks."""
 
 
 class State(Enum):
@@ -247,10 +249,15 @@ def judge_flow(condition: Condition, flow: Flow, since: datetime | None) -> Verd
         rate, than = flow.week, "at this time a week ago"
     expected = rate * (flow.end - flow.start).total_seconds()
     seen = Trickle(flow.count, expected, than, flow.start, flow.end, flow.newest, unready_text(flow.wanted, flow.ready))
-    if expected < condition.min_volume:
+    least = (condition.limit.low or 0.0) * expected
+    if expected < condition.min_volume or (flow.count < least and log_chance_of_so_few(flow.count, least) > LOG_CHANCE):
         return Verdict(State.UNPROVEN, seen)
-    is_low = flow.count < (condition.limit.low or 0.0) * expected
-    return Verdict(State.BREACH if is_low else State.OK, seen, most=Mode.AUTO if seen.agrees else Mode.SUGGEST)
+    return Verdict(State.BREACH if flow.count < least else State.OK, seen, most=Mode.AUTO if seen.agrees else Mode.SUGGEST)
+
+
+def log_chance_of_so_few(count: float, expected: float) -> float:
+    """ln of the chance that a Poisson count with this mean is at most ``count`` < ``expected``, or more than that (Chernoff's bound)."""
+    return count - expected - (count * math.log(count / expected) if count else 0.0)
 
 
 def _judge_told(told: Told, since: datetime | None) -> Verdict:

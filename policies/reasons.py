@@ -38,7 +38,8 @@ def _trickle_text(condition: Condition, seen: Trickle, state: State) -> str:
     minutes = (seen.end - seen.start).total_seconds() / 60
     rates = f"{seen.count / minutes:.3g}/min, {seen.expected / minutes:.3g}/min {seen.than}"
     if state is State.UNPROVEN:
-        return f"{rates}: {seen.expected:.0f} expected events prove nothing, {condition.min_volume} are needed"
+        needed = f", {condition.min_volume} are needed" if seen.expected < condition.min_volume else ": chance alone may bring as few"
+        return f"{rates}: {seen.count:.0f} of {seen.expected:.0f} expected events prove nothing{needed}"
     text = f"{rates}: {seen.count / seen.expected:.0%} {_compared(condition.limit, state)}"
     if state is State.OK:
         return text

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rollbackd.policies.documents_conditions import BreachCount, Confirmed
 from rollbackd.policies.model import Breaches, Confirmation, For, Mode, OnNoData
-from rollbackd.policies.signals import Gauge, Latency, OfTarget, Probe, PromQL, Ratio, Signal, Traffic, Vanished
+from rollbackd.policies.signals import Gauge, Latency, OfTarget, Probe, PromQL, Ratio, Signal, Vanished
 from rollbackd.policies.units import written
 from rollbackd.policies.validate import Findings
 from rollbackd.policies.yaml_text import Path
@@ -94,4 +94,4 @@ def least_volume(told: Said, signal: Signal) -> int:
         return told.min_volume
     if isinstance(signal, Latency):
         return math.ceil(round(QUANTILE_VOLUME / (1 - signal.quantile), 6))
-    return RATIO_VOLUME if isinstance(signal, Ratio | Traffic | Vanished) else 0
+    return RATIO_VOLUME if isinstance(signal, Ratio | Vanished) else 0

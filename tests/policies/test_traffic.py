@@ -1,10 +1,13 @@
 """Traffic that drops after a change: proven by what it was, and acted on only where the pods say the same."""
 
+import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rollbackd.policies.judge import State
+from rollbackd.policies.judge import State, log_chance_of_so_few
 from rollbackd.policies.model import Condition, Leaf, Limit, Mode, Policy
 from rollbackd.policies.readings import Events, Flow
 from rollbackd.policies.reasons import verdict_reason
@@ -43,7 +46,7 @@ def flow(count: float, before: float | None = USUAL, week: float | None = None, 
             flow(6, week=5 / 60),
             State.UNPROVEN,
             Mode.AUTO,
-            "traffic-drop 3/min, 5/min at this time a week ago: 10 expected events prove nothing, 50 are needed",
+            "traffic-drop 3/min, 5/min at this time a week ago: 6 of 10 expected events prove nothing, 50 are needed",
             id="a-sunday-night",
         ),
         pytest.param(flow(6, week=3 * USUAL), State.BREACH, Mode.SUGGEST, None, id="more-a-week-ago-changes-nothing"),
@@ -69,6 +72,31 @@ def test_traffic_is_judged_beside_what_it_was(seen: Flow, state: State, most: Mo
     (verdict,) = run(WATCHED, {AT: seen}).verdicts
     said = verdict_reason(DROP, verdict)
     assert (verdict.state, verdict.most if state is State.BREACH else most, said) == (state, most, reason or said)
+
+
+@pytest.mark.parametrize(
+    ("count", "per_minute", "state"),
+    [
+        pytest.param(0, 20, State.BREACH, id="silence-of-twenty-a-minute"),
+        pytest.param(0, 11, State.UNPROVEN, id="a-quiet-service-may-be-silent"),
+        pytest.param(2, 20, State.UNPROVEN, id="little-may-be-chance"),
+        pytest.param(14, 25, State.UNPROVEN, id="just-below-the-limit"),
+        pytest.param(230, 500, State.BREACH, id="a-busy-one-just-below"),
+    ],
+)
+def test_traffic_is_low_where_chance_does_not_bring_so_little(count: float, per_minute: float, state: State) -> None:
+    library = replace(WATCHED, conditions=(replace(DROP, min_volume=0),))
+    (verdict,) = run(library, {AT: flow(count, before=per_minute / 60)}).verdicts
+    assert verdict.state is state
+    assert ("chance alone" in verdict_reason(library.conditions[0], verdict)) == (state is State.UNPROVEN)
+
+
+@given(st.integers(0, 400), st.floats(0.1, 500))
+def test_the_chance_of_so_few_is_never_taken_too_small(count: int, expected: float) -> None:
+    if count >= expected:
+        return
+    exact = math.fsum(math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(count + 1))
+    assert math.log(exact) <= log_chance_of_so_few(count, expected) + 1e-9 if exact else True
 
 
 def test_a_window_that_began_before_the_change_proves_nothing() -> None:
