@@ -167,8 +167,9 @@ def test_each_namespace_has_a_role_for_the_deployments_that_are_named(rich: list
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ]
     acts = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
+    jobs = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list"]}
     shop, search = {**itself, "resourceNames": ["shop"]}, {**itself, "resourceNames": ["search"]}
-    assert rules == {"shop": [{**acts, "resourceNames": ["checkout", "cart"]}, *reads, shop], "search": [acts, *reads, search]}
+    assert rules == {"shop": [{**acts, "resourceNames": ["checkout", "cart"]}, *reads, shop], "search": [acts, *reads, jobs, search]}
 
 
 def test_the_rights_are_given_to_the_pods_own_account_and_to_no_other(rich: list[Object]) -> None:
