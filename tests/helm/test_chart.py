@@ -242,6 +242,7 @@ def test_each_of_several_parts_is_told_its_own_number(tmp_path: Path) -> None:
         pytest.param({"secrets": {"hook": {"url": "https://hooks.example"}}}, "got object, want string", id="secret-by-value"),
         pytest.param({"secrets": {"hook": "https://hooks.example/T0/B0"}}, "/secrets/hook", id="secret-that-is-no-name"),
         pytest.param({"rights": {"shop": {"deployments": []}}}, "/rights/shop/deployments", id="rights-to-nothing"),
+        pytest.param({"rights": {"shop": {"deployments": "all", "jobs": "yes"}}}, "/rights/shop/jobs", id="rights-to-jobs-by-name"),
         pytest.param({"rights": {"shop": {}}}, "missing property 'deployments'", id="rights-that-are-not-said"),
         pytest.param({"rights": {"shop": {"deployments": ["*"]}}}, "/rights/shop/deployments", id="rights-by-wildcard"),
         pytest.param({"rights": {"*": {"deployments": "all"}}}, "'*' not allowed", id="rights-everywhere"),
