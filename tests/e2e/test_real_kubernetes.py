@@ -1,6 +1,7 @@
 """The main job on a real cluster: `rollbackd run` in processes of their own against a real API server, its controllers, its RBAC and its audit log.
 
-The daemons hold a ServiceAccount's token and the rights that the documentation asks for, that to list Jobs among them. The audit log is the witness of who wrote.
+The daemons hold a ServiceAccount's token and the rights that the documentation asks for, with that to list Jobs. The audit log is the witness of
+who wrote.
 """
 
 import json
