@@ -64,9 +64,9 @@ class ChangeBook:
             if seen not in found[target]:
                 found[target].insert(0, seen)
         self._seen = {target: tuple(changes) for target, changes in found.items()}
-        self._of = {target: _as_decided_on(changes) for target, changes in self._seen.items()}
         self._row = row
         self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
+        self._of = {target: _as_decided_on(changes, self._doubt(target)) for target, changes in self._seen.items()}
 
     def refresh(self) -> None:
         """What pipelines posted and other replicas saw since the last refresh is known here too."""
@@ -118,10 +118,16 @@ class ChangeBook:
             elif (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
                 completed.append(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
         held = self._store_all((*completed, *fresh))
+        doubted = {target for target, state in states.items() if state.doubt != self._doubt(target)}
         self.sightings |= {target: Sighting(state, survey.at, survey.began) for target, state in states.items()}
+        self._of |= {target: _as_decided_on(self._seen[target], self._doubt(target)) for target in doubted}
         faults = {target: str(state) for target, state in read.items() if isinstance(state, AdapterError)}
         self.sightings |= {target: replace(self._last(target), began=survey.began, fault=fault) for target, fault in faults.items()}
         return held[len(completed) :]
+
+    def _doubt(self, target: str) -> str | None:
+        state = self._last(target).state
+        return state.doubt if state is not None else None
 
     def _last(self, target: str) -> Sighting:
         return self.sightings.get(target, NEVER)
@@ -153,7 +159,7 @@ class ChangeBook:
         others = tuple(s for s in before if s.change.id != seen.change.id and (s.change.first_seen >= horizon or s is before[-1]))
         kept = tuple(sorted((*others, seen), key=lambda s: s.change.first_seen))
         self._seen[seen.change.target] = kept
-        self._of[seen.change.target] = _as_decided_on(kept)
+        self._of[seen.change.target] = _as_decided_on(kept, self._doubt(seen.change.target))
 
 
 def is_first_sight(seen: SeenChange) -> bool:
@@ -161,8 +167,13 @@ def is_first_sight(seen: SeenChange) -> bool:
     return seen.dated and seen.change.predecessor is None
 
 
-def _as_decided_on(every: Iterable[SeenChange]) -> tuple[Change, ...]:
-    return tuple([seen.change for seen in every if not is_first_sight(seen)])
+def _as_decided_on(every: Iterable[SeenChange], doubt: str | None) -> tuple[Change, ...]:
+    """``doubt``: why it is unknown whether the newest change can be crossed. Until that is known it cannot; it is not stored, as it may pass."""
+    found = [seen.change for seen in every if not is_first_sight(seen)]
+    newest = next((change for change in reversed(found) if not change.posted), None)
+    if doubt is None or newest is None or newest.irreversible:
+        return tuple(found)
+    return tuple([replace(change, irreversible=doubt) if change is newest else change for change in found])
 
 
 def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange:

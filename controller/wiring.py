@@ -29,6 +29,7 @@ from rollbackd.controller.coverage import Fleets
 from rollbackd.controller.desk import Desk
 from rollbackd.controller.engine import Engine
 from rollbackd.controller.fleet import Settings
+from rollbackd.controller.jobs import watch_jobs
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journalling import Journalling
 from rollbackd.controller.logs import Secrets
@@ -118,6 +119,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         engine.wake(target)
 
     def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
+        watch_jobs(targets, policies)  # before the engine decides by them
         engine.replace(policies, unread)
         schedule.keep(grids(policies))
         readiness.keep(policies)

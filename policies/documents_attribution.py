@@ -13,6 +13,9 @@ Thing: TypeAlias = Annotated[Text, Field(json_schema_extra={"examples": ["orders
 
 _ANNOTATION = describe_pattern("^([a-z0-9.-]{1,253}/)?[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$", "the key of an annotation")
 AnnotationKey: TypeAlias = Annotated[str, Field(pattern=_ANNOTATION)]
+# A bare * would make every backup and report a migration.
+_JOB = describe_pattern("^[*]?[a-z0-9][a-z0-9.*-]{0,251}$", "the name of a Job, in which * is any text")
+JobPattern: TypeAlias = Annotated[str, Field(pattern=_JOB)]
 
 
 class UsedDependency(Written):
@@ -33,8 +36,8 @@ Dependencies: TypeAlias = Annotated[list[DependencyItem], Field(min_length=1, ma
 class ByContainer(Written):
     """A change of a container's image."""
 
-    later: ClassVar[Mapping[str, str]] = {"job": "", "metric": ""}
-    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation"))
+    later: ClassVar[Mapping[str, str]] = {"metric": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
 
     container: Name = Field(description="A container or init container that migrates: with another image, the change is a migration.")
 
@@ -42,17 +45,28 @@ class ByContainer(Written):
 class ByAnnotation(Written):
     """A change of an annotation."""
 
-    later: ClassVar[Mapping[str, str]] = {"job": "", "metric": ""}
-    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation"))
+    later: ClassVar[Mapping[str, str]] = {"metric": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
 
     annotation: AnnotationKey = Field(description="An annotation of the pod template that has another value after a migration.")
 
 
+class ByJob(Written):
+    """A Job that ran."""
+
+    later: ClassVar[Mapping[str, str]] = {"metric": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
+
+    job: JobPattern = Field(description="A Job of the Deployment's namespace that migrates, by name; * is any text, as in checkout-migrate-*.")
+
+
 def _mark(value: Any) -> str | None:
-    return next((f"<{kind}>" for kind in ("container", "annotation") if kind in value), None) if isinstance(value, dict) else None
+    return next((f"<{kind}>" for kind in ("container", "annotation", "job") if kind in value), None) if isinstance(value, dict) else None
 
 
-MarkItem: TypeAlias = Annotated[Annotated[ByContainer, Tag("<container>")] | Annotated[ByAnnotation, Tag("<annotation>")], Discriminator(_mark)]
+MarkItem: TypeAlias = Annotated[
+    Annotated[ByContainer, Tag("<container>")] | Annotated[ByAnnotation, Tag("<annotation>")] | Annotated[ByJob, Tag("<job>")], Discriminator(_mark)
+]
 
 
 class Unless(Written):

@@ -222,6 +222,7 @@ class Policy:
     ``watch``: how long after a change its onset may lie; None: always. ``trigger`` ranges over ``conditions`` by index.
     ``fleet``: the fleet that it is of; ``notes``: what people should know of how it came to be, as what annotations changed.
     ``migrations``: the parts of its target whose change no revert may cross without people.
+    ``migration_jobs``: the names of the Jobs beside its target that no revert may cross without people; ``*`` is any text.
     ``is_metered``: its source costs money by the question.
     """
 
@@ -245,6 +246,7 @@ class Policy:
     notes: tuple[str, ...] = ()
     depends_on: tuple[Dependency, ...] = ()
     migrations: tuple[str, ...] = ()
+    migration_jobs: tuple[str, ...] = ()
     is_metered: bool = False
 
     @property

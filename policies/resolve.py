@@ -15,7 +15,7 @@ from rollbackd.policies.fleet_policy import NAME, NAMESPACE, Expected, FleetPoli
 from rollbackd.policies.model import Approvals, Mode, OutsideWatch, Policy, Timing
 from rollbackd.policies.names import Names
 from rollbackd.policies.profiles import Library
-from rollbackd.policies.resolve_attribution import dependencies, migrations
+from rollbackd.policies.resolve_attribution import dependencies, migration_jobs, migrations
 from rollbackd.policies.resolve_conditions import Conditions, bounded
 from rollbackd.policies.resolve_remedy import References
 from rollbackd.policies.units import Quantity, written
@@ -71,6 +71,7 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
         notify=_notify(spec),
         depends_on=dependencies(spec.depends_on or (), target, [condition.name for condition in found], references),
         migrations=migrations(spec.reversible),
+        migration_jobs=migration_jobs(spec.reversible, target, references),
         approvals=Approvals(spec.approvals.count, spec.approvals.within or Approvals().within) if spec.approvals else Approvals(),
         is_metered=conditions.on_cloudwatch,
     )

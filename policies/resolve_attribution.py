@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 
-from rollbackd.policies.documents_attribution import ByContainer, DependencyItem, Unless, UsedDependency
+from rollbackd.policies.documents_attribution import ByAnnotation, ByContainer, ByJob, DependencyItem, Unless, UsedDependency
 from rollbackd.policies.faults import choices, quoted
 from rollbackd.policies.keys import FORMS, parse_target, shared_key
 from rollbackd.policies.model import Dependency
@@ -34,7 +34,23 @@ def migrations(said: Unless | str) -> tuple[str, ...]:
     """The parts of a target whose change is a migration."""
     if isinstance(said, str):
         return ()
-    return tuple(f"image {mark.container}" if isinstance(mark, ByContainer) else f"annotation {mark.annotation}" for mark in said.unless)
+    return tuple(_part(mark) for mark in said.unless if not isinstance(mark, ByJob))
+
+
+def _part(mark: ByContainer | ByAnnotation) -> str:
+    return f"image {mark.container}" if isinstance(mark, ByContainer) else f"annotation {mark.annotation}"
+
+
+def migration_jobs(said: Unless | str, target: str, references: References) -> tuple[str, ...]:
+    """The names of the Jobs beside a target that are migrations."""
+    if isinstance(said, str):
+        return ()
+    found = {index: mark.job for index, mark in enumerate(said.unless) if isinstance(mark, ByJob)}
+    if not target.startswith("kubernetes:"):
+        for index in found:
+            path: Path = ("spec", "reversible", "unless", index, "job")
+            references.findings.fault(path, "a Deployment as the target: Jobs run beside it", quoted(target))
+    return tuple(found.values())
 
 
 def _key(written: str, path: Path, references: References) -> str:

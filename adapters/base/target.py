@@ -45,6 +45,7 @@ class TargetState:
     None if none did yet, or if the kind has no such moment. ``stuck``: why the rollout cannot complete, if the target says so.
     ``parts``: what the revision is made of, by name (container images, flag states); never a secret. ``writer``: who wrote it, where known:
     for a write of ours, ``rollbackd:<incident>``. ``irreversible``: why a revert across this change would be unsafe, if the target says so.
+    ``doubt``: why that is unknown now; it holds no longer than it is said.
     ``progress``: how far its rollout is, where the kind has rollouts.
     ``touched``: the parts that this change touched, where the target's own history says so; else the caller compares what it saw.
     """
@@ -59,6 +60,7 @@ class TargetState:
     parts: Mapping[str, Json] = field(default_factory=dict)
     writer: str | None = None
     irreversible: str | None = None
+    doubt: str | None = None
     touched: tuple[str, ...] = ()
     progress: Progress | None = None
 

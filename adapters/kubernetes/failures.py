@@ -11,6 +11,7 @@ GROUPS = {
     "deployments": "apps",
     "replicasets": "apps",
     "pods": "",
+    "jobs": "batch",
     "namespaces": "",
     "tokenreviews": "authentication.k8s.io",
     "subjectaccessreviews": "authorization.k8s.io",

@@ -11,11 +11,14 @@ from rollbackd.adapters.kubernetes.owners import owner_to_respect
 from rollbackd.adapters.kubernetes.place import Place
 
 
-def findings(cluster: Cluster, namespace: str, places: Sequence[Place]) -> list[str]:
-    """One line for each missing right and for each obstacle at a Deployment of this namespace. Raises what keeps all from being read."""
-    lacking = _lacking(cluster, namespace, places)
+def findings(cluster: Cluster, namespace: str, places: Sequence[Place], *, jobs: bool = False) -> list[str]:
+    """One line for each missing right and for each obstacle at a Deployment of this namespace. Raises what keeps all from being read.
+
+    ``jobs``: a policy asks which Jobs ran there.
+    """
+    lacking = _lacking(cluster, namespace, places, (*_READ, "jobs") if jobs else _READ)
     lines = [f"{_subject(cluster, call)}: not allowed to {call}. Add to the Role of namespace {namespace}: {call.rule}" for call in lacking]
-    if any(call.verb in ("get", "list") and call.resource != "namespaces" for call in lacking):
+    if any(call.verb in ("get", "list") and call.resource not in ("namespaces", "jobs") for call in lacking):
         return lines
     for place in places:
         lines += [f"{place.key}: {line}" for line in _obstacles(cluster, place)]
@@ -28,9 +31,9 @@ def _subject(cluster: Cluster, call: Call) -> str:
     return f"kubernetes:{cluster.name}/{call.namespace}"
 
 
-def _lacking(cluster: Cluster, namespace: str, places: Sequence[Place]) -> list[Call]:
+def _lacking(cluster: Cluster, namespace: str, places: Sequence[Place], read: Sequence[str]) -> list[Call]:
     """Each right that is not held; the rights by name are asked for one by one only where they are not held for all names."""
-    missing = [call for resource in _READ if not cluster.may(call := Call(cluster.name, "list", resource, namespace))]
+    missing = [call for resource in read if not cluster.may(call := Call(cluster.name, "list", resource, namespace))]
     if not cluster.may(call := Call(cluster.name, "get", "namespaces", namespace, namespace)):
         missing.append(call)
     for verb in ("get", "patch"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
@@ -12,6 +12,7 @@ from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanReques
 from rollbackd.adapters.kubernetes import planning, rights, roster, standing
 from rollbackd.adapters.kubernetes.access import ClusterAccess
 from rollbackd.adapters.kubernetes.api import PAGE, Cluster
+from rollbackd.adapters.kubernetes.jobs import JobBook
 from rollbackd.adapters.kubernetes.objects import selector
 from rollbackd.adapters.kubernetes.place import Place, place_of
 from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
@@ -34,6 +35,7 @@ class Kubernetes:
     def __init__(self, clusters: Mapping[str, ClusterAccess], *, timeout: tuple[float, float] = (2.0, 10.0), page: int = PAGE) -> None:
         self._clusters = {name: Cluster(name, access, timeout, page) for name, access in clusters.items()}
         self._first_ready: dict[Place, tuple[str | None, datetime]] = {}
+        self._jobs = JobBook()
 
     def close(self) -> None:
         """Idle connections are closed. A later call connects anew."""
@@ -67,7 +69,28 @@ class Kubernetes:
         if unseen:
             moments = first_ready(cluster, namespace, unseen)
             self._first_ready.update({item.place: (item.change_id, moments[item.place]) for item in unseen if item.place in moments})
-        return {place.key: state(item, self._remembered(item)) if isinstance(item, Rollout) else item for place, item in read.items()}
+        doubt = self._doubt(cluster, namespace, places)
+        return {place.key: self._state(item, doubt) if isinstance(item, Rollout) else item for place, item in read.items()}
+
+    def _state(self, rollout: Rollout, doubt: str | None) -> TargetState:
+        seen = state(rollout, self._remembered(rollout))
+        if not self._jobs.asks([rollout.place]):
+            return seen
+        return replace(seen, irreversible=seen.irreversible or self._jobs.ran(rollout), doubt=doubt)
+
+    def _doubt(self, cluster: Cluster, namespace: str, places: Sequence[Place]) -> str | None:
+        """Why it is unknown which Jobs ran here; None once they were seen, and where nobody asks for them."""
+        if not self._jobs.asks(places):
+            return None
+        try:
+            self._jobs.look(cluster, namespace)
+        except AdapterError as fault:
+            return f"whether a migration ran is unknown: {fault}"
+        return None
+
+    def watch_jobs(self, patterns: Mapping[str, Sequence[str]]) -> None:
+        """See SeesJobs.watch_jobs."""
+        self._jobs.watch(patterns)
 
     def _remembered(self, rollout: Rollout) -> datetime | None:
         change_id, moment = self._first_ready.get(rollout.place, (None, None))
@@ -117,7 +140,7 @@ class Kubernetes:
         lines = [f"{key}: {fault}" for key, fault in unknown.items()]
         for group in _by_namespace(places):
             try:
-                lines += rights.findings(self._clusters[group.cluster], group.namespace, group.places)
+                lines += rights.findings(self._clusters[group.cluster], group.namespace, group.places, jobs=self._jobs.asks(group.places))
             except AdapterError as fault:
                 lines += [f"{place.key}: {fault}" for place in group.places]
         return tuple(lines)

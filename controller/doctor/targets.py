@@ -7,6 +7,7 @@ from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Target, TargetState
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
+from rollbackd.controller.jobs import watch_jobs
 from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.inspection import Look, inspected
@@ -18,6 +19,7 @@ def targets(around: Surroundings) -> Iterator[Finding]:
     if isinstance(around.targets, AdapterError):
         yield Finding("targets", "config", Grade.FAIL, str(around.targets))
         return
+    watch_jobs(around.targets, around.policies)
     by_place: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key in dict.fromkeys(key for policy in around.policies for key in policy.targets):
         kind, _, rest = key.partition(":")

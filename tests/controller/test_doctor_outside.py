@@ -181,6 +181,16 @@ def test_a_missing_right_is_named_with_the_rule_that_grants_it(patient: Patient,
     assert "Add to the Role of namespace" in finding.found
 
 
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_right_to_list_jobs_is_missed_only_where_a_policy_asks_for_jobs(patient: Patient, stage: Stage, cluster: KubeDouble, asks: bool) -> None:
+    stage.deploy()
+    cluster.deny("list", "jobs", stage.namespace)
+    if asks:
+        patient.policies["checkout"] = checkout_policy(stage, reversible={"unless": [{"job": "migrate-*"}]})
+    said = [finding.found for finding in patient.findings("targets") if finding.grade is not Grade.PASS]
+    assert [line.partition(" of cluster")[0] for line in said] == [f"not allowed to list jobs in namespace {stage.namespace}"] * asks
+
+
 def test_a_right_on_a_namespace_is_told_once_for_all_its_targets(patient: Patient, stage: Stage, cluster: KubeDouble) -> None:
     for name in ("checkout", "cart"):
         stage.deploy(name=name)

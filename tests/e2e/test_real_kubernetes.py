@@ -1,6 +1,7 @@
 """The main job on a real cluster: `rollbackd run` in processes of their own against a real API server, its controllers, its RBAC and its audit log.
 
-The daemons hold a ServiceAccount's token and the six rights that the documentation asks for. The audit log is the witness of who wrote.
+The daemons hold a ServiceAccount's token and the rights that the documentation asks for, with that to list Jobs. The audit log is the witness of
+who wrote.
 """
 
 import json
@@ -23,7 +24,7 @@ US = "system:serviceaccount:rollbackd:rollbackd"
 
 
 @contextmanager
-def watching(folder: Path, cluster: RealKube, namespace: str, fleet: Fleet, *names: str) -> Iterator[list[Daemon]]:
+def watching(folder: Path, cluster: RealKube, namespace: str, fleet: Fleet, *names: str, **spec: Any) -> Iterator[list[Daemon]]:
     """Daemons with stores of their own, each with a policy for ``checkout`` of the namespace."""
     with ExitStack() as stack:
         page, receiver = stack.enter_context(exposed(fleet)), stack.enter_context(Receiver(SECRET))
@@ -33,7 +34,7 @@ def watching(folder: Path, cluster: RealKube, namespace: str, fleet: Fleet, *nam
             "clusters": {"test": {"kubeconfig": str(cluster.kubeconfig)}},
             "contacts": {"oncall": [{"webhook": {"url": receiver.url, "secret_file": str(folder / "secret")}}]},
         }
-        text = policy(namespace, {"kubernetes": {"namespace": namespace, "deployment": "checkout"}}, ERRORS)
+        text = policy(namespace, {"kubernetes": {"namespace": namespace, "deployment": "checkout"}}, ERRORS, **spec)
         yield [stack.enter_context(running(folder / name, config, {namespace: text})) for name in names]
 
 
@@ -134,7 +135,7 @@ def test_an_undo_by_hand_is_one_more_rehearsed_write_that_puts_back_what_was_lef
     assert sum(not item["dry_run"] for item in story.patches_of_undo) == 1
 
 
-def test_the_doctor_is_content_with_the_six_rights_and_names_the_rule_for_one_that_is_taken(story: Story) -> None:
+def test_the_doctor_is_content_with_the_rights_and_names_the_rule_for_one_that_is_taken(story: Story) -> None:
     (sound, _), (ill, words) = story.doctor
     assert (sound, ill) == (0, 2)
     assert 'Add to the Role of namespace e2e-once: {apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]' in words
@@ -150,6 +151,19 @@ def test_nothing_else_was_asked_of_the_namespace_than_the_rights_that_it_needs(s
         ("get", "namespaces"),
     }
     assert story.asked <= rights | {("create", "selfsubjectaccessreviews")}
+
+
+def test_a_release_that_came_with_a_migration_is_put_to_people(real_kube: RealKube, tmp_path: Path) -> None:
+    asks = {"unless": [{"job": "migrate-*"}]}
+    with watching(tmp_path, real_kube, "e2e-job", Fleet(real_kube), "one", reversible=asks) as (daemon,):
+        shop = Shop(daemon, real_kube, "e2e-job")
+        shop.open()
+        shop.stage.job("migrate-42", "shop:42")
+        shop.stage.release("shop:errors")
+        offered = daemon.wait_for(shop.target, "rung.offered")
+        assert "Job migrate-42 (image shop:42) ran at " in str(offered["body"])
+        assert (shop.image, shop.writes()) == ("shop:errors", [])
+    real_kube.empty_namespace("e2e-job")
 
 
 def test_two_daemons_with_stores_of_their_own_write_once(real_kube: RealKube, tmp_path: Path) -> None:

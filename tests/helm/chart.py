@@ -56,7 +56,7 @@ RICH: Object = {
     },
     "policies": {"checkout": POLICY},
     "secrets": {"hook": "rollbackd-hook", "people": "rollbackd-people", "prometheus": "prometheus-token", "west": "kubeconfig-west"},
-    "rights": {"shop": {"deployments": ["checkout", "cart"]}, "search": {"deployments": "all"}},
+    "rights": {"shop": {"deployments": ["checkout", "cart"]}, "search": {"deployments": "all", "jobs": True}},
     "serviceAccount": {"name": "undo", "annotations": {"example/team": "ops"}},
     "persistence": {"size": "5Gi", "storageClassName": "fast"},
     "health": {"address": "[::]", "port": 9000},

@@ -167,8 +167,9 @@ def test_each_namespace_has_a_role_for_the_deployments_that_are_named(rich: list
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ]
     acts = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
+    jobs = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list"]}
     shop, search = {**itself, "resourceNames": ["shop"]}, {**itself, "resourceNames": ["search"]}
-    assert rules == {"shop": [{**acts, "resourceNames": ["checkout", "cart"]}, *reads, shop], "search": [acts, *reads, search]}
+    assert rules == {"shop": [{**acts, "resourceNames": ["checkout", "cart"]}, *reads, shop], "search": [acts, *reads, jobs, search]}
 
 
 def test_the_rights_are_given_to_the_pods_own_account_and_to_no_other(rich: list[Object]) -> None:
@@ -241,6 +242,7 @@ def test_each_of_several_parts_is_told_its_own_number(tmp_path: Path) -> None:
         pytest.param({"secrets": {"hook": {"url": "https://hooks.example"}}}, "got object, want string", id="secret-by-value"),
         pytest.param({"secrets": {"hook": "https://hooks.example/T0/B0"}}, "/secrets/hook", id="secret-that-is-no-name"),
         pytest.param({"rights": {"shop": {"deployments": []}}}, "/rights/shop/deployments", id="rights-to-nothing"),
+        pytest.param({"rights": {"shop": {"deployments": "all", "jobs": "yes"}}}, "/rights/shop/jobs", id="rights-to-jobs-by-name"),
         pytest.param({"rights": {"shop": {}}}, "missing property 'deployments'", id="rights-that-are-not-said"),
         pytest.param({"rights": {"shop": {"deployments": ["*"]}}}, "/rights/shop/deployments", id="rights-by-wildcard"),
         pytest.param({"rights": {"*": {"deployments": "all"}}}, "'*' not allowed", id="rights-everywhere"),

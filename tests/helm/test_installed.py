@@ -26,7 +26,7 @@ HOME, SHOP, OTHER = "chart-home", "chart-shop", "chart-other"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 US = f"system:serviceaccount:{HOME}:undo-rollbackd"
 POLICY = policy(SHOP, {"kubernetes": {"namespace": SHOP, "deployment": "checkout"}}, {"use": "error-rate", "with": {"for": "0s"}})
-RIGHTS = {SHOP: {"deployments": ["checkout"]}}
+RIGHTS = {SHOP: {"deployments": ["checkout"], "jobs": True}}
 
 
 @dataclass
@@ -143,6 +143,8 @@ def test_that_namespace_refuses_a_pod_that_asks_for_more(release: Release) -> No
         ("list", "deployments", SHOP, "", True),
         ("list", "replicasets", SHOP, "", True),
         ("list", "pods", SHOP, "", True),
+        ("list", "jobs", SHOP, "", True),
+        ("create", "jobs", SHOP, "", False),
         ("patch", "deployments", SHOP, "", False),
         ("patch", "deployments", SHOP, "cart", False),
         ("get", "deployments", SHOP, "cart", False),
@@ -165,7 +167,7 @@ def test_that_namespace_refuses_a_pod_that_asks_for_more(release: Release) -> No
 def test_the_server_allows_the_account_what_the_job_needs_and_no_more(
     release: Release, verb: str, resource: str, namespace: str, name: str, may: bool
 ) -> None:
-    group = "apps" if resource in ("deployments", "replicasets") else ""
+    group = {"deployments": "apps", "replicasets": "apps", "jobs": "batch"}.get(resource, "")
     assert release.account.may(verb, resource, namespace, name, group=group) is may
 
 

@@ -27,7 +27,9 @@ HOME = "rollbackd"
 """The namespace of our own ServiceAccount, and its name."""
 STARTS_WITHIN = 90.0
 """Seconds; alone on the machine it is ready after some six."""
-CONTROLLERS = "deployment-controller,replicaset-controller,serviceaccount-controller,garbage-collector-controller,resourcequota-controller"
+CONTROLLERS = (
+    "deployment-controller,replicaset-controller,job-controller,serviceaccount-controller,garbage-collector-controller,resourcequota-controller"
+)
 AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",

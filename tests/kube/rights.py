@@ -8,8 +8,9 @@ from tests.servers import poll
 
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles"
 BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings"
-GROUPS = {"deployments": "apps", "replicasets": "apps", "pods": "", "namespaces": ""}
-RIGHTS = (("get", "deployments"), ("list", "deployments"), ("patch", "deployments"), ("list", "replicasets"), ("list", "pods"), ("get", "namespaces"))
+GROUPS = {"deployments": "apps", "replicasets": "apps", "pods": "", "namespaces": "", "jobs": "batch"}
+WRITES = (("get", "deployments"), ("patch", "deployments"))
+RIGHTS = (*WRITES, *(("list", kind) for kind in ("deployments", "replicasets", "pods", "jobs")), ("get", "namespaces"))
 
 
 @dataclass

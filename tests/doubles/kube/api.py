@@ -11,7 +11,8 @@ from tests.doubles.kube.status import about, bad_request, invalid, method_not_al
 from tests.doubles.kube.store import KINDS, Object, Store
 
 _RESOURCE = re.compile(
-    r"^/(?:apis/apps/v1|api/v1)(?:/namespaces/(?P<namespace>[^/]+))?/(?P<resource>deployments|replicasets|pods)(?:/(?P<name>[^/]+))?$"
+    r"^/(?:apis/apps/v1|apis/batch/v1|api/v1)(?:/namespaces/(?P<namespace>[^/]+))?"
+    r"/(?P<resource>deployments|replicasets|pods|jobs)(?:/(?P<name>[^/]+))?$"
 )
 _NAMESPACE = re.compile(r"^/api/v1/namespaces(?:/(?P<name>[^/]+))?$")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

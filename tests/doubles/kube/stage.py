@@ -93,6 +93,18 @@ class Stage:
         """Others send a JSON Patch."""
         self.world.api("PATCH", self.path(name=name), list(operations), content_type=JSON_PATCH, manager=manager)
 
+    def job(self, name: str, image: str = "shop:2", **spec: Any) -> None:
+        """Others run a Job; a suspended one does not begin."""
+        template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": image}]}}
+        path = f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
+        self.world.api("POST", path, {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"template": template, **spec}})
+        if not spec.get("suspend"):
+            until(lambda: self.world.api("GET", f"{path}/{name}").get("status", {}), lambda status: bool(status.get("startTime")))
+
+    def end_job(self, name: str) -> None:
+        """Others delete it, and its pods with it."""
+        self.world.api("DELETE", f"/apis/batch/v1/namespaces/{self.namespace}/jobs/{name}?propagationPolicy=Background")
+
     def merge(self, body: dict[str, Any], name: str = "checkout") -> None:
         """Others send a merge patch."""
         self.world.api("PATCH", self.path(name=name), body, content_type=MERGE_PATCH)

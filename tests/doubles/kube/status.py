@@ -2,7 +2,7 @@
 
 from typing import Any
 
-GROUPS = {"deployments": "apps", "replicasets": "apps", "pods": "", "namespaces": ""}
+GROUPS = {"deployments": "apps", "replicasets": "apps", "pods": "", "namespaces": "", "jobs": "batch"}
 
 
 class ApiFailure(Exception):

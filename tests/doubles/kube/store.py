@@ -12,7 +12,13 @@ from tests.doubles.kube.status import already_exists, conflict, invalid, not_fou
 
 Object = dict[str, Any]
 
-KINDS = {"deployments": ("apps/v1", "Deployment"), "replicasets": ("apps/v1", "ReplicaSet"), "pods": ("v1", "Pod"), "namespaces": ("v1", "Namespace")}
+KINDS = {
+    "deployments": ("apps/v1", "Deployment"),
+    "replicasets": ("apps/v1", "ReplicaSet"),
+    "pods": ("v1", "Pod"),
+    "jobs": ("batch/v1", "Job"),
+    "namespaces": ("v1", "Namespace"),
+}
 
 
 def stamp(moment: datetime) -> str:
@@ -72,6 +78,8 @@ class Store:
             made = defaults.with_defaults(made)
             defaults.check(made)
             made["status"] = {}
+        if resource == "jobs" and not made["spec"].get("suspend"):
+            made["status"] = {"startTime": stamp(datetime.now(UTC))}  # as its controller writes at once
         meta = {"namespace": namespace, **made.get("metadata", {}), "uid": str(uuid.uuid4()), "creationTimestamp": stamp(datetime.now(UTC))}
         if resource in ("deployments", "replicasets"):
             meta["generation"] = 1
