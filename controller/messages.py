@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.notice import Notice, Urgency
 from rollbackd.policies.decisions import Outside
 from rollbackd.policies.events import (
@@ -75,6 +76,22 @@ def plain_notice(kind: str, key: str, title: str, lines: tuple[str, ...], at: da
     return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency="page", resolved=resolved, at=at)
 
 
+def arrival_notice(key: str, incident: Incident, arrival: Arrival, reached: str, at: datetime) -> Notice:
+    """What was handed over to people has come, or never will. ``reached``: whether it takes a connection, empty where none was tried."""
+    lead = "HAS COME" if arrival.is_usable else "RESTORE FAILED"
+    return Notice(
+        id=key,
+        key=incident.id,
+        kind="arrived" if arrival.is_usable else "not-arrived",
+        title=_short(f"{lead} {incident.target}: {arrival.title}"),
+        lines=(*arrival.lines, *((reached,) if reached else ()), f"incident {incident.id}, policy {incident.policy}"),
+        urgency="notice" if arrival.is_usable else "page",
+        resolved=False,
+        at=at,
+        fields={"target": incident.target, "policy": incident.policy, "incident": incident.id},
+    )
+
+
 def _offered_title(event: Offered) -> str:
     people = "your approval" if event.needed == 1 else f"{event.needed} approvals"
     return f"APPROVAL NEEDED {event.target}: {event.summary}; waits for {people} until {event.expires_at:%H:%M:%S} UTC"
@@ -145,6 +162,7 @@ def _handed_over(event: Held, intent: Intended, incident: Incident) -> tuple[str
         event.reason,
         f"decided by: {', '.join(intent.by)}",
         *intent.not_undone,
+        "while this incident is open you are told once it has come, or that it never will",
         f"why: {incident.reason}",
         *_tried(incident),
         f"explain: rollbackd explain {incident.target}",

@@ -19,6 +19,7 @@ from rollbackd.controller.act import Actor
 from rollbackd.controller.answers_status import Reload as ReloadLine
 from rollbackd.controller.api import build_app, build_health_app
 from rollbackd.controller.api_token import TokenBook
+from rollbackd.controller.arrivals import Arrivals
 from rollbackd.controller.audit_watch import AuditWatch
 from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.clock import now
@@ -169,7 +170,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         membership=membership,
         readiness=readiness,
         check=lambda policies, fleets: (*unlisted(roll, fleets), *problems(targets, policies)),
-        chores=chores(config, secrets, desk, clocks, watch),
+        chores=chores(config, secrets, desk, clocks, watch, Arrivals(store, targets, now, outbox.wake)),
         lock=lock,
     )
 

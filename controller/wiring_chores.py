@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rollbackd.adapters.heartbeat import Beacon
+from rollbackd.controller.arrivals import EVERY as ARRIVALS_EVERY
+from rollbackd.controller.arrivals import Arrivals
 from rollbackd.controller.audit_watch import AuditWatch
 from rollbackd.controller.clock import now
 from rollbackd.controller.clocks import Clocks
@@ -26,13 +28,14 @@ class Chore:
     work: Callable[[], None]
 
 
-def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: AuditWatch) -> Sequence[Chore]:
+def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: AuditWatch, arrivals: Arrivals) -> Sequence[Chore]:
     """The chores of a daemon of this config. What its secret files hold now is hidden already."""
     files = SecretFiles(config, secrets)
     files.learn()
     found = [
         Chore("clocks", CLOCKS_EVERY, clocks.check),
         Chore("audit", AUDIT_EVERY, watch.check),
+        Chore("arrivals", ARRIVALS_EVERY, arrivals.look),
         Chore("secrets", SECRETS_EVERY, files.learn),
     ]
     if config.heartbeat is not None:

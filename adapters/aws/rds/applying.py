@@ -8,26 +8,15 @@ from rollbackd.adapters.aws import fenced
 from rollbackd.adapters.aws.calls import Call
 from rollbackd.adapters.aws.failures import Rejected
 from rollbackd.adapters.aws.rds import calls
+from rollbackd.adapters.aws.rds.arriving import FAILED, arrival_of
 from rollbackd.adapters.aws.rds.place import Place
 from rollbackd.adapters.aws.rds.reading import TAG, Reader, identity, incident_of, source_of
+from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.errors import Permanent, Refused
+from rollbackd.adapters.base.shape import shaped
 from rollbackd.adapters.base.target import Intent, Json, Sight, Standing
 
 _EXISTS = "DBInstanceAlreadyExists"
-_FAILED = frozenset(
-    {
-        "failed",
-        "inaccessible-encryption-credentials",
-        "inaccessible-encryption-credentials-recoverable",
-        "incompatible-network",
-        "incompatible-option-group",
-        "incompatible-parameters",
-        "incompatible-restore",
-        "insufficient-capacity",
-        "restore-error",
-        "storage-full",
-    }
-)
 
 
 def apply(reader: Reader, place: Place, intent: Intent) -> None:
@@ -77,7 +66,17 @@ def look(reader: Reader, place: Place, intent: Intent) -> Sight:
     if incident_of(there) != intent.incident:
         return Sight(Standing.ELSEWHERE, f"{side} does not carry our tag: another writer was here", revision)
     status, endpoint = str(there.get("DBInstanceStatus")), there.get("Endpoint") or {}
-    if status in _FAILED:
+    if status in FAILED:
         return Sight(Standing.FAILED, f"{side} is {status}; {place.instance} is untouched", revision, ours=True)
     where = f" at {endpoint['Address']}:{endpoint.get('Port')}" if endpoint.get("Address") else ""
     return Sight(Standing.THERE, f"{side} is {status}{where}; {place.instance} is untouched", intent.to_revision, ours=True)
+
+
+def arrival(reader: Reader, place: Place, intent: Intent) -> Arrival | None:
+    """See Awaited.arrival. One that does not carry our tag is none of ours, whatever its name."""
+    record = _record(intent)
+    there = reader.instances().get(str(record["side"]))
+    if there is None or incident_of(there) != intent.incident:
+        return None
+    with shaped("DescribeDBInstances"):
+        return arrival_of(place, record, there)

@@ -10,8 +10,10 @@ from rollbackd.adapters.aws.access import Aws
 from rollbackd.adapters.aws.rds import applying, planning
 from rollbackd.adapters.aws.rds.calls import RDS
 from rollbackd.adapters.aws.rds.place import Place, place_of
+from rollbackd.adapters.aws.rds.reaching import reach
 from rollbackd.adapters.aws.rds.reading import Raw, Reader, identity, refuse_unfit, source_of
 from rollbackd.adapters.aws.together import asked, placed
+from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.errors import AdapterError, Refused
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 
@@ -59,6 +61,15 @@ class Rds:
         """See Target.look."""
         place = self._place(intent.target)
         return applying.look(self._reader(place), place, intent)
+
+    def arrival(self, intent: Intent) -> Arrival | None:
+        """See Awaited.arrival."""
+        place = self._place(intent.target)
+        return applying.arrival(self._reader(place), place, intent)
+
+    def reach(self, address: tuple[str, int]) -> str:
+        """See Awaited.reach."""
+        return reach(address)
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""
