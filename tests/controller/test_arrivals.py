@@ -49,7 +49,7 @@ class Staged:
 
 @pytest.fixture
 def here(tmp_path, moto):
-    made = Restoring(tmp_path, moto.url, Waited)
+    made = Restoring(tmp_path, moto.url, Waited, patience=timedelta(seconds=1))
     made.approve("ann")
     made.approve("bob")
     assert made.incident().phase is Phase.HELD

@@ -21,11 +21,11 @@ pytestmark = pytest.mark.usefixtures("aws_keys")
 class Restoring(People):
     """A world whose last rung restores a database. v2 was bad, and the service still is after v1 was put back."""
 
-    def __init__(self, folder, url, kind):
+    def __init__(self, folder, url, kind, **settings):
         self.url, self.name = url, made(url)
         rungs = (RevertRung(SHOP), RestoreRung(f"rds:prod/{REGION}/{self.name}/point-in-time", Mode.AUTO))
         # What this ladder allows, and what it asks of people, is less careful than a restore is.
-        super().__init__(folder, replace(SHOP_POLICY, mode=Mode.AUTO, ladder=rungs, approvals=Approvals(1, timedelta(hours=2))))
+        super().__init__(folder, replace(SHOP_POLICY, mode=Mode.AUTO, ladder=rungs, approvals=Approvals(1, timedelta(hours=2))), **settings)
         self.world.targets["rds"] = kind(aws(url, role=ROLE), now=lambda: self.world.at)
         self.release()
         for _ in range(3):
