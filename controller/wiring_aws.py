@@ -41,7 +41,7 @@ def aws_targets(accounts: Mapping[str, AccountConfig]) -> dict[str, Target]:
     from rollbackd.adapters.aws.route53 import Route53
 
     every = aws(accounts)
-    return {"alb": Alb(every), "ecs": Ecs(every), "rds": Rds(every, now=now), "route53": Route53(every)}
+    return {"alb": Alb(every, now=now), "ecs": Ecs(every), "rds": Rds(every, now=now), "route53": Route53(every)}
 
 
 def _account(name: str, each: AccountConfig) -> Account:

@@ -1,6 +1,7 @@
 """A load balancer in moto whose rule shares requests out between a good group and a bad one."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -44,9 +45,9 @@ class Balancer:
         """A person's hand."""
         return hand(self.url, "elbv2")
 
-    def target(self, url: str = "", **more: Any) -> Alb:
+    def target(self, url: str = "", now: Callable[[], datetime] = lambda: datetime.now(UTC), **more: Any) -> Alb:
         """A target that remembers nothing yet; reached at ``url``, where something stands in front. ``sleep``: what its pauses are filled with."""
-        return Alb(_aws(url or self.url, **more))
+        return Alb(_aws(url or self.url, **more), now=now)
 
     def share(self, good: int, bad: int, sticky: int = 0, **first: Any) -> None:
         """A deployment, or a person, sets the weights."""

@@ -5,6 +5,7 @@ from typing import Any
 from rollbackd.adapters.aws import fenced
 from rollbackd.adapters.aws.alb.actions import Actions, Rule, name_of, shares, spelled, weights_of
 from rollbackd.adapters.aws.alb.capacity import strength
+from rollbackd.adapters.aws.alb.counts import Counts
 from rollbackd.adapters.aws.alb.place import Place
 from rollbackd.adapters.aws.alb.planning import restored, written
 from rollbackd.adapters.aws.alb.reading import Reader
@@ -14,7 +15,7 @@ from rollbackd.adapters.base.target import Intent, Sight, Standing
 _JUDGE = "Look at the rule; judge what stands there now."
 
 
-def apply(reader: Reader, place: Place, intent: Intent) -> None:
+def apply(reader: Reader, counts: Counts, place: Place, intent: Intent) -> None:
     """See Target.apply. All that it needs is in the intent, so that one out of the journal is as good."""
     restored(intent)  # a record without the prior actions could not be undone
     rule = reader.rule(place)
@@ -22,7 +23,10 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
     if rule.named(after) != intent.to_revision:
         raise Refused(f"{place} is another rule than the one that was planned for. Nothing was changed.", advice=_JUDGE)
     call, parameters = written(rule, after)
-    fenced.write(reader.caller, call, intent.incident, lambda: _refuse_moved(reader.rule(place), place, intent), **parameters)
+    try:
+        fenced.write(reader.caller, call, intent.incident, lambda: _refuse_moved(reader.rule(place), place, intent), **parameters)
+    finally:
+        counts.sent(intent)  # a write whose answer was lost may have arrived too
 
 
 def _refuse_moved(rule: Rule, place: Place, intent: Intent) -> None:
@@ -38,21 +42,23 @@ def _recorded(intent: Intent) -> Actions:
     return tuple(found)
 
 
-def look(reader: Reader, place: Place, intent: Intent) -> Sight:
-    """See Target.look. Weights count at once; whether the group copes with the traffic, the metrics say."""
+def look(reader: Reader, counts: Counts, place: Place, intent: Intent) -> Sight:
+    """See Target.look. Done is what request counts prove, or cannot; whether the group copes with the traffic, the metrics say."""
     rule = reader.rule(place)
     if rule.revision == intent.to_revision:
-        return _there(reader, rule)
+        return _there(reader, counts, rule, intent)
     if rule.revision == intent.from_revision:
         return Sight(Standing.BEFORE, f"still at {rule.revision}", rule.revision)
     what = f"neither as before the intent nor as planned: another writer has put {rule.revision} there"
     return Sight(Standing.ELSEWHERE, what, rule.revision)
 
 
-def _there(reader: Reader, rule: Rule) -> Sight:
+def _there(reader: Reader, counts: Counts, rule: Rule, intent: Intent) -> Sight:
     for arn in shares(weights_of(rule.actions)):
         found = strength(reader.health(arn))
         if not found.healthy:
             reason = f"the weights are there, but no target of {name_of(arn)} is healthy ({found.why or 'it has none'})"
             return Sight(Standing.FAILED, reason, rule.revision)
-    return Sight(Standing.THERE, f"weights {spelled(rule.actions)}", rule.revision)
+    proof = counts.proof(reader.caller, rule, intent)
+    standing = Standing.THERE if proof.is_over else Standing.UNDERWAY
+    return Sight(standing, f"weights {spelled(rule.actions)}; {proof.reason}", rule.revision)

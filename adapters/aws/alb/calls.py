@@ -19,6 +19,7 @@ DESCRIBE_TAGS = _elb("DescribeTags")
 LIST_CLUSTERS = Call("ecs", "ListClusters")
 LIST_SERVICES = Call("ecs", "ListServices")
 DESCRIBE_SERVICES = Call("ecs", "DescribeServices", ("arn:aws:ecs:REGION:ACCOUNT:service/*",))
+GET_METRIC_DATA = Call("cloudwatch", "GetMetricData")
 
 MODIFY_LISTENER = _elb("ModifyListener", _LISTENER, writes=True)
 MODIFY_RULE = _elb("ModifyRule", _RULE, writes=True)
@@ -35,6 +36,7 @@ ALB = declare(
         LIST_CLUSTERS,
         LIST_SERVICES,
         DESCRIBE_SERVICES,
+        GET_METRIC_DATA,
         MODIFY_LISTENER,
         MODIFY_RULE,
     ),

@@ -18,7 +18,8 @@ from rollbackd.adapters.base.target import Intent, Json, NothingToDo, Plan, Plan
 
 SETTLE = timedelta(seconds=30)
 """New weights count within seconds; requests that are under way end where they began."""
-DEADLINE = timedelta(minutes=2)
+DEADLINE = timedelta(minutes=12)
+"""Longer than request counts are waited for, so that a rung never fails for want of them."""
 
 
 def plan(reader: Reader, place: Place, request: PlanRequest) -> Plan | NothingToDo:

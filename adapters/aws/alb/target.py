@@ -1,12 +1,13 @@
 """The target kind ``alb``: rules of application load balancers in the accounts of the daemon's config."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from rollbackd.adapters.aws.access import Aws
 from rollbackd.adapters.aws.alb import applying, planning, readiness
 from rollbackd.adapters.aws.alb.actions import Rule, name_of, sticky_of, weights_of
 from rollbackd.adapters.aws.alb.calls import ALB
+from rollbackd.adapters.aws.alb.counts import Counts
 from rollbackd.adapters.aws.alb.place import Place, place_of
 from rollbackd.adapters.aws.alb.reading import Memory, Reader
 from rollbackd.adapters.aws.together import asked, placed
@@ -26,9 +27,10 @@ class Alb:
     wanes = True
     """Its way back can be lost by itself: the former group is scaled in."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, *, now: Callable[[], datetime]) -> None:
         self._aws = aws
         self._memory = Memory()
+        self._counts = Counts(now)
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey. One call for all rules of a listener."""
@@ -58,12 +60,12 @@ class Alb:
     def apply(self, plan: Plan) -> None:
         """See Target.apply."""
         place = self._place(plan.intent.target)
-        applying.apply(self._reader(place, HURRY), place, plan.intent)
+        applying.apply(self._reader(place, HURRY), self._counts, place, plan.intent)
 
     def look(self, intent: Intent) -> Sight:
         """See Target.look."""
         place = self._place(intent.target)
-        return applying.look(self._reader(place), place, intent)
+        return applying.look(self._reader(place), self._counts, place, intent)
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""
