@@ -47,9 +47,9 @@ def _switch(replica: Replica, kind: str) -> None:
     if kind == "unreadable" and not file.exists():
         file.mkdir()
     elif kind == "pause" and not file.is_dir():
-        replica.switch.pause("somebody wants quiet", "ann")
+        replica.shielded(lambda: replica.switch.pause("somebody wants quiet", "ann"))
     elif kind == "resume":
-        lift(replica)
+        replica.shielded(lambda: lift(replica))
 
 
 def _for_a_while(world: "World", replica: Replica, event: Event) -> None:

@@ -119,7 +119,7 @@ class Replica:
         policies = tuple(policies)
         self._slots += 1
         if not self.engine.policies:
-            self._shielded(lambda: self.engine.adopt(policies))
+            self.shielded(lambda: self.engine.adopt(policies))
         keys = [key for policy in policies for key in policy.targets]
         states = {kind: target.survey([key for key in keys if key.startswith(kind)]) for kind, target in self.targets.items()}
         seen = {key: state for found in states.values() for key, state in found.items()}
@@ -128,11 +128,11 @@ class Replica:
         readings = {policy.name: (read(policy, at),) for policy in policies}
         for name, (reading,) in readings.items():
             self.given[name] = [*self.given.get(name, [])[-5:], reading]
-        self._shielded(lambda: self.engine.cycle(Batch(at, Survey(float(self._slots), at, seen), readings)))
+        self.shielded(lambda: self.engine.cycle(Batch(at, Survey(float(self._slots), at, seen), readings)))
 
     def deliver(self) -> None:
         """The outbox has been worked through once."""
-        self._shielded(self._deliver)
+        self.shielded(self._deliver)
 
     def _deliver(self) -> None:
         if not self._released:
@@ -156,11 +156,11 @@ class Replica:
             if self.frozen_until > self.clock.now:
                 self.clock.at(self.frozen_until, happen)
             elif self.store is life:
-                self._shielded(work)
+                self.shielded(work)
 
         self.clock.after(0.05, happen)
 
-    def _shielded(self, work: Callable[[], None]) -> None:
+    def shielded(self, work: Callable[[], None]) -> None:
         """As the product's threads: the store may refuse, the process may be killed; a bug of its own fails the story."""
         if self.is_dead:
             return
