@@ -9,21 +9,21 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.past import KeepsPast, Kept, Past
 from rollbackd.adapters.base.source import Source
 from rollbackd.adapters.base.target import Target
-from rollbackd.controller.answers_done import FromHistory, Learnt
+from rollbackd.controller.answers.done import FromHistory, Learnt
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
-from rollbackd.controller.denied import Denied
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
+from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.changes import Change
-from rollbackd.policies.decisions import Bake, WouldAct
-from rollbackd.policies.evaluate import decide
-from rollbackd.policies.evidence import Nothing
-from rollbackd.policies.fleet import Fleet
-from rollbackd.policies.model import Mode, OutsideWatch, Policy
-from rollbackd.policies.reasons import duration_text
-from rollbackd.policies.since import watch_length
-from rollbackd.policies.watch import new_watch, take
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.decisions import Bake, WouldAct
+from rollbackd.policies.decide.evaluate import decide
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.reasons import duration_text
+from rollbackd.policies.decide.watch import new_watch, take
+from rollbackd.policies.judge.evidence import Nothing
+from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
 
 PATIENCE = timedelta(hours=4)
 """So long after its watch a revision may still prove itself."""

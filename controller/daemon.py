@@ -14,14 +14,14 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from rollbackd.controller.config_values import Config
+from rollbackd.controller.config.values import Config
 from rollbackd.controller.logs import Secrets, configure
+from rollbackd.controller.notify.readiness import EVERY as READINESS_EVERY
 from rollbackd.controller.policy_files import Reload
-from rollbackd.controller.readiness import EVERY as READINESS_EVERY
 from rollbackd.controller.shard import WHOLE, Shard
-from rollbackd.controller.wiring import Parts, wire
-from rollbackd.policies.fleet_policy import FleetPolicy
-from rollbackd.policies.model import Policy
+from rollbackd.controller.wiring.daemon import Parts, wire
+from rollbackd.policies.fleets.policy import FleetPolicy
+from rollbackd.policies.model.policy import Policy
 
 log = structlog.get_logger()
 

@@ -11,11 +11,11 @@ import structlog
 
 from rollbackd.controller.texts import Texts
 from rollbackd.policies.claims import claims
-from rollbackd.policies.faults import Fault
-from rollbackd.policies.fleet_policy import FleetPolicy
+from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
-from rollbackd.policies.names import Names
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.resolve.names import Names
+from rollbackd.policies.text.faults import Fault
 
 log = structlog.get_logger()
 

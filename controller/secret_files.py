@@ -3,8 +3,8 @@
 import contextlib
 from pathlib import Path
 
-from rollbackd.controller.config_paths import paths_in
-from rollbackd.controller.config_values import Config
+from rollbackd.controller.config.paths import paths_in
+from rollbackd.controller.config.values import Config
 from rollbackd.controller.logs import Secrets
 
 _PUBLIC = ("ca_file",)

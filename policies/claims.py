@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from rollbackd.policies.keys import kubernetes_key
-from rollbackd.policies.names import Names
-from rollbackd.policies.yaml_text import parse
+from rollbackd.policies.model.keys import kubernetes_key
+from rollbackd.policies.resolve.names import Names
+from rollbackd.policies.text.yaml_text import parse
 
 
 def claims(text: str, file: str, names: Names | None) -> dict[str, str]:

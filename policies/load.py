@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rollbackd.policies.documents import PolicyDocument
-from rollbackd.policies.faults import Fault, choices, quoted
-from rollbackd.policies.fleet_policy import FleetPolicy
-from rollbackd.policies.model import Policy
-from rollbackd.policies.names import Names
-from rollbackd.policies.profiles import library
-from rollbackd.policies.resolve import resolve
-from rollbackd.policies.validate import Findings, locate, validate
-from rollbackd.policies.yaml_text import MAX_FAULTS, Document, Path, parse
+from rollbackd.policies.documents.policy import PolicyDocument
+from rollbackd.policies.fleets.policy import FleetPolicy
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.resolve.names import Names
+from rollbackd.policies.resolve.policy import resolve
+from rollbackd.policies.resolve.profiles import library
+from rollbackd.policies.text.faults import Fault, choices, quoted
+from rollbackd.policies.text.validate import Findings, locate, validate
+from rollbackd.policies.text.yaml_text import MAX_FAULTS, Document, Path, parse
 
 
 @dataclass(frozen=True, slots=True)

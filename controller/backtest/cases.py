@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from rollbackd.policies.judge import Verdict
-from rollbackd.policies.model import Policy
+from rollbackd.policies.judge.verdict import Verdict
+from rollbackd.policies.model.policy import Policy
 
 Word: TypeAlias = Literal["rollback", "ok", "inconclusive", "held"]
 Truth: TypeAlias = Literal["good", "bad"]

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from rollbackd.controller.backtest.cases import GivenChange
-from rollbackd.policies.faults import Fault, choices, quoted
-from rollbackd.policies.keys import parse_target
-from rollbackd.policies.yaml_text import Node, parse
+from rollbackd.policies.model.keys import parse_target
+from rollbackd.policies.text.faults import Fault, choices, quoted
+from rollbackd.policies.text.yaml_text import Node, parse
 
 T = TypeVar("T")
 KEYS = ("target", "at", "ready", "revision", "outcome", "rolled_back_at")

@@ -8,7 +8,7 @@ from rollbackd.controller.backtest.cases import Judged
 from rollbackd.controller.backtest.report import alarm, change, score_told, told
 from rollbackd.controller.backtest.run import Outcome
 from rollbackd.controller.backtest.score import score
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from rollbackd.controller.blind import PATIENCE
-from rollbackd.controller.changes import is_first_sight
 from rollbackd.controller.journal.chain import JournalRow
 from rollbackd.controller.journal.codec import KINDS, decode_event, moment, parsed
 from rollbackd.controller.journal.reading import Reading
-from rollbackd.policies.changes import Change
-from rollbackd.policies.events import IncidentEvent, Opened
+from rollbackd.controller.notify.blind import PATIENCE
+from rollbackd.controller.observe.changes import is_first_sight
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.events import IncidentEvent, Opened
 
 
 @dataclass(frozen=True, slots=True)

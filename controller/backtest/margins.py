@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollbackd.controller.backtest.cases import Judged, Look
-from rollbackd.policies.evidence import Evidence, Happened, Share, Value
-from rollbackd.policies.judge import share_limit
-from rollbackd.policies.model import Breaches, Condition, For
-from rollbackd.policies.signals import Rate
+from rollbackd.policies.judge.evidence import Evidence, Happened, Share, Value
+from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.model.policy import Breaches, Condition, For
+from rollbackd.policies.model.signals import Rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from rollbackd.controller.backtest.history import History, PastSource, slots_bet
 from rollbackd.controller.backtest.journalled import Blind, Journalled, Transition
 from rollbackd.controller.backtest.retell import Retelling, memory_of
 from rollbackd.controller.backtest.run import by_grid
-from rollbackd.controller.observation import history_slots
+from rollbackd.controller.observe.observation import history_slots
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Lack, Reading, Unknown
-from rollbackd.policies.signals import Probe
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Lack, Reading, Unknown
+from rollbackd.policies.model.signals import Probe
 
 NATURE = (
     "samples that came late are in Prometheus now and were not when the daemon looked",

@@ -5,18 +5,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.controller.backtest.journalled import Journalled, Transition
-from rollbackd.controller.fleet import Breaches
-from rollbackd.policies.changes import Change
-from rollbackd.policies.decisions import Decision, WouldAct
-from rollbackd.policies.evaluate import Evaluation, decide
-from rollbackd.policies.events import IncidentEvent, Opened
-from rollbackd.policies.fleet import Fleet
-from rollbackd.policies.incident import Incident, advance, opened
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Reading
-from rollbackd.policies.reasons import standing_reason
-from rollbackd.policies.since import is_due
-from rollbackd.policies.watch import Watch, new_watch, take
+from rollbackd.controller.engine.fleet import Breaches
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.decisions import Decision, WouldAct
+from rollbackd.policies.decide.evaluate import Evaluation, decide
+from rollbackd.policies.decide.events import IncidentEvent, Opened
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.incident import Incident, advance, opened
+from rollbackd.policies.decide.reasons import standing_reason
+from rollbackd.policies.decide.watch import Watch, new_watch, take
+from rollbackd.policies.judge.since import is_due
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Reading
 
 
 class Retelling:

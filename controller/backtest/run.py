@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rollbackd.controller.aging import aged
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged
 from rollbackd.controller.backtest.conclude import alarms, judged
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
+from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.traffic import Traffics
+from rollbackd.controller.observe.vanished import Absences
 from rollbackd.controller.schedule import Grid
-from rollbackd.controller.traffic import Traffics
-from rollbackd.controller.vanished import Absences
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Reading
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Reading
 
 SAID_EVERY = 1000  # slots
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rollbackd.controller.backtest.cases import GivenChange
     from rollbackd.controller.backtest.compare import Difference
     from rollbackd.controller.backtest.run import Outcome
-    from rollbackd.policies.model import Policy
+    from rollbackd.policies.model.policy import Policy
 
 
 def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path | None:

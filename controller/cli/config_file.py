@@ -6,8 +6,8 @@ import click
 
 from rollbackd.controller.cli.faults import fault_text
 from rollbackd.controller.cli.show import say
-from rollbackd.controller.config import Config, load_config
-from rollbackd.policies.faults import Fault
+from rollbackd.controller.config.read import Config, load_config
+from rollbackd.policies.text.faults import Fault
 
 
 class BadConfig(click.ClickException):

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rollbackd.controller.api.client import BLOCKED, Client, ClientFault
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import say, show
-from rollbackd.controller.client import BLOCKED, Client, ClientFault
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.options import FILE, prints
 from rollbackd.controller.cli.show import say, show
-from rollbackd.controller.client import UNREACHABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rollbackd.controller.doctor.findings import Finding
     from rollbackd.controller.doctor.surroundings import Surroundings
     from rollbackd.controller.logs import Secrets
-    from rollbackd.policies.faults import Fault
+    from rollbackd.policies.text.faults import Fault
 
 FOUND = 2
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
@@ -78,9 +78,9 @@ def _examined(file: Path, within: timedelta) -> "tuple[Finding, ...]":
 def _around(file: Path, secrets: "Secrets") -> "Surroundings | tuple[Fault, ...]":
     """What there is to look at; the faults of a config that cannot be read by a daemon either."""
     from rollbackd.controller.cli.config_file import config_text, parsed
-    from rollbackd.controller.config import Config, names
+    from rollbackd.controller.config.read import Config, names
     from rollbackd.controller.texts import Texts
-    from rollbackd.controller.wiring_doctor import surroundings
+    from rollbackd.controller.wiring.doctor import surroundings
     from rollbackd.policies.load import load_policies
 
     config = parsed(config_text(file), file)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.config_file import read_config
 from rollbackd.controller.cli.show import say, show
 from rollbackd.controller.cli.tables import grid
-from rollbackd.controller.client import UNREACHABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,12 +26,12 @@ SHOWN_LABELS = 4
 def proposed(file: Path, workload: str, source: str | None, output: str) -> int:
     """The exit code, after the proposal was shown: 0 there is one, 2 there is none, 4 the source gave no answer."""
     from rollbackd.adapters.base.errors import AdapterError
-    from rollbackd.controller.config import names
+    from rollbackd.controller.config.read import names
     from rollbackd.controller.doctor.proposal import propose
     from rollbackd.controller.logs import Secrets
-    from rollbackd.controller.wiring_doctor import surroundings
-    from rollbackd.policies.keys import parse_target
+    from rollbackd.controller.wiring.doctor import surroundings
     from rollbackd.policies.load import Loaded
+    from rollbackd.policies.model.keys import parse_target
 
     config = read_config(file)
     try:

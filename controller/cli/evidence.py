@@ -9,9 +9,9 @@ from rollbackd.controller.cli.show import say
 
 if TYPE_CHECKING:
     from rollbackd.controller.cli.policies import Checked
-    from rollbackd.controller.config_values import PrometheusSource
-    from rollbackd.policies.faults import Fault
-    from rollbackd.policies.model import Policy
+    from rollbackd.controller.config.values import PrometheusSource
+    from rollbackd.policies.model.policy import Policy
+    from rollbackd.policies.text.faults import Fault
 
 
 def with_evidence(checked: "Checked", url: str, token_file: Path | None) -> "tuple[Checked, str | None]":
@@ -38,7 +38,7 @@ def with_evidence(checked: "Checked", url: str, token_file: Path | None) -> "tup
 
 def _asked(checked: "Checked") -> "Iterator[tuple[PrometheusSource | None, Policy]]":
     """Each policy that a Prometheus can answer for, with its source as the config has it; None without a config."""
-    from rollbackd.controller.config_values import PrometheusSource
+    from rollbackd.controller.config.values import PrometheusSource
 
     for policy in checked.loaded.policies:
         like = checked.config.sources.get(policy.source) if checked.config is not None else None
@@ -54,10 +54,10 @@ def _found(checked: "Checked", policies: "list[Policy]", url: str, token_file: P
     """Raises AdapterError where the server does not answer at all."""
     from rollbackd.controller.cli.doctor import quietly
     from rollbackd.controller.clock import now
-    from rollbackd.controller.clocks import TellsTime
     from rollbackd.controller.doctor.surroundings import Checkable
-    from rollbackd.controller.sighting import sighted
-    from rollbackd.controller.wiring_doctor import prometheus_at
+    from rollbackd.controller.notify.clocks import TellsTime
+    from rollbackd.controller.observe.sighting import sighted
+    from rollbackd.controller.wiring.doctor import prometheus_at
 
     source = prometheus_at(url, token_file, like)
     if isinstance(source, TellsTime):

@@ -1,6 +1,6 @@
 """Faults for people, for programs, and for a code review on GitHub."""
 
-from rollbackd.policies.faults import Fault, excerpt
+from rollbackd.policies.text.faults import Fault, excerpt
 
 
 def fault_text(fault: Fault, text: str) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from rich.console import Console
 from rich.markup import escape
 
-from rollbackd.controller.answers_status import Coverage, CoverageLine
+from rollbackd.controller.answers.status import Coverage, CoverageLine
 from rollbackd.controller.cli.show import clock
 from rollbackd.controller.cli.tables import fleet_lines, grid, short_target
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rollbackd.controller.api.client import Client
 from rollbackd.controller.cli.options import FILE, prints, talks_to_daemon
 from rollbackd.controller.cli.show import say, show
-from rollbackd.controller.client import Client
-from rollbackd.policies.units import UnitError, duration
+from rollbackd.policies.text.units import UnitError, duration
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rollbackd.controller.api.client import Client
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import say, show
-from rollbackd.controller.client import Client
 
 SLOW = 300.0
 """Seconds that the metrics of a long past may take."""

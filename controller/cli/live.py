@@ -2,9 +2,9 @@
 
 import click
 
+from rollbackd.controller.api.client import Client
 from rollbackd.controller.cli.options import prints, talks_to_daemon
 from rollbackd.controller.cli.show import show
-from rollbackd.controller.client import Client
 from rollbackd.controller.clock import now
 
 SLOW = 120.0
@@ -21,8 +21,8 @@ SLOW = 120.0
 @prints
 def status(client: Client, output: str, *, coverage: bool) -> None:
     """Everything at a glance: the daemon, its sources, its fleets, every policy, what is open."""
-    from rollbackd.controller.answers import read
-    from rollbackd.controller.answers_status import Coverage, Status
+    from rollbackd.controller.answers.shapes import read
+    from rollbackd.controller.answers.status import Coverage, Status
     from rollbackd.controller.cli import fleets, tables
 
     if coverage:
@@ -47,8 +47,8 @@ def explain(client: Client, subject: str, output: str, *, power: bool) -> None:
 
     TARGET may be short: shop/checkout is the Deployment checkout in the namespace shop of the only cluster.
     """
-    from rollbackd.controller.answers import read
-    from rollbackd.controller.answers_explain import Explanation
+    from rollbackd.controller.answers.explain import Explanation
+    from rollbackd.controller.answers.shapes import read
     from rollbackd.controller.cli.explanation import explanation
 
     document = client.get("explain", SLOW, of=subject, power="1" if power else None)
@@ -62,8 +62,8 @@ def explain(client: Client, subject: str, output: str, *, power: bool) -> None:
 @prints
 def changes(client: Client, target: str | None, limit: int, output: str) -> None:
     """What changed, who did it, and how its revision stands. Newest last; newest first in JSON."""
-    from rollbackd.controller.answers import read
-    from rollbackd.controller.answers_past import ChangeList
+    from rollbackd.controller.answers.past import ChangeList
+    from rollbackd.controller.answers.shapes import read
     from rollbackd.controller.cli import tables
 
     document = client.get("changes", target=target, limit=str(limit))
@@ -80,8 +80,8 @@ def changes(client: Client, target: str | None, limit: int, output: str) -> None
 @prints
 def history(client: Client, subject: str | None, limit: int, output: str) -> None:
     """The journal: what was seen, decided, written and told. Newest last; newest first in JSON."""
-    from rollbackd.controller.answers import read
-    from rollbackd.controller.answers_past import History
+    from rollbackd.controller.answers.past import History
+    from rollbackd.controller.answers.shapes import read
     from rollbackd.controller.cli import tables
 
     document = client.get("history", of=subject, limit=str(limit))
@@ -98,8 +98,8 @@ def history(client: Client, subject: str | None, limit: int, output: str) -> Non
 @prints
 def plan(client: Client, policy: str, output: str) -> None:
     """What each rung of a policy's ladder would write now, asked with the daemon's own rights. Writes nothing."""
-    from rollbackd.controller.answers import read
-    from rollbackd.controller.answers_past import DryRun
+    from rollbackd.controller.answers.past import DryRun
+    from rollbackd.controller.answers.shapes import read
     from rollbackd.controller.cli import tables
 
     document = client.get("plan", SLOW, policy=policy)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import click
 
+from rollbackd.controller.api.client import USAGE, ClientFault
 from rollbackd.controller.cli.backtesting import backtest
 from rollbackd.controller.cli.backup import backup
 from rollbackd.controller.cli.daemon import run
@@ -22,7 +23,6 @@ from rollbackd.controller.cli.policies import check, schema
 from rollbackd.controller.cli.show import say
 from rollbackd.controller.cli.testing import test
 from rollbackd.controller.cli.token import token
-from rollbackd.controller.client import USAGE, ClientFault
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Before production": (check, test, backtest, parity, schema, doctor, plan, notify, demo),

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from rollbackd.controller.api.client import FAILED, UNREACHABLE
 from rollbackd.controller.cli.options import DEFAULT_CONFIG, FILE, prints
 from rollbackd.controller.cli.show import show
-from rollbackd.controller.client import FAILED, UNREACHABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rollbackd.adapters.base.notice import Notice, Notifier
-    from rollbackd.controller.config import Config
+    from rollbackd.controller.config.read import Config
 
 Result = Literal["delivered", "unreachable", "refused"]
 EXAMPLES = """Examples:
@@ -66,8 +66,8 @@ def _tried(config: "Config", contact: str, how: str) -> list[dict[str, str]]:
     """One line for each channel: what it is, how it went, what was said."""
     from rollbackd.adapters.base.errors import AdapterError
     from rollbackd.controller.logs import Secrets
-    from rollbackd.controller.wiring_channels import kind_of, notifiers
-    from rollbackd.policies.faults import choices
+    from rollbackd.controller.wiring.channels import kind_of, notifiers
+    from rollbackd.policies.text.faults import choices
 
     channels = config.contacts.get(contact)
     if channels is None:

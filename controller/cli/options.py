@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rollbackd.controller.client import Client
+from rollbackd.controller.api.client import Client
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_CONFIG = Path("rollbackd.yaml")
@@ -78,7 +78,7 @@ def _from_config(file: Path | None) -> Place:
 
 
 def _token(file: Path) -> str:
-    from rollbackd.controller.api_token import read_token
+    from rollbackd.controller.api.token import read_token
 
     try:
         return read_token(file)

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from rollbackd.controller.answers import read
-from rollbackd.controller.answers_past import DryRun, RungPlan
+from rollbackd.controller.answers.past import DryRun, RungPlan
+from rollbackd.controller.answers.shapes import read
+from rollbackd.controller.api.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault
 from rollbackd.controller.cli.decide import OVERRIDE, SLOW, shown
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
-from rollbackd.controller.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault
 
 YES = click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
 CODES = {"nothing": BLOCKED, "refused": BLOCKED, "unreachable": UNREACHABLE}

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rollbackd.controller.api.client import FAILED, ClientFault
 from rollbackd.controller.cli.options import FILE, prints
 from rollbackd.controller.cli.past import Given, duration_option, policies_in, reached, source_now, time_option
 from rollbackd.controller.cli.policies import FOUND
 from rollbackd.controller.cli.show import say, show
-from rollbackd.controller.client import FAILED, ClientFault
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rollbackd.controller.backtest.journalled import Journalled
     from rollbackd.controller.backtest.parity import Parity
-    from rollbackd.policies.model import Policy
+    from rollbackd.policies.model.policy import Policy
 
 
 @click.command(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from rollbackd.controller.api.client import UNREACHABLE, USAGE, ClientFault
 from rollbackd.controller.cli.show import say
-from rollbackd.controller.client import UNREACHABLE, USAGE, ClientFault
 from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
     from rollbackd.controller.backtest.history import PastSource
-    from rollbackd.policies.faults import Fault
-    from rollbackd.policies.model import Policy
+    from rollbackd.policies.model.policy import Policy
+    from rollbackd.policies.text.faults import Fault
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Given:
 
     def source(self, name: str) -> "PastSource":
         """The source of this name, at the only address that was given."""
-        from rollbackd.controller.wiring_backtest import past_source
+        from rollbackd.controller.wiring.backtest import past_source
 
         return past_source(name, self.url, self.token_file, self.ca_file, self.scrape_interval)
 
@@ -51,7 +51,7 @@ def time_option(_: click.Context, option: click.Parameter, text: str | None) -> 
 
 def duration_option(_: click.Context, option: click.Parameter, text: str) -> timedelta:
     """The duration of an option."""
-    from rollbackd.policies.units import UnitError, duration
+    from rollbackd.policies.text.units import UnitError, duration
 
     try:
         return duration(text)

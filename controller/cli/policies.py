@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.options import FILE
 from rollbackd.controller.cli.show import say
-from rollbackd.controller.client import UNREACHABLE
 from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
-    from rollbackd.controller.config import Config
-    from rollbackd.policies.faults import Fault
+    from rollbackd.controller.config.read import Config
     from rollbackd.policies.load import Loaded
-    from rollbackd.policies.names import Names
+    from rollbackd.policies.resolve.names import Names
+    from rollbackd.policies.text.faults import Fault
 
 FOUND = 2
 TOLD_EVERY = 50  # files
@@ -41,7 +41,7 @@ class Checked:
     @property
     def boundless(self) -> tuple[str, ...]:
         """The conditions for which no ``max_false_rollback`` holds."""
-        from rollbackd.policies.signals import OfTarget
+        from rollbackd.policies.model.signals import OfTarget
 
         policies = (*self.loaded.policies, *(fleet.template for fleet in self.loaded.fleets))
         measured = (each for policy in policies for each in policy.conditions if not isinstance(each.signal, OfTarget))
@@ -91,7 +91,7 @@ def schema(what: str) -> None:
 
 def _schema(what: str) -> Mapping[str, Any]:
     if what == "policy":
-        from rollbackd.policies.schema import json_schema
+        from rollbackd.policies.documents.schema import json_schema
 
         return json_schema()
     if what == "test":
@@ -99,7 +99,7 @@ def _schema(what: str) -> Mapping[str, Any]:
 
         made = PolicyTestDocument.model_json_schema(by_alias=True)
     else:
-        from rollbackd.controller.config_documents import ConfigDocument
+        from rollbackd.controller.config.documents import ConfigDocument
 
         made = ConfigDocument.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:rollbackd:schema:v1:{what}", **made}
@@ -132,7 +132,7 @@ def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
 
 def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
     from rollbackd.controller.cli.config_file import config_text, parsed
-    from rollbackd.controller.config import Config, names
+    from rollbackd.controller.config.read import Config, names
 
     text = config_text(file)
     config = parsed(text, file)

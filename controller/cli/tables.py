@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rollbackd.controller.answers_past import ChangeLine, ChangeList, DryRun, History, RungPlan
-from rollbackd.controller.answers_status import ConditionBrief, FleetLine, IncidentLine, OfferLine, PolicyLine, Status
+from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, History, RungPlan
+from rollbackd.controller.answers.status import ConditionBrief, FleetLine, IncidentLine, OfferLine, PolicyLine, Status
 from rollbackd.controller.cli.show import clock, since, span
 
 STYLES = {"breach": "bold red", "ok": "green", "unproven": "yellow", "nodata": "yellow", "error": "bold yellow"}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @prints
 def token(file: Path | None, output: str) -> None:
     """Make a token for a person. The daemon's config needs only its hash (api.people.NAME.token_hash), from which nobody gets the token."""
-    from rollbackd.controller.api_token import ensure_token, hash_of, new_token
+    from rollbackd.controller.api.token import ensure_token, hash_of, new_token
 
     if file is not None and file.exists():
         raise click.ClickException(f"{file} exists; nothing was made; name another file")

@@ -7,7 +7,7 @@ from rollbackd.adapters.base.notice import Notifier
 from rollbackd.controller.doctor.files import TO_READ, unreadable
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Checkable, Surroundings
-from rollbackd.controller.wiring_channels import kind_of
+from rollbackd.controller.wiring.channels import kind_of
 
 
 def contacts(around: Surroundings) -> Iterator[Finding]:

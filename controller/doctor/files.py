@@ -5,13 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollbackd.controller.config_paths import paths_in
+from rollbackd.controller.config.paths import paths_in
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.inspection import inspected
-from rollbackd.controller.pause import Pause
+from rollbackd.controller.pause.file import Pause
 
 NOT_HERE = ("policies", "data_dir", "api.token_file", "contacts.")
 """Paths of the config that need not be there, or are looked at by another check."""

@@ -7,9 +7,9 @@ from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.roster import Roll
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
-from rollbackd.controller.membership import workload_of
-from rollbackd.policies.fleet_members import Member, members
-from rollbackd.policies.fleet_policy import FleetPolicy, Workload, doubt
+from rollbackd.controller.observe.membership import workload_of
+from rollbackd.policies.fleets.members import Member, members
+from rollbackd.policies.fleets.policy import FleetPolicy, Workload, doubt
 
 MOST_TOLD = 20
 """So many members with findings are named; the rest are counted."""

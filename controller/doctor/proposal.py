@@ -16,12 +16,12 @@ from rollbackd.adapters.base.source import Query, RowKey, Selector, Source
 from rollbackd.controller.doctor.labels import Labels, Workload, example, guess, main_selector, telling_first, told_apart
 from rollbackd.controller.doctor.sources import read_now
 from rollbackd.controller.doctor.surroundings import ShowsSeries
-from rollbackd.controller.questions import ProbeQuestion, TargetQuestion, asks_of
+from rollbackd.controller.observe.questions import ProbeQuestion, TargetQuestion, asks_of
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
-from rollbackd.policies.profiles import library
-from rollbackd.policies.readings import Lack, Reading, Unknown
-from rollbackd.policies.units import written
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Lack, Reading, Unknown
+from rollbackd.policies.resolve.profiles import library
+from rollbackd.policies.text.units import written
 
 ORDER = (
     "otel",

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Expression, Identity, MeteredSource, Source
-from rollbackd.controller.clocks import TellsTime
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsBirths
-from rollbackd.controller.observe import Observer
-from rollbackd.policies.buckets import remark
-from rollbackd.policies.model import Condition, Policy
-from rollbackd.policies.readings import Counts, Lack, Reading, Unknown
-from rollbackd.policies.signals import OfTarget, Probe
+from rollbackd.controller.notify.clocks import TellsTime
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.policies.judge.buckets import remark
+from rollbackd.policies.model.policy import Condition, Policy
+from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
+from rollbackd.policies.model.signals import OfTarget, Probe
 
 EXACT = timedelta(seconds=5)
 """Clocks that differ by less are called equal."""

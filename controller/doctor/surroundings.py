@@ -9,9 +9,9 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.notice import Notifier
 from rollbackd.adapters.base.source import Buckets, RowKey, Selector, Slower, Source
 from rollbackd.adapters.base.target import Target
-from rollbackd.controller.config_values import Config
+from rollbackd.controller.config.values import Config
 from rollbackd.policies.load import Loaded
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Target, TargetState
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
-from rollbackd.controller.jobs import watch_jobs
 from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.inspection import Look, inspected
-from rollbackd.policies.model import Mode, RevertRung
+from rollbackd.controller.observe.jobs import watch_jobs
+from rollbackd.policies.model.policy import Mode, RevertRung
 
 
 def targets(around: Surroundings) -> Iterator[Finding]:

@@ -14,9 +14,9 @@ from rollbackd.controller.journal.codec import KINDS, moment
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
 from rollbackd.controller.journal.schema import changes, claims, incidents, journal, ledger, outbox
 from rollbackd.controller.journal.values import Budget, Claim, Entry, Known, OutboxState, SeenChange, Standing
-from rollbackd.policies.events import IncidentEvent
-from rollbackd.policies.fleet import Flight
-from rollbackd.policies.incident import Incident, Phase, fold
+from rollbackd.policies.decide.events import IncidentEvent
+from rollbackd.policies.decide.fleet import Flight
+from rollbackd.policies.decide.incident import Incident, Phase, fold
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -18,7 +18,7 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.rows import Stored, change_columns, change_note, change_of
 from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, journal, ledger, outbox
 from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note, SeenChange, Standing
-from rollbackd.policies.events import (
+from rollbackd.policies.decide.events import (
     Acked,
     Applied,
     Approved,
@@ -34,8 +34,8 @@ from rollbackd.policies.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.fleet import Limits
-from rollbackd.policies.incident import Incident, Phase, advance, opened
+from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.decide.incident import Incident, Phase, advance, opened
 
 HEAD = "journal head of "
 

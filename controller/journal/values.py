@@ -7,9 +7,9 @@ from enum import Enum
 from typing import Any
 
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.policies.changes import Change
-from rollbackd.policies.events import Intended
-from rollbackd.policies.fleet import Flight
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.events import Intended
+from rollbackd.policies.decide.fleet import Flight
 
 
 @dataclass(frozen=True, slots=True)

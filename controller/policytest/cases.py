@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rollbackd.controller.policytest.notation import Value
-from rollbackd.policies.judge import State
-from rollbackd.policies.model import Policy
+from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.model.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

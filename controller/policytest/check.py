@@ -7,8 +7,8 @@ from datetime import timedelta
 from rollbackd.controller.policytest.cases import Case, Expected
 from rollbackd.controller.policytest.looks import Look
 from rollbackd.controller.policytest.words import reads_text, rung_names
-from rollbackd.policies.judge import State
-from rollbackd.policies.units import written
+from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.text.units import written
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rollbackd.policies.documents_base import MOST_ENTRIES, Duration, FlagName, Interval, Name, ObjectName, Text, Written, refuse
-from rollbackd.policies.documents_conditions import ModeWord
+from rollbackd.policies.documents.base import MOST_ENTRIES, Duration, FlagName, Interval, Name, ObjectName, Text, Written, refuse
+from rollbackd.policies.documents.conditions import ModeWord
 
 MOST_TESTS = 1000
 DEFAULT_INTERVAL = timedelta(seconds=15)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from rollbackd.controller.policytest.report import Result, failure_lines
 from rollbackd.controller.policytest.run import Outcome
-from rollbackd.policies.faults import Fault
+from rollbackd.policies.text.faults import Fault
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -8,14 +8,14 @@ from rollbackd.controller.policytest.cases import Case
 from rollbackd.controller.policytest.documents import CaseItem, PolicyTestDocument
 from rollbackd.controller.policytest.resolve import resolve
 from rollbackd.controller.texts import Texts
-from rollbackd.policies.faults import Fault, choices, nearest, quoted
-from rollbackd.policies.fleet_members import members
-from rollbackd.policies.fleet_notes import PREFIX
-from rollbackd.policies.fleet_policy import FleetPolicy, Workload
+from rollbackd.policies.fleets.members import members
+from rollbackd.policies.fleets.notes import PREFIX
+from rollbackd.policies.fleets.policy import FleetPolicy, Workload
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
-from rollbackd.policies.validate import Findings, validate
-from rollbackd.policies.yaml_text import Document, parse
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.text.faults import Fault, choices, nearest, quoted
+from rollbackd.policies.text.validate import Findings, validate
+from rollbackd.policies.text.yaml_text import Document, parse
 
 OTHER_KINDS = ("RollbackPolicy", "MetricProfile", "ConditionLibrary", "Config")
 

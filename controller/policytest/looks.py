@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rollbackd.policies.judge import State
+from rollbackd.policies.judge.verdict import State
 
 
 @dataclass(frozen=True, slots=True)

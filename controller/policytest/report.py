@@ -9,7 +9,7 @@ from rollbackd.controller.policytest.check import Mismatch
 from rollbackd.controller.policytest.load import Loaded
 from rollbackd.controller.policytest.looks import Look
 from rollbackd.controller.policytest.run import Outcome
-from rollbackd.policies.units import written
+from rollbackd.policies.text.units import written
 
 BEFORE, AFTER = 3, 1
 """So many looks around a mismatch are shown."""

@@ -9,14 +9,14 @@ from rollbackd.controller.policytest.cases import Case, Expected, GivenChange, G
 from rollbackd.controller.policytest.documents import DEFAULT_INTERVAL, CaseItem, ChangeItem, ExpectItem
 from rollbackd.controller.policytest.notation import Absent, NotationError, Value, parse_values
 from rollbackd.controller.policytest.words import GUARDS, is_read, kind_of, metrics_of, reads_text, rung_names, selectors_of
-from rollbackd.policies.faults import choices, nearest, quoted
-from rollbackd.policies.judge import State
-from rollbackd.policies.keys import parse_target
-from rollbackd.policies.model import Mode, Policy
-from rollbackd.policies.selectors import SelectorError, parse_selector
-from rollbackd.policies.signals import OfTarget, Probe, PromQL, Selector
-from rollbackd.policies.units import written
-from rollbackd.policies.validate import Findings, locate
+from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.model.keys import parse_target
+from rollbackd.policies.model.policy import Mode, Policy
+from rollbackd.policies.model.signals import OfTarget, Probe, PromQL, Selector
+from rollbackd.policies.text.faults import choices, nearest, quoted
+from rollbackd.policies.text.selectors import SelectorError, parse_selector
+from rollbackd.policies.text.units import written
+from rollbackd.policies.text.validate import Findings, locate
 
 Path: TypeAlias = tuple[str | int, ...]
 MOST_LOOKS = 20_000

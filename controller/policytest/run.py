@@ -4,26 +4,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from rollbackd.controller.aging import aged
-from rollbackd.controller.baselines import Baselines, read_before
-from rollbackd.controller.facts import told
-from rollbackd.controller.observe import readings_at
+from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.baselines import Baselines, read_before
+from rollbackd.controller.observe.facts import told
+from rollbackd.controller.observe.questions import ProbeQuestion, asks_of
+from rollbackd.controller.observe.readings import readings_at
+from rollbackd.controller.observe.traffic import Traffics
+from rollbackd.controller.observe.vanished import Absences
 from rollbackd.controller.policytest.cases import Case
 from rollbackd.controller.policytest.check import Mismatch, mismatches
 from rollbackd.controller.policytest.looks import Look, Standing
 from rollbackd.controller.policytest.source import CaseSource
 from rollbackd.controller.policytest.world import World, rung_of
-from rollbackd.controller.questions import ProbeQuestion, asks_of
-from rollbackd.controller.traffic import Traffics
-from rollbackd.controller.vanished import Absences
-from rollbackd.policies.decisions import Act, Decision, Offer, Outside, Wait, WouldAct
-from rollbackd.policies.evaluate import Evaluation, decide
-from rollbackd.policies.events import CloseHow
-from rollbackd.policies.incident import Incident, Phase
-from rollbackd.policies.ladder import rung_text
-from rollbackd.policies.reasons import standing_reason
-from rollbackd.policies.since import is_due
-from rollbackd.policies.watch import Watch, new_watch, take
+from rollbackd.policies.decide.decisions import Act, Decision, Offer, Outside, Wait, WouldAct
+from rollbackd.policies.decide.evaluate import Evaluation, decide
+from rollbackd.policies.decide.events import CloseHow
+from rollbackd.policies.decide.incident import Incident, Phase
+from rollbackd.policies.decide.ladder import rung_text
+from rollbackd.policies.decide.reasons import standing_reason
+from rollbackd.policies.decide.watch import Watch, new_watch, take
+from rollbackd.policies.judge.since import is_due
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 """The moment of the first sample: midnight, so that the clock in a reason shows the time of the test."""

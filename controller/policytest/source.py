@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.source import Answer, Expression, Query, Row
 from rollbackd.adapters.base.target import Progress, TargetState
 from rollbackd.adapters.scrape import Given, Shown
+from rollbackd.controller.observe.questions import ProbeQuestion, TargetQuestion, asks_of
 from rollbackd.controller.policytest.cases import Case, GivenSeries
 from rollbackd.controller.policytest.notation import Absent, Value
-from rollbackd.controller.questions import ProbeQuestion, TargetQuestion, asks_of
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model.policy import Policy
 
 _NO_ANSWER = "an expression cannot be evaluated without Prometheus: write under 'answers' what it says"
 

@@ -3,11 +3,25 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from rollbackd.policies.guards import PASSABLE
-from rollbackd.policies.ladder import rung_text, rung_word
-from rollbackd.policies.model import Condition, Policy, Rung
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Traffic, Vanished
-from rollbackd.policies.step import HANDED_OVER
+from rollbackd.policies.decide.guards import PASSABLE
+from rollbackd.policies.decide.ladder import rung_text, rung_word
+from rollbackd.policies.decide.step import HANDED_OVER
+from rollbackd.policies.model.policy import Condition, Policy, Rung
+from rollbackd.policies.model.signals import (
+    Count,
+    Gauge,
+    Identity,
+    Latency,
+    Matcher,
+    OfTarget,
+    Probe,
+    PromQL,
+    Rate,
+    Ratio,
+    Selector,
+    Traffic,
+    Vanished,
+)
 
 GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", "other-writer", "approval", HANDED_OVER})
 """What an incident of a test may be held by."""

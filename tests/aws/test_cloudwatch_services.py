@@ -10,14 +10,14 @@ from rollbackd.adapters.aws.cloudwatch.calls import CLOUDWATCH
 from rollbackd.adapters.aws.cloudwatch.metrics import PERCENT
 from rollbackd.adapters.aws.cloudwatch.service import BALANCED, BY_NAME, Found, Place
 from rollbackd.adapters.base.errors import Permanent
-from rollbackd.controller.config_accounts import AccountConfig
-from rollbackd.controller.config_values import CloudWatchSource
-from rollbackd.controller.observe import Observer
-from rollbackd.controller.wiring_aws import cloudwatch
-from rollbackd.policies import dimensions
+from rollbackd.controller.config.accounts import AccountConfig
+from rollbackd.controller.config.values import CloudWatchSource
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.controller.wiring.aws import cloudwatch
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.names import Names
-from rollbackd.policies.readings import Counts
+from rollbackd.policies.model.readings import Counts
+from rollbackd.policies.resolve import dimensions
+from rollbackd.policies.resolve.names import Names
 from tests.aws.cloudwatch_double import CloudWatchDouble, cloudwatch_double
 from tests.aws.servers import ACCOUNT, REGION, Microburst, aws, hand, microburst
 from tests.aws.test_cloudwatch import ALB, AT, BEHIND, MINUTE, SHOP, errors, requests

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.backtest.cases import GivenChange
 from rollbackd.controller.backtest.run import Asked, Outcome, run
-from rollbackd.controller.observe import past_readings
-from rollbackd.controller.questions import asks_of
+from rollbackd.controller.observe.questions import asks_of
+from rollbackd.controller.observe.readings import past_readings
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model.policy import Policy
 from tests.adapters.openmetrics import START
 from tests.bench.figures import Figure
 from tests.servers import prometheus_with_history

@@ -19,20 +19,20 @@ import structlog
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
-from rollbackd.controller.act import Actor
-from rollbackd.controller.changes import Survey
-from rollbackd.controller.engine import Engine
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.act.actor import Actor
+from rollbackd.controller.engine.engine import Engine
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.journalling import Journalling
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
-from rollbackd.controller.journalling import Journalling
-from rollbackd.controller.pause import Pause
-from rollbackd.controller.slots import Batch
-from rollbackd.controller.store_trouble import StoreTrouble
-from rollbackd.policies.events import Closed, CloseHow
-from rollbackd.policies.fleet import Limits
-from rollbackd.policies.model import Policy, RevertRung, Timing
-from rollbackd.policies.readings import Counts
+from rollbackd.controller.notify.store_trouble import StoreTrouble
+from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.pause.file import Pause
+from rollbackd.policies.decide.events import Closed, CloseHow
+from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.model.policy import Policy, RevertRung, Timing
+from rollbackd.policies.model.readings import Counts
 from tests.bench.figures import Figure
 from tests.doubles.kube import running_double
 from tests.doubles.kube.stage import Stage, World, stage_in, until

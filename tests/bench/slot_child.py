@@ -17,17 +17,17 @@ import requests
 import structlog
 
 from rollbackd.adapters.prometheus import Prometheus
-from rollbackd.controller.act import Actor
+from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.daemon import collect_seldom, share_one_heap
-from rollbackd.controller.engine import Engine
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.engine.engine import Engine
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.journalling import Journalling
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journalling import Journalling
-from rollbackd.controller.observation import history_slots
-from rollbackd.controller.observe import Observer
-from rollbackd.controller.pause import Pause
-from rollbackd.controller.slots import Batch
-from rollbackd.controller.store_trouble import StoreTrouble
+from rollbackd.controller.notify.store_trouble import StoreTrouble
+from rollbackd.controller.observe.observation import history_slots
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.controller.pause.file import Pause
 from tests.bench import workloads
 from tests.bench.figures import memory
 

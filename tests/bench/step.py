@@ -3,13 +3,13 @@
 import time
 from datetime import timedelta
 
-from rollbackd.policies.changes import Change
-from rollbackd.policies.evaluate import decide, evaluate
-from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.evaluate import decide, evaluate
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.watch import Watch, new_watch, take
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Counts
-from rollbackd.policies.watch import Watch, new_watch, take
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Counts
 from tests.bench.figures import Figure
 from tests.policies.literals import T0
 

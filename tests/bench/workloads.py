@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rollbackd.adapters.base.target import Interval, TargetState
-from rollbackd.controller.changes import Survey
-from rollbackd.policies.model import Condition, Group, Leaf, Limit, Policy, RevertRung
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, Ratio, Selector
+from rollbackd.controller.observe.changes import Survey
+from rollbackd.policies.model.policy import Condition, Group, Leaf, Limit, Policy, RevertRung
+from rollbackd.policies.model.signals import Count, Gauge, Identity, Latency, Matcher, Ratio, Selector
 from tests.adapters.openmetrics import START
 from tests.policies.literals import ERRORS, POLICY
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.roster import Listed
 from rollbackd.adapters.command import Command
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.values import How, Standing
-from rollbackd.controller.membership import FleetStanding, Membership
-from rollbackd.controller.roster_news import RosterNews
-from rollbackd.controller.slots import Batch
-from rollbackd.policies.fleet_policy import Expected, FleetPolicy, Selection
-from rollbackd.policies.model import RevertRung
-from rollbackd.policies.readings import Reading
-from rollbackd.policies.signals import Identity
+from rollbackd.controller.notify.roster_news import RosterNews
+from rollbackd.controller.observe.membership import FleetStanding, Membership
+from rollbackd.policies.fleets.policy import Expected, FleetPolicy, Selection
+from rollbackd.policies.model.policy import RevertRung
+from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.model.signals import Identity
 from tests.controller.world import EVERY, SHOP_POLICY, World, command
 
 CONDITION = replace(SHOP_POLICY.conditions[0], identity=Identity(("app", "namespace"), ("$name", "$namespace")))

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
-from rollbackd.policies.changes import Change
-from rollbackd.policies.events import (
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.events import (
     Applied,
     Closed,
     CloseHow,
@@ -21,8 +21,8 @@ from rollbackd.policies.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.fleet import Limits
-from rollbackd.policies.model import Mode
+from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.model.policy import Mode
 
 T0 = datetime(2025, 3, 1, 3, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

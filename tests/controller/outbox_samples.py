@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rollbackd.adapters.base.notice import Notice, Notifier
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.outbox import Outbox
+from rollbackd.controller.notify.outbox import Outbox
 
 
 class Channel:

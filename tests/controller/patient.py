@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 
 from rollbackd.controller.clock import now
-from rollbackd.controller.config import Config, load_config, names
+from rollbackd.controller.config.read import Config, load_config, names
 from rollbackd.controller.doctor.checks import CHECKS, examine
 from rollbackd.controller.doctor.findings import Finding
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.texts import Texts
-from rollbackd.controller.wiring_doctor import surroundings
+from rollbackd.controller.wiring.doctor import surroundings
 from rollbackd.policies.load import load_policies
 from tests.e2e.daemon import policy
 from tests.servers import free_port

@@ -13,17 +13,17 @@ from typing import Any
 
 import uvicorn
 
-from rollbackd.controller.answers_status import Reload
-from rollbackd.controller.api import build_app, build_health_app
-from rollbackd.controller.api_cluster import ClusterPeople
-from rollbackd.controller.api_token import TokenBook, ensure_token, hash_of
+from rollbackd.controller.answers.status import Reload
+from rollbackd.controller.api.app import build_app, build_health_app
+from rollbackd.controller.api.cluster import ClusterPeople
+from rollbackd.controller.api.metrics import Metrics
+from rollbackd.controller.api.token import TokenBook, ensure_token, hash_of
 from rollbackd.controller.bootstrap import Bootstrap
-from rollbackd.controller.coverage import Fleets
-from rollbackd.controller.desk import Desk
-from rollbackd.controller.metrics import Metrics
-from rollbackd.controller.observe import SourceHealth
-from rollbackd.controller.preview import Preview
-from rollbackd.controller.view import Facts
+from rollbackd.controller.explain.coverage import Fleets
+from rollbackd.controller.explain.preview import Preview
+from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.controller.people.desk import Desk
+from rollbackd.controller.people.view import Facts
 from tests.controller.world import World
 from tests.policies.literals import T0
 from tests.servers import poll

@@ -8,10 +8,10 @@ import pytest
 
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer, Levels, Query, Row
-from rollbackd.controller.aging import aged
-from rollbackd.policies.model import Leaf
-from rollbackd.policies.readings import Lack, Level, Reading, Unknown
-from rollbackd.policies.signals import Gauge, Identity, Selector
+from rollbackd.controller.observe.aging import aged
+from rollbackd.policies.model.policy import Leaf
+from rollbackd.policies.model.readings import Lack, Level, Reading, Unknown
+from rollbackd.policies.model.signals import Gauge, Identity, Selector
 from tests.policies.literals import HOUR, MEMORY, MINUTE, POLICY, RELEASE, SECOND, T0
 
 AT = T0 + 12 * MINUTE

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.controller.answers_status import Reload
-from rollbackd.controller.api_gate import LONGEST_BODY
-from rollbackd.controller.heartbeat import Heartbeat
+from rollbackd.controller.answers.status import Reload
+from rollbackd.controller.api.gate import LONGEST_BODY
+from rollbackd.controller.notify.heartbeat import Heartbeat
 from tests.controller.served import Said, Served, desk_of
 from tests.controller.world import FLAGS, SHOP, World
 from tests.policies.literals import T0

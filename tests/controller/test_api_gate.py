@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
-from rollbackd.controller.api_cluster import AT_ONCE, ClusterPeople, Unanswered
-from rollbackd.controller.api_gate import Gate
+from rollbackd.controller.api.cluster import AT_ONCE, ClusterPeople, Unanswered
+from rollbackd.controller.api.gate import Gate
 from tests.controller.served import Served
 from tests.controller.world import World
 

@@ -5,9 +5,9 @@ import stat
 
 import pytest
 
-from rollbackd.controller.api_token import SHARED, TokenBook, ensure_token, hash_of, read_token
+from rollbackd.controller.api.token import SHARED, TokenBook, ensure_token, hash_of, read_token
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.config_values import Api
+from rollbackd.controller.config.values import Api
 from tests.controller.test_config import SHORTEST, read, said
 
 

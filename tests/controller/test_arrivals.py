@@ -6,8 +6,8 @@ import pytest
 
 from rollbackd.adapters.aws.rds import Rds
 from rollbackd.adapters.base.errors import Transient
-from rollbackd.controller.arrivals import Arrivals
-from rollbackd.policies.incident import Phase
+from rollbackd.controller.act.arrivals import Arrivals
+from rollbackd.policies.decide.incident import Phase
 from tests.aws.databases import people
 from tests.controller.test_restore import Restoring
 

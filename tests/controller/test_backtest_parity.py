@@ -19,10 +19,10 @@ from rollbackd.controller.backtest.history import slots_between
 from rollbackd.controller.backtest.run import Asked, run
 from rollbackd.controller.backtest.spans import span_of
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.observe import Observer
+from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.schedule import Grid
-from rollbackd.controller.slots import Batch
-from rollbackd.policies.judge import Verdict
+from rollbackd.policies.judge.verdict import Verdict
 from rollbackd.policies.load import load_policies
 from tests import servers
 from tests.controller import backtest_samples as samples

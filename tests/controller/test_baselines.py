@@ -12,14 +12,14 @@ from rollbackd.controller.backtest.cases import GivenChange
 from rollbackd.controller.backtest.history import slots_between
 from rollbackd.controller.backtest.run import Asked, run
 from rollbackd.controller.backtest.spans import span_of
-from rollbackd.controller.baselines import Compared, read_before
-from rollbackd.controller.observation import Observation
-from rollbackd.controller.observe import Observer
-from rollbackd.controller.questions import asks_of
+from rollbackd.controller.observe.baselines import Compared, read_before
+from rollbackd.controller.observe.observation import Observation
+from rollbackd.controller.observe.questions import asks_of
+from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.judge import State, Verdict
+from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model.policy import Policy
 from tests import servers
 from tests.adapters.openmetrics import START
 from tests.controller.backtest_samples import moment

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.controller.api_token import TokenBook
+from rollbackd.controller.api.token import TokenBook
 from rollbackd.controller.cli.main import outcome
-from rollbackd.policies.incident import Phase
-from rollbackd.policies.model import Approvals, Mode, RevertRung
+from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.model.policy import Approvals, Mode, RevertRung
 from tests.controller.served import Served
 from tests.controller.world import SHOP, SHOP_POLICY, World
 

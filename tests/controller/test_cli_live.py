@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from rollbackd.controller.cli.main import outcome
-from rollbackd.policies.model import Bound
+from rollbackd.policies.model.policy import Bound
 from tests.controller.served import Served
 from tests.controller.world import SHOP, SHOP_POLICY, World
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from rollbackd.adapters.base.errors import Transient
-from rollbackd.controller.clocks import Clocks
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Counts, Lack, Reading, Unknown
-from rollbackd.policies.signals import Probe
+from rollbackd.controller.notify.clocks import Clocks
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
+from rollbackd.policies.model.signals import Probe
 from tests.controller.world import World
 from tests.policies.literals import ERRORS, MINUTE, POLICY, SECOND, T0
 

@@ -10,20 +10,20 @@ import pytest
 from rollbackd.adapters.aws.cloudwatch import CloudWatch
 from rollbackd.adapters.aws.cloudwatch.calls import CLOUDWATCH
 from rollbackd.adapters.base.source import Answer, Row
+from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.clock import now
-from rollbackd.controller.config import Config, load_config, names
-from rollbackd.controller.config_values import CloudWatchSource
+from rollbackd.controller.config.read import Config, load_config, names
+from rollbackd.controller.config.values import CloudWatchSource
 from rollbackd.controller.doctor.findings import Grade
-from rollbackd.controller.metrics import Metrics
-from rollbackd.controller.observe import Observer, SourceHealth, Spent
-from rollbackd.controller.slots import Batch
-from rollbackd.policies.judge import judge
+from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.observe.readings import Observer, SourceHealth, Spent
+from rollbackd.policies.decide.watch import new_watch, take
+from rollbackd.policies.judge.verdict import judge
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import OutsideWatch, Policy
-from rollbackd.policies.names import Names
-from rollbackd.policies.readings import Counts
-from rollbackd.policies.watch import new_watch, take
+from rollbackd.policies.model.policy import OutsideWatch, Policy
+from rollbackd.policies.model.readings import Counts
+from rollbackd.policies.resolve.names import Names
 from tests.aws.cloudwatch_double import CloudWatchDouble, cloudwatch_double
 from tests.aws.servers import ACCOUNT, REGION, aws
 from tests.controller.patient import Patient

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollbackd.controller.config import load_config, names
-from rollbackd.controller.config_flags import FlagdProvider
-from rollbackd.controller.config_values import (
+from rollbackd.controller.config.flags import FlagdProvider
+from rollbackd.controller.config.read import load_config, names
+from rollbackd.controller.config.values import (
     Alertmanager,
     Api,
     Cluster,
@@ -22,9 +22,9 @@ from rollbackd.controller.config_values import (
     StaticPages,
     Webhook,
 )
-from rollbackd.policies.fleet import Limits
-from rollbackd.policies.model import Mode
-from rollbackd.policies.names import Names
+from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.model.policy import Mode
+from rollbackd.policies.resolve.names import Names
 
 BASE = Path("/etc/rollbackd")
 SHORTEST = "apiVersion: rollbackd/v1\nkind: Config\nsources: {prometheus: {url: 'http://127.0.0.1:9090'}}\npolicies: [policies.d]\n"

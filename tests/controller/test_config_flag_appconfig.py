@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from rollbackd.adapters.base.target import TargetState
-from rollbackd.controller.config import Config, load_config, names
-from rollbackd.controller.config_flag_appconfig import AppConfigProvider
-from rollbackd.controller.wiring_flags import flag_targets
+from rollbackd.controller.config.flag_appconfig import AppConfigProvider
+from rollbackd.controller.config.read import Config, load_config, names
+from rollbackd.controller.wiring.flags import flag_targets
 from tests.aws.appconfig import open_profile
 from tests.servers import Server
 

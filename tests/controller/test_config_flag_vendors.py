@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rollbackd.adapters.base.target import Plan, PlanRequest, Standing, Target, TargetState
-from rollbackd.controller.config import load_config, names
-from rollbackd.controller.config_flag_vendors import ConfigCatProvider, FlagsmithProvider, GrowthBookProvider, LaunchDarklyProvider
-from rollbackd.controller.config_values import Config
-from rollbackd.controller.wiring_flags import flag_targets
+from rollbackd.controller.config.flag_vendors import ConfigCatProvider, FlagsmithProvider, GrowthBookProvider, LaunchDarklyProvider
+from rollbackd.controller.config.read import load_config, names
+from rollbackd.controller.config.values import Config
+from rollbackd.controller.wiring.flags import flag_targets
 from tests.doubles.flags.configcat import CONFIG, PRODUCT, ConfigCat
 from tests.doubles.flags.flagsmith import Flagsmith
 from tests.doubles.flags.growthbook import GrowthBook

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from rollbackd.controller.config import load_config, names
-from rollbackd.controller.config_flags import FlagdProvider, UnleashProvider
-from rollbackd.controller.config_values import Config
-from rollbackd.controller.wiring_flags import flag_targets
+from rollbackd.controller.config.flags import FlagdProvider, UnleashProvider
+from rollbackd.controller.config.read import load_config, names
+from rollbackd.controller.config.values import Config
+from rollbackd.controller.wiring.flags import flag_targets
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import FlagsRung
+from rollbackd.policies.model.policy import FlagsRung
 
 BASE = Path("/etc/rollbackd")
 HEAD = "apiVersion: rollbackd/v1\nkind: Config\nsources: {scrape: {targets: [{urls: ['http://127.0.0.1:1/metrics']}]}}\npolicies: [policies.d]\n"

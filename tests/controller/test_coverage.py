@@ -11,9 +11,9 @@ import pytest
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.roster import Listed
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.coverage import Fleets
-from rollbackd.policies.fleet_policy import FleetPolicy
-from rollbackd.policies.model import RevertRung
+from rollbackd.controller.explain.coverage import Fleets
+from rollbackd.policies.fleets.policy import FleetPolicy
+from rollbackd.policies.model.policy import RevertRung
 from tests.controller.fleets import FLEET, TEMPLATE, FleetWorld
 from tests.controller.served import Served
 from tests.controller.world import SHOP_POLICY

@@ -11,7 +11,7 @@ import pytest
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.past import Kept, Past
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.covered_changes import covered_changes
+from rollbackd.controller.explain.covered_changes import covered_changes
 from rollbackd.controller.journal.values import How, Note, Standing
 from tests.controller.served import Served
 from tests.controller.world import SHOP, SHOP_POLICY, World

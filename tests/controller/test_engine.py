@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal.rows import parcel_of
 from rollbackd.controller.journal.schema import outbox
 from rollbackd.controller.journal.values import SeenChange, Standing
-from rollbackd.policies.changes import Change
-from rollbackd.policies.incident import Phase
-from rollbackd.policies.model import Mode, RevertRung
-from rollbackd.policies.readings import Lack, Unknown
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.model.policy import Mode, RevertRung
+from rollbackd.policies.model.readings import Lack, Unknown
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World
 
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.adapters.command import Command, CommandSpec
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.values import How, SeenChange, Standing
-from rollbackd.controller.past import Past
-from rollbackd.controller.slots import Batch
-from rollbackd.policies.changes import Change
-from rollbackd.policies.fleet import Limits
-from rollbackd.policies.model import FlagsRung, RevertRung
+from rollbackd.controller.observe.past import Past
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.model.policy import FlagsRung, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, command, script, served
 from tests.policies.literals import MINUTE
 from tests.servers import poll

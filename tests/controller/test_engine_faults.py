@@ -11,14 +11,14 @@ from sqlalchemy import Engine, event
 
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.command import Command, CommandSpec
-from rollbackd.controller.blind import Blindness
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.values import How, Standing
-from rollbackd.controller.observe import SourceHealth
-from rollbackd.policies.events import Held
-from rollbackd.policies.fleet import Limits
-from rollbackd.policies.model import RevertRung
+from rollbackd.controller.notify.blind import Blindness
+from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.policies.decide.events import Held
+from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.model.policy import RevertRung
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, TIMING, World, command, served
 from tests.policies.literals import MINUTE, SECOND
 

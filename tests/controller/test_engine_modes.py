@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from rollbackd.controller.fleet import Settings
-from rollbackd.policies.model import FlagsRung, Mode
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.policies.model.policy import FlagsRung, Mode
 from tests.controller.world import FLAGS, SHOP_POLICY, World
 
 SUGGESTING = replace(SHOP_POLICY, name="a", digest="a", mode=Mode.SUGGEST)

@@ -6,10 +6,10 @@ import pytest
 
 from rollbackd.adapters.base.target import Plan
 from rollbackd.adapters.command import Command
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.errors import StoreError
-from rollbackd.controller.slots import Batch
-from rollbackd.policies.model import FlagsRung, RevertRung
-from rollbackd.policies.signals import Ratio, Selector
+from rollbackd.policies.model.policy import FlagsRung, RevertRung
+from rollbackd.policies.model.signals import Ratio, Selector
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, command, served
 from tests.policies.literals import MINUTE
 

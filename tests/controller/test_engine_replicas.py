@@ -9,10 +9,10 @@ import pytest
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 from rollbackd.adapters.command import Command
+from rollbackd.controller.engine.journalling import Journalling, Overtaken
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journalling import Journalling, Overtaken
-from rollbackd.policies.events import Acked, Held
-from rollbackd.policies.model import RevertRung
+from rollbackd.policies.decide.events import Acked, Held
+from rollbackd.policies.model.policy import RevertRung
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World, command
 from tests.policies.literals import T0
 

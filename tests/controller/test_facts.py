@@ -7,11 +7,11 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Interval, Progress, TargetState
-from rollbackd.controller.facts import rollout, told
-from rollbackd.controller.observe import Observer
-from rollbackd.policies.model import For, Leaf, Limit, Policy
-from rollbackd.policies.readings import Lack, Level, Told, Unknown
-from rollbackd.policies.signals import Identity, OfTarget
+from rollbackd.controller.observe.facts import rollout, told
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.policies.model.policy import For, Leaf, Limit, Policy
+from rollbackd.policies.model.readings import Lack, Level, Told, Unknown
+from rollbackd.policies.model.signals import Identity, OfTarget
 from tests.policies.literals import ERRORS, MINUTE, POLICY, RELEASE, T0, TARGET, kinds, run, slots
 
 STUCK = replace(ERRORS, name="stuck-rollout", signal=OfTarget("rollout"), limit=Limit(), identity=Identity((), ()), confirm=For(MINUTE), min_volume=0)

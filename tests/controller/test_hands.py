@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.controller.by_hand import ByHand, Wish
-from rollbackd.controller.denied import Denied
-from rollbackd.controller.fleet import Settings
-from rollbackd.controller.hands import Hands
-from rollbackd.policies.incident import Phase
-from rollbackd.policies.model import Approvals, Mode, RevertRung
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.people.by_hand import ByHand, Wish
+from rollbackd.controller.people.denied import Denied
+from rollbackd.controller.people.hands import Hands
+from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.model.policy import Approvals, Mode, RevertRung
 from tests.controller.served import Said, desk_of
 from tests.controller.world import SHOP, SHOP_POLICY, World
 from tests.policies.literals import no_data

@@ -7,8 +7,8 @@ import pytest
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.adapters.command import Command
 from rollbackd.adapters.kubernetes import Kubernetes
-from rollbackd.controller.jobs import watch_jobs
-from rollbackd.policies.model import RevertRung
+from rollbackd.controller.observe.jobs import watch_jobs
+from rollbackd.policies.model.policy import RevertRung
 from tests.controller.world import SHOP, SHOP_POLICY, World, command
 
 CART = "kubernetes:a/shop/deployment/cart"

@@ -5,9 +5,9 @@ import pytest
 
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim, Note
-from rollbackd.policies.events import CloseHow
-from rollbackd.policies.incident import Phase, fold
-from rollbackd.policies.model import Mode
+from rollbackd.policies.decide.events import CloseHow
+from rollbackd.policies.decide.incident import Phase, fold
+from rollbackd.policies.model.policy import Mode
 from tests.controller.journal_samples import (
     APPLIED,
     CART,

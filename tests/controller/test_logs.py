@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from rollbackd.controller.logs import HIDDEN, Secrets, configure
-from rollbackd.policies.model import Mode
+from rollbackd.policies.model.policy import Mode
 
 TOKEN = "s3cr3t-t0ken"
 

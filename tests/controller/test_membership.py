@@ -9,13 +9,13 @@ import pytest
 
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer
-from rollbackd.controller.observe import Observer, SourceHealth
-from rollbackd.controller.slots import Batch
-from rollbackd.policies.fleet_members import members
-from rollbackd.policies.fleet_policy import Expected, Selection, Workload
-from rollbackd.policies.model import Mode
-from rollbackd.policies.readings import Reading
-from rollbackd.policies.signals import Gauge, Ratio, Selector
+from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.observe.readings import Observer, SourceHealth
+from rollbackd.policies.fleets.members import members
+from rollbackd.policies.fleets.policy import Expected, Selection, Workload
+from rollbackd.policies.model.policy import Mode
+from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.model.signals import Gauge, Ratio, Selector
 from tests.controller.fleets import CONDITION, FLEET, TEMPLATE, FleetWorld
 from tests.controller.test_observe import Literal
 from tests.controller.world import EVERY, SHOP_POLICY, served

@@ -6,10 +6,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from rollbackd.controller.answers_status import Reload
-from rollbackd.controller.metrics import Metrics
-from rollbackd.controller.observe import SourceHealth
-from rollbackd.policies.model import RevertRung
+from rollbackd.controller.answers.status import Reload
+from rollbackd.controller.api.metrics import Metrics
+from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.policies.model.policy import RevertRung
 from tests.controller.served import Said, desk_of
 from tests.controller.world import SHOP, SHOP_POLICY, World
 from tests.policies.literals import T0

@@ -8,13 +8,13 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Increases, Levels, Query, Row
-from rollbackd.controller.config_values import NamedProbe
-from rollbackd.controller.observe import Observer
-from rollbackd.controller.probing import Probing
-from rollbackd.controller.questions import ProbeQuestion
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Counts, Events, Lack, Level, Unknown
-from rollbackd.policies.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Ratio, Selector
+from rollbackd.controller.config.values import NamedProbe
+from rollbackd.controller.observe.probing import Probing
+from rollbackd.controller.observe.questions import ProbeQuestion
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Unknown
+from rollbackd.policies.model.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Ratio, Selector
 from tests.policies.literals import ERRORS, MINUTE, POLICY, SECOND, T0
 from tests.servers import free_port
 

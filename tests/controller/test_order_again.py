@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rollbackd.adapters.base.target import Plan, PlanRequest, TargetState
 from rollbackd.adapters.flagd import Flagd, FlagFile
-from rollbackd.controller.order import intent_to, request_again
-from rollbackd.policies.decisions import Act
-from rollbackd.policies.model import FlagsRung
+from rollbackd.controller.act.order import intent_to, request_again
+from rollbackd.policies.decide.decisions import Act
+from rollbackd.policies.model.policy import FlagsRung
 
 KEY = "flagd:shop/all"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.outbox import LATE, MAX_AGE, Outbox, backoff
+from rollbackd.controller.notify.outbox import LATE, MAX_AGE, Outbox, backoff
 from tests.controller.journal_samples import HOUR, MINUTE, SECOND, Clock, notice
 from tests.controller.outbox_samples import Channel, outbox_for, queue
 

@@ -8,7 +8,7 @@ import pytest
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.outbox import Outbox, tell_without_store
+from rollbackd.controller.notify.outbox import Outbox, tell_without_store
 from tests.controller.journal_samples import MINUTE, Clock, notice
 from tests.controller.outbox_samples import Channel, outbox_for, queue, until
 
@@ -29,7 +29,7 @@ SENDING = """
 import sys, time
 from datetime import timedelta
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.outbox import Outbox
+from rollbackd.controller.notify.outbox import Outbox
 
 class Channel:
     name = "pager"

@@ -13,14 +13,14 @@ import pytest
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.backtest.history import slots_between
 from rollbackd.controller.cli.main import outcome
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
-from rollbackd.controller.observation import history_slots
-from rollbackd.controller.observe import Observer
+from rollbackd.controller.observe.observation import history_slots
+from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.schedule import Grid
-from rollbackd.controller.slots import Batch
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model.policy import Policy
 from tests import servers
 from tests.controller import backtest_samples as samples
 from tests.controller.backtest_samples import moment

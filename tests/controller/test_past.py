@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from rollbackd.controller.past import Past
-from rollbackd.policies.readings import Level
+from rollbackd.controller.observe.past import Past
+from rollbackd.policies.model.readings import Level
 
 AT = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 LATER = AT + timedelta(seconds=15)

@@ -14,18 +14,18 @@ import pytest
 
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.adapters.scrape import Endpoint, Scrape, these
-from rollbackd.controller.observe import Observer, readings_at
+from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.observe.questions import asks_of
+from rollbackd.controller.observe.readings import Observer, readings_at
 from rollbackd.controller.policytest.cases import Case, GivenSeries
 from rollbackd.controller.policytest.notation import Absent
 from rollbackd.controller.policytest.run import START, Outcome, run
-from rollbackd.controller.questions import asks_of
-from rollbackd.controller.slots import Batch
-from rollbackd.policies.changes import Change
-from rollbackd.policies.evaluate import evaluate
-from rollbackd.policies.fleet import Fleet
-from rollbackd.policies.model import Mode
-from rollbackd.policies.reasons import verdict_reason
-from rollbackd.policies.watch import new_watch
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.model.policy import Mode
 from tests import servers
 from tests.adapters.openmetrics import START as PAST
 from tests.controller.policytest_samples import case_in

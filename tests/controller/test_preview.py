@@ -9,7 +9,7 @@ import pytest
 
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.preview import Preview
+from rollbackd.controller.explain.preview import Preview
 from rollbackd.policies.load import load_policies
 from tests import servers
 from tests.controller import backtest_samples as samples

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rollbackd.adapters.command import Command
-from rollbackd.controller.readiness import EVERY, Readiness
-from rollbackd.policies.model import Mode
+from rollbackd.controller.notify.readiness import EVERY, Readiness
+from rollbackd.policies.model.policy import Mode
 from tests.controller.world import SECOND, SHOP, SHOP_POLICY, World
 
 GONE = "the way back to v1 is not sound: its image is gone"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.replica import replica_name
 from rollbackd.controller.shard import WHOLE, Shard, shard_of
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World

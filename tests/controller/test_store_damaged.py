@@ -8,10 +8,10 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.errors import StoreDamaged, StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.logs import Secrets
-from rollbackd.controller.store_trouble import StoreTrouble
-from rollbackd.controller.wiring import Parts, wire
-from rollbackd.controller.wiring_store import open_store
-from rollbackd.policies.model import Mode
+from rollbackd.controller.notify.store_trouble import StoreTrouble
+from rollbackd.controller.wiring.daemon import Parts, wire
+from rollbackd.controller.wiring.store import open_store
+from rollbackd.policies.model.policy import Mode
 from tests.controller.test_config import SHORTEST, read
 from tests.policies.literals import MINUTE, T0
 

@@ -17,7 +17,7 @@ from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
-from rollbackd.controller.outbox import LEASE
+from rollbackd.controller.notify.outbox import LEASE
 from tests.controller.journal_samples import OPENED, T0, notice
 from tests.postgres import Postgres, postgres
 from tests.replicas.pipe import Pipe, pipe_to

@@ -8,7 +8,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.target import TargetState
-from rollbackd.controller.survey import Surveyor
+from rollbackd.controller.observe.survey import Surveyor
 from tests.policies.literals import SECOND, T0
 from tests.servers import poll
 

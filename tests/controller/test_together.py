@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Transient
-from rollbackd.policies.events import Applied, Approved
-from rollbackd.policies.fleet import Limits
-from rollbackd.policies.incident import Phase
-from rollbackd.policies.model import FlagsRung, Mode, RevertRung
+from rollbackd.policies.decide.events import Applied, Approved
+from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.model.policy import FlagsRung, Mode, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World
 
 TOGETHER = replace(SHOP_POLICY, ladder=(RevertRung(SHOP, with_next=True), FlagsRung(FLAGS)))

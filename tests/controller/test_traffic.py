@@ -7,14 +7,14 @@ import pytest
 
 from rollbackd.adapters.base.target import Progress, TargetState
 from rollbackd.adapters.prometheus import Prometheus
-from rollbackd.controller.observe import readings_at
-from rollbackd.controller.questions import asks_of
-from rollbackd.controller.traffic import Traffics
-from rollbackd.policies.changes import Change
-from rollbackd.policies.judge import State, judge
+from rollbackd.controller.observe.questions import asks_of
+from rollbackd.controller.observe.readings import readings_at
+from rollbackd.controller.observe.traffic import Traffics
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.judge.verdict import State, judge
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Mode
-from rollbackd.policies.reasons import verdict_reason
+from rollbackd.policies.model.policy import Mode
 from tests import servers
 from tests.adapters.openmetrics import START, document, series
 

@@ -9,15 +9,15 @@ import pytest
 
 from rollbackd.adapters.base.target import Progress, TargetState
 from rollbackd.adapters.prometheus import Prometheus
-from rollbackd.controller.observe import readings_at
-from rollbackd.controller.questions import asks_of
-from rollbackd.controller.vanished import Absences
-from rollbackd.policies.changes import Change
-from rollbackd.policies.judge import State, judge
+from rollbackd.controller.observe.questions import asks_of
+from rollbackd.controller.observe.readings import readings_at
+from rollbackd.controller.observe.vanished import Absences
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.judge.verdict import State, judge
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Mode, Policy
-from rollbackd.policies.readings import Lack, Reading, Unknown
-from rollbackd.policies.reasons import verdict_reason
+from rollbackd.policies.model.policy import Mode, Policy
+from rollbackd.policies.model.readings import Lack, Reading, Unknown
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series
 from tests.controller.policytest_samples import POLICY, outcome_in, written

@@ -17,22 +17,22 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.target import Target
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.adapters.flagd import Flagd, FlagFile
-from rollbackd.controller.act import Actor
-from rollbackd.controller.changes import Survey
-from rollbackd.controller.engine import Engine
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.act.actor import Actor
+from rollbackd.controller.engine.engine import Engine
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.journalling import Journalling
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.rows import parcel_of
 from rollbackd.controller.journal.schema import outbox
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
-from rollbackd.controller.journalling import Journalling
-from rollbackd.controller.pause import Pause
-from rollbackd.controller.slots import Batch
-from rollbackd.controller.store_trouble import StoreTrouble
-from rollbackd.controller.survey import Surveyor
-from rollbackd.policies.incident import Incident
-from rollbackd.policies.model import FlagsRung, Policy, RevertRung, Timing
-from rollbackd.policies.readings import Counts, Reading
+from rollbackd.controller.notify.store_trouble import StoreTrouble
+from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.observe.survey import Surveyor
+from rollbackd.controller.pause.file import Pause
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.model.policy import FlagsRung, Policy, RevertRung, Timing
+from rollbackd.policies.model.readings import Counts, Reading
 from tests.policies.literals import POLICY, SECOND, T0
 
 EVERY = 10 * SECOND

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rollbackd.controller.client import Client, ClientFault
+from rollbackd.controller.api.client import Client, ClientFault
 from rollbackd.controller.journal.chain import Break, verify
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Entry

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from rollbackd.controller.blind import Blindness
+from rollbackd.controller.engine.slots import PolicySet
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.values import Standing
-from rollbackd.controller.observe import SourceHealth
-from rollbackd.controller.slots import PolicySet
-from rollbackd.policies.judge import State
+from rollbackd.controller.notify.blind import Blindness
+from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.policies.judge.verdict import State
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World, served
 
 

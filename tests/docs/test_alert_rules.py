@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rollbackd.controller.audit_watch import AuditWatch
-from rollbackd.controller.clocks import Clocks
-from rollbackd.controller.metrics import Metrics
+from rollbackd.controller.api.metrics import Metrics
+from rollbackd.controller.notify.audit_watch import AuditWatch
+from rollbackd.controller.notify.clocks import Clocks
 from tests.controller.served import Said, desk_of
 from tests.controller.test_clocks import Clock
 from tests.controller.world import World

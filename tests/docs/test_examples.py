@@ -14,18 +14,18 @@ from click.testing import CliRunner
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.webhook import Webhook
 from rollbackd.controller.cli.main import cli
-from rollbackd.controller.config import Config, load_config
-from rollbackd.controller.config_documents import ConfigDocument, PrometheusParts, ScrapeParts
-from rollbackd.controller.config_flag_vendors import KINDS as ALL_FLAG_KINDS
-from rollbackd.controller.config_flags import KINDS as FLAG_KINDS
+from rollbackd.controller.config.documents import ConfigDocument, PrometheusParts, ScrapeParts
+from rollbackd.controller.config.flag_vendors import KINDS as ALL_FLAG_KINDS
+from rollbackd.controller.config.flags import KINDS as FLAG_KINDS
+from rollbackd.controller.config.read import Config, load_config
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.policytest.documents import PolicyTestDocument
 from rollbackd.controller.policytest.load import load_tests
 from rollbackd.controller.policytest.run import run
-from rollbackd.policies.faults import Fault
+from rollbackd.policies.documents.schema import json_schema
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.schema import json_schema
+from rollbackd.policies.text.faults import Fault
 from tests.exposition import Reply, serving
 
 HOUSE = Path(__file__).parents[2]

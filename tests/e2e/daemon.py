@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from rollbackd.controller.client import Client
+from rollbackd.controller.api.client import Client
 from tests.servers import free_port, poll
 
 SECONDS: Mapping[str, str] = {"warmup": "0s", "settle": "0s", "recover_for": "1s", "give_up": "60s", "cooldown": "0s"}

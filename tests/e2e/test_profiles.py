@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rollbackd.adapters.prometheus import Prometheus
-from rollbackd.controller.observe import Observer
-from rollbackd.policies.judge import judge
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.policies.decide.watch import new_watch, take
+from rollbackd.policies.judge.verdict import judge
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
-from rollbackd.policies.names import Names
-from rollbackd.policies.profiles import library
-from rollbackd.policies.watch import new_watch, take
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.resolve.names import Names
+from rollbackd.policies.resolve.profiles import library
 from tests import servers
 from tests.adapters.openmetrics import START, document
 from tests.e2e import shapes

@@ -13,7 +13,7 @@ from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.doctor.proposal import OF_PODS, ORDER, Proposal, propose
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.profiles import library
+from rollbackd.policies.resolve.profiles import library
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series
 from tests.e2e import shapes

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from rollbackd.controller import config
-from rollbackd.controller.config_documents import SOURCE_KINDS, ConfigDocument
-from rollbackd.controller.config_flag_vendors import KINDS as FLAG_KINDS
-from rollbackd.policies.documents_base import Written
+from rollbackd.controller.config.documents import SOURCE_KINDS, ConfigDocument
+from rollbackd.controller.config.flag_vendors import KINDS as FLAG_KINDS
+from rollbackd.policies.documents.base import Written
 
 FILE = Path(__file__).parents[2] / "helm" / "values.schema.json"
 CHARTS_OWN = ("apiVersion", "kind", "policies", "data_dir", "store", "health")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rollbackd.controller.config import Config, load_config
-from rollbackd.policies.model import Mode
+from rollbackd.controller.config.read import Config, load_config
+from rollbackd.policies.model.policy import Mode
 from tests.helm import schema
 from tests.helm.chart import CHART, POLICY, RICH, SMALLEST, Object, merged, of_kind, only, refusal, render, run
 from tests.helm.pod_security import faults

@@ -57,8 +57,8 @@ end:
 }
 
 /* A step begins only here: the switch is read, and the intent is durable, in one go.
- * product: rollbackd.controller.pause.Pause.read
- * product: rollbackd.controller.act.Actor._claim
+ * product: rollbackd.controller.pause.file.Pause.read
+ * product: rollbackd.controller.act.actor.Actor._claim
  * product: rollbackd.controller.journal.transaction.Transaction.claim
  */
 inline claim(me) {
@@ -87,7 +87,7 @@ inline take_over(me) {
 
 /* Whether the claim is still held is asked before the write, and may be untrue when it leaves: an actor can stand still in between.
  * product: rollbackd.controller.journal.values.Claim.is_held_by
- * product: rollbackd.controller.act.Actor._write
+ * product: rollbackd.controller.act.actor.Actor._write
  */
 inline write(me) {
   if
@@ -96,8 +96,8 @@ inline write(me) {
   fi
 }
 
-/* product: rollbackd.controller.outcome.Outcomes.applied
- * product: rollbackd.controller.outcome.Outcomes.record
+/* product: rollbackd.controller.act.outcome.Outcomes.applied
+ * product: rollbackd.controller.act.outcome.Outcomes.record
  */
 inline outcome() {
   atomic {
@@ -109,9 +109,9 @@ inline outcome() {
 }
 
 /* One life after the other: every step may be the last one of a life, and the next life begins with nothing but the journal.
- * product: rollbackd.controller.engine.Engine.cycle
- * product: rollbackd.controller.act.Actor.begin
- * product: rollbackd.controller.act.Actor.resume
+ * product: rollbackd.controller.engine.engine.Engine.cycle
+ * product: rollbackd.controller.act.actor.Actor.begin
+ * product: rollbackd.controller.act.actor.Actor.resume
  */
 active [ACTORS] proctype Actor() {
   bool holds;
@@ -123,8 +123,8 @@ active [ACTORS] proctype Actor() {
      if
      :: !is_intended -> claim(_pid)
      :: is_intended && !is_over -> take_over(_pid);
-        /* product: rollbackd.controller.act.Actor._ask_the_target
-         * product: rollbackd.controller.act.Actor._write_again */
+        /* product: rollbackd.controller.act.actor.Actor._ask_the_target
+         * product: rollbackd.controller.act.actor.Actor._write_again */
         if
         :: holds && (target != BEFORE || PAUSED) -> holds = false; outcome()
         :: else -> skip
@@ -152,8 +152,8 @@ end:
   od
 }
 
-/* product: rollbackd.controller.switch.Switch.pause
- * product: rollbackd.controller.switch.Switch.resume
+/* product: rollbackd.controller.pause.switch.Switch.pause
+ * product: rollbackd.controller.pause.switch.Switch.resume
  */
 active proctype People() {
   is_paused = true;

@@ -3,16 +3,16 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from rollbackd.policies.changes import Change
-from rollbackd.policies.decisions import Decision
-from rollbackd.policies.evaluate import Evaluation, evaluate
-from rollbackd.policies.events import Applied, IncidentEvent, Intended, Opened, Settled
-from rollbackd.policies.fleet import Fleet
-from rollbackd.policies.incident import Incident, fold
-from rollbackd.policies.model import Condition, FlagsRung, For, Leaf, Limit, Mode, OnNoData, OutsideWatch, Policy, RevertRung, Timing
-from rollbackd.policies.readings import Counts, Lack, Level, Reading, Unknown
-from rollbackd.policies.signals import Gauge, Identity, Ratio, Selector
-from rollbackd.policies.watch import Watch, new_watch
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.decisions import Decision
+from rollbackd.policies.decide.evaluate import Evaluation, evaluate
+from rollbackd.policies.decide.events import Applied, IncidentEvent, Intended, Opened, Settled
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.incident import Incident, fold
+from rollbackd.policies.decide.watch import Watch, new_watch
+from rollbackd.policies.model.policy import Condition, FlagsRung, For, Leaf, Limit, Mode, OnNoData, OutsideWatch, Policy, RevertRung, Timing
+from rollbackd.policies.model.readings import Counts, Lack, Level, Reading, Unknown
+from rollbackd.policies.model.signals import Gauge, Identity, Ratio, Selector
 
 T0 = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

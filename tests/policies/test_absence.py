@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.policies.judge import State
+from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Condition, Leaf, Limit, Mode, Policy
-from rollbackd.policies.readings import Absence, Level
-from rollbackd.policies.reasons import verdict_reason
-from rollbackd.policies.signals import Selector, Vanished
+from rollbackd.policies.model.policy import Condition, Leaf, Limit, Mode, Policy
+from rollbackd.policies.model.readings import Absence, Level
+from rollbackd.policies.model.signals import Selector, Vanished
 from tests.policies.literals import ERRORS, MINUTE, POLICY, T0, kinds, run
 
 GONE: Condition = replace(

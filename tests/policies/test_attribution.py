@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.attribution import is_clear, ranked
-from rollbackd.policies.changes import Change
-from rollbackd.policies.decisions import Outside
-from rollbackd.policies.events import Held, Opened
-from rollbackd.policies.guards import guards
-from rollbackd.policies.model import Dependency, FlagsRung
+from rollbackd.policies.blame.attribution import is_clear, ranked
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.decisions import Outside
+from rollbackd.policies.decide.events import Held, Opened
+from rollbackd.policies.decide.guards import guards
+from rollbackd.policies.model.policy import Dependency, FlagsRung
 from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, counts, kinds, only, run
 
 DB, CART, SEARCH = "shared:orders-db", "kubernetes:default/shop/deployment/cart", "kubernetes:default/shop/deployment/search"

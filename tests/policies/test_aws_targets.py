@@ -2,10 +2,10 @@
 
 import pytest
 
-from rollbackd.policies.keys import recurs
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import RevertRung
-from rollbackd.policies.names import Names
+from rollbackd.policies.model.keys import recurs
+from rollbackd.policies.model.policy import RevertRung
+from rollbackd.policies.resolve.names import Names
 
 NAMES = Names(
     frozenset({"prom"}),

@@ -3,9 +3,9 @@
 import pytest
 
 from rollbackd.policies.load import Loaded, load_policies
-from rollbackd.policies.model import Condition, Policy
-from rollbackd.policies.names import Names
-from rollbackd.policies.signals import Gauge, Identity, Latency, Matcher, Ratio, Selector
+from rollbackd.policies.model.policy import Condition, Policy
+from rollbackd.policies.model.signals import Gauge, Identity, Latency, Matcher, Ratio, Selector
+from rollbackd.policies.resolve.names import Names
 
 ECS = "target: {ecs: {cluster: main, service: api}}"
 KUBERNETES = "target: {kubernetes: {namespace: shop, deployment: api}}"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollbackd.policies.faults import Fault, excerpt
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.names import Names
+from rollbackd.policies.resolve.names import Names
+from rollbackd.policies.text.faults import Fault, excerpt
 
 DATA = Path(__file__).parent / "testdata"
 HEAD = "apiVersion: rollbackd/v1\nkind: RollbackPolicy\nmetadata: {name: checkout}\nspec:\n"

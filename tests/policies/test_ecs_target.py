@@ -3,8 +3,8 @@
 import pytest
 
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import RevertRung
-from rollbackd.policies.names import Names
+from rollbackd.policies.model.policy import RevertRung
+from rollbackd.policies.resolve.names import Names
 
 ONE = {"prod": ("eu-west-1",)}
 SEVERAL = {"prod": ("eu-west-1", "us-east-1"), "test": ("eu-west-1",)}

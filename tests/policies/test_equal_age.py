@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.changes import Change, equal_age
-from rollbackd.policies.judge import State
-from rollbackd.policies.model import Condition, Leaf, Mode, Policy
-from rollbackd.policies.readings import Level
-from rollbackd.policies.reasons import verdict_reason
-from rollbackd.policies.signals import Gauge, Selector
+from rollbackd.policies.blame.changes import Change, equal_age
+from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.model.policy import Condition, Leaf, Mode, Policy
+from rollbackd.policies.model.readings import Level
+from rollbackd.policies.model.signals import Gauge, Selector
 from tests.policies.literals import FLIP, HOUR, MEMORY, MINUTE, POLICY, RELEASE, T0, TARGET, kinds, run, slots
 
 CONDITION: Condition = replace(MEMORY, signal=Gauge(Selector("memory"), Selector("limit"), "second", "pod"), compares=True)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from rollbackd.policies.evalue import log_evalue, mixed
+from rollbackd.policies.judge.evalue import log_evalue, mixed
 
 THRESHOLD = math.log(100)
 

@@ -8,12 +8,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollbackd.policies.fleet_members import Member, members
-from rollbackd.policies.fleet_policy import FleetPolicy, Workload, doubt, retold
+from rollbackd.policies.fleets.members import Member, members
+from rollbackd.policies.fleets.policy import FleetPolicy, Workload, doubt, retold
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import FlagsRung, Limit, Mode, Policy, RevertRung
-from rollbackd.policies.names import Names
-from rollbackd.policies.signals import Identity, Latency
+from rollbackd.policies.model.policy import FlagsRung, Limit, Mode, Policy, RevertRung
+from rollbackd.policies.model.signals import Identity, Latency
+from rollbackd.policies.resolve.names import Names
 
 CONTACTS = frozenset({"payments", "platform"})
 NAMES = Names(frozenset({"prometheus"}), frozenset({"eu"}), "eu", {"flagd": "flagd"}, tagged=frozenset({"flagd"}), contacts=CONTACTS)

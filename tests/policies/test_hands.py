@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.decisions import Act, Offer, Wait
-from rollbackd.policies.events import Acked, Approved, Held, Offered, Ordered
-from rollbackd.policies.hands import blocks
-from rollbackd.policies.incident import Phase, fold
-from rollbackd.policies.model import Mode
+from rollbackd.policies.decide.decisions import Act, Offer, Wait
+from rollbackd.policies.decide.events import Acked, Approved, Held, Offered, Ordered
+from rollbackd.policies.decide.hands import blocks
+from rollbackd.policies.decide.incident import Phase, fold
+from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import CALM, EVERY, FLAGS, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, intended, no_data, only, run, slots
 
 AT = T0 + 6 * MINUTE

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.changes import Change
-from rollbackd.policies.decisions import Offer
-from rollbackd.policies.irreversible import crossed
-from rollbackd.policies.model import FlagsRung
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.blame.irreversible import crossed
+from rollbackd.policies.decide.decisions import Offer
+from rollbackd.policies.model.policy import FlagsRung
 from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, counts, kinds, only, run
 
 MIGRATION = Change(

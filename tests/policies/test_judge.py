@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.evidence import Share, wilson
-from rollbackd.policies.judge import State, judge
-from rollbackd.policies.model import Limit
-from rollbackd.policies.readings import Counts, Events, Lack, Level, Unknown
-from rollbackd.policies.reasons import verdict_reason
-from rollbackd.policies.signals import Count, Latency, Rate, Selector
+from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.judge.evidence import Share, wilson
+from rollbackd.policies.judge.verdict import State, judge
+from rollbackd.policies.model.policy import Limit
+from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Unknown
+from rollbackd.policies.model.signals import Count, Latency, Rate, Selector
 from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, level
 
 SLOW = replace(ERRORS, name="p95-latency", signal=Latency(Selector("h"), 0.95, 2.0), limit=Limit(high=2.0, unit="s"), min_volume=200)

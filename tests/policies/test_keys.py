@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollbackd.policies.keys import namespace_of, parse_target
+from rollbackd.policies.model.keys import namespace_of, parse_target
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from rollbackd.policies.profiles import library
-from rollbackd.policies.resolve_signals import library_signal
-from rollbackd.policies.schema import json_schema
-from rollbackd.policies.signals import Identity
+from rollbackd.policies.documents.schema import json_schema
+from rollbackd.policies.model.signals import Identity
+from rollbackd.policies.resolve.profiles import library
+from rollbackd.policies.resolve.signals import library_signal
 
 POD_NAMES = [
     pytest.param("checkout-6d4cf56db6-x7k2p", "checkout", id="plain"),

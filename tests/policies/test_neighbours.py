@@ -5,18 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.controller.fleet import CLOSELY, Breaches
-from rollbackd.policies.decisions import Wait
-from rollbackd.policies.evaluate import evaluate
-from rollbackd.policies.events import Held
-from rollbackd.policies.incident import fold
-from rollbackd.policies.judge import State
-from rollbackd.policies.leaning import leans
-from rollbackd.policies.model import Limit
-from rollbackd.policies.step import PATIENCE
-from rollbackd.policies.systemic import begun as begun_at
-from rollbackd.policies.systemic import turned_all, watched_until
-from rollbackd.policies.watch import new_watch
+from rollbackd.controller.engine.fleet import CLOSELY, Breaches
+from rollbackd.policies.blame.leaning import leans
+from rollbackd.policies.blame.systemic import begun as begun_at
+from rollbackd.policies.blame.systemic import turned_all, watched_until
+from rollbackd.policies.decide.decisions import Wait
+from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.decide.events import Held
+from rollbackd.policies.decide.incident import fold
+from rollbackd.policies.decide.step import PATIENCE
+from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.model.policy import Limit
 from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, OPENED, POLICY, T0, TARGET, counts, kinds, no_data, only, run
 
 LATER = T0 + 5 * MINUTE

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.evaluate import evaluate
-from rollbackd.policies.judge import State
-from rollbackd.policies.model import Bound, Condition, Group, Leaf, Limit
-from rollbackd.policies.watch import new_watch
+from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.model.policy import Bound, Condition, Group, Leaf, Limit
 from tests.policies.literals import CALM, ERRORS, MINUTE, POLICY, RELEASE, T0, counts
 
 SEARCH, UPLOAD = 0.01, 0.15

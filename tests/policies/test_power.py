@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.policies.model import Bound, For, Limit
-from rollbackd.policies.power import SURE, power, preview, shares
-from rollbackd.policies.readings import Counts
-from rollbackd.policies.tally import add, begin, tried
+from rollbackd.policies.judge.power import SURE, power, preview, shares
+from rollbackd.policies.judge.tally import add, begin, tried
+from rollbackd.policies.model.policy import Bound, For, Limit
+from rollbackd.policies.model.readings import Counts
 from tests.policies.literals import POLICY, T0
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

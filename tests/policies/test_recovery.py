@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.events import Closed, Held
-from rollbackd.policies.evidence import Share, wilson
-from rollbackd.policies.judge import State, Verdict
-from rollbackd.policies.model import Bound, Limit
-from rollbackd.policies.recovery import as_left
-from rollbackd.policies.tally import Calm
-from rollbackd.policies.watch import Track, new_watch
+from rollbackd.policies.decide.events import Closed, Held
+from rollbackd.policies.decide.watch import Track, new_watch
+from rollbackd.policies.judge.evidence import Share, wilson
+from rollbackd.policies.judge.recovery import as_left
+from rollbackd.policies.judge.tally import Calm
+from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.model.policy import Bound, Limit
 from tests.policies.literals import ERRORS, MINUTE, POLICY, T0, counts, kinds, only, run, slots, verifying
 
 BOUNDED = replace(ERRORS, bound=Bound(0.01))

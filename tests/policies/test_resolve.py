@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import (
+from rollbackd.policies.model.policy import (
     Bound,
     Breaches,
     Condition,
@@ -23,8 +23,8 @@ from rollbackd.policies.model import (
     RevertRung,
     Timing,
 )
-from rollbackd.policies.names import Names
-from rollbackd.policies.signals import Count, Derived, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector
+from rollbackd.policies.model.signals import Count, Derived, Gauge, Identity, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector
+from rollbackd.policies.resolve.names import Names
 
 DATA = Path(__file__).parent / "testdata"
 CHECKOUT = (DATA / "checkout.yaml").read_text("utf-8")

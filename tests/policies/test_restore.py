@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.policies.hands import approvals_of
+from rollbackd.policies.decide.hands import approvals_of
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Approvals, Mode, RestoreRung, RevertRung
-from rollbackd.policies.names import Names
+from rollbackd.policies.model.policy import Approvals, Mode, RestoreRung, RevertRung
+from rollbackd.policies.resolve.names import Names
 from tests.policies.literals import POLICY
 
 NAMES = Names(

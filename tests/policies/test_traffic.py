@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rollbackd.policies.judge import State, log_chance_of_so_few
-from rollbackd.policies.model import Condition, Leaf, Limit, Mode, Policy
-from rollbackd.policies.readings import Events, Flow
-from rollbackd.policies.reasons import verdict_reason
-from rollbackd.policies.signals import Selector, Traffic
+from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.judge.verdict import State, log_chance_of_so_few
+from rollbackd.policies.model.policy import Condition, Leaf, Limit, Mode, Policy
+from rollbackd.policies.model.readings import Events, Flow
+from rollbackd.policies.model.signals import Selector, Traffic
 from tests.policies.literals import ERRORS, MINUTE, POLICY, T0, kinds, run
 
 DROP: Condition = replace(

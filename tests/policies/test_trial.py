@@ -5,9 +5,9 @@ import math
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rollbackd.policies.evalue import least_log_evalue, log_evalue, most_log_evalue
-from rollbackd.policies.evidence import Sums
-from rollbackd.policies.trial import Side
+from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, most_log_evalue
+from rollbackd.policies.judge.evidence import Sums
+from rollbackd.policies.judge.trial import Side
 
 LIMITS = st.floats(0.001, 0.999)
 

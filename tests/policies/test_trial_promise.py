@@ -7,10 +7,10 @@ from datetime import datetime
 
 import pytest
 
-from rollbackd.policies.decisions import Act
-from rollbackd.policies.evaluate import evaluate
-from rollbackd.policies.model import Bound, For, Policy
-from rollbackd.policies.watch import new_watch
+from rollbackd.policies.decide.decisions import Act
+from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.model.policy import Bound, For, Policy
 from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, POLICY, RELEASE, T0, counts
 
 BLOCK = 4

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies import units
-from rollbackd.policies.units import Quantity, UnitError
+from rollbackd.policies.text import units
+from rollbackd.policies.text.units import Quantity, UnitError
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollbackd.policies.yaml_text import MAX_FAULTS, parse
+from rollbackd.policies.text.yaml_text import MAX_FAULTS, parse
 
 
 def values(text: str) -> list[object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollbackd.controller.journal.chain import verify
 from rollbackd.controller.journal.values import How, Standing
-from rollbackd.policies.readings import Counts, Reading
+from rollbackd.policies.model.readings import Counts, Reading
 from tests.simulation.outside import Accepted, Send
 from tests.simulation.shop import EVERY, WATCH
 

@@ -7,20 +7,20 @@ from pathlib import Path
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.target import Target
-from rollbackd.controller.act import Actor
-from rollbackd.controller.changes import Survey
-from rollbackd.controller.engine import Engine
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.act.actor import Actor
+from rollbackd.controller.engine.engine import Engine
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.journalling import Journalling
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.errors import StoreError
-from rollbackd.controller.journalling import Journalling
-from rollbackd.controller.outbox import Outbox
-from rollbackd.controller.pause_shared import SharedPause
-from rollbackd.controller.slots import Batch
-from rollbackd.controller.store_trouble import StoreTrouble
-from rollbackd.controller.switch import Switch
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Reading
+from rollbackd.controller.notify.outbox import Outbox
+from rollbackd.controller.notify.store_trouble import StoreTrouble
+from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.pause.shared import SharedPause
+from rollbackd.controller.pause.switch import Switch
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Reading
 from tests.simulation.memory import Disk, Memory
 from tests.simulation.outside import Outside
 from tests.simulation.targets import Flags, Line, Workloads

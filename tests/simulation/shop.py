@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rollbackd.policies.model import Approvals, FlagsRung, For, Limit, Mode, Policy, RevertRung, Timing
-from rollbackd.policies.readings import Counts, Lack, Reading, Unknown
+from rollbackd.policies.model.policy import Approvals, FlagsRung, For, Limit, Mode, Policy, RevertRung, Timing
+from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
 from tests.policies.literals import ERRORS, POLICY, replace
 from tests.simulation.outside import Outside
 

@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rollbackd.controller.fleet import Settings
-from rollbackd.policies.fleet import Limits
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.policies.decide.fleet import Limits
 
 SERVICES = 12
 SLOTS = 36

@@ -5,16 +5,17 @@ from typing import Any
 
 import pytest
 
-from rollbackd.controller import act, journalling
-from rollbackd.controller.fleet import Settings
+from rollbackd.controller.act import actor as act
+from rollbackd.controller.act.order import intent_to
+from rollbackd.controller.engine import journalling
+from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal import claiming, transaction
 from rollbackd.controller.journal.values import Claim
-from rollbackd.controller.order import intent_to
-from rollbackd.controller.pause_shared import SharedPause
-from rollbackd.policies import evaluate, guards, hands, ladder, proof, step
-from rollbackd.policies.guards import Guard
-from rollbackd.policies.incident import Phase
-from rollbackd.policies.judge import State
+from rollbackd.controller.pause.shared import SharedPause
+from rollbackd.policies.decide import evaluate, guards, hands, ladder, proof, step
+from rollbackd.policies.decide.guards import Guard
+from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.judge.verdict import State
 from tests.simulation.story import TIGHT, WIDE, Event, Story
 from tests.simulation.telling import teller
 

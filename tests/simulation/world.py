@@ -8,10 +8,10 @@ from typing import Any
 
 import structlog
 
-from rollbackd.policies.events import Acked, Approved
-from rollbackd.policies.incident import Phase
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Lack, Reading
+from rollbackd.policies.decide.events import Acked, Approved
+from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Lack, Reading
 from tests.policies.literals import T0
 from tests.simulation.faults import strike
 from tests.simulation.memory import Memory

@@ -17,7 +17,7 @@ from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.backtest.cases import GivenChange
 from rollbackd.controller.backtest.run import Asked, run
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
+from rollbackd.policies.model.policy import Policy
 from tests.servers import prometheus_with_history
 
 LABELS = "labels/combined_labels.json"

@@ -3,12 +3,12 @@
 import time
 from datetime import timedelta
 
-from rollbackd.policies.evaluate import evaluate
-from rollbackd.policies.fleet import Fleet
+from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.step import step
+from rollbackd.policies.decide.watch import new_watch
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.readings import Counts
-from rollbackd.policies.step import step
-from rollbackd.policies.watch import new_watch
+from rollbackd.policies.model.readings import Counts
 from tests.bench.scorecard.shipped import START
 
 CONDITIONS = 4

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from rollbackd.adapters.base.target import Progress, TargetState
 from rollbackd.adapters.prometheus.source import SCRAPES_PER_BLOCK
 from rollbackd.adapters.scrape import Given, Shown
-from rollbackd.controller.aging import aged
 from rollbackd.controller.backtest.cases import GivenChange
 from rollbackd.controller.backtest.history import History, slots_between
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import windows_of
+from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.schedule import Grid
-from rollbackd.controller.traffic import Traffics
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.model import Policy
-from rollbackd.policies.readings import Reading
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Reading
 from tests.bench.scorecard.gauges import DAY, MINUTE, WEEK
 from tests.bench.scorecard.generator import SCRAPE, Scrape, Service
 from tests.bench.scorecard.judges import GAUGES, MEMORY, PROMISES, SILENCE, Case, Finding

@@ -1,0 +1,301 @@
+"""The one place that acts. It contains no policy: plan, claim with a durable intent, write once; ``outcome`` finds out what became of it."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
+from rollbackd.adapters.base.target import NothingToDo, Plan, Standing, Target
+from rollbackd.controller.act.order import Order, digest_of, intent_to, offer_of, request_again
+from rollbackd.controller.act.outcome import Outcomes, intent_of
+from rollbackd.controller.act.planning import Planned, Planning
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Blocked, Claim
+from rollbackd.controller.notify.messages import notice_of
+from rollbackd.controller.notify.unreached import LeftToOthers, Unreached
+from rollbackd.controller.pause.file import Pause
+from rollbackd.controller.pause.places import why_paused
+from rollbackd.policies.decide.events import Held, Intended, Offered, RungEnd, Stopped
+from rollbackd.policies.decide.incident import Incident, Phase, has_ended
+from rollbackd.policies.model.keys import is_handed_over
+from rollbackd.policies.model.policy import Policy
+
+log = structlog.get_logger()
+
+PATIENCE = timedelta(seconds=30)
+"""How old a decision may be when its work begins, at least; two looks where those take longer."""
+ATTEMPTS = 3
+"""So many claimants may die on one intent before it is given to people."""
+
+
+class Actor:
+    """Carries orders out, each incident's one after the other, several incidents at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        targets: Mapping[str, Target],
+        pause: Pause,
+        now: Callable[[], datetime],
+        done: Callable[[str], None],
+        told: Callable[[], None],
+        *,
+        failed: Callable[[str], None] = lambda _: None,
+        workers: int = 4,
+        look_every: timedelta = timedelta(seconds=1),
+        pool: Executor | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
+
+        ``look_every`` paces looking at what is under way. ``pool`` instead of ``workers`` threads, and ``stop``: where time is not the wall's.
+        """
+        self._store = store
+        self._targets = targets
+        self._pause = pause
+        self._now = now
+        self._done = done
+        self._told = told
+        self._failed = failed
+        self._stop = stop or threading.Event()
+        self._outcomes = Outcomes(store, now, self._stop, look_every)
+        self._busy: set[str] = set()
+        self._unreached = Unreached(has_others=store.database.is_shared)
+        self._planning = Planning(targets, self._unreached, now)
+        self._lock = threading.Lock()
+        self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="act")
+
+    def close(self) -> None:
+        """No further step begins; one that is under way ends at its next checkpoint. Open intents are resumed after the next start."""
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def is_busy(self, incident: str) -> bool:
+        """True while something is being done for the incident here."""
+        return incident in self._busy
+
+    def begin(self, order: Order) -> None:
+        """The order is being carried out; nothing happens if its incident is busy."""
+        self._submit(order.act.incident, order.policy, order.contacts, lambda: self._carry_out(order))
+
+    def resume(self, incident: Incident, policy: Policy) -> None:
+        """The incident's open intent is being brought to its outcome, by asking the target first; nothing happens if it is busy."""
+        intended = incident.intent
+        if intended is not None and incident.phase in (Phase.ACTING, Phase.SETTLING):
+            contacts = tuple(dict.fromkeys((*incident.notify, *policy.notify)))
+            self._submit(incident.id, policy, contacts, lambda: self._pick_up(incident, intended, policy))
+
+    def _submit(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
+        with self._lock:
+            if incident in self._busy or self._stop.is_set():
+                return
+            self._busy.add(incident)
+        self._pool.submit(self._run, incident, policy, contacts, work)
+
+    def _run(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
+        is_done = False
+        try:
+            self._sheltered(incident, policy, contacts, work)
+            is_done = True
+        except StoreError as fault:  # without an intent nothing was written; without an outcome the target is asked for it
+            self._failed(str(fault))
+        except LeftToOthers:
+            pass
+        finally:
+            with self._lock:
+                self._busy.discard(incident)
+        if is_done:  # else deciding at once again would fail at once again
+            self._done(policy.target)
+
+    def _sheltered(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
+        """The work was done, or a bug in it has put the incident into people's hands: it must neither kill the daemon nor be tried for ever."""
+        try:
+            work()
+        except (StoreError, LeftToOthers):
+            raise
+        except Exception as bug:  # the seam
+            log.exception("act.crashed", incident=incident)
+            reason = f"rollbackd failed in itself ({type(bug).__name__}: {bug}); what was written is in the journal; look at target and log"
+            self._hold(incident, policy, contacts, "bug", reason)
+
+    # --- a new rung --------------------------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, order: Order) -> None:
+        act = order.act
+        if self._now() - act.at > max(2 * order.policy.every, PATIENCE):
+            return  # it waited for a free worker: the evidence is old, and the next slot decides anew
+        group = self._planning.group(order)
+        plans = [each for each in group if isinstance(each, Planned)]
+        if plans and order.is_offer:
+            self._put_to_people(plans, group)
+        elif plans and act.plan_digest not in (None, digest_of([each.plan for each in plans])):
+            self._plan_has_changed(plans, group)
+        else:
+            self._begin_all(group, order)
+
+    def _begin_all(self, group: Sequence[Planned | Stopped], order: Order) -> None:
+        """Each of the group was begun, in the ladder's order; then what the targets accepted is complete, or why not is on record.
+
+        None waits for the end state of another, nor for its luck: only where an end is final, where nobody knows what became of a write, or where
+        nothing more may begin, the rest is left.
+        """
+        accepted: list[Intended] = []
+        for each in group:
+            if each is not group[0] and not self._may_go_on(order.act.incident):
+                break
+            if isinstance(each, Stopped):
+                self._outcomes.record(each)
+            elif (claim := self._claim(each.plan, each.order)) is not None and self._write(each.target, each.plan, claim):
+                accepted.append(claim.intended)
+        self._complete(accepted, order.policy)
+
+    def _may_go_on(self, incident_id: str) -> bool:
+        incident = self._store.incident(incident_id)
+        is_free = incident is not None and incident.phase not in (Phase.ACTING, Phase.HELD) and not has_ended(incident)
+        return is_free and not self._stop.is_set()
+
+    def _complete(self, accepted: Iterable[Intended], policy: Policy) -> None:
+        for intended in accepted:
+            self._outcomes.complete(self._planning.target(intended.target), intended, policy)
+
+    def _put_to_people(self, plans: Sequence[Planned], group: Sequence[Planned | Stopped]) -> None:
+        """People are asked about the plans, as one; what ended before the first of them is on record."""
+        order = plans[0].order
+        for ended in takewhile(lambda each: isinstance(each, Stopped), group):
+            self._outcomes.record(ended) if isinstance(ended, Stopped) else None
+        offered = offer_of(order, [each.plan for each in plans], self._now())
+        log.info("plan.offered", incident=offered.incident, rung=offered.rung, plan=offered.plan_digest, needed=offered.needed)
+        self._told_of(offered, order.policy, order.contacts)
+
+    def _plan_has_changed(self, plans: Sequence[Planned], group: Sequence[Planned | Stopped]) -> None:
+        """People decided on another plan than the one that would be carried out now: they are asked about this one; an order of theirs is held."""
+        order = plans[0].order
+        incident = self._store.incident(order.act.incident)
+        if incident is not None and incident.order is None:
+            self._put_to_people(plans, group)
+            return
+        seen, now = (order.act.plan_digest or "")[:12], digest_of([each.plan for each in plans])[:12]
+        reason = f"the plan is no longer the one that {', '.join(order.act.by)} saw ({seen} -> {now}); nothing was written; look again"
+        self._hold(order.act.incident, order.policy, order.contacts, "plan", reason)
+
+    def _claim(self, plan: Plan, order: Order) -> Claim | None:
+        """The intent is durable and ours, its message queued with it; None where something stood against it."""
+        act = order.act
+        if reason := why_paused(self._pause, self._targets, (order.policy.target, act.remedy.target)):
+            self._hold(act.incident, order.policy, order.contacts, "pause", f"paused: {reason}")
+            return None
+        with self._store.transaction() as tx:
+            intended = intent_to(plan, act, tx.now())
+            claim = tx.claim(intended, self._store.writer, order.limits)
+            incident = tx.incident(act.incident)
+            if isinstance(claim, Claim) and incident is not None:
+                notice = notice_of(intended, incident, order.policy)
+                tx.queue(notice, order.contacts) if notice else None
+        self._told()
+        if isinstance(claim, Claim):
+            log.info("rung.intended", incident=act.incident, rung=act.rung, target=plan.intent.target, to=plan.intent.to_revision)
+            return claim
+        self._lost(claim, order)
+        return None
+
+    def _lost(self, blocked: Blocked, order: Order) -> None:
+        log.info("claim.refused", incident=order.act.incident, guard=blocked.guard, reason=blocked.reason)
+        if blocked.guard not in ("claimed", "closed", "held", "deadline"):  # somebody else's doing, or decided again at the next slot
+            self._hold(order.act.incident, order.policy, order.contacts, blocked.guard, blocked.reason)
+
+    def _write(self, target: Target, plan: Plan, claim: Claim) -> bool:
+        """The plan is applied at most once; True if the target has it. Its precondition is the fence; the claim only saves it the work."""
+        intended = claim.intended
+        if self._stop.is_set() or not claim.is_held_by(self._store.writer, self._store.now()):
+            return False
+        try:
+            target.apply(plan)
+        except Refused as refusal:
+            return self._outcomes.explain(target, intended, str(refusal), RungEnd.REFUSED, refusal.advice)
+        except Permanent as fault:
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
+            return False
+        except Transient as doubt:
+            # The answer was lost: the write may have happened, or may happen yet. Only looking tells.
+            return self._outcomes.explain(target, intended, str(doubt), RungEnd.FAILED)
+        return self._outcomes.applied(intended, "accepted by the target")
+
+    # --- after a restart --------------------------------------------------------------------------------------------------------------------
+
+    def _pick_up(self, incident: Incident, intended: Intended, policy: Policy) -> None:
+        settling = [write for write in incident.writes if write.rung in incident.unsettled]
+        if incident.phase is Phase.SETTLING:
+            self._complete(settling, policy)
+            return
+        target = self._planning.target(intended.target)
+        try:
+            target.look(intent_of(intended))  # a claim in the hands of one who cannot see the target helps nobody
+        except AdapterError as fault:
+            self._unreached.leave(incident.id, fault, self._now())
+        with self._store.transaction() as tx:
+            claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
+        if claim is None:
+            return  # its deadline has not passed, or it has an outcome by now
+        log.info("claim.taken_over", incident=incident.id, rung=intended.rung, attempts=claim.attempts)
+        if claim.attempts > ATTEMPTS:
+            reason = f"{claim.attempts - 1} claimants died on this step"
+            self._outcomes.record(Stopped(incident.id, self._now(), intended.rung, intended.target, RungEnd.FAILED, reason))
+            return
+        if self._ask_the_target(target, claim, policy):
+            self._complete([*settling, intended], policy)
+
+    def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> bool:
+        """True if the target has the write."""
+        intended = claim.intended
+        try:
+            sight = target.look(intent_of(intended))
+        except AdapterError as fault:
+            log.warning("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
+            return False  # asked again once this claim has run out
+        if sight.standing is Standing.ELSEWHERE:
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.OVERTAKEN, sight.reason))
+        elif sight.standing is Standing.BEFORE:
+            return self._write_again(target, claim, policy)
+        else:
+            return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
+        return False
+
+    def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
+        """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
+        intended = claim.intended
+        if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, f"paused: {reason}"))
+            return False
+        if is_handed_over(intended.target):  # it was approved for then and not for now, and it may show yet
+            reason = f"a restart came between, and it is not seen: it is not asked for again; look first. By hand: {intended.command}"
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.FAILED, reason))
+            return False
+        try:
+            plan = target.plan(request_again(intended))
+        except AdapterError as fault:
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
+            return False
+        if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
+            reason = "the same end state can no longer be planned after a restart"
+            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, reason))
+            return False
+        return self._write(target, plan, claim)
+
+    def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:
+        self._told_of(Held(incident_id, self._now(), guard, reason), policy, contacts)
+
+    def _told_of(self, event: Held | Offered, policy: Policy, contacts: tuple[str, ...]) -> None:
+        """The event is durable, and people hear of it, unless it was on record before."""
+        with self._store.transaction() as tx:
+            if not tx.record(event):
+                return
+            incident = tx.incident(event.incident)
+            notice = notice_of(event, incident, policy) if incident is not None else None
+            if notice is not None:
+                tx.queue(notice, contacts)
+        self._told()

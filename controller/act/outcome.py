@@ -1,0 +1,110 @@
+"""What became of a write: look until it is explained, until its end state is complete, and put the outcome on record. Writes no target."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.target import Intent, Sight, Standing, Target
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import How
+from rollbackd.controller.journal.values import Standing as Known
+from rollbackd.policies.decide.events import Applied, Intended, RungEnd, Settled, Stopped
+from rollbackd.policies.model.policy import Policy
+
+log = structlog.get_logger()
+
+SHOWS = timedelta(seconds=30)
+"""How long an accepted write may take to show before its absence means that somebody took it back."""
+EXPLAIN = timedelta(seconds=10)
+"""How long a write without an answer is looked for before it is called lost."""
+
+
+class Outcomes:
+    """Looks at targets and records what it saw. Interrupted by ``stop`` it records nothing: the next start looks again."""
+
+    def __init__(self, store: Store, now: Callable[[], datetime], stop: threading.Event, look_every: timedelta) -> None:
+        self._store = store
+        self._now = now
+        self._stop = stop
+        self._look_every = look_every
+
+    def explain(self, target: Target, intended: Intended, why: str, how: RungEnd, advice: str = "") -> bool:
+        """What became of a write without an accepting answer is on record: found done, found undone (it ended as ``how``), or overtaken.
+
+        True if it was found done.
+        """
+        sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.BEFORE, self._store.now() + EXPLAIN)
+        if sight is None or self._stop.is_set():
+            return False  # nobody knows: the claim runs out, and whoever takes it over asks again
+        if sight.standing is Standing.BEFORE:
+            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, why, advice))
+        elif sight.standing is Standing.ELSEWHERE:
+            ended = RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN
+            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, ended, sight.reason))
+        else:
+            return self.applied(intended, f"{why}; found carrying it: {sight.reason}")
+        return False
+
+    def applied(self, intended: Intended, reason: str) -> bool:
+        """The write is on record as accepted, and the revision it left is quarantined. True: its end state has to be waited for."""
+        event = Applied(intended.incident, self._now(), intended.rung, intended.target, reason)
+        with self._store.transaction() as tx:
+            tx.record(event)
+            if intended.reverts:
+                tx.mark(intended.target, intended.from_revision, Known.QUARANTINED, How.ROLLED_BACK, event.at, intended.incident)
+        log.info("rung.applied", incident=event.incident, rung=event.rung, target=event.target, reason=reason)
+        return True
+
+    def complete(self, target: Target, intended: Intended, policy: Policy) -> None:
+        """Looks until the end state is complete, cannot be reached, or somebody else was there; the deadline is the intent's own."""
+        until = intended.complete_by or intended.deadline
+        shown_by = self._now() + SHOWS
+        sight = self._look_until(target, intended, lambda seen: self._is_end(seen, shown_by), until)
+        if self._stop.is_set():
+            return
+        at = self._now()
+        if sight is not None and sight.standing is Standing.THERE:
+            start = at + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
+            self.record(Settled(intended.incident, at, intended.rung, intended.target, start, sight.reason))
+            return
+        how = RungEnd.OVERTAKEN if sight is not None and sight.standing in (Standing.ELSEWHERE, Standing.BEFORE) else RungEnd.FAILED
+        reason = sight.reason if sight is not None else "it could not be read"
+        if sight is None or sight.standing is Standing.UNDERWAY:
+            reason = f"not complete by {until:%H:%M:%S}: {reason}"
+        self.record(Stopped(intended.incident, at, intended.rung, intended.target, how, reason))
+
+    def _is_end(self, seen: Sight, shown_by: datetime) -> bool:
+        """True if looking again will not help. An accepted write may take a moment to show, so what was there before is no end yet."""
+        if seen.standing is Standing.BEFORE:
+            return self._now() >= shown_by
+        return seen.standing is not Standing.UNDERWAY
+
+    def _look_until(self, target: Target, intended: Intended, is_enough: Callable[[Sight], bool], until: datetime) -> Sight | None:
+        """The last sight of the target: one that is enough, or what stood at ``until``; None if it could never be read."""
+        intent, sight = intent_of(intended), None
+        while True:
+            try:
+                sight = target.look(intent)
+            except AdapterError as fault:
+                log.info("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
+            else:
+                if is_enough(sight):
+                    return sight
+            if self._now() >= until or self._stop.wait(self._look_every.total_seconds()):
+                return sight
+
+    def record(self, event: Settled | Stopped) -> None:
+        """The outcome is durable; recording it again changes nothing, nor does a failure after another replica saw the step complete."""
+        with self._store.transaction() as tx:
+            if isinstance(event, Stopped) and tx.has_settled(event.incident, event.rung, event.target):
+                return
+            tx.record(event)
+        log.info(f"rung.{type(event).__name__.lower()}", incident=event.incident, rung=event.rung, target=event.target, reason=event.reason)
+
+
+def intent_of(intended: Intended) -> Intent:
+    """The write as its adapter recognises it."""
+    return Intent(intended.target, intended.incident, intended.from_revision, intended.to_revision, intended.record)

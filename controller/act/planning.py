@@ -1,0 +1,78 @@
+"""From an order to the target's plan for it, or to why there is none. Writes nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rollbackd.adapters.base.errors import AdapterError, Refused
+from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target
+from rollbackd.controller.act.order import Order
+from rollbackd.controller.act.outcome import intent_of
+from rollbackd.controller.notify.unreached import Unreached
+from rollbackd.policies.decide.decisions import Act
+from rollbackd.policies.decide.events import RungEnd, Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The order, and what its target would write for it."""
+
+    order: Order
+    target: Target
+    plan: Plan
+
+
+class Planning:
+    """Asks targets for plans."""
+
+    def __init__(self, targets: Mapping[str, Target], unreached: Unreached, now: Callable[[], datetime]) -> None:
+        self._targets = targets
+        self._unreached = unreached
+        self._now = now
+
+    def target(self, key: str) -> Target:
+        """The target that this key is of."""
+        return self._targets[key.partition(":")[0]]
+
+    def group(self, order: Order) -> list[Planned | Stopped]:
+        """The order's plan and those of what begins at once with it, in the ladder's order; where there is none, why.
+
+        Raises LeftToOthers where another replica may have better luck.
+        """
+        return [each if isinstance(each, Stopped) else self._one(each) for each in (order, *order.others)]
+
+    def _one(self, order: Order) -> Planned | Stopped:
+        act = order.act
+        target = self.target(act.remedy.target)
+        try:
+            judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
+            before: Mapping[str, Any] = order.before
+            undo = intent_of(act.undo) if act.undo is not None else None
+            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo, order.moment))
+        except Refused as refusal:
+            how = RungEnd.SUPERSEDED if _has_moved_on(target, act) else RungEnd.REFUSED
+            return self._stopped(act, how, str(refusal), refusal.advice)
+        except AdapterError as fault:
+            self._unreached.leave(act.incident, fault, self._now())
+            return self._stopped(act, RungEnd.REFUSED, f"{fault}; nothing was written")
+        if isinstance(planned, NothingToDo):
+            return self._stopped(act, RungEnd.NOTHING, planned.reason)
+        return Planned(order, target, planned)
+
+    def _stopped(self, act: Act, how: RungEnd, reason: str, advice: str = "") -> Stopped:
+        return Stopped(act.incident, self._now(), act.rung, act.remedy.target, how, reason, advice)
+
+
+def _has_moved_on(target: Target, act: Act) -> bool:
+    """True if what was judged is no longer what runs: the newer revision gets its own watch window."""
+    state = target.survey([act.remedy.target])[act.remedy.target]
+    return act.from_revision is not None and not isinstance(state, AdapterError) and state.revision != act.from_revision
+
+
+def _live(target: Target, key: str) -> str:
+    """The revision that stands there now. Raises Transient or Permanent."""
+    state = target.survey([key])[key]
+    if isinstance(state, AdapterError):
+        raise state
+    return state.revision

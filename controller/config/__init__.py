@@ -1,0 +1,1 @@
+"""The daemon's config: as it is written, and as the daemon reads it."""

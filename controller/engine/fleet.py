@@ -1,0 +1,210 @@
+"""The view of everything else that the guards need, taken once per slot."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.observe.changes import ChangeBook
+from rollbackd.controller.pause.file import Pause
+from rollbackd.controller.shard import WHOLE, Shard
+from rollbackd.policies.blame.changes import Change, watched
+from rollbackd.policies.blame.leaning import leans
+from rollbackd.policies.blame.systemic import RECENT, Usual
+from rollbackd.policies.decide.fleet import Fleet, Limits
+from rollbackd.policies.decide.incident import Incident, Phase
+from rollbackd.policies.decide.watch import Watch
+from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.model.policy import Mode, Policy, RevertRung
+
+ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the daemon's config says about acting. ``shard``: whose targets are looked at here.
+
+    ``orphans_after``: how long an incident may be without a policy here before it is held: where replicas share a store, one may have read a new
+    policy earlier than another.
+    """
+
+    mode_cap: Mode = Mode.AUTO
+    namespace_caps: Mapping[str, Mode] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    shard: Shard = WHOLE
+    orphans_after: timedelta = timedelta(0)
+
+
+CLOSELY = timedelta(minutes=2)
+"""So long after a breach began everything else is looked at in every slot: whether the cause is common has to show before anything is done."""
+
+
+class Breaches:
+    """Since when each watched target is in proven breach, and which lean towards one. Used by the engine thread only."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, str], datetime] = {}
+        self._leaning: set[tuple[str, str]] = set()
+        self._risen: dict[tuple[str, str], frozenset[str]] = {}
+
+    def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
+        """The policy's newest verdicts count from now on; what is unknown leaves it where it was."""
+        seen = tuple(verdicts)
+        states = [verdict.state for verdict in seen]
+        if policy.depends_on:
+            self._risen[policy.target, policy.name] = _risen(policy, seen)
+        self._leaning.discard((policy.target, policy.name))
+        if State.BREACH not in states and any(leans(*each) for each in zip(policy.conditions, watch.tracks, seen, strict=True)):
+            self._leaning.add((policy.target, policy.name))
+        if State.BREACH in states:
+            self._since[policy.target, policy.name] = min(track.onset for track in watch.tracks if track.onset is not None)
+        elif all(track.onset is None for track in watch.tracks):
+            # Proven over by what had broken: that another condition is well says nothing of it.
+            self._since.pop((policy.target, policy.name), None)
+
+    def keep(self, policies: Iterable[Policy]) -> None:
+        """Forgets policies that are no longer loaded."""
+        wanted = {(policy.target, policy.name) for policy in policies}
+        self._since = {key: at for key, at in self._since.items() if key in wanted}
+        self._leaning &= wanted
+        self._risen = {key: on for key, on in self._risen.items() if key in wanted}
+
+    def presses(self, last: datetime, incidents: Iterable[Incident], at: datetime) -> bool:
+        """True where a target that was looked at ``last`` is to be looked at now, because another one is in breach: is it that one's change?"""
+        if any(incident.phase is Phase.OPEN for incident in incidents):
+            return True  # no rung has begun
+        newest = max(self._since.values(), default=None)
+        return newest is not None and (last < newest or at - newest <= CLOSELY)
+
+    def leaning(self) -> frozenset[str]:
+        """The targets that lean towards a breach and are not in one."""
+        return frozenset(target for target, _ in self._leaning) - {target for target, _ in self._since}
+
+    def onsets(self) -> dict[str, datetime]:
+        """Since when each target in breach is."""
+        found: dict[str, datetime] = {}
+        for (target, _), since in self._since.items():
+            found[target] = min(since, found.get(target, since))
+        return found
+
+    def risen(self) -> frozenset[tuple[str, str]]:
+        """(target, dependency) where the target uses more of it than its policy allows."""
+        return frozenset((target, on) for (target, _), found in self._risen.items() for on in found)
+
+    def recent(self, at: datetime) -> frozenset[str]:
+        """Targets whose breach began within the last ten minutes."""
+        return frozenset(target for (target, _), since in self._since.items() if at - since <= RECENT)
+
+
+def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:
+    breached = {c.name for c, verdict in zip(policy.conditions, verdicts, strict=True) if verdict.state is State.BREACH}
+    return frozenset(each.on for each in policy.depends_on if each.use in breached)
+
+
+def depends(policies: Collection[Policy]) -> dict[str, frozenset[str]]:
+    """What each watched target depends on, whichever of its policies says so; empty where none says anything."""
+    found: dict[str, frozenset[str]] = {}
+    if not any(policy.depends_on for policy in policies):
+        return found
+    for policy in policies:
+        found[policy.target] = found.get(policy.target, frozenset()) | {each.on for each in policy.depends_on if each.on != policy.target}
+    return found
+
+
+def fleet_at(
+    at: datetime,
+    policies: Mapping[str, Policy],
+    store: Store,
+    book: ChangeBook,
+    breaches: Breaches,
+    pause: Pause,
+    settings: Settings,
+    incidents: Iterable[Incident],
+    watches: Mapping[str, Watch],
+    usual: Usual,
+) -> Fleet:
+    """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
+    budget = store.budget(store.now())
+    answered = answered_changes(store, book)
+    needs, onsets = depends(policies.values()), breaches.onsets()
+    alone = unexplained(at, policies.values(), book.of, breaches, answered)
+    incidents = tuple(incidents)
+    open_on = {incident.target for incident in incidents}
+    # Without a change nothing is reverted, unless it is always watched: a breach of everything must not ask more of the store.
+    acting = [p for p in policies.values() if p.target in open_on or (p.target in onsets and (p.target not in alone or p.watch is None))]
+    return Fleet(
+        mode_cap=settings.mode_cap,
+        namespace_caps=settings.namespace_caps,
+        limits=settings.limits,
+        paused=pause.read(),
+        watched=len({policy.target for policy in policies.values()}),
+        unexplained=alone,
+        leaning=without_change(at, breaches.leaning(), policies.values(), book.of, answered),
+        flights=budget.flights,
+        acted_in_hour=budget.acted_in_hour,
+        acted_in_day=budget.acted_in_day,
+        closed=budget.closed,
+        quarantined=store.quarantined(),
+        answered=answered,
+        healthy_since=_healthy_since(at, incidents, policies, watches),
+        revisions=book.revisions(),
+        usual=usual,
+        onsets=onsets,
+        depends=needs,
+        shared=book.of(sorted(frozenset().union(*needs.values()))),
+        risen=breaches.risen(),
+        good=_good(store, settings.limits, acting),
+    )
+
+
+def _good(store: Store, limits: Limits, policies: Iterable[Policy]) -> Mapping[str, tuple[str, ...]]:
+    targets = sorted({rung.target for policy in policies for rung in policy.ladder if isinstance(rung, RevertRung)})
+    return store.all_good(targets, store.now() - limits.known_good_max_age) if targets else {}
+
+
+def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:
+    """(target, change id) of every change that some incident was opened for, its further suspects included."""
+    ids = store.suspects()
+    if not ids:
+        return frozenset()
+    return frozenset((change.target, change.id) for change in book.of(book.targets()) if change.id in ids)
+
+
+def unexplained(
+    at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches, answered: frozenset[tuple[str, str]]
+) -> frozenset[str]:
+    """The targets whose breach began lately without a change of their own."""
+    return without_change(at, breaches.recent(at), policies, changes_of, answered)
+
+
+def without_change(
+    at: datetime, targets: frozenset[str], policies: Iterable[Policy], changes_of: ChangesOf, answered: frozenset[tuple[str, str]]
+) -> frozenset[str]:
+    """Those of these targets that no change of their own explains."""
+    if not targets:
+        return targets
+    return targets - {p.target for p in policies if p.target in targets and _has_change(at, p, changes_of, answered)}
+
+
+def _has_change(at: datetime, policy: Policy, changes_of: ChangesOf, answered: frozenset[tuple[str, str]]) -> bool:
+    changes = changes_of(policy.targets)
+    # A change that an incident answered still explains the breach that it caused.
+    return bool(watched(changes, watch_length(policy), (), at)) or any((c.target, c.id) in answered for c in changes)
+
+
+def _healthy_since(
+    at: datetime, incidents: Iterable[Incident], policies: Mapping[str, Policy], watches: Mapping[str, Watch]
+) -> dict[tuple[str, str, str], datetime | None]:
+    found: dict[tuple[str, str, str], datetime | None] = {}
+    for incident in incidents:
+        for name, condition in incident.joined:
+            policy, watch = policies.get(name), watches.get(name)
+            names = [c.name for c in policy.conditions] if policy is not None else []
+            if policy is None or watch is None or condition not in names:
+                continue  # a policy that is gone proves nothing any more
+            track = watch.tracks[names.index(condition)]
+            is_looked_at = track.ok_last is not None and at - track.ok_last <= 2 * policy.every
+            found[incident.target, name, condition] = track.ok_since if is_looked_at else None
+    return found

@@ -1,0 +1,25 @@
+"""Incidents whose policy is not loaded here: nobody's ladder runs for them."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.model.policy import Policy
+
+
+class Orphans:
+    """``after``: how long an incident may be one before it is held: another replica may have read a new policy before this one does."""
+
+    def __init__(self, after: timedelta) -> None:
+        self._after = after
+        self._since: dict[str, datetime] = {}
+
+    def is_due(self, incident: Incident, at: datetime) -> bool:
+        """Has this orphan been one for long enough?"""
+        return at - self._since.setdefault(incident.id, at) >= self._after
+
+
+def is_orphan(incident: Incident, policies: Mapping[str, Policy]) -> bool:
+    """Its policy is not there, or watches something else by now."""
+    policy = policies.get(incident.policy)
+    return policy is None or policy.target != incident.target

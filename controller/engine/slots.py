@@ -1,0 +1,62 @@
+"""One slot on its way: as it was observed, and as it stands after it was judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from rollbackd.controller.observe.baselines import Compared
+from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.observe.past import Past
+from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.controller.schedule import Grid
+from rollbackd.policies.decide.evaluate import Evaluation
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.decide.watch import Watch
+from rollbackd.policies.judge.baseline import Before
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """The policies that hold. ``unread``: fleets of which nobody knows yet who belongs to them: their policies are missing, not gone."""
+
+    policies: tuple[Policy, ...]
+    unread: frozenset[str] = frozenset()
+
+    def awaits(self, incident: Incident) -> bool:
+        """Whether the incident's policy is missing for now."""
+        return incident.policy.partition("/")[0] in self.unread and all(policy.name != incident.policy for policy in self.policies)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are.
+
+    ``past`` is empty once it was taken in. ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no
+    evidence. ``before``: of those ``compared``, what their signals were before the change that is judged.
+    """
+
+    at: datetime
+    survey: Survey
+    readings: Mapping[str, tuple[Reading, ...]]
+    past: Past = field(default_factory=Past)
+    health: Mapping[str, SourceHealth] = field(default_factory=dict)
+    grid: Grid | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    compared: Sequence[Compared] = ()
+    before: Mapping[str, tuple[Before, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A policy's last slot: ``before`` is its watch with the readings taken in and not yet marked, so that the slot can be decided again."""
+
+    before: Watch
+    evaluation: Evaluation
+    at: datetime
+
+    def unwritten(self) -> "Standing":
+        """As it is while its decisions are not durable: that a revision is known good is decided once, so it has to be decided again."""
+        evaluation = self.evaluation
+        return replace(self, evaluation=replace(evaluation, watch=replace(evaluation.watch, baked=self.before.baked)))

@@ -1,0 +1,1 @@
+"""Why it acts or does not, what it watches and what it could find. Reads only."""

@@ -1,0 +1,261 @@
+"""Why a policy acts or does not: the same functions that decide, asked for their numbers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from rollbackd.controller.answers.explain import ConditionLine, GuardLine, PolicyExplained, RungLine
+from rollbackd.controller.answers.status import ConditionBrief, IncidentLine, OfferLine, PolicyLine
+from rollbackd.controller.people.view import PolicyView
+from rollbackd.policies.blame.attribution import known_changes, suspected
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.blame.irreversible import on_the_way
+from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
+from rollbackd.policies.decide.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.decide.guards import guards, running_guards
+from rollbackd.policies.decide.hands import short
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.decide.ladder import rung_text, suspects_of
+from rollbackd.policies.decide.reasons import blame_reason, duration_text, standing_reason
+from rollbackd.policies.decide.watch import Track
+from rollbackd.policies.judge.confirm import is_confirmed
+from rollbackd.policies.judge.evidence import Share
+from rollbackd.policies.judge.since import ALWAYS_BLAMES, evidence_since, look_interval
+from rollbackd.policies.judge.tally import more_needed
+from rollbackd.policies.judge.verdict import State, Verdict, is_beyond_buckets, share_limit
+from rollbackd.policies.model.policy import Breaches, Condition, For, Mode, RestoreRung, RevertRung, Rung
+from rollbackd.policies.model.signals import Latency
+
+NOT_READ = "nothing read yet"
+
+
+def policy_line(view: PolicyView) -> PolicyLine:
+    """The policy in one row."""
+    policy, standing = view.policy, view.standing
+    verdicts = standing.evaluation.verdicts if standing else ()
+    states = [verdict.state.value for verdict in verdicts] or [State.NODATA.value] * len(policy.conditions)
+    confirmed = _confirmed(view)
+    return PolicyLine(
+        name=policy.name,
+        target=policy.target,
+        mode=word(view.mode),
+        is_always_watched=policy.watch is None,
+        watch_until=view.watch_until,
+        at=standing.at if standing else None,
+        revision=view.revision,
+        target_fault=view.target_fault,
+        conditions=tuple(ConditionBrief(c.name, s, is_sure) for c, s, is_sure in zip(policy.conditions, states, confirmed, strict=True)),
+        incident=incident_line(view.incident) if view.incident else None,
+    )
+
+
+def incident_line(incident: Incident) -> IncidentLine:
+    """The incident as people follow it."""
+    return IncidentLine(
+        id=incident.id,
+        target=incident.target,
+        policy=incident.policy,
+        phase=incident.phase.value,
+        mode=word(incident.mode),
+        opened_at=incident.opened_at,
+        onset=incident.onset,
+        reason=incident.reason,
+        rung=incident.rung + 1,
+        doing="; ".join(write.summary for write in incident.writes) or None,
+        evidence_from=incident.evidence_from,
+        held_by=incident.held.guard if incident.held else None,
+        held_because=incident.held.reason if incident.held else None,
+        stopped=tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}" for s in incident.stopped),
+        offer=_offer(incident),
+        acked_by=incident.acked.who if incident.acked else None,
+        opened_by=incident.opened_by or None,
+    )
+
+
+def _offer(incident: Incident) -> OfferLine | None:
+    offer = incident.offer
+    if offer is None:
+        return None
+    approved_by = tuple(approval.who for approval in incident.approvals)
+    return OfferLine(short(offer), offer.summary, offer.steps, offer.not_undone, offer.needed, approved_by, offer.expires_at)
+
+
+def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> PolicyExplained:
+    """Every condition with its counts, every guard with its value, the ladder, the incident. ``known_good``: revisions by target, newest first."""
+    policy, standing = view.policy, view.standing
+    at = standing.at if standing else view.now
+    since, warm_at = evidence_since(policy, view.incident, view.changes, at)
+    blamed = _blamed(view)
+    return PolicyExplained(
+        policy=policy.name,
+        target=policy.target,
+        file=policy.file,
+        mode=word(view.mode),
+        at=standing.at if standing else None,
+        revision=view.revision,
+        target_fault=view.target_fault,
+        watch_until=view.watch_until,
+        evidence_from=since,
+        warm_at=warm_at,
+        decisions=tuple(decision_text(d) for d in standing.evaluation.decisions) if standing else (),
+        conditions=_conditions(view),
+        guards=_guards(view, blamed),
+        ladder=tuple(_rung(number, rung, view, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
+        incident=incident_line(view.incident) if view.incident else None,
+        notes=policy.notes,
+    )
+
+
+def decision_text(decision: Decision) -> str:
+    """What was decided and why, in a line."""
+    match decision:
+        case Wait():
+            return f"wait: {decision.reason}"
+        case WouldAct():
+            return f"would have acted, the mode is observe: {decision.reason}"
+        case Outside():
+            return f"outside every watch window: {decision.reason}"
+        case Opened():
+            return f"opened {decision.incident}: {decision.reason}"
+        case Joined():
+            return f"{decision.condition} joined {decision.incident}: {decision.reason}"
+        case Act():
+            return f"began rung {decision.rung + 1}, {rung_text(decision.remedy)}: {decision.reason}"
+        case Offer(act):
+            return f"put rung {act.rung + 1}, {rung_text(act.remedy)}, to people: {act.reason}"
+        case Stopped():
+            return f"rung {decision.rung + 1} {decision.how.value}: {decision.reason}"
+        case Held():
+            return f"held by {decision.guard}: {decision.reason}"
+        case Closed():
+            return f"closed, {decision.how.value}: {decision.reason}"
+        case Bake():
+            return f"known good: {decision.reason}"
+
+
+def confirmation_text(condition: Condition) -> str:
+    """The confirmation rule as it is written in a policy."""
+    match condition.confirm:
+        case For(duration):
+            return f"for: {duration_text(duration)}"
+        case Breaches(at_least, of):
+            return f"breaches: at least {at_least} of {of}"
+
+
+def word(mode: Mode) -> str:
+    """The mode as it is written in a policy."""
+    return mode.name.lower()
+
+
+def _conditions(view: PolicyView) -> tuple[ConditionLine, ...]:
+    confirmed = _confirmed(view)
+    policy = view.policy if view.standing is None else view.standing.evaluation.policy  # with the limits of this change
+    return tuple(_condition(view, index, condition, confirmed[index]) for index, condition in enumerate(policy.conditions))
+
+
+def _condition(view: PolicyView, index: int, condition: Condition, is_sure: bool) -> ConditionLine:
+    mode, how = word(min(view.mode, condition.mode)), confirmation_text(condition)
+    if view.standing is None:
+        return ConditionLine(condition.name, mode, State.NODATA.value, NOT_READ, how, is_sure, None, ())
+    evaluation = view.standing.evaluation
+    track, verdict = evaluation.watch.tracks[index], evaluation.verdicts[index]
+    return ConditionLine(
+        name=condition.name,
+        mode=word(min(view.mode, condition.mode, verdict.most)),
+        state=verdict.state.value,
+        reason=standing_reason(condition, track, verdict, view.standing.at) + _missing(condition, track, verdict),
+        confirmation=how,
+        is_confirmed=is_sure,
+        onset=track.onset,
+        suspects=tuple(blame_reason([change]) for change in _suspects(view, index)),
+    )
+
+
+def _missing(condition: Condition, track: Track, verdict: Verdict) -> str:
+    """What it would take, of a condition with a bound that is not in breach."""
+    if track.tally is None or condition.bound is None or not isinstance(verdict.evidence, Share) or verdict.state is State.BREACH:
+        return ""
+    if is_beyond_buckets(verdict.evidence) or condition.limit.lack:
+        return ""  # nothing would: its reason says so
+    more = more_needed(track.tally, share_limit(condition), condition.bound)
+    what = "slow ones" if isinstance(condition.signal, Latency) else "bad events"
+    return f"; about {more:,} more {what} in the next block would prove a breach" if more else ""
+
+
+def _confirmed(view: PolicyView) -> list[bool]:
+    policy, standing = view.policy, view.standing
+    if standing is None:
+        return [False] * len(policy.conditions)
+    every = look_interval(policy, view.incident, view.changes, view.fleet, standing.at)
+    evaluation = standing.evaluation
+    since, _ = evidence_since(policy, view.incident, view.changes, standing.at)
+    triples = zip(policy.conditions, evaluation.watch.tracks, evaluation.verdicts, strict=True)
+    return [is_confirmed(condition, track, verdict, every, since, standing.at) for condition, track, verdict in triples]
+
+
+def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:
+    onset = view.standing.evaluation.watch.tracks[index].onset if view.standing else None
+    if onset is None:
+        return ()
+    length = view.policy.conditions[index].watch or view.policy.watch or ALWAYS_BLAMES
+    fleet = replace(view.fleet, answered=frozenset()) if view.incident else view.fleet
+    return suspected(view.policy, _known(view), fleet, length, onset)
+
+
+def _blamed(view: PolicyView) -> tuple[Change, ...]:
+    """What an action now would be about: the incident's suspects, else those of the breaches, else every change under watch."""
+    if view.incident is not None:
+        return suspects_of(view.incident, _known(view))
+    found = [change for index in range(len(view.policy.conditions)) for change in _suspects(view, index)]
+    return tuple(dict.fromkeys(found)) or view.watched
+
+
+def _known(view: PolicyView) -> tuple[Change, ...]:
+    """The changes of the policy's targets and of what it depends on."""
+    return known_changes(view.policy, view.changes, view.fleet)
+
+
+def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]:
+    """Every guard; once an incident has acted, only those hold that are asked again before each rung."""
+    incident = view.incident
+    found = guards(view.policy, blamed, view.fleet, view.now, incident)
+    if incident is None or not incident.acted:
+        return tuple(GuardLine(guard.name, guard.value, guard.blocks) for guard in found)
+    asked = {guard.name for guard in running_guards(blamed, view.fleet, view.policy, view.now, incident)}
+    return tuple(
+        GuardLine(g.name, g.value, g.blocks) if g.name in asked else GuardLine(g.name, "passed when the incident began to act", None) for g in found
+    )
+
+
+def _rung(number: int, rung: Rung, view: PolicyView, blamed: Sequence[Change], known_good: dict[str, tuple[str, ...]]) -> RungLine:
+    incident, goods = view.incident, known_good.get(rung.target, ())
+    if incident is not None and number <= incident.rung + 1:
+        return RungLine(number, rung_text(rung), word(rung.mode), "a new incident: it had its turn in this one, and no rung is repeated", False)
+    needs = [_suspect_needed(rung, blamed)]
+    if isinstance(rung, RevertRung):
+        needs.append(_good_needed(goods, blamed, rung.target))
+    if rung.with_next:
+        needs.append((f"begins at once with rung {number + 1}", True))
+    if isinstance(rung, RestoreRung):
+        needs.append(("the approval of two people", False))
+    elif rung.mode is not Mode.AUTO:
+        needs.append((f"people: its mode is {word(rung.mode)}", False))
+    elif isinstance(rung, RevertRung) and (found := on_the_way(rung.target, goods, blamed, _known(view))):
+        needs.append((f"people: {found.id} is irreversible", False))
+    return RungLine(number, rung_text(rung), word(rung.mode), "; ".join(text for text, _ in needs), all(is_met for _, is_met in needs))
+
+
+def _suspect_needed(rung: Rung, blamed: Iterable[Change]) -> tuple[str, bool]:
+    if isinstance(rung, RestoreRung):
+        return "a suspect, to go back to before it", bool(list(blamed))
+    if rung.always:
+        return "no suspect (always: true)", True
+    found = [change for change in blamed if change.target == rung.target and not change.posted]
+    if not found:
+        return "a change of it under suspicion: none", False
+    return f"a change of it under suspicion: {blame_reason(found[:1])}", True
+
+
+def _good_needed(known: Sequence[str], blamed: Iterable[Change], target: str) -> tuple[str, bool]:
+    bad = {change.revision for change in blamed if change.target == target}
+    good = [revision for revision in known if revision not in bad]
+    return (f"a known-good revision: {good[0]}", True) if good else ("a known-good revision: none", False)

@@ -1,0 +1,73 @@
+"""What each bounded condition would find at the traffic that its workload really has. Asks the sources for a week; decides nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median, quantiles
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.source import Source
+from rollbackd.controller.answers.explain import PowerLine, PowerRow
+from rollbackd.controller.observe.questions import Ask, asks_of
+from rollbackd.controller.observe.readings import past_readings
+from rollbackd.policies.decide.watch import Track
+from rollbackd.policies.judge.power import preview
+from rollbackd.policies.judge.tally import spread
+from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.model.policy import Bound, Condition, Policy
+from rollbackd.policies.model.readings import Counts
+from rollbackd.policies.model.signals import Probe
+
+WEEK, APART = timedelta(days=7), timedelta(minutes=30)
+"""So far back traffic is looked at, and so often: one block each half hour."""
+MINUTE = timedelta(minutes=1)
+
+
+class Preview:
+    """Safe to call from several threads."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self._sources = sources
+
+    def lines(self, policy: Policy, tracks: Sequence[Track], at: datetime) -> tuple[PowerLine, ...]:
+        """A line for each condition with a bound; what cannot be said has its reason. ``tracks``: what the watch holds, empty before a look."""
+        source = self._sources.get(policy.source)
+        return () if source is None else tuple(_lines(policy, tracks, source, at))
+
+
+def _lines(policy: Policy, tracks: Sequence[Track], source: Source, at: datetime) -> Iterator[PowerLine]:
+    asks = asks_of(policy, source.block(policy.every))
+    for index, (condition, one) in enumerate(zip(policy.conditions, asks, strict=True)):
+        limit = share_limit(condition).high if condition.bound is not None and not isinstance(condition.signal, Probe) else None
+        if condition.bound is not None and limit is not None and 0 < limit < 1:
+            yield _line(policy, condition, condition.bound, limit, _traffic(source, one, at), _spread(tracks, index))
+
+
+def _line(policy: Policy, condition: Condition, bound: Bound, limit: float, traffic: Sequence[float] | str, bursty: float | None) -> PowerLine:
+    if isinstance(traffic, str):
+        return PowerLine(condition.name, why=traffic)
+    usual = median(traffic)
+    found = preview(policy, condition, limit, bound, usual, bursty)
+    rows = tuple(PowerRow(one.share, None if one.within is None else one.within.total_seconds(), round(one.probability, 4)) for one in found)
+    return PowerLine(condition.name, usual, quantiles(traffic, n=10)[0] if len(traffic) > 1 else usual, bursty, rows)
+
+
+def _traffic(source: Source, one: Ask, at: datetime) -> Sequence[float] | str:
+    """Events per minute at the looks of a week that have any reading, or why nothing is known."""
+    slots = [at - APART * back for back in range(WEEK // APART, 0, -1)]
+    try:
+        read = past_readings(source, {"": (one,)}, slots)
+    except AdapterError as fault:
+        return f"its traffic cannot be read: {fault}"
+    found = [block for each in read.values() for block in each[""] if isinstance(block, Counts)]
+    if not found:
+        return "nothing was counted in the last 7 days, or its source keeps no history"
+    return [block.total / ((block.end - block.start) / MINUTE) for block in found]
+
+
+def _spread(tracks: Sequence[Track], index: int) -> float | None:
+    if index >= len(tracks):
+        return None
+    tally, calm = tracks[index].tally, tracks[index].calm
+    if tally is not None:
+        return tally.spread
+    return None if calm is None else spread(calm)

@@ -1,0 +1,1 @@
+"""What people are told: worded once, queued with the row it tells of, and sent beside the slots."""

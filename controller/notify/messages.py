@@ -1,0 +1,259 @@
+"""What people are told about an incident: one value per journal row, worded once, rendered by every channel."""
+
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.arrival import Arrival
+from rollbackd.adapters.base.notice import Notice, Urgency
+from rollbackd.policies.decide.decisions import Outside
+from rollbackd.policies.decide.events import (
+    Acked,
+    Applied,
+    Approved,
+    Closed,
+    CloseHow,
+    Held,
+    IncidentEvent,
+    Intended,
+    Joined,
+    Offered,
+    Opened,
+    Ordered,
+    Settled,
+    Stopped,
+)
+from rollbackd.policies.decide.incident import Incident, Phase
+from rollbackd.policies.decide.reasons import duration_text
+from rollbackd.policies.decide.step import HANDED_OVER
+from rollbackd.policies.model.keys import is_handed_over
+from rollbackd.policies.model.policy import Policy
+
+SMS = 120
+"""A title fits one text message."""
+UNDER_WAY = (Phase.ACTING, Phase.SETTLING, Phase.VERIFYING)
+"""Who joins now has not been told that it started."""
+
+
+def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -> Notice | None:
+    """The message that this row is due, if it is due one. ``incident`` is the one after the row."""
+    name = incident.target
+    match event:
+        case Opened() if incident.phase is Phase.PROPOSED:
+            return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy), "page")
+        case Offered():
+            return _notice(event, incident, "approval", _offered_title(event), _offered_lines(event, incident), "page")
+        case Acked():
+            lines = ("nothing more is begun by itself in this incident", event.note)
+            return _notice(event, incident, "acked", f"ACKNOWLEDGED {name}: {event.who} has taken {incident.id}", lines, "notice")
+        case Intended():
+            return _notice(event, incident, "started", _started_title(event, policy), _started_lines(event, incident), "notice")
+        case Joined() if incident.intent is not None and incident.phase in UNDER_WAY:
+            return _notice(event, incident, "joined", _joined_title(event, incident, policy), _started_lines(incident.intent, incident), "notice")
+        case Held():
+            return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident), "page")
+        case Closed():
+            return _closed(event, incident)
+        case Opened() | Joined() | Approved() | Ordered() | Applied() | Settled() | Stopped():
+            return None
+
+
+def outside_notice(decision: Outside) -> Notice:
+    """A breach that no change explains: told once, and nothing was done."""
+    return Notice(
+        id=decision.key,
+        key=decision.key,
+        kind="outside-watch",
+        title=_short(f"NO ACTION TAKEN {decision.target}: {decision.condition} in breach, no change explains it"),
+        lines=(decision.reason, f"policy {decision.policy}, outside_watch: {decision.how.value}"),
+        urgency="page" if decision.how.value == "page" else "notice",
+        resolved=False,
+        at=decision.at,
+        fields={"target": decision.target, "policy": decision.policy},
+    )
+
+
+def plain_notice(kind: str, key: str, title: str, lines: tuple[str, ...], at: datetime, *, resolved: bool = False) -> Notice:
+    """A page about what rollbackd cannot see or may not do: a blind source, a quarantined revision live again."""
+    return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency="page", resolved=resolved, at=at)
+
+
+def arrival_notice(key: str, incident: Incident, arrival: Arrival, reached: str, at: datetime) -> Notice:
+    """What was handed over to people has come, or never will. ``reached``: whether it takes a connection, empty where none was tried."""
+    lead = "HAS COME" if arrival.is_usable else "RESTORE FAILED"
+    return Notice(
+        id=key,
+        key=incident.id,
+        kind="arrived" if arrival.is_usable else "not-arrived",
+        title=_short(f"{lead} {incident.target}: {arrival.title}"),
+        lines=(*arrival.lines, *((reached,) if reached else ()), f"incident {incident.id}, policy {incident.policy}"),
+        urgency="notice" if arrival.is_usable else "page",
+        resolved=False,
+        at=at,
+        fields={"target": incident.target, "policy": incident.policy, "incident": incident.id},
+    )
+
+
+def _offered_title(event: Offered) -> str:
+    people = "your approval" if event.needed == 1 else f"{event.needed} approvals"
+    return f"APPROVAL NEEDED {event.target}: {event.summary}; waits for {people} until {event.expires_at:%H:%M:%S} UTC"
+
+
+def _offered_lines(event: Offered, incident: Incident) -> tuple[str, ...]:
+    plan = event.plan_digest[:12]
+    return (
+        "nothing was done yet: it is yours to decide",
+        f"why: {event.reason}",
+        f"would do: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
+        *(f"  {step}" for step in event.steps),
+        *(f"not undone: {rest}" for rest in event.not_undone),
+        f"to do it: rollbackd approve {incident.id} --plan {plan}",
+        f"to leave it: rollbackd reject {incident.id} --plan {plan} --reason '...'",
+        f"by hand: {event.command}" if event.command else "",
+    )
+
+
+def _started_title(event: Intended, policy: Policy | None) -> str:
+    return f"STARTED {event.summary}: do nothing until {_quiet_until(event, policy):%H:%M:%S} UTC"
+
+
+def _joined_title(event: Joined, incident: Incident, policy: Policy | None) -> str:
+    begun = incident.intent
+    if begun is None:
+        return f"JOINED {incident.target}: {event.reason}"
+    return f"UNDER WAY {begun.summary}: do nothing until {_quiet_until(begun, policy):%H:%M:%S} UTC; {event.condition} joins as evidence"
+
+
+def _quiet_until(event: Intended, policy: Policy | None) -> datetime:
+    wait = policy.timing.settle + policy.timing.recover_for if policy is not None else timedelta(0)
+    return event.at + timedelta(seconds=event.settle_seconds) + wait
+
+
+def _started_lines(event: Intended, incident: Incident) -> tuple[str, ...]:
+    return (
+        f"why: {incident.reason}",
+        f"decided by: {', '.join(event.by)}" if event.by else "",
+        f"doing: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
+        *(f"  {step}" for step in event.steps),
+        *(f"not undone: {rest}" for rest in event.not_undone),
+        f"by hand: {event.command}" if event.command else "",
+        f"to stop before the next step: rollbackd pause --reason '...'; explain: rollbackd explain {incident.target}",
+    )
+
+
+def _held_title(event: Held, incident: Incident) -> str:
+    lead = "ROLLBACK NEEDS YOU" if incident.acted else "NO ACTION TAKEN"
+    return f"{lead} {incident.target}: held by {event.guard}: {event.reason}"
+
+
+def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
+    if event.guard == HANDED_OVER and incident.intent is not None:
+        return _handed_over(event, incident.intent, incident)
+    return (
+        "a human must look now: nothing more is done by itself",
+        f"held by {event.guard}: {event.reason}",
+        f"why it was opened: {incident.reason}",
+        *_tried(incident),
+        *_by_hand(incident),
+        f"it closes by itself when healthy or when a newer revision starts; explain: rollbackd explain {incident.target}",
+    )
+
+
+def _handed_over(event: Held, intent: Intended, incident: Incident) -> tuple[str, ...]:
+    return (
+        event.reason,
+        f"decided by: {', '.join(intent.by)}",
+        *intent.not_undone,
+        "while this incident is open you are told once it has come, or that it never will",
+        f"why: {incident.reason}",
+        *_tried(incident),
+        f"explain: rollbackd explain {incident.target}",
+    )
+
+
+def _closed(event: Closed, incident: Incident) -> Notice:
+    took = duration_text(event.at - incident.opened_at)
+    if event.how is CloseHow.RECOVERED and incident.acted and not _is_with_people(incident):
+        title = f"ROLLED BACK {_what_was_done(incident)}: verified, {event.reason}"
+        lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *_tried(incident))
+        return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident)), "notice", resolved=True)
+    title = f"CLOSED {incident.target}: {event.how.value} after {took}"
+    return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)
+
+
+def _is_with_people(incident: Incident) -> bool:
+    """Whether the last thing done was only a beginning: what made it well, nobody here knows."""
+    return incident.intent is not None and is_handed_over(incident.intent.target)
+
+
+def _what_was_done(incident: Incident) -> str:
+    # A digest of flag states says nothing to people; what was done to which flag does.
+    done = (w.summary if not w.reverts else f"{w.target} {w.from_revision} -> {w.to_revision}" for w in incident.writes)
+    return ", ".join(done) or incident.target
+
+
+def _after_rollback(incident: Incident) -> tuple[str, ...]:
+    return tuple(line for write in incident.writes for line in _after_write(write))
+
+
+def _after_write(intent: Intended) -> tuple[str, ...]:
+    rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
+    if not intent.reverts:
+        return (*rest, "the flags stay as they are until somebody switches them on again")
+    return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
+
+
+def _tried(incident: Incident) -> tuple[str, ...]:
+    stopped = tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}{f' ({s.advice})' if s.advice else ''}" for s in incident.stopped)
+    ended = {s.rung for s in incident.stopped}
+    return (*stopped, *(f"{'tried' if w.rung in ended else 'done'}: rung {w.rung + 1}: {w.summary}" for w in incident.writes))
+
+
+def _by_hand(incident: Incident) -> tuple[str, ...]:
+    return tuple(f"by hand: {write.command}" for write in incident.writes if write.command)
+
+
+def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
+    rungs = tuple(f"would try: {rung.target}" for rung in policy.ladder) if policy is not None else ()
+    return (
+        f"nothing was done: the mode is {incident.mode.name.lower()}",
+        f"why: {incident.reason}",
+        *rungs,
+        f"what it would write: rollbackd plan {incident.policy}",
+        f"to do it: rollbackd rollback {incident.policy} --reason '...'",
+    )
+
+
+def _notice(
+    event: IncidentEvent, incident: Incident, kind: str, title: str, lines: tuple[str, ...], urgency: Urgency, *, resolved: bool = False
+) -> Notice:
+    return Notice(
+        id=f"{incident.id}:{kind}{_news(event)}",
+        key=incident.id,
+        kind=kind,
+        title=_short(title),
+        lines=(*(line for line in lines if line), f"incident {incident.id}, policy {incident.policy}"),
+        urgency=urgency,
+        resolved=resolved,
+        at=event.at,
+        fields={"target": incident.target, "policy": incident.policy, "incident": incident.id},
+    )
+
+
+def _news(event: IncidentEvent) -> str:
+    """What sets this message apart from others of its kind: each rung, each plan, each hold by another guard is news of its own."""
+    match event:
+        case Intended():
+            return f":{event.rung}"
+        case Offered():
+            return f":{event.rung}:{event.plan_digest[:12]}"
+        case Held():
+            return f":{event.guard}"
+        case Acked():
+            return f":{event.who}"
+        case Joined():
+            return f":{event.policy}"
+        case _:
+            return ""
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= SMS else title[: SMS - 1] + "…"

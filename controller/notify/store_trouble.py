@@ -1,0 +1,86 @@
+"""A store that fails: known to all parts, told to people past the store itself, and over only once the store has proven it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
+from rollbackd.controller.notify.messages import plain_notice
+
+log = structlog.get_logger()
+
+PATIENCE = timedelta(minutes=2)
+"""How long a store may fail before people are told: a failover is over by then."""
+
+
+class StoreTrouble:
+    """``tell`` sends a message without the store. One page for each trouble and replica, and one message when it is over."""
+
+    def __init__(self, store: Store, tell: Callable[[Notice], None], damage: str | None = None) -> None:
+        """``damage``: why there is no journal before the next start; told at once."""
+        self._store = store
+        self._tell = tell
+        self._damage = damage
+        self.fault: str | None = damage
+        self._since: datetime | None = None
+        self._told = False
+
+    def failed(self, fault: str) -> None:
+        """Why the store did not take something, until it has proven that it takes something again. Called from any thread."""
+        if self.fault is None or fault != self.fault:
+            log.error("store.failed", error=fault)
+        self.fault = self._damage or fault
+
+    def kept(self, work: Callable[[], object]) -> bool:
+        """The work was done; False where the store refused: judging goes on without it."""
+        try:
+            work()
+        except StoreError as fault:
+            self.failed(str(fault))
+            return False
+        return True
+
+    def check(self, at: datetime) -> None:
+        """A trouble that lasts is on the pager. Called once a slot."""
+        if self.fault is None:
+            return
+        self._since = self._since or at
+        if self._damage is not None:
+            self._tell_of_damage(at)
+            return
+        if not self._told and at - self._since >= PATIENCE:
+            self._told = True
+            title = f"NO ACTION TAKEN: {self._store.writer} has had no journal since {self._since:%H:%M:%S} UTC; nothing is undone"
+            lines = (f"why: {self.fault}", "everything is judged on; it acts again by itself once the journal works", "until then, undo by hand")
+            self._tell(plain_notice("store", self._key(self._since), title, lines, at))
+
+    def prove_over(self, at: datetime) -> None:
+        """Only a durable row proves that the store works: a full disk is read from as ever. Raises StoreError."""
+        if self._damage is not None:
+            return
+        with self._store.transaction() as tx:
+            tx.note(Note("store.recovered", at, {"fault": self.fault}))
+        log.info("store.recovered")
+        if self._told and self._since is not None:
+            title = f"{self._store.writer} has its journal again"
+            self._tell(plain_notice("store-again", self._key(self._since), title, ("what is proven is acted on again",), at, resolved=True))
+        self.fault, self._since, self._told = None, None, False
+
+    def _tell_of_damage(self, at: datetime) -> None:
+        if self._told:
+            return
+        self._told = True
+        title = f"NO ACTION TAKEN: the journal of {self._store.writer} is damaged; it only looks on, nothing is undone"
+        lines = (
+            f"why: {self._damage}",
+            "the file was left as it is, and no new one was begun",
+            "restore a backup, restart; until then, undo by hand",
+        )
+        self._tell(plain_notice("store", f"store:{self._store.writer}:damaged", title, lines, at))
+
+    def _key(self, since: datetime) -> str:
+        return f"store:{self._store.writer}:{since:%Y%m%dT%H%M%S}"

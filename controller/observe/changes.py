@@ -1,0 +1,238 @@
+"""What the targets are, and which changes brought them there. The store's rows are the truth; this is their nearest copy."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.target import TargetState
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.transaction import Transaction
+from rollbackd.controller.journal.values import SeenChange
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.incident import Incident, Phase
+
+HORIZON = timedelta(days=8)
+"""Changes older than this matter to no watch window and to no known good."""
+
+
+ROWS_AT_ONCE = 1_000
+"""So many rows one transaction writes, so that a fleet seen for the first time does not keep other writers waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How the targets stood when they were asked between ``began`` and the slot ``at``."""
+
+    began: float
+    at: datetime
+    states: Mapping[str, TargetState | AdapterError]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The last look at a target that succeeded, or why the newest one failed."""
+
+    state: TargetState | None
+    at: datetime | None
+    began: float
+    fault: str | None = None
+
+
+NEVER = Sighting(None, None, -1.0)
+
+
+class ChangeBook:
+    """Every known change of the watched targets, and where each target stands now. Used by the engine thread only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[str, tuple[SeenChange, ...]] = {}
+        self._of: dict[str, tuple[Change, ...]] = {}
+        self._row = 0
+        self.sightings: dict[str, Sighting] = {}
+
+    def load(self, targets: Sequence[str], at: datetime) -> None:
+        """The stored changes of these targets are known; what was known of others is forgotten."""
+        found: dict[str, list[SeenChange]] = {target: [] for target in targets}
+        row = self._store.newest_change_row()
+        latest = self._store.latest_changes(targets)
+        for seen in self._store.changes(targets, at - HORIZON):
+            found[seen.change.target].append(seen)
+        for target, seen in latest.items():  # the newest one counts however old it is: it says what runs
+            if seen not in found[target]:
+                found[target].insert(0, seen)
+        self._seen = {target: tuple(changes) for target, changes in found.items()}
+        self._row = row
+        self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
+        self._of = {target: _as_decided_on(changes, self._doubt(target)) for target, changes in self._seen.items()}
+
+    def refresh(self) -> None:
+        """What pipelines posted and other replicas saw since the last refresh is known here too."""
+        self._row, fresh = self._store.changes_after(self._row)
+        for seen in fresh:
+            if seen.change.target in self._seen:
+                self._keep(seen)
+
+    def targets(self) -> tuple[str, ...]:
+        """Every target of the book."""
+        return tuple(self._seen)
+
+    def of(self, targets: Iterable[str]) -> tuple[Change, ...]:
+        """The changes of these targets, as the decision sees them; first sights are where a history begins, no changes."""
+        return tuple([change for target in targets for change in self._of.get(target, ())])
+
+    def revisions(self) -> dict[str, str]:
+        """What runs now, for every target that was ever seen."""
+        return {target: s.state.revision for target, s in self.sightings.items() if s.state is not None}
+
+    def newest(self, target: str) -> SeenChange | None:
+        """The change that brought the target where it stands, as far as anyone saw it."""
+        return next((seen for seen in reversed(self._seen.get(target, ())) if not seen.change.posted), None)
+
+    def parts_before(self, target: str, change_ids: Collection[str]) -> Mapping[str, object]:
+        """The states of the target's parts before the first of these changes; empty if nobody saw them."""
+        known = {seen.change.id: seen for seen in self._seen.get(target, ())}
+        first = next((seen for seen in known.values() if seen.change.id in change_ids), None)
+        before = known.get(first.change.predecessor or "") if first else None
+        return before.parts if before else {}
+
+    def take(self, survey: Survey, incidents: Iterable[Incident]) -> tuple[SeenChange, ...]:
+        """The survey is part of the book and of the store; returns the changes that it brought to light.
+
+        A target that could not be read keeps what was known of it. A survey that began before the last one that was taken says nothing new.
+        """
+        # What began at once is looked at write by write, each as if it were its incident's newest.
+        intents = {write.target: replace(incident, intent=write) for incident in incidents for write in incident.writes}
+        read = {target: state for target, state in survey.states.items() if self._says_more(target, survey.began)}
+        states = {target: state for target, state in read.items() if not isinstance(state, AdapterError)}
+        completed, fresh = [], []
+        for target, state in states.items():
+            known = self.newest(target)
+            if known is not None and (write := _unseen_write(known, state, intents.get(target), survey.at)) is not None:
+                known = write
+                fresh.append(known)
+            if known is None or not _is_same(known.change, state):
+                fresh.append(_new_change(state, known, self._last(target).at, survey.at, intents.get(target)))
+            elif (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
+                completed.append(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
+        held = self._store_all((*completed, *fresh))
+        doubted = {target for target, state in states.items() if state.doubt != self._doubt(target)}
+        self.sightings |= {target: Sighting(state, survey.at, survey.began) for target, state in states.items()}
+        self._of |= {target: _as_decided_on(self._seen[target], self._doubt(target)) for target in doubted}
+        faults = {target: str(state) for target, state in read.items() if isinstance(state, AdapterError)}
+        self.sightings |= {target: replace(self._last(target), began=survey.began, fault=fault) for target, fault in faults.items()}
+        return held[len(completed) :]
+
+    def _doubt(self, target: str) -> str | None:
+        state = self._last(target).state
+        return state.doubt if state is not None else None
+
+    def _last(self, target: str) -> Sighting:
+        return self.sightings.get(target, NEVER)
+
+    def _says_more(self, target: str, began: float) -> bool:
+        return target in self._seen and began >= self._last(target).began
+
+    def _store_all(self, rows: Sequence[SeenChange]) -> tuple[SeenChange, ...]:
+        """The rows are stored and known; returns those that hold, which may be another replica's."""
+        held: list[SeenChange] = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            with self._store.transaction() as tx:
+                written = [self._see(tx, row) for row in rows[start : start + ROWS_AT_ONCE]]
+            for row in written:
+                self._keep(row)
+            held += written
+        return tuple(held)
+
+    def _see(self, tx: Transaction, row: SeenChange) -> SeenChange:
+        """The row that holds; what it replaces has served until now, so that a known good ages from when it last served."""
+        known = self.newest(row.change.target)
+        if known is not None:
+            tx.served(row.change.target, known.change.revision, row.change.first_seen)
+        return tx.see_change(row)
+
+    def _keep(self, seen: SeenChange) -> None:
+        horizon = seen.change.first_seen - HORIZON
+        before = self._seen.get(seen.change.target, ())
+        others = tuple(s for s in before if s.change.id != seen.change.id and (s.change.first_seen >= horizon or s is before[-1]))
+        kept = tuple(sorted((*others, seen), key=lambda s: s.change.first_seen))
+        self._seen[seen.change.target] = kept
+        self._of[seen.change.target] = _as_decided_on(kept, self._doubt(seen.change.target))
+
+
+def is_first_sight(seen: SeenChange) -> bool:
+    """True for the row that says where a target stood when it was first looked at, where nobody can say since when."""
+    return seen.dated and seen.change.predecessor is None
+
+
+def _as_decided_on(every: Iterable[SeenChange], doubt: str | None) -> tuple[Change, ...]:
+    """``doubt``: why it is unknown whether the newest change can be crossed. Until that is known it cannot; it is not stored, as it may pass."""
+    found = [seen.change for seen in every if not is_first_sight(seen)]
+    newest = next((change for change in reversed(found) if not change.posted), None)
+    if doubt is None or newest is None or newest.irreversible:
+        return tuple(found)
+    return tuple([replace(change, irreversible=doubt) if change is newest else change for change in found])
+
+
+def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange:
+    early = last_at or (known.change.first_seen if known is not None else at)
+    started_early, started_late = (state.started.early, state.started.late) if state.started else (early, at)
+    change = Change(
+        target=state.key,
+        id=state.change_id or dated_id(state.key, state.revision, at),
+        revision=state.revision,
+        predecessor=known.change.id if known is not None else None,
+        started_early=started_early,
+        started_late=started_late,
+        first_seen=at,
+        ready=state.ready,
+        ours=_is_ours(state, incident),
+        irreversible=state.irreversible,
+        parts=_touched(state, known.parts if known is not None else {}),
+    )
+    return SeenChange(change, state.parts, state.writer, dated=state.change_id is None or (known is None and state.started is None))
+
+
+def _unseen_write(known: SeenChange, state: TargetState, incident: Incident | None, at: datetime) -> SeenChange | None:
+    """Our write, where somebody has undone it before any survey saw it, of a target without a history: two changes look like none there."""
+    intent = incident.intent if incident is not None else None
+    if incident is None or intent is None or incident.phase is not Phase.VERIFYING or at < (incident.evidence_from or at):
+        return None
+    if state.change_id is not None or not intent.from_revision == state.revision == known.change.revision:
+        return None
+    change = Change(
+        target=state.key,
+        id=dated_id(state.key, intent.to_revision, intent.at),
+        revision=intent.to_revision,
+        predecessor=known.change.id,
+        started_early=intent.at,
+        started_late=intent.at,
+        first_seen=intent.at,
+        ours=True,
+    )
+    return SeenChange(change, dated=True)
+
+
+def dated_id(target: str, revision: str, at: datetime) -> str:
+    """The id of a change of a target without a history: unlike any other target's, even where both get the same revision at the same time."""
+    return f"{revision}@{at:%Y%m%dT%H%M%S.%f}/{hashlib.sha256(target.encode()).hexdigest()[:6]}"
+
+
+def _is_same(known: Change, state: TargetState) -> bool:
+    return known.revision == state.revision and state.change_id in (None, known.id)
+
+
+def _is_ours(state: TargetState, incident: Incident | None) -> bool:
+    """True if the target carries our mark, or stands exactly where an open incident's intent put it."""
+    if state.writer is not None:
+        return state.writer.startswith("rollbackd:")
+    return incident is not None and incident.intent is not None and incident.intent.to_revision == state.revision
+
+
+def _touched(state: TargetState, before: Mapping[str, object]) -> tuple[str, ...]:
+    """What the change touched: what differs from the last sight, if there was one, and what the target itself says."""
+    after = state.parts
+    seen = (name for name in {*after, *before} if after.get(name) != before.get(name)) if before else ()
+    return tuple(sorted({*seen, *state.touched}))

@@ -1,0 +1,170 @@
+"""One pass: survey the targets and read the signals of the policies that are due, and hand both to the engine."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.controller.engine.engine import Engine
+from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.notify.clocks import Clocks
+from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.baselines import Compared, read_before
+from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.observe.facts import with_facts
+from rollbackd.controller.observe.past import Past
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.controller.observe.survey import Surveyor
+from rollbackd.controller.observe.traffic import Traffics
+from rollbackd.controller.observe.vanished import Absences
+from rollbackd.controller.schedule import Grid
+from rollbackd.policies.judge import baseline
+from rollbackd.policies.judge.since import counts_from, evidence_since, is_watching
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Reading
+
+CALM_REACH = timedelta(hours=2)
+"""So much of the time before a change says how bursty its calm was."""
+MOST_READINGS = 200_000
+"""So many readings of the past are kept at most while watches are rebuilt; where many are watched, they reach back less far."""
+
+log = structlog.get_logger()
+
+PATIENCE = 1.0
+"""So many seconds a slot waits for what was before a change, at most."""
+Before: TypeAlias = tuple[Sequence[Compared], Mapping[str, tuple[baseline.Before, ...]]]
+"""Whose time before a change was read, and what it told."""
+NOTHING_READ: Before = ((), {})
+
+
+class Observation:
+    """What the scheduler runs at every slot. Decides nothing."""
+
+    def __init__(self, engine: Engine, observer: Observer, surveyor: Surveyor, clocks: Clocks | None = None) -> None:
+        self._engine = engine
+        self._observer = observer
+        self._surveyor = surveyor
+        self._clocks = clocks
+        self._traffics = Traffics()
+        self._absences = Absences()
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
+        self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
+        self._unfinished: dict[Grid, Future[Before]] = {}
+
+    def close(self) -> None:
+        """Nothing is read after this."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._slow.shutdown(wait=False, cancel_futures=True)
+        self._observer.close()
+        self._surveyor.close()
+
+    def observe(self, grid: Grid, at: datetime) -> None:
+        """The engine has the slot ``at`` of this grid. Targets are surveyed at every slot, so that a change is known before it is judged."""
+        policies = [p for p in tuple(self._engine.policies.values()) if p.source == grid.source and p.every == grid.every]
+        if policies:
+            self._engine.submit(
+                replace(
+                    self.batch(policies, self._engine.due(policies, at), at), grid=grid, meanings={policy.name: policy.digest for policy in policies}
+                )
+            )
+
+    def batch(self, policies: Sequence[Policy], due: Sequence[Policy], at: datetime) -> Batch:
+        """The slot as it can be seen now: all targets of ``policies``, the readings of those that are ``due``, and the past of those that are new."""
+        keys = [key for policy in policies for key in policy.targets]
+        survey = self._pool.submit(self._surveyor.survey, keys, at)
+        new = [policy for policy in due if policy.name not in self._engine.standings]
+        readings = self._aged(due, self._observer.read(due, at), at)  # before the past, which may take long and much memory
+        if self._clocks is not None:
+            readings = self._clocks.doubted(due, readings)
+        past = self._past(new, at)
+        compared, before = self._before(due, at)
+        surveyed = survey.result()
+        readings = self._beside(due, with_facts(due, readings, surveyed.states, at), surveyed, at)
+        return Batch(at, surveyed, readings, past, dict(self._observer.health), compared=compared, before=before)
+
+    def _past(self, new: Sequence[Policy], at: datetime) -> Past:
+        """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""
+        begun = {policy.name: self._begun(policy, at) for policy in new}
+        watched = [policy for policy in new if begun[policy.name] is not None]
+        past = self._observer.read_history(watched, history_slots(watched, at, min(filter(None, begun.values()), default=at)))
+        others = [policy for policy in new if policy.name not in past]
+        past.join(self._observer.read_history(others, history_slots(others, at)))
+        return past
+
+    def _aged(self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], at: datetime) -> dict[str, tuple[Reading, ...]]:
+        book = self._engine.book
+        return {policy.name: aged(policy, readings[policy.name], book.of(policy.targets), self._observer.source(policy.source), at) for policy in due}
+
+    def _begun(self, policy: Policy, at: datetime) -> datetime | None:
+        """Since when the shares of the policy are counted; None where they are not."""
+        changes = self._engine.book.of(policy.targets)
+        if all(condition.bound is None for condition in policy.conditions) or not is_watching(policy, None, changes, self._engine.fleet, at):
+            return None
+        return counts_from(policy, evidence_since(policy, None, changes, at)[0], at)
+
+    def _beside(
+        self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], survey: Survey, at: datetime
+    ) -> dict[str, tuple[Reading, ...]]:
+        found = {}
+        for policy in due:
+            changes, source = self._engine.book.of(policy.targets), self._observer.source(policy.source)
+            state = survey.states.get(policy.target)
+            compared = self._traffics.beside(policy, readings[policy.name], changes, source, state, at)
+            found[policy.name] = self._absences.beside(policy, compared, changes, source, state, at)
+        return found
+
+    def _before(self, due: Sequence[Policy], at: datetime) -> Before:
+        """What was before the changes that are judged, as far as it was read since the last slot. The slot does not wait long for it: the readings
+        at hand would grow old.
+        """
+        if not due:
+            return NOTHING_READ
+        grid = Grid(due[0].source, due[0].every)
+        reading, patience = self._unfinished.pop(grid, None), 0.0
+        if reading is None:
+            compared = self._engine.lacking(due, at)
+            if not compared:
+                return NOTHING_READ
+            reading, patience = self._slow.submit(self._read_before, compared, at), PATIENCE
+        try:
+            return reading.result(patience)
+        except TimeoutError:
+            self._unfinished[grid] = reading
+            return NOTHING_READ
+
+    def _read_before(self, compared: Sequence[Compared], at: datetime) -> Before:
+        source, asks = self._observer.asked_of([one.policy for one in compared])
+        try:
+            return compared, read_before(source, compared, asks, at)
+        except AdapterError as fault:
+            # It is asked for again: until then nothing is proven by what needs it.
+            log.warning("baseline.unread", source=source.name, error=str(fault))
+            return NOTHING_READ
+        except (ValueError, KeyError, ArithmeticError):
+            log.exception("baseline.failed", source=source.name)
+            return NOTHING_READ
+
+
+def history_slots(policies: Sequence[Policy], at: datetime, begun: datetime | None = None) -> list[datetime]:
+    """The past slots from which watches are rebuilt, on the grid of the policies: the longest evidence and confirmation of any.
+
+    Where counts have ``begun`` they reach back to that, and to the calm before it; as far as ``MOST_READINGS`` allow.
+    """
+    spans = [c.window + getattr(c.confirm, "duration", timedelta(0)) for policy in policies for c in policy.conditions]
+    if not spans:
+        return []
+    every = policies[0].every
+    looks = int(max(spans) / every) + 1
+    if begun is not None:
+        looks = max(looks, min(math.ceil((at - begun + CALM_REACH) / every), MOST_READINGS // len(spans)))
+    return [at - i * every for i in range(looks, 0, -1)]
+
+
+def grids(policies: Iterable[Policy]) -> set[Grid]:
+    """The grids that these policies need."""
+    return {Grid(policy.source, policy.every) for policy in policies}

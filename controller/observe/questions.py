@@ -1,0 +1,88 @@
+"""From a policy's signals to grouped questions: one question per signal serves every workload that uses it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeAlias, assert_never
+
+from rollbackd.adapters.base import source as ask
+from rollbackd.policies.model import policy as model
+from rollbackd.policies.model import signals
+
+PART = "events"
+"""The name of the only part of a count or a rate."""
+NOBODY: frozenset[ask.RowKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeQuestion:
+    """A health check of a workload's endpoints; grouped by nothing, since each workload has its own."""
+
+    name: str | None
+    port: int | None
+    path: str | None
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetQuestion:
+    """What no source is asked: the survey of the targets answers it."""
+
+    fact: str
+
+
+Question: TypeAlias = ask.Query | ProbeQuestion | TargetQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One condition's share of a question: ``group`` is the question without its rows, ``row`` this workload's row in the answer."""
+
+    group: Question
+    row: ask.RowKey
+
+
+def asks_of(policy: model.Policy, block: timedelta) -> tuple[Ask, ...]:
+    """What to ask for each condition of the policy, in order. ``block``: the window over which the source can count."""
+    return tuple(Ask(_question(policy, c, block), c.identity.values) for c in policy.conditions)
+
+
+def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:
+    """The question asked for these workloads."""
+    return question if isinstance(question, ProbeQuestion | TargetQuestion) else replace(question, only=frozenset(rows))
+
+
+def _question(policy: model.Policy, condition: model.Condition, block: timedelta) -> Question:
+    identity = _identity(condition.identity)
+    match condition.signal:
+        case signals.Ratio(bad, total):
+            return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, NOBODY)
+        case signals.Count(events, where):
+            return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY, None if where is None else _selector(where))
+        case signals.Traffic(events):
+            return ask.Increases(((PART, _selector(events)),), max(block, condition.window), identity, NOBODY)
+        case signals.Rate(events):
+            return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY)
+        case signals.Latency(histogram, _, limit):
+            return ask.Slower(_selector(histogram), limit, block, identity, NOBODY)
+        case signals.Gauge(value, of, pick, per):
+            return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, NOBODY, per)
+        case signals.Vanished(metric):
+            return ask.Levels(_selector(metric), None, "max", identity, NOBODY)
+        case signals.PromQL(expression):
+            return ask.Expression(expression, identity, NOBODY)
+        case signals.Probe(name, port, path):
+            return ProbeQuestion(name, port, path, policy.target)
+        case signals.OfTarget(fact):
+            return TargetQuestion(fact)
+        case _:
+            assert_never(condition.signal)
+
+
+def _identity(identity: signals.Identity) -> ask.Identity:
+    derived = identity.derived
+    return ask.Identity(identity.labels, None if derived is None else ask.Derived(derived.label, derived.source, derived.pattern))
+
+
+def _selector(selector: signals.Selector) -> ask.Selector:
+    return ask.Selector(selector.metric, tuple(ask.Matcher(m.label, m.op, m.value) for m in selector.matchers))

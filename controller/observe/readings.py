@@ -1,0 +1,284 @@
+"""Ask the sources once per signal and slot, and turn their answers into readings. Decides nothing; doubt becomes Unknown."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.source import Answer, Increases, MeteredSource, Row, RowKey, Slower, Source
+from rollbackd.controller.observe.past import Past
+from rollbackd.controller.observe.questions import PART, Ask, ProbeQuestion, Question, TargetQuestion, asks_of, with_rows
+from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Reading, Unknown
+
+log = structlog.get_logger()
+
+Probing = Callable[[ProbeQuestion], float | None]
+"""The share of a workload's endpoints that fail their check; None where there is no endpoint to ask. Raises AdapterError."""
+
+
+Slots: TypeAlias = dict[datetime, dict[str, tuple[Reading, ...]]]
+"""Each policy's readings at each slot."""
+
+READ_AT_ONCE = 40_000
+"""So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """When a source last answered and, if it does not, why. ``spent``: on one that costs money, so far."""
+
+    seen: datetime | None
+    fault: str | None
+    spent: "Spent | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """How many requests were sent, and how many metrics they asked for."""
+
+    requests: int
+    metrics: int
+
+
+class Observer:
+    """Reads all conditions of the due policies of one source."""
+
+    def __init__(self, sources: Mapping[str, Source], probing: Probing, *, workers: int = 4) -> None:
+        self._sources = sources
+        self._probing = probing
+        # A pool for each source: one that hangs must not delay the others.
+        self._pools = {name: ThreadPoolExecutor(workers, thread_name_prefix=f"observe-{name}") for name in sources}
+        self._asks: dict[str, tuple[str, tuple[Ask, ...]]] = {}
+        # One object for equal questions: from here on identity stands for equality, since hashing 40,000 of them takes a quarter second a slot.
+        self._questions: dict[Question, Question] = {}
+        self._lock = threading.Lock()
+        self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
+
+    def source(self, name: str) -> Source:
+        """The source of this name."""
+        return self._sources[name]
+
+    def close(self) -> None:
+        """No reading is begun after this; one in flight ends by its own time-out."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def read(self, policies: Sequence[Policy], at: datetime) -> dict[str, tuple[Reading, ...]]:
+        """Each policy's readings for the slot ``at``, in the order of its conditions. All policies share one source."""
+        if not policies:
+            return {}
+        source = self._sources[policies[0].source]
+        asked = at - source.delay
+        wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
+        return _readings(wanted, self._ask_all(source, wanted, asked))
+
+    def read_history(self, policies: Sequence[Policy], instants: Sequence[datetime]) -> Past:
+        """What ``read`` would have given at these past slots; empty where the source keeps no history or cannot be asked now."""
+        if not policies or not instants:
+            return Past()
+        source = self._sources[policies[0].source]
+        wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
+        looks = max(1, READ_AT_ONCE // sum(len(asks) for asks in wanted.values()))
+        past = Past({name: len(asks) for name, asks in wanted.items()})
+        try:
+            for start in range(0, len(instants), looks):
+                _read_past(source, wanted, instants[start : start + looks], past)
+        except AdapterError as fault:
+            log.warning("history.unread", source=source.name, error=str(fault))
+            return Past()
+        return past
+
+    def asked_of(self, policies: Sequence[Policy]) -> tuple[Source, dict[str, tuple[Ask, ...]]]:
+        """The source of these policies, which share one, and what each of them asks it."""
+        source = self._sources[policies[0].source]
+        return source, {policy.name: self._asks_of(policy, source) for policy in policies}
+
+    def _asks_of(self, policy: Policy, source: Source) -> tuple[Ask, ...]:
+        known = self._asks.get(policy.name)
+        if known is None or known[0] != policy.digest:
+            asks = asks_of(policy, source.block(policy.every))
+            known = (policy.digest, tuple(Ask(self._questions.setdefault(one.group, one.group), one.row) for one in asks))
+            self._asks[policy.name] = known
+        return known[1]
+
+    def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, list[Reading]]:
+        pool = self._pools[source.name]
+        futures = [(group, pool.submit(_ask, source, self._probing, group, rows, asked)) for group, rows in _rows(wanted)]
+        heard = [(group, *future.result()) for group, future in futures]
+        # One question that always fails is a fault of its source, however well the others are answered.
+        fault = next((fault for _, _, fault in heard if fault is not None), None)
+        self._note(source.name, SourceHealth(asked if fault is None else self.health[source.name].seen, fault, spent(source)))
+        return {id(group): column for group, column, _ in heard}
+
+    def _note(self, name: str, health: SourceHealth) -> None:
+        with self._lock:
+            before = self.health[name]
+            self.health[name] = health
+        if health.fault is not None and health.fault != before.fault:  # never the same error twice in a row
+            log.warning("source.failed", source=name, error=health.fault)
+        elif health.fault is None and before.fault is not None:
+            log.info("source.recovered", source=name)
+
+
+def spent(source: Source) -> Spent | None:
+    """What a source has cost so far; None where it costs nothing."""
+    return Spent(source.asked, source.metrics_asked) if isinstance(source, MeteredSource) else None
+
+
+def readings_at(source: Source, probing: Probing, asks: Sequence[Ask], at: datetime) -> tuple[Reading, ...]:
+    """One policy's readings for the slot ``at``, in the order of ``asks``: what an Observer reads, asked one after the other on this thread."""
+    asked = at - source.delay
+    wanted = {"": asks}
+    return _readings(wanted, {id(group): _ask(source, probing, group, rows, asked)[0] for group, rows in _rows(wanted)})[""]
+
+
+def past_readings(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> Slots:
+    """What ``readings_at`` gives for each of ``wanted`` at these past, evenly spaced slots. Raises AdapterError: nothing is known of any."""
+    moments = [at - source.delay for at in slots]
+    found = {id(group): _past_columns(source, group, rows, moments)[0] for group, rows in _rows(wanted)}
+    return {at: _readings(wanted, {key: columns[index] for key, columns in found.items()}) for index, at in enumerate(slots)}
+
+
+def unread(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime], why: str) -> Slots:
+    """The readings of slots of which the source would not tell."""
+    return {at: {name: tuple(Unknown(at - source.delay, Lack.ERROR, why) for _ in asks) for name, asks in wanted.items()} for at in slots}
+
+
+def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> tuple[list[Reading], str | None]:
+    """The readings of these workloads, and why there are none. The answer itself, which may be large, is let go of here."""
+    if isinstance(group, TargetQuestion):
+        return [_untold(asked)] * len(rows), None
+    try:
+        return _column(group, rows, _answer(source, probing, group, rows, asked), asked, source), None
+    except AdapterError as fault:
+        return [Unknown(asked, Lack.ERROR, str(fault))] * len(rows), str(fault)
+
+
+def _untold(asked: datetime) -> Unknown:
+    return Unknown(asked, Lack.NODATA, "what the target said is not known of this moment")
+
+
+def _answer(source: Source, probing: Probing, group: Question, rows: Sequence[RowKey], asked: datetime) -> Answer:
+    if isinstance(group, ProbeQuestion):
+        share = probing(group)
+        return Answer({} if share is None else {row: Row({"value": share}, asked) for row in rows})
+    return source.read(with_rows(group, rows), asked)  # type: ignore[arg-type]  # a probe left above
+
+
+def _rows(wanted: Mapping[str, Sequence[Ask]]) -> list[tuple[Question, list[RowKey]]]:
+    """The workloads that each question is asked for."""
+    rows: dict[int, tuple[Question, list[RowKey]]] = {}
+    for asks in wanted.values():
+        for one in asks:
+            rows.setdefault(id(one.group), (one.group, []))[1].append(one.row)
+    return list(rows.values())
+
+
+def _read_past(source: Source, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime], past: Past) -> None:
+    """The slots are part of ``past``, unless the source keeps no history of them."""
+    moments = [at - source.delay for at in slots]
+    found = {id(group): _past_columns(source, group, rows, moments) for group, rows in _rows(wanted)}
+    if not any(is_kept for _, is_kept in found.values()):
+        return
+    for index, at in enumerate(slots):
+        nexts = {key: iter(columns[index]) for key, (columns, _) in found.items()}
+        past.add(at, [next(nexts[id(one.group)]) for asks in wanted.values() for one in asks])
+
+
+def _past_columns(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> tuple[list[list[Reading]], bool]:
+    """The readings of these workloads at each moment, and whether the source keeps a history of them at all."""
+    if isinstance(group, TargetQuestion):
+        return [[_untold(moment)] * len(rows) for moment in moments], False
+    answers = _ask_past(source, group, rows, moments)
+    return [_column(group, rows, answers.get(moment, Answer({})), moment, source) for moment in moments], bool(answers)
+
+
+def _ask_past(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> Mapping[datetime, Answer]:
+    if isinstance(group, ProbeQuestion):
+        return {}  # nobody probed in the past
+    return source.read_history(with_rows(group, rows), moments)  # type: ignore[arg-type]  # a probe left above
+
+
+def _column(group: Question, rows: Sequence[RowKey], answer: Answer, asked: datetime, source: Source) -> list[Reading]:
+    reader = _Reader(group, answer, asked, source)
+    return [reader.reading(row) for row in rows]
+
+
+def _readings(wanted: Mapping[str, Sequence[Ask]], columns: Mapping[int, Sequence[Reading]]) -> dict[str, tuple[Reading, ...]]:
+    """Each policy's readings. A column stands in the order in which the policies ask its question, as ``_rows`` found them."""
+    nexts = {key: iter(column) for key, column in columns.items()}
+    return {name: tuple([next(nexts[id(one.group)]) for one in asks]) for name, asks in wanted.items()}
+
+
+class _Reader:
+    """One question's answer, as readings."""
+
+    def __init__(self, group: Question, answer: Answer, asked: datetime, source: Source) -> None:
+        self._group = group
+        self._answer = answer
+        self._asked = asked
+        self._oldest = asked - source.freshness
+        self._span = asked - (group.window if isinstance(group, Increases | Slower) else timedelta(0)), asked
+
+    def reading(self, row_key: RowKey) -> Reading:
+        if fault := self._answer.faults.get(row_key):
+            return Unknown(self._asked, Lack.ERROR, fault)
+        row = self._answer.rows.get(row_key)
+        if row is None:
+            # An empty answer is not zero errors: the scrape may be gone, so it can neither prove a breach nor clear one.
+            return Unknown(self._asked, Lack.NODATA, "no series with a finite value for this workload")
+        if row.newest < self._oldest:
+            return Unknown(self._asked, Lack.NODATA, f"stale: the newest sample is from {row.newest:%H:%M:%S}")
+        return self._from_row(row)
+
+    def _from_row(self, row: Row) -> Reading:
+        if isinstance(self._group, Slower):
+            return self._slower(row)
+        if isinstance(self._group, Increases):
+            return self._counted(self._group, row)
+        value = row.values.get("value")
+        if value is None:
+            return Unknown(self._asked, Lack.NODATA, "no finite value")
+        return Level(self._asked, value, row.newest, int(row.values.get("units", 0)))
+
+    def _slower(self, row: Row) -> Reading:
+        values = row.values
+        if "total" not in values:
+            return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
+        if (lowest := min(values["least"], values["total"])) < 0:
+            return self._no_counter(lowest)
+        low, high = values.get("low"), values.get("high")
+        return Counts(*(row.counted or self._span), values["least"], values["most"], values["total"], row.newest, low, high)
+
+    def _counted(self, group: Increases, row: Row) -> Reading:
+        values = row.values
+        if group.parts[0][0] == PART:
+            count = values.get(PART)
+            if count is None:
+                return Unknown(self._asked, Lack.NODATA, "no events counted")
+            if count < 0:
+                return self._no_counter(count)
+            return Events(*(row.counted or self._span), count or 0.0, row.newest)  # one zero for all: most of a healthy fleet's counts are kept zeros
+        total, bad = values.get("total"), values.get("bad")
+        if total is None:
+            return Unknown(self._asked, Lack.NODATA, "no series for the total")
+        if bad is None and not self._bad_may_be_absent(group):
+            return Unknown(self._asked, Lack.NODATA, f"no series of {group.parts[0][1].metric} anywhere: it may be misspelt")
+        if (lowest := min(bad or 0.0, total)) < 0:
+            return self._no_counter(lowest)
+        return Counts(*(row.counted or self._span), bad or 0.0, bad or 0.0, total, row.newest)
+
+    def _no_counter(self, count: float) -> Unknown:
+        # Nothing can be proven of a share with negative parts.
+        return Unknown(self._asked, Lack.ERROR, f"{count:g} events were counted: what falls below zero is no counter")
+
+    def _bad_may_be_absent(self, group: Increases) -> bool:
+        """A label value is born at its first event: absence is zero where the same metric counts the total, or where others have it."""
+        metrics = dict(group.parts)
+        return metrics["bad"].metric == metrics["total"].metric or "bad" in self._answer.known_parts

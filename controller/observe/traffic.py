@@ -1,0 +1,82 @@
+"""Traffic beside what it was before the change and a week ago, and what the target says of its pods. Decides nothing; what is not known stays so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.source import Increases, Source
+from rollbackd.adapters.base.target import TargetState
+from rollbackd.controller.observe.questions import PART, Ask, asks_of, with_rows
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.model.policy import Condition, Policy
+from rollbackd.policies.model.readings import Events, Flow, Reading
+from rollbackd.policies.model.signals import Traffic
+
+HOUR = timedelta(hours=1)
+WEEK = timedelta(days=7)
+MOST = 10_000  # changes
+
+
+class Traffics:
+    """Remembers what the traffic was before each change, so that it is asked for once. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str, datetime], float] = {}
+
+    def beside(
+        self,
+        policy: Policy,
+        readings: tuple[Reading, ...],
+        changes: Sequence[Change],
+        source: Source,
+        state: TargetState | AdapterError | None,
+        at: datetime,
+    ) -> tuple[Reading, ...]:
+        """The policy's readings; traffic knows what it was. The week before is asked for only where the hour before makes it look low."""
+        asked = [
+            i for i, (c, r) in enumerate(zip(policy.conditions, readings, strict=True)) if isinstance(c.signal, Traffic) and isinstance(r, Events)
+        ]
+        if not asked:
+            return readings
+        asks, known = asks_of(policy, source.block(policy.every)), list(readings)
+        for index in asked:
+            flow = _flow(readings[index], state)  # type: ignore[arg-type]  # events, as they were asked
+            known[index] = self._compared(policy, policy.conditions[index], flow, changes, source, asks[index], at)
+        return tuple(known)
+
+    def _compared(self, policy: Policy, condition: Condition, flow: Flow, changes: Sequence[Change], source: Source, one: Ask, at: datetime) -> Flow:
+        began = max((c.started_early for c in changes if c.target == policy.target and c.started_early <= at), default=None)
+        if began is None:
+            return flow
+        key = policy.digest + policy.name, condition.name, began
+        before = self._before.get(key)
+        if before is None and (before := _rate(source, one, HOUR, began - source.delay)) is not None:
+            if len(self._before) >= MOST:
+                self._before.clear()
+            self._before[key] = before
+        flow = replace(flow, before=before)
+        length = flow.end - flow.start
+        if before is None or flow.count >= (condition.limit.low or 0.0) * before * length.total_seconds():
+            return flow
+        return replace(flow, week=_rate(source, one, length, flow.end - WEEK))
+
+
+def _flow(events: Events, state: TargetState | AdapterError | None) -> Flow:
+    progress = state.progress if isinstance(state, TargetState) else None
+    wanted, ready = (None, None) if progress is None else (progress.wanted, progress.ready)
+    return Flow(events.start, events.end, events.count, events.newest, wanted=wanted, ready=ready)
+
+
+def _rate(source: Source, one: Ask, window: timedelta, at: datetime) -> float | None:
+    """Events a second in the window that ends at ``at``."""
+    query = with_rows(one.group, (one.row,))
+    if not isinstance(query, Increases):
+        return None
+    try:
+        answer = source.read(replace(query, window=window), at)
+    except AdapterError:
+        return None
+    row = answer.rows.get(one.row)
+    count = None if row is None or row.newest < at - source.freshness else row.values.get(PART)
+    return None if count is None or count < 0 else count / window.total_seconds()

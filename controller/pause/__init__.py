@@ -1,0 +1,1 @@
+"""The switch that stops every write, wherever it is thrown."""

@@ -1,0 +1,200 @@
+"""What people order: one rung of a policy's ladder, or an earlier write taken back. Each order is bound to the plan that the person saw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rollbackd.controller.act.dry_run import dry_run, dry_undo
+from rollbackd.controller.answers.done import Decided
+from rollbackd.controller.answers.past import DryRun, RungPlan
+from rollbackd.controller.journal.transaction import Transaction
+from rollbackd.controller.observe.changes import is_first_sight
+from rollbackd.controller.people.denied import Denied
+from rollbackd.controller.people.desk import Desk
+from rollbackd.controller.people.hands import AT_WORK, Hands, held_back, may_pass
+from rollbackd.policies.blame.attribution import known_changes
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
+from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
+from rollbackd.policies.decide.incident import Incident, Phase, incident_id
+from rollbackd.policies.decide.ladder import suspects_of
+from rollbackd.policies.model.keys import namespace_of
+from rollbackd.policies.model.policy import Mode, Policy, RestoreRung
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants done. ``plan``: the digest that they were shown; ``rung`` counts from 1."""
+
+    rung: int
+    plan: str
+    who: str
+    reason: str
+    overrides: tuple[str, ...] = ()
+
+
+class ByHand:
+    """Safe to call from several threads. Methods raise Denied and StoreError."""
+
+    def __init__(self, desk: Desk, hands: Hands) -> None:
+        self._desk = desk
+        self._hands = hands
+        self._store = desk.store
+
+    def rollback(self, asked: str, wish: Wish) -> Decided:
+        """The rung is ordered, as its plan was shown; nobody has to prove a breach. An open incident is taken on, else one is opened by hand."""
+        may_pass(wish.overrides, wish.reason)
+        policy = self._desk.policy(asked)
+        incident = self._free_incident(policy, wish.rung)
+        if incident is not None and incident.policy != policy.name:
+            raise Denied("invalid", f"{incident.id} is open on {policy.target} by policy {incident.policy}", f"name that policy: {incident.policy}")
+        shown = _as_seen(dry_run(policy, self._desk.targets, self._desk.engine.book, self._desk.known_good(policy.targets)), wish)
+        order = self._order(policy, policy.ladder[wish.rung - 1].target, shown, wish)
+        if incident is not None:
+            order = replace(order, incident=incident.id)
+        suspects = self._newest(policy)
+        self._ask_guards(policy, incident, suspects, order)
+        with self._store.transaction() as tx:
+            self._write(tx, policy, incident, order, suspects)
+        return self._said(policy, order)
+
+    def undo_plan(self, asked: str) -> DryRun:
+        """What taking back the writes of an incident would do now; each of its writes is a rung, the newest last."""
+        incident = self._hands.any_incident(asked)
+        policy = self._policy_for(incident)
+        writes = self._writes(incident)
+        return dry_undo(policy.name, incident.target, writes, self._desk.targets)
+
+    def undo(self, asked: str, wish: Wish) -> Decided:
+        """This rung's write is ordered to be taken back, exactly; the incident, if it is still open, is closed as acknowledged."""
+        may_pass(wish.overrides, wish.reason)
+        incident = self._hands.any_incident(asked)
+        if incident.phase in AT_WORK:
+            raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first")
+        policy = self._policy_for(incident)
+        write = next((write for write in self._writes(incident) if write.rung == wish.rung - 1), None)
+        if write is None:
+            raise Denied("unknown", f"rung {wish.rung} of {incident.id} wrote nothing", f"rollbackd history {incident.id}")
+        shown = _as_seen(dry_undo(policy.name, incident.target, (write,), self._desk.targets), wish)
+        order = replace(self._order(policy, write.target, shown, wish), rung=0, undo=write)
+        other = next((each for each in self._store.open_incidents() if each.target == policy.target and each.id != incident.id), None)
+        if other is not None:
+            raise Denied("blocked", f"{other.id} is open on {policy.target}", f"end it first: rollbackd ack {other.id} --close")
+        self._ask_guards(policy, incident if incident.is_open else None, (), order)
+        with self._store.transaction() as tx:
+            if incident.is_open:
+                reason = f"{wish.who} ordered its write to be undone: {wish.reason}"
+                tx.record(Closed(incident.id, order.at, CloseHow.ACKED, reason))
+            self._write(tx, policy, None, order, ())
+        return self._said(policy, order)
+
+    # --- parts --------------------------------------------------------------------------------------------------------------------------
+
+    def _free_incident(self, policy: Policy, rung: int) -> Incident | None:
+        """The open incident on the policy's target, if a person may order this rung in it."""
+        found = next((incident for incident in self._store.open_incidents() if incident.target == policy.target), None)
+        if not 1 <= rung <= len(policy.ladder):
+            raise Denied("invalid", f"policy {policy.name} has {len(policy.ladder)} rungs, there is no rung {rung}")
+        if isinstance(policy.ladder[rung - 1], RestoreRung):
+            advice = f"what it would do, and the command: rollbackd plan {policy.name}"
+            raise Denied("blocked", f"rung {rung} of policy {policy.name} restores data: {NEVER_ORDERED}", advice)
+        if found is None:
+            return None
+        over = f"when it is over, order anew; to end it: rollbackd ack {found.id} --close"
+        if found.phase in (*AT_WORK, Phase.VERIFYING):
+            raise Denied("blocked", f"{found.id} is {found.phase.value}: its rung {found.rung + 1} is not finished", over)
+        if rung - 1 <= found.rung:
+            raise Denied("blocked", f"{found.id} has tried rung {found.rung + 1} already: no rung is repeated in an incident", over)
+        return found
+
+    def _policy_for(self, incident: Incident) -> Policy:
+        """A loaded policy that can watch over what is done on the incident's target."""
+        policies = dict(self._desk.engine.policies)
+        own = policies.get(incident.policy)
+        if own is not None and own.target == incident.target:
+            return own
+        found = next((policy for _, policy in sorted(policies.items()) if policy.target == incident.target), None)
+        if found is None:
+            raise Denied("blocked", f"no loaded policy watches {incident.target}: nobody would verify what is done", "load one, or do it by hand")
+        return found
+
+    def _writes(self, incident: Incident) -> tuple[Intended, ...]:
+        events = self._store.events(incident.id)
+        accepted = {(event.rung, event.target) for event in events if isinstance(event, Applied)}
+        found = tuple(event for event in events if isinstance(event, Intended) and (event.rung, event.target) in accepted)
+        if not found:
+            raise Denied("unknown", f"{incident.id} wrote nothing that could be taken back", f"rollbackd history {incident.id}")
+        return found
+
+    def _newest(self, policy: Policy) -> tuple[Change, ...]:
+        """The newest change of each target of the ladder: what a person who orders a rollback wants undone."""
+        book = self._desk.engine.book
+        seen = (book.newest(target) for target in dict.fromkeys(rung.target for rung in policy.ladder))
+        return tuple(each.change for each in seen if each is not None and not each.change.ours and not is_first_sight(each))
+
+    def _ask_guards(self, policy: Policy, incident: Incident | None, suspects: Sequence[Change], order: Ordered) -> None:
+        fleet = self._desk.fleet()
+        known = known_changes(policy, self._desk.engine.book.of(policy.targets), fleet)
+        blamed = suspects_of(incident, known) if incident is not None else suspects
+        if block := blocks(policy, incident, blamed, fleet, self._desk.now(), order.overrides, order.undo):
+            raise held_back(block)
+
+    def _order(self, policy: Policy, target: str, shown: RungPlan, wish: Wish) -> Ordered:
+        at = self._desk.now()
+        return Ordered(
+            incident=incident_id(policy.target, _change_id(at)),
+            at=at,
+            rung=wish.rung - 1,
+            target=target,
+            from_revision=shown.from_revision or "",
+            plan_digest=shown.digest,
+            who=wish.who,
+            reason=wish.reason,
+            overrides=wish.overrides,
+        )
+
+    def _write(self, tx: Transaction, policy: Policy, incident: Incident | None, order: Ordered, suspects: Sequence[Change]) -> None:
+        """The order is on record, in the open incident or in a new one that the person opens."""
+        if incident is None and not tx.open(self._opening(policy, order, suspects), namespace_of(policy.target)):
+            raise Denied("blocked", f"another incident was opened on {policy.target} just now; nothing was ordered", "look at it: rollbackd status")
+        if not tx.record(order):
+            raise Denied("blocked", f"{order.incident} was closed meanwhile; nothing was ordered", "look at it: rollbackd status")
+
+    def _opening(self, policy: Policy, order: Ordered, suspects: Sequence[Change]) -> Opened:
+        return Opened(
+            incident=order.incident,
+            at=order.at,
+            target=policy.target,
+            policy=policy.name,
+            policy_digest=policy.digest,
+            change_id=_change_id(order.at),
+            revision=self._desk.engine.fleet.revisions.get(policy.target, ""),
+            suspects=tuple(change.id for change in suspects),
+            condition="",
+            mode=Mode.AUTO,
+            onset=order.at,
+            reason=f"ordered by {order.who}: {order.reason}",
+            evidence_digest="",
+            notify=policy.notify,
+            who=order.who,
+        )
+
+    def _said(self, policy: Policy, order: Ordered) -> Decided:
+        self._desk.engine.wake(policy.target)
+        return Decided(order.incident, policy.target, True, f"ordered in {order.incident}; follow it: rollbackd explain {policy.target}")
+
+
+def _as_seen(now: DryRun, wish: Wish) -> RungPlan:
+    """The rung's plan, if it is the one that the person was shown."""
+    shown = next((rung for rung in now.rungs if rung.number == wish.rung), None)
+    if shown is None or shown.outcome != "planned":
+        why = f"{shown.outcome}: {shown.reason}" if shown is not None else "it does not exist"
+        raise Denied("blocked", f"rung {wish.rung} cannot be carried out: {why}", shown.advice if shown is not None else "")
+    if shown.digest != wish.plan:
+        raise Denied("blocked", f"the plan is another one by now ({wish.plan[:12]} -> {shown.digest[:12]}); nothing was ordered", "look at it again")
+    return shown
+
+
+def _change_id(at: datetime) -> str:
+    """Stands where a change's id would: no change is blamed, a person has decided."""
+    return f"by-hand@{at:%Y%m%dT%H%M%S.%f}"

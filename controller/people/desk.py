@@ -1,0 +1,297 @@
+"""What the local API answers and does. Reads the running daemon, writes through the store, decides nothing."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rollbackd.adapters.base.target import Target
+from rollbackd.controller.act.dry_run import dry_run
+from rollbackd.controller.answers.done import Declared, FromHistory
+from rollbackd.controller.answers.explain import Explanation, PowerLine
+from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, History
+from rollbackd.controller.answers.status import Coverage, DaemonLine, PolicyList, SourceLine, Status
+from rollbackd.controller.bootstrap import Bootstrap
+from rollbackd.controller.explain.coverage import Fleets
+from rollbackd.controller.explain.covered_changes import covered_changes
+from rollbackd.controller.explain.policy import explained, policy_line, word
+from rollbackd.controller.explain.preview import Preview
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import How, SeenChange, Standing
+from rollbackd.controller.notify.telling import change_line, history_line
+from rollbackd.controller.observe.changes import HORIZON, dated_id
+from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.controller.pause.file import Pause
+from rollbackd.controller.people.denied import Denied, near
+from rollbackd.controller.people.view import EngineView, Facts, PolicyView, policy_views
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.model.keys import parse_target, shared_key
+from rollbackd.policies.model.policy import Policy
+
+AHEAD = timedelta(minutes=1)
+"""So far may another machine's clock be ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A change that a pipeline tells us of."""
+
+    target: str
+    revision: str
+    started: datetime | None = None
+    note: str = ""
+    irreversible: str | None = None
+
+
+class Desk:
+    """Safe to call from several threads. Methods raise Denied and StoreError."""
+
+    def __init__(
+        self,
+        engine: EngineView,
+        store: Store,
+        pause: Pause,
+        targets: Mapping[str, Target],
+        health: Callable[[], Mapping[str, SourceHealth]],
+        facts: Callable[[], Facts],
+        now: Callable[[], datetime],
+        *,
+        default_cluster: str | None = None,
+        fleets: Fleets | None = None,
+        preview: Preview | None = None,
+        bootstrap: Bootstrap | None = None,
+    ) -> None:
+        self.engine = engine
+        self.store = store
+        self.health = health
+        self.facts = facts
+        self.now = now
+        self.pause_switch = pause
+        self.targets = targets
+        self._cluster = default_cluster
+        self.fleets = fleets or Fleets()
+        self._preview = preview or Preview({})
+        self._bootstrap = bootstrap or Bootstrap(store, {}, targets)
+
+    # --- what is ------------------------------------------------------------------------------------------------------------------------
+
+    def fleet(self) -> Fleet:
+        """What the guards need: the breaches of the last slot; budgets, quarantine and the pause switch as they stand now."""
+        budget = self.store.budget(self.store.now())
+        return replace(
+            self.engine.fleet,
+            paused=self.paused(),
+            flights=budget.flights,
+            acted_in_hour=budget.acted_in_hour,
+            acted_in_day=budget.acted_in_day,
+            closed=budget.closed,
+            quarantined=self.store.quarantined(),
+        )
+
+    def paused(self) -> str | None:
+        """Why nothing may be acted on; None where it may."""
+        try:
+            return self.pause_switch.read()
+        except StoreError as fault:
+            return f"{fault}; unreadable means paused"
+
+    def unready(self) -> str | None:
+        """Why the daemon cannot do its work: no policies, or a store that does not answer. None where it can."""
+        try:
+            self.store.outbox_state()
+        except StoreError as fault:
+            return str(fault)
+        if self.engine.trouble.fault is not None:
+            return self.engine.trouble.fault
+        if self.engine.policies or self.engine.spared:
+            return None
+        return self.fleets.unread() if self.fleets.lines() else self.facts().reload.fault or "no policies are loaded"
+
+    def status(self) -> Status:
+        """Everything at a glance."""
+        sources = tuple(SourceLine(name, seen.seen, seen.fault) for name, seen in sorted(self.health().items()))
+        return Status(self.now(), self._daemon(), sources, self.policies().items, self.fleets.lines())
+
+    def coverage(self) -> Coverage:
+        """Which targets are watched, and which changes could have been undone; the clusters are asked now what they run and keep."""
+        policies, now, age = dict(self.engine.policies), self.now(), self.engine.settings.limits.known_good_max_age
+        return replace(self.fleets.coverage(policies, now), changes=covered_changes(self.store, policies.values(), self.targets, age, now))
+
+    def policies(self) -> PolicyList:
+        """Every loaded policy in a row."""
+        return PolicyList(tuple(policy_line(view) for view in self._views().values()))
+
+    def explain(self, asked: str, *, with_power: bool = False) -> Explanation:
+        """Why the policy of this name, or every policy that watches this target, acts or does not.
+
+        ``with_power``: and what each bounded condition would find; the sources are asked for a week of traffic.
+        """
+        views = self._views()
+        self._refuse_fleet(asked)
+        found = [views[asked]] if asked in views else self._watching(asked, views)
+        good = self.known_good(target for view in found for target in view.policy.targets)
+        power = self._power if with_power else lambda view: ()
+        return Explanation(self.now(), asked, tuple(replace(explained(view, good), power=power(view)) for view in found))
+
+    def changes(self, asked: str | None, limit: int) -> ChangeList:
+        """The newest changes [of this target], newest first."""
+        targets = None if asked is None else [self.resolve(asked)]
+        seen = self.store.changes(targets, None if asked else self.now() - HORIZON)
+        newest = sorted(seen, key=lambda each: each.change.first_seen, reverse=True)[:limit]
+        standings = {(k.target, k.revision): k.standing for target in {s.change.target for s in newest} for k in self.store.ledger(target)}
+        return ChangeList(tuple(change_line(each, standings.get((each.change.target, each.change.revision))) for each in newest))
+
+    def history(self, asked: str | None, limit: int) -> History:
+        """The newest journal rows [of this target and its incidents] [of this incident], newest first."""
+        if asked is not None and asked.startswith("inc-"):
+            return History(tuple(history_line(entry) for entry in self.store.history(limit, incident=asked)))
+        target = None if asked is None else self.resolve(asked)
+        return History(tuple(history_line(entry) for entry in self.store.history(limit, target=target)))
+
+    def plan(self, name: str) -> DryRun:
+        """What the policy's ladder would write now."""
+        policy = self.policy(name)
+        return dry_run(policy, self.targets, self.engine.book, self.known_good(policy.targets))
+
+    # --- what is done -------------------------------------------------------------------------------------------------------------------
+
+    def post(self, posted: Posted) -> ChangeLine:
+        """The change is a suspect from now on; the same revision and start posted again are the same change."""
+        now = self.now()
+        started = posted.started or now
+        if started > now + AHEAD:
+            raise Denied("invalid", f"the change started at {started:%Y-%m-%d %H:%M:%S} UTC, which is in the future", "check the clock of the sender")
+        if started < now - HORIZON:
+            raise Denied("invalid", f"the change is older than {HORIZON.days} days: it can be no suspect any more")
+        shared = shared_key(posted.target)
+        target = shared if shared in self._depended_on() else self.resolve(posted.target)
+        change = Change(
+            target=target,
+            id=f"posted:{dated_id(target, posted.revision, started)}",
+            revision=posted.revision,
+            predecessor=None,
+            started_early=started,
+            started_late=started,
+            first_seen=now,
+            posted=True,
+            irreversible=posted.irreversible,
+            note=posted.note,
+        )
+        with self.store.transaction() as tx:
+            held = tx.see_change(SeenChange(change))
+        self.engine.wake(change.target)
+        is_named = change.target in self._watched() or change.target in self._depended_on()
+        warning = None if is_named else f"no policy names {change.target}: it is in the journal, and no suspect of any"
+        return replace(change_line(held, None), warning=warning)
+
+    def declare(self, asked: str, revision: str, standing: Standing, who: str, note: str) -> Declared:
+        """The revision stands as declared, unless it is in quarantine, which only ``rearm`` ends."""
+        target, now = self.watched(asked), self.now()
+        with self.store.transaction() as tx:
+            was_changed = tx.mark(target, revision, standing, How.DECLARED, now, f"{note} ({who})".strip())
+            stands = next((known.standing for known in tx.ledger(target) if known.revision == revision), None)
+        if stands is not standing:
+            hint = f"rollbackd rearm {target} {revision}" if stands is Standing.QUARANTINED else ""
+            raise Denied("blocked", f"revision {revision} of {target} is {stands.value if stands else 'unknown'} and stays so", hint)
+        said = f"{revision} is {standing.value}" if was_changed else f"{revision} was {standing.value} already"
+        return Declared(target, revision, standing.value, was_changed, said)
+
+    def good_from_history(self, asked: str, who: str) -> FromHistory:
+        """What the target's own past proved good is known good, unless somebody declared it bad or it is in quarantine."""
+        target = self.watched(asked)
+        return self._bootstrap.learn(target, [p for p in dict(self.engine.policies).values() if p.target == target], who, self.now())
+
+    def rearm(self, asked: str, revision: str, who: str) -> Declared:
+        """The revision is out of quarantine: it may be acted on again, and may be declared good."""
+        target = self.watched(asked)
+        with self.store.transaction() as tx:
+            was_changed = tx.rearm(target, revision, who, self.now())
+        if not was_changed:
+            listed = ", ".join(sorted(r for t, r in self.store.quarantined() if t == target)) or "none"
+            raise Denied("unknown", f"revision {revision} of {target} is not in quarantine", f"in quarantine: {listed}")
+        self.engine.wake(target)
+        return Declared(target, revision, None, was_changed, f"{revision} is out of quarantine")
+
+    # --- what the requests name ---------------------------------------------------------------------------------------------------------
+
+    def resolve(self, asked: str) -> str:
+        """The target's whole key. Raises Denied."""
+        try:
+            return parse_target(asked, self._cluster)
+        except ValueError as fault:
+            raise Denied("invalid", str(fault)) from fault
+
+    def watched(self, asked: str) -> str:
+        """The key of a target that a policy names. Raises Denied."""
+        target, known = self.resolve(asked), self._watched()
+        if target not in known:
+            raise Denied("unknown", f"no policy names the target {target}", near(target, known))
+        return target
+
+    def policy(self, asked: str) -> Policy:
+        """The policy of this name, or the only one that watches this target. Raises Denied."""
+        policies = dict(self.engine.policies)
+        if asked in policies:
+            return policies[asked]
+        self._refuse_fleet(asked)
+        target = self.resolve(asked) if any(mark in asked for mark in ":/") else asked
+        found = [policy for policy in policies.values() if policy.target == target]
+        if len(found) > 1:
+            raise Denied("invalid", f"several policies watch {target}", f"name one: {', '.join(sorted(p.name for p in found))}")
+        if not found:
+            raise Denied("unknown", f"there is no policy {asked!r}", near(asked, policies))
+        return found[0]
+
+    def known_good(self, targets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The revisions that a revert may go to, by target, newest first."""
+        since = self.now() - self.engine.settings.limits.known_good_max_age
+        return {target: tuple(known.revision for known in self.store.good(target, since)) for target in dict.fromkeys(targets)}
+
+    # --- parts --------------------------------------------------------------------------------------------------------------------------
+
+    def _daemon(self) -> DaemonLine:
+        facts, outbox, engine = self.facts(), self.store.outbox_state(), self.engine
+        return DaemonLine(
+            version=facts.version,
+            replica=facts.replica,
+            started_at=facts.started_at,
+            mode_cap=word(engine.settings.mode_cap),
+            paused=self.paused(),
+            store_fault=engine.trouble.fault,
+            slots=engine.slots,
+            missed_slots=facts.missed_slots,
+            last_slot=engine.last_slot,
+            reload=facts.reload,
+            outbox_pending=outbox.waiting,
+            outbox_oldest=outbox.oldest,
+            outbox_dead=outbox.dead,
+        )
+
+    def _power(self, view: PolicyView) -> tuple[PowerLine, ...]:
+        tracks = view.standing.evaluation.watch.tracks if view.standing is not None else ()
+        return self._preview.lines(view.policy, tracks, self.now())
+
+    def _refuse_fleet(self, asked: str) -> None:
+        size = self.fleets.size(asked)
+        if size is not None:
+            raise Denied("invalid", f"{asked} is a fleet of {size:,}", f"name one, {asked}/NAMESPACE/NAME: rollbackd status --coverage lists them")
+
+    def _views(self) -> dict[str, PolicyView]:
+        return policy_views(self.engine, self.paused(), self.now())
+
+    def _watched(self) -> set[str]:
+        return {key for policy in dict(self.engine.policies).values() for key in policy.targets}
+
+    def _depended_on(self) -> set[str]:
+        return {each.on for policy in dict(self.engine.policies).values() for each in policy.depends_on}
+
+    def _watching(self, asked: str, views: Mapping[str, PolicyView]) -> list[PolicyView]:
+        try:
+            target = parse_target(asked, self._cluster)
+        except ValueError:
+            raise Denied("unknown", f"{asked!r} is neither a policy nor a target", near(asked, views)) from None
+        found = [view for view in views.values() if target in view.policy.targets]
+        if not found:
+            raise Denied("unknown", f"no policy watches {target}", near(target, (view.policy.target for view in views.values())))
+        return sorted(found, key=lambda view: view.policy.target != target)

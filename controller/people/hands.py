@@ -1,0 +1,149 @@
+"""What people decide about an incident: a plan approved or rejected, an incident taken, a verdict of ours called right or wrong.
+
+Writes the journal and nothing else: the engine is woken and carries out what stands there.
+"""
+
+from collections.abc import Sequence
+
+from rollbackd.controller.answers.done import Decided
+from rollbackd.controller.engine.journalling import contacts_of
+from rollbackd.controller.journal.transaction import Transaction
+from rollbackd.controller.journal.values import Note
+from rollbackd.controller.notify.messages import notice_of
+from rollbackd.controller.people.denied import Denied
+from rollbackd.controller.people.desk import Desk
+from rollbackd.policies.blame.attribution import known_changes
+from rollbackd.policies.decide.events import Acked, Approved, Closed, CloseHow, Held, Offered
+from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE, Guard
+from rollbackd.policies.decide.hands import blocks, short
+from rollbackd.policies.decide.incident import Incident, Phase
+from rollbackd.policies.decide.ladder import suspects_of
+
+SHORTEST_PLAN = 8
+"""So many digits of a plan's digest name it, at least."""
+AT_WORK = (Phase.ACTING, Phase.SETTLING)
+
+
+class Hands:
+    """Safe to call from several threads. Methods raise Denied and StoreError; what was denied for a wrong plan is on record too."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._store = desk.store
+
+    def approve(self, incident_id: str, plan: str, who: str, reason: str, overrides: Sequence[str] = ()) -> Decided:
+        """The person approves the plan that is put to people, if it is the one they name; once enough do, it is carried out."""
+        may_pass(overrides, reason)
+        incident = self.open_incident(incident_id)
+        offer = self._offered(incident, plan, who)
+        self._ask_guards(incident, overrides)
+        event = Approved(incident.id, self._desk.now(), offer.plan_digest, who, reason, tuple(overrides))
+        with self._store.transaction() as tx:
+            is_new = tx.record(event)
+            after = tx.incident(incident.id) or incident
+        self._desk.engine.wake(incident.target)
+        got = f"{len(after.approvals)} of {offer.needed} approvals"
+        said = f"plan {short(offer)} has {got}" if is_new else f"you had approved plan {short(offer)} before: {got}"
+        return Decided(incident.id, incident.target, is_new, said if len(after.approvals) < offer.needed else f"{said}: it is carried out now")
+
+    def reject(self, incident_id: str, plan: str, who: str, reason: str) -> Decided:
+        """The plan is not carried out, and the incident is held."""
+        incident = self.open_incident(incident_id)
+        offer = self._offered(incident, plan, who)
+        event = Held(incident.id, self._desk.now(), "rejected", f"{who} rejected plan {short(offer)} ({offer.summary}): {reason}")
+        with self._store.transaction() as tx:
+            self._tell(tx, event)
+        self._desk.engine.wake(incident.target)
+        return Decided(incident.id, incident.target, True, f"plan {short(offer)} is rejected; nothing was written, the incident is held")
+
+    def ack(self, incident_id: str, who: str, note: str, *, close: bool) -> Decided:
+        """The person has the incident: nothing more is begun in it by itself. ``close``: and it is over."""
+        incident = self.open_incident(incident_id)
+        if close and incident.phase in AT_WORK:
+            raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first", "ack it without --close")
+        at = self._desk.now()
+        with self._store.transaction() as tx:
+            self._tell(tx, Acked(incident.id, at, who, note))
+            if close:
+                self._tell(tx, Closed(incident.id, at, CloseHow.ACKED, f"closed by {who}{f': {note}' if note else ''}"))
+        self._desk.engine.wake(incident.target)
+        return Decided(incident.id, incident.target, True, "it is closed" if close else "it is yours: nothing more is begun by itself")
+
+    def label(self, incident_id: str, label: str, who: str, note: str) -> Decided:
+        """The journal has whether the incident was right, for whoever counts how often it is; the newest label is the one that holds."""
+        incident = self.any_incident(incident_id)
+        with self._store.transaction() as tx:
+            tx.note(Note("incident.labelled", self._desk.now(), {"label": label, "who": who, "note": note}, incident.target, incident.id))
+        return Decided(incident.id, incident.target, True, f"labelled {label}")
+
+    # --- parts --------------------------------------------------------------------------------------------------------------------------
+
+    def any_incident(self, incident_id: str) -> Incident:
+        """The incident, open or closed. Raises Denied."""
+        found = self._store.incident(incident_id)
+        if found is None:
+            listed = ", ".join(incident.id for incident in self._store.open_incidents()) or "none"
+            raise Denied("unknown", f"there is no incident {incident_id!r}", f"open incidents: {listed}")
+        return found
+
+    def open_incident(self, incident_id: str) -> Incident:
+        """The incident, which is open. Raises Denied."""
+        found = self.any_incident(incident_id)
+        if not found.is_open:
+            closed = f"{found.closed_at:%Y-%m-%d %H:%M:%S} UTC" if found.closed_at else "before"
+            raise Denied("blocked", f"{found.id} was closed at {closed} ({found.how.value if found.how else 'closed'})")
+        return found
+
+    def _offered(self, incident: Incident, plan: str, who: str) -> Offered:
+        """The plan that people are asked about, if it is this one and its time is not up."""
+        offer, now = incident.offer, self._desk.now()
+        if offer is None:
+            why = f"{incident.id} is {incident.phase.value}: no plan of it waits for people"
+            raise Denied("blocked", why, f"rollbackd explain {incident.target}")
+        if len(plan) < SHORTEST_PLAN or not offer.plan_digest.startswith(plan):
+            self._refuse(incident, offer, plan, who)
+        if now >= offer.expires_at:
+            raise Denied("blocked", f"plan {short(offer)} waited until {offer.expires_at:%H:%M:%S} UTC: its time is up")
+        return offer
+
+    def _refuse(self, incident: Incident, offer: Offered, plan: str, who: str) -> None:
+        body = {"named": plan[:64], "offered": offer.plan_digest, "who": who}
+        with self._store.transaction() as tx:
+            tx.note(Note("approval.refused", self._desk.now(), body, incident.target, incident.id))
+        message = f"{plan[:16]!r} is not the plan that {incident.id} waits with: that is {short(offer)} ({offer.summary}); nothing was decided"
+        raise Denied("blocked", message, f"read it first: rollbackd explain {incident.target}")
+
+    def _ask_guards(self, incident: Incident, overrides: Sequence[str]) -> None:
+        policy = dict(self._desk.engine.policies).get(incident.policy)
+        if policy is None:
+            raise Denied("blocked", f"policy {incident.policy} is no longer loaded: its ladder cannot run", "load it again, or ack the incident")
+        changes = known_changes(policy, self._desk.engine.book.of(policy.targets), self._desk.engine.fleet)
+        blamed = suspects_of(incident, changes)
+        if block := blocks(policy, incident, blamed, self._desk.fleet(), self._desk.now(), overrides):
+            raise held_back(block)
+
+    def _tell(self, tx: Transaction, event: Acked | Closed | Held) -> None:
+        """The event is on record, and whoever has to know is told."""
+        if not tx.record(event):
+            return
+        incident, policies = tx.incident(event.incident), dict(self._desk.engine.policies)
+        if incident is not None and (notice := notice_of(event, incident, policies.get(incident.policy))) is not None:
+            tx.queue(notice, contacts_of(incident, policies))
+
+
+def may_pass(overrides: Sequence[str], reason: str) -> None:
+    """Raises Denied unless every guard may be passed by a person, and the person says why."""
+    for guard in overrides:
+        if guard in ALWAYS_ASKED:
+            raise Denied("blocked", f"the guard {guard!r} is never passed", "lift it first: rollbackd resume")
+        if guard not in PASSABLE:
+            raise Denied("invalid", f"there is no guard {guard!r} that may be passed", f"these may: {', '.join(PASSABLE)}")
+    if overrides and not reason:
+        raise Denied("invalid", "a guard is passed only with a reason", "--reason 'why'")
+
+
+def held_back(block: Guard) -> Denied:
+    """What a person hears whom a guard holds back."""
+    if block.name not in PASSABLE:
+        return Denied("blocked", f"held by {block.name}: {block.blocks}")
+    return Denied("blocked", f"held by {block.name}: {block.blocks}", f"to do it all the same: --override {block.name} --reason 'why'")

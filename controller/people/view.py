@@ -1,0 +1,108 @@
+"""What may be read of a running daemon from another thread. The engine's dictionaries are copied before they are walked."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from rollbackd.controller.answers.status import Reload
+from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.slots import Standing
+from rollbackd.controller.notify.store_trouble import StoreTrouble
+from rollbackd.controller.observe.changes import ChangeBook
+from rollbackd.policies.blame.changes import Change, watched
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.model.keys import namespace_of
+from rollbackd.policies.model.policy import Mode, Policy
+
+
+class EngineView(Protocol):
+    """The engine as others see it. Nothing here is written by anyone but the engine thread."""
+
+    policies: dict[str, Policy]
+    standings: dict[str, Standing]
+    fleet: Fleet
+    incidents: tuple[Incident, ...]
+    settings: Settings
+    book: ChangeBook
+    trouble: StoreTrouble
+    spared: int
+    last_slot: datetime | None
+    slots: int
+    verdicts: Counter[str]
+
+    def wake(self, target: str) -> None:
+        """The policies of this target will be decided again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What only the daemon knows of itself. ``lateness``: how late the newest slot began."""
+
+    version: str
+    replica: str
+    started_at: datetime
+    reload: Reload
+    missed_slots: int = 0
+    lateness: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """One policy as it stands: its last slot (None before the first), the changes of its targets, its target's open incident."""
+
+    policy: Policy
+    standing: Standing | None
+    changes: tuple[Change, ...]
+    incident: Incident | None
+    fleet: Fleet
+    mode: Mode
+    revision: str | None
+    target_fault: str | None
+    now: datetime
+
+    @property
+    def watch_until(self) -> datetime | None:
+        """Until when a breach may still be laid to a change; None where no watch window is open."""
+        length = watch_length(self.policy)
+        return max((c.window_end(length) for c in self.watched), default=None)
+
+    @property
+    def watched(self) -> tuple[Change, ...]:
+        """The changes whose watch window is open now, newest first."""
+        return watched(self.changes, watch_length(self.policy), self.fleet.answered, self.now)
+
+
+def policy_views(engine: EngineView, paused: str | None, now: datetime) -> dict[str, PolicyView]:
+    """Every loaded policy, by name. ``paused`` is asked for anew: the switch may have been thrown since the last slot."""
+    standings, sightings = dict(engine.standings), dict(engine.book.sightings)
+    incidents = {incident.target: incident for incident in engine.incidents}
+    fleet = replace(engine.fleet, paused=paused)
+    return {
+        policy.name: PolicyView(
+            policy=policy,
+            standing=standings.get(policy.name),
+            changes=engine.book.of(policy.targets),
+            incident=incidents.get(policy.target),
+            fleet=fleet,
+            mode=effective_mode(policy, engine.settings),
+            revision=sighting.state.revision if (sighting := sightings.get(policy.target)) and sighting.state else None,
+            target_fault=sighting.fault if sighting else None,
+            now=now,
+        )
+        for policy in by_name(engine.policies)
+    }
+
+
+def by_name(policies: Mapping[str, Policy]) -> Sequence[Policy]:
+    """The policies in the order of their names."""
+    return [policy for _, policy in sorted(dict(policies).items())]
+
+
+def effective_mode(policy: Policy, settings: Settings) -> Mode:
+    """The most that the policy may do here: the lowest of daemon, namespace and policy."""
+    return min(settings.mode_cap, settings.namespace_caps.get(namespace_of(policy.target), Mode.AUTO), policy.mode)

@@ -1,0 +1,43 @@
+"""What the daemon does beside the slots, each once an interval. With ``wiring`` the only place that names adapters."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rollbackd.adapters.heartbeat import Beacon
+from rollbackd.controller.act.arrivals import EVERY as ARRIVALS_EVERY
+from rollbackd.controller.act.arrivals import Arrivals
+from rollbackd.controller.clock import now
+from rollbackd.controller.config.values import Config
+from rollbackd.controller.logs import Secrets
+from rollbackd.controller.notify.audit_watch import AuditWatch
+from rollbackd.controller.notify.clocks import Clocks
+from rollbackd.controller.notify.heartbeat import Pulse
+from rollbackd.controller.people.desk import Desk
+from rollbackd.controller.secret_files import SecretFiles
+
+CLOCKS_EVERY, AUDIT_EVERY, SECRETS_EVERY = timedelta(minutes=1), timedelta(hours=1), timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """``work`` is done at the start and then once an interval."""
+
+    name: str
+    every: timedelta
+    work: Callable[[], None]
+
+
+def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: AuditWatch, arrivals: Arrivals) -> Sequence[Chore]:
+    """The chores of a daemon of this config. What its secret files hold now is hidden already."""
+    files = SecretFiles(config, secrets)
+    files.learn()
+    found = [
+        Chore("clocks", CLOCKS_EVERY, clocks.check),
+        Chore("audit", AUDIT_EVERY, watch.check),
+        Chore("arrivals", ARRIVALS_EVERY, arrivals.look),
+        Chore("secrets", SECRETS_EVERY, files.learn),
+    ]
+    if config.heartbeat is not None:
+        found.append(Chore("heartbeat", config.heartbeat.every, Pulse(desk, Beacon(config.heartbeat.url_file, now).send).beat))
+    return found

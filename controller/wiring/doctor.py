@@ -1,0 +1,47 @@
+"""From the config to what the doctor looks at: the same parts as the daemon's, each by itself, so that one that cannot be made hides no other."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.source import Source
+from rollbackd.controller.clock import now
+from rollbackd.controller.config import values
+from rollbackd.controller.doctor.surroundings import Surroundings
+from rollbackd.controller.logs import Secrets
+from rollbackd.controller.wiring.aws import aws
+from rollbackd.controller.wiring.channels import notifiers
+from rollbackd.controller.wiring.daemon import _source, _targets
+from rollbackd.policies.load import Loaded
+
+T = TypeVar("T")
+
+
+def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secrets) -> Surroundings:
+    """What a daemon of this config would work with, to be looked at: nothing runs, and no file is made."""
+    return Surroundings(
+        file=file,
+        config=config,
+        sources={name: _or_fault(partial(_source, name, source, config.accounts)) for name, source in config.sources.items()},
+        targets=_or_fault(partial(_targets, config)),
+        contacts={name: _or_fault(partial(notifiers, name, channels, secrets)) for name, channels in config.contacts.items()},
+        loaded=loaded,
+        now=now,
+        enter=lambda account, region: aws(config.accounts).identify(account, region),
+    )
+
+
+def prometheus_at(url: str, token_file: Path | None, like: values.PrometheusSource | None) -> Source:
+    """The Prometheus at ``url``, in all else as the config has it. Raises AdapterError where the address is none."""
+    base = like or values.PrometheusSource(url)
+    return _source("prometheus", replace(base, url=url, token_file=token_file or base.token_file), {})
+
+
+def _or_fault(make: Callable[[], T]) -> T | AdapterError:
+    try:
+        return make()
+    except AdapterError as fault:
+        return fault

@@ -1,0 +1,58 @@
+"""From the config to the journal; a damaged one is left as it lies, and the daemon only looks on."""
+
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from rollbackd.controller.config.values import Config
+from rollbackd.controller.journal.database import database
+from rollbackd.controller.journal.errors import StoreDamaged
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.pause.file import Pause
+from rollbackd.controller.pause.shared import SharedPause
+from rollbackd.controller.replica import replica_name
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The journal. ``damage``: what is wrong with the one in the config; then ``store`` is one that nobody keeps, for looking on."""
+
+    store: Store
+    damage: str | None = None
+
+    def pause(self, file: Path) -> Pause:
+        """The switch that fits it; of a damaged journal one that nobody lifts."""
+        if self.damage is not None:
+            return Stopped(file, self.damage)
+        return SharedPause(file, self.store) if self.store.database.is_shared else Pause(file)
+
+
+class Stopped(Pause):
+    """Paused until the next start. What was done, what is in quarantine and what is left of the budgets is not known: not even people act here."""
+
+    def __init__(self, file: Path, damage: str) -> None:
+        super().__init__(file)
+        self._damage = damage
+
+    def here(self) -> str | None:
+        """The damage."""
+        return f"only looking on: {self._damage}; then restart"
+
+
+def open_store(config: Config) -> Opened:
+    """The journal of this config, or one to look on with. Raises StoreError where neither can be."""
+    host, is_shared = socket.gethostname(), database(config.store).is_shared
+    writer = replica_name(config.data_dir / "replica", host) if is_shared else host
+    try:
+        return Opened(Store.open(config.store, writer, password_file=config.store_password))
+    except StoreDamaged as fault:
+        damage = str(fault)
+    log.error("store.damaged", error=damage)
+    # Beside nothing that anybody would take for the journal.
+    folder = tempfile.mkdtemp(prefix="rollbackd-looking-on-")
+    return Opened(Store.open(f"sqlite:///{folder}/nobody-keeps-this.db", writer), damage)

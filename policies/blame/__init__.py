@@ -1,0 +1,1 @@
+"""Whose fault a breach is, and which changes no revert may cross without people."""

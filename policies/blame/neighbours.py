@@ -1,0 +1,55 @@
+"""What happens to the other watched targets while one is in breach: a cause that they share is not its change (S22)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rollbackd.policies.blame.attribution import victims
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.blame.systemic import Chance, chance, share_needed
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.model.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Other targets without a change: ``broken`` ones, and ``leaning`` ones that are out of their limits and not proven to be.
+
+    ``brought_down``: those that the target itself explains, which are in neither. ``watched``: of so many. ``usual``: so many break by themselves.
+    """
+
+    broken: tuple[str, ...]
+    leaning: tuple[str, ...]
+    brought_down: frozenset[str]
+    watched: int
+    usual: Chance
+
+    @property
+    def needed(self) -> int:
+        """So many broken ones are a common cause."""
+        return min(self.usual.needed, share_needed(self.watched))
+
+    @property
+    def is_common(self) -> bool:
+        """Whether more are broken than chance explains."""
+        return len(self.broken) >= self.needed
+
+    @property
+    def may_be_common(self) -> bool:
+        """Whether that is open: with those that lean it lacks one at most, which what they share may not have reached yet."""
+        return not self.is_common and len(self.broken) + len(self.leaning) >= max(1, self.needed - 1)
+
+
+def neighbours(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Neighbours:
+    """The other targets as they stand now."""
+    out = (fleet.unexplained | fleet.leaning) - {policy.target}
+    brought_down = victims(policy, suspects, fleet, watch_length(policy), out)
+    broken = fleet.unexplained - {policy.target}
+    watched = max(fleet.watched - 1, len(broken))
+    return Neighbours(
+        tuple(sorted(broken - brought_down)),
+        tuple(sorted(out - broken - brought_down)),
+        brought_down,
+        watched,
+        chance(fleet.usual, policy.target),
+    )

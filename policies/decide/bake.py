@@ -1,0 +1,51 @@
+"""When a revision has proven itself: it served the bake time under our eyes, healthy, without a breach (S23)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.decisions import Bake
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.reasons import duration_text
+from rollbackd.policies.decide.watch import Watch
+from rollbackd.policies.judge.verdict import State, Verdict, is_doubted
+from rollbackd.policies.model.policy import Policy, RevertRung
+from rollbackd.policies.model.signals import OfTarget, Vanished
+
+
+def bake(
+    policy: Policy, watch: Watch, verdicts: Sequence[Verdict], changes: Sequence[Change], fleet: Fleet, at: datetime
+) -> tuple[Watch, tuple[Bake, ...]]:
+    """The watch after the slot, and the revisions that are known good from now on; told once."""
+    revision = fleet.revisions.get(policy.target)
+    is_new = revision != watch.revision
+    pairs = zip(policy.conditions, verdicts, strict=True)
+    # What is no worse than before and out of its written limit all the same proves no revision good.
+    breached = True in [v.state is State.BREACH or c.limit.is_raised or (v.trial is not None and is_doubted(c, v)) for c, v in pairs]
+    clean = None if breached else at if is_new or watch.clean_since is None else watch.clean_since
+    if is_new or clean != watch.clean_since:
+        watch = Watch(watch.digest, watch.tracks, revision, clean, None if is_new else watch.baked)
+    if revision is None or clean is None or watch.baked == revision or at - clean < policy.timing.bake:
+        return watch, ()
+    lasted = at - max(clean, _healthy_since(policy, watch, verdicts, at))
+    if lasted < policy.timing.bake:
+        return watch, ()
+    good = tuple(_unchanged(policy, changes, fleet, at - policy.timing.bake))
+    reason = f"no breach in {duration_text(lasted)} under watch of policy {policy.name} (bake {duration_text(policy.timing.bake)})"
+    return replace(watch, baked=revision), (Bake(good, at, reason),) if good else ()
+
+
+def _healthy_since(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], at: datetime) -> datetime:
+    """Since when the longest-proven condition has been proven healthy: silence bakes nothing, nor does a rollout that went well, nor presence."""
+    triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
+    measured = ((t, v) for c, t, v in triples if not isinstance(c.signal, OfTarget | Vanished))
+    return min((t.ok_since for t, v in measured if v.state is State.OK and t.ok_since is not None), default=at)
+
+
+def _unchanged(policy: Policy, changes: Sequence[Change], fleet: Fleet, since: datetime) -> Iterator[tuple[str, str]]:
+    """What ran unchanged since then, of the watched target and of those that the ladder reverts."""
+    for target in dict.fromkeys((policy.target, *(rung.target for rung in policy.ladder if isinstance(rung, RevertRung)))):
+        is_recent = any(change.target == target and change.effective > since for change in changes)
+        if target in fleet.revisions and not is_recent:
+            yield target, fleet.revisions[target]

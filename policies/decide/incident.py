@@ -1,0 +1,254 @@
+"""An incident as the fold of its journal rows: the only state that replicas share about it."""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import assert_never
+
+from rollbackd.policies.decide.events import (
+    Acked,
+    Applied,
+    Approved,
+    Closed,
+    CloseHow,
+    Held,
+    IncidentEvent,
+    Intended,
+    Joined,
+    Offered,
+    Opened,
+    Ordered,
+    PersonsEvent,
+    RungEnd,
+    Settled,
+    Stopped,
+)
+from rollbackd.policies.model.policy import Mode
+
+
+class Phase(Enum):
+    """Where an incident stands. The transition table of ``step`` has one row for each."""
+
+    PROPOSED = "proposed"  # people were told; the mode allows nothing more
+    OPEN = "open"  # opened to act, or ordered to; no intent is durable yet
+    AWAITING = "awaiting"  # a plan was put to people; nothing is done before they approve it
+    ACTING = "acting"  # an intent is durable, its outcome is not known yet
+    SETTLING = "settling"  # accepted; the end state is not complete yet
+    VERIFYING = "verifying"  # complete; evidence counts from evidence_from
+    STOPPED = "stopped"  # the last rung ended without settling
+    HELD = "held"  # people were told; nothing more is done by itself
+    CLOSED = "closed"
+
+
+def incident_id(target: str, change_id: str) -> str:
+    """The same id on every replica and after every restart: a digest of the watched target and its newest suspect's change id."""
+    return "inc-" + hashlib.sha256(f"{target}\n{change_id}".encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The state of one incident. ``rung``: index of the last rung tried, -1 before the first. ``joined``: (policy, condition) pairs.
+
+    ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
+    ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it.
+    ``unsettled``: the rungs of those that were accepted and whose end state is not complete yet.
+    """
+
+    id: str
+    target: str
+    policy: str
+    change_id: str
+    revision: str
+    suspects: tuple[str, ...]
+    mode: Mode
+    onset: datetime
+    opened_at: datetime
+    reason: str
+    joined: tuple[tuple[str, str], ...]
+    phase: Phase
+    notify: tuple[str, ...] = ()
+    rung: int = -1
+    acted: bool = False
+    intent: Intended | None = None
+    writes: tuple[Intended, ...] = ()
+    unsettled: tuple[int, ...] = ()
+    evidence_from: datetime | None = None
+    stopped: tuple[Stopped, ...] = ()
+    held: Held | None = None
+    closed_at: datetime | None = None
+    how: CloseHow | None = None
+    opened_by: str = ""
+    offer: Offered | None = None
+    approvals: tuple[Approved, ...] = ()
+    order: Ordered | None = None
+    acked: Acked | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True until it is closed; a held incident is open."""
+        return self.phase is not Phase.CLOSED
+
+    @property
+    def is_in_hands(self) -> bool:
+        """True where only people may begin anything: they opened it, or its mode allows the machine no more than a word."""
+        return bool(self.opened_by) or self.mode < Mode.APPROVE
+
+
+def opened(event: Opened) -> Incident:
+    """The incident that the event begins."""
+    return Incident(
+        id=event.incident,
+        target=event.target,
+        policy=event.policy,
+        change_id=event.change_id,
+        revision=event.revision,
+        suspects=event.suspects,
+        mode=event.mode,
+        onset=event.onset,
+        opened_at=event.at,
+        reason=event.reason,
+        joined=() if event.who else ((event.policy, event.condition),),
+        phase=Phase.OPEN if event.mode >= Mode.APPROVE else Phase.PROPOSED,
+        notify=event.notify,
+        opened_by=event.who,
+    )
+
+
+def advance(incident: Incident, event: IncidentEvent) -> Incident:
+    """The incident after one more journal row. A row of a closed incident, or of an earlier rung, changes nothing.
+
+    A held incident stays held whatever outcome arrives late: held is final for the machine. Only a person's order takes it on.
+    """
+    if incident.phase is Phase.CLOSED or _is_of_earlier_rung(incident, event):
+        return incident
+    after = _advanced(incident, event)
+    is_held = incident.phase is Phase.HELD and not isinstance(event, Closed | Ordered)
+    return replace(after, phase=Phase.HELD) if is_held else after
+
+
+def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
+    match event:
+        case Opened():
+            return incident
+        case Joined():
+            return _joined(incident, event)
+        case Offered():
+            return replace(incident, phase=Phase.AWAITING, offer=event, approvals=())
+        case Approved() | Ordered() | Acked():
+            return _by_people(incident, event)
+        case Intended():
+            writes = (*incident.writes, event) if incident.unsettled else (event,)
+            began = replace(incident, rung=event.rung, acted=True, intent=event, writes=writes, evidence_from=None)
+            return replace(_decided(began), phase=Phase.ACTING)
+        case Applied():
+            return replace(incident, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung))
+        case Settled():
+            return _settled(incident, event)
+        case Stopped():
+            return _stopped(incident, event)
+        case Held():
+            return replace(_decided(incident), phase=Phase.HELD, held=event)
+        case Closed():
+            return replace(incident, phase=Phase.CLOSED, closed_at=event.at, how=event.how)
+        case _:
+            assert_never(event)
+
+
+def fold(events: Iterable[IncidentEvent]) -> Incident:
+    """The incident that these rows, in journal order, amount to. Raises ValueError if they do not begin with Opened."""
+    rows = iter(events)
+    first = next(rows, None)
+    if not isinstance(first, Opened):
+        raise ValueError(f"an incident begins with 'opened', found {type(first).__name__}")
+    incident = opened(first)
+    for event in rows:
+        incident = advance(incident, event)
+    return incident
+
+
+def has_ended(incident: Incident) -> bool:
+    """True where no further rung may follow: another writer was there (I10), or what was judged is gone."""
+    return incident.phase is Phase.STOPPED and _is_final(incident, incident.stopped[-1])
+
+
+def _is_final(incident: Incident, event: Stopped) -> bool:
+    return event.how is RungEnd.OVERTAKEN or (event.how is RungEnd.SUPERSEDED and event.target == incident.target)
+
+
+def _settled(incident: Incident, event: Settled) -> Incident:
+    """One write is complete; what began at once with it is waited for, and evidence counts from the end of the last."""
+    left = tuple(rung for rung in incident.unsettled if rung != event.rung)
+    start = max(filter(None, (incident.evidence_from, event.evidence_from)))
+    after = replace(incident, unsettled=left, evidence_from=start)
+    if _is_of_company(incident, event):
+        return after
+    return replace(after, phase=Phase.SETTLING if left else Phase.VERIFYING)
+
+
+def _stopped(incident: Incident, event: Stopped) -> Incident:
+    """One rung has ended; one that began at once with it is waited for all the same, unless this end is final."""
+    left = tuple(rung for rung in incident.unsettled if rung != event.rung)
+    if has_ended(incident):  # the end that holds the incident is the last word on it
+        return replace(incident, unsettled=left, stopped=(*incident.stopped[:-1], event, incident.stopped[-1]))
+    after = replace(_decided(incident), rung=max(incident.rung, event.rung), stopped=(*incident.stopped, event), unsettled=left)
+    if _is_final(incident, event):
+        return replace(after, phase=Phase.STOPPED)
+    if _is_of_company(incident, event):
+        return after
+    has_settled = event.rung in incident.unsettled and incident.evidence_from is not None
+    return replace(after, phase=Phase.SETTLING if left else Phase.VERIFYING if has_settled else Phase.STOPPED)
+
+
+def _is_of_company(incident: Incident, event: Settled | Stopped) -> bool:
+    """True for an outcome that changes no phase: the newest write has no answer yet, or an end was final."""
+    return has_ended(incident) or (incident.phase is Phase.ACTING and event.rung < incident.rung)
+
+
+def _joined(incident: Incident, event: Joined) -> Incident:
+    pair = (event.policy, event.condition)
+    if pair not in incident.joined:
+        incident = replace(incident, joined=(*incident.joined, pair))
+    if incident.phase is not Phase.PROPOSED or event.mode < Mode.APPROVE:
+        return incident
+    # The opener may not act and this one may: its ladder is the remedy.
+    return replace(incident, phase=Phase.OPEN, mode=event.mode, policy=event.policy)
+
+
+def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
+    match event:
+        case Approved():
+            return _approved(incident, event)
+        case Ordered():
+            return replace(_decided(incident), phase=Phase.OPEN, order=event, unsettled=())
+        case Acked():
+            return replace(incident, acked=event)
+
+
+def _approved(incident: Incident, event: Approved) -> Incident:
+    """One more approval, if it is of the plan at hand and its person had not approved it before."""
+    is_of_offer = incident.offer is not None and incident.offer.plan_digest == event.plan_digest
+    if not is_of_offer or event.who in {approval.who for approval in incident.approvals}:
+        return incident
+    return replace(incident, approvals=(*incident.approvals, event))
+
+
+def _decided(incident: Incident) -> Incident:
+    """Nothing is put to people any more, and no order waits."""
+    return replace(incident, offer=None, approvals=(), order=None)
+
+
+def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded: Collection[str]) -> Incident:
+    """The incident of a policy that is gone, as another policy of the same target watches over it until it is over."""
+    kept = [pair for pair in incident.joined if pair[0] in loaded]
+    same = [(policy, condition) for owner, condition in incident.joined if owner not in loaded and condition in conditions]
+    joined = tuple(dict.fromkeys((*kept, *same))) or tuple((policy, condition) for condition in conditions)
+    return replace(incident, policy=policy, joined=joined)
+
+
+def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:
+    """An outcome of what began at once with the newest rung is none of an earlier one."""
+    if isinstance(event, Settled | Stopped) and event.rung in incident.unsettled:
+        return False
+    return isinstance(event, Offered | Intended | Applied | Settled | Stopped) and event.rung < incident.rung

@@ -1,0 +1,90 @@
+"""When a breach becomes an incident: confirmed, tied to a change, and allowed by its mode."""
+
+from datetime import datetime
+
+from rollbackd.policies.blame.attribution import ranked, ranking_text, shared_changes, suspected
+from rollbackd.policies.blame.changes import Change, suspects
+from rollbackd.policies.decide.decisions import Decision, Outside, Wait, WouldAct
+from rollbackd.policies.decide.events import Opened
+from rollbackd.policies.decide.incident import incident_id
+from rollbackd.policies.decide.ladder import evidence_digest
+from rollbackd.policies.decide.reasons import blame_reason
+from rollbackd.policies.decide.slot import Slot
+from rollbackd.policies.judge.composite import contributors, is_met
+from rollbackd.policies.judge.since import ALWAYS_BLAMES
+from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.model.policy import Mode, OutsideWatch
+
+
+def consider(slot: Slot) -> Decision:
+    """What a breach without an incident leads to: waiting, a word to people, or an incident that opens."""
+    standings = tuple(_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True))
+    if is_met(slot.policy.trigger, standings) is not True:
+        return Wait(of=tuple([slot.words(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH]))
+    leads = contributors(slot.policy.trigger, standings)
+    lead = max(leads, key=lambda i: (bool(_blamed(slot, i)), slot.mode(i), -i))
+    blamed = _blamed(slot, lead)
+    if not blamed and slot.policy.watch is not None:
+        return _outside(slot, lead)
+    event = _opening(slot, lead, blamed)
+    if event.mode is Mode.OBSERVE:
+        key = f"observed:{event.incident}:{slot.policy.name}:{event.condition}"
+        return WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason, event.onset)
+    return event
+
+
+def _standing(verdict: Verdict, confirmed: bool) -> bool | None:
+    """Confirmed, not confirmed, or unknown: what the composite reasons about."""
+    return confirmed if verdict.state.is_known else None
+
+
+def _blamed(slot: Slot, index: int) -> tuple[Change, ...]:
+    onset = slot.watch.tracks[index].onset
+    length = slot.policy.conditions[index].watch or slot.policy.watch or ALWAYS_BLAMES
+    return () if onset is None else suspected(slot.policy, slot.changes, slot.fleet, length, onset)
+
+
+def _outside(slot: Slot, lead: int) -> Decision:
+    reason = f"{slot.reason(lead)}; no change of its targets explains it, so nothing was undone{_elsewhere(slot, lead)}"
+    if slot.policy.outside_watch is OutsideWatch.IGNORE:
+        return Wait(reason)
+    condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset
+    key = f"outside:{slot.policy.name}:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
+    return Outside(key, slot.policy.name, slot.policy.target, condition, slot.at, slot.policy.outside_watch, reason)
+
+
+def _elsewhere(slot: Slot, lead: int) -> str:
+    """The changes of what it depends on, which may explain the breach."""
+    onset, length = slot.watch.tracks[lead].onset, slot.policy.watch or ALWAYS_BLAMES
+    found = () if onset is None else suspects(shared_changes(slot.policy, slot.fleet), length, (), onset)
+    return f"; it depends on what changed: {blame_reason(found)}" if found else ""
+
+
+def _blame(slot: Slot, blamed: tuple[Change, ...], onset: datetime) -> str:
+    """The suspects; several with their weights."""
+    if len(blamed) < 2:
+        return blame_reason(blamed)
+    return f"{blame_reason(blamed)}; likeliest first: {ranking_text(ranked(slot.policy, blamed, slot.fleet, onset))}"
+
+
+def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
+    policy, onset = slot.policy, slot.watch.tracks[lead].onset or slot.at
+    revision = slot.fleet.revisions.get(policy.target, "")
+    # Without a suspect (watch: always) the onset makes the id: the same breach of the same revision is answered once.
+    change_id = blamed[0].id if blamed else f"{revision}@{onset:%Y%m%dT%H%M%S}"
+    return Opened(
+        incident=incident_id(policy.target, change_id),
+        at=slot.at,
+        target=policy.target,
+        policy=policy.name,
+        policy_digest=policy.digest,
+        change_id=change_id,
+        revision=blamed[0].revision if blamed else revision,
+        suspects=tuple(change.id for change in blamed),
+        condition=policy.conditions[lead].name,
+        mode=slot.mode(lead),
+        onset=onset,
+        reason=f"{slot.reason(lead)}; {_blame(slot, blamed, onset)}",
+        evidence_digest=evidence_digest(policy, slot.verdicts),
+        notify=policy.notify,
+    )

@@ -1,0 +1,84 @@
+"""What one slot proves of an incident: that it still breaches, that it has recovered, or neither. Decides nothing."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from rollbackd.policies.blame.changes import Change, newest_foreign
+from rollbackd.policies.decide.events import Closed, CloseHow
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.decide.reasons import duration_text, verdict_reason
+from rollbackd.policies.decide.slot import Slot
+from rollbackd.policies.judge.composite import is_met
+from rollbackd.policies.judge.recovery import leave_text
+from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.model.policy import Mode
+
+
+def acting_mode(slot: Slot, incident: Incident) -> Mode | None:
+    """The most that the breaches which are proven now allow: the trigger is met by joined conditions of this mode. None: no rung may begin on them.
+
+    What people have taken on is judged by every condition, whatever its mode: they have decided already.
+    """
+    allowed = (Mode.AUTO, Mode.APPROVE, *([Mode.OBSERVE] if incident.is_in_hands else []))
+    return next((mode for mode in allowed if _is_breaching(slot, incident, mode)), None)
+
+
+def _is_breaching(slot: Slot, incident: Incident, mode: Mode) -> bool:
+    joined = {i for i in own_joined(slot, incident) if min(slot.policy.conditions[i].mode, slot.verdicts[i].most) >= mode}
+    standings = [_proven(verdict, index in joined) for index, verdict in enumerate(slot.verdicts)]
+    return is_met(slot.policy.trigger, standings) is True
+
+
+def _proven(verdict: Verdict, counts: bool) -> bool | None:
+    return (verdict.state is State.BREACH and counts) if verdict.state.is_known else None
+
+
+def own_joined(slot: Slot, incident: Incident) -> list[int]:
+    """The conditions of this policy that the incident is about; one that a person opened is about all that are known now."""
+    joined = [i for i, c in enumerate(slot.policy.conditions) if (slot.policy.name, c.name) in incident.joined]
+    if joined or not incident.opened_by:
+        return joined
+    return [i for i, verdict in enumerate(slot.verdicts) if verdict.state.is_known]
+
+
+def proven_breaches(slot: Slot, incident: Incident) -> str:
+    """The breaches that are proven now, with their arithmetic."""
+    indexes = own_joined(slot, incident)
+    return "; ".join(verdict_reason(slot.policy.conditions[i], slot.verdicts[i]) for i in indexes if slot.verdicts[i].state is State.BREACH)
+
+
+def all_reasons(slot: Slot, incident: Incident) -> str:
+    """Every condition that the incident is about, with its arithmetic."""
+    found = ((slot.policy.conditions[i], slot.verdicts[i]) for i in own_joined(slot, incident))
+    return (
+        "; ".join(verdict_reason(condition, verdict) + leave_text(condition, verdict) for condition, verdict in found)
+        or "nothing is known of its conditions"
+    )
+
+
+def recovered(slot: Slot, incident: Incident, start: datetime) -> Closed | None:
+    """The incident's end, where everything that it is about was proven well for ``recover_for`` since ``start``."""
+    since = [slot.watch.tracks[i].ok_since if slot.verdicts[i].state is State.OK else None for i in own_joined(slot, incident)]
+    others = (pair for pair in incident.joined if pair[0] != slot.policy.name)
+    known = slot.fleet.healthy_since
+    since += [known[incident.target, *pair] for pair in others if (incident.target, *pair) in known]  # one that is gone proves nothing any more
+    healthy = [moment for moment in since if moment is not None]
+    if not healthy or len(healthy) < len(since):
+        return None
+    lasted = slot.at - max(start, *healthy)
+    if lasted < slot.policy.timing.recover_for:
+        return None
+    return Closed(incident.id, slot.at, CloseHow.RECOVERED, f"healthy for {duration_text(lasted)}: {all_reasons(slot, incident)}")
+
+
+def is_over(slot: Slot, incident: Incident) -> Closed | None:
+    """The incident's end, where nobody acts: its target moved on to a revision of another writer, or all is well again."""
+    if newer := foreign(slot, incident, {incident.target}):
+        reason = f"{newer.target} went to revision {newer.revision} by another writer; it gets a watch window of its own"
+        return Closed(incident.id, slot.at, CloseHow.SUPERSEDED, reason)
+    return recovered(slot, incident, incident.evidence_from or incident.opened_at)
+
+
+def foreign(slot: Slot, incident: Incident, targets: Collection[str]) -> Change | None:
+    """The newest change of these targets by another writer since the incident was opened."""
+    return newest_foreign(slot.changes, targets, incident.opened_at, incident.suspects)

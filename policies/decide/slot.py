@@ -1,0 +1,43 @@
+"""One slot of one policy: everything that a decision may draw on, and the questions that every decision asks of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.reasons import Words
+from rollbackd.policies.decide.watch import Watch
+from rollbackd.policies.judge.verdict import Verdict
+from rollbackd.policies.model.keys import namespace_of
+from rollbackd.policies.model.policy import Mode, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Everything one decision may draw on. ``watch`` is already marked with ``verdicts``."""
+
+    policy: Policy
+    watch: Watch
+    verdicts: tuple[Verdict, ...]
+    confirmed: tuple[bool, ...]
+    changes: tuple[Change, ...]
+    fleet: Fleet
+    at: datetime
+
+    @property
+    def ceiling(self) -> Mode:
+        """What daemon, namespace and policy allow now, before any condition or rung lowers it."""
+        space = self.fleet.namespace_caps.get(namespace_of(self.policy.target), Mode.AUTO)
+        return min(self.fleet.mode_cap, space, self.policy.mode)
+
+    def mode(self, index: int) -> Mode:
+        """The effective mode of a condition: the lowest of daemon, namespace, policy, condition and what its evidence bears."""
+        return min(self.ceiling, self.policy.conditions[index].mode, self.verdicts[index].most)
+
+    def words(self, index: int) -> Words:
+        """A condition's verdict with its arithmetic and how far its confirmation is, worded when it is read."""
+        return Words(self.policy.conditions[index], self.watch.tracks[index], self.verdicts[index], self.at)
+
+    def reason(self, index: int) -> str:
+        """The same, in words."""
+        return str(self.words(index))

@@ -1,0 +1,112 @@
+"""A replica's memory of one policy's target: readings, breach runs, onsets. Rebuilt from history at start; never shared, never authority."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollbackd.policies.judge.tally import Calm, Tally
+from rollbackd.policies.judge.verdict import WIDEST
+from rollbackd.policies.model.policy import Condition, Policy
+from rollbackd.policies.model.readings import COUNTED, Counts, Events, Reading, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An unbroken breach: ``breaches`` looks that saw it from ``start`` to ``last``, on ``stamps`` distinct sample times up to ``newest``.
+
+    Each proved it; of a condition with a bound, each saw it out of its limit.
+    """
+
+    start: datetime
+    last: datetime
+    breaches: int
+    stamps: int
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look proved: a breach, health, or nothing (None)."""
+
+    at: datetime
+    breach: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One condition's memory.
+
+    ``onset``: first proven breach since it was last proven OK (an unknown does not end a breach, it only ends its run).
+    ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last looks of a k-of-n rule, newest last.
+    ``tally``: of a bounded condition, what was counted since the change; None where nothing is watched. ``calm``: how bursty it was before.
+    """
+
+    readings: tuple[Reading, ...] = ()
+    run: Run | None = None
+    recent: tuple[Look, ...] = ()
+    onset: datetime | None = None
+    last_breach: datetime | None = None
+    ok_since: datetime | None = None
+    ok_last: datetime | None = None
+    had_data: bool = False
+    tally: Tally | None = None
+    calm: Calm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The memory of one policy. ``tracks`` stand in the order of its conditions; a policy with another ``digest`` starts anew.
+
+    ``clean_since``: since when ``revision`` has run without a proven breach. ``baked``: already told so.
+    """
+
+    digest: str
+    tracks: tuple[Track, ...]
+    revision: str | None = None
+    clean_since: datetime | None = None
+    baked: str | None = None
+
+
+def new_watch(policy: Policy) -> Watch:
+    """A watch that has seen nothing."""
+    return Watch(policy.digest, tuple(Track() for _ in policy.conditions))
+
+
+def take(policy: Policy, watch: Watch, readings: Sequence[Reading]) -> Watch:
+    """The watch with one more reading for each condition; readings too old to matter are gone."""
+    pairs = zip(policy.conditions, watch.tracks, readings, strict=True)
+    tracks = tuple([_take_one(condition, track, reading) for condition, track, reading in pairs])
+    return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
+
+
+def _take_one(condition: Condition, track: Track, reading: Reading) -> Track:
+    had_data = track.had_data or not isinstance(reading, Unknown)
+    counted = _counted(track.readings)
+    if isinstance(reading, COUNTED):
+        counted = _still_useful(condition, counted, reading.end)
+    # A gap does not make older counts untrue, so they stay; only the newest gap or level matters.
+    kept = (*counted, reading)
+    return Track(kept, track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, had_data, track.tally, track.calm)
+
+
+def _counted(readings: tuple[Reading, ...]) -> tuple[Counts | Events, ...]:
+    """The counts among a track's readings: all of them but the newest, which may be a gap or a level."""
+    return readings if not readings or isinstance(readings[-1], COUNTED) else readings[:-1]  # type: ignore[return-value]  # as ``take`` leaves them
+
+
+def _still_useful(condition: Condition, counted: tuple[Counts | Events, ...], end: datetime) -> tuple[Counts | Events, ...]:
+    horizon = end - _reach(condition, counted)
+    too_old = 0
+    while too_old < len(counted) and counted[too_old].start < horizon:
+        too_old += 1
+    return counted[too_old:]
+
+
+def _reach(condition: Condition, readings: tuple[Counts | Events, ...]) -> timedelta:
+    """How far back a look may draw: the window, and up to eight of them where traffic is too low to fill one (S5)."""
+    block = readings[-1] if readings else None
+    if not isinstance(block, Counts):
+        return condition.window
+    length = block.end - block.start
+    per_window = block.total * (condition.window / length) if length else 0.0
+    return condition.window if per_window >= 2 * condition.min_volume else WIDEST * condition.window

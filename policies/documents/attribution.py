@@ -1,0 +1,82 @@
+"""What a policy says of whose fault a breach is, and of what cannot be undone."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, Tag
+
+from rollbackd.policies.documents.base import MOST_ENTRIES, Name, Text, Written
+from rollbackd.policies.text.wording import describe_pattern
+
+Thing: TypeAlias = Annotated[Text, Field(json_schema_extra={"examples": ["orders-db", "shop/payments"]})]
+
+
+_ANNOTATION = describe_pattern("^([a-z0-9.-]{1,253}/)?[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$", "the key of an annotation")
+AnnotationKey: TypeAlias = Annotated[str, Field(pattern=_ANNOTATION)]
+# A bare * would make every backup and report a migration.
+_JOB = describe_pattern("^[*]?[a-z0-9][a-z0-9.*-]{0,251}$", "the name of a Job, in which * is any text")
+JobPattern: TypeAlias = Annotated[str, Field(pattern=_JOB)]
+
+
+class UsedDependency(Written):
+    """Something that the target depends on, and how it shows that the target uses too much of it."""
+
+    name: Thing = Field(description="The name of a shared thing, or a target such as shop/payments.")
+    use: Name | None = Field(None, description="The condition of this policy that is in breach while it uses too much of it, as of connections.")
+
+
+def _kind(value: Any) -> str:
+    return "<used>" if isinstance(value, dict | UsedDependency) else "<name>"
+
+
+DependencyItem: TypeAlias = Annotated[Annotated[UsedDependency, Tag("<used>")] | Annotated[Thing, Tag("<name>")], Discriminator(_kind)]
+Dependencies: TypeAlias = Annotated[list[DependencyItem], Field(min_length=1, max_length=MOST_ENTRIES)]
+
+
+class ByContainer(Written):
+    """A change of a container's image."""
+
+    later: ClassVar[Mapping[str, str]] = {"metric": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
+
+    container: Name = Field(description="A container or init container that migrates: with another image, the change is a migration.")
+
+
+class ByAnnotation(Written):
+    """A change of an annotation."""
+
+    later: ClassVar[Mapping[str, str]] = {"metric": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
+
+    annotation: AnnotationKey = Field(description="An annotation of the pod template that has another value after a migration.")
+
+
+class ByJob(Written):
+    """A Job that ran."""
+
+    later: ClassVar[Mapping[str, str]] = {"metric": ""}
+    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
+
+    job: JobPattern = Field(description="A Job of the Deployment's namespace that migrates, by name; * is any text, as in checkout-migrate-*.")
+
+
+def _mark(value: Any) -> str | None:
+    return next((f"<{kind}>" for kind in ("container", "annotation", "job") if kind in value), None) if isinstance(value, dict) else None
+
+
+MarkItem: TypeAlias = Annotated[
+    Annotated[ByContainer, Tag("<container>")] | Annotated[ByAnnotation, Tag("<annotation>")] | Annotated[ByJob, Tag("<job>")], Discriminator(_mark)
+]
+
+
+class Unless(Written):
+    """How a change is recognised across which nothing is reverted without people."""
+
+    unless: Annotated[list[MarkItem], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Any of these tells it.")
+
+
+def _reversible(value: Any) -> str:
+    return "<unless>" if isinstance(value, dict | Unless) else "<always>"
+
+
+Reversible: TypeAlias = Annotated[Annotated[Unless, Tag("<unless>")] | Annotated[Literal["always"], Tag("<always>")], Discriminator(_reversible)]

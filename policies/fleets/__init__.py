@@ -1,0 +1,1 @@
+"""From one fleet policy to an ordinary policy for each workload that it watches."""

@@ -1,0 +1,1 @@
+"""What the evidence of a slot proves of one condition. What is not proven is unknown."""

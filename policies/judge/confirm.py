@@ -1,0 +1,78 @@
+"""From proven looks to a confirmed breach (S2, S3) and to lasting health: what a verdict does to a track."""
+
+import math
+from datetime import datetime, timedelta
+
+from rollbackd.policies.decide.watch import Look, Run, Track
+from rollbackd.policies.judge.evidence import Nothing
+from rollbackd.policies.judge.verdict import State, Verdict, is_out
+from rollbackd.policies.model.policy import Breaches, Condition, For, OnNoData
+
+COVERAGE = 0.8
+"""Share of the looks of a ``for`` that must have proven the breach (S2)."""
+FRESH_SHARE = 0.6
+"""Share of those looks that must rest on a sample of their own: one scrape must not serve twice (S15)."""
+ONSET_MEMORY = timedelta(minutes=15)
+"""A breach that was never proven over keeps its onset through so long a silence (S12's look back)."""
+
+
+def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Track:
+    """The track after one more look. ``every``: the distance between looks."""
+    state = verdict.state
+    recent = _next_recent(condition, track, verdict, at)
+    if state is State.OK:
+        is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
+        return Track(track.readings, None, recent, None, None, track.ok_since if is_lasting else at, at, track.had_data, track.tally, track.calm)
+    run = _next_run(condition, track, verdict, every, at)
+    if state is State.BREACH:
+        is_old = track.onset is None or track.last_breach is None or at - track.last_breach > ONSET_MEMORY
+        return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, track.had_data, track.tally, track.calm)
+    is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
+    ok_since, ok_last = (track.ok_since, track.ok_last) if is_lasting else (None, None)
+    return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, track.had_data, track.tally, track.calm)
+
+
+def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: timedelta, since: datetime | None, at: datetime) -> bool:
+    """True if this look proves the breach and the condition's confirmation rule is met. ``track`` is the one already marked.
+
+    Looks from before ``since`` confirm nothing about what runs now.
+    """
+    if verdict.state is not State.BREACH or track.run is None:
+        return False
+    match condition.confirm:
+        case For(duration):
+            return _lasted(track.run, duration, every, at)
+        case Breaches(at_least, of):
+            looks = [look.breach for look in track.recent[-of:] if since is None or look.at >= since]
+            return looks.count(True) >= at_least
+
+
+def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bool:
+    needed = math.ceil(COVERAGE * (duration / every + 1)) if duration else 1
+    return at - run.start >= duration and run.breaches >= needed and run.stamps >= FRESH_SHARE * run.breaches
+
+
+def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Run | None:
+    """The run after a look that did not prove health, which ends any run."""
+    run = track.run
+    is_fresh = run is not None and at - run.last <= 2 * every
+    is_held = condition.on_no_data is OnNoData.HOLD
+    if verdict.state is State.BREACH or is_out(condition, verdict):
+        newest = _newest(verdict, at)
+        if run is None or not (is_fresh or is_held):
+            return Run(at, at, 1, 1, newest)
+        return Run(run.start, at, run.breaches + 1, run.stamps + (newest > run.newest), max(newest, run.newest))
+    return run if is_fresh or (is_held and verdict.state is State.NODATA) else None
+
+
+def _newest(verdict: Verdict, at: datetime) -> datetime:
+    return at if isinstance(verdict.evidence, Nothing) else verdict.evidence.newest
+
+
+def _next_recent(condition: Condition, track: Track, verdict: Verdict, at: datetime) -> tuple[Look, ...]:
+    if not isinstance(condition.confirm, Breaches):
+        return ()
+    breach = {State.BREACH: True, State.OK: False}.get(verdict.state)
+    is_seen_before = track.run is not None and _newest(verdict, at) <= track.run.newest
+    look = Look(at, None if breach and is_seen_before else breach)  # one scrape must not serve as two looks
+    return (*track.recent, look)[-condition.confirm.of :]

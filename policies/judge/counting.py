@@ -1,0 +1,63 @@
+"""Brings the counts of every bounded condition up to date with the newest readings (S7). Decides nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.decide.watch import Track, Watch
+from rollbackd.policies.judge.since import ALWAYS_BLAMES, counts_from, is_watching
+from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, tried
+from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.model.policy import Bound, Condition, Policy
+from rollbackd.policies.model.readings import Counts
+
+
+def counted(
+    policy: Policy, watch: Watch, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, since: datetime | None, at: datetime
+) -> Watch:
+    """The watch with its newest readings counted, where something may be acted on; elsewhere what is seen tells how bursty calm is.
+
+    Counting them again changes nothing.
+    """
+    start = counts_from(policy, since, at) if is_watching(policy, incident, changes, fleet, at) else None
+    pairs = zip(policy.conditions, watch.tracks, strict=True)
+    tracks = tuple([t if c.bound is None else _count(c, c.bound, t, start, c.watch or policy.watch or ALWAYS_BLAMES) for c, t in pairs])
+    return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
+
+
+def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:
+    if start is None:
+        return _seen_calm(track)
+    tally = track.tally
+    if tally is None or tally.since != start:
+        tally, blocks = begin(start, length, track.calm), track.readings
+    else:
+        blocks = track.readings[-1:]
+    before = tally
+    for block in blocks:
+        if isinstance(block, Counts):
+            tally = add(tally, block)
+    limit = share_limit(condition)
+    if tally is not before or tally.closed is None:
+        tally = tried(tally, limit, bound)
+    newest = track.readings[-1] if track.readings else None
+    if isinstance(newest, Counts):
+        tally = ahead(tally, newest, limit, bound)
+    return track if tally is track.tally else _with(track, tally, track.calm)
+
+
+def _seen_calm(track: Track) -> Track:
+    block = track.readings[-1] if track.readings else None
+    # A breach that no change explains is no calm: it would make the next release look bursty, and its errors like chance.
+    is_calm = isinstance(block, Counts) and track.onset is None
+    calm = calmer(track.calm, block) if is_calm else track.calm  # type: ignore[arg-type]  # counts, as is_calm says
+    if calm is track.calm and track.tally is None:
+        return track
+    return _with(track, None, calm)
+
+
+def _with(track: Track, tally: Tally | None, calm: Calm | None) -> Track:
+    seen = track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, track.had_data
+    return Track(track.readings, *seen, tally, calm)

@@ -1,0 +1,68 @@
+"""How often to look, and from when on evidence counts."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rollbackd.policies.blame.changes import Change, is_watched
+from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.decide.watch import Watch
+from rollbackd.policies.model.policy import OutsideWatch, Policy
+
+COARSE = timedelta(seconds=60)
+"""How often a target without an open watch is looked at: for onsets, known goods and the systemic guard."""
+ALWAYS_BLAMES = timedelta(hours=1)
+"""How far back a policy with ``watch: always`` looks for a suspect."""
+
+
+def watch_length(policy: Policy) -> timedelta:
+    """The longest watch window of the policy or one of its conditions."""
+    own = policy.watch or ALWAYS_BLAMES
+    return max([own, *[c.watch for c in policy.conditions if c.watch is not None]])
+
+
+def is_watching(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> bool:
+    """True while a breach may lead to anything but a word: a watch or an incident is open."""
+    return incident is not None or policy.watch is None or is_watched(changes, watch_length(policy), fleet.answered, at)
+
+
+def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> timedelta:
+    """How often the policy's target is to be looked at now: every slot while a watch or an incident is open, else coarsely."""
+    if is_watching(policy, incident, changes, fleet, at):
+        return policy.every
+    return max(policy.every, COARSE)
+
+
+def is_due(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, last: datetime, at: datetime) -> bool:
+    """True where the policy's target, looked at ``last``, is to be looked at again in the slot ``at``."""
+    return at - last >= look_interval(policy, incident, changes, fleet, at) - policy.every / 2
+
+
+def is_resting(policy: Policy, watch: Watch, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> bool:
+    """True where a look would cost money and tell nothing: no watch is open, what runs is known good, and nobody wants to hear of anything else."""
+    if not policy.is_metered or policy.outside_watch is not OutsideWatch.IGNORE or is_watching(policy, incident, changes, fleet, at):
+        return False
+    return watch.baked is not None and watch.baked == fleet.revisions.get(policy.target)
+
+
+def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[Change], at: datetime) -> tuple[datetime | None, datetime | None]:
+    """From when on evidence counts, and when the first verdict may be given (S11, S24).
+
+    Evidence never mixes two states of the policy's targets, whoever changed them and whether or not anyone is blamed for it: it begins at the newest
+    change (its first serving replica), and after a rung at the end of its settling. Another writer's change has a warm-up before the first verdict.
+    """
+    past = [change for change in changes if change.started_early <= at]
+    foreign = max([change.effective for change in past if not change.ours], default=None)
+    settled = incident.evidence_from if incident is not None else None
+    # The end of the settling says exactly what the sight of our own change says at the next slot.
+    ours = settled or max([change.effective for change in past if change.ours], default=None)
+    since = max([moment for moment in (foreign, ours) if moment is not None], default=None)
+    return since, None if foreign is None else foreign + policy.timing.warmup
+
+
+def counts_from(policy: Policy, since: datetime | None, at: datetime) -> datetime:
+    """From when on a share is tried: the newest change. Where a policy acts without one, by ``watch: always``, each hour is a test of its own."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    if since is None:
+        return hour
+    return max(since, hour) if policy.watch is None else since

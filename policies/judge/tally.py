@@ -1,0 +1,223 @@
+"""What was counted since a change, each event once, and how strongly that speaks against a share being within its limit (S7). Pure memory.
+
+Blocks are taken in as they end, none that overlaps one before and none that began before the change. What happened since the last of them is
+counted at each look too, as far as it is certain, and anew at the next. Beside the sums since the change it keeps what had been counted whenever a
+later start began, so that a late onset does not drown in the healthy time before it.
+"""
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rollbackd.policies.judge.evidence import Sums
+from rollbackd.policies.judge.trial import Side, Trial
+from rollbackd.policies.model.policy import Bound, Limit
+from rollbackd.policies.model.readings import Counts
+
+SPACING = timedelta(minutes=5)
+"""A later start begins so often (S7)."""
+MOST_STARTS = 72
+"""So many later starts at most: those of six hours. In a longer watch they are further apart."""
+CALM_BLOCKS = 10
+CALM_BAD = 10
+"""So many blocks with so many bad events in all are needed before bursts can be told from chance."""
+CALM_MEMORY = 120
+"""Over about so many blocks burstiness is averaged; what is older fades."""
+_MILLION = 2**20
+NOTHING = Sums()
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """How bad events came before a change: sums over disjoint ``blocks`` that end at ``end``. ``squares``: of bad^2/total."""
+
+    end: datetime
+    blocks: float = 0.0
+    bad: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heavy:
+    """A block with more ``events`` of one side than any after it, which began after so many of the later ``starts``."""
+
+    starts: int
+    events: float
+    block: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts``, ``spacing`` apart, began.
+
+    ``spread``: how bursty the time before was (None: unknown). ``heavy``, ``light``: the blocks with most bad and most good
+    events since each of them, where the spread is unknown. ``last``: the block that was taken in last. ``closed``: what all blocks come to;
+    ``open``: what they come to with what happened since, where only that proves a breach.
+    """
+
+    since: datetime
+    end: datetime
+    spacing: timedelta
+    starts: int
+    spread: float | None
+    sums: Sums = NOTHING
+    begun: tuple[Sums, ...] = ()
+    heavy: tuple[Heavy, ...] = ()
+    light: tuple[Heavy, ...] = ()
+    last: Counts | None = None
+    closed: Trial | None = None
+    open: Trial | None = None
+
+    @property
+    def trial(self) -> Trial | None:
+        """What all that is known by now comes to."""
+        return self.open or self.closed
+
+
+def begin(since: datetime, length: timedelta, calm: Calm | None) -> Tally:
+    """A tally that has counted nothing, of a watch of this length."""
+    spacing = max(SPACING, length / MOST_STARTS)
+    return Tally(since, since, spacing, max(0, math.ceil(length / spacing) - 1), None if calm is None else spread(calm))
+
+
+def add(tally: Tally, block: Counts) -> Tally:
+    """The tally with one more block, or as it was where the block overlaps what is counted already. Its trial is that of before."""
+    if block.start < tally.end:
+        return tally
+    due = min(tally.starts, int((block.start - tally.since) / tally.spacing))
+    begun = tally.begun if due <= len(tally.begun) else tally.begun + (tally.sums,) * (due - len(tally.begun))
+    sums = tally.sums
+    sums = Sums(sums.least + block.least, sums.most + block.most, sums.total + block.total)
+    heavy, light = tally.heavy, tally.light
+    if tally.spread is None:
+        one = Sums(block.least, block.most, block.total)
+        heavy, light = _heavier(heavy, len(begun), block.least, one), _heavier(light, len(begun), block.total - block.most, one)
+    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, heavy, light, block, tally.closed)
+
+
+def _heavier(known: tuple[Heavy, ...], starts: int, events: float, block: Sums) -> tuple[Heavy, ...]:
+    kept = known
+    while kept and kept[-1].events <= events:
+        kept = kept[:-1]
+    return (*kept, Heavy(starts, events, block)) if not kept or kept[-1].starts < starts else kept
+
+
+def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
+    """The tally with the trial of its blocks. Each side of a range has its part of alpha."""
+    return _with_trials(tally, _trial(tally, limit, bound), None)
+
+
+def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
+    """The tally with what happened since its last block, which ``block`` overlaps: what it has beyond that one is certainly newer.
+
+    It is so many bad events at least, among all of ``block`` at most: that can only be too little evidence, so the bound holds (S7).
+    """
+    newer = _newer(tally, block, limit)
+    known = None if newer is None else add(tally, newer)
+    found = None if known is None or tally.closed is None or tally.closed.is_proven else _trial(known, limit, bound)
+    opened = found if found is not None and found.is_proven else None
+    return tally if opened is None and tally.open is None else _with_trials(tally, tally.closed, opened)
+
+
+def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
+    """What is certain of the time from the tally's end to that of ``block``; None where that speaks for no breach."""
+    last = tally.last
+    if last is None or not last.start <= block.start < last.end < block.end or (last.low, last.high) != (block.low, block.high):
+        return None
+    least, good = block.least - last.least, (block.total - block.most) - (last.total - last.most)
+    if (limit.high is None or least < 1) and (limit.low is None or good < 1):
+        return None
+    return Counts(last.end, block.end, max(0.0, least), block.total - max(0.0, good), block.total, block.newest, block.low, block.high)
+
+
+def _trial(tally: Tally, limit: Limit, bound: Bound) -> Trial:
+    sides, sums = _sides(tally, limit), tally.sums
+    needed = math.log(len(sides) / bound.alpha)
+    is_enough = any(side.reaches(needed) for side in sides)
+    counts = _floor(sums.least), _ceil(sums.most), _ceil(sums.total)
+    return Trial(tally.since, needed, is_enough, bound.least, *counts, tally.spread, sides)
+
+
+def _with_trials(tally: Tally, closed: Trial | None, opened: Trial | None) -> Tally:
+    return Tally(
+        tally.since,
+        tally.end,
+        tally.spacing,
+        tally.starts,
+        tally.spread,
+        tally.sums,
+        tally.begun,
+        tally.heavy,
+        tally.light,
+        tally.last,
+        closed,
+        opened,
+    )
+
+
+def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
+    """About how many more bad events in the next block would prove the breach, were nothing else to happen; None beyond a million."""
+    if limit.high is None:
+        return None
+
+    def proves(more: int) -> bool:
+        trial = tried(add(tally, Counts(tally.end, tally.end, more, more, more, tally.end)), limit, bound).trial
+        return trial is not None and trial.is_proven
+
+    most = 1
+    while not proves(most):
+        most *= 2
+        if most > _MILLION:
+            return None
+    return bisect_left(range(most), True, key=proves) if most > 1 else int(not proves(0))
+
+
+def _sides(tally: Tally, limit: Limit) -> tuple[Side, ...]:
+    """The counts against each side of the limit."""
+    shares = ((limit.high, False), (None if limit.low is None else 1 - limit.low, True))
+    scale = tally.spread or 1.0
+    heaviest = {True: _heaviest(tally.light, len(tally.begun)), False: _heaviest(tally.heavy, len(tally.begun))}
+    return tuple([Side(share, good, tally.sums, tally.begun, tally.starts, scale, heaviest[good]) for share, good in shares if share is not None])
+
+
+def _heaviest(heavy: tuple[Heavy, ...], begun: int) -> tuple[Sums, ...]:
+    """The heaviest block since each later start that has begun; nothing where they are not kept."""
+    found: list[Sums] = []
+    for one in heavy:
+        found += [one.block] * (one.starts - len(found))
+    return (*found, *[NOTHING] * (begun - len(found))) if heavy else ()
+
+
+def _floor(count: float) -> int:
+    return math.floor(count + 1e-6)
+
+
+def _ceil(count: float) -> int:
+    return math.ceil(count - 1e-6)
+
+
+def calmer(calm: Calm | None, block: Counts) -> Calm:
+    """What is known of the time before a change, with one more block; as it was where the block overlaps."""
+    if calm is None:
+        calm = Calm(block.start)
+    if block.start < calm.end:
+        return calm
+    if not block.total:
+        return replace(calm, end=block.end)
+    kept = 1 - 1 / CALM_MEMORY
+    bad = (block.least + block.most) / 2
+    return Calm(
+        block.end, kept * calm.blocks + 1, kept * calm.bad + bad, kept * calm.total + block.total, kept * calm.squares + bad * bad / block.total
+    )
+
+
+def spread(calm: Calm) -> float | None:
+    """How many times more the bad events of a block vary than independent ones would, at least 1; None where too few were seen (S6)."""
+    if calm.blocks < CALM_BLOCKS * 0.95 or calm.bad < CALM_BAD or calm.bad >= calm.total:
+        return None
+    share = calm.bad / calm.total
+    # The mean of (bad - total * share)^2 / (total * share * (1 - share)) over the blocks.
+    squares = calm.squares - 2 * share * calm.bad + share * share * calm.total
+    return max(1.0, squares / (calm.blocks * share * (1 - share)))

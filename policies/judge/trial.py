@@ -1,0 +1,149 @@
+"""What the counts since a change come to against a limit (S7): whether they prove a breach for the price of a few comparisons, and how strongly only
+where somebody asks. Most shares are far from proven or far beyond it, and then bounds of the e-value are enough."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue
+from rollbackd.policies.judge.evidence import Sums
+
+SLIGHT = 30.0
+"""A start that has so much less evidence than another, in ln, adds nothing that shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a limit: of what was counted at most the share ``limit`` is within it, of bad events, or ``of_good`` ones.
+
+    ``sums`` since the change; ``begun``: what of them was there when each of the later ``starts`` began that has come. ``scale``: the burstiness that
+    counts are divided by. ``heaviest``: where that is not known, the block with most events out of the limit since each later start. It is at most
+    half of that start's proof: a burst is one event that was counted many times, and among so many starts one is sure to begin just before it.
+    """
+
+    limit: float
+    of_good: bool
+    sums: Sums
+    begun: tuple[Sums, ...]
+    starts: int
+    scale: float
+    heaviest: tuple[Sums, ...] = ()
+
+    def reaches(self, needed: float) -> bool:
+        """Whether ln of the mixture over start times comes to ``needed`` > 0: what ``log_e`` says, where bounds of it do not say it already."""
+        if self.limit >= 1:
+            return False
+        if self.limit <= 0:
+            return self._out(self.sums) >= 1
+        is_open = False
+        for index, out, total in self._candidates(needed):
+            counts = self._whole(out, total)
+            if self._most(*counts) < needed:
+                continue
+            capped = 2 * self._without(index, out, total)
+            if capped < needed:
+                continue
+            if min(self._least(*counts), capped) + self._weight(index) >= needed:
+                return True
+            is_open = True
+        return is_open and self.log_e >= needed
+
+    @property
+    def log_e(self) -> float:
+        """ln of the mixture over start times; what cannot matter beside the strongest start is left out."""
+        counts = [self._whole(*pair) for pair in self._since()]
+        found = [self._most(*pair) for pair in counts]
+        rest = [2 * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heaviest else []
+        strongest = max(range(len(found)), key=found.__getitem__)
+        least = -math.inf
+        for index in (strongest, *(index for index in range(len(found)) if index != strongest)):
+            if not counts[index][1] or math.isinf(found[index]):
+                continue
+            found[index] = -math.inf if found[index] < least - SLIGHT else self._exact(*counts[index])
+            if rest:
+                found[index] = min(found[index], rest[index])
+            least = max(least, found[index])
+        return mixed(found, self.starts)
+
+    def _out(self, sums: Sums) -> float:
+        return sums.total - sums.most if self.of_good else sums.least
+
+    def _since(self) -> list[tuple[float, float]]:
+        """What was counted since each start: out of the limit, and in all."""
+        out, total = self._out(self.sums), self.sums.total
+        if self.of_good:
+            return [(out, total), *[(out - (begun.total - begun.most), total - begun.total) for begun in self.begun]]
+        return [(out, total), *[(out - begun.least, total - begun.total) for begun in self.begun]]
+
+    def _candidates(self, needed: float) -> Iterator[tuple[int, float, float]]:
+        """The starts that may come to ``needed`` by themselves; unless one does, no mixture of them does.
+
+        ln E is at most total * KL(seen, limit), and that at most the chi-square distance (Gibbs and Su 2002, theorem 5).
+        """
+        limit = self.limit
+        floor = 0.999 * needed * self.scale * limit * (1 - limit)  # a little less, for what rounding adds
+        for index, (out, total) in enumerate(self._since()):
+            excess = out - total * limit
+            if excess > 0 and excess * excess >= floor * total:
+                yield index, out, total
+
+    @staticmethod
+    def _whole(out: float, total: float) -> tuple[int, int]:
+        # Sources extrapolate, so counts arrive as fractions: a breach has to be proven by whole events among more of them.
+        among = math.ceil(total - 1e-6)
+        return min(max(0, math.floor(out + 1e-6)), among), among
+
+    def _most(self, out: int, total: int) -> float:
+        """What ln E of these counts is at most; on the limit's own side E is at most 1, and is not worth computing."""
+        if out <= total * self.limit or self.limit >= 1:
+            return 0.0 if not total else -math.inf
+        return math.inf if self.limit <= 0 else most_log_evalue(out, total, self.limit) / self.scale
+
+    def _exact(self, out: int, total: int) -> float:
+        return log_evalue(out / self.scale, total / self.scale, self.limit)
+
+    def _without(self, index: int, out: float, total: float) -> float:
+        """ln E of the counts since a later start without their heaviest block; endless since the change itself, and where bursts are known."""
+        if not index or not self.heaviest:
+            return math.inf
+        block = self.heaviest[index - 1]
+        kept = self._whole(out - self._out(block), total - block.total)
+        most = self._most(*kept)
+        return self._exact(*kept) if 0 < most < math.inf else most if most > 0 else -math.inf
+
+    def _least(self, out: int, total: int) -> float:
+        return least_log_evalue(out / self.scale, total / self.scale, self.limit)
+
+    def _weight(self, index: int) -> float:
+        """ln of a start's part of the mixture, which is at least what this start alone makes of it."""
+        return math.log(1.0 if not self.starts else 0.5 if index == 0 else 0.5 / self.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks (S7).
+
+    ``is_enough``: ln E comes to ``needed``, ln(1/alpha); proven from ``volume`` events on. ``least`` to ``most`` of ``total`` were bad. ``spread``:
+    the burstiness that the counts were divided by; None: not known, and taken as 1. ``sides``: those of the limit.
+    """
+
+    since: datetime
+    needed: float
+    is_enough: bool
+    volume: int
+    least: int
+    most: int
+    total: int
+    spread: float | None
+    sides: tuple[Side, ...]
+
+    @property
+    def is_proven(self) -> bool:
+        """True where a share within the limit would come to this in at most alpha of all cases."""
+        return self.is_enough and self.total >= self.volume
+
+    @property
+    def log_e(self) -> float:
+        """ln E, the mixture over start times; of a range, that of the side which is further out."""
+        return max(side.log_e for side in self.sides)

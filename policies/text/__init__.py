@@ -1,0 +1,1 @@
+"""Text to plain values: YAML with its places, quantities, selectors, and how a fault is worded."""
