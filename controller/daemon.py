@@ -81,7 +81,7 @@ class Daemon:
         parts = self._parts
         for server, listener in self._served:
             threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True).start()
-        parts.engine.start()
+        parts.engine.mailbox.start()
         parts.outbox.start()
         for source in parts.startable:
             source.start()
@@ -113,7 +113,7 @@ class Daemon:
         parts.schedule.stop()
         parts.observation.close()
         parts.actor.close()
-        parts.engine.stop()
+        parts.engine.mailbox.stop()
         parts.outbox.stop(OUTBOX_GRACE)
         for source in parts.startable:
             source.stop()

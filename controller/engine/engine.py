@@ -1,7 +1,5 @@
 """The engine thread: one slot after the other, each decided by the pure function and journalled before anything is done about it."""
 
-import queue
-import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,10 +10,10 @@ import structlog
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.engine.fleet import Breaches, Settings, fleet_at
 from rollbackd.controller.engine.journalling import Journalling, Overtaken
-from rollbackd.controller.engine.orphans import Orphans, is_orphan
+from rollbackd.controller.engine.mailbox import Item, Mailbox
+from rollbackd.controller.engine.orphans import Orphans, incident_of, is_orphan
 from rollbackd.controller.engine.slots import Batch, PolicySet, Standing
 from rollbackd.controller.engine.usual import UsualBreaches
-from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.blind import Blindness
 from rollbackd.controller.notify.store_trouble import StoreTrouble
@@ -23,11 +21,10 @@ from rollbackd.controller.observe.baselines import Baselines, Compared
 from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.controller.observe.past import Past
 from rollbackd.controller.pause.file import Pause
-from rollbackd.controller.schedule import Grid
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import Evaluation, decide
 from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident, Phase, adopted
+from rollbackd.policies.decide.incident import Incident
 from rollbackd.policies.decide.watch import Watch, new_watch, take
 from rollbackd.policies.judge.since import is_due, is_resting
 from rollbackd.policies.model.policy import Policy
@@ -62,35 +59,22 @@ class Engine:
         self._orphans = Orphans(settings.orphans_after)
         self.last_slot: datetime | None = None
         self.slots = 0
-        self.overtaken = 0
-        self._newest: dict[Grid | None, datetime] = {}
         self.verdicts: Counter[str] = Counter()
-        self._queue: queue.SimpleQueue[Batch | str | PolicySet | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self.mailbox = Mailbox(self._work, trouble.failed)
 
     # --- what others call -----------------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Slots are worked through from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """The slot under way is finished, and no other begins."""
-        self._queue.put(None)
-        self._thread.join()
-
     def submit(self, batch: Batch) -> None:
         """The slot will be worked through after those before it, unless a newer one of its grid overtakes it."""
-        self._newest[batch.grid] = batch.at
-        self._queue.put(batch)
+        self.mailbox.put(batch)
 
     def wake(self, target: str) -> None:
         """The policies of this target will be decided again on the evidence at hand: an outcome has arrived."""
-        self._queue.put(target)
+        self.mailbox.put(target)
 
     def replace(self, policies: Sequence[Policy], unread: frozenset[str] = frozenset()) -> None:
         """These policies hold from the next slot on; a policy whose meaning is unchanged keeps its memory. ``unread``: see PolicySet."""
-        self._queue.put(PolicySet(tuple(policies), unread))
+        self.mailbox.put(PolicySet(tuple(policies), unread))
 
     def due(self, policies: Iterable[Policy], at: datetime) -> list[Policy]:
         """The policies that are to be looked at in the slot ``at``: all with an open watch or incident, the others once a minute."""
@@ -113,22 +97,10 @@ class Engine:
 
     # --- the thread -----------------------------------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            try:
-                self._work(item)
-            except StoreError as fault:
-                self.trouble.failed(str(fault))
-            except Exception:  # the seam: a pass may die, the daemon not
-                log.exception("slot.crashed")
-
-    def _work(self, item: Batch | str | PolicySet) -> None:
+    def _work(self, item: Item) -> None:
         match item:
             case Batch():
-                if item.at < self._newest.get(item.grid, item.at):
-                    self.overtaken += 1  # the store was slow: old evidence is not worth deciding on
-                else:
-                    self.cycle(item)
+                self.cycle(item)
             case str():
                 self.decide_again(item)
             case _:
@@ -306,10 +278,7 @@ class Engine:
         return sorted(policies, key=lambda policy: policy.name not in openers)
 
     def _incident(self, policy: Policy) -> Incident | None:
-        found = next((incident for incident in self.incidents if incident.target == policy.target), None)
-        if found is None or found.phase not in (Phase.HELD, Phase.PROPOSED) or not is_orphan(found, self.policies):
-            return found
-        return adopted(found, policy.name, [condition.name for condition in policy.conditions], self.policies)
+        return incident_of(policy, self.incidents, self.policies)
 
     def _fleet(self, at: datetime) -> Fleet:
         watches = {name: standing.evaluation.watch for name, standing in self.standings.items()} if self.incidents else {}

@@ -1,9 +1,9 @@
 """Incidents whose policy is not loaded here: nobody's ladder runs for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.decide.incident import Incident, Phase, adopted
 from rollbackd.policies.model.policy import Policy
 
 
@@ -23,3 +23,11 @@ def is_orphan(incident: Incident, policies: Mapping[str, Policy]) -> bool:
     """Its policy is not there, or watches something else by now."""
     policy = policies.get(incident.policy)
     return policy is None or policy.target != incident.target
+
+
+def incident_of(policy: Policy, incidents: Sequence[Incident], policies: Mapping[str, Policy]) -> Incident | None:
+    """The open incident of the policy's target; an orphan that waits for people is the policy's own from here on."""
+    found = next((incident for incident in incidents if incident.target == policy.target), None)
+    if found is None or found.phase not in (Phase.HELD, Phase.PROPOSED) or not is_orphan(found, policies):
+        return found
+    return adopted(found, policy.name, [condition.name for condition in policy.conditions], policies)

@@ -8,6 +8,7 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Increases, Source
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.observe.questions import PART, Ask, asks_of, with_rows
+from rollbackd.controller.observe.remembered import Remembered, newest_start
 from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Events, Flow, Reading
@@ -15,14 +16,13 @@ from rollbackd.policies.model.signals import Traffic
 
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
-MOST = 10_000  # changes
 
 
 class Traffics:
     """Remembers what the traffic was before each change, so that it is asked for once. Safe to call from several threads."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[str, str, datetime], float] = {}
+        self._before: Remembered[float] = Remembered()
 
     def beside(
         self,
@@ -46,15 +46,9 @@ class Traffics:
         return tuple(known)
 
     def _compared(self, policy: Policy, condition: Condition, flow: Flow, changes: Sequence[Change], source: Source, one: Ask, at: datetime) -> Flow:
-        began = max((c.started_early for c in changes if c.target == policy.target and c.started_early <= at), default=None)
-        if began is None:
+        if (began := newest_start(policy, changes, at)) is None:
             return flow
-        key = policy.digest + policy.name, condition.name, began
-        before = self._before.get(key)
-        if before is None and (before := _rate(source, one, HOUR, began - source.delay)) is not None:
-            if len(self._before) >= MOST:
-                self._before.clear()
-            self._before[key] = before
+        before = self._before.of(policy, condition, began, lambda: _rate(source, one, HOUR, began - source.delay))
         flow = replace(flow, before=before)
         length = flow.end - flow.start
         if before is None or flow.count >= (condition.limit.low or 0.0) * before * length.total_seconds():

@@ -9,8 +9,9 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Answer, Identity, Increases, Levels, RowKey, Selector, Source
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.observe.questions import PART, Ask, asks_of
+from rollbackd.controller.observe.remembered import Remembered, newest_start
 from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Absence, Lack, Reading, Unknown
 from rollbackd.policies.model.signals import Vanished
 
@@ -20,7 +21,6 @@ LOOKS = 60
 SINCE_LOOKS = 200
 """From the change on, at most: in a long watch they are further apart."""
 ANYBODY: RowKey = ()
-MOST = 10_000  # changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Absences:
     """Remembers what was there before each change, so that it is asked for once. Safe to call from several threads."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[str, str, datetime], Before] = {}
+        self._before: Remembered[Before] = Remembered()
 
     def beside(
         self,
@@ -51,30 +51,23 @@ class Absences:
         asked = [(i, r) for i, (c, r) in pairs if isinstance(c.signal, Vanished) and isinstance(r, Unknown) and r.lack is Lack.NODATA]
         if not asked:
             return readings
-        began = max((c.started_early for c in changes if c.target == policy.target and c.started_early <= at), default=None)
-        if began is None:
+        if (began := newest_start(policy, changes, at)) is None:
             return readings
         asks, known = asks_of(policy, source.block(policy.every)), list(readings)
         for index, lacking in asked:
             try:
-                key = policy.digest + policy.name, policy.conditions[index].name, began
-                known[index] = _with_pods(self._gone(key, lacking, asks[index], source, policy.conditions[index].window), state)
+                gone = self._gone(policy, policy.conditions[index], began, lacking, asks[index], source)
+                known[index] = _with_pods(gone, state)
             except AdapterError:
                 continue  # what the source does not tell stays unknown
         return tuple(known)
 
-    def _gone(self, key: tuple[str, str, datetime], lacking: Unknown, one: Ask, source: Source, window: timedelta) -> Reading:
-        began = key[2]
-        if (before := self._before.get(key)) is None:
-            if (before := _before(source, one, began)) is None:
-                return lacking
-            if len(self._before) >= MOST:
-                self._before.clear()
-            self._before[key] = before
-        if not before.seen:
+    def _gone(self, policy: Policy, condition: Condition, began: datetime, lacking: Unknown, one: Ask, source: Source) -> Reading:
+        before = self._before.of(policy, condition, began, lambda: _before(source, one, began))
+        if before is None or not before.seen:
             return lacking
         scrapes = 1.5 * source.freshness  # which is two scrapes and some
-        lives = _lives(source, one, lacking.end, max(window, scrapes))
+        lives = _lives(source, one, lacking.end, max(condition.window, scrapes))
         if lives is None:
             return replace(
                 lacking, why="no series, and nothing says that monitoring lives: no other workload has the metric, no target of this one is up"

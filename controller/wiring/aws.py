@@ -19,28 +19,26 @@ def aws(accounts: Mapping[str, AccountConfig]) -> Aws:
     return Aws({name: _account(name, each) for name, each in accounts.items()}, now=now)
 
 
-def cloudwatch(name: str, config: CloudWatchSource, accounts: Mapping[str, AccountConfig]) -> Source:
+def cloudwatch(name: str, config: CloudWatchSource, every: Aws) -> Source:
     """The source; nothing is asked yet. Raises Permanent for an account or region that is none of the config's."""
     from rollbackd.adapters.aws.cloudwatch import CloudWatch, Services
     from rollbackd.adapters.aws.cloudwatch.calls import CLOUDWATCH
     from rollbackd.adapters.aws.cloudwatch.source import DELAY
 
-    every = aws(accounts)
     caller = every.caller(config.account, config.region, CLOUDWATCH, asker=f"source {name}", patience=_SLOT)
     places = Services(every, config.account, config.region).places
     return CloudWatch(name, caller, places, delay=DELAY if config.delay is None else config.delay)
 
 
-def aws_targets(accounts: Mapping[str, AccountConfig]) -> dict[str, Target]:
+def aws_targets(every: Aws) -> dict[str, Target]:
     """The kinds of targets that are reached through accounts; none without an account."""
-    if not accounts:
+    if not every.accounts:
         return {}
     from rollbackd.adapters.aws.alb import Alb
     from rollbackd.adapters.aws.ecs import Ecs
     from rollbackd.adapters.aws.rds import Rds
     from rollbackd.adapters.aws.route53 import Route53
 
-    every = aws(accounts)
     return {"alb": Alb(every, now=now), "ecs": Ecs(every), "rds": Rds(every, now=now), "route53": Route53(every)}
 
 

@@ -1,19 +1,15 @@
-"""From the config to the parts of one daemon. The only place that names every adapter."""
+"""From the config to the parts of one daemon."""
 
 import fcntl
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Protocol, assert_never, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 
 from starlette.applications import Starlette
 
-from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.roster import Roll
-from rollbackd.adapters.base.source import Source
-from rollbackd.adapters.base.target import Target
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.act.arrivals import Arrivals
 from rollbackd.controller.answers.status import Reload as ReloadLine
@@ -23,7 +19,6 @@ from rollbackd.controller.api.token import TokenBook
 from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import values
-from rollbackd.controller.config.accounts import AccountConfig
 from rollbackd.controller.config.read import names
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.fleet import Settings
@@ -41,20 +36,19 @@ from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.jobs import watch_jobs
 from rollbackd.controller.observe.membership import Membership
 from rollbackd.controller.observe.observation import Observation, grids
-from rollbackd.controller.observe.probing import Addresses, Probing
+from rollbackd.controller.observe.probing import Probing
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.observe.survey import Surveyor
+from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.view import Facts
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.shard import WHOLE, Shard
-from rollbackd.controller.wiring.aws import aws_targets, cloudwatch
-from rollbackd.controller.wiring.channels import notifiers
 from rollbackd.controller.wiring.chores import Chore, chores
-from rollbackd.controller.wiring.flags import flag_targets
+from rollbackd.controller.wiring.outside import Outside, outside
 from rollbackd.controller.wiring.people import cluster_people
-from rollbackd.controller.wiring.store import open_store
+from rollbackd.controller.wiring.store import Opened, open_store
 from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.model.policy import Mode, Policy
 
@@ -109,70 +103,81 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
     config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = hold(config.data_dir / "lock")
     opened = open_store(config)
+    store, reached = opened.store, outside(config, secrets)
+    core = _core(config, opened, reached, shard)
+    engine, outbox = core.engine, core.outbox
+    observer = Observer(reached.sources, Probing(config.probes, reached.addresses))
+    clocks = Clocks(reached.sources, store, now, lambda: tuple(engine.policies.values()), outbox.wake)
+    observation = Observation(engine, observer, Surveyor(reached.targets), clocks)
+    schedule = Schedule(observation.observe, now)
+    readiness = Readiness(store, reached.targets, now, outbox.wake)
+
+    def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
+        watch_jobs(reached.targets, policies)  # before the engine decides by them
+        engine.replace(policies, unread)
+        schedule.keep(grids(policies))
+        readiness.keep(policies)
+
+    known = names(config)
+    files = PolicyFiles(config.policies, known, now)
+    membership = Membership(reached.roll, known.contacts, now, adopt, RosterNews(store, outbox.wake).tell)
+    desk = Desk(
+        engine,
+        store,
+        core.pause,
+        reached.targets,
+        lambda: observer.health,
+        _facts(schedule, engine, files, store.writer),
+        now,
+        default_cluster=known.default_cluster,
+        fleets=Fleets(membership, reached.roll, config.clusters),
+        preview=Preview(reached.sources),
+        bootstrap=Bootstrap(store, reached.sources, reached.targets),
+    )
+    watch = AuditWatch(store, now, past_the_store(reached.contacts, config.fallback))
+    return Parts(
+        pages=_pages(config, desk, TokenBook(config.api.token_file, config.api.people, secrets.add), Metrics(desk, clocks, watch)),
+        data_dir=config.data_dir,
+        store=store,
+        engine=engine,
+        actor=core.actor,
+        outbox=outbox,
+        observation=observation,
+        schedule=schedule,
+        files=files,
+        startable=[source for source in reached.sources.values() if isinstance(source, Startable)],
+        membership=membership,
+        readiness=readiness,
+        check=reached.check,
+        chores=chores(config, secrets, desk, clocks, watch, Arrivals(store, reached.targets, now, outbox.wake)),
+        lock=lock,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    engine: Engine
+    actor: Actor
+    outbox: Outbox
+    pause: Pause
+
+
+def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard) -> _Core:
+    """What decides, acts and tells."""
     store, pause = opened.store, opened.pause(config.data_dir / "pause")
-    sources = {name: _source(name, source, config.accounts) for name, source in config.sources.items()}
-    targets = _targets(config)
-    contacts = {name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()}
-    outbox = Outbox(store, contacts, fallback=config.fallback)
+    outbox = Outbox(store, reached.contacts, fallback=config.fallback)
+    trouble = StoreTrouble(store, past_the_store(reached.contacts, config.fallback), opened.damage)
 
     def outcome(target: str) -> None:
         outbox.wake()
         engine.wake(target)
 
-    def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
-        watch_jobs(targets, policies)  # before the engine decides by them
-        engine.replace(policies, unread)
-        schedule.keep(grids(policies))
-        readiness.keep(policies)
-
-    trouble = StoreTrouble(store, past_the_store(contacts, config.fallback), opened.damage)
-    actor = Actor(store, targets, pause, now, outcome, outbox.wake, failed=trouble.failed)
-    orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
+    actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed)
     mode_cap = config.mode_cap if opened.damage is None else Mode.OBSERVE
+    orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
     settings = Settings(mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
     engine = Engine(store, actor, Journalling(store, outbox.wake), pause, settings, trouble)
-    observer = Observer(sources, Probing(config.probes, _addresses(targets)))
-    clocks = Clocks(sources, store, now, lambda: tuple(engine.policies.values()), outbox.wake)
-    observation = Observation(engine, observer, Surveyor(targets), clocks)
-    watch = AuditWatch(store, now, past_the_store(contacts, config.fallback))
-    schedule = Schedule(observation.observe, now)
-    files = PolicyFiles(config.policies, names(config), now)
-    readiness = Readiness(store, targets, now, outbox.wake)
-    roll = _roll(targets)
-    membership = Membership(roll, names(config).contacts, now, adopt, RosterNews(store, outbox.wake).tell)
-    tokens = TokenBook(config.api.token_file, config.api.people, secrets.add)
-    facts = _facts(schedule, engine, files, store.writer)
-    fleets = Fleets(membership, roll, config.clusters)
-    desk = Desk(
-        engine,
-        store,
-        pause,
-        targets,
-        lambda: observer.health,
-        facts,
-        now,
-        default_cluster=names(config).default_cluster,
-        fleets=fleets,
-        preview=Preview(sources),
-        bootstrap=Bootstrap(store, sources, targets),
-    )
-    return Parts(
-        pages=_pages(config, desk, tokens, Metrics(desk, clocks, watch)),
-        data_dir=config.data_dir,
-        store=store,
-        engine=engine,
-        actor=actor,
-        outbox=outbox,
-        observation=observation,
-        schedule=schedule,
-        files=files,
-        startable=[source for source in sources.values() if isinstance(source, Startable)],
-        membership=membership,
-        readiness=readiness,
-        check=lambda policies, fleets: (*unlisted(roll, fleets), *problems(targets, policies)),
-        chores=chores(config, secrets, desk, clocks, watch, Arrivals(store, targets, now, outbox.wake)),
-        lock=lock,
-    )
+    return _Core(engine, actor, outbox, pause)
 
 
 def _pages(config: values.Config, desk: Desk, tokens: TokenBook, metrics: Metrics) -> list[Pages]:
@@ -191,89 +196,12 @@ def hold(file: Path) -> IO[str]:
     return handle
 
 
-def problems(targets: Mapping[str, Target], policies: Sequence[Policy]) -> tuple[str, ...]:
-    """What would stop a rollback of these policies' targets, found before it is needed."""
-    keys = dict.fromkeys(key for policy in policies for key in policy.targets)
-    found: list[str] = []
-    for kind, target in targets.items():
-        mine = [key for key in keys if key.startswith(f"{kind}:")]
-        found += target.check(mine) if mine else ()
-    return tuple(found)
-
-
-def unlisted(roll: Roll | None, fleets: Sequence[FleetPolicy]) -> tuple[str, ...]:
-    """What would keep the members of these fleets from being found, each line once."""
-    found: list[str] = []
-    for select in (fleet.select for fleet in fleets):
-        try:
-            found += roll.roll_rights(select.cluster, select.namespaces) if roll is not None else ()
-        except AdapterError as fault:
-            found.append(str(fault))
-    return tuple(dict.fromkeys(found))
-
-
-def _source(name: str, config: values.Source, accounts: Mapping[str, AccountConfig]) -> Source:
-    match config:
-        case values.PrometheusSource():
-            from rollbackd.adapters.prometheus import Prometheus
-
-            return Prometheus(
-                name,
-                config.url,
-                token_file=config.token_file,
-                ca_file=config.ca_file,
-                scrape_interval=config.scrape_interval,
-                delay=config.delay,
-                timeout=config.timeout,
-            )
-        case values.ScrapeSource():
-            from rollbackd.adapters.scrape import Endpoint, Scrape, by_name
-
-            def discover() -> Sequence[Endpoint]:
-                found: list[Endpoint] = []
-                for pages in config.targets:
-                    if isinstance(pages, values.StaticPages):
-                        found += [Endpoint(url, pages.labels) for url in pages.urls]
-                    else:
-                        found += by_name(pages.host, pages.port, pages.path, pages.labels)()
-                return found
-
-            return Scrape(name, discover, interval=config.every, now=now, timeout=config.timeout)
-        case values.CloudWatchSource():
-            return cloudwatch(name, config, accounts)
-        case _:
-            assert_never(config)
-
-
-def _targets(config: values.Config) -> dict[str, Target]:
-    """The kinds of targets that are configured. An SDK is imported only for its own."""
-    from rollbackd.adapters.command import Command, CommandSpec
-
-    commands = {n: CommandSpec(c.describe, c.apply, timeout=c.timeout, settle=c.settle) for n, c in config.commands.items()}
-    found: dict[str, Target] = {"command": Command(commands), **flag_targets(config.flags, config.accounts)}
-    if config.clusters:
-        from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
-
-        found["kubernetes"] = Kubernetes({n: ClusterAccess(c.kubeconfig, c.context) for n, c in config.clusters.items()})
-    return {**found, **aws_targets(config.accounts)}
-
-
-def _roll(targets: Mapping[str, Target]) -> Roll | None:
-    """The kind of target that knows which workloads there are."""
-    return next((target for target in targets.values() if isinstance(target, Roll)), None)
-
-
-def _addresses(targets: Mapping[str, Target]) -> dict[str, Addresses]:
-    """The kinds of targets that know the addresses of their own replicas."""
-    return {kind: target.addresses for kind, target in targets.items() if hasattr(target, "addresses")}
-
-
 def _facts(schedule: Schedule, engine: Engine, files: PolicyFiles, replica: str) -> Callable[[], Facts]:
     started, version = now(), importlib.metadata.version("rollbackd")
 
     def facts() -> Facts:
         last = files.last
         reload = ReloadLine(None, False, "the policies were not read yet") if last is None else ReloadLine(last.at, last.is_ok, last.summary)
-        return Facts(version, replica, started, reload, schedule.missed + engine.overtaken, schedule.lateness)
+        return Facts(version, replica, started, reload, schedule.missed + engine.mailbox.overtaken, schedule.lateness)
 
     return facts

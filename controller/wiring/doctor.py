@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Source
+from rollbackd.adapters.base.target import Target
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import values
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.channels import notifiers
-from rollbackd.controller.wiring.daemon import _source, _targets
+from rollbackd.controller.wiring.outside import source_of, targets_of
 from rollbackd.policies.load import Loaded
 
 T = TypeVar("T")
@@ -25,7 +26,9 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
     return Surroundings(
         file=file,
         config=config,
-        sources={name: _or_fault(partial(_source, name, source, config.accounts)) for name, source in config.sources.items()},
+        sources={
+            name: _or_fault(lambda name=name, source=source: source_of(name, source, aws(config.accounts))) for name, source in config.sources.items()
+        },
         targets=_or_fault(partial(_targets, config)),
         contacts={name: _or_fault(partial(notifiers, name, channels, secrets)) for name, channels in config.contacts.items()},
         loaded=loaded,
@@ -37,7 +40,15 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
 def prometheus_at(url: str, token_file: Path | None, like: values.PrometheusSource | None) -> Source:
     """The Prometheus at ``url``, in all else as the config has it. Raises AdapterError where the address is none."""
     base = like or values.PrometheusSource(url)
-    return _source("prometheus", replace(base, url=url, token_file=token_file or base.token_file), {})
+    return source_of("prometheus", replace(base, url=url, token_file=token_file or base.token_file), aws({}))
+
+
+def _source(name: str, source: values.Source, config: values.Config) -> Source:
+    return source_of(name, source, aws(config.accounts))
+
+
+def _targets(config: values.Config) -> dict[str, Target]:
+    return targets_of(config, aws(config.accounts))
 
 
 def _or_fault(make: Callable[[], T]) -> T | AdapterError:

@@ -3,26 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
+from rollbackd.adapters.aws import Aws
 from rollbackd.adapters.base.target import Target
-from rollbackd.controller.config.accounts import AccountConfig
 from rollbackd.controller.config.flag_appconfig import AppConfigProvider
 from rollbackd.controller.config.flags import FlagdProvider, FlagProviderConfig, UnleashProvider, place_of
-from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.flag_vendors import vendor_targets
 
 P = TypeVar("P")
-_NO_ACCOUNTS: Mapping[str, AccountConfig] = {}
 Placed: TypeAlias = tuple[str, str, P]
 """The place that its keys name, its name, and what is configured."""
 
 
-def flag_targets(providers: Mapping[str, FlagProviderConfig], accounts: Mapping[str, AccountConfig] = _NO_ACCOUNTS) -> dict[str, Target]:
-    """A target for each kind of flags that is configured, and for flagd. ``accounts``: those that AppConfig is reached through."""
+def flag_targets(providers: Mapping[str, FlagProviderConfig], amazon: Aws) -> dict[str, Target]:
+    """A target for each kind of flags that is configured, and for flagd. ``amazon``: what AppConfig is reached through."""
     found: dict[str, Target] = {"flagd": _flagd(_of_kind(providers, FlagdProvider))}
     if unleash := _of_kind(providers, UnleashProvider):
         found["unleash"] = _unleash(unleash)
     if profiles := _of_kind(providers, AppConfigProvider):
-        found["appconfig"] = _appconfig(profiles, accounts)
+        found["appconfig"] = _appconfig(profiles, amazon)
     return {**found, **vendor_targets(providers)}
 
 
@@ -59,15 +57,14 @@ def _unleash(written: Sequence[Placed[UnleashProvider]]) -> Target:
     )
 
 
-def _appconfig(written: Sequence[Placed[AppConfigProvider]], accounts: Mapping[str, AccountConfig]) -> Target:
+def _appconfig(written: Sequence[Placed[AppConfigProvider]], amazon: Aws) -> Target:
     from rollbackd.adapters.aws.appconfig import AppConfig, Place, Profile
 
-    every = aws(accounts)
     return AppConfig(
         {
             place: Profile(
                 name,
-                Place(every, each.account, each.region, each.application, each.environment, each.profile, each.strategy),
+                Place(amazon, each.account, each.region, each.application, each.environment, each.profile, each.strategy),
                 settle=each.settle,
                 safe_states=each.safe_states,
                 max_flags=each.max_flags,

@@ -13,7 +13,7 @@ from rollbackd.adapters.base.errors import Permanent
 from rollbackd.controller.config.accounts import AccountConfig
 from rollbackd.controller.config.values import CloudWatchSource
 from rollbackd.controller.observe.readings import Observer
-from rollbackd.controller.wiring.aws import cloudwatch
+from rollbackd.controller.wiring import aws as amazon
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.readings import Counts
 from rollbackd.policies.resolve import dimensions
@@ -147,7 +147,7 @@ def test_from_the_policy_and_the_config_to_counts_with_nothing_written_by_hand(m
         data = {"MetricName": name, "Dimensions": dimensions, "Timestamp": end - MINUTE, "Value": count}
         hand(moto.url, "cloudwatch").put_metric_data(Namespace="AWS/ApplicationELB", MetricData=[data])
     accounts = {"prod": AccountConfig(ACCOUNT, (REGION,), endpoint=moto.url)}
-    made = cloudwatch("cw", CloudWatchSource("prod", REGION), accounts)
+    made = amazon.cloudwatch("cw", CloudWatchSource("prod", REGION), amazon.aws(accounts))
     known = {"accounts": {"prod": (REGION,)}, "source_kinds": {"cw": "cloudwatch"}, "contacts": frozenset({"oncall"})}
     names = Names(frozenset({"cw"}), frozenset(), None, **known)  # type: ignore[arg-type]  # each of its own type
     text = policy("api", {"ecs": {"cluster": "main", "service": "cw-1"}}, {"use": "error-rate"}, metrics="alb")

@@ -88,7 +88,7 @@ class Core:
         self.actor = Actor(self.store, {"kubernetes": target}, pause, lambda: datetime.now(UTC), outcome, lambda: None)
         settings, trouble = Settings(limits=LIMITS), StoreTrouble(self.store, lambda _: None)
         self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), pause, settings, trouble)
-        self.engine.start()
+        self.engine.mailbox.start()
 
     def seconds_to_patch(self, stage: Stage) -> float:
         """A fresh Deployment with a bad release, and the slot that proves it bad, timed."""
@@ -115,7 +115,7 @@ class Core:
 
     def close(self) -> None:
         self.actor.close()
-        self.engine.stop()
+        self.engine.mailbox.stop()
         self.store.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.config.flag_appconfig import AppConfigProvider
 from rollbackd.controller.config.read import Config, load_config, names
+from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.flags import flag_targets
 from tests.aws.appconfig import open_profile
 from tests.servers import Server
@@ -35,7 +36,7 @@ def test_a_profile_is_read_key_by_key_and_has_a_target_and_neither_tags_nor_envi
     offered = names(config)
     assert offered.flag_providers == {"shop": "appconfig", "appconfig": "appconfig"}
     assert offered.tagged == offered.with_environments == frozenset()
-    assert set(flag_targets(config.flags, config.accounts)) == {"flagd", "appconfig"}
+    assert set(flag_targets(config.flags, aws(config.accounts))) == {"flagd", "appconfig"}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_what_is_wired_reads_the_flags_that_are_in_force(ministack: Server) -> N
     )
     config = load_config(text, "rollbackd.yaml", Path("/etc/rollbackd"))
     assert isinstance(config, Config), config
-    target = flag_targets(config.flags, config.accounts)["appconfig"]
+    target = flag_targets(config.flags, aws(config.accounts))["appconfig"]
     assert target.check(["appconfig:appconfig/all"]) == ()
     state = target.survey(["appconfig:appconfig/all"])["appconfig:appconfig/all"]
     assert isinstance(state, TargetState)

@@ -10,6 +10,7 @@ from rollbackd.adapters.base.target import Plan, PlanRequest, Standing, Target, 
 from rollbackd.controller.config.flag_vendors import ConfigCatProvider, FlagsmithProvider, GrowthBookProvider, LaunchDarklyProvider
 from rollbackd.controller.config.read import load_config, names
 from rollbackd.controller.config.values import Config
+from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.flags import flag_targets
 from tests.doubles.flags.configcat import CONFIG, PRODUCT, ConfigCat
 from tests.doubles.flags.flagsmith import Flagsmith
@@ -90,8 +91,8 @@ def test_policies_may_name_each_of_them_with_an_environment_and_a_tag() -> None:
 
 
 def test_each_kind_that_is_configured_has_a_target_and_no_other() -> None:
-    assert set(flag_targets(loaded(SHORTEST + FLAGS).flags)) == {"flagd", "launchdarkly", "flagsmith", "growthbook", "configcat"}
-    assert set(flag_targets(loaded(SHORTEST).flags)) == {"flagd"}
+    assert set(flag_targets(loaded(SHORTEST + FLAGS).flags, aws({}))) == {"flagd", "launchdarkly", "flagsmith", "growthbook", "configcat"}
+    assert set(flag_targets(loaded(SHORTEST).flags, aws({}))) == {"flagd"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_what_is_missing_or_wrong_is_a_fault_with_its_place(written: str, says: 
 
 
 def wired(flags: str, folder: Path) -> Target:
-    (target,) = (target for kind, target in flag_targets(_loaded_in(flags, folder).flags).items() if kind != "flagd")
+    (target,) = (target for kind, target in flag_targets(_loaded_in(flags, folder).flags, aws({})).items() if kind != "flagd")
     return target
 
 

@@ -8,6 +8,7 @@ import pytest
 from rollbackd.controller.config.flags import FlagdProvider, UnleashProvider
 from rollbackd.controller.config.read import load_config, names
 from rollbackd.controller.config.values import Config
+from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.flags import flag_targets
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import FlagsRung
@@ -121,5 +122,5 @@ def test_a_rung_without_an_environment_is_refused_where_flags_have_several_state
 
 
 def test_each_configured_kind_has_its_target() -> None:
-    found = flag_targets(read(f"flagd: {{file: f.json}}, unleash: {{{UNLEASH}}}").flags)
+    found = flag_targets(read(f"flagd: {{file: f.json}}, unleash: {{{UNLEASH}}}").flags, aws({}))
     assert {kind: target.kind for kind, target in found.items()} == {"flagd": "flagd", "unleash": "unleash"}

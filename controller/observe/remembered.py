@@ -1,0 +1,33 @@
+"""What was read of the time before a change: asked for once, and kept while anybody may ask again."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.model.policy import Condition, Policy
+
+MOST = 10_000
+"""Changes; with more than these, all is asked for again."""
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """Of each condition and change, what one question told. Safe to call from several threads: at worst a question is asked twice."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, datetime], T] = {}
+
+    def of(self, policy: Policy, condition: Condition, began: datetime, ask: Callable[[], T | None]) -> T | None:
+        """What was told of the time before ``began``, by ``ask`` if need be. None is not remembered: the next slot asks again."""
+        key = policy.digest + policy.name, condition.name, began
+        if (known := self._known.get(key)) is None and (known := ask()) is not None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+
+def newest_start(policy: Policy, changes: Sequence[Change], at: datetime) -> datetime | None:
+    """When the newest change of the policy's own target began at the earliest; None where there was none."""
+    return max((c.started_early for c in changes if c.target == policy.target and c.started_early <= at), default=None)

@@ -1,0 +1,122 @@
+"""From the config to everything that the daemon reads and writes outside: sources, targets and contacts. Nothing is asked or sent yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from rollbackd.adapters.aws import Aws
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.notice import Notifier
+from rollbackd.adapters.base.roster import Roll
+from rollbackd.adapters.base.source import Source
+from rollbackd.adapters.base.target import Target
+from rollbackd.controller.clock import now
+from rollbackd.controller.config import values
+from rollbackd.controller.logs import Secrets
+from rollbackd.controller.observe.probing import Addresses
+from rollbackd.controller.wiring.aws import aws, aws_targets, cloudwatch
+from rollbackd.controller.wiring.channels import notifiers
+from rollbackd.controller.wiring.flags import flag_targets
+from rollbackd.policies.fleets.policy import FleetPolicy
+from rollbackd.policies.model.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """By the names that the config and the keys of policies use."""
+
+    sources: Mapping[str, Source]
+    targets: Mapping[str, Target]
+    contacts: Mapping[str, Sequence[Notifier]]
+
+    @property
+    def roll(self) -> Roll | None:
+        """The kind of target that knows which workloads there are."""
+        return next((target for target in self.targets.values() if isinstance(target, Roll)), None)
+
+    @property
+    def addresses(self) -> dict[str, Addresses]:
+        """The kinds of targets that know the addresses of their own replicas."""
+        return {kind: target.addresses for kind, target in self.targets.items() if hasattr(target, "addresses")}
+
+    def check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy]) -> tuple[str, ...]:
+        """What would stop a rollback of these policies' targets, or keep the members of these fleets from being found, before either is needed."""
+        return (*_unlisted(self.roll, fleets), *_problems(self.targets, policies))
+
+
+def outside(config: values.Config, secrets: Secrets) -> Outside:
+    """All of the config's. Raises AdapterError where a part can never work."""
+    amazon = aws(config.accounts)
+    return Outside(
+        sources={name: source_of(name, source, amazon) for name, source in config.sources.items()},
+        targets=targets_of(config, amazon),
+        contacts={name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()},
+    )
+
+
+def source_of(name: str, config: values.Source, amazon: Aws) -> Source:
+    """The source; nothing is asked yet. Raises AdapterError for what can never be asked."""
+    match config:
+        case values.PrometheusSource():
+            from rollbackd.adapters.prometheus import Prometheus
+
+            return Prometheus(
+                name,
+                config.url,
+                token_file=config.token_file,
+                ca_file=config.ca_file,
+                scrape_interval=config.scrape_interval,
+                delay=config.delay,
+                timeout=config.timeout,
+            )
+        case values.ScrapeSource():
+            from rollbackd.adapters.scrape import Endpoint, Scrape, by_name
+
+            def discover() -> Sequence[Endpoint]:
+                found: list[Endpoint] = []
+                for pages in config.targets:
+                    if isinstance(pages, values.StaticPages):
+                        found += [Endpoint(url, pages.labels) for url in pages.urls]
+                    else:
+                        found += by_name(pages.host, pages.port, pages.path, pages.labels)()
+                return found
+
+            return Scrape(name, discover, interval=config.every, now=now, timeout=config.timeout)
+        case values.CloudWatchSource():
+            return cloudwatch(name, config, amazon)
+        case _:
+            assert_never(config)
+
+
+def targets_of(config: values.Config, amazon: Aws) -> dict[str, Target]:
+    """The kinds of targets that are configured. An SDK is imported only for its own. Raises AdapterError for one that can never be written."""
+    from rollbackd.adapters.command import Command, CommandSpec
+
+    commands = {n: CommandSpec(c.describe, c.apply, timeout=c.timeout, settle=c.settle) for n, c in config.commands.items()}
+    found: dict[str, Target] = {"command": Command(commands), **flag_targets(config.flags, amazon)}
+    if config.clusters:
+        from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
+
+        found["kubernetes"] = Kubernetes({n: ClusterAccess(c.kubeconfig, c.context) for n, c in config.clusters.items()})
+    return {**found, **aws_targets(amazon)}
+
+
+def _problems(targets: Mapping[str, Target], policies: Sequence[Policy]) -> tuple[str, ...]:
+    """What would stop a rollback of these policies' targets, found before it is needed."""
+    keys = dict.fromkeys(key for policy in policies for key in policy.targets)
+    found: list[str] = []
+    for kind, target in targets.items():
+        mine = [key for key in keys if key.startswith(f"{kind}:")]
+        found += target.check(mine) if mine else ()
+    return tuple(found)
+
+
+def _unlisted(roll: Roll | None, fleets: Sequence[FleetPolicy]) -> tuple[str, ...]:
+    """What would keep the members of these fleets from being found, each line once."""
+    found: list[str] = []
+    for select in (fleet.select for fleet in fleets):
+        try:
+            found += roll.roll_rights(select.cluster, select.namespaces) if roll is not None else ()
+        except AdapterError as fault:
+            found.append(str(fault))
+    return tuple(dict.fromkeys(found))
