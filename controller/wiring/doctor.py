@@ -26,9 +26,7 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
     return Surroundings(
         file=file,
         config=config,
-        sources={
-            name: _or_fault(lambda name=name, source=source: source_of(name, source, aws(config.accounts))) for name, source in config.sources.items()
-        },
+        sources={name: _or_fault(partial(_source, name, source, config)) for name, source in config.sources.items()},
         targets=_or_fault(partial(_targets, config)),
         contacts={name: _or_fault(partial(notifiers, name, channels, secrets)) for name, channels in config.contacts.items()},
         loaded=loaded,
