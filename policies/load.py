@@ -9,9 +9,10 @@ from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.resolve.policy import resolve
 from rollbackd.policies.resolve.profiles import library
-from rollbackd.policies.text.faults import Fault, choices, quoted
+from rollbackd.policies.text.faults import Fault
+from rollbackd.policies.text.remainder import remainder
 from rollbackd.policies.text.validate import Findings, locate, validate
-from rollbackd.policies.text.yaml_text import MAX_FAULTS, Document, Path, parse
+from rollbackd.policies.text.yaml_text import MAX_FAULTS, Document, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +79,13 @@ def _read(document: Document, names: Names | None, findings: Findings) -> list[P
         return []
     written = validate(document, PolicyDocument, findings)
     if written is None:
-        _name_unknown_conditions(("spec", "rollback_when"), document, findings)
+        if (rest := remainder(document, PolicyDocument)) is not None:
+            sound, beside = rest
+            resolve(sound, library(), names, beside)
+            findings.faults += beside.faults
         return []
     policy = resolve(written, library(), names, findings)
     return [policy] if policy else []
-
-
-def _name_unknown_conditions(path: Path, document: Document, findings: Findings) -> None:
-    """What `use` names and the library has not, also in a document that has other faults: all are said at once."""
-    known = sorted({*library().conditions, *library().sets})
-    found, node, _ = locate(document.root, path)
-    if found != path:
-        return
-    if isinstance(node.data, dict) and isinstance(node.data.get("use"), str) and node.data["use"] not in known:
-        name = node.data["use"]
-        findings.fault((*path, "use"), "a condition of the library", quoted(name), choices(name, known))
-    steps = node.children if isinstance(node.children, dict) else range(len(node.children or ()))
-    for step in steps:
-        _name_unknown_conditions((*path, step), document, findings)
 
 
 def _claim_name(document: Document, taken: dict[str, _Named], findings: Findings) -> None:

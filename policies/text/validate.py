@@ -102,7 +102,7 @@ def _report(start: Path, errors: list[ErrorDetails], model: type[BaseModel], fin
     unknown: dict[Path, list[tuple[str, Mapping[str, str]]]] = {}
     said = []
     for error in errors:
-        path = start + _written(node, error["loc"])
+        path = start + path_of(node, error["loc"])
         is_key = path[-1:] == (_KEY,) and len(locate(findings.document.root, path)[0]) < len(path)
         path = path[:-1] if is_key else path
         is_kindless = error["type"] in _KINDLESS
@@ -128,8 +128,8 @@ def _stands_for(error: ErrorDetails, path: Path, allowed: Allowed, unknown: list
     return any(later.get(key, nearest(key, allowed.keys)) == path[-1] for key, later in unknown)
 
 
-def _written(root: Node, loc: tuple[int | str, ...]) -> Path:
-    """The path as a person wrote it: without the union tags that pydantic puts in between."""
+def path_of(root: Node, loc: tuple[int | str, ...]) -> Path:
+    """The path as a person wrote it, of pydantic's: without the union tags that pydantic puts in between."""
     path: list[int | str] = []
     node: Node | None = root
     for step in loc:

@@ -50,6 +50,22 @@ def test_a_wrong_policy_is_refused_with_the_place_and_what_was_expected(spec: st
     assert said(HEAD + spec) == answer
 
 
+@pytest.mark.parametrize(("spec", "answer"), wrong_policies())
+def test_a_malformed_key_hides_no_other_fault(spec: str, answer: list[str]) -> None:
+    # But for keys that are missing: what is malformed may be just that key, misspelt.
+    placeless = [fault.partition(": ")[2] for fault in said(HEAD + "  hurry: 15s\n" + spec)]
+    wanted = [fault.partition(": ")[2] for fault in answer if not (fault.startswith("shop.yaml:5:3:") and ", found none; " in fault)]
+    assert [fault for fault in placeless if "'hurry'" not in fault and fault in wanted] == wanted
+    assert len(placeless) == len(wanted) + 1
+
+
+def test_what_was_cut_out_with_a_malformed_part_is_not_called_unknown() -> None:
+    spec = "  target: {command: {name: deploy}}\n  rollback_when: [{name: mine, above: 5%}, {use: memory}]\n"
+    found = said(HEAD + spec + "  depends_on: [{name: orders-db, use: mine}]\n")
+    assert len(found) == 1
+    assert "rollback_when[0]" in found[0]
+
+
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
