@@ -43,6 +43,7 @@ from rollbackd.policies.decide.fleet import Limits
 from rollbackd.policies.model.policy import Mode
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.text.faults import Fault, choices, quoted
+from rollbackd.policies.text.remainder import remainder
 from rollbackd.policies.text.validate import Findings, validate, validate_part
 from rollbackd.policies.text.yaml_text import Path as Trail
 from rollbackd.policies.text.yaml_text import parse
@@ -66,6 +67,10 @@ def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
     findings = Findings(parsed.documents[0])
     written = validate(parsed.documents[0], ConfigDocument, findings)
     config = _Reading(written, findings, base).config() if written is not None else None
+    if written is None and (rest := remainder(parsed.documents[0], ConfigDocument)) is not None:
+        sound, beside = rest
+        _Reading(sound, beside, base).config()
+        findings.faults += beside.faults
     faults += findings.faults
     return config if config is not None and not faults else tuple(sorted(faults))
 

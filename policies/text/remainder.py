@@ -18,51 +18,51 @@ _ROUNDS = 10
 
 @dataclass(slots=True)
 class Beside(Findings):
-    """Faults of a document of which parts were ``cut``: only what is certain without them, placed in the whole document.
+    """Faults of what is left of a document of which parts were ``cut``: only what is certain without them, placed in the ``whole``.
 
     ``kept``: by the path of each list that is left, which of its items those are. What is missing may have been cut, and so may what a word names:
     neither is said.
     """
 
+    whole: Document = field(kw_only=True)
     cut: frozenset[Path] = frozenset()
     kept: Mapping[Path, tuple[int, ...]] = field(default_factory=dict)
 
-    def shown(self, path: Path) -> str:
-        """What was written at ``path``, as a message shows it."""
-        return Findings.shown(self, self._whole(path))
-
     def _add(self, path: Path, words: Words, severity: Severity, *, at_key: bool = False, offset: int | None = None) -> None:
-        whole = self._whole(path)
-        known, node, _ = locate(self.document.root, whole)
-        if known == whole and not any(cut[: len(whole)] == whole for cut in self.cut) and node.data not in self._gone():
-            Findings._add(self, whole, words, severity, at_key=at_key, offset=offset)
+        written = _in_whole(path, self.kept)
+        known, node, _ = locate(self.whole.root, written)
+        if known == written and not any(cut[: len(written)] == written for cut in self.cut) and node.data not in self._gone():
+            placed = Findings(self.whole, self.faults)
+            placed._add(written, words, severity, at_key=at_key, offset=offset)
 
-    def _whole(self, path: Path) -> Path:
-        found: list[str | int] = []
-        for depth, step in enumerate(path):
-            kept = self.kept.get(path[:depth], ())
-            found.append(kept[step] if isinstance(step, int) and step < len(kept) else step)
-        return tuple(found)
-
-    def _gone(self) -> list[object]:
-        return [text for path in self.cut for text in _strings(locate(self.document.root, path)[1])]
+    def _gone(self) -> list[str]:
+        return [text for path in self.cut for text in _strings(locate(self.whole.root, path)[1])]
 
 
 def remainder(document: Document, model: type[M]) -> tuple[M, Beside] | None:
     """The document without what is malformed in it, and where its own faults go; None where the rest is no ``model`` either."""
-    beside = Beside(document, cut=frozenset(document.empty))
+    cut = frozenset(document.empty)
     for _ in range(_ROUNDS):
         kept: dict[Path, tuple[int, ...]] = {}
-        root = _left(document.root, (), (), beside.cut, kept)
-        beside = replace(beside, kept=kept)
+        root = _left(document.root, (), (), cut, kept)
         try:
-            return model.model_validate(root.data), beside
+            return model.model_validate(root.data), Beside(replace(document, root=root), whole=document, cut=cut, kept=kept)
         except ValidationError as error:
-            found = {locate(document.root, beside._whole(path_of(root, each["loc"])))[0] for each in error.errors(include_url=False)[:MAX_FAULTS]}
+            places = (_in_whole(path_of(root, each["loc"]), kept) for each in error.errors(include_url=False)[:MAX_FAULTS])
+            found = {locate(document.root, place)[0] for place in places}
         if () in found:
             return None
-        beside = replace(beside, cut=beside.cut | found)
+        cut |= found
     return None
+
+
+def _in_whole(path: Path, kept: Mapping[Path, tuple[int, ...]]) -> Path:
+    """The path in the whole of what ``path`` leads to in what is left."""
+    found: list[str | int] = []
+    for depth, step in enumerate(path):
+        places = kept.get(path[:depth], ())
+        found.append(places[step] if isinstance(step, int) and step < len(places) else step)
+    return tuple(found)
 
 
 def _left(node: Node, path: Path, left: Path, cut: Iterable[Path], kept: dict[Path, tuple[int, ...]]) -> Node:

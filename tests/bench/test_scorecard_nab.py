@@ -31,7 +31,7 @@ def folder(tmp_path):
     write(tmp_path / "data/realKnown/cpu.csv", missing=range(500, 512), jump=612)
     (tmp_path / "labels").mkdir()
     labels = {"artificialNoAnomaly/calm.csv": [], "realKnown/cpu.csv": ["2014-04-03 02:00:00"]}
-    (tmp_path / nab.LABELS).write_text(json.dumps(labels))
+    (tmp_path / nab.LABELS[0]).write_text(json.dumps(labels))
     return tmp_path
 
 

@@ -75,6 +75,12 @@ def said(text: str) -> list[str]:
     return [] if isinstance(config, Config) else [str(fault) for fault in config]
 
 
+def test_an_unknown_key_hides_no_fault_of_what_stands_beside_it():
+    text = SHORTEST.replace("http://", "ftp://") + "hurry: 5s\nfallback: nobody\n"
+    faults = [str(fault) for fault in load_config(text, "rollbackd.yaml", BASE)]
+    assert [fault.split(":")[1] for fault in faults] == ["3", "5", "6"]
+
+
 def test_the_shortest_config_has_safe_defaults() -> None:
     assert read(SHORTEST) == Config(
         mode_cap=Mode.AUTO,

@@ -20,7 +20,8 @@ from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
 from tests.servers import prometheus_with_history
 
-LABELS = "labels/combined_labels.json"
+LABELS = ("labels/combined_labels.json", "labels/combined_windows.json")
+"""Either says in which series its authors saw an anomaly."""
 UNLABELLED = "artificialNoAnomaly"
 LEARNT = 0.15
 """The part of a series from which its limit is taken, as the benchmark's own detectors have it to learn."""
@@ -99,7 +100,7 @@ def _said(after: timedelta | None) -> str:
 
 def read(folder: Path) -> Iterator[Line]:
     """Every series below the folder."""
-    labels = json.loads((folder / LABELS).read_text()) if (folder / LABELS).is_file() else None
+    labels = next((json.loads(file.read_text()) for name in LABELS if (file := folder / name).is_file()), None)
     for file in sorted(folder.rglob("*.csv")):
         with file.open(newline="") as text:
             rows = list(csv.DictReader(text))
@@ -109,7 +110,7 @@ def read(folder: Path) -> Iterator[Line]:
         yield Line("-".join((*file.parts[-2:-1], file.stem)).lower().replace("_", "-"), tuple(samples), _is_labelled(file, labels))
 
 
-def _is_labelled(file: Path, labels: dict[str, list[str]] | None) -> bool | None:
+def _is_labelled(file: Path, labels: dict[str, list[object]] | None) -> bool | None:
     if labels is not None and (known := labels.get("/".join(file.parts[-2:]))) is not None:
         return bool(known)
     return False if file.parent.name == UNLABELLED else None
