@@ -3,9 +3,6 @@
 The receiver knows a repeated message by its ``webhook-id``. The address is a secret: only its host is ever shown.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,9 +12,8 @@ from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import accepted, host_of, post
 from rollbackd.adapters.base.secret_files import only_secret, secret_lines
+from rollbackd.adapters.base.signing import key_of, signature
 from rollbackd.adapters.base.wording import header_id
-
-_PREFIX = "whsec_"
 
 
 class Webhook:
@@ -71,9 +67,13 @@ class Webhook:
         if not secrets:
             # Unsigned, it would be dropped by the receiver, or worse, teach it to accept unsigned messages.
             raise Permanent(f"contact {self.name}: {self._secret_file} holds no secret; nothing was sent; write one")
-        signed = f"{message}.{stamp}.".encode() + body
-        marks = (base64.b64encode(hmac.new(_key(self.name, secret), signed, hashlib.sha256).digest()).decode() for secret in secrets)
-        return {**named, "webhook-signature": " ".join(f"v1,{mark}" for mark in marks)}
+        return {**named, "webhook-signature": " ".join(signature(self._key(secret), message, stamp, body) for secret in secrets)}
+
+    def _key(self, secret: str) -> bytes:
+        try:
+            return key_of(secret)
+        except ValueError as error:
+            raise Permanent(f"contact {self.name}: {error}; nothing was sent; correct it") from error
 
 
 def _event(notice: Notice) -> dict[str, object]:
@@ -95,12 +95,3 @@ def _event(notice: Notice) -> dict[str, object]:
             "fields": dict(notice.fields),
         },
     }
-
-
-def _key(name: str, secret: str) -> bytes:
-    if not secret.startswith(_PREFIX):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except ValueError as error:
-        raise Permanent(f"contact {name}: a secret begins with {_PREFIX} but is no base64 after it; nothing was sent; correct it") from error

@@ -1,33 +1,35 @@
 """The local HTTP API: health for the platform, metrics for Prometheus, everything under /api for people with the token."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
+from rollbackd.controller.api.calls import CALLS, Office
 from rollbackd.controller.api.cluster import ClusterPeople
 from rollbackd.controller.api.gate import Gate
-from rollbackd.controller.api.hands import routes_of_hands
+from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
-from rollbackd.controller.api.request import Handler, asked, error, get, limit_of, moment_of, post, text_of, who_of
+from rollbackd.controller.api.openapi import openapi
+from rollbackd.controller.api.page import DOCUMENT, HEALTH, METRICS, READY, Page
+from rollbackd.controller.api.request import error, hook_route, routes_of
 from rollbackd.controller.api.token import TokenBook
-from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.notify.heartbeat import Heartbeat
-from rollbackd.controller.pause.switch import Switch
-from rollbackd.controller.people.desk import Desk, Posted
+from rollbackd.controller.people.desk import Desk
 
 log = structlog.get_logger()
 
 
-def build_app(desk: Desk, metrics: Metrics, tokens: TokenBook, cluster: ClusterPeople | None = None) -> Starlette:
+def build_app(desk: Desk, metrics: Metrics, tokens: TokenBook, cluster: ClusterPeople | None = None, hooks: Hooks | None = None) -> Starlette:
     """The application, to be served on a loopback address; everything under /api wants one of ``tokens`` as a bearer, or one of the cluster's."""
-    hands = routes_of_hands(desk, tokens.has_people or cluster is not None)
-    return _app([*_open(desk, metrics), Mount("/api/v1", routes=[*_routes(desk), *hands])], tokens, cluster)
+    office = Office(desk, tokens.has_people or cluster is not None)
+    own = [_page(DOCUMENT, _document(desk)), hook_route(hooks or Hooks({}, desk.now), office)]
+    return _app([*_open(desk, metrics), *own, *routes_of(CALLS, office)], tokens, cluster)
 
 
 def build_health_app(desk: Desk, metrics: Metrics) -> Starlette:
@@ -37,41 +39,24 @@ def build_health_app(desk: Desk, metrics: Metrics) -> Starlette:
 
 def _app(routes: Sequence[BaseRoute], tokens: TokenBook | None, cluster: ClusterPeople | None = None) -> Starlette:
     app = Starlette(routes=routes, exception_handlers={HTTPException: _not_found, Exception: _crashed})
+    app.router.redirect_slashes = False  # a redirect would be built from a host name that the sender chose
     app.add_middleware(Gate, tokens=tokens, cluster=cluster)
     return app
 
 
 def _open(desk: Desk, metrics: Metrics) -> list[Route]:
-    return [Route("/healthz", _alive(Heartbeat(desk))), Route("/readyz", _ready(desk)), Route("/metrics", _metrics(metrics))]
+    return [_page(HEALTH, _alive(Heartbeat(desk))), _page(READY, _ready(desk)), _page(METRICS, _metrics(metrics))]
 
 
-def _routes(desk: Desk) -> list[Route]:
-    switch = Switch(desk.pause_switch, desk.store, desk.now)
-    return [
-        get("/status", lambda r, b: desk.status()),
-        get("/coverage", lambda r, b: desk.coverage()),
-        get("/policies", lambda r, b: desk.policies()),
-        get("/explain", lambda r, b: desk.explain(asked(r, "of"), with_power=r.query_params.get("power") == "1")),
-        get("/changes", lambda r, b: desk.changes(r.query_params.get("target"), limit_of(r, 50))),
-        post("/changes", lambda r, b: desk.post(_posted(b))),
-        get("/history", lambda r, b: desk.history(r.query_params.get("of"), limit_of(r, 50))),
-        get("/plan", lambda r, b: desk.plan(asked(r, "policy"))),
-        post("/pause", lambda r, b: switch.pause(text_of(b, "reason"), who_of(r, b))),
-        post("/resume", lambda r, b: switch.resume(who_of(r, b))),
-        post("/good", _declare(desk, Standing.GOOD)),
-        post("/good/history", lambda r, b: desk.good_from_history(text_of(b, "target"), who_of(r, b))),
-        post("/bad", _declare(desk, Standing.BAD)),
-        post("/rearm", lambda r, b: desk.rearm(text_of(b, "target"), text_of(b, "revision"), who_of(r, b))),
-    ]
+def _page(page: Page, endpoint: Callable[[Request], Any]) -> Route:
+    return Route(page.path, endpoint)
 
 
-def _posted(body: Mapping[str, Any]) -> Posted:
-    irreversible = text_of(body, "irreversible", default="") or None
-    return Posted(text_of(body, "target"), text_of(body, "revision"), moment_of(body, "started"), text_of(body, "note", default=""), irreversible)
+def _document(desk: Desk) -> Callable[[Request], Response]:
+    def endpoint(request: Request) -> Response:
+        return JSONResponse(openapi(desk.facts().version))
 
-
-def _declare(desk: Desk, standing: Standing) -> Handler:
-    return lambda r, b: desk.declare(text_of(b, "target"), text_of(b, "revision"), standing, who_of(r, b), text_of(b, "note", default=""))
+    return endpoint
 
 
 def _alive(heartbeat: Heartbeat) -> Callable[[Request], Any]:
@@ -101,8 +86,9 @@ def _metrics(metrics: Metrics) -> Callable[[Request], Response]:
 
 
 def _not_found(request: Request, fault: Exception) -> Response:
-    code = fault.status_code if isinstance(fault, HTTPException) else 500
-    return error(code, {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not for {request.url.path}"}.get(code, "failed"))
+    code, headers = (fault.status_code, fault.headers) if isinstance(fault, HTTPException) else (500, None)
+    said = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not for {request.url.path}"}.get(code, "failed")
+    return error(code, said, headers=headers)
 
 
 def _crashed(request: Request, fault: Exception) -> Response:

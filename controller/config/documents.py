@@ -164,6 +164,12 @@ class ClusterPeopleParts(Written):
     audience: Text | None = Field(None, description="Whom the tokens have to be made for. Default: the cluster's API server.")
 
 
+class HookParts(Written):
+    """Where a pipeline posts changes that it signs."""
+
+    secret_file: FilePath = Field(description="The file with the secrets that it signs by, one a line: `whsec_` and base64, or plain text.")
+
+
 class ApiParts(Written):
     """The local API, for the command line and the page."""
 
@@ -174,6 +180,9 @@ class ApiParts(Written):
         description="People with a token of their own. Where there are any, only they approve, reject, roll back and undo, under a proven name.",
     )
     kubernetes: ClusterPeopleParts | None = Field(None, description="A cluster that proves names as well. Default: none.")
+    hooks: dict[Name, HookParts] = Field(
+        default_factory=dict, description="Pipelines that post changes by signature instead of a token, each to /hooks/NAME. Default: none."
+    )
 
 
 class HealthParts(Written):

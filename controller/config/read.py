@@ -31,6 +31,7 @@ from rollbackd.controller.config.values import (
     ClusterRights,
     Command,
     Config,
+    Hook,
     NamedPages,
     NamedProbe,
     PrometheusSource,
@@ -224,7 +225,8 @@ class _Reading:
     def _api(self, data_dir: Path) -> Api:
         written = self.written.api or ApiParts.model_validate({})
         people = {name: self._token(name, person) for name, person in written.people.items()}
-        return Api(_host_and_port(written.listen), self._path(written.token_file) or data_dir / "api.token", people, self._rights(written))
+        hooks = {name: Hook(self.base / hook.secret_file) for name, hook in written.hooks.items()}
+        return Api(_host_and_port(written.listen), self._path(written.token_file) or data_dir / "api.token", people, self._rights(written), hooks)
 
     def _token(self, name: str, person: PersonParts) -> Path | str:
         if (person.token_file is None) == (person.token_hash is None):

@@ -158,6 +158,13 @@ class ClusterRights:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """Where a pipeline posts changes that it signs."""
+
+    secret_file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """Where the local API listens: host and port. ``token_file``: made if it is not there. ``people``: each person's own token file, or its hash."""
 
@@ -165,6 +172,7 @@ class Api:
     token_file: Path
     people: Mapping[str, Path | str] = field(default_factory=dict)
     kubernetes: ClusterRights | None = None
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
 
 
 Source: TypeAlias = PrometheusSource | ScrapeSource | CloudWatchSource

@@ -14,6 +14,7 @@ from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.act.arrivals import Arrivals
 from rollbackd.controller.answers.status import Reload as ReloadLine
 from rollbackd.controller.api.app import build_app, build_health_app
+from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.token import TokenBook
 from rollbackd.controller.bootstrap import Bootstrap
@@ -182,7 +183,8 @@ def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard)
 
 def _pages(config: values.Config, desk: Desk, tokens: TokenBook, metrics: Metrics) -> list[Pages]:
     health = [Pages(config.health, build_health_app(desk, metrics))] if config.health is not None else []
-    return [Pages(config.api.listen, build_app(desk, metrics, tokens, cluster_people(config))), *health]
+    hooks = Hooks({name: hook.secret_file for name, hook in config.api.hooks.items()}, now)
+    return [Pages(config.api.listen, build_app(desk, metrics, tokens, cluster_people(config), hooks)), *health]
 
 
 def hold(file: Path) -> IO[str]:
