@@ -58,9 +58,10 @@ class Hooks:
     such a hook takes nothing until it is mended.
     """
 
-    def __init__(self, files: Mapping[str, Path], now: Callable[[], datetime]) -> None:
+    def __init__(self, files: Mapping[str, Path], now: Callable[[], datetime], most_kept: int = MOST_KEPT) -> None:
         self._files = dict(files)
         self._now = now
+        self._most_kept = most_kept
         self._lock = Lock()
         self._kept: dict[tuple[str, str], datetime] = {}
         for file in self._files.values():
@@ -111,8 +112,8 @@ class Hooks:
                     f"message {key[1]!r} was taken before",
                     "sent again after a lost answer, there is nothing to do; else give it an id of its own",
                 )
-            if len(self._kept) >= MOST_KEPT:
-                raise Denied("blocked", f"more than {MOST_KEPT:,} messages in {2 * WINDOW.seconds // 60} minutes", "wait")
+            if len(self._kept) >= self._most_kept:
+                raise Denied("blocked", f"more than {self._most_kept:,} messages in {2 * WINDOW.seconds // 60} minutes", "wait")
             self._kept[key] = at + WINDOW
 
 

@@ -146,8 +146,9 @@ def _body(takes: Sequence[Parameter[Any]]) -> Schema:
 
 def _with_default(parameter: Parameter[Any]) -> Schema:
     default = parameter.default
-    said: Schema = {"default": list(default) if isinstance(default, tuple) else default} if default is not None else {}
-    return {**parameter.schema, **said}
+    if default is None:
+        return dict(parameter.schema)
+    return {**parameter.schema, "default": list(default) if isinstance(default, tuple) else default}
 
 
 # --- answers --------------------------------------------------------------------------------------------------------------------------------

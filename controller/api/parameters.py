@@ -16,6 +16,7 @@ MOST_RUNGS = 100
 _UNKEPT = re.compile("[\x00\ud800-\udfff]")
 """PostgreSQL keeps no zero character, and nothing writes half a pair of surrogates as UTF-8."""
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 def _single(name: str, texts: Sequence[str]) -> object:
@@ -25,15 +26,15 @@ def _single(name: str, texts: Sequence[str]) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter(Generic[T]):
+class Parameter(Generic[T_co]):
     """One value of a request. ``read`` gets it as JSON has it and raises Denied; ``default``: what a request without it means, where it may."""
 
     name: str
     about: str
     schema: Mapping[str, Json]
-    read: Callable[[str, Any], T]
+    read: Callable[[str, Any], T_co]
     is_needed: bool = True
-    default: T | None = None
+    default: T_co | None = None
     in_query: Callable[[str, Sequence[str]], object] = _single
     """What of JSON the texts of a query stand for. Raises Denied."""
 

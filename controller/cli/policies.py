@@ -1,6 +1,7 @@
 """Commands that need no daemon: check, schema."""
 
 import contextlib
+import importlib.metadata
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,16 +81,20 @@ def check(places: tuple[Path, ...], config: Path | None, prometheus: str | None,
 
 
 @click.command(
-    short_help="JSON Schema of a policy, a policy test or the config.",
+    short_help="JSON Schema of a policy, a policy test or the config; the OpenAPI document.",
     epilog="Examples:\n\n\b\n  rollbackd schema > rollbackd-policy.schema.json\n  # yaml-language-server: $schema=rollbackd-policy.schema.json",
 )
-@click.argument("what", type=click.Choice(("policy", "test", "config")), default="policy")
+@click.argument("what", type=click.Choice(("policy", "test", "config", "api")), default="policy")
 def schema(what: str) -> None:
-    """The JSON Schema of a policy, of a policy test, or of the daemon's config, for editors."""
+    """The JSON Schema of a policy, of a policy test, or of the daemon's config, for editors; the OpenAPI document of the local API."""
     click.echo(json.dumps(_schema(what), indent=2, ensure_ascii=False))
 
 
 def _schema(what: str) -> Mapping[str, Any]:
+    if what == "api":
+        from rollbackd.controller.api.openapi import openapi
+
+        return openapi(importlib.metadata.version("rollbackd"))
     if what == "policy":
         from rollbackd.policies.documents.schema import json_schema
 

@@ -16,6 +16,7 @@ import uvicorn
 from rollbackd.controller.answers.status import Reload
 from rollbackd.controller.api.app import build_app, build_health_app
 from rollbackd.controller.api.cluster import ClusterPeople
+from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.token import TokenBook, ensure_token, hash_of
 from rollbackd.controller.bootstrap import Bootstrap
@@ -82,6 +83,7 @@ class Served:
         *,
         only_health: bool = False,
         cluster: ClusterPeople | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.said = Said()
         self.desk = desk_of(world, self.said, fleets, preview, bootstrap)
@@ -91,9 +93,8 @@ class Served:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        api = build_app(
-            self.desk, self.metrics, TokenBook(self.token_file, {name: hash_of(token.encode()) for name, token in people.items()}), cluster
-        )
+        tokens = TokenBook(self.token_file, {name: hash_of(token.encode()) for name, token in people.items()})
+        api = build_app(self.desk, self.metrics, tokens, cluster, hooks)
         app = build_health_app(self.desk, self.metrics) if only_health else api
         self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)

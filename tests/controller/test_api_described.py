@@ -1,5 +1,6 @@
 """The API does what its OpenAPI document says: schemathesis asks whatever the document allows, and what it does not, of a daemon on loopback."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from rollbackd.controller.api.app import build_app
 from rollbackd.controller.api.openapi import openapi
 from rollbackd.controller.api.token import TokenBook
+from rollbackd.controller.cli.main import outcome
 from tests.controller.served import Served
 from tests.controller.world import World
 
@@ -66,6 +68,11 @@ def test_every_route_is_described_and_everything_described_is_a_route(served: Se
 def test_the_document_is_served_behind_the_token(served: Served) -> None:
     assert served.get("/api/openapi.json").json == DOCUMENT
     assert served.ask("GET", "/api/openapi.json", authorization="").status == 401
+
+
+def test_the_command_prints_the_document_without_a_daemon(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["schema", "api"]) == 0
+    assert json.loads(capsys.readouterr().out)["paths"] == DOCUMENT["paths"]
 
 
 def test_no_two_operations_have_the_same_name() -> None:
