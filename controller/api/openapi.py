@@ -96,7 +96,8 @@ def _called(call: Call) -> Schema:
     said: Schema = {"operationId": name, "summary": call.about, "responses": _responses(_answer(call.answer), READING)}
     if call.method == "POST":
         return {**said, "requestBody": _body(call.takes), "responses": _responses(_answer(call.answer), POSTING)}
-    return {**said, "parameters": [_in_query(each) for each in call.takes]} if call.takes else said
+    parameters: list[Json] = [_in_query(each) for each in call.takes]
+    return {**said, "parameters": parameters} if parameters else said
 
 
 def _shown(page: Page) -> Schema:
@@ -106,9 +107,8 @@ def _shown(page: Page) -> Schema:
         responses["503"] = {"description": page.faulty, "content": content}
     if not page.is_open:
         responses |= _refusals((401, 403, 503))
-    return {"operationId": f"page{page.path.title().translate(_NO_MARKS)}", "summary": page.about, "responses": responses} | (
-        {"security": []} if page.is_open else {}
-    )
+    said: Schema = {"operationId": f"page{page.path.title().translate(_NO_MARKS)}", "summary": page.about, "responses": responses}
+    return {**said, "security": []} if page.is_open else said
 
 
 def _hooked() -> Schema:
