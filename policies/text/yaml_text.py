@@ -19,6 +19,7 @@ Place: TypeAlias = tuple[int, int]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
+MAX_VALUES = 100_000  # per file: half a million empty ones in 1 MiB took 300 MiB
 MAX_FAULTS = 100  # per file: beyond it the list helps nobody
 
 # The C loader where PyYAML was built with it: ten times as fast, the same events.
@@ -123,8 +124,14 @@ def trail(data: object, index: int, path: Path) -> str:
         if isinstance(step, int):
             parts[-1] += f"[{step}]"
         else:
-            parts.append(step if len(step) <= 60 else f"{step[:60]}…")
+            parts.append(_shown(step))
     return " › ".join(parts)
+
+
+def _shown(key: str) -> str:
+    """A key as a line may hold it: short, and what is invisible or turns text around by its number."""
+    plain = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in key[:60])
+    return plain if len(key) <= 60 else f"{plain}…"
 
 
 class _EnoughError(Exception):
@@ -141,6 +148,7 @@ class _Reading:
     documents: list[Document] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     _count: int = 0
+    _values: int = 0
     _root: Node | None = None
     _sketch: dict[str, Value] = field(default_factory=dict)
     _path: list[str | int] = field(default_factory=list)
@@ -188,14 +196,18 @@ class _Reading:
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         place = _place(event)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._fault(place, f"at most {MAX_VALUES:,} values in a file", "one more", "split it into several files; the rest was not read")
+            raise _EnoughError
         if isinstance(event, yaml.AliasEvent):
             self._broken.add(place)
-            self._fault(place, "a value written out", f"the alias '*{event.anchor}'", "aliases are not supported: repeat the value")
+            self._fault(place, "a value written out", f"the alias '*{event.anchor[:60]}'", "aliases are not supported: repeat the value")
             return Node(None, *place)
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             return Node(None, *place)
         if event.anchor is not None:
-            self._fault(place, "a value without an anchor", f"the anchor '&{event.anchor}'", "anchors are not supported: repeat the value")
+            self._fault(place, "a value without an anchor", f"the anchor '&{event.anchor[:60]}'", "anchors are not supported: repeat the value")
         if event.tag is not None:
             self._fault(place, "a value without a tag", f"the tag {quoted(event.tag)}", "tags are not supported: remove it")
         if isinstance(event, yaml.ScalarEvent):
