@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from urllib.parse import SplitResult, urlsplit
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.base.metadata import is_metadata
 from rollbackd.adapters.base.source import Answer, Row, RowKey
 
 _WORKERS = 32
@@ -78,6 +79,8 @@ def _target(url: str) -> SplitResult:
         raise Permanent(f"{url[:120]!r} is no address to probe ({error}); nothing was asked; correct the probe") from error
     if target.scheme not in _PORTS or not target.hostname or not port or not url.isprintable() or " " in url:
         raise Permanent(f"{url[:120]!r} is no address to probe; nothing was asked; write http://, https:// or tcp:// with a host, and a port for tcp")
+    if is_metadata(target.hostname):
+        raise Permanent(f"{url[:120]!r} is where a cloud hands out credentials; nothing was asked; correct the probe, or whoever names the pod")
     return target
 
 

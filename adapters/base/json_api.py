@@ -1,6 +1,7 @@
 """One question to a JSON API, and one checked answer: every fault of the other side becomes Transient, Permanent or Refused here.
 
-Follows no redirect and uses no proxy: a token goes to the configured address only. Never repeats a question.
+Follows no redirect and uses no proxy: a token goes to the configured address only. Repeats a question only
+where the door was shut and the token has changed since.
 """
 
 import contextlib
@@ -67,13 +68,21 @@ class JsonApi:
 
         ``path``: below the address, starting with a slash, quoted by the caller.
         """
-        host, parts, token = self.host, urlsplit(self.url), self._token()
+        token = self._token()
+        answer = self._asked(token, method, path, body, headers or {})
+        # Refused at the door, nothing was done: asking once more is safe where the token was rotated between our reading and their looking.
+        if answer.status == 401 and (newer := self._token()) != token:
+            return self._asked(newer, method, path, body, headers or {})
+        return answer
+
+    def _asked(self, token: str, method: str, path: str, body: Document, headers: Mapping[str, str]) -> Answer:
+        host, parts = self.host, urlsplit(self.url)
         sent = None if body is None else json.dumps(body).encode()
         known = {"User-Agent": "rollbackd", "Accept": "application/json", **({} if sent is None else {"Content-Type": "application/json"})}
         deadline = time.monotonic() + self.timeout.total_seconds()
         try:
             with contextlib.closing(self._connection()) as connection:
-                connection.request(method, parts.path.rstrip("/") + path, sent, {**known, **self.sign(token), **(headers or {})})
+                connection.request(method, parts.path.rstrip("/") + path, sent, {**known, **self.sign(token), **headers})
                 reply = connection.getresponse()
                 raw = _read(reply, deadline)
         except (OSError, http.client.HTTPException) as error:

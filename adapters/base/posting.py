@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from rollbackd.adapters.base.deadline import ends_within
 from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.metadata import is_metadata
 
 _TRANSIENT = frozenset({408, 425, 429})
 _LONGEST_PAUSE = 3600.0  # a wish for a day, or for ever, would keep a page from being tried again
@@ -39,6 +40,8 @@ def host_of(url: str) -> str:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or not url.isprintable() or " " in url:
         raise Permanent("the address to post to is no http:// or https:// address; nothing was sent; correct it in the daemon's config or its file")
+    if is_metadata(parts.hostname):
+        raise Permanent("the address to post to is where a cloud hands out credentials; nothing was sent; correct the daemon's config or its file")
     return f"{parts.hostname}:{port}" if port else parts.hostname
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.metadata import is_metadata
 
 if TYPE_CHECKING:
     import requests
@@ -59,7 +60,10 @@ def by_name(host: str, port: int, path: str = "/metrics", labels: Mapping[str, s
             raise Transient(
                 f"the name {host} cannot be resolved ({error.strerror}); its endpoints were not scraped; check the name server"
             ) from error
-        return [Endpoint(f"http://{address}:{port}{path}", labels or {}) for address in sorted({str(entry[4][0]) for entry in found})]
+        addresses = sorted({str(entry[4][0]) for entry in found})
+        if any(map(is_metadata, addresses)):  # whoever keeps the name must not choose that for us
+            raise Permanent(f"the name {host} leads to where a cloud hands out credentials; its endpoints were not scraped; find out who changed it")
+        return [Endpoint(f"http://{address}:{port}{path}", labels or {}) for address in addresses]
 
     return resolve
 

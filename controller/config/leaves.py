@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field
 
+from rollbackd.adapters.base.metadata import is_metadata
 from rollbackd.policies.documents.base import refuse
 
 
@@ -28,6 +29,8 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
         raise refuse(expected, found)
     if parts.scheme == "tcp" and port is None:
         raise refuse("a URL such as tcp://host:port")
+    if is_metadata(parts.hostname):
+        raise refuse("the address of a service", "one where a cloud hands out credentials", "name what is to be asked itself")
     # Whatever is in this file ends up in tickets and chats.
     if parts.username or parts.password:
         raise refuse("a URL without credentials", "one with a user or a password", "put them into a file and name the file")

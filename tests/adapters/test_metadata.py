@@ -1,0 +1,65 @@
+"""Where a cloud hands out credentials nothing of ours is sent, whoever wrote the address."""
+
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.metadata import is_metadata
+from rollbackd.adapters.base.posting import post
+from rollbackd.adapters.probe import probe_endpoints
+from rollbackd.adapters.scrape import by_name
+from rollbackd.controller.config.read import load_config
+
+SPELT = [
+    *("169.254.169.254", "169.254.169.254.", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "[::ffff:169.254.169.254]"),
+    *("[fd00:ec2::254]", "[FD00:EC2:0::254]", "169.254.170.2", "169.254.170.23", "100.100.100.200"),
+    *("metadata.google.internal", "METADATA.Google.Internal."),
+]
+OTHERS = ["127.0.0.1", "localhost", "10.0.0.1", "169.254.1.1", "[::1]", "prometheus", "metadata.shop", "1.2.3", ""]
+
+
+@pytest.mark.parametrize("host", SPELT)
+def test_it_is_known_however_it_is_spelt(host: str) -> None:
+    assert is_metadata(host)
+
+
+@pytest.mark.parametrize("host", OTHERS)
+def test_other_places_are_none(host: str) -> None:
+    assert not is_metadata(host)
+
+
+@pytest.mark.parametrize("host", SPELT)
+def test_nothing_is_posted_there(host: str) -> None:
+    with pytest.raises(Permanent, match="hands out credentials; nothing was sent"):
+        post(f"http://{host}/latest", b"{}", {}, timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "tcp"])
+def test_nothing_is_probed_there_though_a_cluster_says_that_a_pod_is_there(scheme: str) -> None:
+    with pytest.raises(Permanent, match="hands out credentials; nothing was asked"):
+        probe_endpoints([f"{scheme}://169.254.169.254:80"], timedelta(seconds=1))
+
+
+def test_a_name_that_leads_there_is_not_scraped(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("10.0.0.1", "169.254.169.254")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)  # no name server of ours says such things
+    with pytest.raises(Permanent, match="the name shop leads to where a cloud hands out credentials"):
+        by_name("shop", 80)()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "sources: {prometheus: {url: 'http://169.254.169.254/'}}",
+        "sources: {local: {kind: scrape, targets: [{urls: ['http://2852039166/metrics']}]}}",
+        "sources: {prometheus: {url: 'http://p'}}\nprobes: {shop: {urls: ['tcp://[fd00:ec2::254]:80']}}",
+        "sources: {prometheus: {url: 'http://p'}}\ncontacts: {oncall: [{webhook: {url: 'http://metadata.google.internal/'}}]}",
+    ],
+)
+def test_a_config_that_names_it_is_refused(part: str) -> None:
+    found = load_config(f"apiVersion: rollbackd/v1\nkind: Config\n{part}\npolicies: [p]\n", "rollbackd.yaml", Path("/etc"))
+    assert isinstance(found, tuple)
+    assert "found one where a cloud hands out credentials" in str(found[0])
