@@ -202,7 +202,7 @@ class _Reading:
             raise _EnoughError
         if isinstance(event, yaml.AliasEvent):
             self._broken.add(place)
-            self._fault(place, "a value written out", f"the alias '*{event.anchor[:60]}'", "aliases are not supported: repeat the value")
+            self._fault(place, "a value written out", f"the alias '*{str(event.anchor)[:60]}'", "aliases are not supported: repeat the value")
             return Node(None, *place)
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             return Node(None, *place)

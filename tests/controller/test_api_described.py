@@ -97,6 +97,12 @@ def test_nothing_but_the_open_pages_is_answered_without_a_token(served: Served, 
     assert (answer.status, set(answer.json)) == (401, {"error", "hint"})
 
 
+@pytest.mark.parametrize("path", ["/healthz/", "/metrics/", "/api/v1/status/", "/hooks/deploys/"])
+def test_nobody_is_led_to_a_host_that_they_named(served: Served, path: str) -> None:
+    answer = served.ask("GET", path, host="evil.example")
+    assert (answer.status, "location" in answer.headers) == (404, False)
+
+
 @EACH
 def test_whatever_the_document_allows_is_answered_as_it_says(served: Served, operation: Any) -> None:
     @QUIETLY
