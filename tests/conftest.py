@@ -8,7 +8,8 @@ import pytest
 
 from tests import servers
 from tests.aws.ecs_double import EcsDouble, ecs_double
-from tests.aws.servers import aws_keys, ministack, moto
+from tests.aws.servers import KEYS, aws_keys, ministack, moto
+from tests.crash.nursery import nursery
 from tests.exposition import Exposition, exposing
 from tests.kube import RealKube, running_cluster
 from tests.postgres import Postgres, postgres
@@ -71,6 +72,14 @@ def postgresql() -> Iterator[Postgres]:
     """A real PostgreSQL, shared by the whole run: give each test a database of its own."""
     with postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def daemons() -> Iterator[None]:
+    """Daemons can be started as processes of their own (``tests.crash.life``)."""
+    nobody = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+    with nursery(**KEYS, **nobody):
+        yield
 
 
 @pytest.fixture(scope="session")

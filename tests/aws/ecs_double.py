@@ -57,13 +57,13 @@ class EcsDouble:
 
 
 @contextlib.contextmanager
-def ecs_double() -> Iterator[EcsDouble]:
-    """An empty double on loopback."""
+def ecs_double(poll_interval: float = 0.01) -> Iterator[EcsDouble]:
+    """An empty double on loopback. ``poll_interval``: seconds that its end may take; where many run at once, looking often costs more."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     double = EcsDouble(f"http://127.0.0.1:{server.server_address[1]}")
     server.double = double  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": poll_interval}, daemon=True)
     thread.start()
     try:
         yield double
@@ -79,7 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         double: EcsDouble = self.server.double  # type: ignore[attr-defined]
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # whoever asks has died over it: half a request is none
+            self.close_connection = True
+            return
         service, name, said = _read(self.headers.get("X-Amz-Target", ""), body)
         double.asked.append((name, said))
         fault = next((each for each in double.faults if each.operation in (name, "*") and each.times > 0), None)

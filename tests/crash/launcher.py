@@ -1,20 +1,23 @@
-"""A real daemon that meets its fate at a named point of its journal: ``python -m tests.crash.launcher --kill-at POINT --config FILE``.
+"""A real daemon that meets its fate at a named point of its journal: ``--kill-at POINT --config FILE``, in a process that ``nursery`` split off.
 
 A point is ``before:KIND`` or ``after:KIND``: before or after the commit of the first transaction that writes a journal row of that kind
-(``notice.sent``: that marks a message as delivered). The product knows nothing of it: SQLAlchemy's public events show each transaction.
-``write``: just before a target is written to over HTTP, after the claim was looked at for the last time. With ``--once FILE`` the fate meets
-one of several daemons only: the first that comes to its point.
+(``notice.sent:MESSAGE``: that marks a message of that kind as delivered); ``KIND#2``: of the second. The product knows nothing of it: SQLAlchemy's
+public events show each transaction. ``write``: just before a target is written to over HTTP, after the claim was looked at for the last time.
+With ``--once FILE`` the fate meets one of several daemons only: the first that comes to its point; with ``--armed FILE`` nothing counts before
+that file is there.
 SIGUSR1 fills the disk (no file can be written any more), SIGUSR2 empties it again.
 """
 
 import argparse
 import ctypes
 import os
+import re
 import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Pool, event
@@ -34,10 +37,13 @@ class Transaction(threading.local):
 class Point:
     """Calls ``strike`` once, when the journal comes to the point."""
 
-    def __init__(self, name: str, strike: Callable[[], None]) -> None:
-        self._when, _, self._kind = name.partition(":")
-        self._strike = strike
-        self._is_over = False
+    def __init__(self, name: str, strike: Callable[[], None], armed: Path | None = None) -> None:
+        self._when, _, kind = name.partition(":")
+        kind, _, message = kind.partition(":")
+        self._kind, _, count = kind.partition("#")
+        self._message = re.compile(rf":{message}[:/]")
+        self._left = int(count or 1)
+        self._strike, self._armed = strike, armed
         self._transaction = Transaction()
 
     def attach(self) -> None:
@@ -52,12 +58,14 @@ class Point:
         self._transaction.is_at_point = self._transaction.is_committed = False
 
     def _executes(self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
+        if self._left and (self._armed is None or self._armed.exists()):
+            self._transaction.is_at_point |= self._is_point(statement, parameters.values() if isinstance(parameters, dict) else parameters)
+
+    def _is_point(self, statement: str, values: Iterable[object]) -> bool:
         if self._kind == SENT:
-            self._transaction.is_at_point |= statement.startswith("UPDATE outbox SET") and "sent_at=" in statement
-        else:
-            self._transaction.is_at_point |= statement.startswith("INSERT INTO journal") and self._kind in (
-                parameters.values() if isinstance(parameters, dict) else parameters
-            )
+            is_sent = statement.startswith("UPDATE outbox SET") and "sent_at=" in statement
+            return is_sent and any(isinstance(value, str) and self._message.search(value) for value in values)
+        return statement.startswith("INSERT INTO journal") and self._kind in values
 
     def _commits(self, connection: Connection) -> None:
         self._transaction.is_committed = True
@@ -68,8 +76,11 @@ class Point:
             self._meet("after")
 
     def _meet(self, when: str) -> None:
-        if when == self._when and self._transaction.is_at_point and not self._is_over:
-            self._is_over = True
+        if when != self._when or not self._transaction.is_at_point:
+            return
+        self._transaction.is_at_point = False
+        self._left -= 1
+        if not self._left:
             self._strike()
 
 
@@ -130,22 +141,19 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
+    """The daemon's exit code, once it has ended by itself."""
     parser = argparse.ArgumentParser(prog="tests.crash.launcher")
     parser.add_argument("--config", required=True)
     parser.add_argument("--once", metavar="FILE")
+    parser.add_argument("--armed", metavar="FILE", type=Path)
     for fate in FATES:
         parser.add_argument(f"--{fate}-at", metavar="POINT")
-    asked = vars(parser.parse_args())
+    asked = vars(parser.parse_args(argv))
     for fate, strike in FATES.items():
         if name := asked[f"{fate}_at"]:
             met = once(asked["once"], strike) if asked["once"] else strike
-            (Write(met) if name == "write" else Point(name, met)).attach()
-    die_with_parent()
+            (Write(met) if name == "write" else Point(name, met, asked["armed"])).attach()
     signal.signal(signal.SIGUSR1, fill_disk)
     signal.signal(signal.SIGUSR2, empty_disk)
     return outcome(["run", "--config", asked["config"]])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,14 +5,14 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 180.0
+from tests.crash import nursery
+
+PATIENCE = 300.0
 """Seconds for anything that has to happen: two dozen daemons share two cores, which may be busy with other work."""
 
 
@@ -21,15 +21,15 @@ class Life:
 
     def __init__(self, argv: Sequence[str], log: Path) -> None:
         self._log = log
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
         # Through a pipe: where the disk is full for the daemon, its log must not be.
+        self._said, err = os.pipe()
+        with log.open("ab") as out, os.fdopen(err, "wb") as pipe:
+            self.process = nursery.start(argv, out.fileno(), pipe.fileno())
         self._reader = threading.Thread(target=self._keep, daemon=True)
         self._reader.start()
 
     def _keep(self) -> None:
-        assert self.process.stderr is not None
-        with self._log.open("ab", buffering=0) as log, self.process.stderr as said:
+        with self._log.open("ab", buffering=0) as log, os.fdopen(self._said, "rb") as said:
             for line in said:
                 log.write(line)
 
@@ -62,8 +62,7 @@ class Life:
 
     def clear(self) -> None:
         """Nothing of it is left."""
-        self.process.kill()
-        self.process.wait()
+        self.process.close()
         self._reader.join()
 
 

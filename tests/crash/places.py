@@ -1,17 +1,24 @@
-"""What is broken and put back in the crash tests: a command, a flag file, a Deployment. Each counts the writes it got, from outside the daemon."""
+"""What is broken and put back in the crash tests: a command, a flag file, a Deployment, a service of ECS.
+
+Each counts the writes it got, from outside the daemon.
+"""
 
 import ctypes
 import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import requests
 
+from tests.aws.ecs_double import EcsDouble, ecs_double
+from tests.aws.ecs_state import REGISTRY
+from tests.aws.servers import ACCOUNT, REGION
 from tests.doubles.kube import KubeDouble
 from tests.doubles.kube.stage import Stage
 
@@ -100,13 +107,15 @@ class Flag:
     target, acts_on = SHOP, "flagd:flagd/all"
     spec: Mapping[str, Any] = {**ON_SHOP, "remedy": [{"flags": {"provider": "flagd", "all": True}}]}
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_left: bool = False) -> None:
+        """``is_left``: the config says that it is never touched."""
         self._shop = Command(folder)
         (folder / "flags").mkdir()
         self._file = folder / "flags" / "flags.json"
         self._serve("off")
         self._arrivals = Arrivals(self._file)
-        self.config = {**self._shop.config, "flags": {"flagd": {"file": str(self._file), "settle": "0s"}}}
+        flags = {"file": str(self._file), "settle": "0s", **({"safe_states": {"new-checkout": "leave"}} if is_left else {})}
+        self.config = {**self._shop.config, "flags": {"flagd": flags}}
 
     def _serve(self, variant: str) -> None:
         # Written in place: only rollbackd moves a new file here.
@@ -180,10 +189,70 @@ class Deployment:
 
     def patches(self, *, dry_run: bool) -> list[Any]:
         """The status of each patch of this namespace that rollbackd sent; None where it got no answer."""
-        return [sent["status"] for sent in self.world.requests("patch", dry_run=dry_run) if sent["namespace"] == self.stage.namespace]
+        return [sent["status"] for sent in self.world.requests("patch", dry_run=dry_run, namespace=self.stage.namespace)]
 
     def writes(self) -> int:
         return len(self.patches(dry_run=False))
+
+
+class Service:
+    """A service of a double of ECS that is its own."""
+
+    target = acts_on = f"ecs:prod/{REGION}/main/api"
+    spec: Mapping[str, Any] = {"target": {"ecs": {"cluster": "main", "service": "api"}}, **REVERT}
+
+    def __init__(self, double: EcsDouble) -> None:
+        self._double = double
+        self.config = {"accounts": {"prod": {"id": ACCOUNT, "regions": [REGION], "endpoint": double.url}}}
+        self._turn_back(AGO)
+        double.cloud.create("api", self._release("v1"))
+
+    def _turn_back(self, ago: timedelta) -> None:
+        # Each change moves the double's clock by a second: what happens now must not have happened later than now.
+        self._double.cloud.clock = datetime.now(UTC) - ago
+
+    def _release(self, content: str) -> str:
+        cloud = self._double.cloud
+        return cloud.register("api", image=f"{REGISTRY}/api@{cloud.push('api', content)}")
+
+    def break_it(self) -> None:
+        self._turn_back(timedelta(seconds=5))
+        self._double.cloud.deploy("api", self._release("v2"))
+
+    def is_broken(self) -> bool:
+        return str(self._double.cloud.services["api"]["taskDefinition"]).endswith("/api:2")
+
+    def writes(self) -> int:
+        return len(self._double.writes())
+
+
+class Both:
+    """A flag and another place that are changed at once. It is whole once both are back, and both rungs begin at once."""
+
+    def __init__(self, flag: Flag, other: Place) -> None:
+        self._parts = (flag, other)
+        self.target, self.acts_on = other.target, flag.acts_on
+        self.config = {**flag.config, **other.config}
+        together = [rung for part in self._parts for rung in part.spec["remedy"]]
+        self.spec = {**other.spec, "remedy": [{"together": together}]}
+
+    def break_it(self) -> None:
+        for part in self._parts:
+            part.break_it()
+
+    def is_broken(self) -> bool:
+        return any(part.is_broken() for part in self._parts)
+
+    def each(self) -> tuple[int, ...]:
+        """The writes of the flag, and of the other."""
+        return tuple(part.writes() for part in self._parts)
+
+    def writes(self) -> int:
+        return sum(self.each())
+
+
+AGO = timedelta(minutes=1)
+"""So long ago the good release was made."""
 
 
 @contextmanager
@@ -193,9 +262,9 @@ def command(folder: Path, timeout: str = "4s") -> Iterator[Command]:
 
 
 @contextmanager
-def flag(folder: Path) -> Iterator[Flag]:
+def flag(folder: Path, *, is_left: bool = False) -> Iterator[Flag]:
     """A flag behind which the bad code lies."""
-    made = Flag(folder)
+    made = Flag(folder, is_left=is_left)
     try:
         yield made
     finally:
@@ -207,4 +276,21 @@ def deployment(double: KubeDouble, folder: Path) -> Iterator[Deployment]:
     """A Deployment of the double, in a namespace named after the folder."""
     with requests.Session() as session:
         session.trust_env = False  # the environment may name a proxy, which is not for loopback
-        yield Deployment(double, session, folder.name)
+        made = Deployment(double, session, folder.name)
+        yield made
+        made.world.empty_namespace(folder.name)  # its pods cost the double time
+
+
+@contextmanager
+def both(folder: Path, other: AbstractContextManager[Place]) -> Iterator[Both]:
+    """A flag, and this besides."""
+    (folder / "behind").mkdir()
+    with flag(folder / "behind") as behind, other as place:
+        yield Both(behind, place)
+
+
+@contextmanager
+def service() -> Iterator[Service]:
+    """A service of ECS."""
+    with ecs_double(0.5) as double:
+        yield Service(double)

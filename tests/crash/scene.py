@@ -3,25 +3,25 @@
 import http.client
 import itertools
 import json
-import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rollbackd.controller.api.client import Client, ClientFault
 from rollbackd.controller.journal.chain import Break, verify
-from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.values import Entry
 from tests.crash.life import PATIENCE, Life, free_port
 from tests.crash.places import Place
+from tests.crash.stores import File, Journal
 from tests.exposition import Loopback, Reply, Request, serving
 
 ZOO = {"target": {"command": {"name": "zoo"}}, "remedy": [{"revert": {"to": "known-good"}}], "watch": "always"}
-TIMING = {"warmup": "0s", "settle": "1s", "recover_for": "3s", "give_up": "2m", "cooldown": "0s"}
+TIMING = {"warmup": "0s", "settle": "1s", "recover_for": "3s", "give_up": "10m", "cooldown": "0s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Told:
     key: str
     kind: str
     text: str
+    contact: str = "oncall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,54 +57,83 @@ class Record:
         return entry
 
 
+@dataclass(frozen=True, slots=True)
+class World:
+    """What stories differ in. ``journal``: SQLite's where none is named. ``policies``: what each says besides what all say.
+
+    ``zoo`` watches another service, which is always well. ``seconds`` between two looks: what comes at more than twice that is a gap in the data, so
+    the more daemons share the machine, the more there have to be.
+    """
+
+    journal: Journal | None = None
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"shop": {}, "zoo": ZOO})
+    seconds: int = 1
+
+
 class Meter:
-    """The service's page of metrics: a hundred requests between two looks, half of them failing while it is broken."""
+    """The services' pages of metrics: a hundred requests between two looks at one. Half of the shop's fail while it is broken; no other's do.
+
+    ``is_calm``: nobody minds that it is broken. ``has_sequel``: once it was broken and is put back, the shop is silent and ``late`` fails instead.
+    """
 
     def __init__(self, is_broken: Callable[[], bool]) -> None:
         self._is_broken = is_broken
-        self._good = self._bad = 0
-        self.is_silent = False
+        self._good: Counter[str] = Counter()
+        self._bad: Counter[str] = Counter()
+        self._was_broken = False
+        self.is_silent = self.is_calm = self.has_sequel = False
 
     def page(self, request: Request) -> Reply:
         """The counters now."""
-        if self.is_silent:
+        is_broken = self._is_broken()
+        self._was_broken |= is_broken
+        is_sequel = self.has_sequel and self._was_broken and not is_broken
+        if self.is_silent or (is_sequel and request.path == "/shop"):
             return Reply(status=503)
-        # The zoo is asked as often, and counts the same customers, all of them happy.
-        is_shop = request.path == "/shop"
-        bad = 50 if is_shop and self._is_broken() else 0
-        self._good, self._bad = self._good + 100 - bad, self._bad + bad
-        text = f'http_requests_total{{code="200"}} {self._good}\nhttp_requests_total{{code="500"}} {self._bad if is_shop else 0}\n'
+        is_bad = (is_sequel and request.path == "/late") or (is_broken and not self.is_calm and request.path == "/shop")
+        self._good[request.path] += 50 if is_bad else 100
+        self._bad[request.path] += 50 if is_bad else 0
+        counts = (("200", self._good), ("500", self._bad))
+        text = "".join(f'http_requests_total{{code="{code}"}} {count[request.path]}\n' for code, count in counts)
         return Reply(body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
 
 class Scene:
-    """``folder`` holds everything of it. ``timing`` varies the policy. A second policy, ``zoo``, watches another service, which is always well."""
+    """``folder`` holds everything of it. ``timing`` varies the policies."""
 
-    def __init__(self, folder: Path, place: Place, meter: Meter, page: Loopback, receiver: Loopback, **timing: str) -> None:
+    def __init__(
+        self, folder: Path, place: Place, meter: Meter, page: Loopback, receiver: Loopback, world: World | None = None, **timing: str
+    ) -> None:
         self.folder, self.place, self.meter = folder, place, meter
         self._receiver = receiver
         self._data = folder / "data"
+        world = world or World()
+        self.journal = world.journal or File(self._data)
+        self._seconds = world.seconds
+        self._policies = {name: place.spec | spec for name, spec in world.policies.items()}
+        self.armed = folder / "armed"
         self.lives: list[Life] = []
         self._numbers = itertools.count()
         self._port = free_port()
         self._config = folder / "rollbackd.yaml"
         self._config.write_text(json.dumps(self._config_of(page.url, receiver.url)))  # JSON is YAML
         (folder / "policies.d").mkdir()
-        for policy in (self._policy("shop", **place.spec), self._policy("zoo", **ZOO)):
+        for policy in (self._policy(name, **spec) for name, spec in self._policies.items()):
             policy["spec"]["timing"] = {**TIMING, **timing}
             (folder / "policies.d" / f"{policy['metadata']['name']}.yaml").write_text(json.dumps(policy))
 
     def _config_of(self, page: str, receiver: str) -> dict[str, Any]:
         commands = {**self.place.config.get("commands", {}), "zoo": {"describe": ["/bin/echo", "v1"], "apply": ["/bin/false", "{revision}"]}}
-        pages = [{"labels": {"app": name}, "urls": [f"{page}/{name}"]} for name in ("shop", "zoo")]
+        pages = [{"labels": {"app": name}, "urls": [f"{page}/{name}"]} for name in self._policies]
         return {
             "apiVersion": "rollbackd/v1",
             "kind": "Config",
             "data_dir": str(self._data),
             "policies": ["policies.d/"],
             "api": {"listen": f"127.0.0.1:{self._port}"},
-            "sources": {"scrape": {"every": "1s", "targets": pages}},
-            "contacts": {"oncall": [{"webhook": {"url": f"{receiver}/oncall"}}]},
+            "sources": {"scrape": {"every": f"{self._seconds}s", "targets": pages}},
+            "contacts": {name: [{"webhook": {"url": f"{receiver}/{name}"}}] for name in ("oncall", "platform")},
+            **self.journal.config,
             **self.place.config,
             "commands": commands,
         }
@@ -114,9 +144,9 @@ class Scene:
             "mode": "auto",
             "metrics": "custom",
             "match": {"app": name},
-            "every": "1s",
+            "every": f"{self._seconds}s",
             "watch": "1h",
-            "rollback_when": [{"name": "errors", "ratio": ratio, "above": "5%", "over": "3s", "for": "0s"}],
+            "rollback_when": [{"name": "errors", "ratio": ratio, "above": "5%", "over": f"{3 * self._seconds}s", "for": "0s"}],
             "notify": ["oncall"],
         }
         return {"apiVersion": "rollbackd/v1", "kind": "RollbackPolicy", "metadata": {"name": name}, "spec": {**common, **spec}}
@@ -125,8 +155,7 @@ class Scene:
 
     def start(self, *fate: str) -> Life:
         """A daemon with this fate (options of the launcher) is starting."""
-        argv = [sys.executable, "-m", "tests.crash.launcher", "--config", str(self._config), *fate]
-        life = Life(argv, self.folder / f"log.{next(self._numbers)}")
+        life = Life(["--config", str(self._config), *fate], self.folder / f"log.{next(self._numbers)}")
         self.lives.append(life)
         return life
 
@@ -134,15 +163,18 @@ class Scene:
         """What becomes of a second daemon on the same data folder: its exit code and what it said."""
         self.start()
         life = self.lives.pop()
-        return life.end(), life.log()
+        code = life.end()
+        life.clear()
+        return code, life.log()
 
-    def ship(self, whole: Callable[[], object] = lambda: None) -> None:
-        """The daemon has seen the good version, ``whole`` is done, and then somebody breaks the service."""
+    def ship(self, whole: Callable[[], object] = lambda: None, *, is_good_known: bool = True) -> None:
+        """The daemon has seen the good version, ``whole`` is done, and then somebody breaks the service; from here on fates count as armed."""
         self.until(lambda: self._seen() >= {self.place.target, self.place.acts_on}, "first sight of all targets")
         for change in self.get("changes"):
-            if change["target"] == self.place.acts_on:
+            if change["target"] in (self.place.target, self.place.acts_on) and is_good_known:
                 self.client.post("good", target=change["target"], revision=change["revision"], who="test")
         whole()
+        self.armed.touch()
         self.place.break_it()
 
     def _seen(self) -> set[str]:
@@ -160,6 +192,13 @@ class Scene:
         except (ClientFault, FileNotFoundError):
             return []
         return items
+
+    def unsent(self) -> int | None:
+        """How many messages wait, as the daemon tells; None while it does not answer."""
+        try:
+            return int(self.client.get("status")["daemon"]["outbox_pending"])
+        except (ClientFault, FileNotFoundError):
+            return None
 
     def answer(self, path: str) -> int:
         """The status of one of the daemon's pages; 0 without an answer."""
@@ -189,6 +228,16 @@ class Scene:
                 raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; log:\n{life.log()[-3000:]}")
             time.sleep(0.2)
 
+    def until_dead(self, life: Life, meanwhile: Callable[["Scene"], object] = lambda _: None) -> int:
+        """How the daemon ended. ``meanwhile`` is done again and again until then."""
+        ends = time.monotonic() + PATIENCE
+        while life.process.poll() is None:
+            if time.monotonic() > ends:
+                raise AssertionError(f"it lives on; log:\n{life.log()[-3000:]}")
+            meanwhile(self)
+            time.sleep(0.2)
+        return life.end()
+
     def until_told(self, kind: str) -> None:
         """Returns once on-call got a message of this kind."""
         self.until(lambda: kind in [told.kind for told in self.told()], f"a message {kind!r}")
@@ -199,22 +248,13 @@ class Scene:
         """Every message that reached on-call, as often as it came. A daemon that dies while it sends leaves half a request, which is none."""
         asked = [request for request in list(self._receiver.asked) if len(request.body) == int(request.headers.get("Content-Length", -1))]
         bodies = [json.loads(request.body) for request in asked]
-        return [Told(b["id"], b["subject"], b["data"]["kind"], "\n".join([b["data"]["title"], *b["data"]["lines"]])) for b in bodies]
+        texts = ["\n".join([body["data"]["title"], *body["data"]["lines"]]) for body in bodies]
+        told = zip(asked, bodies, texts, strict=True)
+        return [Told(b["id"], b["subject"], b["data"]["kind"], text, request.path.strip("/")) for request, b, text in told]
 
     def record(self) -> Record:
-        """What stands now. The journal is read from a copy: looking must not mend what the next start has to mend."""
-        copy = self.folder / f"copy.{time.monotonic_ns()}"
-        copy.mkdir()
-        for file in self._data.glob("rollbackd.db*"):
-            shutil.copy(file, copy)
-        store = Store.open(f"sqlite:///{copy}/rollbackd.db", "reader")
-        try:
-            entries = tuple(reversed(store.history(10_000)))
-            opened = tuple(entry.incident or "" for entry in entries if entry.kind == "incident.opened")
-            chain, unsent = verify(store.rows()), store.outbox_state().waiting
-        finally:
-            store.close()
-        return Record(entries, opened, chain, unsent, self.place.writes(), self.place.is_broken())
+        """What stands now."""
+        return record_of(self.journal, self.place)
 
     def clear(self) -> None:
         """No process of it is left."""
@@ -222,12 +262,35 @@ class Scene:
             life.clear()
 
 
+def record_of(journal: Journal, place: Place) -> Record:
+    """What stands in the journal and at the target. Looks again where this process stood still for longer than the store waits."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _record_of(journal, place)
+        except StoreError:
+            if time.monotonic() > ends:
+                raise
+        time.sleep(0.2)
+
+
+def _record_of(journal: Journal, place: Place) -> Record:
+    store = journal.open()
+    try:
+        entries = tuple(reversed(store.history(10_000)))
+        opened = tuple(entry.incident or "" for entry in entries if entry.kind == "incident.opened")
+        chain, unsent = verify(store.rows()), store.outbox_state().waiting
+    finally:
+        store.close()
+    return Record(entries, opened, chain, unsent, place.writes(), place.is_broken())
+
+
 @contextmanager
-def scene_of(folder: Path, place: Place, **timing: str) -> Iterator[Scene]:
+def scene_of(folder: Path, place: Place, world: World | None = None, **timing: str) -> Iterator[Scene]:
     """A scene whose processes and servers end with it."""
     meter = Meter(place.is_broken)
     with serving(meter.page) as page, serving(Reply(status=204)) as receiver:
-        scene = Scene(folder, place, meter, page, receiver, **timing)
+        scene = Scene(folder, place, meter, page, receiver, world, **timing)
         try:
             yield scene
         finally:

@@ -37,30 +37,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """``tell`` plays it in a new scene around a new place."""
+    """``tell`` plays it in a new scene around a new place. ``is_shared``: the journal is in PostgreSQL."""
 
     place: Build
     tell: Callable[[Scene], Ending]
     timing: Mapping[str, str] = field(default_factory=dict)
-
-
-PLACES: Mapping[str, Build] = {
-    "command": lambda _, folder: places.command(folder),
-    "flagd": lambda _, folder: places.flag(folder),
-    "kubernetes": places.deployment,
-}
-POINTS = {
-    "before:incident.opened": None,
-    "after:incident.opened": "incident.opened",
-    "before:rung.intended": "incident.opened",
-    "after:rung.intended": "rung.intended",
-    "before:rung.applied": "rung.intended",
-    "after:rung.applied": "rung.applied",
-    "after:rung.settled": "rung.settled",
-    "before:incident.closed": "rung.settled",
-    "after:incident.closed": "incident.closed",
-}
-"""Where a daemon is killed, and the last row of the incident that is durable then."""
+    policies: Mapping[str, Mapping[str, Any]] | None = None
+    is_shared: bool = False
 
 
 def a_life_after(scene: Scene, code: int, kind: str = "recovered") -> Ending:
@@ -70,13 +53,6 @@ def a_life_after(scene: Scene, code: int, kind: str = "recovered") -> Ending:
     scene.until_told(kind)
     codes, slots = (code, life.stop()), life.slots()
     return Ending(codes, dead, scene.record(), tuple(scene.told()), told_by_first, {"slots": slots})
-
-
-def killed(point: str, scene: Scene) -> Ending:
-    """SIGKILL at this point of the journal."""
-    life = scene.start("--kill-at", point)
-    scene.ship()
-    return a_life_after(scene, life.end())
 
 
 # --- deadlines that a crash does not move -------------------------------------------------------------------------------------------------
@@ -236,23 +212,21 @@ def sleep_until(moment: datetime, more: float = 0.0) -> None:
     time.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds() + more) + 0.1)
 
 
-def _command(timeout: str) -> Build:
+def _command(timeout: str = "4s") -> Build:
     return lambda _, folder: places.command(folder, timeout)
 
 
 STORIES: Mapping[str, Story] = {
     # Those that wait longest begin first.
     "stuck": Story(_command("2s"), killed_thrice),
-    "frozen": Story(PLACES["kubernetes"], frozen),
-    "frozen-in-flight": Story(PLACES["kubernetes"], frozen_in_flight),
+    "frozen": Story(places.deployment, frozen),
+    "frozen-in-flight": Story(places.deployment, frozen_in_flight),
     "full-after-intent": Story(_command("2s"), partial(full_at, "after:rung.intended")),
-    **{f"{kind}-{point}": Story(place, partial(killed, point)) for point in POINTS for kind, place in PLACES.items()},
-    "delivery": Story(PLACES["command"], partial(killed, "before:notice.sent")),
-    "give-up": Story(PLACES["command"], dead_beyond_give_up, {"give_up": f"{GIVE_UP:g}s"}),
+    "give-up": Story(_command(), dead_beyond_give_up, {"give_up": f"{GIVE_UP:g}s"}),
     "complete-by": Story(_command("8s"), dead_beyond_complete_by),
     "sigterm-settling": Story(_command("60s"), asked_to_stop_while_settling),
     "sigterm-applying": Story(_command("60s"), asked_to_stop_while_applying),
     "overtaken": Story(_command("2s"), partial(frozen, meanwhile=overtaken, kind="superseded")),
-    "full-before-breach": Story(PLACES["command"], full_before_the_breach),
-    "full-before-intent": Story(PLACES["kubernetes"], partial(full_at, "after:incident.opened")),
+    "full-before-breach": Story(_command(), full_before_the_breach),
+    "full-before-intent": Story(places.deployment, partial(full_at, "after:incident.opened")),
 }

@@ -6,11 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rollbackd.controller.journal.chain import verify
-from rollbackd.controller.journal.store import Store
 from tests.crash.life import Life
 from tests.crash.places import Deployment
-from tests.crash.scene import Meter, Record, Scene, Told
+from tests.crash.scene import Meter, Record, Scene, Told, World, record_of
+from tests.crash.stores import Shared
 from tests.doubles.kube import write_kubeconfig
 from tests.exposition import Loopback, Reply, serving
 from tests.postgres import Postgres
@@ -20,22 +19,19 @@ from tests.replicas.pipe import Pipe, pipe_to
 class Replica(Scene):
     """One of them. ``database`` and ``api``: its ways to PostgreSQL and to the API server."""
 
-    def __init__(self, folder: Path, place: Deployment, meter: Meter, page: Loopback, receiver: Loopback, journal: "Journal", ways: "Ways") -> None:
+    def __init__(self, folder: Path, place: Deployment, meter: Meter, page: Loopback, receiver: Loopback, journal: Shared, ways: "Ways") -> None:
         self.database, self.api = ways.database, ways.api
-        self._journal = journal
         folder.mkdir()
-        super().__init__(folder, place, meter, page, receiver)
+        super().__init__(folder, place, meter, page, receiver, World(journal))
 
     def _config_of(self, page: str, receiver: str) -> dict[str, Any]:
         assert isinstance(self.place, Deployment)
         kubeconfig = self.folder / "kubeconfig.yaml"
         write_kubeconfig(kubeconfig, f"http://127.0.0.1:{self.api.port}", self.place.world.token)
         (self.folder / "password").write_text("none is asked for\n")
-        store = {"url": f"postgresql://postgres@127.0.0.1:{self.database.port}/{self._journal.name}", "password_file": str(self.folder / "password")}
+        url = f"postgresql://postgres@127.0.0.1:{self.database.port}/{self.folder.parent.name}"
+        store = {"url": url, "password_file": str(self.folder / "password")}
         return {**super()._config_of(page, receiver), "clusters": {"test": {"kubeconfig": str(kubeconfig)}}, "store": store}
-
-    def record(self) -> Record:
-        return self._journal.record(self.place)
 
     @property
     def writer(self) -> str:
@@ -48,24 +44,6 @@ class Replica(Scene):
         return self.lives[-1].slots()
 
 
-class Journal:
-    """A database of its own, looked at past all pipes."""
-
-    def __init__(self, server: Postgres, name: str) -> None:
-        self.name = name
-        self._url = server.url(name)
-
-    def record(self, place: Any) -> Record:
-        """What stands now."""
-        store = Store.open(self._url, "reader")
-        try:
-            entries = tuple(reversed(store.history(10_000)))
-            opened = tuple(entry.incident or "" for entry in entries if entry.kind == "incident.opened")
-            return Record(entries, opened, verify(store.rows()), store.outbox_state().waiting, place.writes(), place.is_broken())
-        finally:
-            store.close()
-
-
 class Ways:
     """What one replica reaches the others' things by."""
 
@@ -76,7 +54,7 @@ class Ways:
 class Band:
     """The replicas and what they share."""
 
-    def __init__(self, replicas: Sequence[Replica], place: Deployment, meter: Meter, journal: Journal) -> None:
+    def __init__(self, replicas: Sequence[Replica], place: Deployment, meter: Meter, journal: Shared) -> None:
         self.replicas, self.place, self.meter = replicas, place, meter
         self._journal = journal
 
@@ -105,7 +83,7 @@ class Band:
 
     def record(self) -> Record:
         """What stands now."""
-        return self._journal.record(self.place)
+        return record_of(self._journal, self.place)
 
     def frozen(self) -> list[Replica]:
         """Those that are stopped."""
@@ -115,7 +93,7 @@ class Band:
 @contextmanager
 def band_of(count: int, folder: Path, place: Deployment, server: Postgres, api_port: int) -> Iterator[Band]:
     """So many replicas, not started yet; everything of them ends with it. ``folder`` is named as the database is."""
-    meter, journal = Meter(place.is_broken), Journal(server, folder.name)
+    meter, journal = Meter(place.is_broken), Shared(server, folder.name)
     with ExitStack() as stack:
         page, receiver = stack.enter_context(serving(meter.page)), stack.enter_context(serving(Reply(status=204)))
         replicas = []

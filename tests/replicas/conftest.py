@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.crash.places import deployment
@@ -19,7 +18,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def band_endings(request: pytest.FixtureRequest, postgresql: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ending]]:
+def band_endings(
+    request: pytest.FixtureRequest, daemons: None, postgresql: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Ending]]:
     """How a story ended; waits for it."""
     asked = {mark.args[0] for item in request.session.items for mark in item.iter_markers("band")}
     folder = tmp_path_factory.mktemp("replicas")
@@ -38,8 +39,6 @@ def ending(request: pytest.FixtureRequest, band_endings: Callable[[str], Ending]
 def played(name: str, double: KubeDouble, server: Postgres, folder: Path) -> Ending:
     story, own = STORIES[name], folder / f"band-{name}"
     own.mkdir()
-    with psycopg.connect(server.dsn(), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{own.name}"')  # type: ignore[call-overload]  # no literal
     port = int(double.url.rpartition(":")[2])
     with deployment(double, own) as place, band_of(story.replicas, own, place, server, port) as band:
         return story.tell(band)

@@ -44,11 +44,11 @@ class KubeDouble:
         """The answer, whatever it is. ``body``: bytes, or what becomes JSON."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type, "User-Agent": "test-arrangement"}
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
-        return self.session.request(method, self.url + path, **content, headers=headers, params=query, timeout=10)
+        return self.session.request(method, self.url + path, **content, headers=headers, params=query, timeout=60)
 
     def control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """One request to /_double/."""
-        reply = self.session.request(method, f"{self.url}/_double/{path}", json=body, timeout=10)
+        reply = self.session.request(method, f"{self.url}/_double/{path}", json=body, timeout=60)
         reply.raise_for_status()
         answer: dict[str, Any] = reply.json()
         return answer
@@ -89,9 +89,9 @@ class KubeDouble:
         """Rotate the token: the former one is refused from now on."""
         self.control("POST", "token", {"token": token})
 
-    def requests(self, verb: str = "", *, dry_run: bool | None = None) -> list[dict[str, Any]]:
-        """The API requests served since the last ``forget``, those of test arrangements left out."""
-        served = [item for item in self.control("GET", "requests")["requests"] if item["user_agent"] != "test-arrangement"]
+    def requests(self, verb: str = "", *, dry_run: bool | None = None, namespace: str = "") -> list[dict[str, Any]]:
+        """The API requests [of this namespace] served since the last ``forget``, those of test arrangements left out."""
+        served = [item for item in self.control("GET", f"requests/{namespace}")["requests"] if item["user_agent"] != "test-arrangement"]
         return [item for item in served if verb in ("", item["verb"]) and dry_run in (None, item["dry_run"])]
 
     def forget(self) -> None:

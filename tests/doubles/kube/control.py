@@ -18,9 +18,10 @@ def answer(cluster: "Cluster", method: str, path: str, body: bytes) -> tuple[int
     match method, path.removeprefix("/_double/"):
         case "GET", "health":
             pass
-        case "GET", "requests":
+        case "GET", asked if asked.startswith("requests"):
+            namespace = asked.removeprefix("requests").strip("/")
             with cluster.store.lock:
-                return 200, {"requests": list(cluster.api.served)}
+                return 200, {"requests": [served for served in cluster.api.served if namespace in ("", served["namespace"])]}
         case "DELETE", "requests":
             with cluster.store.lock:
                 cluster.api.served.clear()

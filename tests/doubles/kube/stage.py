@@ -17,7 +17,7 @@ from tests.doubles.kube.pods import Behaviour
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-PATIENCE = timedelta(seconds=20)
+PATIENCE = timedelta(seconds=60)
 Seen = TypeVar("Seen")
 
 
