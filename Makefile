@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench scorecard simulate lint setup servers kube-assets helm unleash aws clean
+.PHONY: help run test bench scorecard simulate mutation lint setup servers kube-assets helm unleash aws clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -49,6 +49,9 @@ scorecard: $(READY) ## the figures of docs/accuracy.md: how often rollbackd is w
 N ?= 2000
 simulate: $(READY) ## N=100000 incidents with faults on virtual time; SEED=7 tells one story again, FIRST=7 begins there
 	$(BIN)/python -m tests.simulation $(N) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
+
+mutation: $(READY) ## which small faults, planted in what decides, no test notices; MODULES=policies/decide/step.py, SAMPLE=60, AGAIN=1 tries only those
+	$(BIN)/python -m tests.mutation $(MODULES) $(if $(TESTS),--tests $(TESTS)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--survivors)
 
 # mypy and import-linter read the packages under the names they are installed by.
 $(TYPED)/rollbackd:

@@ -8,8 +8,8 @@ from rollbackd.policies.decide.decisions import Act, Offer, Wait
 from rollbackd.policies.decide.events import Acked, Approved, Held, Offered, Ordered
 from rollbackd.policies.decide.hands import blocks
 from rollbackd.policies.decide.incident import Phase, fold
-from rollbackd.policies.model.policy import Mode
-from tests.policies.literals import CALM, EVERY, FLAGS, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, intended, no_data, only, run, slots
+from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
+from tests.policies.literals import CALM, EVERY, FLAGS, FLIP, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, intended, no_data, only, run, slots
 
 AT = T0 + 6 * MINUTE
 APPROVING = replace(POLICY, mode=Mode.APPROVE, conditions=tuple(replace(c, mode=Mode.APPROVE) for c in POLICY.conditions))
@@ -142,3 +142,126 @@ def test_taking_back_does_not_wait_for_the_cool_down_of_what_it_takes_back():
     fleet = replace(CALM, closed={TARGET: AT - MINUTE})
     assert blocks(POLICY, None, (), fleet, AT, ()).name == "cool-down"
     assert blocks(POLICY, None, (), fleet, AT, (), intended()) is None
+
+
+# --- plans at their edges ------------------------------------------------------------------------------------------------------------
+
+DATABASE = "rds:prod/eu-west-1/orders/point-in-time"
+RESTORING = replace(APPROVING, ladder=(FlagsRung(FLAGS), RestoreRung(DATABASE)))
+RESTORE = replace(OFFER, target=DATABASE)
+END = T0 + 15 * MINUTE
+
+
+def test_a_plan_waits_until_its_time_is_up_and_no_longer():
+    assert isinstance(decided(OFFER, approved("ann"), at=END - EVERY)[0], Wait)
+    assert only(decided(OFFER, approved("ann"), at=END), Held).reason == (
+        "plan pppppppppppp had 1 of 2 approvals by 14:15:00; nothing was written: put back good6"
+    )
+
+
+def test_what_enough_people_approved_in_time_is_carried_out_late_but_no_restore():
+    assert only(decided(OFFER, approved("ann"), approved("bob"), at=END), Act)
+    late = only(decided(RESTORE, approved("ann"), approved("bob"), policy=RESTORING, at=END), Held)
+    assert late.reason == "plan pppppppppppp was approved, but not begun by 14:15:00: its time is up; nothing was made"
+    assert only(decided(RESTORE, approved("ann"), approved("bob"), policy=RESTORING, at=END - EVERY), Act).remedy == RestoreRung(DATABASE)
+
+
+def test_an_approved_plan_whose_breach_was_not_proven_again_says_so():
+    held = only(decided(OFFER, approved("ann"), approved("bob"), reading=no_data, at=END), Held)
+    assert held.reason.startswith("plan pppppppppppp was approved, but the breach was not proven again by 14:15:00: error-rate nodata")
+
+
+def test_a_waiting_plan_says_what_is_missing():
+    assert ": 0 of 2 approvals: error-rate 300/3000" in only(decided(OFFER), Wait).reason
+    assert "1 of 2 approvals (ann): error-rate" in only(decided(OFFER, approved("ann")), Wait).reason
+    proven = only(decided(OFFER, approved("ann"), approved("bob"), reading=no_data), Wait).reason
+    assert "2 of 2 approvals (ann, bob); the breach is not proven at this slot: error-rate" in proven
+
+
+def test_an_incident_without_a_plan_only_waits():
+    incident = replace(fold((ASKED, OFFER)), offer=None)
+    assert run(APPROVING, {AT: counts(AT, 60, 600)}, incident=incident).decisions == (Wait("no plan is put to people"),)
+
+
+@pytest.mark.parametrize(
+    "ladder",
+    [
+        pytest.param(APPROVING.ladder[:1], id="shorter"),
+        pytest.param((APPROVING.ladder[0], APPROVING.ladder[0]), id="of-another-target"),
+    ],
+)
+def test_a_plan_of_another_ladder_says_which_policy_changed(ladder):
+    held = only(decided(OFFER, approved("ann"), approved("bob"), policy=replace(APPROVING, ladder=ladder)), Held)
+    assert (held.guard, held.reason) == ("policy-changed", "the ladder of policy checkout is no longer the one of plan pppppppppppp")
+
+
+def test_a_mode_that_was_lowered_is_named():
+    held = only(decided(OFFER, fleet=replace(CALM, mode_cap=Mode.SUGGEST)), Held)
+    assert held.reason == "the mode is suggest by now: plan pppppppppppp is not carried out"
+
+
+def test_guards_that_several_people_named_are_each_passed_once():
+    fleet = replace(CALM, closed={TARGET: AT - MINUTE}, acted_in_hour=99)
+    act = only(decided(OFFER, approved("ann", "cool-down"), approved("bob", "per-hour", "cool-down"), fleet=fleet), Act)
+    assert (act.overrides, act.reason) == (("cool-down", "per-hour"), "error-rate 60/600")
+
+
+# --- guards on what people decide ----------------------------------------------------------------------------------------------------
+
+
+def test_the_budgets_of_an_incident_that_acted_are_not_asked_again():
+    spent = replace(CALM, acted_in_hour=99)
+    acted = fold((OPENED, intended()))
+    assert blocks(POLICY, fold((OPENED,)), (), spent, AT, ()).name == "per-hour"
+    assert blocks(POLICY, acted, (), spent, AT, ()) is None
+    assert blocks(POLICY, acted, (), replace(spent, paused="db move"), AT, ()).name == "pause"
+
+
+def test_whose_fault_it_is_people_have_decided():
+    unclear = (RELEASE, replace(RELEASE, id="p", posted=True))
+    assert blocks(POLICY, fold((OPENED,)), unclear, CALM, AT, ()) is None
+
+
+def test_what_did_not_leave_a_revision_behind_is_taken_back_whatever_is_quarantined():
+    fleet = replace(CALM, quarantined=frozenset({(TARGET, "bad7")}))
+    assert blocks(POLICY, None, (), fleet, AT, (), replace(intended(), reverts=False)) is None
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_a_guard_holds_says_whose_it_was_and_which_guard():
+    held = only(decided(ORDER, fleet=replace(CALM, paused="db move")), Held)
+    assert (held.guard, held.reason) == ("pause", "ordered by ann, but paused: db move")
+
+
+@pytest.mark.parametrize("order", [pytest.param(replace(ORDER, rung=2), id="beyond-the-ladder"), pytest.param(replace(ORDER, rung=0), id="another")])
+def test_an_order_for_another_rung_is_held(order):
+    held = only(decided(order), Held)
+    assert (held.guard, held.reason) == ("policy-changed", f"policy checkout has no rung for {TARGET} any more")
+
+
+def test_nobody_orders_a_restore():
+    held = only(decided(replace(ORDER, target=DATABASE), policy=RESTORING), Held)
+    assert held.guard == "approval"
+    assert held.reason.startswith("ordered by ann, but rung 2 restores data: it is two people's to approve")
+
+
+@pytest.mark.parametrize(
+    ("target", "reverts", "remedy"),
+    [
+        pytest.param(TARGET, True, RevertRung(TARGET), id="a-revision"),
+        pytest.param("route53:prod/Z1/www/A", False, RevertRung("route53:prod/Z1/www/A"), id="weights-that-recur"),
+        pytest.param(FLAGS, False, FlagsRung(FLAGS, only_changed=False), id="flags"),
+    ],
+)
+def test_a_write_is_taken_back_as_what_it_was(target, reverts, remedy):
+    write = replace(intended(), reverts=reverts, target=target)
+    assert only(decided(replace(ORDER, target=target, undo=write)), Act).remedy == remedy
+
+
+def test_an_order_for_flags_is_of_those_that_the_suspect_touched():
+    order = replace(ORDER, rung=0, target=FLAGS, from_revision="f2")
+    incident = replace(fold((ASKED, order)), suspects=(FLIP.id,))
+    act = only(run(APPROVING, {AT: no_data(AT)}, incident=incident, changes=(RELEASE, FLIP)).decisions, Act)
+    assert (act.only, act.from_revision) == (("new-checkout",), "f2")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from rollbackd.policies.decide.events import Closed, Held
 from rollbackd.policies.decide.watch import Track, new_watch
-from rollbackd.policies.judge.evidence import Share, wilson
-from rollbackd.policies.judge.recovery import as_left
+from rollbackd.policies.judge.evidence import Bounds, Nothing, Share, wilson
+from rollbackd.policies.judge.recovery import LEAVE, as_left, leave_text
 from rollbackd.policies.judge.tally import Calm
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.model.policy import Bound, Limit
@@ -67,6 +67,69 @@ def test_a_lower_limit_is_left_by_the_share_that_it_allows_to_be_bad(good, expec
     bad, total = round(good * 100_000), 100_000
     share = Share(bad, bad, total, wilson(bad, total), T0, T0 + MINUTE, T0 + MINUTE)
     assert as_left(condition, Track(), Verdict(State.OK, share)).state is expected
+
+
+RANGE = Limit(high=0.5, low=0.1, unit="%")
+ABOVE, BELOW = Limit(high=0.05, unit="%"), Limit(low=0.9, unit="%")
+
+
+def proven(low, high):
+    """A share that is proven to lie between these."""
+    return Share(1, 1, 100, Bounds(low, high), T0, T0 + MINUTE, T0 + MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("limit", "bounds", "level", "expected"),
+    [
+        pytest.param(ABOVE, (0.01, LEAVE * 0.05), None, State.UNPROVEN, id="no-less-than-four-fifths"),
+        pytest.param(ABOVE, (0.01, LEAVE * 0.05 - 1e-9), None, State.OK, id="less-than-four-fifths"),
+        pytest.param(Limit(low=0.5), (0.6, 0.9), None, State.UNPROVEN, id="low-no-more-than-its-share"),
+        pytest.param(Limit(low=0.5), (0.6 + 1e-9, 0.9), None, State.OK, id="low-more-than-its-share"),
+        pytest.param(RANGE, (0.3, 0.39), None, State.OK, id="well-within-a-range"),
+        pytest.param(RANGE, (0.3, 0.41), None, State.UNPROVEN, id="at-the-high-end-of-a-range"),
+        pytest.param(RANGE, (0.27, 0.39), None, State.UNPROVEN, id="at-the-low-end-of-a-range"),
+        pytest.param(ABOVE, (0.01, 0.045), 0.01, State.OK, id="no-worse-than-before"),
+        pytest.param(ABOVE, (0.01, 0.045), 0.0099, State.UNPROVEN, id="worse-than-before"),
+        pytest.param(BELOW, (0.905, 0.95), 0.95, State.OK, id="low-no-worse-than-before"),
+        pytest.param(BELOW, (0.905, 0.95), 0.951, State.UNPROVEN, id="low-worse-than-before"),
+        pytest.param(RANGE, (0.2, 0.3), 0.25, State.OK, id="in-a-range-as-before"),
+        pytest.param(RANGE, (0.2, 0.3), 0.31, State.UNPROVEN, id="in-a-range-less-than-before"),
+        pytest.param(RANGE, (0.2, 0.3), 0.19, State.UNPROVEN, id="in-a-range-more-than-before"),
+    ],
+)
+def test_a_limit_is_left_well_within_it_or_where_it_was_no_better_before(limit, bounds, level, expected):
+    track = Track(calm=None if level is None else before(level))
+    verdict = as_left(replace(BOUNDED, limit=limit), track, Verdict(State.OK, proven(*bounds)))
+    assert verdict == Verdict(expected, proven(*bounds))
+
+
+def test_of_a_time_before_without_a_request_nothing_is_known():
+    assert as_left(BOUNDED, Track(calm=Calm(T0)), Verdict(State.OK, proven(0.01, 0.045))).state is State.UNPROVEN
+
+
+@pytest.mark.parametrize(
+    ("limit", "bounds", "said"),
+    [
+        pytest.param(ABOVE, (0.01, 0.045), "below 4 %", id="high"),
+        pytest.param(BELOW, (0.905, 0.99), "above 92 %", id="low"),
+        pytest.param(RANGE, (0.2, 0.45), "below 40 % and above 28 %", id="range"),
+        pytest.param(ABOVE, (0.01, 0.05), None, id="not-within-its-limit"),
+        pytest.param(BELOW, (0.9, 0.99), None, id="not-within-its-low-limit"),
+        pytest.param(RANGE, (0.2, 0.6), None, id="above-its-range"),
+        pytest.param(RANGE, (0.05, 0.3), None, id="below-its-range"),
+    ],
+)
+def test_it_says_what_is_missing_only_of_what_is_within_its_limit(limit, bounds, said):
+    text = leave_text(replace(BOUNDED, limit=limit), Verdict(State.UNPROVEN, proven(*bounds)))
+    assert text == (f" (within its limit; recovered once it is {said}, or as before the change)" if said else "")
+
+
+def test_nothing_is_missing_of_what_is_well_or_has_no_bound_or_was_not_counted():
+    close = Verdict(State.UNPROVEN, proven(0.01, 0.045))
+    assert leave_text(BOUNDED, close)
+    assert not any(
+        (leave_text(BOUNDED, replace(close, state=State.OK)), leave_text(ERRORS, close), leave_text(BOUNDED, replace(close, evidence=Nothing(""))))
+    )
 
 
 @given(st.integers(0, 500), st.integers(1, 5_000), st.one_of(st.none(), st.floats(0, 0.2)), st.sampled_from(State))

@@ -1,0 +1,244 @@
+"""An incident as the fold of its rows: what each row changes, and what it leaves."""
+
+from dataclasses import replace
+
+import pytest
+
+from rollbackd.policies.decide.events import Acked, Applied, Approved, Closed, CloseHow, Held, Joined, Offered, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.decide.incident import Incident, Phase, adopted, advance, fold, has_ended, incident_id
+from rollbackd.policies.model.policy import Mode
+from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended, verifying
+
+AT = T0 + 6 * MINUTE
+OFFER = Offered("inc-1", AT, 1, TARGET, "bad7", "good6", "p" * 64, "e", 2, T0 + 15 * MINUTE, "put back good6", "error-rate 60/600")
+ORDER = Ordered("inc-1", AT, 1, TARGET, "bad7", "p" * 64, "ann", "customers say so")
+ANN = Approved("inc-1", AT, OFFER.plan_digest, "ann")
+BOB = Approved("inc-1", AT, OFFER.plan_digest, "bob")
+ACCEPTED = Applied("inc-1", AT, 1, TARGET, "accepted")
+HELD = Held("inc-1", AT, "pause", "paused")
+CLOSED = Closed("inc-1", AT, CloseHow.RECOVERED, "healthy")
+OPEN = Incident(
+    id="inc-1",
+    target=TARGET,
+    policy="checkout",
+    change_id="uid:7",
+    revision="bad7",
+    suspects=("uid:7",),
+    mode=Mode.AUTO,
+    onset=OPENED.onset,
+    opened_at=OPENED.at,
+    reason="error-rate 60/600",
+    joined=(("checkout", "error-rate"),),
+    phase=Phase.OPEN,
+    notify=("oncall",),
+)
+DECIDED = replace(OPEN, offer=OFFER, approvals=(ANN,), order=ORDER)
+"""What people were asked and what one of them ordered, all at once."""
+
+
+def stopped(rung=1, how=RungEnd.FAILED, target=TARGET):
+    return Stopped("inc-1", AT, rung, target, how, "because")
+
+
+def settled(rung=1, at=AT):
+    return Settled("inc-1", at, rung, TARGET, at, "complete")
+
+
+def test_an_incident_is_what_was_opened():
+    assert fold((replace(OPENED, notify=("oncall",)),)) == OPEN
+
+
+@pytest.mark.parametrize(
+    ("mode", "phase", "in_hands"),
+    [(Mode.SUGGEST, Phase.PROPOSED, True), (Mode.APPROVE, Phase.OPEN, False), (Mode.AUTO, Phase.OPEN, False)],
+)
+def test_below_approve_people_are_told_and_only_they_begin_anything(mode, phase, in_hands):
+    incident = fold((replace(OPENED, mode=mode),))
+    assert (incident.phase, incident.is_in_hands) == (phase, in_hands)
+
+
+def test_what_a_person_opened_is_theirs_and_about_no_condition():
+    incident = fold((replace(OPENED, who="ann", condition=""),))
+    assert (incident.opened_by, incident.joined, incident.is_in_hands) == ("ann", (), True)
+
+
+def test_an_incident_begins_with_opened():
+    for rows in ((), (HELD,)):
+        with pytest.raises(ValueError, match="begins with 'opened'"):
+            fold(rows)
+
+
+def test_its_id_is_its_target_and_change():
+    """Of another release of rollbackd too: an incident that is open while it is upgraded is not opened twice."""
+    assert incident_id("t", "c") == "inc-6291489c3068"
+
+
+def test_opened_again_changes_nothing():
+    assert advance(OPEN, replace(OPENED, mode=Mode.SUGGEST)) == OPEN
+
+
+# --- rows of the machine ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "row", "after"),
+    [
+        pytest.param(
+            replace(DECIDED, evidence_from=T0),
+            intended(1),
+            replace(OPEN, phase=Phase.ACTING, rung=1, acted=True, intent=intended(1), writes=(intended(1),)),
+            id="intended-answers-what-people-were-asked-and-ends-the-evidence",
+        ),
+        pytest.param(replace(OPEN, rung=1), ACCEPTED, replace(OPEN, rung=1, phase=Phase.SETTLING, unsettled=(1,)), id="accepted"),
+        pytest.param(
+            replace(OPEN, phase=Phase.SETTLING, rung=1, unsettled=(1,)),
+            settled(),
+            replace(OPEN, phase=Phase.VERIFYING, rung=1, evidence_from=AT),
+            id="settled",
+        ),
+        pytest.param(DECIDED, stopped(), replace(OPEN, phase=Phase.STOPPED, rung=1, stopped=(stopped(),)), id="stopped"),
+        pytest.param(DECIDED, HELD, replace(OPEN, phase=Phase.HELD, held=HELD), id="held"),
+        pytest.param(OPEN, CLOSED, replace(OPEN, phase=Phase.CLOSED, closed_at=AT, how=CloseHow.RECOVERED), id="closed"),
+        pytest.param(DECIDED, OFFER, replace(OPEN, phase=Phase.AWAITING, offer=OFFER, order=ORDER), id="offered-and-not-approved-yet"),
+    ],
+)
+def test_a_row_changes(before, row, after):
+    assert advance(before, row) == after
+
+
+def test_a_second_write_stands_beside_the_first_only_while_that_one_settles():
+    beside = fold((OPENED, intended(0), Applied("inc-1", AT, 0, TARGET, "accepted"), intended(1)))
+    after = fold((OPENED, intended(0), stopped(0), intended(1)))
+    assert ([write.rung for write in beside.writes], [write.rung for write in after.writes]) == ([0, 1], [1])
+
+
+def test_a_rung_that_ended_does_not_take_the_ladder_back():
+    assert advance(replace(OPEN, rung=1, unsettled=(0,)), stopped(0)).rung == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(replace(OFFER, rung=0), id="offered"),
+        pytest.param(intended(0), id="intended"),
+        pytest.param(replace(ACCEPTED, rung=0), id="accepted"),
+        pytest.param(settled(0, AT + MINUTE), id="settled"),
+        pytest.param(stopped(0), id="stopped"),
+    ],
+)
+def test_a_row_of_an_earlier_rung_changes_nothing(row):
+    incident = verifying()
+    assert advance(incident, row) == incident
+    assert advance(incident, replace(row, rung=1)) != incident
+
+
+def test_a_held_row_is_of_no_rung():
+    assert advance(verifying(), HELD).phase is Phase.HELD
+
+
+@pytest.mark.parametrize("row", [OFFER, ORDER, intended(), HELD, Acked("inc-1", AT, "bob")], ids=lambda row: type(row).__name__)
+def test_a_closed_incident_stays_as_it_is(row):
+    closed = fold((OPENED, CLOSED))
+    assert not closed.is_open
+    assert advance(closed, row) == closed
+
+
+def test_a_held_incident_is_open_and_only_an_order_or_its_end_takes_it_on():
+    held = fold((OPENED, HELD))
+    assert held.is_open
+    rows = (OFFER, intended(), ACCEPTED, stopped(), Acked("inc-1", AT, "bob"), ORDER, CLOSED)
+    phases = [advance(held, row).phase for row in rows]
+    assert phases == [*[Phase.HELD] * 5, Phase.OPEN, Phase.CLOSED]
+
+
+def test_what_happens_to_a_held_incident_is_kept():
+    assert advance(fold((OPENED, HELD)), stopped()).stopped == (stopped(),)
+
+
+# --- ends after which no rung may follow --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        pytest.param(stopped(how=RungEnd.OVERTAKEN), True, id="another-writer"),
+        pytest.param(stopped(how=RungEnd.OVERTAKEN, target=FLAGS), True, id="another-writer-elsewhere"),
+        pytest.param(stopped(how=RungEnd.SUPERSEDED), True, id="what-was-judged-is-gone"),
+        pytest.param(stopped(how=RungEnd.SUPERSEDED, target=FLAGS), False, id="another-target-went-on"),
+        pytest.param(stopped(how=RungEnd.FAILED), False, id="failed"),
+    ],
+)
+def test_an_end_is_final_where(end, expected):
+    incident = fold((OPENED, end))
+    assert (incident.phase, has_ended(incident)) == (Phase.STOPPED, expected)
+
+
+def test_it_has_not_ended_once_it_went_on():
+    assert not has_ended(replace(fold((OPENED, stopped(how=RungEnd.OVERTAKEN))), phase=Phase.HELD))
+
+
+def test_a_final_end_stays_the_last_word_on_what_ends_after_it():
+    begun = (intended(0), Applied("inc-1", AT, 0, TARGET, "accepted"), intended(1), ACCEPTED)
+    ended = fold((OPENED, *begun, stopped(0, RungEnd.OVERTAKEN), stopped(1)))
+    assert ([end.how for end in ended.stopped], ended.unsettled, ended.phase) == ([RungEnd.FAILED, RungEnd.OVERTAKEN], (), Phase.STOPPED)
+
+
+# --- who joins ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("opened_as", "mode", "expected"),
+    [
+        pytest.param(Mode.SUGGEST, Mode.APPROVE, (Phase.OPEN, Mode.APPROVE, "other"), id="one-that-may-act-takes-a-proposed-one-on"),
+        pytest.param(Mode.SUGGEST, Mode.SUGGEST, (Phase.PROPOSED, Mode.SUGGEST, "checkout"), id="one-that-may-not-is-evidence"),
+        pytest.param(Mode.APPROVE, Mode.AUTO, (Phase.OPEN, Mode.APPROVE, "checkout"), id="one-that-acts-already-keeps-its-ladder"),
+    ],
+)
+def test_a_condition_that_joins(opened_as, mode, expected):
+    incident = fold((replace(OPENED, mode=opened_as), Joined("inc-1", AT, "other", "latency", mode, "slow")))
+    assert (incident.phase, incident.mode, incident.policy) == expected
+    assert incident.joined == (("checkout", "error-rate"), ("other", "latency"))
+
+
+def test_a_condition_joins_once():
+    again = Joined("inc-1", AT, "checkout", "error-rate", Mode.AUTO, "slow")
+    assert fold((OPENED, again, again)).joined == (("checkout", "error-rate"),)
+
+
+# --- what people decide ---------------------------------------------------------------------------------------------------------------
+
+
+def test_approvals_are_of_the_plan_at_hand_and_one_for_each_person():
+    other = replace(BOB, plan_digest="q" * 64)
+    assert fold((OPENED, OFFER, ANN, ANN, other, BOB)).approvals == (ANN, BOB)
+    assert fold((OPENED, ANN)).approvals == ()
+
+
+def test_an_order_stands_in_for_what_was_asked_and_waits_for_nothing():
+    assert advance(replace(DECIDED, unsettled=(0,), phase=Phase.HELD), ORDER) == replace(OPEN, order=ORDER)
+
+
+def test_an_incident_that_was_taken_is_known_to_be():
+    acked = Acked("inc-1", AT, "bob")
+    assert advance(OPEN, acked) == replace(OPEN, acked=acked)
+
+
+# --- a policy that is gone ------------------------------------------------------------------------------------------------------------
+
+BOTH = replace(OPEN, joined=(("checkout", "error-rate"), ("checkout", "latency"), ("other", "memory")))
+
+
+@pytest.mark.parametrize(
+    ("loaded", "joined"),
+    [
+        pytest.param({"heir"}, (("heir", "error-rate"),), id="what-the-heir-has-too"),
+        pytest.param({"heir", "other"}, (("other", "memory"), ("heir", "error-rate")), id="what-is-still-loaded-stays"),
+    ],
+)
+def test_an_heir_watches_over_what_it_knows(loaded, joined):
+    found = adopted(BOTH, "heir", ("error-rate", "other-one"), loaded)
+    assert (found.policy, found.joined) == ("heir", joined)
+
+
+def test_an_heir_that_knows_none_of_it_watches_over_all_of_its_own():
+    assert adopted(OPEN, "heir", ("a", "b"), {"heir"}).joined == (("heir", "a"), ("heir", "b"))
