@@ -126,8 +126,7 @@ def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]
         return (Held(incident.id, slot.at, "approval", f"ordered by {order.who}, but rung {order.rung + 1} restores data: {NEVER_ORDERED}"),)
     why = f"ordered by {order.who}: {order.reason}"
     act = ladder.act_on(slot, incident, order.rung, rung, blamed, why, plan_digest=order.plan_digest, by=(order.who,), overrides=order.overrides)
-    only = None if order.undo is not None else act.only
-    return (replace(act, from_revision=order.from_revision, only=only, undo=order.undo),)
+    return (replace(act, from_revision=order.from_revision, undo=order.undo),)
 
 
 def _remedy(slot: Slot, order: Ordered) -> Rung | None:

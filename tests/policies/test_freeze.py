@@ -58,6 +58,20 @@ def test_of_two_freezes_the_one_that_ends_last_is_named():
     assert found[0].reason == "sale"
 
 
+def test_of_two_freezes_that_end_together_one_is_named():
+    again = Freeze("audit", SALE.when)
+    found = frozen((SALE, again), "shop", utc(2026, 11, 28))
+    assert found is not None
+    assert found[0] in (SALE, again)
+
+
+@pytest.mark.parametrize(("hour", "end"), [(7, None), (8, utc(2026, 11, 28, 7)), (23, utc(2026, 11, 28, 7))])
+def test_a_weekly_freeze_that_ends_when_it_begins_is_on_for_a_day(hour, end):
+    fridays = Freeze("release train", Weekly(frozenset({4}), time(8), time(8), BERLIN))
+    found = frozen((fridays,), "shop", datetime(2026, 11, 27, hour, tzinfo=BERLIN))
+    assert (found[1] if found else None) == end
+
+
 @given(st.sets(st.integers(0, 6), min_size=1), st.times(), st.times(), st.integers(0, 60 * 24 * 400))
 def test_a_weekly_freeze_is_on_only_after_a_beginning_on_one_of_its_days(days, begins, ends, minute):
     at = utc(2026, 1, 1) + timedelta(minutes=minute)

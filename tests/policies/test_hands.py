@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer, Wait
-from rollbackd.policies.decide.events import Acked, Approved, Held, Offered, Ordered
+from rollbackd.policies.decide.events import Acked, Approved, Closed, Held, Offered, Ordered
 from rollbackd.policies.decide.hands import blocks
 from rollbackd.policies.decide.incident import Phase, fold
 from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
@@ -206,6 +206,16 @@ def test_guards_that_several_people_named_are_each_passed_once():
     assert (act.overrides, act.reason) == (("cool-down", "per-hour"), "error-rate 60/600")
 
 
+def test_a_plan_is_not_carried_out_where_a_guard_holds_and_says_why():
+    held = only(decided(OFFER, approved("ann"), approved("bob"), fleet=replace(CALM, unexplained=frozenset({"a", "b"}))), Held)
+    assert held.reason.endswith(": a, b: a common cause is likelier than this change")
+
+
+def test_a_plan_is_closed_with_its_incident_once_all_is_well():
+    (closed,) = decided(OFFER, reading=lambda at: counts(at, 0, 600), at=T0 + 12 * MINUTE)
+    assert isinstance(closed, Closed)
+
+
 # --- guards on what people decide ----------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +230,7 @@ def test_the_budgets_of_an_incident_that_acted_are_not_asked_again():
 def test_whose_fault_it_is_people_have_decided():
     unclear = (RELEASE, replace(RELEASE, id="p", posted=True))
     assert blocks(POLICY, fold((OPENED,)), unclear, CALM, AT, ()) is None
+    assert blocks(POLICY, fold((OPENED,)), unclear, CALM, AT, (), intended()) is None
 
 
 def test_what_did_not_leave_a_revision_behind_is_taken_back_whatever_is_quarantined():
@@ -261,7 +272,7 @@ def test_a_write_is_taken_back_as_what_it_was(target, reverts, remedy):
 
 
 def test_an_order_for_flags_is_of_those_that_the_suspect_touched():
-    order = replace(ORDER, rung=0, target=FLAGS, from_revision="f2")
+    order = replace(ORDER, rung=0, target=FLAGS, from_revision="f1")
     incident = replace(fold((ASKED, order)), suspects=(FLIP.id,))
     act = only(run(APPROVING, {AT: no_data(AT)}, incident=incident, changes=(RELEASE, FLIP)).decisions, Act)
-    assert (act.only, act.from_revision) == (("new-checkout",), "f2")
+    assert (act.only, act.from_revision) == (("new-checkout",), "f1"), "what the person saw, whatever was judged"

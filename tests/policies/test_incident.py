@@ -178,9 +178,10 @@ def test_it_has_not_ended_once_it_went_on():
 
 
 def test_a_final_end_stays_the_last_word_on_what_ends_after_it():
-    begun = (intended(0), Applied("inc-1", AT, 0, TARGET, "accepted"), intended(1), ACCEPTED)
-    ended = fold((OPENED, *begun, stopped(0, RungEnd.OVERTAKEN), stopped(1)))
-    assert ([end.how for end in ended.stopped], ended.unsettled, ended.phase) == ([RungEnd.FAILED, RungEnd.OVERTAKEN], (), Phase.STOPPED)
+    first = (stopped(0, RungEnd.NOTHING), intended(1), ACCEPTED, intended(2), replace(ACCEPTED, rung=2))
+    ended = fold((OPENED, *first, stopped(1, RungEnd.OVERTAKEN), stopped(2)))
+    assert [end.how for end in ended.stopped] == [RungEnd.NOTHING, RungEnd.FAILED, RungEnd.OVERTAKEN]
+    assert (ended.unsettled, ended.phase) == ((), Phase.STOPPED)
 
 
 # --- who joins ----------------------------------------------------------------------------------------------------------------------
