@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.policies.decide.watch import Look, Run, Track
-from rollbackd.policies.judge.confirm import ONSET_MEMORY, is_confirmed, mark
+from rollbackd.policies.judge.confirm import is_confirmed, mark
 from rollbackd.policies.judge.evidence import Bounds, Nothing, Share, Value
 from rollbackd.policies.judge.tally import Calm, begin
 from rollbackd.policies.judge.trial import Trial
@@ -72,8 +72,8 @@ def test_what_is_unknown_keeps_what_is_known():
 @pytest.mark.parametrize(
     ("silence", "onset"),
     [
-        pytest.param(ONSET_MEMORY, AT - 10 * MINUTE, id="remembered"),
-        pytest.param(ONSET_MEMORY + SECOND, AT, id="too-long-ago"),
+        pytest.param(15 * MINUTE, AT - 10 * MINUTE, id="remembered"),
+        pytest.param(15 * MINUTE + SECOND, AT, id="too-long-ago"),
     ],
 )
 def test_a_breach_keeps_its_onset_through_a_silence(silence, onset):
@@ -141,6 +141,8 @@ def lasting(length=2 * MINUTE, breaches=8, stamps=5, verdict=None, duration=2 * 
         pytest.param({"length": 2 * MINUTE - SECOND}, False, id="too-short"),
         pytest.param({"breaches": 7}, False, id="too-few-looks"),
         pytest.param({"stamps": 4}, False, id="too-few-samples"),
+        pytest.param({"duration": MINUTE, "length": MINUTE, "breaches": 4, "stamps": 3}, True, id="four-of-five-looks"),
+        pytest.param({"duration": MINUTE, "length": MINUTE, "breaches": 3, "stamps": 3}, False, id="three-of-five-looks"),
         pytest.param({"verdict": UNPROVEN}, False, id="not-proven-now"),
         pytest.param({"duration": 0 * SECOND, "length": 0 * SECOND, "breaches": 1, "stamps": 1}, True, id="at-once"),
         pytest.param({"duration": 0 * SECOND, "length": 0 * SECOND, "breaches": 5, "stamps": 3}, True, id="three-fifths-of-the-samples"),

@@ -142,6 +142,7 @@ def test_taking_back_does_not_wait_for_the_cool_down_of_what_it_takes_back():
     fleet = replace(CALM, closed={TARGET: AT - MINUTE})
     assert blocks(POLICY, None, (), fleet, AT, ()).name == "cool-down"
     assert blocks(POLICY, None, (), fleet, AT, (), intended()) is None
+    assert blocks(POLICY, fold((OPENED, TAKEN)), (), CALM, AT, (), intended()) is None, "nor for whoever has taken the incident"
 
 
 # --- plans at their edges ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.decide.events import Applied, Closed, CloseHow, Held, Joined, Opened, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.decide.incident import fold
 from rollbackd.policies.decide.watch import new_watch
-from rollbackd.policies.model.policy import Group, Leaf, Mode, OnNoData, OutsideWatch
+from rollbackd.policies.model.policy import Dependency, For, Group, Leaf, Mode, OnNoData, OutsideWatch
 from rollbackd.policies.model.readings import Level
 from tests.policies.literals import (
     CALM,
@@ -167,6 +167,20 @@ def test_an_incident_that_a_person_opened_is_about_all_that_is_known():
     assert only(run(POLICY, healthy, incident=by_hand).decisions, Closed).how is CloseHow.RECOVERED
 
 
+def test_what_people_have_taken_on_is_judged_by_every_condition_whatever_its_mode():
+    shy, at = replace(POLICY, conditions=(replace(ERRORS, mode=Mode.SUGGEST),)), SETTLED + 2 * MINUTE
+    assert only(decided(fold((TOLD, ORDER, *_done())), at, policy=shy), Held).guard == "by-hand"
+    assert kinds(decided(verifying(SETTLED), at, policy=shy)) == ["Wait"]
+
+
+def test_an_incident_that_a_person_opened_is_about_what_joined_it_once_something_did():
+    policy = replace(EITHER, conditions=(replace(ERRORS, confirm=For(5 * MINUTE)), MEMORY))
+    joined = Joined("inc-1", LATER, "checkout", "memory", Mode.AUTO, "")
+    incident, at = fold((replace(OPENED, who="ann", condition=""), joined, ORDER, *_done())), SETTLED + 2 * MINUTE
+    found = evaluate(policy, new_watch(policy), incident, (bad(at), level(at, 0.5)), (RELEASE,), CALM, at).decisions
+    assert kinds(found) == ["Wait"]
+
+
 def _done():
     return (intended(), Applied("inc-1", LATER, 1, TARGET, "ok"), Settled("inc-1", SETTLED, 1, TARGET, SETTLED, "done"))
 
@@ -304,6 +318,17 @@ def test_what_no_change_explains_has_one_key_for_a_breach():
     assert outside.reason.endswith("; no change of its targets explains it, so nothing was undone")
 
 
+@pytest.mark.parametrize(
+    ("watch", "is_named"), [pytest.param(2 * HOUR, True, id="within-its-watch"), pytest.param(MINUTE, False, id="before-its-watch")]
+)
+def test_what_it_depends_on_is_named_where_it_changed_within_the_watch(watch, is_named):
+    ago = LATER - 90 * MINUTE if is_named else LATER - 2 * MINUTE
+    upgrade = replace(RELEASE, target="shared:orders-db", id="p", posted=True, started_early=ago, started_late=ago, first_seen=ago, ready=ago)
+    policy = replace(POLICY, watch=watch, depends_on=(Dependency(upgrade.target),))
+    outside = only(run(policy, {LATER: bad(LATER)}, changes=(), fleet=replace(CALM, shared=(upgrade,))).decisions, Outside)
+    assert ("it depends on what changed: shared:orders-db" in outside.reason) is is_named
+
+
 def test_what_is_not_confirmed_yet_says_which_breaches_it_waits_for():
     policy = replace(EITHER, trigger=Group((Leaf(0), Leaf(1)), 2))
     found = evaluate(policy, new_watch(policy), None, (bad(LATER), level(LATER, 0.5)), (RELEASE,), CALM, LATER).decisions
@@ -330,6 +355,12 @@ def test_a_condition_that_did_not_join_begins_no_rung():
     policy = replace(EITHER, conditions=(ERRORS, replace(MEMORY, mode=Mode.OBSERVE)))
     found = evaluate(policy, new_watch(policy), incident, (good(at), level(at, 0.99)), (RELEASE,), CALM, at).decisions
     assert kinds(found) == ["Wait"]
+
+
+def test_its_own_conditions_are_judged_here_whatever_the_fleet_last_knew_of_them():
+    healthy = {at: good(at) for at in slots(SETTLED + MINUTE, SETTLED + 6 * MINUTE)}
+    stale = replace(CALM, healthy_since={(TARGET, "checkout", "error-rate"): None})
+    assert kinds(run(POLICY, healthy, incident=verifying(SETTLED), fleet=stale).decisions) == ["Closed"]
 
 
 def test_a_condition_that_is_gone_proves_nothing_any_more():
