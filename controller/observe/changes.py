@@ -113,7 +113,7 @@ class ChangeBook:
             if known is not None and (write := _unseen_write(known, state, intents.get(target), survey.at)) is not None:
                 known = write
                 fresh.append(known)
-            if known is None or not _is_same(known.change, state):
+            if known is None or not is_same(known.change, state):
                 fresh.append(_new_change(state, known, self._last(target).at, survey.at, intents.get(target)))
             elif (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
                 completed.append(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
@@ -220,7 +220,8 @@ def dated_id(target: str, revision: str, at: datetime) -> str:
     return f"{revision}@{at:%Y%m%dT%H%M%S.%f}/{hashlib.sha256(target.encode()).hexdigest()[:6]}"
 
 
-def _is_same(known: Change, state: TargetState) -> bool:
+def is_same(known: Change, state: TargetState) -> bool:
+    """True if this change brought the target where it stands."""
     return known.revision == state.revision and state.change_id in (None, known.id)
 
 

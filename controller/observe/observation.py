@@ -17,6 +17,7 @@ from rollbackd.controller.observe.aging import aged
 from rollbackd.controller.observe.baselines import Compared, read_before
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.facts import with_facts
+from rollbackd.controller.observe.migrations import Migrations
 from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.observe.survey import Surveyor
@@ -52,6 +53,7 @@ class Observation:
         self._clocks = clocks
         self._traffics = Traffics()
         self._absences = Absences()
+        self._migrations = Migrations()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
         self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
         self._unfinished: dict[Grid, Future[Before]] = {}
@@ -83,7 +85,8 @@ class Observation:
             readings = self._clocks.doubted(due, readings)
         past = self._past(new, at)
         compared, before = self._before(due, at)
-        surveyed = survey.result()
+        names = {policy.name for policy in due}
+        surveyed = self._migrations.beside(survey.result(), self._engine.policies.values(), names, self._engine.book, self._observer.source, at)
         readings = self._beside(due, with_facts(due, readings, surveyed.states, at), surveyed, at)
         return Batch(at, surveyed, readings, past, dict(self._observer.health), compared=compared, before=before)
 

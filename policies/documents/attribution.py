@@ -1,11 +1,10 @@
 """What a policy says of whose fault a breach is, and of what cannot be undone."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from rollbackd.policies.documents.base import MOST_ENTRIES, Name, Text, Written
+from rollbackd.policies.documents.base import MOST_ENTRIES, Expression, Name, Text, Written
 from rollbackd.policies.text.wording import describe_pattern
 
 Thing: TypeAlias = Annotated[Text, Field(json_schema_extra={"examples": ["orders-db", "shop/payments"]})]
@@ -33,11 +32,13 @@ DependencyItem: TypeAlias = Annotated[Annotated[UsedDependency, Tag("<used>")] |
 Dependencies: TypeAlias = Annotated[list[DependencyItem], Field(min_length=1, max_length=MOST_ENTRIES)]
 
 
+_MARKS = frozenset(("container", "annotation", "job", "metric"))
+
+
 class ByContainer(Written):
     """A change of a container's image."""
 
-    later: ClassVar[Mapping[str, str]] = {"metric": ""}
-    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
+    siblings: ClassVar[frozenset[str]] = _MARKS
 
     container: Name = Field(description="A container or init container that migrates: with another image, the change is a migration.")
 
@@ -45,8 +46,7 @@ class ByContainer(Written):
 class ByAnnotation(Written):
     """A change of an annotation."""
 
-    later: ClassVar[Mapping[str, str]] = {"metric": ""}
-    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
+    siblings: ClassVar[frozenset[str]] = _MARKS
 
     annotation: AnnotationKey = Field(description="An annotation of the pod template that has another value after a migration.")
 
@@ -54,18 +54,33 @@ class ByAnnotation(Written):
 class ByJob(Written):
     """A Job that ran."""
 
-    later: ClassVar[Mapping[str, str]] = {"metric": ""}
-    siblings: ClassVar[frozenset[str]] = frozenset(("container", "annotation", "job"))
+    siblings: ClassVar[frozenset[str]] = _MARKS
 
     job: JobPattern = Field(description="A Job of the Deployment's namespace that migrates, by name; * is any text, as in checkout-migrate-*.")
 
 
+class ByMetric(Written):
+    """A change of a number that is measured."""
+
+    siblings: ClassVar[frozenset[str]] = _MARKS
+
+    metric: Expression = Field(
+        description="PromQL that says which version a schema has; of several series the highest counts. With another value than before the change, "
+        "the change is a migration.",
+        examples=['flyway_schema_version{app="checkout"}'],
+    )
+
+
 def _mark(value: Any) -> str | None:
-    return next((f"<{kind}>" for kind in ("container", "annotation", "job") if kind in value), None) if isinstance(value, dict) else None
+    return next((f"<{kind}>" for kind in sorted(_MARKS) if kind in value), None) if isinstance(value, dict) else None
 
 
 MarkItem: TypeAlias = Annotated[
-    Annotated[ByContainer, Tag("<container>")] | Annotated[ByAnnotation, Tag("<annotation>")] | Annotated[ByJob, Tag("<job>")], Discriminator(_mark)
+    Annotated[ByContainer, Tag("<container>")]
+    | Annotated[ByAnnotation, Tag("<annotation>")]
+    | Annotated[ByJob, Tag("<job>")]
+    | Annotated[ByMetric, Tag("<metric>")],
+    Discriminator(_mark),
 ]
 
 

@@ -61,6 +61,7 @@ def _policy(fleet: FleetPolicy, workload: Workload, wished: Wishes, notify: tupl
             conditions=tuple([replace(condition, identity=identities[condition.identity]) for condition in wished.conditions]),
             ladder=tuple([replace(rung, target=_place(rung.target, workload)) for rung in template.ladder]),
             notify=notify,
+            migration_metrics=tuple([filled(metric, workload) for metric in template.migration_metrics]),
             fleet=OfFleet(fleet.name, template.digest, template.notify),
             notes=(f"one of the fleet {fleet.name}", *wished.said, *wished.findings),
         ),

@@ -223,6 +223,7 @@ class Policy:
     ``fleet``: the fleet that it is of; ``notes``: what people should know of how it came to be, as what annotations changed.
     ``migrations``: the parts of its target whose change no revert may cross without people.
     ``migration_jobs``: the names of the Jobs beside its target that no revert may cross without people; ``*`` is any text.
+    ``migration_metrics``: expressions whose highest value is another after a change that no revert may cross without people.
     ``is_metered``: its source costs money by the question.
     """
 
@@ -247,6 +248,7 @@ class Policy:
     depends_on: tuple[Dependency, ...] = ()
     migrations: tuple[str, ...] = ()
     migration_jobs: tuple[str, ...] = ()
+    migration_metrics: tuple[str, ...] = ()
     is_metered: bool = False
 
     @property

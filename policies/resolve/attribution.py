@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 
-from rollbackd.policies.documents.attribution import ByAnnotation, ByContainer, ByJob, DependencyItem, Unless, UsedDependency
+from rollbackd.policies.documents.attribution import ByAnnotation, ByContainer, ByJob, ByMetric, DependencyItem, Unless, UsedDependency
 from rollbackd.policies.model.keys import FORMS, parse_target, shared_key
 from rollbackd.policies.model.policy import Dependency
 from rollbackd.policies.resolve.remedy import UNCHECKED, References
@@ -34,7 +34,7 @@ def migrations(said: Unless | str) -> tuple[str, ...]:
     """The parts of a target whose change is a migration."""
     if isinstance(said, str):
         return ()
-    return tuple(_part(mark) for mark in said.unless if not isinstance(mark, ByJob))
+    return tuple(_part(mark) for mark in said.unless if isinstance(mark, ByContainer | ByAnnotation))
 
 
 def _part(mark: ByContainer | ByAnnotation) -> str:
@@ -50,6 +50,18 @@ def migration_jobs(said: Unless | str, target: str, references: References) -> t
         for index in found:
             path: Path = ("spec", "reversible", "unless", index, "job")
             references.findings.fault(path, "a Deployment as the target: Jobs run beside it", quoted(target))
+    return tuple(found.values())
+
+
+def migration_metrics(said: Unless | str, kind: str | None, references: References) -> tuple[str, ...]:
+    """The expressions that tell a migration by their value. ``kind``: that of the policy's source; None: not known."""
+    if isinstance(said, str):
+        return ()
+    found = {index: mark.metric for index, mark in enumerate(said.unless) if isinstance(mark, ByMetric)}
+    for index in found if kind not in (None, "prometheus") else ():
+        path: Path = ("spec", "reversible", "unless", index, "metric")
+        hint = "the value now is compared with that before the change, so it takes a source that keeps history"
+        references.findings.fault(path, "a policy whose source is a Prometheus", f"one of kind {kind}", hint)
     return tuple(found.values())
 
 

@@ -12,7 +12,7 @@ from rollbackd.policies.documents.policy import FleetSpec, PolicyDocument, Spec
 from rollbackd.policies.documents.targets import OnKubernetes
 from rollbackd.policies.fleets.policy import NAME, NAMESPACE, Expected, FleetPolicy, blanks_in
 from rollbackd.policies.model.policy import Approvals, Mode, OutsideWatch, Policy, Timing
-from rollbackd.policies.resolve.attribution import dependencies, migration_jobs, migrations
+from rollbackd.policies.resolve.attribution import dependencies, migration_jobs, migration_metrics, migrations
 from rollbackd.policies.resolve.conditions import Conditions, bounded
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.resolve.profiles import Library
@@ -72,6 +72,7 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
         depends_on=dependencies(spec.depends_on or (), target, [condition.name for condition in found], references),
         migrations=migrations(spec.reversible),
         migration_jobs=migration_jobs(spec.reversible, target, references),
+        migration_metrics=migration_metrics(spec.reversible, kind, references),
         approvals=Approvals(spec.approvals.count, spec.approvals.within or Approvals().within) if spec.approvals else Approvals(),
         is_metered=conditions.on_cloudwatch,
     )

@@ -142,7 +142,6 @@ def test_a_fleet_policy_is_refused_key_by_key_where_it_uses_what_this_version_ha
     assert said((DATA / "fleet.yaml").read_text("utf-8")) == [
         "shop.yaml:11:10: policy 'checkout' › watch: 'until' is not supported in this version",
         "shop.yaml:29:37: policy 'checkout' › remedy[1] › revert › via: 'argocd' is not supported in this version",
-        "shop.yaml:30:26: policy 'checkout' › reversible › unless[0]: 'metric' is not supported in this version",
     ]
 
 

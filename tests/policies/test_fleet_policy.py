@@ -75,6 +75,11 @@ def test_each_member_has_its_own_flags_where_the_tag_says_so():
     assert made.ladder == (FlagsRung("flagd:flagd/tag:checkout"), RevertRung("kubernetes:eu/shop/deployment/checkout"))
 
 
+def test_each_member_has_a_schema_of_its_own_where_the_metric_says_so():
+    made = policy(fleet(reversible={"unless": [{"metric": 'schema{app="$name",ns="$namespace",at=~"x$"}'}]}), CHECKOUT)
+    assert made.migration_metrics == ('schema{app="checkout",ns="shop",at=~"x$"}',)
+
+
 def test_a_set_of_flags_with_the_members_own_has_one_spelling():
     made = policy(fleet(remedy=[{"flags": {"provider": "flagd", "flags": ["basket", "$name"]}}]), replace(CART, name="a"))
     assert made.ladder == (FlagsRung("flagd:flagd/flags:a,basket"),)

@@ -386,6 +386,22 @@ def test_a_rung_names_its_own_target(rung: str, found: object) -> None:
     assert with_spec(f"{TARGET}\nrollback_when: [{{use: standard}}]\nremedy: [{{{rung}}}]").ladder == (found,)
 
 
+def test_a_migration_is_told_by_parts_jobs_and_metrics() -> None:
+    marks = "[{container: migrate}, {job: 'm-*'}, {metric: 'max(schema{app=\"a\"})'}, {metric: ledger_version}]"
+    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: standard}}]\nreversible: {{unless: {marks}}}")
+    assert (policy.migrations, policy.migration_jobs) == (("image migrate",), ("m-*",))
+    assert policy.migration_metrics == ('max(schema{app="a"})', "ledger_version")
+
+
+def test_a_metric_that_tells_a_migration_takes_a_source_that_keeps_history() -> None:
+    names = replace(NAMES, source_kinds={"main": "scrape"})
+    text = CHECKOUT.replace("  source: prometheus\n", "").replace("reversible: always", "reversible: {unless: [{metric: x}]}")
+    assert (
+        "shop.yaml:29:34: policy 'checkout' › reversible › unless[0] › metric: expected a policy whose source is a Prometheus, "
+        "found one of kind scrape; the value now is compared with that before the change, so it takes a source that keeps history"
+    ) in [str(fault) for fault in load_policies({"shop.yaml": text}, names).faults]
+
+
 def test_watch_always_has_no_end() -> None:
     assert with_spec(f"{TARGET}\nwatch: always\nrollback_when: [{{use: standard}}]").watch is None
 
