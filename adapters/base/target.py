@@ -37,6 +37,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """What the names of pods begin with, before a dash and five letters: of those of the revision that is to run, and of those of older ones that
+    still serve beside them.
+    """
+
+    new: str
+    old: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TargetState:
     """A target as it stands now.
 
@@ -47,6 +57,7 @@ class TargetState:
     for a write of ours, ``rollbackd:<incident>``. ``irreversible``: why a revert across this change would be unsafe, if the target says so.
     ``doubt``: why that is unknown now; it holds no longer than it is said.
     ``progress``: how far its rollout is, where the kind has rollouts.
+    ``sides``: how pods of the new and of an old revision are told apart while both serve; None where only one does.
     ``touched``: the parts that this change touched, where the target's own history says so; else the caller compares what it saw.
     """
 
@@ -63,6 +74,7 @@ class TargetState:
     doubt: str | None = None
     touched: tuple[str, ...] = ()
     progress: Progress | None = None
+    sides: Sides | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
-from rollbackd.adapters.base.target import Interval, Json, TargetState
+from rollbackd.adapters.base.target import Interval, Json, Sides, TargetState
 from rollbackd.adapters.kubernetes import objects
 from rollbackd.adapters.kubernetes.api import Cluster
 from rollbackd.adapters.kubernetes.failures import Gone
@@ -100,8 +100,17 @@ def state(rollout: Rollout, ready: datetime | None) -> TargetState:
         parts=_parts(template),
         writer=_writer(deployment, revision),
         progress=progress(deployment, current),
+        sides=_sides(rollout),
         irreversible=objects.notes(deployment).get(objects.IRREVERSIBLE) or _template_notes(template).get(objects.IRREVERSIBLE),
     )
+
+
+def _sides(rollout: Rollout) -> Sides | None:
+    """Pods are named after their ReplicaSet, so its name tells which revision they are of."""
+    serving = [str(item["metadata"]["name"]) for item in rollout.replicasets if item.get("status", {}).get("readyReplicas", 0) > 0]
+    new = rollout.current["metadata"]["name"] if rollout.current is not None else None
+    old = tuple(sorted(name for name in serving if name != new))
+    return Sides(str(new), old) if new in serving and old else None
 
 
 def _started(current: Raw | None) -> Interval | None:

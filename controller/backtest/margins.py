@@ -46,7 +46,7 @@ def nearest(judged: Judged) -> Margin | None:
 
 def _margins(condition: Condition, index: int, judged: Judged) -> Iterator[Margin]:
     limit = share_limit(condition)
-    if condition.limit.of_before is not None:
+    if condition.limit.of_before is not None or condition.limit.of_old is not None:
         return  # its limit is another for each change
     looks = needed(condition, judged.policy.every)
     for side, at in (("above", limit.high), ("below", limit.low)):

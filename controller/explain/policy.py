@@ -174,8 +174,8 @@ def _missing(condition: Condition, track: Track, verdict: Verdict) -> str:
     """What it would take, of a condition with a bound that is not in breach."""
     if track.tally is None or condition.bound is None or not isinstance(verdict.evidence, Share) or verdict.state is State.BREACH:
         return ""
-    if is_beyond_buckets(verdict.evidence) or condition.limit.lack:
-        return ""  # nothing would: its reason says so
+    if is_beyond_buckets(verdict.evidence) or condition.limit.lack or condition.limit.of_old is not None:
+        return ""  # nothing would, or it depends on the old pods: its reason says so
     more = more_needed(track.tally, share_limit(condition), condition.bound)
     what = "slow ones" if isinstance(condition.signal, Latency) else "bad events"
     return f"; about {more:,} more {what} in the next block would prove a breach" if more else ""

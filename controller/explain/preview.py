@@ -38,7 +38,9 @@ def _lines(policy: Policy, tracks: Sequence[Track], source: Source, at: datetime
     asks = asks_of(policy, source.block(policy.every))
     for index, (condition, one) in enumerate(zip(policy.conditions, asks, strict=True)):
         limit = share_limit(condition).high if condition.bound is not None and not isinstance(condition.signal, Probe) else None
-        if condition.bound is not None and limit is not None and 0 < limit < 1:
+        if condition.limit.of_old is not None:
+            yield PowerLine(condition.name, why="it is compared with the old pods, while they run")
+        elif condition.bound is not None and limit is not None and 0 < limit < 1:
             yield _line(policy, condition, condition.bound, limit, _traffic(source, one, at), _spread(tracks, index))
 
 

@@ -20,6 +20,7 @@ from rollbackd.controller.observe.facts import with_facts
 from rollbackd.controller.observe.migrations import Migrations
 from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.readings import Observer
+from rollbackd.controller.observe.sides import beside_old
 from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.observe.vanished import Absences
@@ -117,7 +118,8 @@ class Observation:
         for policy in due:
             changes, source = self._engine.book.of(policy.targets), self._observer.source(policy.source)
             state = survey.states.get(policy.target)
-            compared = self._traffics.beside(policy, readings[policy.name], changes, source, state, at)
+            told = beside_old(policy, readings[policy.name], source, state, at)
+            compared = self._traffics.beside(policy, told, changes, source, state, at)
             found[policy.name] = self._absences.beside(policy, compared, changes, source, state, at)
         return found
 

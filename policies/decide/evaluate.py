@@ -10,6 +10,7 @@ from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.decide.incident import Incident
 from rollbackd.policies.decide.step import step
 from rollbackd.policies.decide.watch import Watch, take
+from rollbackd.policies.judge.alike import armed_beside, sided, trial_of
 from rollbackd.policies.judge.armed import armed, rearmed
 from rollbackd.policies.judge.baseline import Before
 from rollbackd.policies.judge.counting import counted
@@ -59,8 +60,10 @@ def decide(
     now = armed(policy, before, at)
     policy, watch = now, rearmed(policy, now, watch, before)
     since, warm_at = evidence_since(policy, incident, changes, at)
+    watch = sided(policy, watch, since)
+    policy = armed_beside(policy, watch, incident)
     watch = counted(policy, watch, incident, changes, fleet, since, at)
     pairs = zip(policy.conditions, watch.tracks, strict=True)
-    verdicts = tuple([judge(c, t.readings, since, warm_at, at, None if t.tally is None else t.tally.trial) for c, t in pairs])
+    verdicts = tuple([judge(c, t.readings, since, warm_at, at, trial_of(c, t)) for c, t in pairs])
     marked, decisions = step(policy, watch, incident, verdicts, changes, fleet, at)
     return Evaluation(marked, verdicts, decisions, policy)

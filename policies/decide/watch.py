@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rollbackd.policies.judge.beside import Beside
 from rollbackd.policies.judge.tally import Calm, Tally
 from rollbackd.policies.judge.verdict import WIDEST
 from rollbackd.policies.model.policy import Condition, Policy
@@ -39,6 +40,7 @@ class Track:
     ``onset``: first proven breach since it was last proven OK (an unknown does not end a breach, it only ends its run).
     ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last looks of a k-of-n rule, newest last.
     ``tally``: of a bounded condition, what was counted since the change; None where nothing is watched. ``calm``: how bursty it was before.
+    ``beside``: what old and new pods counted side by side since the change; None where they did not.
     """
 
     readings: tuple[Reading, ...] = ()
@@ -51,6 +53,7 @@ class Track:
     had_data: bool = False
     tally: Tally | None = None
     calm: Calm | None = None
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def _take_one(condition: Condition, track: Track, reading: Reading) -> Track:
         counted = _still_useful(condition, counted, reading.end)
     # A gap does not make older counts untrue, so they stay; only the newest gap or level matters.
     kept = (*counted, reading)
-    return Track(kept, track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, had_data, track.tally, track.calm)
+    seen = track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last
+    return Track(kept, *seen, had_data, track.tally, track.calm, track.beside)
 
 
 def _counted(readings: tuple[Reading, ...]) -> tuple[Counts | Events, ...]:

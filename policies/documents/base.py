@@ -46,6 +46,8 @@ def in_unit(read: Callable[[object], T]) -> Callable[[object], T]:
     def reading(value: object) -> T:
         if isinstance(value, dict) and "of_before" in value:
             raise refuse("a plain limit", "'of_before'", "only 'above' and 'below' of a signal that was measured before a change can be of before")
+        if isinstance(value, dict) and "of_old" in value:
+            raise refuse("a plain limit", "'of_old'", "only 'above' of a ratio or a latency can be of the old pods")
         try:
             return read(value)
         except UnitError as error:

@@ -67,7 +67,7 @@ def _lacking(condition: Condition, why: str) -> Condition:
     is_above = condition.limit.of_before is None or condition.limit.of_before.is_above
     never = replace(condition.limit, lack=why)
     if isinstance(condition.signal, Ratio | Latency):
-        never = _with_share(condition, never, 1.0 if is_above else 0.0, is_above, "")
+        never = with_share(condition, never, 1.0 if is_above else 0.0, is_above, "")
     return replace(condition, limit=never)
 
 
@@ -98,7 +98,7 @@ def _share(condition: Condition, of_before: OfBefore, before: Before) -> Conditi
     note += f"; {season} it {'rose' if is_above else 'fell'} by {number_text(most, '%')})" if most > 0 else ")"
     if not 0 < share < 1:
         return _lacking(condition, f"no limit can be reckoned: {note} is {'more than all' if is_above else 'less than none'} of them")
-    return replace(condition, limit=_with_share(condition, condition.limit, share, is_above, note), bound=_halved(condition.bound))
+    return replace(condition, limit=with_share(condition, condition.limit, share, is_above, note), bound=halved(condition.bound))
 
 
 def _fixed(condition: Condition, is_above: bool) -> float | None:
@@ -107,7 +107,8 @@ def _fixed(condition: Condition, is_above: bool) -> float | None:
     return limit.high if is_above else limit.low
 
 
-def _with_share(condition: Condition, limit: Limit, share: float, is_above: bool, note: str) -> Limit:
+def with_share(condition: Condition, limit: Limit, share: float, is_above: bool, note: str) -> Limit:
+    """The limit on the bad share, and how it was reckoned; of a latency on the share of the slower ones."""
     limit = replace(limit, of_before=None, note=note)
     if isinstance(condition.signal, Latency):
         return replace(limit, share=share)
@@ -119,7 +120,7 @@ def _with_side(limit: Limit, value: float, is_above: bool, note: str) -> Limit:
     return replace(limit, high=value) if is_above else replace(limit, low=value)
 
 
-def _halved(bound: Bound | None) -> Bound | None:
+def halved(bound: Bound | None) -> Bound | None:
     """What is left for the test where the other half was spent on what it is tested against."""
     return None if bound is None else replace(bound, alpha=bound.alpha / 2)
 
@@ -209,5 +210,5 @@ def _raised(condition: Condition, before: Before, written: float, *, is_above: b
         return _lacking(condition, f"in breach before the change already, and nothing is {note}")
     raised = replace(condition.limit, is_raised=True)
     if is_share:
-        return replace(condition, limit=_with_share(condition, raised, value, is_above, note), bound=_halved(condition.bound))
+        return replace(condition, limit=with_share(condition, raised, value, is_above, note), bound=halved(condition.bound))
     return replace(condition, limit=_with_side(raised, value, is_above, note))

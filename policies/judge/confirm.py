@@ -20,16 +20,17 @@ def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta,
     """The track after one more look. ``every``: the distance between looks."""
     state = verdict.state
     recent = _next_recent(condition, track, verdict, at)
+    counted = track.had_data, track.tally, track.calm, track.beside
     if state is State.OK:
         is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
-        return Track(track.readings, None, recent, None, None, track.ok_since if is_lasting else at, at, track.had_data, track.tally, track.calm)
+        return Track(track.readings, None, recent, None, None, track.ok_since if is_lasting else at, at, *counted)
     run = _next_run(condition, track, verdict, every, at)
     if state is State.BREACH:
         is_old = track.onset is None or track.last_breach is None or at - track.last_breach > ONSET_MEMORY
-        return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, track.had_data, track.tally, track.calm)
+        return Track(track.readings, run, recent, at if is_old else track.onset, at, None, None, *counted)
     is_lasting = track.ok_last is not None and at - track.ok_last <= 2 * every
     ok_since, ok_last = (track.ok_since, track.ok_last) if is_lasting else (None, None)
-    return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, track.had_data, track.tally, track.calm)
+    return Track(track.readings, run, recent, track.onset, track.last_breach, ok_since, ok_last, *counted)
 
 
 def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: timedelta, since: datetime | None, at: datetime) -> bool:

@@ -30,6 +30,8 @@ def counted(
 def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:
     if start is None:
         return _seen_calm(track)
+    if condition.limit.of_old is not None:
+        return track  # old and new pods are tried against each other instead
     tally = track.tally
     if tally is None or tally.since != start:
         tally, blocks = begin(start, length, track.calm), track.readings
@@ -60,4 +62,4 @@ def _seen_calm(track: Track) -> Track:
 
 def _with(track: Track, tally: Tally | None, calm: Calm | None) -> Track:
     seen = track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last, track.had_data
-    return Track(track.readings, *seen, tally, calm)
+    return Track(track.readings, *seen, tally, calm, track.beside)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue
 from rollbackd.policies.judge.evidence import Sums
@@ -130,6 +131,15 @@ class Side:
         return math.log(1.0 if not self.starts else 0.5 if index == 0 else 0.5 / self.starts)
 
 
+class Evident(Protocol):
+    """What is tried: it has evidence against what is to be kept."""
+
+    @property
+    def log_e(self) -> float:
+        """ln of an e-value."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks (S7).
@@ -146,7 +156,7 @@ class Trial:
     most: int
     total: int
     spread: float | None
-    sides: tuple[Side, ...]
+    sides: tuple[Evident, ...]
 
     @property
     def is_proven(self) -> bool:

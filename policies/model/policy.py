@@ -30,8 +30,9 @@ class Limit:
     """Breached above ``high``, below ``low`` (None: no such side). ``unit`` is for people: '%', 's', 'bytes', ''.
 
     ``of_before``: breached only where it is beyond that as well; what it comes to is known once the time before a change was read, and until then
-    ``high`` and ``low`` are the least that it may come to. Of a limit that was reckoned so, or raised for what was there before: ``share`` of
-    requests that may be slower than a latency limit, ``note`` how it was reckoned, ``lack`` why it cannot be (then nothing is proven); ``is_raised``
+    ``high`` and ``low`` are the least that it may come to. ``of_old``: breached only where pods of the new revision are so many times worse than
+    those of the old one that run beside them. Of a limit that was reckoned so, or raised for what was there before: ``share`` of requests that may
+    be slower than a latency limit, ``note`` how it was reckoned, ``lack`` why it cannot be (then nothing is proven); ``is_raised``
     for one change, since the signal was out of it before.
     """
 
@@ -39,6 +40,7 @@ class Limit:
     low: float | None = None
     unit: str = ""
     of_before: OfBefore | None = None
+    of_old: float | None = None
     share: float | None = None
     note: str = ""
     lack: str = ""

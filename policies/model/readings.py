@@ -11,7 +11,7 @@ class Counts:
     """Events counted in (start, end]: between ``least`` and ``most`` of ``total`` were bad (equal where counted exactly).
 
     ``low`` and ``high`` are the bucket bounds around a latency limit, in the histogram's unit; None for ratios.
-    ``newest``: time of the newest sample that took part.
+    ``newest``: time of the newest sample that took part. ``old``: what pods of an older revision counted in the same time, where they still ran.
     """
 
     start: datetime
@@ -22,6 +22,7 @@ class Counts:
     newest: datetime
     low: float | None = None
     high: float | None = None
+    old: "Counts | None" = None
 
 
 @dataclass(frozen=True, slots=True)

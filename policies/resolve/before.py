@@ -1,9 +1,9 @@
-"""A limit of what was before, as written, to the engine's; one that makes no sense is refused."""
+"""A limit of what was before, or of the old pods, as written, to the engine's; one that makes no sense is refused."""
 
 from collections.abc import Callable
 from typing import Literal
 
-from rollbackd.policies.documents.limits import BeforeLimit
+from rollbackd.policies.documents.limits import BeforeLimit, OldLimit
 from rollbackd.policies.model.policy import Limit, OfBefore
 from rollbackd.policies.model.signals import Gauge, Latency, Rate, Ratio, Signal
 from rollbackd.policies.text.units import Quantity
@@ -26,6 +26,20 @@ def before_limit(signal: Signal, side: Side, written: BeforeLimit, read: Read, p
     unit = least.unit if least is not None else _unit(signal)
     value, of_before = None if least is None else least.value, OfBefore(written.of_before.value, side == "above")
     return Limit(high=value, unit=unit, of_before=of_before) if side == "above" else Limit(low=value, unit=unit, of_before=of_before)
+
+
+def old_limit(signal: Signal, side: Side, written: OldLimit, read: Read, path: Path, findings: Findings) -> Limit | None:
+    """The limit, its fixed part in base units; None after a fault. ``path`` leads to the mapping with ``of_old``."""
+    factor, at = written.of_old.value, (*path, "of_old")
+    faults = len(findings.faults)
+    if side == "below" or not isinstance(signal, Ratio | Latency):
+        findings.fault(at, "'above' of a ratio or a latency", f"'{side}' of {'one' if side == 'below' else 'something else'}", "counts are compared")
+    elif factor < 1:
+        findings.fault(at, "100% or more", findings.shown(at), "what is no worse than the old pods would be a breach")
+    least = read(written.at_least, (*path, "at_least"))
+    if least is None or len(findings.faults) > faults:
+        return None
+    return Limit(high=least.value, unit=least.unit or _unit(signal), of_old=factor)
 
 
 def _is_sound(signal: Signal, side: Side, written: BeforeLimit, path: Path, findings: Findings) -> bool:

@@ -218,6 +218,7 @@ class Conditions:
         signal, told = part.signal, part.told
         self._check_bound(part, path, said_path)
         limit = part.limit or Limit()
+        self._check_old(limit, part.name, path)
         if limit.of_before is not None and not isinstance(signal, Ratio | Latency):
             told = replace(told, default_hold=max(told.default_hold, BEFORE_FOR))
         confirm = confirmation(told, self.every, said_path, self.findings)
@@ -249,6 +250,15 @@ class Conditions:
             self.findings.fault((*said_path, "unbounded"), "a condition without a bound", f"'{part.name}'", hint, at_key=True)
         elif most(told, signal) < told.mode and not part.from_library:
             self._boundless.append((path, part.name))
+
+    def _check_old(self, limit: Limit, name: str, path: Path) -> None:
+        if limit.of_old is None:
+            return
+        if not self.target.startswith("kubernetes:"):
+            hint = "of no other is it known which pods are of which revision"
+            self.findings.fault(path, "a Deployment as the target of a limit of the old pods", quoted(self.target), hint)
+        if self.spec.max_false_rollback == "none":
+            self.findings.fault(path, f"a bound for '{name}'", "max_false_rollback: none", "the two sides are compared by a test that needs one")
 
     def _check_name(self, name: str, path: Path) -> None:
         if name in self._places:

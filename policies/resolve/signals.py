@@ -16,11 +16,11 @@ from rollbackd.policies.documents.conditions import (
     RateCondition,
     RatioCondition,
 )
-from rollbackd.policies.documents.limits import BeforeLimit
+from rollbackd.policies.documents.limits import BeforeLimit, OldLimit
 from rollbackd.policies.documents.signals import CountSignal, GaugeSignal, LatencySignal, RatioSignal, TrafficSignal, VanishedSignal
 from rollbackd.policies.model.policy import Limit
 from rollbackd.policies.model.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic, Vanished
-from rollbackd.policies.resolve.before import Side, before_limit
+from rollbackd.policies.resolve.before import Side, before_limit, old_limit
 from rollbackd.policies.resolve.profiles import WrittenSignal
 from rollbackd.policies.text import units
 from rollbackd.policies.text.selectors import parse_selector
@@ -136,7 +136,7 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
         findings.fault(path, kinds, " and ".join(f"'{side}'" for side in written.sides) or "no limit")
         return None
     side = written.sides[0]
-    if isinstance(before := getattr(written, side), BeforeLimit):
+    if isinstance(before := getattr(written, side), BeforeLimit | OldLimit):
         return _before(signal, "above" if side == "above" else "below", before, path, findings)
     values = written.outside if written.outside is not None else [getattr(written, side)]
     paths = [(*path, side, index) for index in range(2)] if side == "outside" else [(*path, side)]
@@ -148,9 +148,16 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
     return limit if _can_be_met(signal, limit, side, (*path, side), findings) else None
 
 
-def _before(signal: Signal, side: Side, written: BeforeLimit, path: Path, findings: Findings) -> Limit | None:
+def _before(signal: Signal, side: Side, written: BeforeLimit | OldLimit, path: Path, findings: Findings) -> Limit | None:
     at = (*path, side)
-    limit = before_limit(signal, side, written, lambda value, place: _read(signal, value, place, findings), at, findings)
+
+    def read(value: object, place: Path) -> Quantity | None:
+        return _read(signal, value, place, findings)
+
+    if isinstance(written, OldLimit):
+        limit = old_limit(signal, side, written, read, at, findings)
+    else:
+        limit = before_limit(signal, side, written, read, at, findings)
     if limit is None or (limit.high is None and limit.low is None):
         return limit
     return limit if _can_be_met(signal, limit, side, (*at, "at_least" if side == "above" else "at_most"), findings) else None

@@ -386,6 +386,13 @@ def test_a_rung_names_its_own_target(rung: str, found: object) -> None:
     assert with_spec(f"{TARGET}\nrollback_when: [{{use: standard}}]\nremedy: [{{{rung}}}]").ladder == (found,)
 
 
+def test_a_limit_of_the_old_pods_has_a_fixed_one_beside_it() -> None:
+    slow = "{name: slow, latency: {histogram: rpc_ms}, above: {of_old: 150%, at_least: 1s}}"
+    errors = "{use: error-rate, with: {above: {of_old: 300%, at_least: 1%}}}"
+    policy = with_spec(f"{TARGET}\nmatch: {{app: checkout}}\nrollback_when: [{errors}, {slow}]")
+    assert [c.limit for c in policy.conditions] == [Limit(high=0.01, unit="%", of_old=3.0), Limit(high=1000.0, unit="ms", of_old=1.5)]
+
+
 def test_a_migration_is_told_by_parts_jobs_and_metrics() -> None:
     marks = "[{container: migrate}, {job: 'm-*'}, {metric: 'max(schema{app=\"a\"})'}, {metric: ledger_version}]"
     policy = with_spec(f"{TARGET}\nrollback_when: [{{use: standard}}]\nreversible: {{unless: {marks}}}")

@@ -1,0 +1,61 @@
+"""Shares told apart by revision while pods of the old one serve beside those of the new (S9). Asked for only then. Decides nothing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.source import Derived, Identity, Increases, MeteredSource, RowKey, Slower, Source
+from rollbackd.adapters.base.target import Sides, TargetState
+from rollbackd.controller.observe.questions import Ask, asks_of
+from rollbackd.controller.observe.readings import readings_at
+from rollbackd.policies.model.policy import Condition, Policy
+from rollbackd.policies.model.readings import Counts, Reading
+
+POD, SIDE = "pod", "rollbackd_replicaset"
+"""The label that names a pod, and the one that is made of it."""
+SUFFIX = "-[bcdfghjklmnpqrstvwxz2456789]{5}"
+"""What Kubernetes puts behind the name of a ReplicaSet to name a pod."""
+
+
+def beside_old(
+    policy: Policy, readings: tuple[Reading, ...], source: Source, state: TargetState | AdapterError | None, at: datetime
+) -> tuple[Reading, ...]:
+    """The policy's readings; shares know what old pods counted beside, where the metrics carry the pod's name.
+
+    A condition with a limit of the old pods is about the new ones alone. A source that costs money by the question is not asked.
+    """
+    sides = state.sides if isinstance(state, TargetState) else None
+    if sides is None or isinstance(source, MeteredSource):
+        return readings
+    asks, known = asks_of(policy, source.block(policy.every)), list(readings)
+    for index, (condition, reading) in enumerate(zip(policy.conditions, readings, strict=True)):
+        group, row = asks[index].group, asks[index].row
+        if condition.bound is not None and isinstance(reading, Counts) and isinstance(group, Increases | Slower):
+            known[index] = _told_apart(condition, reading, _read(group, row, sides, source, at))
+    return tuple(known)
+
+
+def _told_apart(condition: Condition, whole: Counts, found: Sequence[Reading]) -> Counts:
+    new, *others = found
+    old = [each for each in others if isinstance(each, Counts) and (each.low, each.high) == (whole.low, whole.high)]
+    if not isinstance(new, Counts) or not old or (new.low, new.high) != (whole.low, whole.high):
+        return whole
+    beside = replace(old[0], least=sum(o.least for o in old), most=sum(o.most for o in old), total=sum(o.total for o in old))
+    return replace(whole if condition.limit.of_old is None else new, old=beside)
+
+
+def _read(group: Increases | Slower, row: RowKey, sides: Sides, source: Source, at: datetime) -> Sequence[Reading]:
+    """What the new pods counted, and then what those of each older revision did."""
+    identity, row = _by_revision(group.identity, row, sides)
+    asked = replace(group, identity=identity)
+    return readings_at(source, lambda _: None, [Ask(asked, (*row, name)) for name in (sides.new, *sides.old)], at)
+
+
+def _by_revision(identity: Identity, row: RowKey, sides: Sides) -> tuple[Identity, RowKey]:
+    """The identity with the ReplicaSet beside it; where the workload itself is read out of the pod's name, in its place."""
+    kept = [(name, value) for name, value in zip(identity.labels, row, strict=True) if identity.derived is None or name != identity.derived.label]
+    # Only the pods of these: a namespace may hold thousands of others.
+    names = "|".join(name.replace(".", "[.]") for name in (sides.new, *sides.old))
+    labels = (*(name for name, _ in kept), SIDE)
+    return Identity(labels, Derived(SIDE, POD, f"({names}){SUFFIX}")), tuple(value for _, value in kept)
