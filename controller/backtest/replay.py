@@ -193,6 +193,7 @@ class Replay:
             oldest_look=min((one.last for one in self.ways if one.last is not None), default=None),
             usual=self._usual,
             onsets=self._breaches.onsets(),
+            began=self._breaches.began(),
             depends=self._depends,
             shared=self.of(self._needed),
             risen=self._breaches.risen(),

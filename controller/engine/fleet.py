@@ -46,6 +46,7 @@ class Breaches:
 
     def __init__(self) -> None:
         self._since: dict[tuple[str, str], datetime] = {}
+        self._began: dict[tuple[str, str], datetime] = {}
         self._leaning: set[tuple[str, str]] = set()
         self._risen: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -59,15 +60,21 @@ class Breaches:
         if State.BREACH not in states and any(leans(*each) for each in zip(policy.conditions, watch.tracks, seen, strict=True)):
             self._leaning.add((policy.target, policy.name))
         if State.BREACH in states:
-            self._since[policy.target, policy.name] = min(track.onset for track in watch.tracks if track.onset is not None)
+            broken = [track for track in watch.tracks if track.onset is not None]
+            self._since[policy.target, policy.name] = min(track.onset for track in broken if track.onset is not None)
+            runs = [track.run.start for track in broken if track.run is not None]
+            if runs:
+                self._began.setdefault((policy.target, policy.name), min(runs))
         elif all(track.onset is None for track in watch.tracks):
             # Proven over by what had broken: that another condition is well says nothing of it.
             self._since.pop((policy.target, policy.name), None)
+            self._began.pop((policy.target, policy.name), None)
 
     def keep(self, policies: Iterable[Policy]) -> None:
         """Forgets policies that are no longer loaded."""
         wanted = {(policy.target, policy.name) for policy in policies}
         self._since = {key: at for key, at in self._since.items() if key in wanted}
+        self._began = {key: at for key, at in self._began.items() if key in wanted}
         self._leaning &= wanted
         self._risen = {key: on for key, on in self._risen.items() if key in wanted}
 
@@ -84,10 +91,11 @@ class Breaches:
 
     def onsets(self) -> dict[str, datetime]:
         """Since when each target in breach is."""
-        found: dict[str, datetime] = {}
-        for (target, _), since in self._since.items():
-            found[target] = min(since, found.get(target, since))
-        return found
+        return _earliest(self._since)
+
+    def began(self) -> dict[str, datetime]:
+        """Since when each target in breach had been out of its limits when that was proven."""
+        return _earliest(self._began)
 
     def risen(self) -> frozenset[tuple[str, str]]:
         """(target, dependency) where the target uses more of it than its policy allows."""
@@ -96,6 +104,13 @@ class Breaches:
     def recent(self, at: datetime) -> frozenset[str]:
         """Targets whose breach began within the last ten minutes."""
         return frozenset(target for (target, _), since in self._since.items() if at - since <= RECENT)
+
+
+def _earliest(times: Mapping[tuple[str, str], datetime]) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for (target, _), at in times.items():
+        found[target] = min(at, found.get(target, at))
+    return found
 
 
 def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:
@@ -152,6 +167,7 @@ def fleet_at(
         revisions=book.revisions(),
         usual=usual,
         onsets=onsets,
+        began=breaches.began(),
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),
         risen=breaches.risen(),

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from rollbackd.policies.blame.attribution import victims
 from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.blame.systemic import Chance, chance, share_needed
+from rollbackd.policies.blame.systemic import FEWEST, Chance, chance, share_needed
 from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.judge.since import watch_length
 from rollbackd.policies.model.policy import Policy
+
+LATE = timedelta(minutes=5)
+"""A breach that began so long after the change served is no longer plainly its own: then a single neighbour that breaks with it weighs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,7 @@ class Neighbours:
     """Other targets without a change: ``broken`` ones, and ``leaning`` ones that are out of their limits and not proven to be.
 
     ``brought_down``: those that the target itself explains, which are in neither. ``watched``: of so many. ``usual``: so many break by themselves.
+    ``late_since``: when the target's own breach began, where that was late.
     """
 
     broken: tuple[str, ...]
@@ -23,6 +28,7 @@ class Neighbours:
     brought_down: frozenset[str]
     watched: int
     usual: Chance
+    late_since: datetime | None = None
 
     @property
     def needed(self) -> int:
@@ -46,10 +52,19 @@ def neighbours(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Neig
     brought_down = victims(policy, suspects, fleet, watch_length(policy), out)
     broken = fleet.unexplained - {policy.target}
     watched = max(fleet.watched - 1, len(broken))
+    late = late_since(policy, suspects, fleet)
     return Neighbours(
         tuple(sorted(broken - brought_down)),
         tuple(sorted(out - broken - brought_down)),
         brought_down,
         watched,
-        chance(fleet.usual, policy.target),
+        chance(fleet.usual, policy.target, FEWEST if late is None else 1),
+        late,
     )
+
+
+def late_since(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> datetime | None:
+    """When the breach of the policy's target began, if each suspect had served for long by then (S10)."""
+    began = fleet.began.get(policy.target)
+    served = max((change.effective for change in suspects if not change.posted), default=None)
+    return began if began is not None and served is not None and began - served > LATE else None

@@ -77,21 +77,21 @@ def watched_until(usual: Usual, at: datetime) -> Usual:
     return replace(usual, since=usual.since or at, at=max(at, usual.at or at))
 
 
-def chance(usual: Usual, but: str | None = None) -> Chance:
-    """What chance brings among all targets but this one."""
+def chance(usual: Usual, but: str | None = None, fewest: int = FEWEST) -> Chance:
+    """What chance brings among all targets but this one; fewer than ``fewest`` are never no chance."""
     if usual.since is None or usual.at is None:
-        return Chance(None, 0.0, timedelta(0), FEWEST)
-    return _chance(max(0.0, usual.total - usual.counts.get(but or "", 0.0)), usual.since, usual.at)
+        return Chance(None, 0.0, timedelta(0), fewest)
+    return _chance(max(0.0, usual.total - usual.counts.get(but or "", 0.0)), usual.since, usual.at, fewest)
 
 
-def _chance(weight: float, since: datetime, at: datetime) -> Chance:
+def _chance(weight: float, since: datetime, at: datetime, fewest: int = FEWEST) -> Chance:
     observed = at - since
     fade = math.exp(-(observed / MEMORY))
     counted = weight * fade
     if observed < KNOWN_AFTER:
-        return Chance(None, counted, observed, FEWEST)
+        return Chance(None, counted, observed, fewest)
     expected = _lower_bound(counted) * (RECENT / (MEMORY * (1 - fade)))
-    return Chance(expected, counted, observed, max(FEWEST, unlikely(expected)))
+    return Chance(expected, counted, observed, max(fewest, unlikely(expected)))
 
 
 def unlikely(expected: float) -> int:

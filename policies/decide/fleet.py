@@ -42,7 +42,8 @@ class Fleet:
     ``answered``: (target, change id) pairs that an incident has answered. ``quarantined``: (target, revision) pairs. ``oldest_look``: when the
     target that was looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
 
-    ``onsets``: since when the targets in breach are. ``depends``: what each watched target depends on; ``shared``: the changes of all that.
+    ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven.
+    ``depends``: what each watched target depends on; ``shared``: the changes of all that.
     ``leaning``: targets without a change that are out of a limit and not proven to be.
     ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
     be reverted, newest first.
@@ -66,6 +67,7 @@ class Fleet:
     oldest_look: datetime | None = None
     usual: Usual = NOTHING_KNOWN
     onsets: Mapping[str, datetime] = field(default_factory=dict)
+    began: Mapping[str, datetime] = field(default_factory=dict)
     depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shared: tuple[Change, ...] = ()
     risen: frozenset[tuple[str, str]] = frozenset()

@@ -28,6 +28,8 @@ OTHERS = 2
 """So many slots a first rung waits, at most, until every other target was looked at since the onset (I7)."""
 PATIENCE = timedelta(minutes=3)
 """So long a first rung waits, at most, while other targets without a change break or lean towards it: what they share reaches some of them later."""
+LONE = timedelta(minutes=3)
+"""So long a breach that began late has to have lasted before the first rung, so that others with the same cause have had time to show it."""
 
 HANDED_OVER = "handed-over"
 """Holds an incident whose last rung people finish."""
@@ -123,10 +125,12 @@ def _others_first(slot: Slot, incident: Incident, blamed: Sequence[Change]) -> W
     """Why the first rung waits for what becomes of the other targets; None where it does not, or has waited for long enough."""
     if slot.fleet.oldest_look is not None and slot.fleet.oldest_look < incident.onset and slot.at - incident.onset < OTHERS * slot.policy.every:
         return Wait("the other targets are looked at first: a breach that they share has a common cause")
-    until = incident.opened_at + PATIENCE
+    found, until = neighbours(slot.policy, blamed, slot.fleet), incident.opened_at + PATIENCE
+    if found.late_since is not None and slot.fleet.watched > 1 and slot.at < (shown := found.late_since + LONE) and not found.is_common:
+        began = f"it began at {found.late_since:%H:%M:%S}, long after the change"
+        return Wait(f"{began}: whether others have the same cause shows until {shown:%H:%M:%S}")
     if slot.at >= until:
         return None
-    found = neighbours(slot.policy, blamed, slot.fleet)
     if not found.may_be_common:
         return None
     named = ", ".join((*found.broken, *found.leaning)[:5])

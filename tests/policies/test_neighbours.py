@@ -7,17 +7,18 @@ import pytest
 
 from rollbackd.controller.engine.fleet import CLOSELY, Breaches
 from rollbackd.policies.blame.leaning import leans
+from rollbackd.policies.blame.neighbours import LATE
 from rollbackd.policies.blame.systemic import begun as begun_at
 from rollbackd.policies.blame.systemic import turned_all, watched_until
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.decide.events import Held
 from rollbackd.policies.decide.incident import fold
-from rollbackd.policies.decide.step import PATIENCE
+from rollbackd.policies.decide.step import LONE, PATIENCE
 from rollbackd.policies.decide.watch import new_watch
 from rollbackd.policies.judge.verdict import State
-from rollbackd.policies.model.policy import Limit
-from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, OPENED, POLICY, T0, TARGET, counts, kinds, no_data, only, run
+from rollbackd.policies.model.policy import Bound, Limit
+from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, kinds, no_data, only, run, slots
 
 LATER = T0 + 5 * MINUTE
 DAY = timedelta(days=1)
@@ -75,6 +76,62 @@ def test_those_that_depend_on_the_target_are_not_waited_for():
 def test_in_a_scope_in_which_many_break_by_themselves_a_few_are_not_waited_for():
     many = replace(LEANING, watched=1001, usual=NOISY)
     assert "Act" in kinds(begun(LATER + MINUTE, many))
+
+
+# --- a breach that began long after its change ----------------------------------------------------------------------------------
+
+LONG_AFTER = T0 + 12 * MINUTE
+
+
+def late(at, fleet, began=LONG_AFTER):
+    """What is decided at ``at`` about an incident of a target that has been out of its limit since ``began``."""
+    incident = fold((replace(OPENED, at=began + MINUTE, onset=began + MINUTE),))
+    return run(POLICY, {at: bad(at)}, fleet=replace(fleet, began={TARGET: began}), incident=incident).decisions
+
+
+def test_it_has_to_last_until_others_could_have_shown_the_same_and_the_wait_says_so():
+    waits = only(late(LONG_AFTER + 2 * MINUTE, CALM), Wait)
+    assert waits.reason == "it began at 14:12:00, long after the change: whether others have the same cause shows until 14:15:00"
+    assert "Act" in kinds(late(LONG_AFTER + LONE, CALM))
+
+
+def test_a_single_neighbour_that_breaks_with_it_is_a_common_cause_and_holds_at_once():
+    held = only(late(LONG_AFTER + 2 * MINUTE, replace(CALM, unexplained=frozenset({"a", TARGET}))), Held)
+    assert (held.guard, "holds at 1" in held.reason) == ("systemic", True)
+
+
+def test_one_that_leans_is_waited_for():
+    leaning = replace(CALM, leaning=frozenset({"a"}))
+    assert ["Act" in kinds(late(LONG_AFTER + wait, leaning)) for wait in (LONE, MINUTE + PATIENCE)] == [False, True]
+
+
+def test_one_that_declares_that_it_depends_on_the_target_is_none():
+    beside = replace(CALM, unexplained=frozenset({"a"}), depends={"a": frozenset({TARGET})}, onsets={TARGET: LONG_AFTER, "a": LONG_AFTER + MINUTE})
+    assert "Act" in kinds(late(LONG_AFTER + LONE, beside))
+
+
+def test_where_many_break_by_themselves_one_is_chance():
+    assert "Act" in kinds(late(LONG_AFTER + LONE, replace(CALM, unexplained=frozenset({"a"}), watched=1001, usual=NOISY)))
+
+
+def test_soon_after_its_change_a_breach_waits_for_nobody():
+    assert "Act" in kinds(late(T0 + 6 * MINUTE, CALM, began=T0 + LATE))
+    assert "Act" in kinds(late(T0 + 9 * MINUTE, replace(CALM, unexplained=frozenset({"a"})), began=T0 + LATE))
+
+
+def test_a_service_that_is_watched_alone_waits_for_nobody():
+    assert "Act" in kinds(late(LONG_AFTER + 2 * MINUTE, replace(CALM, watched=1)))
+
+
+def test_how_long_it_has_been_out_of_its_limit_is_known_from_before_it_was_proven():
+    waits = replace(POLICY, conditions=(replace(ERRORS, bound=Bound(alpha=0.01)),))
+    breaches, known = Breaches(), new_watch(waits)
+    for at in slots(LATER, LATER + 15 * MINUTE):
+        found = evaluate(waits, known, None, (counts(at, 3, 30),), (RELEASE,), CALM, at)
+        known = found.watch
+        breaches.note(waits, known, found.verdicts)
+    assert breaches.began() == {TARGET: LATER}
+    assert breaches.onsets()[TARGET] > LATER + MINUTE
 
 
 # --- who leans ------------------------------------------------------------------------------------------------------------------
