@@ -12,6 +12,8 @@ from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.migrations import Migrations
+from rollbackd.controller.observe.observation import Observation
+from rollbackd.controller.observe.readings import Observer
 from rollbackd.policies.model.policy import RevertRung
 from tests import servers
 from tests.adapters.openmetrics import START, document, series
@@ -152,6 +154,17 @@ def test_a_survey_for_another_policy_keeps_the_doubt(shop) -> None:
     world.engine.cycle(Batch(world.at, kept, {"shop": (served(world.at, 0),)}))
     assert world.said() == said
     assert isinstance(kept.states[SHOP], TargetState)
+
+
+def test_the_daemon_asks_at_each_look_at_the_target(shop, source) -> None:
+    world = shop("gone")
+    world.slot(0)
+    observation = Observation(world.engine, Observer({"prometheus": source}, lambda _: None), world.surveyor)
+    policies = list(world.engine.policies.values())
+    seen = observation.batch(policies, policies, moment(END)).survey.states[SHOP]
+    assert isinstance(seen, TargetState)
+    assert seen.doubt == f'{UNKNOWN}schema_version{{app="gone"}} has no value now'
+    observation.close()
 
 
 def test_a_release_that_was_there_at_the_first_look_has_nothing_to_be_compared_with(tmp_path, source) -> None:

@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from rollbackd.adapters.base.target import Sides, TargetState
+from rollbackd.adapters.command import Command
 from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.observe.observation import Observation
 from rollbackd.controller.observe.questions import asks_of
-from rollbackd.controller.observe.readings import readings_at
+from rollbackd.controller.observe.readings import Observer, readings_at
 from rollbackd.controller.observe.sides import beside_old
+from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Counts, Reading
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series
+from tests.controller.world import World
 
 END = 600
 NEW, OLD, OLDER = "checkout-7c6d9f8b5", "checkout-5d4f8c7b9", "checkout-6b7c8d9f4"
@@ -111,6 +116,26 @@ def test_shares_are_told_apart_by_the_names_of_pods(source: Prometheus, watched:
 )
 def test_where_they_cannot_be_told_apart_nothing_is_compared(source: Prometheus, watched: Policy, sides: Sides | None) -> None:
     assert shown(read(source, watched, sides)) == (180, 1500, None, None)
+
+
+class Rolling(Command):
+    """A kind of target of which pods of two revisions serve."""
+
+    kind = "kubernetes"
+
+    def survey(self, keys):
+        return {key: TargetState(key, "r7", sides=SIDES) for key in keys}
+
+
+def test_the_daemon_asks_while_both_serve(source: Prometheus, tmp_path: Path) -> None:
+    watched = policy(PLAIN)
+    world = World(tmp_path, watched)
+    observer, surveyor = Observer({"prometheus": source}, lambda _: None), Surveyor({"kubernetes": Rolling({})})
+    observation = Observation(world.engine, observer, surveyor)
+    (found,) = observation.batch([watched], [watched], datetime.fromtimestamp(START + END, UTC)).readings["checkout"]
+    assert shown(found) == (180, 1500, 60, 1260)
+    observation.close()
+    world.close()
 
 
 def test_nobody_asks_while_one_revision_serves(source: Prometheus) -> None:
