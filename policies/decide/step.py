@@ -28,7 +28,7 @@ OTHERS = 2
 """So many slots a first rung waits, at most, until every other target was looked at since the onset (I7)."""
 PATIENCE = timedelta(minutes=3)
 """So long a first rung waits, at most, while other targets without a change break or lean towards it: what they share reaches some of them later."""
-LONE = timedelta(minutes=3)
+LONE = timedelta(seconds=150)
 """So long a breach that began late has to have lasted before the first rung, so that others with the same cause have had time to show it."""
 
 HANDED_OVER = "handed-over"

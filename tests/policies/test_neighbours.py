@@ -91,7 +91,7 @@ def late(at, fleet, began=LONG_AFTER):
 
 def test_it_has_to_last_until_others_could_have_shown_the_same_and_the_wait_says_so():
     waits = only(late(LONG_AFTER + 2 * MINUTE, CALM), Wait)
-    assert waits.reason == "it began at 14:12:00, long after the change: whether others have the same cause shows until 14:15:00"
+    assert waits.reason == "it began at 14:12:00, long after the change: whether others have the same cause shows until 14:14:30"
     assert "Act" in kinds(late(LONG_AFTER + LONE, CALM))
 
 
