@@ -46,8 +46,13 @@ def wrong_result(document: Document, kind: str, max_series: int, excerpt: str) -
         given = str(data.get("resultType") if isinstance(data, dict) else None)[:20]
         return Problem(f"answered with {given!r} where {kind!r} was expected: {excerpt}", "see whether the address is a Prometheus API's")
     if len(data["result"]) > max_series:
-        return Problem(f"answered with {len(data['result'])} series, more than {max_series}", "select fewer, or raise max_series")
+        return too_many(len(data["result"]), max_series)
     return None
+
+
+def too_many(series: int, most: int) -> Problem:
+    """More series than may be read."""
+    return Problem(f"answered with {series} series, more than {most}", "select fewer, or raise max_series")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

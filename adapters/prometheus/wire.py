@@ -16,11 +16,13 @@ import requests
 import urllib3
 
 from rollbackd.adapters.base.errors import Permanent, Transient
-from rollbackd.adapters.prometheus.refusal import Problem, problem_of, retry_after, wrong_result
+from rollbackd.adapters.prometheus.refusal import Problem, problem_of, retry_after, too_many, wrong_result
 from rollbackd.adapters.prometheus.turn import Turn
 
 Json: TypeAlias = Any  # what json.loads gives; it does not leave this package
 PIECE = 1 << 16
+LONGEST_REST = 300.0
+"""Seconds that a source which asks to be left alone is left alone at most: more would be blindness, which it cannot mean."""
 
 
 class TooLarge(Transient):
@@ -55,6 +57,7 @@ class Checked(requests.Response):
 class Wire(requests.Session):
     """Sends a question once and returns a ``Checked`` answer, or raises Transient or Permanent. Safe to use from several threads.
 
+    A source that named a time (Retry-After) is not asked again before it: every question until then fails at once, with what it said.
     ``infos()``: what the source remarked on the last answer of this thread. ``asked``: how many requests were sent, and ``waited``: so many
     seconds for their answers, both about where threads share it.
     """
@@ -67,6 +70,7 @@ class Wire(requests.Session):
         self._name, self._limits, self._token_file = name, limits, token_file
         self._turn = turn
         self._heard = threading.local()
+        self._rests_until, self._why_it_rests = 0.0, ""
         self.asked = 0
         self.waited = 0.0
 
@@ -77,6 +81,8 @@ class Wire(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send ``request`` and judge the answer. A 401 is tried once more if the token file has changed meanwhile."""
+        if time.monotonic() < self._rests_until:
+            raise Transient(self._why_it_rests)
         _move_query_to_body(request)
         deadline = time.monotonic() + self._limits.timeout.total_seconds()
         token = self._sign(request)
@@ -134,6 +140,7 @@ class Wire(requests.Session):
         body = b"" if 300 <= response.status_code < 400 else self._read(response, deadline)
         self.waited += time.monotonic() - began
         self._turn.take()
+        self._weigh(body)
         document, excerpt = _parsed(body), _excerpt(body, secret)
         problem = problem_of(response.status_code, document, excerpt, response.headers.get("Location"))
         if problem is None and document is not None:
@@ -141,7 +148,20 @@ class Wire(requests.Session):
             problem = wrong_result(document, kind, self._limits.max_series, excerpt)
             if problem is None:
                 return document
-        raise self._error(problem or Problem("did not answer as expected", "see its log"), retry_after(response.headers))
+        fault = self._error(problem or Problem("did not answer as expected", "see its log"), retry_after(response.headers))
+        self._heed(fault)
+        raise fault
+
+    def _weigh(self, body: bytes | bytearray) -> None:
+        """Raises Transient for more series than may be read, before they are parsed: a million small ones are twenty times their text in memory."""
+        if (series := body.count(b'"metric":')) > 2 * self._limits.max_series:  # a series may have a label of this name, too
+            raise self._error(too_many(series, self._limits.max_series))
+
+    def _heed(self, fault: Permanent | Transient) -> None:
+        if isinstance(fault, Transient) and fault.retry_after:
+            rest = min(fault.retry_after, LONGEST_REST)
+            self._why_it_rests = f"{fault}; it asked to be left alone for {rest:g} s, and is"
+            self._rests_until = time.monotonic() + rest
 
     def _error(self, problem: Problem, wait: float | None = None) -> Permanent | Transient:
         said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"
