@@ -90,6 +90,16 @@ def hand_over(tx: Transaction, parcel: Parcel, fallback: str | None, error: str)
         tx.queue(replace(parcel.notice, lines=(f"{parcel.contact} could not be told{by}: {error}", *parcel.notice.lines)), (fallback,))
 
 
+def behind(tx: Transaction, parcel: Parcel) -> tuple[Parcel, ...]:
+    """The parcels of the same key that wait for this one on the same channel."""
+    same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel, outbox.c.key == parcel.notice.key, outbox.c.id != parcel.id)
+    found = []
+    for row in tx.connection.execute(select(outbox).where(_WAITING, same).order_by(outbox.c.turn)).all():
+        with contextlib.suppress(StoreError):  # what cannot be read is given up in its turn
+            found.append(parcel_of(row))
+    return tuple(found)
+
+
 def was_told(tx: Transaction, contact: str, key: str) -> bool:
     """Whether anything of this key was ever queued for the contact."""
     return tx.connection.execute(select(outbox.c.id).where(outbox.c.contact == contact, outbox.c.key == key).limit(1)).first() is not None

@@ -40,7 +40,11 @@ class Blindness:
         for condition, track in zip(policy.conditions, watch.tracks, strict=True):
             if track.had_data or condition.from_library:
                 continue
-            since = self._first_look.setdefault((policy.digest, condition.name), at)
+            look = policy.digest, condition.name
+            if policy.source in self._silent_since:  # a source that does not answer says nothing of what it has
+                self._first_look.pop(look, None)
+                continue
+            since = self._first_look.setdefault(look, at)
             if at - since >= PATIENCE:
                 self._absent(policy, condition.name, at)
 

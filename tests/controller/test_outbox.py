@@ -230,6 +230,17 @@ def test_a_page_that_is_late_is_told_to_the_fallback_once_and_still_tried(store:
     assert pager.sent == ["n-1"]
 
 
+def test_a_page_that_waits_behind_a_message_that_wakes_nobody_is_late_all_the_same(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("503")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, replace(notice("started"), urgency="notice"), notice("held"))
+    for _ in range(3):
+        clock.move(LATE + MINUTE)
+        outbox.deliver_due()
+    assert (pager.tried.count("held"), platform.sent) == (0, ["held"])
+
+
 def test_a_notice_that_wakes_nobody_may_be_late(store: Store, clock: Clock) -> None:
     pager, platform = Channel("pagerduty"), Channel("chat")
     pager.fault = Transient("503")
