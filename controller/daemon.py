@@ -99,6 +99,7 @@ class Daemon:
     def _adopt(self, outcome: Reload) -> None:
         for fault in outcome.faults:
             log.error("policy.refused", fault=str(fault))
+        self._parts.policy_news.tell(outcome)
         self._parts.membership.take(outcome.policies, outcome.fleets, outcome.claimed)
         self._check(outcome.policies, outcome.fleets)
 

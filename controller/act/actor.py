@@ -50,10 +50,12 @@ class Actor:
         look_every: timedelta = timedelta(seconds=1),
         pool: Executor | None = None,
         stop: threading.Event | None = None,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
 
         ``look_every`` paces looking at what is under way. ``pool`` instead of ``workers`` threads, and ``stop``: where time is not the wall's.
+        ``steady``: see Outcomes.
         """
         self._store = store
         self._targets = targets
@@ -63,7 +65,7 @@ class Actor:
         self._told = told
         self._failed = failed
         self._stop = stop or threading.Event()
-        self._outcomes = Outcomes(store, now, self._stop, look_every)
+        self._outcomes = Outcomes(store, now, self._stop, look_every, steady)
         self._busy: set[str] = set()
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._planning = Planning(targets, self._unreached, now)
@@ -211,7 +213,11 @@ class Actor:
     def _write(self, target: Target, plan: Plan, claim: Claim) -> bool:
         """The plan is applied at most once; True if the target has it. Its precondition is the fence; the claim only saves it the work."""
         intended = claim.intended
-        if self._stop.is_set() or not claim.is_held_by(self._store.writer, self._store.now()):
+        kept = self._store.claim_on(intended.incident, intended.rung, intended.target)
+        if kept is None:
+            self._outcomes.unclaimed(intended)
+            return False
+        if self._stop.is_set() or not kept.is_held_by(self._store.writer, self._store.now()):
             return False
         try:
             target.apply(plan)
@@ -239,8 +245,10 @@ class Actor:
             self._unreached.leave(incident.id, fault, self._now())
         with self._store.transaction() as tx:
             claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
-        if claim is None:
-            return  # its deadline has not passed, or it has an outcome by now
+        if claim is None:  # its deadline has not passed, or it has an outcome by now
+            if self._store.claim_on(intended.incident, intended.rung, intended.target) is None:
+                self._outcomes.unclaimed(intended)
+            return
         log.info("claim.taken_over", incident=incident.id, rung=intended.rung, attempts=claim.attempts)
         if claim.attempts > ATTEMPTS:
             reason = f"{claim.attempts - 1} claimants died on this step"

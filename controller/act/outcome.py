@@ -23,11 +23,17 @@ EXPLAIN = timedelta(seconds=10)
 
 
 class Outcomes:
-    """Looks at targets and records what it saw. Interrupted by ``stop`` it records nothing: the next start looks again."""
+    """Looks at targets and records what it saw. Interrupted by ``stop`` it records nothing: the next start looks again.
 
-    def __init__(self, store: Store, now: Callable[[], datetime], stop: threading.Event, look_every: timedelta) -> None:
+    ``steady``: seconds that no hand on the clock moves. What is left of a deadline when the looking begins is waited for, wherever the clock goes.
+    """
+
+    def __init__(
+        self, store: Store, now: Callable[[], datetime], stop: threading.Event, look_every: timedelta, steady: Callable[[], float] | None = None
+    ) -> None:
         self._store = store
         self._now = now
+        self._steady = steady or (lambda: now().timestamp())
         self._stop = stop
         self._look_every = look_every
 
@@ -61,13 +67,14 @@ class Outcomes:
     def complete(self, target: Target, intended: Intended, policy: Policy) -> None:
         """Looks until the end state is complete, cannot be reached, or somebody else was there; the deadline is the intent's own."""
         until = intended.complete_by or intended.deadline
-        shown_by = self._now() + SHOWS
+        shown_by = self._steady() + SHOWS.total_seconds()
         sight = self._look_until(target, intended, lambda seen: self._is_end(seen, shown_by), until)
         if self._stop.is_set():
             return
         at = self._now()
         if sight is not None and sight.standing is Standing.THERE:
-            start = at + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
+            # A clock that was set back must not make the evidence of before the write count as evidence of after it.
+            start = max(at, intended.at) + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
             self.record(Settled(intended.incident, at, intended.rung, intended.target, start, sight.reason))
             return
         how = RungEnd.OVERTAKEN if sight is not None and sight.standing in (Standing.ELSEWHERE, Standing.BEFORE) else RungEnd.FAILED
@@ -76,15 +83,16 @@ class Outcomes:
             reason = f"not complete by {until:%H:%M:%S}: {reason}"
         self.record(Stopped(intended.incident, at, intended.rung, intended.target, how, reason))
 
-    def _is_end(self, seen: Sight, shown_by: datetime) -> bool:
+    def _is_end(self, seen: Sight, shown_by: float) -> bool:
         """True if looking again will not help. An accepted write may take a moment to show, so what was there before is no end yet."""
         if seen.standing is Standing.BEFORE:
-            return self._now() >= shown_by
+            return self._steady() >= shown_by
         return seen.standing is not Standing.UNDERWAY
 
     def _look_until(self, target: Target, intended: Intended, is_enough: Callable[[Sight], bool], until: datetime) -> Sight | None:
         """The last sight of the target: one that is enough, or what stood at ``until``; None if it could never be read."""
         intent, sight = intent_of(intended), None
+        ends = self._steady() + (until - self._now()).total_seconds()
         while True:
             try:
                 sight = target.look(intent)
@@ -93,8 +101,13 @@ class Outcomes:
             else:
                 if is_enough(sight):
                     return sight
-            if self._now() >= until or self._stop.wait(self._look_every.total_seconds()):
+            if self._steady() >= ends or self._stop.wait(self._look_every.total_seconds()):
                 return sight
+
+    def unclaimed(self, intended: Intended) -> None:
+        """Somebody took the claim out of the journal by hand: the step ends, unwritten as far as we are concerned, and people are told."""
+        reason = "its claim is no longer in the journal: somebody edited it; nothing was written; see: rollbackd audit verify"
+        self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.OVERTAKEN, reason))
 
     def record(self, event: Settled | Stopped) -> None:
         """The outcome is durable; recording it again changes nothing, nor does a failure after another replica saw the step complete."""

@@ -2,14 +2,16 @@
 
 import fcntl
 import importlib.metadata
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Protocol, runtime_checkable
 
 from starlette.applications import Starlette
 
+from rollbackd.controller import clock
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.act.arrivals import Arrivals
 from rollbackd.controller.answers.status import Reload as ReloadLine
@@ -18,7 +20,6 @@ from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.token import TokenBook
 from rollbackd.controller.bootstrap import Bootstrap
-from rollbackd.controller.clock import now
 from rollbackd.controller.config import values
 from rollbackd.controller.config.read import names
 from rollbackd.controller.engine.engine import Engine
@@ -31,6 +32,7 @@ from rollbackd.controller.logs import Secrets
 from rollbackd.controller.notify.audit_watch import AuditWatch
 from rollbackd.controller.notify.clocks import Clocks
 from rollbackd.controller.notify.outbox import Outbox, past_the_store
+from rollbackd.controller.notify.policy_news import PolicyNews
 from rollbackd.controller.notify.readiness import Readiness
 from rollbackd.controller.notify.roster_news import RosterNews
 from rollbackd.controller.notify.store_trouble import StoreTrouble
@@ -91,6 +93,7 @@ class Parts:
     observation: Observation
     schedule: Schedule
     files: PolicyFiles
+    policy_news: PolicyNews
     membership: Membership
     readiness: Readiness
     startable: Sequence[Startable]
@@ -99,13 +102,17 @@ class Parts:
     lock: IO[str]
 
 
-def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts:
-    """The parts for this config [for a part of its targets]. Raises StoreError, AdapterError or OSError with what to do, before anything runs."""
+def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is: Callable[[], datetime] | None = None) -> Parts:
+    """The parts for this config [for a part of its targets]. Raises StoreError, AdapterError or OSError with what to do, before anything runs.
+
+    ``time_is``: one clock for all that decides, acts and tells, instead of the wall's and the database's own.
+    """
+    now = time_is or clock.now
     config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = hold(config.data_dir / "lock")
-    opened = open_store(config)
+    opened = open_store(config, time_is)
     store, reached = opened.store, outside(config, secrets)
-    core = _core(config, opened, reached, shard)
+    core = _core(config, opened, reached, shard, now)
     engine, outbox = core.engine, core.outbox
     observer = Observer(reached.sources, Probing(config.probes, reached.addresses))
     clocks = Clocks(reached.sources, store, now, lambda: tuple(engine.policies.values()), outbox.wake)
@@ -128,7 +135,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         core.pause,
         reached.targets,
         lambda: observer.health,
-        _facts(schedule, engine, files, store.writer),
+        _facts(schedule, engine, files, store.writer, now()),
         now,
         default_cluster=known.default_cluster,
         fleets=Fleets(membership, reached.roll, config.clusters),
@@ -146,6 +153,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE) -> Parts
         observation=observation,
         schedule=schedule,
         files=files,
+        policy_news=PolicyNews(store, outbox.wake),
         startable=[source for source in reached.sources.values() if isinstance(source, Startable)],
         membership=membership,
         readiness=readiness,
@@ -163,7 +171,7 @@ class _Core:
     pause: Pause
 
 
-def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard) -> _Core:
+def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard, now: Callable[[], datetime]) -> _Core:
     """What decides, acts and tells."""
     store, pause = opened.store, opened.pause(config.data_dir / "pause")
     outbox = Outbox(store, reached.contacts, fallback=config.fallback)
@@ -173,7 +181,7 @@ def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard)
         outbox.wake()
         engine.wake(target)
 
-    actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed)
+    actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed, steady=time.monotonic)
     mode_cap = config.mode_cap if opened.damage is None else Mode.OBSERVE
     orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
     settings = Settings(mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
@@ -183,7 +191,7 @@ def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard)
 
 def _pages(config: values.Config, desk: Desk, tokens: TokenBook, metrics: Metrics) -> list[Pages]:
     health = [Pages(config.health, build_health_app(desk, metrics))] if config.health is not None else []
-    hooks = Hooks({name: hook.secret_file for name, hook in config.api.hooks.items()}, now)
+    hooks = Hooks({name: hook.secret_file for name, hook in config.api.hooks.items()}, clock.now)
     return [Pages(config.api.listen, build_app(desk, metrics, tokens, cluster_people(config), hooks)), *health]
 
 
@@ -198,8 +206,8 @@ def hold(file: Path) -> IO[str]:
     return handle
 
 
-def _facts(schedule: Schedule, engine: Engine, files: PolicyFiles, replica: str) -> Callable[[], Facts]:
-    started, version = now(), importlib.metadata.version("rollbackd")
+def _facts(schedule: Schedule, engine: Engine, files: PolicyFiles, replica: str, started: datetime) -> Callable[[], Facts]:
+    version = importlib.metadata.version("rollbackd")
 
     def facts() -> Facts:
         last = files.last

@@ -2,7 +2,9 @@
 
 import socket
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -44,15 +46,15 @@ class Stopped(Pause):
         return f"only looking on: {self._damage}; then restart"
 
 
-def open_store(config: Config) -> Opened:
-    """The journal of this config, or one to look on with. Raises StoreError where neither can be."""
+def open_store(config: Config, time_is: Callable[[], datetime] | None = None) -> Opened:
+    """The journal of this config, or one to look on with. Raises StoreError where neither can be. ``time_is``: instead of the database's clock."""
     host, is_shared = socket.gethostname(), database(config.store).is_shared
     writer = replica_name(config.data_dir / "replica", host) if is_shared else host
     try:
-        return Opened(Store.open(config.store, writer, password_file=config.store_password))
+        return Opened(Store.open(config.store, writer, time_is, password_file=config.store_password))
     except StoreDamaged as fault:
         damage = str(fault)
     log.error("store.damaged", error=damage)
     # Beside nothing that anybody would take for the journal.
     folder = tempfile.mkdtemp(prefix="rollbackd-looking-on-")
-    return Opened(Store.open(f"sqlite:///{folder}/nobody-keeps-this.db", writer), damage)
+    return Opened(Store.open(f"sqlite:///{folder}/nobody-keeps-this.db", writer, time_is), damage)
