@@ -24,14 +24,23 @@ TARGET = "on (job, instance)"
 
 def increase_with_births(counter: parser.Expr, window: timedelta, *, is_share: bool) -> parser.Expr:
     """How much each series grew in the window; of those that were born in it, all they counted. ``is_share``: it is a part of a share."""
-    grown = promql.fill(f"increase(COUNTER[{promql.duration(window)}])", COUNTER=counter)
-    return promql.either(_born(counter, window, is_share=is_share), grown)
+    return promql.either(_born(counter, window, is_share=is_share), increase(counter, window))
+
+
+def increase(counter: parser.Expr, window: timedelta) -> parser.Expr:
+    """How much each series grew in the window after its first sample there: all that there is to count where none is ``newborn``."""
+    return promql.fill(f"increase(COUNTER[{promql.duration(window)}])", COUNTER=counter)
+
+
+def newborn(counter: parser.Expr, window: timedelta) -> parser.Expr:
+    """The series of the window that were not there when it began."""
+    # The largest value, not the newest: of what a restart interrupted it is less than the truth, but never more.
+    text = f"max_over_time(COUNTER[{promql.duration(window)}]) unless BEFORE"
+    return promql.fill(text, COUNTER=counter, BEFORE=_ago(counter, window))
 
 
 def _born(counter: parser.Expr, window: timedelta, *, is_share: bool) -> parser.Expr:
-    before = _ago(counter, window)
-    # The largest value, not the newest: of what a restart interrupted it is less than the truth, but never more.
-    new = promql.fill(f"max_over_time(COUNTER[{promql.duration(window)}]) unless BEFORE", COUNTER=counter, BEFORE=before)
+    before, new = _ago(counter, window), newborn(counter, window)
     shown = promql.fill(
         f"(NEW unless LONG_BEFORE unless {TARGET} (BEFORE unless COUNTER)) and {TARGET} (up and (UP_BEFORE == 1))",
         NEW=new,

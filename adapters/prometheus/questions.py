@@ -9,12 +9,13 @@ import promql_parser as parser
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Expression, Identity, Increases, Levels, Matcher, RowKey, Selector, Slower
 from rollbackd.adapters.prometheus import promql
-from rollbackd.adapters.prometheus.births import increase_with_births
+from rollbackd.adapters.prometheus.births import increase, increase_with_births, newborn
 from rollbackd.adapters.prometheus.soundness import is_separable
 
 PART = "rollbackd_part"
 NEWEST = "newest sample"
 NEWEST_OF_ALL = "newest sample of all"
+NEWBORN = "newborn series"
 UNEVEN = "uneven buckets"
 NATIVE = "native"
 """Among the bounds of a histogram: some of its series are native, which have bounds of their own."""
@@ -40,32 +41,41 @@ class Question:
     series: int = 4
 
 
-def ask_increases(query: Increases, scrape_interval: timedelta) -> Question:
-    """Each part's increase per workload, and the newest sample of the part "total", or of the first."""
+def ask_increases(query: Increases, scrape_interval: timedelta, *, calmly: bool = False) -> Question:
+    """Each part's increase per workload, and the newest sample of the part "total", or of the first.
+
+    ``calmly``: for half the work of the server the same, where the answer has no part ``NEWBORN`` and of each workload the newest sample.
+    """
     if not query.parts:
         raise Permanent("an increase of nothing was asked for, so nothing was asked: name a counter")
-    selectors = dict(query.parts)
     extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
-    grown = [promql.mark(_grown(selector, extra, query), PART, name) for name, selector in selectors.items()]
-    stamped = selectors.get("total", query.parts[0][1])
-    newest = promql.mark(_newest_in_window(promql.vector(stamped, extra), query.identity, scrape_interval), PART, NEWEST)
-    return _question(promql.either(*grown, newest), query, query.window)
+    counters = {name: promql.vector(selector, extra) for name, selector in query.parts}
+    grown = [promql.mark(_grown(selector, extra, query, calmly=calmly), PART, name) for name, selector in query.parts]
+    stamped = counters.get("total", counters[query.parts[0][0]])
+    newest = promql.mark(_newest_in_window(stamped, query.identity, scrape_interval, calmly=calmly), PART, NEWEST)
+    births = [_newborn(counters.values(), query.window, PART)] if calmly else []
+    return _question(promql.either(*grown, newest, *births), query, query.window)
 
 
-def _grown(selector: Selector, extra: Iterable[Matcher], query: Increases) -> parser.Expr:
+def _grown(selector: Selector, extra: Iterable[Matcher], query: Increases, *, calmly: bool) -> parser.Expr:
     # Rate first, then sum: the other way round a reset of one pod looks like a jump of all.
+    counter = promql.vector(selector, extra)
     is_whole = len({part.metric for _, part in query.parts}) == 1 < len(query.parts)
-    increase = increase_with_births(promql.vector(selector, extra), query.window, is_share=is_whole)
+    grown = increase(counter, query.window) if calmly else increase_with_births(counter, query.window, is_share=is_whole)
     if query.where is not None:
-        increase = _only_where(increase, selector, query.where, extra)
-    return _grouped("sum", increase, query.identity)
+        grown = _only_where(grown, selector, query.where, extra)
+    return _grouped("sum", grown, query.identity)
 
 
-def _only_where(increase: parser.Expr, counter: Selector, where: Selector, extra: Iterable[Matcher]) -> parser.Expr:
+def _newborn(counters: Iterable[parser.Expr], window: timedelta, part_label: str) -> parser.Expr:
+    return promql.mark(promql.either(*(promql.fill("count(NEW)", NEW=newborn(one, window)) for one in counters)), part_label, NEWBORN)
+
+
+def _only_where(grown: parser.Expr, counter: Selector, where: Selector, extra: Iterable[Matcher]) -> parser.Expr:
     """The increase of the series that have one of ``where`` above zero; 0 of the others, which are there all the same."""
     chosen = promql.labels(sorted({one.label for one in where.matchers} - {one.label for one in counter.matchers}))
     text = f"(GROWN) and ignoring ({chosen}) (CHOSEN > 0) or 0 * (GROWN)"
-    return promql.fill(text, GROWN=increase, CHOSEN=promql.vector(where, extra))
+    return promql.fill(text, GROWN=grown, CHOSEN=promql.vector(where, extra))
 
 
 def ask_levels(query: Levels) -> Question:
@@ -108,21 +118,22 @@ def ask_expression(query: Expression) -> Question:
     return _question(promql.either(value, *newest), query, LOOKBACK if newest else timedelta(0))
 
 
-def ask_buckets(query: Slower, bounds: Iterable[str], scrape_interval: timedelta) -> Question:
+def ask_buckets(query: Slower, bounds: Iterable[str], scrape_interval: timedelta, *, calmly: bool = False) -> Question:
     """The increase of each bucket that ends at one of ``bounds``, as the server spells them, and the newest sample.
 
     A workload whose series do not all have the same of these buckets throughout the window, as while a release changes them, has a part ``UNEVEN``.
+    ``calmly``: as in ``ask_increases``.
     """
     counter = _buckets(query, (promql.one_of("le", sorted({*bounds, "+Inf"})),))
     uneven = promql.fill(f"stdvar by ({promql.labels(query.identity.labels)}) (SAMPLES) > 0", SAMPLES=_samples(counter, query))
-    return _of_buckets(query, counter, promql.mark(uneven, "le", UNEVEN), scrape_interval)
+    return _of_buckets(query, counter, promql.mark(uneven, "le", UNEVEN), scrape_interval, calmly=calmly)
 
 
 def ask_all_buckets(query: Slower, scrape_interval: timedelta) -> Question:
     """The increase of every bucket, the number of its samples in the window under ``SAMPLES``, and the newest sample."""
     counter = _buckets(query, ())
     renamed = promql.fill(f'label_replace(SAMPLES, "le", {promql.literal(SAMPLES + "$1")}, "le", "(.*)")', SAMPLES=_samples(counter, query))
-    return _of_buckets(query, counter, renamed, scrape_interval)
+    return _of_buckets(query, counter, renamed, scrape_interval, calmly=False)
 
 
 def _buckets(query: Slower, chosen: tuple[Matcher, ...]) -> parser.Expr:
@@ -136,11 +147,12 @@ def _samples(counter: parser.Expr, query: Slower) -> parser.Expr:
     return _grouped("sum", counted, _by_bound(query.identity))
 
 
-def _of_buckets(query: Slower, counter: parser.Expr, evenness: parser.Expr, scrape_interval: timedelta) -> Question:
-    increase = increase_with_births(counter, query.window, is_share=True)
+def _of_buckets(query: Slower, counter: parser.Expr, evenness: parser.Expr, scrape_interval: timedelta, *, calmly: bool) -> Question:
+    grown = increase(counter, query.window) if calmly else increase_with_births(counter, query.window, is_share=True)
     total = _buckets(query, (Matcher("le", "=", "+Inf"),))
-    newest = promql.mark(_newest_in_window(total, query.identity, scrape_interval), "le", NEWEST)
-    return _question(promql.either(_grouped("sum", increase, _by_bound(query.identity)), newest, evenness), query, query.window, "le")
+    newest = promql.mark(_newest_in_window(total, query.identity, scrape_interval, calmly=calmly), "le", NEWEST)
+    births = [_newborn([counter], query.window, "le")] if calmly else []
+    return _question(promql.either(_grouped("sum", grown, _by_bound(query.identity)), newest, evenness, *births), query, query.window, "le")
 
 
 def _by_bound(identity: Identity) -> Identity:
@@ -158,9 +170,9 @@ def ask_native(query: Slower, scrape_interval: timedelta) -> Question:
     histogram = promql.vector(_native_of(query.histogram), extra)
     twin = promql.vector(buckets_of(query.histogram), (*extra, Matcher("le", "=", "+Inf")))
     window = promql.duration(query.window)
-    increase = promql.fill(f"increase(HISTOGRAM[{window}]) unless ignoring (le) increase(TWIN[{window}])", HISTOGRAM=histogram, TWIN=twin)
-    newest = promql.mark(_newest_in_window(histogram, Identity(names), scrape_interval), PART, NEWEST)
-    return _question(promql.either(_grouped("sum", increase, Identity(names)), newest), query, query.window)
+    grown = promql.fill(f"increase(HISTOGRAM[{window}]) unless ignoring (le) increase(TWIN[{window}])", HISTOGRAM=histogram, TWIN=twin)
+    newest = promql.mark(_newest_in_window(histogram, Identity(names), scrape_interval, calmly=False), PART, NEWEST)
+    return _question(promql.either(_grouped("sum", grown, Identity(names)), newest), query, query.window)
 
 
 def ask_bounds(histogram: Selector) -> str:
@@ -188,10 +200,11 @@ def _grouped(reduce: str, tree: parser.Expr, identity: Identity) -> parser.Expr:
     return promql.fill(f"{reduce} by ({promql.labels(identity.labels)}) (TREE)", TREE=promql.derive(tree, identity.derived))
 
 
-def _newest_in_window(selector: parser.Expr, identity: Identity, scrape_interval: timedelta) -> parser.Expr:
+def _newest_in_window(selector: parser.Expr, identity: Identity, scrape_interval: timedelta, *, calmly: bool) -> parser.Expr:
     # One failed scrape marks every series of a target as gone, though what the window counted is still fresh (S15 allows two scrapes).
     before = promql.parse(f"{selector.prettify()} offset {promql.duration(scrape_interval)}")
-    return promql.either(*(_grouped("max", promql.fill("timestamp(SELECTOR)", SELECTOR=one), identity) for one in (selector, before)))
+    looks = (selector,) if calmly else (selector, before)
+    return promql.either(*(_grouped("max", promql.fill("timestamp(SELECTOR)", SELECTOR=one), identity) for one in looks))
 
 
 def _newest_of_expression(tree: parser.Expr, identity: Identity) -> list[parser.Expr]:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer, Buckets, Row, RowKey
 from rollbackd.adapters.prometheus.buckets import bound_of
-from rollbackd.adapters.prometheus.questions import NEWEST, NEWEST_OF_ALL, SAMPLES, UNEVEN, Question
+from rollbackd.adapters.prometheus.questions import NEWBORN, NEWEST, NEWEST_OF_ALL, SAMPLES, UNEVEN, Question
 
 Native: TypeAlias = Mapping[str, Any]
 """A native histogram as the API writes it: ``count`` and ``buckets``."""
@@ -22,13 +22,22 @@ Sample: TypeAlias = tuple[Mapping[str, str], str | Native]
 
 @dataclass(slots=True)
 class Sorted:
-    """The samples of one instant, sorted by workload. Values that are no finite number are not among ``values``."""
+    """The samples of one instant, sorted by workload. Values that are no finite number are not among ``values``.
+
+    ``has_births``: there are newborn series, as only the answer to a calm question says.
+    """
 
     values: dict[RowKey, dict[str, float]]
     stamps: dict[RowKey, float]
     newest_of_all: float | None
     faults: dict[RowKey, str]
     known: set[str]
+    has_births: bool = False
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the answer to a calm question is that to the whole one."""
+        return not self.has_births and self.values.keys() <= self.stamps.keys()
 
 
 def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
@@ -44,6 +53,9 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
         part = metric[part_label]
         if part == NEWEST_OF_ALL:
             found.newest_of_all = number(text)
+            continue
+        if part == NEWBORN:
+            found.has_births = True
             continue
         key = key_of(metric)
         if part == NEWEST:

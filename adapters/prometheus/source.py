@@ -17,6 +17,8 @@ from rollbackd.adapters.prometheus.questions import NATIVE, Question
 from rollbackd.adapters.prometheus.rows import Sorted, bracket, bracket_by_shared, buckets_in, nothing, number, rows_of, sort_samples
 
 SCRAPES_PER_BLOCK = 4
+PIECE = 100
+"""So many instants of a history are asked for whole where one of them has to be: fewer cost no less than the request."""
 HISTORY_LOOKS = 60
 """At how many instants of a history the bounds of a histogram are read."""
 
@@ -132,7 +134,10 @@ class Prometheus:
         if isinstance(query, Slower):
             return self._slower(query, instants)
         question = self._question(query)
-        found, infos = self._ask(question, instants)
+        calm = None
+        if isinstance(query, Increases) and _is_calm_cheaper(query, instants):
+            calm = questions.ask_increases(query, self._scrape_interval, calmly=True)
+        found, infos = self._ask(question, instants, calm)
         return {at: rows_of(one, question, at, infos) for at, one in found.items()}
 
     def _question(self, query: Increases | Levels | Expression) -> Question:
@@ -159,7 +164,8 @@ class Prometheus:
     ) -> tuple[Question, dict[datetime, Sorted], tuple[str, ...]]:
         near = around(spellings, query.limit)
         question = questions.ask_buckets(query, near.spellings, self._scrape_interval)
-        found, infos = self._ask(question, instants)
+        calm = questions.ask_buckets(query, near.spellings, self._scrape_interval, calmly=True) if _is_calm_cheaper(query, instants) else None
+        found, infos = self._ask(question, instants, calm)
         lacking = {key for one in found.values() for key in bracket(one, query.limit, near.bounds)}
         if lacking:
             self._ask_all_buckets(replace(query, only=frozenset(lacking)), found)
@@ -198,7 +204,19 @@ class Prometheus:
         self._bounds.remember(histogram, instants[-1], spellings)
         return spellings
 
-    def _ask(self, question: Question, instants: Sequence[datetime]) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
+    def _ask(self, question: Question, instants: Sequence[datetime], calm: Question | None = None) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
+        """The samples of each instant. ``calm``: the same question, asked calmly: first it, and the whole one where that is not enough."""
+        if calm is None:
+            return self._sent(question, instants)
+        found, infos = self._sent(calm, instants)
+        for start in range(0, len(instants), PIECE):
+            piece = instants[start : start + PIECE]
+            if not all(found[at].is_calm for at in piece):
+                whole, more = self._sent(question, piece)
+                found, infos = found | whole, tuple(dict.fromkeys((*infos, *more)))
+        return found, infos
+
+    def _sent(self, question: Question, instants: Sequence[datetime]) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
         with self._fetch.turn:
             heard = self._fetch.at(question.text, instants, question.series * len(question.only))
             try:
@@ -208,6 +226,11 @@ class Prometheus:
 
     def _unknown_shape(self) -> Transient:
         return Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source")
+
+
+def _is_calm_cheaper(query: Increases | Slower, instants: Sequence[datetime]) -> bool:
+    """Whether to ask calmly first: for many instants and few workloads. In a fleet something is born in every other slot."""
+    return len(instants) > PIECE and len(query.only) <= promql.RESTRICTED_ROWS
 
 
 def _checked_address(name: str, url: str) -> str:

@@ -1,5 +1,8 @@
 """The command that is the daemon: run."""
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +22,23 @@ if TYPE_CHECKING:
 @click.option("--shard", metavar="NUMBER/COUNT", help="Watch only this part of all targets, such as 2/5, from 0 on. Needs a store in PostgreSQL.")
 def run(config: Path, shard: str | None) -> None:
     """Watch, judge, act and tell, until SIGTERM. Policies are read again when their files change."""
-    from rollbackd.controller.cli.config_file import read_config
-    from rollbackd.controller.daemon import run as run_daemon
+    with _kept_for_good():
+        from rollbackd.controller.cli.config_file import read_config
+        from rollbackd.controller.daemon import run as run_daemon
 
-    read = read_config(config)
+        read = read_config(config)
     click.get_current_context().exit(run_daemon(read, _part(shard, read.store)))
+
+
+@contextlib.contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """What is made meanwhile is never looked through for garbage: modules and the config live as long as the daemon."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _part(text: str | None, store: str) -> "Shard":

@@ -62,7 +62,7 @@ def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[
 
 def counts_from(policy: Policy, since: datetime | None, at: datetime) -> datetime:
     """From when on a share is tried: the newest change. Where a policy acts without one, by ``watch: always``, each hour is a test of its own."""
+    if since is not None and policy.watch is not None:
+        return since
     hour = at.replace(minute=0, second=0, microsecond=0)
-    if since is None:
-        return hour
-    return max(since, hour) if policy.watch is None else since
+    return hour if since is None else max(since, hour)

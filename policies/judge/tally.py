@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies.judge.evidence import Sums
-from rollbackd.policies.judge.trial import Side, Trial
+from rollbackd.policies.judge.trial import Heavy, Side, Trial
 from rollbackd.policies.model.policy import Bound, Limit
 from rollbackd.policies.model.readings import Counts
 
@@ -37,15 +37,6 @@ class Calm:
     bad: float = 0.0
     total: float = 0.0
     squares: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Heavy:
-    """A block with more ``events`` of one side than any after it, which began after so many of the later ``starts``."""
-
-    starts: int
-    events: float
-    block: Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +167,9 @@ def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
 
 def _sides(tally: Tally, limit: Limit) -> tuple[Side, ...]:
     """The counts against each side of the limit."""
-    shares = ((limit.high, False), (None if limit.low is None else 1 - limit.low, True))
-    scale = tally.spread or 1.0
-    heaviest = {True: _heaviest(tally.light, len(tally.begun)), False: _heaviest(tally.heavy, len(tally.begun))}
-    return tuple([Side(share, good, tally.sums, tally.begun, tally.starts, scale, heaviest[good]) for share, good in shares if share is not None])
-
-
-def _heaviest(heavy: tuple[Heavy, ...], begun: int) -> tuple[Sums, ...]:
-    """The heaviest block since each later start that has begun; nothing where they are not kept."""
-    found: list[Sums] = []
-    for one in heavy:
-        found += [one.block] * (one.starts - len(found))
-    return (*found, *[NOTHING] * (begun - len(found))) if heavy else ()
+    counts, scale = (tally.sums, tally.begun, tally.starts), tally.spread or 1.0
+    above = () if limit.high is None else (Side(limit.high, False, *counts, scale, tally.heavy),)
+    return above if limit.low is None else (*above, Side(1 - limit.low, True, *counts, scale, tally.light))
 
 
 def _floor(count: float) -> int:

@@ -12,6 +12,16 @@ from rollbackd.policies.judge.evidence import Sums
 
 SLIGHT = 30.0
 """A start that has so much less evidence than another, in ln, adds nothing that shows."""
+NOTHING = Sums()
+
+
+@dataclass(frozen=True, slots=True)
+class Heavy:
+    """A block with more ``events`` of one side than any after it, which began after so many of the later ``starts``."""
+
+    starts: int
+    events: float
+    block: Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +29,8 @@ class Side:
     """One side of a limit: of what was counted at most the share ``limit`` is within it, of bad events, or ``of_good`` ones.
 
     ``sums`` since the change; ``begun``: what of them was there when each of the later ``starts`` began that has come. ``scale``: the burstiness that
-    counts are divided by. ``heaviest``: where that is not known, the block with most events out of the limit since each later start. It is at most
-    half of that start's proof: a burst is one event that was counted many times, and among so many starts one is sure to begin just before it.
+    counts are divided by. ``heavy``: where that is not known, the blocks with most events out of the limit. The heaviest since a later start is at
+    most half of its proof: a burst is one event that was counted many times, and among so many starts one is sure to begin just before it.
     """
 
     limit: float
@@ -29,7 +39,7 @@ class Side:
     begun: tuple[Sums, ...]
     starts: int
     scale: float
-    heaviest: tuple[Sums, ...] = ()
+    heavy: tuple[Heavy, ...] = ()
 
     def reaches(self, needed: float) -> bool:
         """Whether ln of the mixture over start times comes to ``needed`` > 0: what ``log_e`` says, where bounds of it do not say it already."""
@@ -55,7 +65,7 @@ class Side:
         """ln of the mixture over start times; what cannot matter beside the strongest start is left out."""
         counts = [self._whole(*pair) for pair in self._since()]
         found = [self._most(*pair) for pair in counts]
-        rest = [2 * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heaviest else []
+        rest = [2 * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heavy else []
         strongest = max(range(len(found)), key=found.__getitem__)
         least = -math.inf
         for index in (strongest, *(index for index in range(len(found)) if index != strongest)):
@@ -70,12 +80,12 @@ class Side:
     def _out(self, sums: Sums) -> float:
         return sums.total - sums.most if self.of_good else sums.least
 
-    def _since(self) -> list[tuple[float, float]]:
+    def _since(self) -> Iterator[tuple[float, float]]:
         """What was counted since each start: out of the limit, and in all."""
         out, total = self._out(self.sums), self.sums.total
-        if self.of_good:
-            return [(out, total), *[(out - (begun.total - begun.most), total - begun.total) for begun in self.begun]]
-        return [(out, total), *[(out - begun.least, total - begun.total) for begun in self.begun]]
+        yield out, total
+        for begun in self.begun:
+            yield out - self._out(begun), total - begun.total
 
     def _candidates(self, needed: float) -> Iterator[tuple[int, float, float]]:
         """The starts that may come to ``needed`` by themselves; unless one does, no mixture of them does.
@@ -106,9 +116,9 @@ class Side:
 
     def _without(self, index: int, out: float, total: float) -> float:
         """ln E of the counts since a later start without their heaviest block; endless since the change itself, and where bursts are known."""
-        if not index or not self.heaviest:
+        if not index or not self.heavy:
             return math.inf
-        block = self.heaviest[index - 1]
+        block = next((one.block for one in self.heavy if one.starts >= index), NOTHING)
         kept = self._whole(out - self._out(block), total - block.total)
         most = self._most(*kept)
         return self._exact(*kept) if 0 < most < math.inf else most if most > 0 else -math.inf

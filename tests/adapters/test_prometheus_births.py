@@ -67,6 +67,7 @@ TARGETS = (
     Target(
         "pod:1", [healthy("pod", 7155), started("pod", 7150, 7155), requests("pod", "500", {7155: 12, 7170: 20, 7185: 25, 7200: 30})], scrapes=YOUNG
     ),
+    Target("left:1", [requests("left", "500", dict.fromkeys(range(0, 7126, 15), 1000000.0))]),
     Target("old:1", [started("old", 60, 7155), requests("old", "500", BACK)], scrapes=YOUNG),
 )
 
@@ -142,6 +143,24 @@ def test_a_newborn_series_is_counted_in_the_block_of_its_birth_alone(source: Pro
     assert source.read(errors("born"), at(7230)).rows[("born",)].values["bad"] < 45
 
 
+@pytest.mark.parametrize("ask", [errors, events], ids=["share", "events"])
+def test_a_long_history_counts_as_each_look_by_itself(source: Prometheus, ask) -> None:  # type: ignore[no-untyped-def]  # one of two
+    apps = sorted({labels["app"] for target in TARGETS for labels, _ in target.series})
+    instants = [at(second) for second in range(5400, LAST + 16, 15)]
+    looks = {instant: source.read(ask(*apps), instant).rows for instant in instants}
+    for app in apps:
+        found = source.read_history(ask(app), instants)
+        assert [found[instant].rows.get((app,)) for instant in instants] == [looks[instant].get((app,)) for instant in instants]
+
+
+def test_a_long_history_is_asked_for_whole_only_where_something_was_born(source: Prometheus) -> None:
+    instants, before = [at(second) for second in range(2715, LAST + 1, 15)], source.asked
+    source.read_history(errors("grown"), instants)
+    assert source.asked - before == 1
+    source.read_history(errors("born"), instants)
+    assert source.asked - before == 3
+
+
 @pytest.mark.parametrize("app", ["born", "once", "grown", "returned"])
 def test_pages_that_are_read_directly_count_the_same(source: Prometheus, app: str) -> None:
     found = [shown(target) for target in TARGETS if any(labels["app"] == app for labels, _ in target.series)]
@@ -174,6 +193,6 @@ def test_the_buckets_of_a_newborn_histogram_are_counted_alike() -> None:
 
 
 def test_it_says_which_newborn_series_count(source: Prometheus) -> None:
-    assert source.births(at(LAST)) == "newborn series count in full; 2 processes tell when they started, of 11 targets"
+    assert source.births(at(LAST)) == "newborn series count in full; 2 processes tell when they started, of 12 targets"
     assert source.births(at(6900)).startswith("newborn series count in full on targets scraped before")
     assert source.births(at(-10)).startswith("newborn series lose their first value")

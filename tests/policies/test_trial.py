@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, most_log_evalue
 from rollbackd.policies.judge.evidence import Sums
-from rollbackd.policies.judge.trial import Side
+from rollbackd.policies.judge.trial import Heavy, Side
 
 LIMITS = st.floats(0.001, 0.999)
 
@@ -33,9 +33,10 @@ def sides(draw):
         sums = sums[0] + bad, sums[1] + total
         blocks.append(Sums(bad, bad, total))
     later = len(begun) - 1
-    heaviest = tuple(max(blocks[first:], key=lambda block: block.least) for first in range(1, later + 1))
+    heaviest = (max(blocks[first:], key=lambda block: block.least) for first in range(1, later + 1))
+    heavy = tuple(Heavy(starts, block.least, block) for starts, block in enumerate(heaviest, 1))
     counts = Sums(sums[0], sums[0], sums[1]), tuple(begun[1:])
-    return Side(draw(LIMITS), False, *counts, later + draw(st.integers(0, 3)), draw(st.floats(1, 5)), draw(st.sampled_from([(), heaviest])))
+    return Side(draw(LIMITS), False, *counts, later + draw(st.integers(0, 3)), draw(st.floats(1, 5)), draw(st.sampled_from([(), heavy])))
 
 
 @given(sides(), st.floats(0.7, 12))
