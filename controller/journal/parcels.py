@@ -18,6 +18,8 @@ Lane: TypeAlias = tuple[str, str]
 """A contact and one of its channels."""
 
 _WAITING = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
+_IN_TURN = select(outbox).where(_WAITING).order_by(outbox.c.turn)
+_ROUTED = _IN_TURN.where(outbox.c.channel != "")
 
 
 def route(tx: Transaction, channels: Mapping[str, Sequence[str]], fallback: str | None = None) -> tuple[str, ...]:
@@ -27,7 +29,7 @@ def route(tx: Transaction, channels: Mapping[str, Sequence[str]], fallback: str 
     """
     lanes = {(contact, channel) for contact, names in channels.items() for channel in names}
     lost = []
-    for row in tx.connection.execute(select(outbox).where(_WAITING).order_by(outbox.c.turn)).all():
+    for row in tx.connection.execute(_IN_TURN).all():
         if (row.contact, row.channel) in lanes:
             continue
         if channels.get(row.contact):
@@ -113,8 +115,7 @@ def release(tx: Transaction) -> None:
 def _heads(tx: Transaction) -> Iterator[Stored]:
     """The first waiting row of each key on each channel, in turn."""
     seen = set()
-    routed = select(outbox).where(_WAITING, outbox.c.channel != "").order_by(outbox.c.turn)
-    for row in tx.connection.execute(routed).all():
+    for row in tx.connection.execute(_ROUTED).all():
         line = (row.contact, row.channel, row.key)
         if line not in seen:
             seen.add(line)

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, and_, cast, func, literal, select, type_coerce
+from sqlalchemy import Connection, Select, String, func, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
+from rollbackd.controller.journal import statements
 from rollbackd.controller.journal.chain import JournalRow
 from rollbackd.controller.journal.codec import KINDS, moment
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
-from rollbackd.controller.journal.schema import changes, claims, incidents, journal, ledger, outbox
+from rollbackd.controller.journal.schema import changes, incidents, journal, outbox
 from rollbackd.controller.journal.values import Budget, Claim, Entry, Known, OutboxState, SeenChange, Standing
 from rollbackd.policies.decide.events import IncidentEvent
 from rollbackd.policies.decide.fleet import Flight
-from rollbackd.policies.decide.incident import Incident, Phase, fold
+from rollbackd.policies.decide.incident import Incident, fold
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -46,11 +48,11 @@ class Reading:
 
     def open_incidents(self) -> tuple[Incident, ...]:
         """Every incident that is not closed, oldest first."""
-        return self._folded(incidents.c.closed_at.is_(None))
+        return self._folded(statements.OPEN)
 
     def incident(self, incident: str) -> Incident | None:
         """The incident with this id, open or closed."""
-        return next(iter(self._folded(incidents.c.id == incident)), None)
+        return next(iter(self._folded(statements.ONE, incident=incident)), None)
 
     def namespace_of(self, incident: str) -> str:
         """The namespace whose budget the incident spends. Raises KeyError if there is no such incident."""
@@ -68,15 +70,13 @@ class Reading:
 
     def suspects(self) -> frozenset[str]:
         """The ids of all changes that an incident which acted was opened for: they are answered."""
-        query = select(incidents.c.suspects).where(incidents.c.acted_at.is_not(None))
         with self._connect() as connection:
-            texts = connection.execute(query).scalars().all()
+            texts = connection.execute(statements.SUSPECTS).scalars().all()
         return frozenset(change for text in texts for change in answered_in(text))
 
     def claim_on(self, incident: str, rung: int, target: str) -> Claim | None:
         """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""
-        found = self._claims(and_(claims.c.incident == incident, claims.c.rung == rung, claims.c.target == target))
-        return next(iter(found), None)
+        return next(iter(self._claims(statements.CLAIM_ON, incident=incident, rung=rung, target=target)), None)
 
     def has_settled(self, incident: str, rung: int, target: str) -> bool:
         """Did somebody see this effect complete?"""
@@ -84,21 +84,16 @@ class Reading:
 
     def unfinished_claims(self) -> tuple[Claim, ...]:
         """Claims without an outcome, oldest first: effects that may or may not have happened."""
-        return self._claims(claims.c.ended_at.is_(None))
+        return self._claims(statements.UNFINISHED)
 
     def budget(self, at: datetime) -> Budget:
         """What the counting guards need as of ``at`` (database time)."""
-        acted = incidents.c.acted_at.is_not(None)
-        aloft = and_(acted, incidents.c.closed_at.is_(None), incidents.c.phase != Phase.HELD.value)
-        in_day = select(incidents.c.target, func.count().label("acted")).where(incidents.c.acted_at > at - DAY).group_by(incidents.c.target)
-        closed = select(incidents.c.target, func.max(incidents.c.closed_at).label("last")).where(acted, incidents.c.closed_at.is_not(None))
-        in_hour = select(func.count()).select_from(incidents).where(incidents.c.acted_at > at - HOUR)
         with self._connect() as connection:
             return Budget(
-                flights=tuple(Flight(row.id, row.target, row.namespace) for row in connection.execute(select(incidents).where(aloft))),
-                acted_in_hour=connection.execute(in_hour).scalar_one(),
-                acted_in_day={row.target: row.acted for row in connection.execute(in_day)},
-                closed={row.target: row.last for row in connection.execute(closed.group_by(incidents.c.target))},
+                flights=tuple(Flight(row.id, row.target, row.namespace) for row in connection.execute(statements.ALOFT)),
+                acted_in_hour=connection.execute(statements.IN_HOUR, {"since": at - HOUR}).scalar_one(),
+                acted_in_day={row.target: row.acted for row in connection.execute(statements.IN_DAY, {"since": at - DAY})},
+                closed={row.target: row.last for row in connection.execute(statements.CLOSED)},
             )
 
     # --- changes and revisions ---------------------------------------------------------------------------------------------------------
@@ -113,9 +108,8 @@ class Reading:
 
     def changes_after(self, seq: int) -> tuple[int, tuple[SeenChange, ...]]:
         """The changes that came after row ``seq``, whoever wrote them, and the row to ask after next."""
-        query = select(changes).where(changes.c.seq > seq).order_by(changes.c.seq)
         with self._connect() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(statements.CHANGES_AFTER, {"seq": seq}).all()
         return (rows[-1].seq if rows else seq), tuple(change_of(row) for row in rows)
 
     def newest_change_row(self) -> int:
@@ -132,9 +126,8 @@ class Reading:
 
     def ledger(self, target: str) -> tuple[Known, ...]:
         """All that is known of the target's revisions, newest served first."""
-        query = select(ledger).where(ledger.c.target == target).order_by(ledger.c.last_at.desc(), ledger.c.revision)
         with self._connect() as connection:
-            return tuple(known_of(row) for row in connection.execute(query))
+            return tuple(known_of(row) for row in connection.execute(statements.LEDGER, {"target": target}))
 
     def good(self, target: str, since: datetime) -> tuple[Known, ...]:
         """The known-good revisions that served at or after ``since``, newest served first."""
@@ -142,19 +135,16 @@ class Reading:
 
     def all_good(self, targets: Sequence[str], since: datetime) -> Mapping[str, tuple[str, ...]]:
         """The known-good revisions of these targets that served at or after ``since``, newest served first."""
-        is_good = and_(ledger.c.standing == Standing.GOOD.value, ledger.c.last_at >= since)
-        query = select(ledger.c.target, ledger.c.revision).where(is_good).order_by(ledger.c.last_at.desc(), ledger.c.revision)
         found: dict[str, tuple[str, ...]] = {}
         with self._connect() as connection:
-            for row in _each(connection, query, ledger.c.target, targets):
+            for row in _of_each(connection, statements.GOOD, targets, since=since):
                 found[row.target] = (*found.get(row.target, ()), row.revision)
         return found
 
     def quarantined(self) -> frozenset[tuple[str, str]]:
         """(target, revision) of everything in quarantine."""
-        query = select(ledger.c.target, ledger.c.revision).where(ledger.c.standing == Standing.QUARANTINED.value)
         with self._connect() as connection:
-            return frozenset((row.target, row.revision) for row in connection.execute(query))
+            return frozenset((row.target, row.revision) for row in connection.execute(statements.QUARANTINED))
 
     # --- the journal itself ------------------------------------------------------------------------------------------------------------
 
@@ -182,16 +172,15 @@ class Reading:
 
     def newest_of(self, kinds: Sequence[str], after: int) -> tuple[int, Entry | None]:
         """The newest row of these kinds among those that came after row ``after``, and the row to ask after next."""
-        since = select(journal).where(journal.c.seq > after, journal.c.kind.in_(kinds)).order_by(journal.c.seq.desc()).limit(1)
         with self._connect() as connection:
-            last = connection.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
-            row = connection.execute(since).first()
+            last = connection.execute(statements.LAST).scalar_one()
+            row = connection.execute(statements.NEWEST_OF, {"seq": after, "kinds": kinds}).first() if last > after else None
         return last, None if row is None else entry_of(row)
 
     def has_entry(self, key: str) -> bool:
         """Was a row with this key ever written?"""
         with self._connect() as connection:
-            return connection.execute(select(literal(1)).where(journal.c.key == key)).first() is not None
+            return connection.execute(statements.HAS_ENTRY, {"key": key}).first() is not None
 
     def rows(self) -> Iterator[JournalRow]:
         """Every journal row as stored, in order, for ``chain.verify``; the connection is held until the end."""
@@ -209,36 +198,32 @@ class Reading:
 
     def has_parcels(self, at: datetime) -> bool:
         """Is there a waiting notice that may be sent at ``at``?"""
-        due = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None), outbox.c.next_at <= at)
         with self._connect() as connection:
-            return connection.execute(select(literal(1)).where(due).limit(1)).first() is not None
+            return connection.execute(statements.DUE, {"at": at}).first() is not None
 
     def outbox_state(self) -> OutboxState:
         """How the outbox stands."""
-        waiting = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
         with self._connect() as connection:
-            count, oldest = connection.execute(select(func.count(), func.min(outbox.c.created_at)).where(waiting)).one()
+            count, oldest = connection.execute(select(func.count(), func.min(outbox.c.created_at)).where(statements.WAITING)).one()
             dead = connection.execute(select(func.count()).select_from(outbox).where(outbox.c.dead_at.is_not(None))).scalar_one()
         return OutboxState(count, oldest, dead)
 
     # --- parts -------------------------------------------------------------------------------------------------------------------------
 
-    def _folded(self, which: ColumnElement[bool]) -> tuple[Incident, ...]:
-        query = (
-            select(journal, incidents.c.opened_at)
-            .join(incidents, incidents.c.id == journal.c.incident)
-            .where(which, journal.c.kind.in_(KINDS))
-            .order_by(incidents.c.opened_at, journal.c.incident, journal.c.seq)
-        )
+    def _folded(self, query: Select[Any], **which: object) -> tuple[Incident, ...]:
         with self._connect() as connection:
-            rows = connection.execute(query).all()
-        return tuple(fold(event_of(row) for row in group) for _, group in groupby(rows, key=lambda row: row.incident))
+            rows = connection.execute(query, which).all()
+        return tuple(_fold(tuple(group)) for _, group in groupby(rows, key=lambda row: row.incident))
 
-    def _claims(self, which: ColumnElement[bool]) -> tuple[Claim, ...]:
-        key = claims.c.incident + "/rung.intended/" + cast(claims.c.rung, String) + "/" + claims.c.target
-        query = select(claims, journal.c.seq, journal.c.kind, journal.c.body).join(journal, journal.c.key == key).where(which)
+    def _claims(self, query: Select[Any], **which: object) -> tuple[Claim, ...]:
         with self._connect() as connection:
-            return tuple(claim_of(row) for row in connection.execute(query.order_by(claims.c.claimed_at)))
+            return tuple(claim_of(row) for row in connection.execute(query, which))
+
+
+@lru_cache(maxsize=500)
+def _fold(rows: tuple[Stored, ...]) -> Incident:
+    """The incident of these rows. It is remembered by all that they say, so that no row which changes can leave it as it was."""
+    return fold(event_of(row) for row in rows)
 
 
 def _each(connection: Connection, query: Select[Any], column: ColumnElement[str], among: Sequence[str] | None) -> Iterator[Stored]:
@@ -247,3 +232,8 @@ def _each(connection: Connection, query: Select[Any], column: ColumnElement[str]
         return
     for start in range(0, len(among), _BATCH):
         yield from connection.execute(query.where(column.in_(among[start : start + _BATCH])))
+
+
+def _of_each(connection: Connection, query: Select[Any], targets: Sequence[str], **values: object) -> Iterator[Stored]:
+    for start in range(0, len(targets), _BATCH):
+        yield from connection.execute(query, {"targets": targets[start : start + _BATCH], **values})

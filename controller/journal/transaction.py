@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Executable, Table, Update, and_, func, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal import statements
 from rollbackd.controller.journal.chain import GENESIS, row_hash
 from rollbackd.controller.journal.claiming import refusal
 from rollbackd.controller.journal.codec import canonical, kind_of, moment_text
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.rows import Stored, change_columns, change_note, change_of
-from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, journal, ledger, outbox
+from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, ledger, outbox
 from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note, SeenChange, Standing
 from rollbackd.policies.decide.events import (
     Acked,
@@ -170,7 +171,7 @@ class Transaction(Reading):
 
     def served(self, target: str, revision: str, at: datetime) -> None:
         """The revision served at ``at``; a revision that the ledger does not know, or that served later, stays as it is."""
-        self.connection.execute(_line(target, revision).where(ledger.c.last_at < at).values(last_at=at))
+        self.connection.execute(statements.SERVED, {"of": target, "which": revision, "until": at})
 
     def rearm(self, target: str, revision: str, who: str, at: datetime) -> bool:
         """The revision is out of quarantine, as unknown as a new one. False, and nothing changed, if it was not in it."""
@@ -190,7 +191,7 @@ class Transaction(Reading):
         if notice.urgency == "page" and not any(line.startswith(HEAD) for line in notice.lines):  # one that is passed on has it
             notice = replace(notice, lines=(*notice.lines, f"{HEAD}{self.writer}: {self._end()[1][:16]}"))
         now = self.now()
-        turn = self.connection.execute(select(func.coalesce(func.max(outbox.c.turn), 0) + 1)).scalar_one()
+        turn = self.connection.execute(statements.TURN).scalar_one()
         for contact in contacts:
             values = {
                 "id": f"{notice.id}/{contact}",
@@ -221,7 +222,7 @@ class Transaction(Reading):
         seq, prev = self._end()
         digest = row_hash(prev, seq, self.writer, moment_text(at), kind, target, incident, key, body)
         columns = {"seq": seq, "writer": self.writer, "at": at, "kind": kind, "target": target, "incident": incident, "key": key, "body": body}
-        self.connection.execute(insert(journal), {**columns, "prev": prev, "hash": digest})
+        self.connection.execute(statements.APPEND, {**columns, "prev": prev, "hash": digest})
         self.last = (seq, digest)
         return True
 
@@ -229,9 +230,8 @@ class Transaction(Reading):
         """The next row's number and the former hash of this writer; the write lock keeps both true until the commit."""
         if self.last is not None:
             return self.last[0] + 1, self.last[1]
-        seq = self.connection.execute(select(func.coalesce(func.max(journal.c.seq), 0) + 1)).scalar_one()
-        newest = select(journal.c.hash).where(journal.c.writer == self.writer).order_by(journal.c.seq.desc()).limit(1)
-        return seq, self.connection.execute(newest).scalar_one_or_none() or GENESIS
+        seq = self.connection.execute(statements.NEXT).scalar_one()
+        return seq, self.connection.execute(statements.NEWEST_HASH, {"writer": self.writer}).scalar_one_or_none() or GENESIS
 
     def _end_claim(self, event: Applied | Stopped) -> None:
         this = and_(claims.c.incident == event.incident, claims.c.rung == event.rung, claims.c.target == event.target)

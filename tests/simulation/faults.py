@@ -9,9 +9,11 @@ from tests.simulation.story import Event
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-WRITES = {"kill-before-write": "kill-before", "kill-after-write": "kill-after", "write-frozen": "frozen", "write-lost": "lost",
-          "write-late": "late", "write-throttled": "throttled", "write-denied": "denied"}  # fmt: skip
-COMMITS = {"kill-before-commit": "kill-before", "kill-after-commit": "kill-after", "commit-fails": "fail", "answer-lost": "answer-lost"}
+WRITES = ("kill-before-write", "kill-after-write", "write-frozen", "write-lost", "write-late", "write-throttled", "write-denied")
+COMMITS = ("kill-before-commit", "kill-after-commit", "commit-fails", "answer-lost")
+
+AT_ONCE = ("kill", "freeze", "missed", "clock", "pause", "resume", "unreadable")
+"""These are met when they begin; all others when the replica runs into them."""
 
 
 def strike(world: "World", replica: Replica, event: Event) -> None:
@@ -19,11 +21,13 @@ def strike(world: "World", replica: Replica, event: Event) -> None:
     if replica.is_dead:
         return
     if event.kind in WRITES:
-        replica.line.fate, replica.line.seconds = WRITES[event.kind], event.size
+        replica.line.fate, replica.line.seconds = event.kind, event.size
         return
     if event.kind in COMMITS:
-        replica.store.fate, replica.store.commits = COMMITS[event.kind], int(event.size)
+        replica.store.fate, replica.store.commits = event.kind, int(event.size)
         return
+    if event.kind in AT_ONCE:
+        world.met[event.kind] += 1
     match event.kind:
         case "kill":
             replica.die()

@@ -1,5 +1,6 @@
 """What rollbackd acts on, as it really is: workloads and flags with their preconditions, marks and other writers."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -55,10 +56,14 @@ class Foreign:
 
 
 class Outside:
-    """The cluster and the flags that all replicas share. ``on_send`` and ``on_accept`` are told before anything follows from it."""
+    """The cluster and the flags that all replicas share. ``seen``: the newest numbers that a survey found; ``met``: see World.
 
-    def __init__(self, clock: Clock) -> None:
+    ``on_send`` and ``on_accept`` are told before anything follows from it."""
+
+    def __init__(self, clock: Clock, met: Counter[str]) -> None:
         self.clock = clock
+        self.met = met
+        self.seen: dict[str, int] = {}
         self.workloads: dict[str, Workload] = {}
         self.flags: dict[str, str] = {}
         self.unready: set[str] = set()
@@ -100,6 +105,7 @@ class Outside:
         workload.mark = (intent.incident, intent.to_revision)
 
     def _put(self, workload: Workload, revision: str, writer: str) -> None:
+        self.met["unseen-change"] += self.seen.get(workload.key, 1) != workload.number
         workload.revision, workload.writer, workload.since, workload.ready = revision, writer, self.clock.now, None
         workload.number += 1
         workload.kept = [*(each for each in workload.kept if each != revision), revision][-10:]

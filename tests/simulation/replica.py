@@ -1,5 +1,7 @@
 """One daemon's core as the product wires it, on virtual time: only threads, network, clock and the place of the store are replaced."""
 
+import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,10 @@ from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.pause.switch import Switch
+from rollbackd.controller.people.denied import Denied
+from rollbackd.controller.people.desk import Desk
+from rollbackd.controller.people.hands import Hands
+from rollbackd.controller.people.view import Facts
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
 from tests.simulation.memory import Disk, Memory
@@ -39,17 +45,23 @@ def lift(replica: "Replica") -> None:
         replica.switch.resume("ann")
 
 
+def _no_facts() -> Facts:
+    raise AssertionError("nobody asks for these here")
+
+
 class Pager:
     """What reached people. ``is_down``: nothing does."""
 
     name = "pager"
 
-    def __init__(self) -> None:
+    def __init__(self, met: Counter[str]) -> None:
+        self._met = met
         self.is_down = False
         self.heard: list[Notice] = []
 
     def send(self, notice: Notice) -> None:
         if self.is_down:
+            self._met["pager-down"] += 1
             raise Transient("503 from the pager")
         self.heard.append(notice)
 
@@ -75,7 +87,7 @@ class Replica:
         self.is_dead = False
         self.given: dict[str, list[Reading]] = {}
         self.saw: dict[str, datetime] = {}
-        self.store = Disk(memory.engine, self.name, lambda: self.clock.now)
+        self.store = Disk(memory, self.name, lambda: self.clock.now, outside.met)
         self.store.when_killed = self.die
         self.turns = Turns(self.clock, lambda: self.frozen_until)
         self.line = Line(outside, self.name, self.turns, self.die)
@@ -90,6 +102,7 @@ class Replica:
             look_every=LOOK_EVERY, pool=self.turns, stop=stop,
         )  # fmt: skip
         self.engine = Engine(self.store, self.actor, Journalling(self.store, self._told), self.pause, settings, self.trouble)
+        self.hands = Hands(Desk(self.engine, self.store, self.pause, self.targets, dict, _no_facts, self.now))
         self._released = False
 
     def now(self) -> datetime:
@@ -140,6 +153,20 @@ class Replica:
                 parcels.release(tx)
             self._released = True
         self.outbox.deliver_due()
+
+    def answers(self) -> bool:
+        """Does its API do what it is asked to?"""
+        return not (self.is_dead or self.frozen_until > self.clock.now or self.store.is_cut or self.store.is_full)
+
+    def by_hand(self, target: str, say: Callable[[Hands], object]) -> None:
+        """A person has said this at the replica's API, if it is up and lets them."""
+
+        def said() -> None:
+            with contextlib.suppress(Denied):
+                say(self.hands)
+                self._done(target)
+
+        self.shielded(said)
 
     def _done(self, target: str) -> None:
         self._soon(lambda: self.engine.decide_again(target))

@@ -26,11 +26,14 @@ class Event:
         return f"{self.at:7.1f} s  {self.kind:<22} {'replica' if self.kind in FAULTS else 'service'} {self.who}  {self.size:g}"
 
 
-LIFE = {"deploy-bad": 30, "deploy-good": 4, "flip": 10, "storm": 2, "heal": 3, "reapply": 4, "unready": 2, "ack": 1, "approve": 8, "silent": 4}
+LIFE = {
+    "deploy-bad": 30, "deploy-good": 4, "flip": 10, "storm": 2, "heal": 3, "reapply": 4, "unready": 2,
+    "ack": 1, "close": 4, "approve": 8, "silent": 4,
+}  # fmt: skip
 """What happens to services, by how often."""
 FAULTS = {
-    "kill": 4, "kill-before-commit": 4, "kill-after-commit": 4, "kill-before-write": 4, "kill-after-write": 4,
-    "freeze": 4, "write-frozen": 3, "write-lost": 5, "write-late": 4, "write-throttled": 3, "write-denied": 2,
+    "kill": 4, "kill-before-commit": 4, "kill-after-commit": 4, "kill-before-write": 8, "kill-after-write": 8,
+    "freeze": 4, "write-frozen": 8, "write-lost": 8, "write-late": 8, "write-throttled": 6, "write-denied": 4,
     "cut": 3, "stale": 5, "missed": 4, "looks-fail": 4, "pause": 3, "resume": 5, "unreadable": 1,
     "disk-full": 2, "disk-cut": 3, "commit-fails": 4, "answer-lost": 4, "clock": 3, "pager-down": 2,
 }  # fmt: skip
@@ -45,6 +48,7 @@ class Story:
     replicas: int
     settings: Settings
     events: tuple[Event, ...]
+    services: int = SERVICES
 
     def __str__(self) -> str:
         limits = "wide" if self.settings.limits == WIDE else "tight"
@@ -57,7 +61,7 @@ def story(seed: int) -> Story:
     length = SLOTS * 10.0
     life = [_event(dice, LIFE, SERVICES, length) for _ in range(dice.randint(48, 72))]
     replicas = dice.choice((1, 2, 2, 2, 3, 3))
-    faults = [_event(dice, FAULTS, replicas, length) for _ in range(dice.choice((0, 4, 8, 16, 24)))]
+    faults = [_event(dice, FAULTS, replicas, length) for _ in range(dice.choice((0, 8, 16, 24, 32)))]
     settings = Settings(limits=dice.choice((WIDE, WIDE, WIDE, TIGHT)), orphans_after=timedelta(minutes=5))
     return Story(seed, replicas, settings, tuple(sorted((*life, *faults), key=lambda event: event.at)))
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import deepcopy
 from datetime import timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
@@ -18,6 +17,7 @@ class Line:
 
     def __init__(self, outside: Outside, replica: str, turns: Turns, die: Callable[[], None]) -> None:
         self.outside = outside
+        self.met = outside.met
         self.replica = replica
         self.is_cut = self.is_stale = False
         self.fate = ""
@@ -28,35 +28,41 @@ class Line:
 
     def read(self) -> None:
         """Raises Transient where nothing can be read."""
-        if self.is_cut:
-            raise Transient("no route to host")
+        self._reach()
         if self.blind_looks > 0:
             self.blind_looks -= 1
+            self.met["looks-fail"] += 1
             raise Transient("503 from the API server")
 
     def write(self, intent: Intent, effect: Callable[[], None]) -> None:
         """The effect is sent once; what becomes of it, and of the answer, is the line's to say."""
         fate, self.fate = self.fate, ""
         self.outside.on_send(Send(self.outside.clock.now, self.replica, intent))
-        if self.is_cut:
-            raise Transient("no route to host")
+        self._reach()
+        if fate:
+            self.met[fate] += 1
         match fate:
-            case "throttled":
+            case "write-throttled":
                 raise Transient("429: too many requests")
-            case "denied":
+            case "write-denied":
                 raise Permanent("403: deployments.apps is forbidden")
-            case "kill-before":
+            case "kill-before-write":
                 self._killed()
-            case "late":
+            case "write-late":
                 self.outside.clock.after(self.seconds, lambda: _quietly(effect))
                 raise Transient("the connection timed out")
-            case "frozen":
+            case "write-frozen":
                 self._turns.rest(self.seconds)
         effect()
-        if fate == "lost":
+        if fate == "write-lost":
             raise Transient("the connection was reset before the answer came")
-        if fate == "kill-after":
+        if fate == "kill-after-write":
             self._killed()
+
+    def _reach(self) -> None:
+        if self.is_cut:
+            self.met["cut"] += 1
+            raise Transient("no route to host")
 
     def _killed(self) -> None:
         self._die()
@@ -70,12 +76,18 @@ class Workloads:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._cache: dict[str, Workload] = {}
+        self._cache: dict[str, TargetState] = {}
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        if self._line.is_cut:
+            self._line.met["cut"] += 1
+            return {key: Transient("no route to host") for key in keys}
         if not self._line.is_stale or not self._cache:
-            self._cache = deepcopy(self._line.outside.workloads)
-        return {key: Transient("no route to host") if self._line.is_cut else _state(self._cache[key]) for key in keys}
+            self._cache = {key: _state(live) for key, live in self._line.outside.workloads.items()}
+            self._line.outside.seen = {key: live.number for key, live in self._line.outside.workloads.items()}
+        elif any(self._cache[key].revision != live.revision for key, live in self._line.outside.workloads.items()):
+            self._line.met["stale"] += 1
+        return {key: self._cache[key] for key in keys}
 
     def plan(self, request: PlanRequest) -> Plan | NothingToDo:
         self._line.read()

@@ -1,9 +1,9 @@
 """Telling stories one after the other, and finding the shortest part of one that still fails."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.simulation.memory import Memory
@@ -14,12 +14,16 @@ from tests.simulation.world import World, silence
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a story went. ``broken``: the promise that it broke, or the bug that it met; empty where all was well. ``heads``: of its journal."""
+    """How a story went. ``broken``: the promise that it broke, or the bug that it met; empty where all was well. ``heads``: of its journal.
+
+    ``met``: how often which fault, and what else befell its services.
+    """
 
     incidents: int
     broken: str = ""
     text: str = ""
     heads: tuple[str, ...] = ()
+    met: Mapping[str, int] = field(default_factory=dict)
 
 
 class Teller:
@@ -31,25 +35,34 @@ class Teller:
         self._has_preconditions = has_preconditions
 
     def tell(self, story: Story) -> Told:
-        world = World(story, self._memory, self._folder, has_preconditions=self._has_preconditions)
+        world = self.world(story)
         try:
-            return Told(world.tell(), heads=tuple(sorted(world.replicas[0].store.heads().values())))
+            return Told(world.tell(), heads=tuple(sorted(world.replicas[0].store.heads().values())), met=dict(world.met))
         except Violation as broken:
-            return Told(world.oracles.incidents, broken.name, str(broken))
+            return Told(world.oracles.incidents, broken.name, str(broken), met=dict(world.met))
         except Exception as bug:  # noqa: BLE001 - whatever the product raises is what the story found
-            return Told(world.oracles.incidents, type(bug).__name__, repr(bug))
+            return Told(world.oracles.incidents, type(bug).__name__, repr(bug), met=dict(world.met))
+
+    def world(self, story: Story) -> World:
+        """The world of the story before its begin; only one at a time."""
+        return World(story, self._memory, self._folder, has_preconditions=self._has_preconditions)
 
     def shortest(self, story: Story, broken: str) -> Story:
         """The story without every event that it does not need to break the same."""
         return replace(story, events=_needed(story.events, lambda events: self.tell(replace(story, events=events)).broken == broken))
 
 
+def room() -> Path | None:
+    """Where the pause files of stories lie: they are real, in memory where there is one."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() else None
+
+
 @contextmanager
 def teller(*, has_preconditions: bool = True) -> Iterator[Teller]:
-    """A teller with a folder in memory, where there is one; the pause files are real."""
-    memory = Path("/dev/shm")
+    """A teller with a folder of its own."""
     silence()
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=room()) as folder:
         yield Teller(Path(folder), has_preconditions=has_preconditions)
 
 

@@ -1,14 +1,17 @@
 """The whole controller in thousands of incidents with everything around it breaking, on virtual time."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.story import story
+from tests.simulation.many import many
+from tests.simulation.story import FAULTS, LIFE, story
 from tests.simulation.telling import Teller, teller
 
-INCIDENTS = 2_000 if os.environ.get("CI") == "true" else 100
+IS_CI = os.environ.get("CI") == "true"
+INCIDENTS = 10_000 if IS_CI else 100
 """As many as a few minutes of CI allow; ``make simulate N=100000`` for more."""
 
 
@@ -18,12 +21,16 @@ def at() -> Iterator[Teller]:
         yield at
 
 
-def test_no_promise_is_broken(at: Teller) -> None:
-    incidents = seed = 0
-    while incidents < INCIDENTS:
-        told = at.tell(story(seed))
+def test_no_promise_is_broken_and_everything_that_can_happen_does(at: Teller) -> None:
+    met = Counter[str]()
+    for seed, told in many(0, INCIDENTS):
         assert not told.broken, f"{told.text}\n{at.shortest(story(seed), told.broken)}"
-        incidents, seed = incidents + told.incidents, seed + 1
+        met.update(told.met)
+    assert not IS_CI or set(met) >= {*FAULTS, *LIFE, "unseen-change"}
+
+
+def test_the_number_of_processes_changes_nothing() -> None:
+    assert list(many(3, 40, processes=1)) == list(many(3, 40, processes=2))
 
 
 def test_the_same_seed_tells_the_same_story(at: Teller) -> None:

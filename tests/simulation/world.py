@@ -2,14 +2,16 @@
 
 import logging
 import random
+from collections import Counter
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from rollbackd.policies.decide.events import Acked, Approved
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.controller.people.hands import Hands
+from rollbackd.policies.decide.incident import Incident
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Lack, Reading
 from tests.policies.literals import T0
@@ -18,16 +20,18 @@ from tests.simulation.memory import Memory
 from tests.simulation.oracles import Oracles
 from tests.simulation.outside import Outside
 from tests.simulation.replica import Pager, Replica
-from tests.simulation.shop import EVERY, HEALTHY, MINUTE, service
-from tests.simulation.story import FAULTS, SERVICES, SLOTS, Event, Story
+from tests.simulation.shop import EVERY, HEALTHY, service
+from tests.simulation.story import FAULTS, SLOTS, Event, Story
 from tests.simulation.turns import Clock
 
 CALM_SLOTS = 34
 """So many slots after the last fault: long enough for every claim, time-out and give-up."""
+LEAST_CALM = 5
+"""So many slots at least: what is quiet before the slots after the last fault may not stay so."""
 
 
 class World:
-    """``tell`` plays the story to its end and raises Violation where a promise is broken."""
+    """``tell`` plays the story to its end and raises Violation where a promise is broken. ``met``: how often what happened to it."""
 
     def __init__(self, story: Story, memory: Memory, folder: Path, *, has_preconditions: bool = True) -> None:
         memory.clear()
@@ -36,10 +40,11 @@ class World:
         self.story = story
         self.clock = Clock(T0)
         self.memory = memory
-        self.outside = Outside(self.clock)
+        self.met: Counter[str] = Counter()
+        self.outside = Outside(self.clock, self.met)
         self.outside.has_preconditions = has_preconditions
-        self.pager = Pager()
-        self.services = [service(number, needs_people=number == SERVICES - 1) for number in range(SERVICES)]
+        self.pager = Pager(self.met)
+        self.services = [service(number, needs_people=number == story.services - 1) for number in range(story.services)]
         for each in self.services:
             self.outside.add(each.key)
             if each.flag:
@@ -53,24 +58,56 @@ class World:
 
     def tell(self) -> int:
         """The story went well; returns how many incidents it had."""
+        try:
+            self.begin()
+            for slot in range(1, SLOTS + 1):
+                self.clock.at(T0 + slot * EVERY, lambda slot=slot: self.slot(slot))
+            for event in self.story.events:
+                self.clock.at(T0 + timedelta(seconds=event.at), lambda event=event: self.happen(event))
+            self.clock.run(T0 + SLOTS * EVERY + timedelta(seconds=5), self.oracles.look)
+            self.end()
+        finally:
+            self.stop()
+        return self.oracles.incidents
+
+    def begin(self) -> None:
+        """What runs is known good."""
         random.seed(self.story.seed)  # for the product's own jitter
         for each in self.services:
             with self.replicas[0].store.transaction() as tx:
                 tx.mark(each.key, "v1", *self.oracles.GOOD, self.clock.now)
-        for slot in range(1, SLOTS + CALM_SLOTS):
-            self.clock.at(T0 + slot * EVERY, lambda slot=slot: self._slot(slot))
-        for event in self.story.events:
-            self.clock.at(T0 + timedelta(seconds=event.at), lambda event=event: self._happen(event))
-        self.clock.at(T0 + SLOTS * EVERY + timedelta(seconds=5), self._calm)
-        try:
-            self.clock.run(T0 + SLOTS * EVERY + MINUTE, self.oracles.look)
-            while not self.oracles.is_quiet() and self.clock.now < T0 + (SLOTS + CALM_SLOTS) * EVERY:
-                self.clock.run(self.clock.now + EVERY, self.oracles.look)
-            self.oracles.look_back()
-        finally:
-            for replica in self.replicas:
-                replica.turns.kill()
-        return self.oracles.incidents
+
+    def end(self) -> None:
+        """All became calm, and everything that was under way has ended well."""
+        first = (self.clock.now - T0) // EVERY + 1
+        self._calm()
+        for slot in range(first, first + CALM_SLOTS):
+            self.slot(slot)
+            self.clock.run(T0 + slot * EVERY + timedelta(seconds=5), self.oracles.look)
+            if slot >= first + LEAST_CALM and self.oracles.is_quiet():
+                break
+        self.oracles.look_back()
+
+    def stop(self) -> None:
+        """No thread is left."""
+        for replica in self.replicas:
+            replica.turns.kill()
+
+    def slot(self, slot: int, missed_by: Collection[int] = ()) -> None:
+        """Every replica that runs has this slot of its clock, one after the other, but those that miss it."""
+        order = [replica for number, replica in enumerate(self.replicas) if number not in missed_by]
+        random.Random(self.story.seed * 1_000 + slot).shuffle(order)
+        for turn, replica in enumerate(order):
+            self.clock.at(T0 + slot * EVERY + timedelta(seconds=0.2 * (turn + 1)), lambda replica=replica: self._slot_of(replica, slot))
+
+    def happen(self, event: Event) -> None:
+        """The event happens now."""
+        if event.kind in FAULTS:
+            strike(self, self.replicas[event.who % len(self.replicas)], event)
+            return
+        self.met[event.kind] += 1
+        getattr(self, f"_{event.kind.replace('-', '_')}")(event)
+        self.settle()
 
     def settle(self) -> None:
         for each in self.services:
@@ -84,12 +121,6 @@ class World:
 
     # --- parts --------------------------------------------------------------------------------------------------------------------------
 
-    def _slot(self, slot: int) -> None:
-        order = list(self.replicas)
-        random.Random(self.story.seed * 1_000 + slot).shuffle(order)
-        for turn, replica in enumerate(order):
-            self.clock.after(0.2 * (turn + 1), lambda replica=replica, slot=slot: self._slot_of(replica, slot))
-
     def _slot_of(self, replica: Replica, slot: int) -> None:
         if replica.is_dead or replica.frozen_until > self.clock.now:
             return  # missed: never replayed
@@ -100,13 +131,6 @@ class World:
         replica.last_at = at
         replica.slot(at, [each.policy for each in self.services], self.read)
         replica.deliver()
-
-    def _happen(self, event: Event) -> None:
-        if event.kind in FAULTS:
-            strike(self, self.replicas[event.who % len(self.replicas)], event)
-            return
-        getattr(self, f"_{event.kind.replace('-', '_')}")(event)
-        self.settle()
 
     def _deploy(self, event: Event, share: float) -> None:
         self._released += 1
@@ -127,7 +151,7 @@ class World:
             self.outside.flip(target.flag, "on")
 
     def _storm(self, event: Event) -> None:
-        hit = [self.services[(event.who + offset) % SERVICES] for offset in range(int(event.size))]
+        hit = [self.services[(event.who + offset) % len(self.services)] for offset in range(int(event.size))]
         for each in hit:
             each.storm = 0.7
         self.later(60, lambda: self._heal_all(hit))
@@ -159,23 +183,23 @@ class World:
         target.lack = Lack.ERROR if event.size > 20 else Lack.NODATA
 
     def _ack(self, event: Event) -> None:
-        self._by_people(event, lambda incident: Acked(incident.id, self.clock.now, "ann"))
+        self._by_people(event, lambda hands, incident: hands.ack(incident.id, "ann", "", close=False))
+
+    def _close(self, event: Event) -> None:
+        self._by_people(event, lambda hands, incident: hands.ack(incident.id, "ann", "", close=True))
 
     def _approve(self, event: Event) -> None:
-        approving = Event(event.at, event.kind, SERVICES - 1)
+        approving = Event(event.at, event.kind, len(self.services) - 1)
         self._by_people(
-            approving, lambda i: Approved(i.id, self.clock.now, i.offer.plan_digest, "ann") if i.phase is Phase.AWAITING and i.offer else None
+            approving, lambda hands, incident: hands.approve(incident.id, incident.offer.plan_digest if incident.offer else "", "ann", "")
         )
 
-    def _by_people(self, event: Event, word: Any) -> None:
-        store = next((each.store for each in self.replicas if not each.is_dead and not each.store.is_cut and not each.store.is_full), None)
-        if store is None:
-            return
-        found = next((each for each in store.open_incidents() if each.target == self.services[event.who].key), None)
-        said = word(found) if found is not None else None
-        if said is not None:
-            with store.transaction() as tx:
-                tx.record(said)
+    def _by_people(self, event: Event, say: Callable[[Hands, Incident], object]) -> None:
+        """Somebody goes to the first replica that answers."""
+        target, asked = self.services[event.who].key, next((each for each in self.replicas if each.answers()), None)
+        found = next((each for each in asked.store.open_incidents() if each.target == target), None) if asked else None
+        if asked and found:
+            asked.by_hand(target, lambda hands: say(hands, found))
 
     def _calm(self) -> None:
         """Nothing is broken any more; what the services do is up to the product."""
