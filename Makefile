@@ -47,7 +47,7 @@ scorecard: $(READY) ## the figures of docs/accuracy.md: how often rollbackd is w
 	$(BIN)/python -m tests.bench.scorecard --write
 
 N ?= 2000
-simulate: $(READY) ## N=100000 incidents with faults on virtual time; SEED=7 tells one story again, FIRST=7 begins there
+simulate: $(READY) ## N=100000 incidents with faults on virtual time, on all cores; SEED=7 tells one story again, FIRST=7 begins there
 	$(BIN)/python -m tests.simulation $(N) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
 
 mutation: $(READY) ## which small faults, planted in what decides, no test notices; MODULES=policies/decide/step.py, SAMPLE=60, AGAIN=1 tries only those

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
-from sqlalchemy import Connection, StaticPool, create_engine, event, make_url
+from sqlalchemy import Connection, StaticPool, create_engine, make_url
 
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.database import Database
@@ -17,9 +17,6 @@ from rollbackd.controller.journal.schema import metadata
 from rollbackd.controller.journal.store import Store
 from tests.simulation.turns import Killed
 
-MODES = {Begin.READ: "", Begin.WRITE: "BEGIN IMMEDIATE"}
-"""A reader needs no transaction: nothing else happens while it reads."""
-
 
 class Memory:
     """One database for all stories, one after the other: what a story wrote is gone when the next one begins."""
@@ -27,8 +24,7 @@ class Memory:
     def __init__(self) -> None:
         self.raw = _connection()
         self.engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
-        event.listen(self.engine, "begin", _begin)
-        self.connections = {begin: self.engine.connect().execution_options(begin=begin) for begin in MODES}
+        self._reader, self._writer = self.engine.connect(), self.engine.connect()
         self._empty = _empty()
         self._answers: dict[tuple[object, ...], Any] = {}
         self._written = 0
@@ -41,9 +37,13 @@ class Memory:
 
     @contextmanager
     def connection(self, begin: Begin) -> Iterator[Connection]:
-        """As the store's own, but for making a new one each time."""
-        with translated("memory"), self.connections[begin].begin():
-            yield self.connections[begin]
+        """As the store's own, but for making a new one each time. A reader needs no transaction: nothing else happens while it reads."""
+        with translated("memory"):
+            if begin is Begin.READ:
+                yield self._reader
+            else:
+                with self._writer.begin():
+                    yield self._writer
 
     def asked(self, question: tuple[object, ...], ask: Callable[[], Any]) -> Any:
         """The answer to the question, which is asked once between two writes, whoever asks: equal rows give equal answers."""
@@ -129,7 +129,7 @@ class Disk(Store):
 
 
 def _connection() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(":memory:", isolation_level="IMMEDIATE", check_same_thread=False)
 
 
 def _empty() -> sqlite3.Connection:
@@ -137,8 +137,3 @@ def _empty() -> sqlite3.Connection:
     engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
     metadata.create_all(engine)
     return raw
-
-
-def _begin(connection: Connection) -> None:
-    if said := MODES[connection.get_execution_options()["begin"]]:
-        connection.exec_driver_sql(said)

@@ -1,5 +1,6 @@
 """Three replicas with one journal, driven by Hypothesis: it chooses what happens next by what it has learnt, and shrinks what breaks a promise."""
 
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import pytest
@@ -110,14 +111,14 @@ class Replicas(RuleBasedStateMachine):
         self._soundly(lambda: self.world.happen(Event(0, kind, who, size)))
         self._pass(slots)
 
-    def _pass(self, slots: int, missed_by: frozenset[int] | set[int] = frozenset()) -> None:
+    def _pass(self, slots: int, missed_by: Collection[int] = ()) -> None:
         for _ in range(slots):
             self._slot += 1
             self.world.slot(self._slot, missed_by)
             until = T0 + self._slot * EVERY + timedelta(seconds=5)
             self._soundly(lambda until=until: self.world.clock.run(until, self.world.oracles.look))
 
-    def _soundly(self, work) -> None:  # type: ignore[no-untyped-def]
+    def _soundly(self, work: Callable[[], None]) -> None:
         self._is_sound, was = False, self._is_sound
         work()
         self._is_sound = was
