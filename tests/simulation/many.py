@@ -14,7 +14,7 @@ from tests.simulation.telling import Teller, Told, room
 from tests.simulation.world import silence
 
 CORES = os.cpu_count() or 1
-AHEAD = 4
+AHEAD = 2
 """So many stories wait for each process."""
 
 

@@ -30,7 +30,7 @@ def test_no_promise_is_broken_and_everything_that_can_happen_does(at: Teller) ->
 
 
 def test_the_number_of_processes_changes_nothing() -> None:
-    assert list(many(3, 40, processes=1)) == list(many(3, 40, processes=2))
+    assert list(many(3, 25, processes=1)) == list(many(3, 25, processes=2))
 
 
 def test_the_same_seed_tells_the_same_story(at: Teller) -> None:
