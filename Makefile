@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TYPED := .cache/typed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench scorecard simulate mutation lint setup servers kube-assets helm unleash aws clean
+.PHONY: help run test bench scorecard simulate soak mutation lint setup servers kube-assets helm unleash aws clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -56,6 +56,12 @@ mutation: $(READY) ## which small faults, planted in what decides, no test notic
 # mypy and import-linter read the packages under the names they are installed by.
 $(TYPED)/rollbackd:
 	@mkdir -p $@ && for part in policies adapters controller; do ln -sfn $(CURDIR)/$$part $@/$$part; done
+
+MINUTES ?= 30
+DAYS ?= 30
+soak: $(READY) servers ## MINUTES=30 of the shipped daemon with faults on, DAYS=30 of virtual time: what it costs, and whether that grows
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+	$(BIN)/python -m tests.soak.days --days $(DAYS)
 
 lint: $(READY) $(TYPED)/rollbackd ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -53,6 +53,15 @@ def test_one_query_is_one_request_with_its_instant_and_deadline() -> None:
     form = parse_qs(asked.body.decode())
     assert (asked.method, asked.path) == ("POST", "/api/v1/query")
     assert (form["time"], form["timeout"]) == ([f"{AT.timestamp():.3f}"], ["10s"])
+
+
+def test_a_question_is_never_part_of_an_address_which_the_standard_library_would_keep() -> None:
+    with serving(Reply(body=body())) as server:
+        read(server)
+        kept = urlsplit.cache_info().currsize
+        for second in range(5):
+            Prometheus("main", server.url).read(QUERY, AT + timedelta(seconds=second))
+    assert urlsplit.cache_info().currsize == kept
 
 
 FAULTS = [

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import backtest, check, detection, flags, patch, slot, start, step
+from tests.bench import backtest, check, detection, flags, patch, slot, start, step, takeover
 from tests.bench.figures import Figure, as_json, machine, table
 
 BENCHES: Mapping[str, Callable[[], list[Figure]]] = {
@@ -15,6 +15,7 @@ BENCHES: Mapping[str, Callable[[], list[Figure]]] = {
     "detection": detection.figures,
     "flags": flags.figures,
     "backtest": backtest.figures,
+    "takeover": takeover.figures,
     "slot-1000": lambda: slot.figures(1_000),
     "slot-10000": lambda: slot.figures(10_000),
 }

@@ -1,7 +1,7 @@
 """Several daemons on one journal in PostgreSQL: one service, one receiver, a data folder and networks of its own for each."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from tests.exposition import Loopback, Reply, serving
 from tests.postgres import Postgres
 from tests.replicas.pipe import Pipe, pipe_to
 
+WayTo = Callable[[int], AbstractContextManager[Pipe]]
+"""Makes a way to a loopback port."""
+
 
 class Replica(Scene):
     """One of them. ``database`` and ``api``: its ways to PostgreSQL and to the API server."""
@@ -27,9 +30,9 @@ class Replica(Scene):
     def _config_of(self, page: str, receiver: str) -> dict[str, Any]:
         assert isinstance(self.place, Deployment)
         kubeconfig = self.folder / "kubeconfig.yaml"
-        write_kubeconfig(kubeconfig, f"http://127.0.0.1:{self.api.port}", self.place.world.token)
+        write_kubeconfig(kubeconfig, f"http://{self.api.address}", self.place.world.token)
         (self.folder / "password").write_text("none is asked for\n")
-        url = f"postgresql://postgres@127.0.0.1:{self.database.port}/{self.folder.parent.name}"
+        url = f"postgresql://postgres@{self.database.address}/{self.folder.parent.name}"
         store = {"url": url, "password_file": str(self.folder / "password")}
         return {**super()._config_of(page, receiver), "clusters": {"test": {"kubeconfig": str(kubeconfig)}}, "store": store}
 
@@ -91,14 +94,14 @@ class Band:
 
 
 @contextmanager
-def band_of(count: int, folder: Path, place: Deployment, server: Postgres, api_port: int) -> Iterator[Band]:
+def band_of(count: int, folder: Path, place: Deployment, server: Postgres, api_port: int, way_to: WayTo = pipe_to) -> Iterator[Band]:
     """So many replicas, not started yet; everything of them ends with it. ``folder`` is named as the database is."""
     meter, journal = Meter(place.is_broken), Shared(server, folder.name)
     with ExitStack() as stack:
         page, receiver = stack.enter_context(serving(meter.page)), stack.enter_context(serving(Reply(status=204)))
         replicas = []
         for number in range(count):
-            ways = Ways(stack.enter_context(pipe_to(server.port)), stack.enter_context(pipe_to(api_port)))
+            ways = Ways(stack.enter_context(way_to(server.port)), stack.enter_context(way_to(api_port)))
             replicas.append(Replica(folder / f"replica-{number}", place, meter, page, receiver, journal, ways))
             stack.callback(replicas[-1].clear)
         yield Band(replicas, place, meter, journal)

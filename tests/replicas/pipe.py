@@ -7,17 +7,20 @@ from collections.abc import Iterator
 
 
 class Pipe:
-    """A loopback port that forwards to another one. What is held while it is cut arrives when it is mended, as after a real partition."""
+    """A loopback port, or another ``listener``, that forwards to a loopback port. What is held while it is cut arrives when it is mended, as after a
+    real partition.
+    """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, listener: socket.socket | None = None) -> None:
         self._to = port
         self._flows = threading.Event()
         self._flows.set()
         self._sockets: list[socket.socket] = []
         self._mute: set[socket.socket] = set()
         self._dead: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        host, self.port = self._listener.getsockname()[:2]
+        self.address = f"{host}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:

@@ -5,11 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from tests.crash.places import deployment
 from tests.crash.scene import Record, Told
 from tests.crash.stories import sleep_until
-from tests.replicas.band import Band
+from tests.doubles.kube import KubeDouble
+from tests.postgres import Postgres
+from tests.replicas.band import Band, Replica, band_of
+from tests.replicas.pipe import pipe_to
+from tests.replicas.wire import wire_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,11 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """``tell`` plays it with so many replicas."""
+    """``tell`` plays it with so many replicas. ``is_wired``: over real links, which lose packets where they are cut."""
 
     replicas: int
     tell: Callable[[Band], Ending]
+    is_wired: bool = False
 
 
 def ended(band: Band, **seen: Any) -> Ending:
@@ -62,10 +69,7 @@ def killed(band: Band) -> Ending:
 
 def frozen(point: str, band: Band) -> Ending:
     """The one that claimed stands still at this point until another one has done its work, and wakes up."""
-    band.start("--stop-at", point, "--once", str(band.replicas[0].folder / "struck"))
-    band.ship()
-    band.until(band.frozen, "one is frozen")
-    (zombie,) = band.frozen()
+    zombie = held_at(point, band)
     band.until_told("recovered")
     before = len(band.place.patches(dry_run=False))
     slots = len(zombie.slots())
@@ -105,6 +109,39 @@ def without_api(band: Band) -> Ending:
     return ended(band, by=other.writer)
 
 
+def holder_without_api(band: Band) -> Ending:
+    """The one that claimed does not reach the API server any more before it writes; another one does the work; later it reaches it again."""
+    holder = held_at("after:rung.intended", band)
+    holder.api.cut()
+    holder.lives[-1].signal(signal.SIGCONT)
+    band.until_told("recovered")
+    slots = len(holder.slots())
+    holder.api.mend()
+    holder.until(lambda: len(holder.slots()) > slots + 2, "it is at work again")
+    return ended(band, by=holder.writer)
+
+
+def holder_without_database(band: Band) -> Ending:
+    """The one that claimed writes and does not reach the database any more: nobody learns from it that it has written."""
+    holder = held_at("write", band)
+    holder.database.cut()
+    holder.lives[-1].signal(signal.SIGCONT)
+    band.until(lambda: 200 in band.place.patches(dry_run=False), "its write is accepted")
+    band.until_told("recovered")
+    holder.database.mend()
+    holder.until(lambda: holder.answer("/readyz") == 200, "it is ready again, without a restart")
+    return ended(band, by=holder.writer)
+
+
+def held_at(point: str, band: Band) -> Replica:
+    """The one that claimed stands still at this point."""
+    band.start("--stop-at", point, "--once", str(band.replicas[0].folder / "struck"))
+    band.ship()
+    band.until(band.frozen, "one is frozen")
+    (holder,) = band.frozen()
+    return holder
+
+
 def wait_for_all(band: Band) -> None:
     """All are at work."""
     for replica in band.replicas:
@@ -117,11 +154,24 @@ def took(record: Record) -> float:
     return (record.of("claim.taken_over").at - deadline).total_seconds()
 
 
+def played(story: Story, double: KubeDouble, server: Postgres, folder: Path) -> Ending:
+    """How it ended, in this new folder and a database that is named after it."""
+    folder.mkdir()
+    port = int(double.url.rpartition(":")[2])
+    way_to = wire_to if story.is_wired else pipe_to
+    with deployment(double, folder) as place, band_of(story.replicas, folder, place, server, port, way_to) as band:
+        return story.tell(band)
+
+
 STORIES: Mapping[str, Story] = {
     # Those that wait longest begin first.
     "frozen": Story(2, partial(frozen, "after:rung.intended")),
     "zombie": Story(2, partial(frozen, "write")),
+    "holder-partitioned-from-api": Story(2, holder_without_api, is_wired=True),
+    "holder-partitioned-from-database": Story(2, holder_without_database, is_wired=True),
     "killed": Story(3, killed),
+    "partitioned-from-api": Story(2, without_api, is_wired=True),
+    "partitioned-from-database": Story(2, without_database, is_wired=True),
     "without-api": Story(2, without_api),
     "without-database": Story(2, without_database),
     "together": Story(3, together),

@@ -73,6 +73,10 @@ class KubeDouble:
         """The next matching request meets this fault (see faults.Fault)."""
         self.control("POST", "faults", {"kind": kind, **conditions})
 
+    def clear_faults(self) -> None:
+        """Nobody meets a fault that was asked for and not met yet."""
+        self.control("DELETE", "faults")
+
     def run_controllers(self, run: bool) -> None:
         """Stop or start the Deployment controller; pods and ReplicaSets go on."""
         self.control("POST", "controllers", {"run": run})

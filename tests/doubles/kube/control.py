@@ -29,6 +29,8 @@ def answer(cluster: "Cluster", method: str, path: str, body: bytes) -> tuple[int
             cluster.reset()
         case "POST", "faults":
             cluster.weather.add(Fault(**told))
+        case "DELETE", "faults":
+            cluster.weather.clear()
         case "POST", setting:
             with cluster.store.lock:
                 return _set(cluster, setting, told)
