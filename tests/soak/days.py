@@ -84,7 +84,6 @@ class Place:
         """Bytes of it, by the server's or the file system's account."""
         with self.engine.connect().execution_options(begin=Begin.NOTHING) as connection:
             if self.engine.dialect.name == "postgresql":
-                connection.exec_driver_sql("VACUUM")
                 names = ", ".join(f"pg_total_relation_size('{name}')" for name in metadata.tables)
                 return int(sum(connection.exec_driver_sql(f"SELECT {names}").one()))
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
