@@ -9,17 +9,20 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.chain import Break, verify
+from rollbackd.controller.journal.errors import translated
 from rollbackd.controller.journal.schema import incidents, journal, metadata
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
@@ -80,6 +83,16 @@ class Place:
         self.store = Store.open(url, "reader")
         self.engine: Engine = self.store._engine  # the shipped connections, under the simulation's clock
 
+    @contextmanager
+    def connection(self, begin: Begin) -> Iterator[Connection]:
+        """As the shipped store's."""
+        with translated(self.store.database.place), self.engine.connect().execution_options(begin=begin) as connection, connection.begin():
+            yield connection
+
+    def asked(self, question: tuple[object, ...], ask: Callable[[], Any]) -> Any:
+        """Every question is really put."""
+        return ask()
+
     def size(self) -> int:
         """Bytes of it, by the server's or the file system's account."""
         with self.engine.connect().execution_options(begin=Begin.NOTHING) as connection:
@@ -110,8 +123,8 @@ class Month:
         self._releases = releases
         self.began = T0
         self.clock = Clock(T0)
-        self._outside = Outside(self.clock)
-        self._pager = Pager()
+        self._outside = Outside(self.clock, Counter())
+        self._pager = Pager(Counter())
         self._services = [_service(number) for number in range(SERVICES)]
         for each in self._services:
             self._outside.add(each.key)
