@@ -292,7 +292,7 @@ def test_row_25_an_answer_without_end_is_cut_off_and_takes_no_memory(house: Hous
         tracemalloc.stop()
     assert reason in house.unknown()
     assert house.nothing_acted()
-    assert peak < 192 << 20
+    assert peak < 320 << 20  # four are read at once, each of 32 MiB, and twice that while its buffer grows; unbounded, one is 500 MB
 
 
 # --- 26: twins ---------------------------------------------------------------------------
