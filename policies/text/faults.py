@@ -95,6 +95,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def choices(word: object, known: Iterable[str], label: str = "allowed") -> str:
     """The hint that follows an unknown word: the nearest known one, and all that are known."""
     names = sorted(known)
-    listed = f"{label}: {', '.join(names)}" if names else f"{label}: none"
     near = nearest(word, names) if isinstance(word, str) else ""
-    return f"did you mean '{near}'? {listed}" if near else listed
+    return f"did you mean '{near}'? {listed(names, label)}" if near else listed(names, label)
+
+
+def listed(known: Iterable[str], label: str = "allowed") -> str:
+    """All that are known."""
+    return f"{label}: {', '.join(sorted(known)) or 'none'}"

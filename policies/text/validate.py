@@ -51,7 +51,7 @@ class Findings:
         if place in document.broken and not at_key:
             return
         if offset is not None and isinstance(node.data, str):
-            place = (node.line, node.column + _inside(document, node, offset))
+            place = (node.line, node.column + _characters_in(document, node, offset))
         name = trail(document.root.data, document.index, path[:-1] if at_key else path)
         self.faults.append(Fault(document.file, *place, name, words.expected, words.found, words.hint, severity))
 
@@ -70,7 +70,7 @@ def locate(root: Node, path: Path) -> tuple[Path, Node, Place | None]:
     return path, node, key_place
 
 
-def _inside(document: Document, node: Node, offset: int) -> int:
+def _characters_in(document: Document, node: Node, offset: int) -> int:
     """How far right of the scalar's start its character ``offset`` stands; 0 where escapes or line breaks make that unknowable."""
     line = document.text.split("\n", node.line)[node.line - 1]
     value, start = str(node.data), node.column - 1
@@ -164,7 +164,18 @@ def _allowed(model: type[BaseModel], loc: tuple[int | str, ...]) -> Allowed:
         later = {key: other for kind in current.values() for key, other in getattr(kind, "later", {}).items()}
         return Allowed(tuple(tag.strip("<>").split(" ")[0] for tag in current), later)
     keys = tuple(field.alias or name for name, field in owner.model_fields.items())
-    return Allowed(keys, getattr(owner, "later", {}), getattr(owner, "siblings", frozenset()))
+    return Allowed(keys, getattr(owner, "later", {}), getattr(owner, "siblings", frozenset()), _inside(owner))
+
+
+def _inside(owner: type[BaseModel]) -> Mapping[str, str]:
+    """Where each key of the models one level further in stands, unless that could be in several places."""
+    found: dict[str, set[str]] = {}
+    for name, info in owner.model_fields.items():
+        where = f"{'in an entry of' if _has_entries(info.annotation) else 'under'} '{info.alias or name}'"
+        for _, model in _models(info.annotation):
+            for key, inner in model.model_fields.items():
+                found.setdefault(inner.alias or key, set()).add(where)
+    return {key: next(iter(places)) for key, places in found.items() if len(places) == 1}
 
 
 def _annotation(model: type[BaseModel], key: str) -> Any:
@@ -189,7 +200,15 @@ def _models(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
 
 
 def _is_mapping(annotation: Any) -> bool:
+    return _is_made_of(annotation, (dict,))
+
+
+def _has_entries(annotation: Any) -> bool:
+    return _is_made_of(annotation, (dict, list))
+
+
+def _is_made_of(annotation: Any, kinds: tuple[type, ...]) -> bool:
     origin = get_origin(annotation)
     if origin in (Annotated, Union, UnionType):
-        return any(_is_mapping(part) for part in get_args(annotation))
-    return origin is dict
+        return any(_is_made_of(part, kinds) for part in get_args(annotation))
+    return origin in kinds

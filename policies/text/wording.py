@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic_core import ErrorDetails
 
-from rollbackd.policies.text.faults import choices, nearest, quoted
+from rollbackd.policies.text.faults import choices, listed, nearest, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +13,13 @@ class Allowed:
     """What the model at fault knows.
 
     ``later``: keys of the contract that are not built yet, and which key each stands for. ``siblings``: keys of which one excludes the others.
+    ``inside``: keys that stand one level further in, and where, such as ``under 'with'``.
     """
 
     keys: tuple[str, ...] = ()
     later: Mapping[str, str] = field(default_factory=dict)
     siblings: frozenset[str] = frozenset()
+    inside: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ def _unknown_key(key: str, allowed: Allowed) -> Words:
     if key in allowed.siblings:
         beside = sorted(allowed.siblings.intersection(allowed.keys))
         return Words("one kind in each entry", f"'{key}' beside '{beside[0]}'", "make it an entry of its own")
+    if key in allowed.inside:
+        return Words("a known key", quoted(key), f"write it {allowed.inside[key]}; {listed(allowed.keys)}")
     return Words("a known key", quoted(key), choices(key, allowed.keys))
 
 
