@@ -17,10 +17,10 @@ from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Bake, WouldAct
-from rollbackd.policies.decide.evaluate import decide
+from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.decide.reasons import duration_text
-from rollbackd.policies.decide.watch import new_watch, take
+from rollbackd.policies.decide.watch import new_watch
 from rollbackd.policies.judge.evidence import Nothing
 from rollbackd.policies.judge.since import watch_length
 from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
@@ -121,7 +121,7 @@ def _try(policy: Policy, source: PastSource, key: str, served: _Served) -> _Trie
     for at, readings in History(source, (quiet,)).read(slots):
         if good is not None and at > watched:
             break
-        evaluation = decide(quiet, take(quiet, watch, readings[quiet.name]), None, (change,), fleet, at)
+        evaluation = evaluate(quiet, watch, None, readings[quiet.name], (change,), fleet, at)
         watch = evaluation.watch
         knew += any(not isinstance(verdict.evidence, Nothing) for verdict in evaluation.verdicts)
         for decision in evaluation.decisions:

@@ -1,4 +1,4 @@
-"""What a request did: what the commands that write answer. See answers."""
+"""What a request did: what the commands that write answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

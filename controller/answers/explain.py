@@ -1,4 +1,4 @@
-"""Why a policy acts or does not: what `explain` answers. See answers."""
+"""Why a policy acts or does not: what `explain` answers."""
 
 from dataclasses import dataclass
 from datetime import datetime

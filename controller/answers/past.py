@@ -1,4 +1,4 @@
-"""What changed, what was written down, and what would be written now: what `changes`, `history` and `plan` answer. See answers."""
+"""What changed, what was written down, and what would be written now: what `changes`, `history` and `plan` answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,6 @@
 """What the local API answers, as JSON and back: shared by the daemon that writes it and the command that shows it.
 
-The shapes are in answers_status, answers_explain, answers_past and answers_done. A field may be added; none is renamed or removed without a new
-``apiVersion``.
+What each answer holds stands in the modules beside this one. A field may be added; none is renamed or removed without a new ``apiVersion``.
 """
 
 from collections.abc import Mapping

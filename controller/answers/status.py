@@ -1,4 +1,4 @@
-"""At a glance: what `status` and `status --coverage` answer. See answers."""
+"""At a glance: what `status` and `status --coverage` answer."""
 
 from dataclasses import dataclass
 from datetime import datetime

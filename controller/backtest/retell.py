@@ -8,12 +8,12 @@ from rollbackd.controller.backtest.journalled import Journalled, Transition
 from rollbackd.controller.engine.fleet import Breaches
 from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Decision, WouldAct
-from rollbackd.policies.decide.evaluate import Evaluation, decide
+from rollbackd.policies.decide.evaluate import Evaluation, evaluate
 from rollbackd.policies.decide.events import IncidentEvent, Opened
 from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.decide.incident import Incident, advance, opened
 from rollbackd.policies.decide.reasons import standing_reason
-from rollbackd.policies.decide.watch import Watch, new_watch, take
+from rollbackd.policies.decide.watch import Watch, new_watch
 from rollbackd.policies.judge.since import is_due
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
@@ -44,9 +44,8 @@ class Retelling:
         visible = self._visible(max(at, self._start))
         fleet = self._fleet(visible)
         for policy in [policy for policy in self._policies if self._is_due(policy, visible, fleet, at)]:
-            before = take(policy, self._watches[policy.name], readings[policy.name])
             incident = self._incident(policy) if at >= self._start else None
-            evaluation = decide(policy, before, incident, _of(visible, policy), fleet, at)
+            evaluation = evaluate(policy, self._watches[policy.name], incident, readings[policy.name], _of(visible, policy), fleet, at)
             self._watches[policy.name] = evaluation.watch
             if at < self._start:
                 continue

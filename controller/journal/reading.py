@@ -76,15 +76,13 @@ class Reading:
 
     def claim_on(self, incident: str, rung: int, target: str) -> Claim | None:
         """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""
-        return next(iter(self._claims(statements.CLAIM_ON, incident=incident, rung=rung, target=target)), None)
+        with self._connect() as connection:
+            row = connection.execute(statements.CLAIM_ON, {"incident": incident, "rung": rung, "target": target}).first()
+        return None if row is None else claim_of(row)
 
     def has_settled(self, incident: str, rung: int, target: str) -> bool:
         """Did somebody see this effect complete?"""
         return self.has_entry(f"{incident}/rung.settled/{rung}/{target}")
-
-    def unfinished_claims(self) -> tuple[Claim, ...]:
-        """Claims without an outcome, oldest first: effects that may or may not have happened."""
-        return self._claims(statements.UNFINISHED)
 
     def budget(self, at: datetime) -> Budget:
         """What the counting guards need as of ``at`` (database time)."""
@@ -214,10 +212,6 @@ class Reading:
         with self._connect() as connection:
             rows = connection.execute(query, which).all()
         return tuple(_fold(tuple(group)) for _, group in groupby(rows, key=lambda row: row.incident))
-
-    def _claims(self, query: Select[Any], **which: object) -> tuple[Claim, ...]:
-        with self._connect() as connection:
-            return tuple(claim_of(row) for row in connection.execute(query, which))
 
 
 @lru_cache(maxsize=500)

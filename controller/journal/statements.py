@@ -16,8 +16,7 @@ FOLDED = (
 OPEN = FOLDED.where(incidents.c.closed_at.is_(None))
 ONE = FOLDED.where(incidents.c.id == bindparam("incident"))
 INTENT = claims.c.incident + "/rung.intended/" + cast(claims.c.rung, String) + "/" + claims.c.target
-CLAIMS = select(claims, journal.c.seq, journal.c.kind, journal.c.body).join(journal, journal.c.key == INTENT).order_by(claims.c.claimed_at)
-UNFINISHED = CLAIMS.where(claims.c.ended_at.is_(None))
+CLAIMS = select(claims, journal.c.seq, journal.c.kind, journal.c.body).join(journal, journal.c.key == INTENT)
 CLAIM_ON = CLAIMS.where(*(claims.c[name] == bindparam(name) for name in ("incident", "rung", "target")))
 ACTED = incidents.c.acted_at.is_not(None)
 SUSPECTS = select(incidents.c.suspects).where(ACTED)

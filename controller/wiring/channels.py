@@ -1,4 +1,4 @@
-"""From a contact in the config to what reaches people. With ``wiring`` the only place that names adapters."""
+"""From a contact in the config to what reaches people."""
 
 from collections.abc import Sequence
 from typing import assert_never

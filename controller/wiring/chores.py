@@ -1,4 +1,4 @@
-"""What the daemon does beside the slots, each once an interval. With ``wiring`` the only place that names adapters."""
+"""What the daemon does beside the slots, each once an interval."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

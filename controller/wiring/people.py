@@ -1,4 +1,4 @@
-"""From the config to the cluster that knows people. With ``wiring`` the only place that names adapters."""
+"""From the config to the cluster that knows people."""
 
 from rollbackd.controller.api.cluster import ClusterPeople
 from rollbackd.controller.config import values

@@ -35,9 +35,9 @@ def refuse(expected: str, found: str = "", hint: str = "", offset: int | None = 
     return PydanticCustomError("expected", "refused", {"expected": expected, "found": found, "hint": hint, "offset": offset})
 
 
-def refuse_later(found: str, hint: str = "") -> PydanticCustomError:
+def refuse_later(found: str) -> PydanticCustomError:
     """The error for a value of the contract that this version does not have."""
-    return PydanticCustomError("not_supported", "refused", {"found": found, "hint": hint})
+    return PydanticCustomError("not_supported", "refused", {"found": found})
 
 
 def in_unit(read: Callable[[object], T]) -> Callable[[object], T]:

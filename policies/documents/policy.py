@@ -27,8 +27,6 @@ from rollbackd.policies.documents.targets import OnRds, TargetItem, first_of
 from rollbackd.policies.text import units
 from rollbackd.policies.text.faults import quoted
 
-Always: TypeAlias = Literal["always"]
-
 
 def _watch(value: object) -> object:
     if value == "always":

@@ -1,6 +1,6 @@
 """A fleet policy as the engine's makers read it: one policy with two blanks, the workloads it is meant for, and how many there ought to be.
 
-Nothing downstream knows of fleets: ``fleet_members`` turns each workload into an ordinary policy.
+Nothing downstream knows of fleets: ``members`` turns each workload into an ordinary policy.
 """
 
 import re

@@ -90,7 +90,6 @@ def test_an_answer_becomes_a_reading(signal, reply, expected):
     assert reading(signal, reply) == expected
 
 
-MISSPELT = "no series of failed_total anywhere: it may be misspelt"
 STALE = Answer({("checkout",): Row({"bad": 9.0, "total": 9.0}, ASKED - MINUTE)})
 TWICE = Answer({}, faults={("checkout",): "two series for one workload"})
 

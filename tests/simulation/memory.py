@@ -73,7 +73,6 @@ class Disk(Store):
     """``is_full``: nothing can be written. ``is_cut``: nothing can be read either. ``fate``: what becomes of the commit after ``commits`` more."""
 
     open_incidents = _asked(Store.open_incidents)
-    unfinished_claims = _asked(Store.unfinished_claims)
     suspects = _asked(Store.suspects)
     budget = _asked(Store.budget)
     changes_after = _asked(Store.changes_after)
