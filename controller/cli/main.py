@@ -42,7 +42,9 @@ EXAMPLES = """Examples:
   rollbackd explain shop/checkout                 # why it acts or does not
   rollbackd pause --reason 'database move'        # act on nothing, until resume
 
-A daemon is found by --config on its machine, else by --server and --token-file, or ROLLBACKD_SERVER and ROLLBACKD_TOKEN_FILE.
+\b
+A daemon is found by --config on its machine, else by --server and --token-file,
+or by ROLLBACKD_SERVER and ROLLBACKD_TOKEN_FILE.
 
 \b
 Exit codes:

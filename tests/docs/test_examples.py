@@ -18,8 +18,6 @@ from rollbackd.controller.config.documents import ConfigDocument, PrometheusPart
 from rollbackd.controller.config.flag_vendors import KINDS as ALL_FLAG_KINDS
 from rollbackd.controller.config.flags import KINDS as FLAG_KINDS
 from rollbackd.controller.config.read import Config, load_config
-from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import Note
 from rollbackd.controller.policytest.documents import PolicyTestDocument
 from rollbackd.controller.policytest.load import load_tests
 from rollbackd.controller.policytest.run import run
@@ -193,18 +191,6 @@ def shown_function(name: str) -> Any:
     module: dict[str, Any] = {}
     exec(block.text, module)
     return module[name]
-
-
-def test_the_backup_that_is_shown_copies_an_open_journal(tmp_path: Path) -> None:
-    live, copy = tmp_path / "rollbackd.db", tmp_path / "copy.db"
-    store = Store.open(f"sqlite:///{live}", "one")
-    with store.transaction() as tx:
-        assert tx.note(Note("source.blind", NOW, {"source": "prometheus"}), "only")
-    shown_function("backup")(str(live), str(copy))
-    restored = Store.open(f"sqlite:///{copy}", "one")
-    assert restored.history(10) == store.history(10) != ()
-    restored.close()
-    store.close()
 
 
 @pytest.mark.parametrize("secret", ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "a plain secret"])
