@@ -215,8 +215,7 @@ class Actor:
         intended = claim.intended
         kept = self._store.claim_on(intended.incident, intended.rung, intended.target)
         if kept is None:
-            self._outcomes.unclaimed(intended)
-            return False
+            return self._outcomes.unclaimed(intended)
         if self._stop.is_set() or not kept.is_held_by(self._store.writer, self._store.now()):
             return False
         try:
@@ -224,8 +223,7 @@ class Actor:
         except Refused as refusal:
             return self._outcomes.explain(target, intended, str(refusal), RungEnd.REFUSED, refusal.advice)
         except Permanent as fault:
-            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
-            return False
+            return self._outcomes.ended(intended, RungEnd.REFUSED, str(fault))
         except Transient as doubt:
             # The answer was lost: the write may have happened, or may happen yet. Only looking tells.
             return self._outcomes.explain(target, intended, str(doubt), RungEnd.FAILED)
@@ -251,8 +249,7 @@ class Actor:
             return
         log.info("claim.taken_over", incident=incident.id, rung=intended.rung, attempts=claim.attempts)
         if claim.attempts > ATTEMPTS:
-            reason = f"{claim.attempts - 1} claimants died on this step"
-            self._outcomes.record(Stopped(incident.id, self._now(), intended.rung, intended.target, RungEnd.FAILED, reason))
+            self._outcomes.ended(intended, RungEnd.FAILED, f"{claim.attempts - 1} claimants died on this step")
             return
         if self._ask_the_target(target, claim, policy):
             self._complete([*settling, intended], policy)
@@ -266,32 +263,25 @@ class Actor:
             log.warning("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
             return False  # asked again once this claim has run out
         if sight.standing is Standing.ELSEWHERE:
-            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.OVERTAKEN, sight.reason))
-        elif sight.standing is Standing.BEFORE:
+            return self._outcomes.ended(intended, RungEnd.OVERTAKEN, sight.reason)
+        if sight.standing is Standing.BEFORE:
             return self._write_again(target, claim, policy)
-        else:
-            return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
-        return False
+        return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
 
     def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
         """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
         intended = claim.intended
         if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
-            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, f"paused: {reason}"))
-            return False
+            return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")
         if is_handed_over(intended.target):  # it was approved for then and not for now, and it may show yet
             reason = f"a restart came between, and it is not seen: it is not asked for again; look first. By hand: {intended.command}"
-            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.FAILED, reason))
-            return False
+            return self._outcomes.ended(intended, RungEnd.FAILED, reason)
         try:
             plan = target.plan(request_again(intended))
         except AdapterError as fault:
-            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, str(fault)))
-            return False
+            return self._outcomes.ended(intended, RungEnd.REFUSED, str(fault))
         if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
-            reason = "the same end state can no longer be planned after a restart"
-            self._outcomes.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.REFUSED, reason))
-            return False
+            return self._outcomes.ended(intended, RungEnd.REFUSED, "the same end state can no longer be planned after a restart")
         return self._write(target, plan, claim)
 
     def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:

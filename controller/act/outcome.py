@@ -46,13 +46,10 @@ class Outcomes:
         if sight is None or self._stop.is_set():
             return False  # nobody knows: the claim runs out, and whoever takes it over asks again
         if sight.standing is Standing.BEFORE:
-            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, why, advice))
-        elif sight.standing is Standing.ELSEWHERE:
-            ended = RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN
-            self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, ended, sight.reason))
-        else:
-            return self.applied(intended, f"{why}; found carrying it: {sight.reason}")
-        return False
+            return self.ended(intended, how, why, advice)
+        if sight.standing is Standing.ELSEWHERE:
+            return self.ended(intended, RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN, sight.reason)
+        return self.applied(intended, f"{why}; found carrying it: {sight.reason}")
 
     def applied(self, intended: Intended, reason: str) -> bool:
         """The write is on record as accepted, and the revision it left is quarantined. True: its end state has to be waited for."""
@@ -81,7 +78,7 @@ class Outcomes:
         reason = sight.reason if sight is not None else "it could not be read"
         if sight is None or sight.standing is Standing.UNDERWAY:
             reason = f"not complete by {until:%H:%M:%S}: {reason}"
-        self.record(Stopped(intended.incident, at, intended.rung, intended.target, how, reason))
+        self.ended(intended, how, reason)
 
     def _is_end(self, seen: Sight, shown_by: float) -> bool:
         """True if looking again will not help. An accepted write may take a moment to show, so what was there before is no end yet."""
@@ -104,10 +101,15 @@ class Outcomes:
             if self._steady() >= ends or self._stop.wait(self._look_every.total_seconds()):
                 return sight
 
-    def unclaimed(self, intended: Intended) -> None:
-        """Somebody took the claim out of the journal by hand: the step ends, unwritten as far as we are concerned, and people are told."""
+    def unclaimed(self, intended: Intended) -> bool:
+        """Somebody took the claim out of the journal by hand: the step ends, unwritten as far as we are concerned, and people are told. False."""
         reason = "its claim is no longer in the journal: somebody edited it; nothing was written; see: rollbackd audit verify"
-        self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, RungEnd.OVERTAKEN, reason))
+        return self.ended(intended, RungEnd.OVERTAKEN, reason)
+
+    def ended(self, intended: Intended, how: RungEnd, reason: str, advice: str = "") -> bool:
+        """The step is on record as ended without its end state. False: there is none to wait for."""
+        self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, reason, advice))
+        return False
 
     def record(self, event: Settled | Stopped) -> None:
         """The outcome is durable; recording it again changes nothing, nor does a failure after another replica saw the step complete."""

@@ -1,7 +1,7 @@
 """The view of everything else that the guards need, taken once per slot."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -141,7 +141,6 @@ def fleet_at(
     usual: Usual,
 ) -> Fleet:
     """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
-    budget = store.budget(store.now())
     answered = answered_changes(store, book)
     needs, onsets = depends(policies.values()), breaches.onsets()
     alone = unexplained(at, policies.values(), book.of, breaches, answered)
@@ -149,7 +148,7 @@ def fleet_at(
     open_on = {incident.target for incident in incidents}
     # Without a change nothing is reverted, unless it is always watched: a breach of everything must not ask more of the store.
     acting = [p for p in policies.values() if p.target in open_on or (p.target in onsets and (p.target not in alone or p.watch is None))]
-    return Fleet(
+    seen = Fleet(
         mode_cap=settings.mode_cap,
         namespace_caps=settings.namespace_caps,
         limits=settings.limits,
@@ -157,11 +156,6 @@ def fleet_at(
         watched=len({policy.target for policy in policies.values()}),
         unexplained=alone,
         leaning=without_change(at, breaches.leaning(), policies.values(), book.of, answered),
-        flights=budget.flights,
-        acted_in_hour=budget.acted_in_hour,
-        acted_in_day=budget.acted_in_day,
-        closed=budget.closed,
-        quarantined=store.quarantined(),
         answered=answered,
         healthy_since=_healthy_since(at, incidents, policies, watches),
         revisions=book.revisions(),
@@ -172,6 +166,20 @@ def fleet_at(
         shared=book.of(sorted(frozenset().union(*needs.values()))),
         risen=breaches.risen(),
         good=_good(store, settings.limits, acting),
+    )
+    return as_counted(seen, store)
+
+
+def as_counted(fleet: Fleet, store: Store) -> Fleet:
+    """The fleet with the budgets and the quarantine that the journal has now. Raises StoreError."""
+    budget = store.budget(store.now())
+    return replace(
+        fleet,
+        flights=budget.flights,
+        acted_in_hour=budget.acted_in_hour,
+        acted_in_day=budget.acted_in_day,
+        closed=budget.closed,
+        quarantined=store.quarantined(),
     )
 
 

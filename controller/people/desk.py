@@ -11,6 +11,7 @@ from rollbackd.controller.answers.explain import Explanation, PowerLine
 from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, History
 from rollbackd.controller.answers.status import Coverage, DaemonLine, PolicyList, SourceLine, Status
 from rollbackd.controller.bootstrap import Bootstrap
+from rollbackd.controller.engine.fleet import as_counted
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.covered_changes import covered_changes
 from rollbackd.controller.explain.policy import explained, policy_line, word
@@ -78,16 +79,7 @@ class Desk:
 
     def fleet(self) -> Fleet:
         """What the guards need: the breaches of the last slot; budgets, quarantine and the pause switch as they stand now."""
-        budget = self.store.budget(self.store.now())
-        return replace(
-            self.engine.fleet,
-            paused=self.paused(),
-            flights=budget.flights,
-            acted_in_hour=budget.acted_in_hour,
-            acted_in_day=budget.acted_in_day,
-            closed=budget.closed,
-            quarantined=self.store.quarantined(),
-        )
+        return replace(as_counted(self.engine.fleet, self.store), paused=self.paused())
 
     def paused(self) -> str | None:
         """Why nothing may be acted on; None where it may."""

@@ -18,7 +18,7 @@ from rollbackd.policies.documents.conditions import (
 from rollbackd.policies.documents.library import LibraryCondition
 from rollbackd.policies.documents.policy import FleetSpec, Spec
 from rollbackd.policies.documents.signals import LatencySignal
-from rollbackd.policies.model.policy import Bound, Condition, Group, Leaf, Limit, Mode, Trigger
+from rollbackd.policies.model.policy import Bound, Condition, Group, Leaf, Limit, Trigger
 from rollbackd.policies.model.signals import Identity, Latency, OfTarget, Probe, Ratio, Signal
 from rollbackd.policies.resolve.confirm import BEFORE_FOR, Said, adds_little, confirmation, is_bounded, least_volume, most, said
 from rollbackd.policies.resolve.metrics import CUSTOM, check_profile, dimensioned, fault_misread, measured, reads_cloudwatch
@@ -277,17 +277,6 @@ class _Part:
     told: Said
     from_library: bool
     compares: bool = False
-
-
-def bounded(conditions: Sequence[Condition], risk: float | None) -> tuple[Condition, ...]:
-    """The conditions, those on shares with their part of ``risk``: it is split over all that may act. None: each look is judged by itself.
-
-    Which mode the policy has changes nothing: while it observes it shows what it would do.
-    """
-    if risk is None:
-        return tuple(replace(condition, bound=None) for condition in conditions)
-    acting = sum(c.bound is not None and c.mode >= Mode.APPROVE for c in conditions)
-    return tuple(replace(c, bound=replace(c.bound, alpha=risk / max(1, acting))) if c.bound is not None else c for c in conditions)
 
 
 def _sides(said: object) -> WrittenLimit:

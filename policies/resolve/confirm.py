@@ -1,11 +1,12 @@
 """How a condition is confirmed and what evidence it needs: the policy's word, else the library's, else the default."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rollbackd.policies.documents.conditions import BreachCount, Confirmed
-from rollbackd.policies.model.policy import Breaches, Confirmation, For, Mode, OnNoData
+from rollbackd.policies.model.policy import Breaches, Condition, Confirmation, For, Mode, OnNoData
 from rollbackd.policies.model.signals import Gauge, Latency, OfTarget, Probe, PromQL, Ratio, Signal, Vanished
 from rollbackd.policies.text.units import written
 from rollbackd.policies.text.validate import Findings
@@ -95,3 +96,14 @@ def least_volume(told: Said, signal: Signal) -> int:
     if isinstance(signal, Latency):
         return math.ceil(round(QUANTILE_VOLUME / (1 - signal.quantile), 6))
     return RATIO_VOLUME if isinstance(signal, Ratio | Vanished) else 0
+
+
+def bounded(conditions: Sequence[Condition], risk: float | None) -> tuple[Condition, ...]:
+    """The conditions, those on shares with their part of ``risk``: it is split over all that may act. None: each look is judged by itself.
+
+    Which mode the policy has changes nothing: while it observes it shows what it would do.
+    """
+    if risk is None:
+        return tuple(replace(condition, bound=None) for condition in conditions)
+    acting = sum(c.bound is not None and c.mode >= Mode.APPROVE for c in conditions)
+    return tuple(replace(c, bound=replace(c.bound, alpha=risk / max(1, acting))) if c.bound is not None else c for c in conditions)

@@ -13,7 +13,8 @@ from rollbackd.policies.documents.targets import OnKubernetes
 from rollbackd.policies.fleets.policy import NAME, NAMESPACE, Expected, FleetPolicy, blanks_in
 from rollbackd.policies.model.policy import Approvals, Mode, OutsideWatch, Policy, Timing
 from rollbackd.policies.resolve.attribution import dependencies, migration_jobs, migration_metrics, migrations
-from rollbackd.policies.resolve.conditions import Conditions, bounded
+from rollbackd.policies.resolve.conditions import Conditions
+from rollbackd.policies.resolve.confirm import bounded
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.resolve.profiles import Library
 from rollbackd.policies.resolve.remedy import References
