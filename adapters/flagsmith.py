@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, served_otherwise, write_each
+from rollbackd.adapters.base.flag_each import EachByItself, before_writing, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
-from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, named
+from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, goes_on, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
 from rollbackd.adapters.base.shape import shaped
 
@@ -48,20 +48,14 @@ class _Feature:
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class Project(EachByItself):
     """One provider: a project, by its number, and what is safe in it. ``safe_states``: off, on or leave, by flag.
 
-    ``flags_url``: where SDKs ask; None: a write is believed once it is kept. ``patience``: so long a write waits for a rate limit to pass.
+    ``flags_url``: where SDKs ask; None: a write is believed once it is kept.
     """
 
-    name: str
-    api: JsonApi
     project: int
     flags_url: str | None = field(default=None, kw_only=True)
-    settle: timedelta = field(default=timedelta(seconds=30), kw_only=True)
-    safe_states: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    max_flags: int = field(default=20, kw_only=True)
-    patience: timedelta = field(default=WITHIN, kw_only=True)
 
     @property
     def where(self) -> str:
@@ -92,24 +86,13 @@ class Project:
 
     def safe_state(self, name: str, state: State, word: str | None) -> State | None:
         """The flag off or on for everybody and for each segment."""
-        if word not in (None, "off", "on"):
-            raise Refused(f"flag '{name}' cannot be '{word}', its declared safe state; nothing was changed", advice="declare off, on or leave")
-        segments = state["segments"]
-        is_on = word == "on"
+        segments, is_on = state["segments"], goes_on(name, word)
         return {**state, "enabled": is_on, "segments": dict.fromkeys(segments, is_on) if isinstance(segments, Mapping) else {}}
 
     def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
         """One PATCH for each flag, read again just before it."""
         place, found = self._environment(environment), _handle(reading)
         write_each(after, lambda name, state: self._put(place, name, found[name], reading.states[name], state), patience=self.patience)
-
-    def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
-        """A write of several flags is several requests."""
-        return len(after) == 1
-
-    def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
-        """The flags that SDKs are not sent as in ``after`` yet. What a segment or an identity is sent cannot be asked for without one."""
-        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The page to do it on, and what stays."""
@@ -138,7 +121,7 @@ class Project:
         listed = sdk.get("/api/v1/flags/", {"X-Environment-Key": self._environment(environment).key})
         with shaped(sdk.host):
             served = {flag["feature"]["name"]: flag["enabled"] for flag in listed}
-        # An environment may hide its disabled flags: what is not sent is off.
+        # An environment may hide its disabled flags: what is not sent is off. What a segment or an identity is sent cannot be asked for without one.
         return tuple(name for name, state in after.items() if served.get(name, False) != state["enabled"])
 
     def _endpoint(self, place: _Environment, feature: _Feature) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, before_writing, believed, failure, served_otherwise, write_each
+from rollbackd.adapters.base.flag_each import EachByItself, before_writing, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
-from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, named
+from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, digest_of, goes_on, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
 from rollbackd.adapters.base.shape import shaped
 
@@ -33,21 +33,14 @@ def sdk_api(url: str, key_file: Path, *, ca_file: Path | None = None, timeout: t
 
 
 @dataclass(frozen=True, slots=True)
-class Organisation:
+class Organisation(EachByItself):
     """One provider: an organisation's features, or those of one project of it, and what is safe in them.
 
     ``safe_states``: off, on or leave, by flag. ``sdk``: by environment, what its SDKs ask; an environment without it is believed once written.
-    ``patience``: so long a write waits for a rate limit to pass.
     """
 
-    name: str
-    api: JsonApi
     project: str | None = None
     sdk: Mapping[str, JsonApi] = field(default_factory=dict, kw_only=True)
-    settle: timedelta = field(default=timedelta(seconds=30), kw_only=True)
-    safe_states: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    max_flags: int = field(default=20, kw_only=True)
-    patience: timedelta = field(default=WITHIN, kw_only=True)
 
     @property
     def where(self) -> str:
@@ -67,21 +60,12 @@ class Organisation:
 
     def safe_state(self, name: str, state: State, word: str | None) -> State | None:
         """The feature off or on in the environment; without a word off, if it is boolean: for another, off is whatever stands in the code."""
-        if word not in (None, "off", "on"):
-            raise Refused(f"flag '{name}' cannot be '{word}', its declared safe state; nothing was changed", advice="declare off, on or leave")
-        return None if word is None and state["type"] != "boolean" else {**state, "enabled": word == "on"}
+        is_on = goes_on(name, word)
+        return None if word is None and state["type"] != "boolean" else {**state, "enabled": is_on}
 
     def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
         """One toggle for each feature, read again just before it."""
         write_each(after, lambda name, state: self._put(environment, name, reading.states[name], state, mark), patience=self.patience)
-
-    def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
-        """A write of several flags is several requests."""
-        return len(after) == 1
-
-    def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
-        """The features that the environment's SDKs are sent though they are off, or not sent though they are on."""
-        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The same request as curl sends it."""

@@ -1,8 +1,10 @@
 """Flags of a vendor that writes them one at a time: what is done when one of several fails. Knows no vendor."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
@@ -11,6 +13,33 @@ from rollbackd.adapters.base.json_api import Answer, JsonApi
 
 WITHIN = timedelta(seconds=12)
 """No further flag is begun after this: the read before and the time-out of the last one come on top, and a claim on the effect lasts 30 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class EachByItself(ABC):
+    """What every provider at such a vendor has: its name, its API, and ``safe_states``: what is safe, by flag.
+
+    ``patience``: so long a write waits for a rate limit to pass.
+    """
+
+    name: str
+    api: JsonApi
+    settle: timedelta = field(default=timedelta(seconds=30), kw_only=True)
+    safe_states: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    max_flags: int = field(default=20, kw_only=True)
+    patience: timedelta = field(default=WITHIN, kw_only=True)
+
+    def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
+        """A write of several flags is several requests."""
+        return len(after) == 1
+
+    def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
+        """The flags that applications are not served as in ``after`` yet; () where that can never be seen."""
+        return believed(lambda: self._unseen(environment, after))
+
+    @abstractmethod
+    def _unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
+        """The flags that applications are not served as in ``after``; () without a key to look by. Raises Permanent if the key is at fault."""
 
 
 class Throttled(Transient):

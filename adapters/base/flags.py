@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, TypeAlias
 
-from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.target import Json
 
 State: TypeAlias = Mapping[str, Json]
@@ -164,6 +164,13 @@ def edits(name: str, before: State, after: State) -> tuple[str, ...]:
 
 def _shown(state: State, part: str) -> str:
     return json.dumps(state[part], ensure_ascii=False) if part in state else "(absent)"
+
+
+def goes_on(name: str, word: str | None) -> bool:
+    """Whether a flag that is only off or on goes on, by ``word``, its declared safe state; without one it goes off. Raises Refused."""
+    if word in (None, "off", "on"):
+        return word == "on"
+    raise Refused(f"flag '{name}' cannot be '{word}', its declared safe state; nothing was changed", advice="declare off, on or leave")
 
 
 def named(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
-from rollbackd.adapters.base.flag_each import WITHIN, believed, failure, served_otherwise, write_each
+from rollbackd.adapters.base.flag_each import EachByItself, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -35,22 +35,16 @@ def cdn(url: str, key_file: Path, *, ca_file: Path | None = None, timeout: timed
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(EachByItself):
     """One provider: a config of a product, both by their ids, and what is safe in it.
 
     ``safe_states``: off, on, leave, or the value to serve, by flag. ``cdn``: by environment, what its SDKs download; an environment without it is
-    believed once written. ``patience``: so long a write waits for a rate limit to pass.
+    believed once written.
     """
 
-    name: str
-    api: JsonApi
     product: str
     config: str
     cdn: Mapping[str, JsonApi] = field(default_factory=dict, kw_only=True)
-    settle: timedelta = field(default=timedelta(seconds=30), kw_only=True)
-    safe_states: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    max_flags: int = field(default=20, kw_only=True)
-    patience: timedelta = field(default=WITHIN, kw_only=True)
 
     @property
     def where(self) -> str:
@@ -88,14 +82,6 @@ class ConfigFile:
         """One JSON Patch for each setting, which tests each value that it replaces."""
         place, live = self._environment(environment), _handle(reading)
         write_each(after, lambda name, state: self._put(place, name, live[name], state, mark), patience=self.patience)
-
-    def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
-        """A write of several flags is several requests."""
-        return len(after) == 1
-
-    def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
-        """The settings whose values in the config JSON of the environment are not those of ``after`` yet."""
-        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The page to do it on."""

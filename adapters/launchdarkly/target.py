@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_each import WITHIN, Throttled, believed, failure, served_otherwise, write_each
+from rollbackd.adapters.base.flag_each import EachByItself, Throttled, failure, served_otherwise, write_each
 from rollbackd.adapters.base.flag_target import FlagTarget
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
@@ -35,21 +35,15 @@ def api(url: str, token_file: Path, *, ca_file: Path | None = None, timeout: tim
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class Project(EachByItself):
     """One provider: a project and what is safe in it.
 
     ``safe_states``: off, on, leave, or the variation to serve when off, by flag. ``sdk``: by environment, what its SDKs ask; an environment
-    without it is believed once its settings are written. ``patience``: so long a write waits for a rate limit to pass.
+    without it is believed once its settings are written.
     """
 
-    name: str
-    api: JsonApi
     project: str
     sdk: Mapping[str, JsonApi] = field(default_factory=dict, kw_only=True)
-    settle: timedelta = field(default=timedelta(seconds=30), kw_only=True)
-    safe_states: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    max_flags: int = field(default=20, kw_only=True)
-    patience: timedelta = field(default=WITHIN, kw_only=True)
 
     @property
     def where(self) -> str:
@@ -84,14 +78,6 @@ class Project:
         """One JSON Patch for each flag, under the version that was read."""
         live = _handle(reading)
         write_each(after, lambda name, state: self._put(environment, live[name], state, mark), patience=self.patience)
-
-    def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
-        """A write of several flags is several requests."""
-        return len(after) == 1
-
-    def unseen(self, environment: str, after: Mapping[str, State]) -> tuple[str, ...]:
-        """The flags that the environment's SDKs are not sent as in ``after`` yet; () without an SDK key for it."""
-        return believed(lambda: self._unseen(environment, after))
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """LaunchDarkly's own command line."""

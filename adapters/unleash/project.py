@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
+from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, goes_on, named
 from rollbackd.adapters.base.json_api import JsonApi
 from rollbackd.adapters.unleash.admin import Admin, Cursor, Event, Feature
 from rollbackd.adapters.unleash.evaluation import Evaluation
@@ -143,10 +143,8 @@ class Project:
 
     def safe_state(self, name: str, state: State, word: str | None) -> State | None:
         """The flag off in the environment, or on where that is declared; its strategies stay."""
-        if word in (None, "off"):
+        if not goes_on(name, word):
             return {**state, "enabled": False}
-        if word != "on":
-            raise Refused(f"flag '{name}' cannot be '{word}', its declared safe state; nothing was changed", advice="declare off, on or leave")
         if state["enabled"] is not True and not _is_exact_when_on(state):
             raise Refused(_adds_strategy([name]), advice="add the strategy that you want by hand, or declare another safe state")
         return {**state, "enabled": True}
