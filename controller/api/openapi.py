@@ -6,7 +6,7 @@ from datetime import datetime
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from rollbackd.controller.answers.shapes import API_VERSION
+from rollbackd.controller.answers.wire import API_VERSION
 from rollbackd.controller.api.calls import CALLS, PREFIX, Call
 from rollbackd.controller.api.hooks import HOOK, LONGEST_ID
 from rollbackd.controller.api.page import PAGES, Page

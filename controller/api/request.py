@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rollbackd.controller.answers.shapes import document
+from rollbackd.controller.answers.wire import document
 from rollbackd.controller.api.calls import PREFIX, Call, Office, posted
 from rollbackd.controller.api.hooks import HOOK, Hooks, Unsigned
 from rollbackd.controller.api.parameters import Given, of_query, read

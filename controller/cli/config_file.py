@@ -6,7 +6,7 @@ import click
 
 from rollbackd.controller.cli.faults import fault_text
 from rollbackd.controller.cli.show import say
-from rollbackd.controller.config.read import Config, load_config
+from rollbackd.controller.config.load import Config, load_config
 from rollbackd.policies.text.faults import Fault
 
 

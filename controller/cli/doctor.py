@@ -78,7 +78,7 @@ def _examined(file: Path, within: timedelta) -> "tuple[Finding, ...]":
 def _around(file: Path, secrets: "Secrets") -> "Surroundings | tuple[Fault, ...]":
     """What there is to look at; the faults of a config that cannot be read by a daemon either."""
     from rollbackd.controller.cli.config_file import config_text, parsed
-    from rollbackd.controller.config.read import Config, names
+    from rollbackd.controller.config.load import Config, names
     from rollbackd.controller.texts import Texts
     from rollbackd.controller.wiring.doctor import surroundings
     from rollbackd.policies.load import load_policies

@@ -26,7 +26,7 @@ SHOWN_LABELS = 4
 def proposed(file: Path, workload: str, source: str | None, output: str) -> int:
     """The exit code, after the proposal was shown: 0 there is one, 2 there is none, 4 the source gave no answer."""
     from rollbackd.adapters.base.errors import AdapterError
-    from rollbackd.controller.config.read import names
+    from rollbackd.controller.config.load import names
     from rollbackd.controller.doctor.proposal import propose
     from rollbackd.controller.logs import Secrets
     from rollbackd.controller.wiring.doctor import surroundings

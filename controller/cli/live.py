@@ -21,8 +21,8 @@ SLOW = 120.0
 @prints
 def status(client: Client, output: str, *, coverage: bool) -> None:
     """Everything at a glance: the daemon, its sources, its fleets, every policy, what is open."""
-    from rollbackd.controller.answers.shapes import read
     from rollbackd.controller.answers.status import Coverage, Status
+    from rollbackd.controller.answers.wire import read
     from rollbackd.controller.cli import fleets, tables
 
     if coverage:
@@ -48,7 +48,7 @@ def explain(client: Client, subject: str, output: str, *, power: bool) -> None:
     TARGET may be short: shop/checkout is the Deployment checkout in the namespace shop of the only cluster.
     """
     from rollbackd.controller.answers.explain import Explanation
-    from rollbackd.controller.answers.shapes import read
+    from rollbackd.controller.answers.wire import read
     from rollbackd.controller.cli.explanation import explanation
 
     document = client.get("explain", SLOW, of=subject, power="1" if power else None)
@@ -63,7 +63,7 @@ def explain(client: Client, subject: str, output: str, *, power: bool) -> None:
 def changes(client: Client, target: str | None, limit: int, output: str) -> None:
     """What changed, who did it, and how its revision stands. Newest last; newest first in JSON."""
     from rollbackd.controller.answers.past import ChangeList
-    from rollbackd.controller.answers.shapes import read
+    from rollbackd.controller.answers.wire import read
     from rollbackd.controller.cli import tables
 
     document = client.get("changes", target=target, limit=str(limit))
@@ -81,7 +81,7 @@ def changes(client: Client, target: str | None, limit: int, output: str) -> None
 def history(client: Client, subject: str | None, limit: int, output: str) -> None:
     """The journal: what was seen, decided, written and told. Newest last; newest first in JSON."""
     from rollbackd.controller.answers.past import History
-    from rollbackd.controller.answers.shapes import read
+    from rollbackd.controller.answers.wire import read
     from rollbackd.controller.cli import tables
 
     document = client.get("history", of=subject, limit=str(limit))
@@ -99,7 +99,7 @@ def history(client: Client, subject: str | None, limit: int, output: str) -> Non
 def plan(client: Client, policy: str, output: str) -> None:
     """What each rung of a policy's ladder would write now, asked with the daemon's own rights. Writes nothing."""
     from rollbackd.controller.answers.past import DryRun
-    from rollbackd.controller.answers.shapes import read
+    from rollbackd.controller.answers.wire import read
     from rollbackd.controller.cli import tables
 
     document = client.get("plan", SLOW, policy=policy)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rollbackd.adapters.base.notice import Notice, Notifier
-    from rollbackd.controller.config.read import Config
+    from rollbackd.controller.config.load import Config
 
 Result = Literal["delivered", "unreachable", "refused"]
 EXAMPLES = """Examples:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rollbackd.controller.answers.past import DryRun, RungPlan
-from rollbackd.controller.answers.shapes import read
+from rollbackd.controller.answers.wire import read
 from rollbackd.controller.api.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault
 from rollbackd.controller.cli.decide import OVERRIDE, SLOW, shown
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami

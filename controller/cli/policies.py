@@ -17,7 +17,7 @@ from rollbackd.controller.cli.show import say
 from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
-    from rollbackd.controller.config.read import Config
+    from rollbackd.controller.config.load import Config
     from rollbackd.policies.load import Loaded
     from rollbackd.policies.resolve.names import Names
     from rollbackd.policies.text.faults import Fault
@@ -137,7 +137,7 @@ def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
 
 def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
     from rollbackd.controller.cli.config_file import config_text, parsed
-    from rollbackd.controller.config.read import Config, names
+    from rollbackd.controller.config.load import Config, names
 
     text = config_text(file)
     config = parsed(text, file)

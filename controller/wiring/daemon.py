@@ -21,7 +21,7 @@ from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.token import TokenBook
 from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.config import values
-from rollbackd.controller.config.read import names
+from rollbackd.controller.config.load import names
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.journalling import Journalling

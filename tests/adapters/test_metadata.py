@@ -11,7 +11,7 @@ from rollbackd.adapters.base.metadata import is_metadata
 from rollbackd.adapters.base.posting import post
 from rollbackd.adapters.probe import probe_endpoints
 from rollbackd.adapters.scrape import by_name
-from rollbackd.controller.config.read import load_config
+from rollbackd.controller.config.load import load_config
 
 SPELT = [
     *("169.254.169.254", "169.254.169.254.", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "[::ffff:169.254.169.254]"),

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from rollbackd.controller.clock import now
-from rollbackd.controller.config.read import Config, load_config, names
+from rollbackd.controller.config.load import Config, load_config, names
 from rollbackd.controller.doctor.checks import CHECKS, examine
 from rollbackd.controller.doctor.findings import Finding
 from rollbackd.controller.doctor.surroundings import Surroundings

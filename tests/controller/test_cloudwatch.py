@@ -13,7 +13,7 @@ from rollbackd.adapters.base.source import Answer, Row
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.clock import now
-from rollbackd.controller.config.read import Config, load_config, names
+from rollbackd.controller.config.load import Config, load_config, names
 from rollbackd.controller.config.values import CloudWatchSource
 from rollbackd.controller.doctor.findings import Grade
 from rollbackd.controller.engine.slots import Batch

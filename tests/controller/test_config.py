@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollbackd.controller.config.flags import FlagdProvider
-from rollbackd.controller.config.read import load_config, names
+from rollbackd.controller.config.load import load_config, names
 from rollbackd.controller.config.values import (
     Alertmanager,
     Api,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rollbackd.controller.config.accounts import AccountConfig
-from rollbackd.controller.config.read import Config, load_config, names
+from rollbackd.controller.config.load import Config, load_config, names
 
 HEAD = "apiVersion: rollbackd/v1\nkind: Config\nsources: {prometheus: {url: 'http://127.0.0.1:9090'}}\npolicies: [policies.d]\n"
 ROLE = "arn:aws:iam::111122223333:role/rollbackd"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rollbackd.controller.config.read import load_config
+from rollbackd.controller.config.load import load_config
 from rollbackd.controller.config.values import Alertmanager, Apprise, Channel, Config, Email, PagerDuty, Slack, Teams, Webhook
 
 HEAD = "apiVersion: rollbackd/v1\nkind: Config\nsources: {prometheus: {url: 'http://127.0.0.1:9090'}}\npolicies: [policies.d]\n"

@@ -7,7 +7,7 @@ import pytest
 
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.config.flag_appconfig import AppConfigProvider
-from rollbackd.controller.config.read import Config, load_config, names
+from rollbackd.controller.config.load import Config, load_config, names
 from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.flags import flag_targets
 from tests.aws.appconfig import open_profile

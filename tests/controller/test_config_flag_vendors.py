@@ -8,7 +8,7 @@ import pytest
 
 from rollbackd.adapters.base.target import Plan, PlanRequest, Standing, Target, TargetState
 from rollbackd.controller.config.flag_vendors import ConfigCatProvider, FlagsmithProvider, GrowthBookProvider, LaunchDarklyProvider
-from rollbackd.controller.config.read import load_config, names
+from rollbackd.controller.config.load import load_config, names
 from rollbackd.controller.config.values import Config
 from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.flags import flag_targets

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rollbackd.controller.config.flags import FlagdProvider, UnleashProvider
-from rollbackd.controller.config.read import load_config, names
+from rollbackd.controller.config.load import load_config, names
 from rollbackd.controller.config.values import Config
 from rollbackd.controller.wiring.aws import aws
 from rollbackd.controller.wiring.flags import flag_targets

@@ -17,7 +17,7 @@ from rollbackd.controller.cli.main import cli
 from rollbackd.controller.config.documents import ConfigDocument, PrometheusParts, ScrapeParts
 from rollbackd.controller.config.flag_vendors import KINDS as ALL_FLAG_KINDS
 from rollbackd.controller.config.flags import KINDS as FLAG_KINDS
-from rollbackd.controller.config.read import Config, load_config
+from rollbackd.controller.config.load import Config, load_config
 from rollbackd.controller.policytest.documents import PolicyTestDocument
 from rollbackd.controller.policytest.load import load_tests
 from rollbackd.controller.policytest.run import run

@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 import yaml
 
-from rollbackd.controller.config.read import load_config
+from rollbackd.controller.config.load import load_config
 from rollbackd.controller.config.values import Config
 from rollbackd.controller.journal.values import Entry, How, Standing
 from rollbackd.controller.logs import Secrets

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rollbackd.controller.config.read import Config, load_config
+from rollbackd.controller.config.load import Config, load_config
 from rollbackd.policies.model.policy import Mode
 from tests.helm import schema
 from tests.helm.chart import CHART, POLICY, RICH, SMALLEST, Object, merged, of_kind, only, refusal, render, run

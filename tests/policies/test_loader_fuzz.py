@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollbackd.controller.config.read import Config, load_config
+from rollbackd.controller.config.load import Config, load_config
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.text.faults import Fault, excerpt
 from rollbackd.policies.text.yaml_text import MAX_FAULTS, MAX_VALUES, parse
