@@ -147,7 +147,7 @@ class Source(Protocol):
     delay: timedelta
     """How long after a moment its samples can be trusted to have arrived; questions are asked for ``slot - delay``."""
     freshness: timedelta
-    """Samples older than this at the asked time are stale (S15: two scrapes and ten seconds)."""
+    """Samples older than this at the asked time are stale (two scrapes and ten seconds)."""
 
     def block(self, every: timedelta) -> timedelta:
         """The shortest window over which an increase can be trusted, as a whole multiple of ``every``."""

@@ -201,7 +201,7 @@ def _grouped(reduce: str, tree: parser.Expr, identity: Identity) -> parser.Expr:
 
 
 def _newest_in_window(selector: parser.Expr, identity: Identity, scrape_interval: timedelta, *, calmly: bool) -> parser.Expr:
-    # One failed scrape marks every series of a target as gone, though what the window counted is still fresh (S15 allows two scrapes).
+    # One failed scrape marks every series of a target as gone, though what the window counted is still fresh (two scrapes are allowed).
     before = promql.parse(f"{selector.prettify()} offset {promql.duration(scrape_interval)}")
     looks = (selector,) if calmly else (selector, before)
     return promql.either(*(_grouped("max", promql.fill("timestamp(SELECTOR)", SELECTOR=one), identity) for one in looks))

@@ -1,4 +1,4 @@
-"""Shares told apart by revision while pods of the old one serve beside those of the new (S9). Asked for only then. Decides nothing."""
+"""Shares told apart by revision while pods of the old one serve beside those of the new. Asked for only then. Decides nothing."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Whose fault a breach is: suspects with their weights (S10), and the culprit among those that depend on one thing (S22, S25)."""
+"""Whose fault a breach is: suspects with their weights, and the culprit among those that depend on one thing."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Changes that no revert may cross without people: among the suspects, and between what runs and where a revert would go (S23)."""
+"""Changes that no revert may cross without people: among the suspects, and between what runs and where a revert would go."""
 
 from collections.abc import Iterable, Sequence
 

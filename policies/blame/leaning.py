@@ -1,6 +1,6 @@
 """Whether a target that is not in breach leans towards one: out of its limit lately by more than chance brings often, though far from proven.
 
-Nothing is ever done on it. A first rung waits a little where others lean, since what breaks together has a common cause (S22).
+Nothing is ever done on it. A first rung waits a little where others lean, since what breaks together has a common cause.
 """
 
 import math

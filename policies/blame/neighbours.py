@@ -1,4 +1,4 @@
-"""What happens to the other watched targets while one is in breach: a cause that they share is not its change (S22)."""
+"""What happens to the other watched targets while one is in breach: a cause that they share is not its change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def neighbours(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Neig
 
 
 def late_since(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> datetime | None:
-    """When the breach of the policy's target began, if each suspect had served for long by then (S10)."""
+    """When the breach of the policy's target began, if each suspect had served for long by then."""
     began = fleet.began.get(policy.target)
     served = max((change.effective for change in suspects if not change.posted), default=None)
     return began if began is not None and served is not None and began - served > LATE else None

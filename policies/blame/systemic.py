@@ -1,4 +1,4 @@
-"""How many targets turn to breach without a change by chance alone, and from how many on a common cause is likelier (S22)."""
+"""How many targets turn to breach without a change by chance alone, and from how many on a common cause is likelier."""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""When a revision has proven itself: it served the bake time under our eyes, healthy, without a breach (S23)."""
+"""When a revision has proven itself: it served the bake time under our eyes, healthy, without a breach."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -75,7 +75,7 @@ def _freeze(policy: Policy, fleet: Fleet, at: datetime) -> Guard:
 
 
 def _systemic(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Guard:
-    """Whether more targets are in breach without a change than chance explains, but for those that this one brought down (S22)."""
+    """Whether more targets are in breach without a change than chance explains, but for those that this one brought down."""
     found = neighbours(policy, suspects, fleet)
     value = f"{len(found.broken)} of {found.watched} other targets in breach without a change; {_usual_text(found.usual, found.watched)}"
     if found.brought_down:
@@ -98,7 +98,7 @@ def _usual_text(usual: Chance, watched: int) -> str:
 
 
 def _suspects(policy: Policy, suspects: Sequence[Change], fleet: Fleet, incident: Incident | None) -> Guard:
-    """Whether what a rung can undo is clearly likelier the cause than what none can (S10). A rung that always runs asks for no suspect."""
+    """Whether what a rung can undo is clearly likelier the cause than what none can. A rung that always runs asks for no suspect."""
     onset = incident.onset if incident is not None else fleet.onsets.get(policy.target)
     if not suspects or onset is None:
         return Guard("suspects", f"{len(suspects)} changes under watch, no breach to lay to them" if suspects else "no change under suspicion")

@@ -107,7 +107,7 @@ def _still_useful(condition: Condition, counted: tuple[Counts | Events, ...], en
 
 
 def _reach(condition: Condition, readings: tuple[Counts | Events, ...]) -> timedelta:
-    """How far back a look may draw: the window, and up to eight of them where traffic is too low to fill one (S5)."""
+    """How far back a look may draw: the window, and up to eight of them where traffic is too low to fill one."""
     block = readings[-1] if readings else None
     if not isinstance(block, Counts):
         return condition.window

@@ -1,4 +1,4 @@
-"""A metric that the workload had before the change and has no more (S13). It suggests; it may act only where a second fact says the same."""
+"""A metric that the workload had before the change and has no more. It suggests; it may act only where a second fact says the same."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Limits as they are beside pods of the old revision (S9): so many times what those do, or more than what breaks them as well.
+"""Limits as they are beside pods of the old revision: so many times what those do, or more than what breaks them as well.
 
 What both sides suffer alike is not the change's doing. Where the old side is out of a limit too, the condition is judged as worse than that, as one
 that was in breach before the change already is; also when the old pods are gone, since what began beside them goes on.

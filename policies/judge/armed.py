@@ -1,4 +1,4 @@
-"""Limits as they are for one change: reckoned from what was before it (S9), raised where it was in breach already (S12).
+"""Limits as they are for one change: reckoned from what was before it, raised where it was in breach already.
 
 The limit of a share is raised to what the share before may have been at most, at half of the condition's alpha; the test against it has the other
 half. So its bound holds at any number of looks, as long as a share that no change made worse is what it was before, or what the season makes of it.
@@ -19,12 +19,12 @@ from rollbackd.policies.model.policy import Bound, Condition, Limit, OfBefore, P
 from rollbackd.policies.model.signals import Latency, Ratio
 
 WORSE = 1.3
-"""What was in breach before a change has to become so many times worse (S12)."""
+"""What was in breach before a change has to become so many times worse."""
 ALREADY = 0.5
 """In breach already: so much of what was read shortly before."""
 LEAST_READ = 3
 LEAST_RISE = 0.01
-"""A share has to differ by a percentage point, where no fixed limit says otherwise (S9)."""
+"""A share has to differ by a percentage point, where no fixed limit says otherwise."""
 RISK = 0.01
 """How sure the share before has to be known where a policy has no bound."""
 UNKNOWN = "no baseline: no change is judged, or what was before it is not read yet"

@@ -1,7 +1,7 @@
-"""What a signal was before a change, and at the same clock time a day and a week earlier (S9). Pure memory: it decides nothing.
+"""What a signal was before a change, and at the same clock time a day and a week earlier. Pure memory: it decides nothing.
 
 The time before ends early enough that no window reaches into the change, and begins after the change before that one, so that it holds one state
-of the target only (S11).
+of the target only.
 """
 
 import math
@@ -27,11 +27,11 @@ LEAST = timedelta(minutes=15)
 """A shorter time before is too little to compare with; of a reference as well."""
 FEWEST = 3
 SHORTLY = timedelta(minutes=15)
-"""So long before a change is looked at for a breach that was there already (S12)."""
+"""So long before a change is looked at for a breach that was there already."""
 SMOOTH = timedelta(minutes=5)
 """Over so much an excursion has to last to be no outlier, and by so much a season may come early or late."""
 DEVIATIONS = 5 * 1.4826
-"""So many median deviations are the noise of a level (S9)."""
+"""So many median deviations are the noise of a level."""
 CHANCE = 4
 """So many roots of the expected count may a number of events be off by chance."""
 REFERENCES = (("yesterday", timedelta(days=1)), ("last week", timedelta(days=7)))

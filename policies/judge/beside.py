@@ -1,4 +1,4 @@
-"""What pods of the old revision counted while those of the new one ran, and how strongly that says that the new ones are worse (S9). Pure memory.
+"""What pods of the old revision counted while those of the new one ran, and how strongly that says that the new ones are worse. Pure memory.
 
 No control is better: what happens to both sides at once, as the fault of something that both need, is not the change's doing. So each block of the
 two is compared by itself, and whatever their shares do from block to block, alike, proves nothing.

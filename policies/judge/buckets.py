@@ -1,4 +1,4 @@
-"""What the buckets of a histogram allow to be said about a limit on its quantile (S8)."""
+"""What the buckets of a histogram allow to be said about a limit on its quantile."""
 
 from dataclasses import dataclass
 from math import inf

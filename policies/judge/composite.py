@@ -1,4 +1,4 @@
-"""Conditions put together: Kleene logic over what is confirmed, not confirmed and unknown (S17)."""
+"""Conditions put together: Kleene logic over what is confirmed, not confirmed and unknown."""
 
 from collections.abc import Sequence
 from typing import assert_never

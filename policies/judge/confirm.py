@@ -1,4 +1,4 @@
-"""From proven looks to a confirmed breach (S2, S3) and to lasting health: what a verdict does to a track."""
+"""From proven looks to a confirmed breach and to lasting health: what a verdict does to a track."""
 
 import math
 from datetime import datetime, timedelta
@@ -9,11 +9,11 @@ from rollbackd.policies.judge.verdict import State, Verdict, is_out
 from rollbackd.policies.model.policy import Breaches, Condition, For, OnNoData
 
 COVERAGE = 0.8
-"""Share of the looks of a ``for`` that must have proven the breach (S2)."""
+"""Share of the looks of a ``for`` that must have proven the breach."""
 FRESH_SHARE = 0.6
-"""Share of those looks that must rest on a sample of their own: one scrape must not serve twice (S15)."""
+"""Share of those looks that must rest on a sample of their own: one scrape must not serve twice."""
 ONSET_MEMORY = timedelta(minutes=15)
-"""A breach that was never proven over keeps its onset through so long a silence (S12's look back)."""
+"""A breach that was never proven over keeps its onset through so long a silence (the look back before a change)."""
 
 
 def mark(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Track:

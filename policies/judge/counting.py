@@ -1,4 +1,4 @@
-"""Brings the counts of every bounded condition up to date with the newest readings (S7). Decides nothing."""
+"""Brings the counts of every bounded condition up to date with the newest readings. Decides nothing."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

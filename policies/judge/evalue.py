@@ -1,4 +1,4 @@
-"""How strongly counts speak against a share being at most a limit, whatever the number of looks (S7).
+"""How strongly counts speak against a share being at most a limit, whatever the number of looks.
 
 The e-value of k bad among n mixes the likelihood ratio over every share above the limit T, uniformly:
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 Z = 2.326
-"""One-sided 99 % for one look (S6). It proves health; a breach it proves only where a policy says ``max_false_rollback: none``."""
+"""One-sided 99 % for one look. It proves health; a breach it proves only where a policy says ``max_false_rollback: none``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a bounded condition can find: which share of bad events is proven within how long, and how surely (S7). Pure.
+"""What a bounded condition can find: which share of bad events is proven within how long, and how surely. Pure.
 
 The test's own e-value is asked how many bad events would be proof at each of some looks, and the chance of having seen so many by then is summed
 exactly, of events that are independent of one another and come evenly. Later starts of the test are left out and it is asked more seldom than it

@@ -1,4 +1,4 @@
-"""From when on a breach is over: the rule for leaving asks for more than the one for entering (S4)."""
+"""From when on a breach is over: the rule for leaving asks for more than the one for entering."""
 
 from rollbackd.policies.decide.reasons import number_text
 from rollbackd.policies.decide.watch import Track

@@ -46,7 +46,7 @@ def is_resting(policy: Policy, watch: Watch, incident: Incident | None, changes:
 
 
 def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[Change], at: datetime) -> tuple[datetime | None, datetime | None]:
-    """From when on evidence counts, and when the first verdict may be given (S11, S24).
+    """From when on evidence counts, and when the first verdict may be given.
 
     Evidence never mixes two states of the policy's targets, whoever changed them and whether or not anyone is blamed for it: it begins at the newest
     change (its first serving replica), and after a rung at the end of its settling. Another writer's change has a warm-up before the first verdict.

@@ -1,4 +1,4 @@
-"""What was counted since a change, each event once, and how strongly that speaks against a share being within its limit (S7). Pure memory.
+"""What was counted since a change, each event once, and how strongly that speaks against a share being within its limit. Pure memory.
 
 Blocks are taken in as they end, none that overlaps one before and none that began before the change. What happened since the last of them is
 counted at each look too, as far as it is certain, and anew at the next. Beside the sums since the change it keeps what had been counted whenever a
@@ -16,7 +16,7 @@ from rollbackd.policies.model.policy import Bound, Limit
 from rollbackd.policies.model.readings import Counts
 
 SPACING = timedelta(minutes=5)
-"""A later start begins so often (S7)."""
+"""A later start begins so often."""
 MOST_STARTS = 72
 """So many later starts at most: those of six hours. In a longer watch they are further apart."""
 CALM_BLOCKS = 10
@@ -103,7 +103,7 @@ def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
 def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
     """The tally with what happened since its last block, which ``block`` overlaps: what it has beyond that one is certainly newer.
 
-    It is so many bad events at least, among all of ``block`` at most: that can only be too little evidence, so the bound holds (S7).
+    It is so many bad events at least, among all of ``block`` at most: that can only be too little evidence, so the bound holds.
     """
     newer = _newer(tally, block, limit)
     known = None if newer is None else add(tally, newer)
@@ -196,7 +196,7 @@ def calmer(calm: Calm | None, block: Counts) -> Calm:
 
 
 def spread(calm: Calm) -> float | None:
-    """How many times more the bad events of a block vary than independent ones would, at least 1; None where too few were seen (S6)."""
+    """How many times more the bad events of a block vary than independent ones would, at least 1; None where too few were seen."""
     if calm.blocks < CALM_BLOCKS * 0.95 or calm.bad < CALM_BAD or calm.bad >= calm.total:
         return None
     share = calm.bad / calm.total

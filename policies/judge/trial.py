@@ -1,4 +1,4 @@
-"""What the counts since a change come to against a limit (S7): whether they prove a breach for the price of a few comparisons, and how strongly only
+"""What the counts since a change come to against a limit: whether they prove a breach for the price of a few comparisons, and how strongly only
 where somebody asks. Most shares are far from proven or far beyond it, and then bounds of the e-value are enough."""
 
 import math
@@ -142,7 +142,7 @@ class Evident(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks (S7).
+    """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks.
 
     ``is_enough``: ln E comes to ``needed``, ln(1/alpha); proven from ``volume`` events on. ``least`` to ``most`` of ``total`` were bad. ``spread``:
     the burstiness that the counts were divided by; None: not known, and taken as 1. ``sides``: those of the limit.

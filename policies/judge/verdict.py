@@ -14,9 +14,9 @@ from rollbackd.policies.model.readings import COUNTED, Absence, Counts, Events, 
 from rollbackd.policies.model.signals import Latency, PromQL, Rate, Traffic, Vanished
 
 WIDEST = 8
-"""A window widens to this many times its length where traffic is low (S5)."""
+"""A window widens to this many times its length where traffic is low."""
 RISE = 1.1
-"""A level has risen since the change where it is more than so many times what it was at equal age before (S25)."""
+"""A level has risen since the change where it is more than so many times what it was at equal age before."""
 LOG_CHANCE = math.log(1e-3)
 """Traffic is low where traffic at the limit would be as low by chance in fewer than one of a thousand looks."""
 
@@ -38,7 +38,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides (S7).
+    """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides.
 
     ``most``: the most that this evidence may lead to, whatever the condition may.
     """
@@ -111,7 +111,7 @@ def is_beyond_buckets(share: Share) -> bool:
 
 
 def share_limit(condition: Condition) -> Limit:
-    """The limit on the bad share: the written one, or 1 - quantile for a latency (S8)."""
+    """The limit on the bad share: the written one, or 1 - quantile for a latency."""
     signal, limit = condition.signal, condition.limit
     if not isinstance(signal, Latency):
         return limit
@@ -214,7 +214,7 @@ def _judge_level(condition: Condition, level: Level, since: datetime | None) -> 
     if since is not None and level.newest < since:
         return Verdict(State.UNPROVEN, Nothing(f"newest sample {level.newest:%H:%M:%S} is from before {since:%H:%M:%S}"))
     if since is not None and isinstance(condition.signal, PromQL) and level.end < since + condition.signal.reach:
-        # A range that mixes two states of the target says nothing of either (S11).
+        # A range that mixes two states of the target says nothing of either.
         return Verdict(State.UNPROVEN, Nothing(f"its ranges reach back before {since:%H:%M:%S} until {since + condition.signal.reach:%H:%M:%S}"))
     if isinstance(condition.signal, Vanished):
         return Verdict(State.OK, Fact(f"there, newest sample {level.newest:%H:%M:%S}", level.newest))
@@ -237,7 +237,7 @@ def has_risen(value: float, before: float) -> bool:
 
 
 def judge_flow(condition: Condition, flow: Flow, since: datetime | None) -> Verdict:
-    """Less than the limit's share of the least that was to be expected; it suggests, unless half of the pods or more are not ready either (S14)."""
+    """Less than the limit's share of the least that was to be expected; it suggests, unless half of the pods or more are not ready either."""
     if since is not None and flow.start < since:
         return Verdict(State.UNPROVEN, Nothing("no full window of evidence yet"))
     if flow.wanted == 0:

@@ -49,14 +49,14 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """Confirmed once the breach has lasted ``duration`` (S2). Zero confirms at the first proven breach."""
+    """Confirmed once the breach has lasted ``duration``. Zero confirms at the first proven breach."""
 
     duration: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Breaches:
-    """Confirmed once ``at_least`` of the last ``of`` evaluations were breaches, the newest among them (S3)."""
+    """Confirmed once ``at_least`` of the last ``of`` evaluations were breaches, the newest among them."""
 
     at_least: int
     of: int
@@ -75,7 +75,7 @@ class OnNoData(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A breach is proven by an anytime-valid test (S7): while the share is within its limit it is called proven in at most ``alpha`` of all watch
+    """A breach is proven by an anytime-valid test: while the share is within its limit it is called proven in at most ``alpha`` of all watch
     windows, however often it is looked at. ``least``: the fewest events that the policy lets prove anything.
     """
 
@@ -87,10 +87,10 @@ class Bound:
 class Condition:
     """A signal with a limit and a confirmation rule. ``name`` is unique in its policy.
 
-    ``window``: the evidence a look may draw on [5 m]; it widens to 8 times as much where ``min_volume`` events are not reached (S5).
+    ``window``: the evidence a look may draw on [5 m]; it widens to 8 times as much where ``min_volume`` events are not reached.
     ``from_library``: a library signal that the workload never had is not applicable, without a page.
-    ``compares``: it acts only where the value has risen since the change at equal age (S25), or a second fact agrees (S14); else it suggests at most.
-    ``bound``: None where a look is judged by itself, by the Wilson bound of a share (S6) or as it is.
+    ``compares``: it acts only where the value has risen since the change at equal age, or a second fact agrees; else it suggests at most.
+    ``bound``: None where a look is judged by itself, by the Wilson bound of a share or as it is.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """At least ``needed`` of the children: 1 is any_of, all of them is all_of (Kleene logic, S17)."""
+    """At least ``needed`` of the children: 1 is any_of, all of them is all_of (Kleene logic)."""
 
     children: tuple["Trigger", ...]
     needed: int

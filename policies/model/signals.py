@@ -32,7 +32,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """``quantile`` of a histogram above ``limit``, in the histogram's own unit; judged as a share: more than 1 - quantile were slower (S8)."""
+    """``quantile`` of a histogram above ``limit``, in the histogram's own unit; judged as a share: more than 1 - quantile were slower."""
 
     histogram: Selector
     quantile: float
@@ -99,14 +99,14 @@ class OfTarget:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Events within the condition's window as a share of what it had before the change and, where known, at this time a week ago (S14)."""
+    """Events within the condition's window as a share of what it had before the change and, where known, at this time a week ago."""
 
     events: Selector
 
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """Whether the workload still has series of ``metric``, which it had before the change (S13). There is no limit to it."""
+    """Whether the workload still has series of ``metric``, which it had before the change. There is no limit to it."""
 
     metric: Selector
 

@@ -13,10 +13,10 @@ from rollbackd.policies.text.validate import Findings
 from rollbackd.policies.text.yaml_text import Path
 
 DEFAULT_FOR = timedelta(minutes=1)
-BEFORE_FOR = timedelta(minutes=5)  # S9: what is compared with before and has no bound has to stay out of it for so long
+BEFORE_FOR = timedelta(minutes=5)  # what is compared with before and has no bound has to stay out of it for so long
 DEFAULT_OVER = timedelta(minutes=5)
-RATIO_VOLUME = 50  # S5: below it a share of bad events is a coin toss
-QUANTILE_VOLUME = 10  # S5: so many requests are expected beyond the quantile
+RATIO_VOLUME = 50  # below it a share of bad events is a coin toss
+QUANTILE_VOLUME = 10  # so many requests are expected beyond the quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ def is_bounded(signal: Signal) -> bool:
 
 
 def adds_little(told: Said, signal: Signal) -> bool:
-    """Whether a wait was asked for that is shorter than the window of its own evidence (S2)."""
+    """Whether a wait was asked for that is shorter than the window of its own evidence."""
     has_window = not isinstance(signal, Gauge | Probe | PromQL | OfTarget)
     return has_window and told.hold is not None and timedelta(0) < told.hold < told.window
 
 
 def least_volume(told: Said, signal: Signal) -> int:
-    """How many events it takes before a share proves anything (S5)."""
+    """How many events it takes before a share proves anything."""
     if told.min_volume is not None:
         return told.min_volume
     if isinstance(signal, Latency):

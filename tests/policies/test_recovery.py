@@ -1,4 +1,4 @@
-"""From when on a breach is over: the rule for leaving (S4)."""
+"""From when on a breach is over: the rule for leaving."""
 
 from dataclasses import replace
 
