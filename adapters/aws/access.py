@@ -82,8 +82,15 @@ class Caller:
         """
         if not call.writes:
             raise Permanent(f"{call} is declared as a read and was not sent; this is a bug of rollbackd.")
-        self.identify(incident)
+        self.prove(incident)
         return self._send(Sent(self.account, self.region, call, parameters), incident)
+
+    def prove(self, session: str) -> None:
+        """Our credentials are of the configured account. Asked once for each access key: a key is of one account for ever. Raises as identify."""
+        key = self._sessions.key(self.region, session)
+        if key is None or not self._sessions.is_proven(key, session):
+            self.identify(session)
+            self._sessions.prove(key, self.region, session)
 
     def identify(self, session: str = READER) -> str:
         """The ARN that we act as there. Raises WrongAccount if it is of another account than the config says."""
@@ -116,6 +123,8 @@ class Caller:
         except Expired:
             # Refused at the door, so nothing was done: asking again with credentials fetched anew is safe; they may have been rotated.
             self._sessions.forget()
+            if sent.call.writes:
+                self.prove(session)  # they may be somebody else's by now
             return self._sent(sent, session)
 
     def _sent(self, sent: Sent, session: str) -> Answer:

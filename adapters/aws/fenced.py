@@ -18,18 +18,31 @@ BUDGET = timedelta(seconds=20)
 """Nothing is sent later than this after the start, so that the claim of whoever applies never runs out before."""
 
 
-def write(caller: Caller, call: Call, incident: str, look: Callable[[], object], *, pauses: Sequence[float] = PAUSES, **parameters: Any) -> Answer:
-    """The answer to the write. ``look`` raises whatever forbids it; it is asked before every try.
+def nothing() -> None:
+    """The look of a write that carries a lock of its own, or that serves nobody yet."""
+
+
+def write(
+    caller: Caller,
+    call: Call,
+    incident: str,
+    look: Callable[[], object],
+    *,
+    pauses: Sequence[float] = PAUSES,
+    budget: timedelta = BUDGET,
+    **parameters: Any,
+) -> Answer:
+    """The answer to the write. ``look`` raises whatever forbids it; it is asked before every try. ``budget``: nothing is sent later.
 
     Raises Refused if Amazon was too slow for the look to mean anything, Throttled if it never took the write: nothing was changed either way.
     """
     began = time.monotonic()
-    caller.identify(incident)  # entering the account takes time that the look must not grow old by
+    caller.prove(incident)  # entering the account takes time that the look must not grow old by
     for pause in (*pauses, None):
         looked_at = time.monotonic()
         look()
         now = time.monotonic()
-        if now - began > BUDGET.total_seconds() or (pause is None and now - looked_at > FRESH.total_seconds()):
+        if now - began > budget.total_seconds() or (pause is None and now - looked_at > FRESH.total_seconds()):
             break
         if now - looked_at <= FRESH.total_seconds():
             try:

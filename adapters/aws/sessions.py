@@ -11,6 +11,7 @@ from typing import Any
 from rollbackd.adapters.aws.account import Account
 from rollbackd.adapters.aws.calls import ASSUME_ROLE
 from rollbackd.adapters.aws.failures import Sent, failure
+from rollbackd.adapters.base.errors import AdapterError
 
 READER = "rollbackd"
 """The session name under which we read; what we change is done under the incident's."""
@@ -36,11 +37,11 @@ class Sessions:
         self._lock = threading.RLock()
         self._sessions: dict[str, _Entry] = {}
         self._clients: dict[tuple[str, str, str], _Entry] = {}
+        self._proven: dict[str, str] = {}
 
     def client(self, region: str, service: str, name: str = READER) -> Any:
         """The SDK's client of a service under the session ``name``. Raises Transient, Permanent or Refused if the role cannot be assumed."""
-        # Without a role no session has a name: one of its own for each incident would be kept for ever.
-        name = READER if self._account.role is None else session_name(name)
+        name = self._named(name)
         with self._lock:
             key = (region, service, name)
             if (kept := self._clients.get(key)) is not None and self._serves(kept):
@@ -50,11 +51,40 @@ class Sessions:
             self._clients = {each: entry for each, entry in self._clients.items() if self._serves(entry)} | {key: made}
             return made.made
 
+    def key(self, region: str, name: str) -> str | None:
+        """The id of the access key that calls under the session are signed with now; None while there is none to be had."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            with self._lock:
+                session = self._session(region, self._named(name)).made
+            found = session.get_credentials()
+            return str(found.get_frozen_credentials().access_key) if found is not None else None
+        except (AdapterError, BotoCoreError):
+            return None  # whoever calls next is told why
+
+    def is_proven(self, key: str, name: str) -> bool:
+        """Whether this access key of the session was seen to be of the configured account."""
+        with self._lock:
+            return self._proven.get(self._named(name)) == key
+
+    def prove(self, before: str | None, region: str, name: str) -> None:
+        """The session was seen to be of the account. ``before``: its access key when it was asked; one that was renewed meanwhile proves nothing."""
+        after = self.key(region, name)
+        if after is not None and before in (None, after):
+            with self._lock:
+                self._proven = {each: key for each, key in self._proven.items() if each in self._sessions} | {self._named(name): after}
+
     def forget(self) -> None:
         """The next call asks for credentials anew."""
         with self._lock:
             self._sessions.clear()
             self._clients.clear()
+            self._proven.clear()
+
+    def _named(self, name: str) -> str:
+        # Without a role no session has a name: one of its own for each incident would be kept for ever.
+        return READER if self._account.role is None else session_name(name)
 
     def _serves(self, entry: _Entry) -> bool:
         return entry.until is None or self._now() < entry.until - EARLY

@@ -13,6 +13,7 @@ from rollbackd.adapters.base.target import Intent, Plan, PlanRequest, Sight, Tar
 from tests.aws.servers import account, hand
 
 _NUMBERS = itertools.count(1)
+ZONE_OF_BALANCERS = "Z32O12XQLNTSW2"
 
 
 @cache
@@ -29,6 +30,26 @@ def plain(name: str, *addresses: str, kind: str = "A", ttl: int = 60) -> dict[st
 def weighted(name: str, identifier: str, weight: int, address: str, kind: str = "A") -> dict[str, Any]:
     """One of several record sets of a name."""
     return {**plain(name, address, kind=kind), "SetIdentifier": identifier, "Weight": weight}
+
+
+def alias(name: str, address: str, **more: Any) -> dict[str, Any]:
+    """A record set that leads to a load balancer."""
+    target = {"HostedZoneId": ZONE_OF_BALANCERS, "DNSName": address, "EvaluateTargetHealth": True}
+    return {"Name": name, "Type": "A", "AliasTarget": target, **more}
+
+
+def balancer(url: str, name: str, *, targets: int) -> str:
+    """A load balancer with so many healthy targets; its address."""
+    elb, ec2 = hand(url, "elbv2"), hand(url, "ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    subnets = [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"][:2]]
+    made = elb.create_load_balancer(Name=name, Subnets=subnets)["LoadBalancers"][0]
+    group = elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
+    if targets:
+        elb.register_targets(TargetGroupArn=group, Targets=[{"Id": f"10.0.0.{number}", "Port": 80} for number in range(1, targets + 1)])
+    actions = [{"Type": "forward", "TargetGroupArn": group}]
+    elb.create_listener(LoadBalancerArn=made["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=actions)
+    return str(made["DNSName"])
 
 
 class Settling(Route53):

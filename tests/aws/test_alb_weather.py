@@ -53,26 +53,6 @@ def test_a_change_that_never_arrived_stands_before(front: Microburst, moto: Serv
     assert shop.look(plan.intent).standing is Standing.BEFORE
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        "DescribeLoadBalancers",
-        "DescribeListeners",
-        "DescribeRules",
-        "DescribeTags",
-        "DescribeTargetHealth",
-        "ModifyListener",
-    ],
-)
-def test_throttling_at_any_call_is_outlasted(front: Microburst, moto: Server, operation: str) -> None:
-    shop = open_balancer(moto.url)
-    front.rules({"service": SERVICE, "operation": operation, "error": {"code": "Throttling", "status": 400}, "times": 1})
-    target = shop.target(front.url)
-    target.apply(shop.plan(target))
-    assert [each["operation"] for each in front.fired()][-1:] == [operation]
-    assert shop.weights() == (100, 0)
-
-
 def test_a_listener_that_is_edited_while_the_write_is_throttled_is_left_alone(front: Microburst, moto: Server) -> None:
     shop = open_balancer(moto.url)
     plan = shop.plan()

@@ -129,6 +129,28 @@ def test_the_first_version_has_no_version_before_it(front: Microburst, ministack
     assert planned(shop.target(safe_states={"cart": "off"}))
 
 
+def test_a_version_that_was_deleted_is_not_gone_back_to(shop: Shop) -> None:
+    shop.deploy({"cart": True})
+    shop.api.delete_hosted_configuration_version(
+        ApplicationId=shop.ids["ApplicationId"], ConfigurationProfileId=shop.ids["ConfigurationProfileId"], VersionNumber=1
+    )
+    with pytest.raises(Refused, match=r"has no declared safe state"):
+        planned(shop.target())
+    target = shop.target(safe_states={"cart": "off"})
+    target.apply(planned(target, "appconfig:shop/flags:cart"))
+    assert shop.served()["cart"] == OFF
+
+
+def test_a_deployment_of_ours_that_is_taken_back_is_not_called_done(shop: Shop) -> None:
+    shop.deploy({"cart": True, "search": True})
+    target = shop.target()
+    plan = planned(target, "appconfig:shop/flags:cart")
+    target.apply(plan)
+    shop.stop(3)
+    sight = target.look(plan.intent)
+    assert (sight.standing, shop.served()["cart"]) == (Standing.BEFORE, ON)
+
+
 def test_a_part_of_a_deployment_that_is_under_way_is_refused_with_the_command(shop: Shop) -> None:
     shop.deploy({"cart": True, "search": True}, shop.slowly)
     target = shop.target()

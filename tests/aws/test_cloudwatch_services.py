@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rollbackd.adapters.aws.calls import Call
 from rollbackd.adapters.aws.cloudwatch import CloudWatch, Services
 from rollbackd.adapters.aws.cloudwatch.calls import CLOUDWATCH
 from rollbackd.adapters.aws.cloudwatch.metrics import PERCENT
 from rollbackd.adapters.aws.cloudwatch.service import BALANCED, BY_NAME, Found, Place
+from rollbackd.adapters.aws.failures import Denied
 from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.source import Answer
 from rollbackd.controller.config.accounts import AccountConfig
 from rollbackd.controller.config.values import CloudWatchSource
 from rollbackd.controller.observe.readings import Observer
@@ -19,6 +22,8 @@ from rollbackd.policies.model.readings import Counts
 from rollbackd.policies.resolve import dimensions
 from rollbackd.policies.resolve.names import Names
 from tests.aws.cloudwatch_double import CloudWatchDouble, cloudwatch_double
+from tests.aws.front import Fault, Front
+from tests.aws.front import front as fronted
 from tests.aws.servers import ACCOUNT, REGION, Microburst, aws, hand, microburst
 from tests.aws.test_cloudwatch import ALB, AT, BEHIND, MINUTE, SHOP, errors, requests
 from tests.e2e.daemon import policy
@@ -112,6 +117,17 @@ def test_while_amazon_does_not_answer_what_was_known_still_holds(front: Microbur
     assert "ecs:DescribeServices" in str(denied)
 
 
+CALLS = sorted(CLOUDWATCH.calls, key=str)
+KEYS = (key_of("cw-1"), key_of("cw-1"))
+
+
+def read_anew(front: Front) -> Answer:
+    """What is read by a source that knows nothing yet, not even where the service is."""
+    entered = aws(front.url)
+    made = CloudWatch("cw", entered.caller("prod", REGION, CLOUDWATCH, asker="cw"), Services(entered, "prod", REGION).places)
+    return made.read(errors(KEYS), AT)
+
+
 def placed(double: CloudWatchDouble, found: Mapping[str, Found]) -> CloudWatch:
     caller = aws(double.url).caller("prod", REGION, CLOUDWATCH, asker="cw")
     return CloudWatch("cw", caller, lambda keys, names, at: {key: found[key] for key in keys})
@@ -157,6 +173,37 @@ def test_from_the_policy_and_the_config_to_counts_with_nothing_written_by_hand(m
     readings = observer.read(loaded.policies, end + made.delay + timedelta(seconds=20))
     observer.close()
     assert readings == {"api": (Counts(end - MINUTE, end, 60.0, 60.0, 300.0, end),)}
+
+
+@pytest.fixture(scope="module")
+def window(moto: Server, balanced: Place) -> Iterator[Front]:
+    """Before all that the source asks; ``cw-1`` has had requests."""
+    data = {"MetricName": "RequestCount", "Dimensions": [{"Name": key, "Value": value} for key, value in balanced.items()]}
+    metric = {**data, "Timestamp": datetime(2026, 3, 2, 11, 59, 20, tzinfo=UTC), "Value": 300.0}
+    hand(moto.url, "cloudwatch").put_metric_data(Namespace="AWS/ApplicationELB", MetricData=[metric])
+    with fronted(moto.url) as front:
+        yield front
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_a_call_that_is_throttled_or_expired_once_is_asked_again(window: Front, call: Call, code: str) -> None:
+    window.calm()
+    window.faults.append(Fault(call.operation, code, times=1))
+    assert read_anew(window).rows[KEYS].values == {"bad": 0.0, "total": 300.0}
+    assert window.asked.count(call.operation) == 2
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_a_call_that_is_denied_is_named_and_no_number_is_made_of_it(window: Front, call: Call) -> None:
+    window.calm()
+    window.faults.append(Fault(call.operation, "AccessDeniedException"))
+    try:
+        told = str(read_anew(window).faults[KEYS])
+    except Denied as fault:
+        told = str(fault)
+    assert f": {call.permission} on " in told
+    assert "By hand: aws " in told
 
 
 def test_policies_and_the_source_have_the_same_words() -> None:

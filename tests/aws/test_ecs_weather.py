@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollbackd.adapters.aws.failures import Denied, Expired, Throttled, WrongAccount
+from rollbackd.adapters.aws.failures import Throttled, WrongAccount
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Standing
 from tests.aws.ecs_double import EcsDouble, Fault
@@ -29,18 +29,6 @@ def test_a_reply_that_is_lost_after_the_change_leaves_one_change_that_is_found(e
     assert sent(ecs_cloud) == [UPDATE]
 
 
-def test_a_change_that_comes_after_the_time_out_is_found_when_it_comes(ecs_cloud: EcsDouble) -> None:
-    shop = open_stage(ecs_cloud)
-    plan = shop.plan()
-    ecs_cloud.faults.append(Fault(UPDATE, lost="late"))
-    with pytest.raises(Transient):
-        shop.target().apply(plan)
-    assert shop.look(plan.intent).standing is Standing.BEFORE
-    ecs_cloud.catch_up()
-    assert shop.look(plan.intent).standing is Standing.THERE
-    assert sent(ecs_cloud) == [UPDATE]
-
-
 def test_a_change_that_never_arrived_stands_before(ecs_cloud: EcsDouble) -> None:
     shop = open_stage(ecs_cloud)
     plan = shop.plan()
@@ -48,30 +36,6 @@ def test_a_change_that_never_arrived_stands_before(ecs_cloud: EcsDouble) -> None
     with pytest.raises(Transient):
         shop.target().apply(plan)
     assert shop.look(plan.intent).standing is Standing.BEFORE
-
-
-OPERATIONS = (
-    "DescribeServices",
-    "DescribeServiceDeployments",
-    "DescribeServiceRevisions",
-    "ListServiceDeployments",
-    "DescribeTaskDefinition",
-    "DescribeImages",
-    "GetCallerIdentity",
-    UPDATE,
-    "ListTasks",
-    "DescribeTasks",
-)
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_throttling_at_any_call_is_outlasted(ecs_cloud: EcsDouble, operation: str) -> None:
-    shop = open_stage(ecs_cloud)
-    ecs_cloud.faults.append(Fault(operation, "ThrottlingException", times=1))
-    plan = shop.plan()
-    shop.target().apply(plan)
-    assert shop.look(plan.intent).standing is Standing.THERE
-    assert ecs_cloud.cloud.services["api"]["taskDefinition"] == f"{BASE}:task-definition/api:1"
 
 
 def test_a_throttled_change_is_sent_again_only_after_another_look(ecs_cloud: EcsDouble) -> None:
@@ -91,27 +55,6 @@ def test_a_change_that_is_throttled_for_good_was_not_made(ecs_cloud: EcsDouble) 
     with pytest.raises(Throttled, match="Nothing was changed"):
         shop.target().apply(plan)
     assert shop.look(plan.intent).standing is Standing.BEFORE
-
-
-@pytest.mark.parametrize("operation", OPERATIONS[:8])
-def test_denied_names_the_permission_and_the_command(ecs_cloud: EcsDouble, operation: str) -> None:
-    shop = open_stage(ecs_cloud)
-    ecs_cloud.faults.append(Fault(operation, "AccessDeniedException", times=100))
-    with pytest.raises(Denied, match=f":{operation} on ") as denied:
-        shop.target().apply(shop.plan())
-    assert "By hand: aws " in str(denied.value)
-    assert UPDATE not in sent(ecs_cloud) or operation == UPDATE
-
-
-def test_an_expired_token_is_renewed_and_the_change_made_once(ecs_cloud: EcsDouble) -> None:
-    shop = open_stage(ecs_cloud)
-    plan = shop.plan()
-    ecs_cloud.faults.append(Fault(UPDATE, "ExpiredTokenException", times=1))
-    shop.target().apply(plan)
-    assert len(ecs_cloud.cloud.deployments) == 3
-    ecs_cloud.faults.append(Fault("*", "ExpiredTokenException", times=100))
-    with pytest.raises(Expired, match="Renew them"):
-        shop.look(plan.intent)
 
 
 def test_the_wrong_account_is_refused_before_anything_is_sent(ecs_cloud: EcsDouble) -> None:

@@ -7,11 +7,9 @@ import pytest
 from rollbackd.adapters.aws.route53.records import LONGEST, parsed, revision_of
 from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Standing
-from tests.aws.names import Names, Settling, open_names, plain, weighted
-from tests.aws.servers import REGION, hand
+from tests.aws.names import ZONE_OF_BALANCERS, Names, Settling, alias, balancer, open_names, plain, weighted
+from tests.aws.servers import REGION
 from tests.servers import Server
-
-ZONE_OF_BALANCERS = "Z32O12XQLNTSW2"
 
 
 @pytest.fixture
@@ -19,30 +17,11 @@ def url(ministack: Server, aws_keys: None) -> str:
     return ministack.url
 
 
-def alias(name: str, address: str, **more: Any) -> dict[str, Any]:
-    target = {"HostedZoneId": ZONE_OF_BALANCERS, "DNSName": address, "EvaluateTargetHealth": True}
-    return {"Name": name, "Type": "A", "AliasTarget": target, **more}
-
-
 def carried_out(names: Names) -> Plan:
     target = names.target(of=Settling)
     plan = names.plan(target)
     target.apply(plan)
     return plan
-
-
-def balancer(url: str, name: str, *, targets: int) -> str:
-    """A load balancer with so many healthy targets; its address."""
-    elb, ec2 = hand(url, "elbv2"), hand(url, "ec2")
-    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    subnets = [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"][:2]]
-    made = elb.create_load_balancer(Name=name, Subnets=subnets)["LoadBalancers"][0]
-    group = elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
-    if targets:
-        elb.register_targets(TargetGroupArn=group, Targets=[{"Id": f"10.0.0.{number}", "Port": 80} for number in range(1, targets + 1)])
-    actions = [{"Type": "forward", "TargetGroupArn": group}]
-    elb.create_listener(LoadBalancerArn=made["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=actions)
-    return str(made["DNSName"])
 
 
 SETS = [

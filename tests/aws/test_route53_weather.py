@@ -56,16 +56,6 @@ def test_a_change_that_never_arrived_stands_before(front: Microburst, ministack:
     assert names.look(plan.intent).standing is Standing.BEFORE
 
 
-@pytest.mark.parametrize("operation", ["ListHostedZonesByName", "ListResourceRecordSets", "GetChange", "ChangeResourceRecordSets"])
-def test_throttling_at_any_call_is_outlasted(front: Microburst, ministack: Server, operation: str) -> None:
-    names = open_names(ministack.url)
-    front.rules({"service": "route53", "operation": operation, "error": {"code": "Throttling", "status": 400}, "times": 1})
-    target = names.target(front.url, of=Settling)
-    target.apply(names.plan(target))
-    assert [each["operation"] for each in front.fired()][-1:] == [operation]
-    assert names.state().revision == names.before
-
-
 def test_a_busy_zone_is_waited_for(front: Microburst, ministack: Server) -> None:
     names, slept = open_names(ministack.url), list[float]()
     front.rules({**BUSY, "times": 3})

@@ -1,11 +1,12 @@
 """One profile in one environment, as AppConfig's API shows it: names found, deployments and versions read, each write sent once. Decides nothing."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from rollbackd.adapters.aws import Aws, Caller
+from rollbackd.adapters.aws import Aws, Caller, fenced
 from rollbackd.adapters.aws.appconfig import calls
 from rollbackd.adapters.aws.appconfig.document import Document, document_of, served
 from rollbackd.adapters.aws.appconfig.history import Deployment, History, history_of
@@ -142,18 +143,21 @@ class Place:
         """The configured deployment strategy."""
         return self._caller.read(calls.GET_STRATEGY, DeploymentStrategyId=self.strategy)
 
-    def stop(self, number: int, incident: str) -> None:
-        """The deployment is being taken back, finished or not. Raises Rejected where it no longer can be."""
+    def stop(self, number: int, incident: str, look: Callable[[], None]) -> None:
+        """The deployment is being taken back, finished or not; ``look`` raises what forbids it. Raises Rejected where it no longer can be."""
         ids = self.ids()
-        asked = {name: ids[name] for name in ("ApplicationId", "EnvironmentId")}
-        self._caller.write(calls.STOP, incident, **asked, DeploymentNumber=number, AllowRevert=True)
+        asked: dict[str, Any] = {name: ids[name] for name in ("ApplicationId", "EnvironmentId")}
+        fenced.write(self._caller, calls.STOP, incident, look, **asked, DeploymentNumber=number, AllowRevert=True)
 
     def create(self, content: bytes, newest: int, incident: str) -> int:
         """The number of a new version with this content, if ``newest`` still is the newest one. It serves nobody yet."""
-        made = self._caller.write(
+        asked: dict[str, Any] = {**self._profile_ids()}
+        made = fenced.write(
+            self._caller,
             calls.CREATE_VERSION,
             incident,
-            **self._profile_ids(),
+            fenced.nothing,
+            **asked,
             Content=content,
             ContentType="application/json",
             LatestVersionNumber=newest,
@@ -162,12 +166,16 @@ class Place:
         with shaped(str(self)):
             return int(made["VersionNumber"])
 
-    def start(self, version: int, newest: int, incident: str) -> None:
-        """The version is being deployed, if ``newest`` still is the environment's newest deployment."""
-        self._caller.write(
+    def start(self, version: int, newest: int, incident: str, within: timedelta) -> None:
+        """The version is being deployed, if ``newest`` still is the environment's newest deployment; nothing is sent later than ``within``."""
+        asked: dict[str, Any] = {**self.ids()}
+        fenced.write(
+            self._caller,
             calls.START,
             incident,
-            **self.ids(),
+            fenced.nothing,
+            budget=within,
+            **asked,
             DeploymentStrategyId=self.strategy,
             ConfigurationVersion=str(version),
             LatestDeploymentNumber=newest,

@@ -13,7 +13,7 @@ from typing import Any
 from rollbackd.adapters.aws.appconfig.document import Document, is_served, safe_state, written
 from rollbackd.adapters.aws.appconfig.history import Deployment, History
 from rollbackd.adapters.aws.appconfig.place import Place
-from rollbackd.adapters.aws.failures import Rejected
+from rollbackd.adapters.aws.failures import Gone, Rejected
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.flag_each import believed, served_otherwise
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
@@ -72,12 +72,18 @@ class Profile:
         history = self.place.history()
         if (live := history.live) is None:
             raise Refused(f"{self.where} has no deployment that is in force; nothing was changed", advice="deploy a version first")
-        before = self.place.document(history.before.version) if history.before is not None else None
-        seen = _Seen(history, live, self.place.document(live.version), before)
+        seen = _Seen(history, live, self.place.document(live.version), self._former(history))
         self._memory.seen = seen
         states = seen.document.states
         inside = frozenset(states) if scope.word == "all" else frozenset(scope.names) & states.keys()
         return Reading({name: state for name, state in states.items() if name in inside or name in also}, inside, handle=seen)
+
+    def _former(self, history: History) -> Document | None:
+        """The version before the live one; None if there is none, or somebody deleted it: flags with a declared safe state can still go there."""
+        try:
+            return self.place.document(history.before.version) if history.before is not None else None
+        except Gone:
+            return None
 
     def last_change(self, environment: str, reading: Reading) -> LastChange | None:
         """The newest deployment, or the newest taking back of one, and the flags in scope that differ by it."""
@@ -129,27 +135,30 @@ class Profile:
                 advice=f"take it back as a whole: {self._stop_command(seen)}",
             )
         version = self._version(seen, after, incident)
-        if time.monotonic() > ends:
+        if (left := ends - time.monotonic()) < 0:
             raise Transient(f"{self.where} answers too slowly; no deployment was started")
         try:
-            self.place.start(version, seen.history.newest, incident)
+            self.place.start(version, seen.history.newest, incident, timedelta(seconds=left))
         except Rejected as fault:
             raise _conflict(fault, "another deployment was started there or still runs") from fault
 
     def _took_back(self, seen: _Seen, incident: str) -> bool:
         """False if AppConfig no longer can: 72 hours after its end it does not, and nothing was changed."""
-        live, now = seen.live, self.place.history()
-        # AppConfig has no lock for it, so the number is read once more right before.
-        if now.live != live or now.newest != seen.history.newest:
-            raise Refused(f"another deployment was started in {self.where}; nothing was changed", advice="look who deploys there, then plan again")
+        live = seen.live
         try:
-            self.place.stop(live.number, incident)
+            self.place.stop(live.number, incident, lambda: self._refuse_moved(seen))
         except Rejected:
             if live.is_running:
                 raise
             return False
         self._memory.ours[live.number] = f"{_MARK}{incident}"
         return True
+
+    def _refuse_moved(self, seen: _Seen) -> None:
+        """AppConfig has no lock for taking back, so what is the newest is read once more right before."""
+        now = self.place.history()
+        if now.live != seen.live or now.newest != seen.history.newest:
+            raise Refused(f"another deployment was started in {self.where}; nothing was changed", advice="look who deploys there, then plan again")
 
     def _version(self, seen: _Seen, after: Mapping[str, State], incident: str) -> int:
         before = seen.history.before

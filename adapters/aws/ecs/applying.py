@@ -5,7 +5,6 @@ ECS has no compare-and-set. Its place is taken by reading the service again righ
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 
 from rollbackd.adapters.aws.ecs import definitions, objects
 from rollbackd.adapters.aws.ecs.goals import goal
@@ -13,15 +12,10 @@ from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.planning import Move, Way, move_of, plan, update_to
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen
 from rollbackd.adapters.aws.failures import Rejected, Throttled
+from rollbackd.adapters.aws.fenced import BUDGET, FRESH, PAUSES
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
 
-PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before the write is tried again: after ECS refused to take it for its frequency, or when the second look has grown old."""
-FRESH = timedelta(seconds=3)
-"""How old the second look may be when the write leaves."""
-BUDGET = timedelta(seconds=20)
-"""Nothing is sent later than this after the start, so that the claim of whoever applies never runs out before."""
 _JUDGE = "Look at the service; judge what runs now."
 
 
@@ -38,7 +32,7 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
     if intent.record.get("way") == Way.VERIFY.value:
         return
     began = time.monotonic()
-    reader.caller.identify(intent.incident)  # entering the account takes time that the second look must not grow old by
+    reader.caller.prove(intent.incident)  # entering the account takes time that the second look must not grow old by
     for pause in (*PAUSES, None):
         ready = _ready(reader, place, intent)
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rollbackd.adapters.aws import fenced
 from rollbackd.adapters.aws.ecs import calls, objects
 from rollbackd.adapters.aws.ecs.objects import Raw
 from rollbackd.adapters.aws.ecs.reading import COPY_OF, Reader, original
@@ -68,7 +69,7 @@ def register(reader: Reader, described: Raw, incident: str) -> str:
     kept = [tag for tag in described.get("tags") or [] if not tag["key"].startswith(("aws:", "rollbackd:"))]
     tags = [*kept, {"key": COPY_OF, "value": name}, {"key": INCIDENT, "value": incident}]
     copied = {key: value for key, value in definition.items() if key not in ANSWERED_ONLY}
-    answer = reader.caller.write(calls.REGISTER_DEFINITION, incident, **copied, tags=tags)
+    answer = fenced.write(reader.caller, calls.REGISTER_DEFINITION, incident, fenced.nothing, **copied, tags=tags)
     with shaped("ECS"):
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
