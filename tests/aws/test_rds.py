@@ -178,6 +178,12 @@ def test_a_member_of_a_cluster_is_refused_with_the_command_of_a_person() -> None
     assert "aws rds restore-db-cluster-to-point-in-time --region eu-west-1 --source-db-cluster-identifier shop" in refused.value.advice
 
 
+def test_a_read_replica_is_refused_with_the_instance_to_name() -> None:
+    with pytest.raises(Refused, match="is a read replica; nothing was made") as refused:
+        refuse_unfit(place_of(key_of("shop-2")), {"ReadReplicaSourceDBInstanceIdentifier": "shop-1"})
+    assert refused.value.advice == "name the instance that it follows: shop-1"
+
+
 def test_a_side_instance_is_not_taken_back_and_the_command_that_deletes_it_is_said(moto: Server, name: str) -> None:
     rds, key = target(moto.url), key_of(name)
     plan = planned(rds, key)

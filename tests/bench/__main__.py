@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import backtest, check, detection, flags, patch, slot, start, step, takeover
+from tests.bench import aws, backtest, check, detection, flags, patch, slot, start, step, takeover
 from tests.bench.figures import Figure, as_json, machine, table
 
 BENCHES: Mapping[str, Callable[[], list[Figure]]] = {
@@ -14,6 +14,7 @@ BENCHES: Mapping[str, Callable[[], list[Figure]]] = {
     "patch": patch.figures,
     "detection": detection.figures,
     "flags": flags.figures,
+    "aws": aws.figures,
     "backtest": backtest.figures,
     "takeover": takeover.figures,
     "slot-1000": lambda: slot.figures(1_000),

@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
+from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, Target, TargetState
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.engine.engine import Engine
@@ -48,16 +48,15 @@ SECOND = timedelta(seconds=1)
 
 
 class Timed:
-    """The shipped target; notes when each PATCH was accepted."""
+    """The shipped target; notes when each write was accepted."""
 
-    kind = "kubernetes"
-
-    def __init__(self, target: Kubernetes) -> None:
+    def __init__(self, target: Target) -> None:
+        self.kind = target.kind
         self.shipped = target
         self.accepted: dict[str, float] = {}
 
     def apply(self, plan: Plan) -> None:
-        """The target's own; returns once the API server has answered 200."""
+        """The target's own; returns once the other side has accepted it."""
         self.shipped.apply(plan)
         self.accepted[plan.intent.target] = time.monotonic()
 
@@ -85,21 +84,20 @@ class Core:
         def outcome(key: str) -> None:
             self.engine.wake(key)
 
-        self.actor = Actor(self.store, {"kubernetes": target}, pause, lambda: datetime.now(UTC), outcome, lambda: None)
+        self.actor = Actor(self.store, {target.kind: target}, pause, lambda: datetime.now(UTC), outcome, lambda: None)
         settings, trouble = Settings(limits=LIMITS), StoreTrouble(self.store, lambda _: None)
         self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), pause, settings, trouble)
         self.engine.mailbox.start()
 
-    def seconds_to_patch(self, stage: Stage) -> float:
-        """A fresh Deployment with a bad release, and the slot that proves it bad, timed."""
-        good = stage.broken(replicas=1)
-        key, policy = stage.key, _policy(stage.key)
+    def seconds_to_write(self, key: str, good: str, ready: datetime) -> float:
+        """What stands at ``key`` is a bad release since ``ready``, after a ``good`` one; the slot that proves it bad, timed."""
+        policy = _policy(key)
         with self.store.transaction() as tx:
             tx.mark(key, good, Standing.GOOD, How.DECLARED, self.store.now())
-        at = _ready(stage) + 2 * SECOND  # a moment of the slot, not of the clock: the block of evidence must begin after the release
+        at = ready + 2 * SECOND  # a moment of the slot, not of the clock: the block of evidence must begin after the release
         self.engine.replace([policy])
         until(lambda: policy.name in self.engine.policies, bool)
-        batch = Batch(at, Survey(time.monotonic(), at, stage.target.survey([key])), {policy.name: (Counts(at - SECOND, at, 900, 900, 1000, at),)})
+        batch = Batch(at, Survey(time.monotonic(), at, self.target.survey([key])), {policy.name: (Counts(at - SECOND, at, 900, 900, 1000, at),)})
         began = time.monotonic()
         self.engine.submit(batch)
         until(lambda: key in self.target.accepted, bool)
@@ -141,10 +139,15 @@ def figures(repetitions: int = REPETITIONS) -> list[Figure]:
 def measured(cluster: Cluster, repetitions: int) -> list[Figure]:
     """p50 and p99 on this cluster."""
     with _core(cluster) as (core, world):
-        seconds = sorted(_seconds(core, world) for _ in range(repetitions))
+        p50, p99 = percentiles([_seconds(core, world) for _ in range(repetitions)])
     how = f"a breaching slot handed to the engine, until the PATCH was answered 200: claim, intent, plan with dry run; {repetitions} in a row"
-    p99 = seconds[min(len(seconds) - 1, round(0.99 * len(seconds)))]
-    return _figures(cluster, statistics.median(seconds) * 1000, p99 * 1000, how)
+    return _figures(cluster, p50, p99, how)
+
+
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """p50 and p99 in milliseconds."""
+    ordered = sorted(seconds)
+    return statistics.median(ordered) * 1000, ordered[min(len(ordered) - 1, round(0.99 * len(ordered)))] * 1000
 
 
 def _figures(cluster: Cluster, p50: float | None, p99: float | None, how: str) -> list[Figure]:
@@ -154,19 +157,32 @@ def _figures(cluster: Cluster, p50: float | None, p99: float | None, how: str) -
 
 def _seconds(core: Core, world: World) -> float:
     # A namespace of its own each time: what others left behind is not listed along.
-    with stage_in(world, core.target.shipped) as stage:
-        return core.seconds_to_patch(stage)
+    shipped = core.target.shipped
+    assert isinstance(shipped, Kubernetes)
+    with stage_in(world, shipped) as stage:
+        good = stage.broken(replicas=1)
+        return core.seconds_to_write(stage.key, good, _ready(stage))
 
 
 @contextmanager
 def _core(cluster: Cluster) -> Iterator[tuple[Core, World]]:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        cluster.start(Path(name)) as world,
+        running_core(Path(name), Kubernetes({"test": ClusterAccess(world.kubeconfig)})) as core,
+    ):
+        yield core, world
+
+
+@contextmanager
+def running_core(folder: Path, target: Target) -> Iterator[Core]:
+    """Engine, actor and store over ``folder``, for this one target."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with tempfile.TemporaryDirectory() as name, cluster.start(Path(name)) as world:
-        core = Core(Path(name), Timed(Kubernetes({"test": ClusterAccess(world.kubeconfig)})))
-        try:
-            yield core, world
-        finally:
-            core.close()
+    core = Core(folder, Timed(target))
+    try:
+        yield core
+    finally:
+        core.close()
 
 
 def _policy(key: str) -> Policy:

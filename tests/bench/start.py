@@ -25,6 +25,7 @@ ERRORS = {
     "ratio": {"bad": 'http_requests_total{code=~"5.."}', "total": "http_requests_total"},
     "above": "5%",
 }
+NOBODY = {"oncall": [{"webhook": {"url": "http://127.0.0.1:9/"}}]}
 HOW_START = "exec to daemon.started, plus the first slot's moment to slot.finished: without the wait for the grid; median of five"
 HOW_IDLE = "VmRSS after ten slots of one policy"
 
@@ -59,7 +60,7 @@ def _time(text: str) -> datetime:
 
 def _idle_core(folder: Path, source: Mapping[str, Any]) -> float:
     with _on_command(folder, source) as daemon:
-        return _idle(daemon)
+        return idle(daemon)
 
 
 def _idle_kubernetes(folder: Path, source: Mapping[str, Any]) -> float:
@@ -68,13 +69,14 @@ def _idle_kubernetes(folder: Path, source: Mapping[str, Any]) -> float:
         stage = Stage(double, None, "shop")  # type: ignore[arg-type]  # only others act here
         double.make_namespace("shop")
         stage.deploy()
-        config = {"sources": source, "clusters": {"prod": {"kubeconfig": str(double.kubeconfig)}}, "contacts": _nobody()}
+        config = {"sources": source, "clusters": {"prod": {"kubeconfig": str(double.kubeconfig)}}, "contacts": NOBODY}
         target = {"kubernetes": {"namespace": "shop", "deployment": "checkout"}}
-        with _running(folder, config, policy("shop", target, ERRORS, metrics="custom", match={"app": "shop"})) as daemon:
-            return _idle(daemon)
+        with running(folder, config, policy("shop", target, ERRORS, metrics="custom", match={"app": "shop"})) as daemon:
+            return idle(daemon)
 
 
-def _idle(daemon: Daemon) -> float:
+def idle(daemon: Daemon) -> float:
+    """The memory of a daemon that has settled, in MiB."""
     poll(lambda: daemon.log.count("slot.finished") >= SETTLED, within=60)
     return memory("VmRSS", daemon.pid)
 
@@ -87,16 +89,13 @@ def _on_command(folder: Path, source: Mapping[str, Any]) -> Iterator[Daemon]:
     version.write_text("v1\n")
     commands = {"shop": {"describe": ["/bin/cat", str(version)], "apply": ["/bin/false", "{revision}"]}}
     written = policy("shop", {"command": {"name": "shop"}}, ERRORS, metrics="custom", match={"app": "shop"}, watch="always")
-    with _running(folder, {"sources": source, "commands": commands, "contacts": _nobody()}, written) as daemon:
+    with running(folder, {"sources": source, "commands": commands, "contacts": NOBODY}, written) as daemon:
         yield daemon
 
 
-def _nobody() -> dict[str, Any]:
-    return {"oncall": [{"webhook": {"url": "http://127.0.0.1:9/"}}]}
-
-
 @contextlib.contextmanager
-def _running(folder: Path, config: Mapping[str, Any], written: str) -> Iterator[Daemon]:
+def running(folder: Path, config: Mapping[str, Any], written: str) -> Iterator[Daemon]:
+    """A daemon with this config and one policy, named ``shop``."""
     daemon = Daemon(folder, config, {"shop": written})
     try:
         daemon.start()

@@ -1,8 +1,11 @@
 """The benches work at their smallest size. Nothing here asserts a time."""
 
 from datetime import timedelta
+from pathlib import Path
 
-from tests.bench import backtest, check, patch, slot, step
+import pytest
+
+from tests.bench import aws, backtest, check, patch, slot, step
 from tests.bench.figures import Figure, table
 
 
@@ -25,6 +28,14 @@ def test_check_is_measured_on_policies_without_a_fault() -> None:
 
 def test_the_way_from_proof_to_patch_is_measured_on_real_patches() -> None:
     p50, p99 = patch.measured(patch.DOUBLE, 2)
+    assert 0 < (p50.value or 0) <= (p99.value or 0)
+
+
+@pytest.mark.usefixtures("aws_keys")
+def test_calls_to_amazon_are_counted_and_the_way_to_the_write_is_measured(tmp_path: Path) -> None:
+    found = {figure.what: figure.value for figure in aws.calls(2)}
+    assert found["2 services of ECS: calls of any other"] == 1
+    p50, p99 = aws.proof(tmp_path, 2)
     assert 0 < (p50.value or 0) <= (p99.value or 0)
 
 
