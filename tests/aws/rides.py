@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from rollbackd.adapters.aws import Account, Aws
+from rollbackd.adapters.aws import Account, Aws, Caller
+from rollbackd.adapters.aws.access import PATIENCE
 from rollbackd.adapters.aws.alb import Alb
 from rollbackd.adapters.aws.alb.calls import ALB
 from rollbackd.adapters.aws.appconfig import AppConfig, Place, Profile
@@ -105,10 +106,17 @@ class Under:
         return sight
 
 
+class _Patient(Aws):
+    """Asks again for as long as it takes: how busy this machine is decides nothing."""
+
+    def caller(self, account: str, region: str, declared: Declared, *, asker: str, patience: timedelta = PATIENCE) -> Caller:
+        return super().caller(account, region, declared, asker=asker, patience=max(patience, timedelta(minutes=5)))
+
+
 def entered(url: str, stage: Stage, **more: Any) -> Aws:
     """The stage's account, reached by ``url``; nothing is waited for."""
     held: Account = account(url, **{**stage.account, **more})
-    return Aws({"prod": held}, now=lambda: datetime.now(UTC), timeout=(2.0, 20.0), sleep=lambda _: None)
+    return _Patient({"prod": held}, now=lambda: datetime.now(UTC), timeout=(20.0, 60.0), sleep=lambda _: None)
 
 
 # --- the ways ---------------------------------------------------------------------------------------------------------------------------------
