@@ -42,7 +42,7 @@ class Outcomes:
 
         True if it was found done.
         """
-        sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.BEFORE, self._store.now() + EXPLAIN)
+        sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.BEFORE, self._now() + EXPLAIN)
         if sight is None or self._stop.is_set():
             return False  # nobody knows: the claim runs out, and whoever takes it over asks again
         if sight.standing is Standing.BEFORE:

@@ -78,7 +78,7 @@ def add(tally: Tally, block: Counts) -> Tally:
     if block.start < tally.end:
         return tally
     due = min(tally.starts, int((block.start - tally.since) / tally.spacing))
-    begun = tally.begun if due <= len(tally.begun) else tally.begun + (tally.sums,) * (due - len(tally.begun))
+    begun = tally.begun + (tally.sums,) * (due - len(tally.begun))
     sums = tally.sums
     sums = Sums(sums.least + block.least, sums.most + block.most, sums.total + block.total)
     heavy, light = tally.heavy, tally.light
@@ -162,7 +162,7 @@ def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
         most *= 2
         if most > _MILLION:
             return None
-    return bisect_left(range(most), True, key=proves) if most > 1 else int(not proves(0))
+    return bisect_left(range(most), True, key=proves)
 
 
 def _sides(tally: Tally, limit: Limit) -> tuple[Side, ...]:

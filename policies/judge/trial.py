@@ -43,8 +43,6 @@ class Side:
 
     def reaches(self, needed: float) -> bool:
         """Whether ln of the mixture over start times comes to ``needed`` > 0: what ``log_e`` says, where bounds of it do not say it already."""
-        if self.limit >= 1:
-            return False
         if self.limit <= 0:
             return self._out(self.sums) >= 1
         is_open = False
@@ -107,7 +105,7 @@ class Side:
 
     def _most(self, out: int, total: int) -> float:
         """What ln E of these counts is at most; on the limit's own side E is at most 1, and is not worth computing."""
-        if out <= total * self.limit or self.limit >= 1:
+        if out <= total * self.limit:
             return 0.0 if not total else -math.inf
         return math.inf if self.limit <= 0 else most_log_evalue(out, total, self.limit) / self.scale
 
@@ -121,7 +119,7 @@ class Side:
         block = next((one.block for one in self.heavy if one.starts >= index), NOTHING)
         kept = self._whole(out - self._out(block), total - block.total)
         most = self._most(*kept)
-        return self._exact(*kept) if 0 < most < math.inf else most if most > 0 else -math.inf
+        return self._exact(*kept) if 0 < most < math.inf else most or -math.inf
 
     def _least(self, out: int, total: int) -> float:
         return least_log_evalue(out / self.scale, total / self.scale, self.limit)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.trying import Fate, Trial
+from tests.mutation.trying import ASKED, Fate, Trial
 
 DECIDING = [
     *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "confirm", "recovery", "trial", "evalue", "tally")),
@@ -32,6 +32,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="make mutation", description=__doc__)
     asked.add_argument("modules", nargs="*", default=DECIDING, help="files under policies/ or controller/; what decides by default")
     asked.add_argument("--tests", nargs="+", default=["tests/policies"], help="the tests that are asked")
+    asked.add_argument("--seconds", type=float, default=ASKED, help="CPU seconds of tests for each mutant, beside those of its module's own file")
     asked.add_argument("--sample", type=int, help="only so many mutants, drawn at random")
     asked.add_argument("--seed", type=int, default=1, help="of the draw")
     asked.add_argument("--survivors", action="store_true", help="what a test noticed before is taken as noticed")
@@ -43,7 +44,7 @@ def main() -> int:
     if args.sample and args.sample < len(mutants):
         mutants = sorted(random.Random(args.seed).sample(mutants, args.sample), key=lambda mutant: (mutant.file, mutant.line))
     left = [mutant for mutant in mutants if mutant not in known]
-    fates = [*((mutant, Fate.KILLED) for mutant in known), *try_all(left, args.tests)]
+    fates = [*((mutant, Fate.KILLED) for mutant in known), *try_all(left, args.tests, args.seconds)]
     return _report(fates, accepted, stale)
 
 
@@ -52,7 +53,7 @@ def _noticed_before(mutants: Sequence[Mutant]) -> list[Mutant]:
     return [mutant for mutant in mutants if last.get(mutant.name) == Fate.KILLED.value]
 
 
-def try_all(mutants: Sequence[Mutant], tests: Sequence[str]) -> list[tuple[Mutant, Fate]]:
+def try_all(mutants: Sequence[Mutant], tests: Sequence[str], seconds: float) -> list[tuple[Mutant, Fate]]:
     """The fate of each mutant under these tests; none where the tests could not be collected."""
     fates: list[tuple[Mutant, Fate]] = []
     begun = time.monotonic()
@@ -63,7 +64,7 @@ def try_all(mutants: Sequence[Mutant], tests: Sequence[str]) -> list[tuple[Mutan
             _remember(fates)
             print(f"{len(fates)} of {len(mutants)} mutants, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
 
-    plugin = Trial(mutants, {*DECIDING, *(mutant.file for mutant in mutants)}, tell)
+    plugin = Trial(mutants, {*DECIDING, *(mutant.file for mutant in mutants)}, tell, seconds)
     pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests], plugins=[plugin])
     _remember(fates)
     return fates

@@ -9,6 +9,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
@@ -23,9 +24,11 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.seen import Seen, passing, seen_by
 
 ASKED = 1.5
-"""CPU seconds of tests that a mutant is shown to at most, the quickest first."""
+"""CPU seconds of tests beside its own that a mutant is shown to at most, the quickest first."""
 PATIENCE, GRACE = 5, 10
 """A mutant runs for ever where its tests take so many times what they take without it, and so many seconds more."""
+IDLE = 6
+"""One that waits for what never comes uses no CPU time: it is ended after so many times the CPU seconds that it may use, by the wall's clock."""
 
 
 class Fate(Enum):
@@ -45,18 +48,20 @@ class Fate(Enum):
 class Trial:
     """The plug-in: ``tell`` hears of each mutant's fate as it is known; ``files`` are those of the mutants, and may be more.
 
-    Tests that do not pass without a mutant are not asked.
+    Tests that do not pass without a mutant are not asked, and beside the module's own none beyond ``seconds`` of CPU time.
     """
 
-    def __init__(self, mutants: Sequence[Mutant], files: Iterable[str], tell: Callable[[Mutant, Fate], None]) -> None:
+    def __init__(self, mutants: Sequence[Mutant], files: Iterable[str], tell: Callable[[Mutant, Fate], None], seconds: float = ASKED) -> None:
         self._mutants = mutants
+        self._seconds = seconds
         self._files = {str(Path(file).resolve()) for file in files}
         self._tell = tell
         self._killers: list[str] = []
 
     def pytest_configure(self) -> None:
-        # Whatever is drawn is drawn alike for every mutant, and a slow machine kills none.
-        hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None)
+        # Whatever is drawn is drawn alike for every mutant, a slow machine kills none, and what kills need not be small.
+        phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+        hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None, phases=phases)
         hypothesis.settings.load_profile("mutation")
 
     @pytest.hookimpl(tryfirst=True)
@@ -66,7 +71,7 @@ class Trial:
         gc.collect()
         gc.freeze()  # what is here stays as it is: no fork copies it only to look it through
         for mutant in self._mutants:
-            self._tell(mutant, self._tried(mutant, list(_asked(mutant, items, seen)), seen))
+            self._tell(mutant, self._tried(mutant, list(_asked(mutant, items, seen, self._seconds)), seen))
         return True
 
     def _tried(self, mutant: Mutant, asked: list[pytest.Item], seen: dict[str, Seen]) -> Fate:
@@ -80,15 +85,18 @@ class Trial:
         return fate
 
 
-def _asked(mutant: Mutant, items: Sequence[pytest.Item], seen: dict[str, Seen]) -> Iterator[pytest.Item]:
-    """The tests that run the mutant's statement; of one outside functions, which runs at import, the tests beside any that runs the module."""
-    file, left = str(Path(mutant.file).resolve()), ASKED
+def _asked(mutant: Mutant, items: Sequence[pytest.Item], seen: dict[str, Seen], left: float) -> Iterator[pytest.Item]:
+    """The tests that run the mutant's statement; of one outside functions, which runs at import, the tests beside any that runs the module.
+
+    All of those in the file of tests that is named after the module, then as many others, the quickest first, as take no longer than ``left``.
+    """
+    file, own = str(Path(mutant.file).resolve()), f"test_{Path(mutant.file).stem}"
     beside = {item.path for item in items if any(where == file for where, _ in seen[item.nodeid].lines)}
-    for item in items:
+    for item in sorted(items, key=lambda item: item.path.stem != own):
         found = seen[item.nodeid]
         is_run = any(where == file and line in mutant.lines for where, line in found.lines) if mutant.scope else item.path in beside
-        if is_run and left > 0:
-            left -= found.took
+        if is_run and (left > 0 or item.path.stem == own):
+            left -= 0 if item.path.stem == own else found.took
             yield item
 
 
@@ -109,8 +117,9 @@ def _fate(mutant: Mutant, asked: Sequence[pytest.Item], took: float) -> tuple[Fa
 
 
 def _end_as(killer: Callable[[], str | None], write: int, seconds: int) -> None:
-    """Ends this process: 1 and the name of the test where one told; by a signal where the CPU time is used up."""
+    """Ends this process: 1 and the name of the test where one told; by a signal where the CPU time is used up, or it only waits."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    signal.alarm(IDLE * seconds)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

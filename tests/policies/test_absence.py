@@ -75,6 +75,7 @@ def test_what_is_there_is_well_and_what_was_last_seen_before_the_change_proves_n
     (there,) = run(WATCHED, {AT: Level(AT, 812.0, AT)}).verdicts
     (old,) = run(WATCHED, {T0 + MINUTE: Level(T0 + MINUTE, 812.0, T0 - MINUTE)}).verdicts
     assert (there.state, old.state) == (State.OK, State.UNPROVEN)
+    assert verdict_reason(GONE, there) == "vanished-metric ok: there, newest sample 14:08:00"
 
 
 def test_alone_it_opens_a_suggestion_and_with_unready_pods_it_acts() -> None:

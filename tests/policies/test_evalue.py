@@ -64,6 +64,11 @@ def test_what_is_no_share_is_refused(bad, total, limit):
         log_evalue(bad, total, limit)
 
 
+def test_a_sum_that_does_not_end_is_a_fault_and_no_evidence():
+    with pytest.raises(ArithmeticError, match="did not converge"):
+        log_evalue(5, math.inf, 0.05)
+
+
 def test_a_service_exactly_at_its_limit_is_rarely_called_bad_however_often_it_is_looked_at():
     """The promise itself: 500 services, 120 looks each; at most 1 % ever cross, and the seed is fixed."""
     dice = random.Random(7)
@@ -90,3 +95,12 @@ def test_starts_that_have_not_come_count_one():
     assert mixed([0.0], 12) == pytest.approx(0.0)
     assert mixed([math.log(4)], 2) == pytest.approx(math.log(0.5 * 4 + 0.5))
     assert mixed([math.log(4), math.log(8)], 2) == pytest.approx(math.log(0.5 * 4 + 0.25 * 8 + 0.25))
+
+
+def test_without_later_starts_the_mixture_is_all_on_the_first():
+    assert mixed([2.0], 0) == 2.0
+
+
+def test_proof_without_end_stays_so_in_a_mixture():
+    assert mixed([-math.inf, math.inf], 1) == math.inf
+    assert mixed([-math.inf, -math.inf], 1) == -math.inf

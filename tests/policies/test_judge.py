@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rollbackd.policies.decide.reasons import verdict_reason
 from rollbackd.policies.judge.evidence import Share, wilson
-from rollbackd.policies.judge.verdict import State, judge
+from rollbackd.policies.judge.verdict import State, is_level_out, judge
 from rollbackd.policies.model.policy import Limit
 from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Unknown
 from rollbackd.policies.model.signals import Count, Latency, Rate, Selector
@@ -119,6 +119,11 @@ def test_a_latency_is_a_share_bracketed_by_its_buckets(least, most, expected):
 )
 def test_a_level_is_compared_with_its_limit(value, expected):
     assert judge(MEMORY, [level(T0, value)], None, None, T0).state is expected
+
+
+def test_a_level_is_out_above_its_limit_and_not_at_it():
+    assert is_level_out(MEMORY, level(T0, 0.96))
+    assert not is_level_out(MEMORY, level(T0, 0.95))
 
 
 def test_a_sample_from_before_the_evidence_proves_nothing():

@@ -76,7 +76,14 @@ def test_it_is_the_mixture_of_all_starts():
     assert trial(tally).log_e == pytest.approx(mixed([all_of_it, since_five], 11))
 
 
-@pytest.mark.parametrize(("length", "starts", "spacing"), [(timedelta(minutes=2), 0, 5), (HOUR, 11, 5), (6 * HOUR, 71, 5), (24 * HOUR, 71, 20)])
+def test_a_start_that_has_seen_nothing_yet_speaks_neither_way():
+    assert trial(of(minute(1, 12), minute(6, 0, 0))).log_e == pytest.approx(mixed([log_evalue(12, 20, 0.05), 0.0], 11))
+
+
+@pytest.mark.parametrize(
+    ("length", "starts", "spacing"),
+    [(timedelta(0), 0, 5), (timedelta(minutes=2), 0, 5), (HOUR, 11, 5), (6 * HOUR, 71, 5), (24 * HOUR, 71, 20)],
+)
 def test_later_starts_cover_the_watch(length, starts, spacing):
     tally = begin(T0, length, None)
     assert (tally.starts, tally.spacing) == (starts, spacing * MINUTE)
@@ -88,6 +95,7 @@ def test_what_is_within_the_limit_is_at_most_no_evidence():
 
 def test_fractions_of_extrapolated_counts_prove_nothing_by_themselves():
     assert trial(of(minute(1, 2.9, 20.2))).log_e == trial(of(minute(1, 2, 21))).log_e
+    assert trial(of(minute(1, 0.9, 0.9))).log_e == trial(of(minute(1, 0, 1))).log_e
 
 
 def test_a_latency_is_proven_by_what_was_surely_slow():
@@ -102,7 +110,7 @@ def test_a_share_that_is_too_small_is_proven_by_the_rest():
 def test_each_side_of_a_range_has_half_of_the_risk():
     tally = of(minute(1, 18, 20))
     ranged = trial(tally, Limit(low=0.01, high=0.05))
-    assert (ranged.log_e, ranged.needed) == (trial(tally).log_e, math.log(200))
+    assert (ranged.log_e, ranged.needed, ranged.is_enough) == (trial(tally).log_e, math.log(200), True)
 
 
 @pytest.mark.parametrize(("limit", "bad", "proven"), [(0.0, 1, True), (0.0, 0, False), (1.0, 20, False)])
@@ -112,7 +120,7 @@ def test_limits_at_the_ends_are_what_they_say(limit, bad, proven):
 
 def test_a_written_volume_is_waited_for():
     tally = of(minute(1, 10, 10))
-    assert (trial(tally).is_proven, trial(tally, bound=Bound(0.01, 11)).is_proven) == (True, False)
+    assert [trial(tally, bound=Bound(0.01, volume)).is_proven for volume in (0, 10, 11)] == [True, True, False]
 
 
 def test_it_says_how_many_more_would_prove_it():
@@ -124,6 +132,12 @@ def test_it_says_how_many_more_would_prove_it():
     assert not trial(of(minute(1, 1, 20), minute(2, more - 1, more - 1))).is_proven
     assert more_needed(of(minute(1, 20, 20)), ABOVE, ONE) == 0
     assert more_needed(tally, Limit(low=0.5), ONE) is None
+
+
+def test_more_than_a_million_is_not_looked_for():
+    tally = of(minute(1, 10, 10))
+    assert more_needed(tally, ABOVE, Bound(0.01, 2**20 + 10)) == 2**20
+    assert more_needed(tally, ABOVE, Bound(0.01, 2**20 + 11)) is None
 
 
 # --- the block that is not over -------------------------------------------------------------------------------------------------
@@ -160,10 +174,32 @@ def summed(pairs: list[tuple[int, int]], width: int = 2) -> tuple[int, ...]:
     return (bad, total) if width == 2 else (bad, bad, total)
 
 
-@pytest.mark.parametrize("block", [counts(T0 + 3 * MINUTE, 100, 100), counts(T0 + MINUTE - EVERY, 100, 100), minute(1, 100, 100)])
+@pytest.mark.parametrize("block", [*(counts(T0 + end, 100, 100) for end in (3 * MINUTE, MINUTE - EVERY)), minute(1, 100, 100), minute(2, 100, 100)])
 def test_only_a_block_that_overlaps_the_last_one_tells_what_is_newer(block):
     closed = tried(of(minute(1, 1, 100)), ABOVE, ONE)
     assert ahead(closed, block, ABOVE, ONE) is closed
+
+
+def test_a_block_that_began_with_the_last_one_and_ends_later_tells_too():
+    closed = tried(of(minute(1, 1, 100), calm=EVEN), ABOVE, ONE)
+    assert ahead(closed, counts(T0 + MINUTE + EVERY, 61, 100, MINUTE + EVERY), ABOVE, ONE).open is not None
+
+
+@pytest.mark.parametrize(("limit", "bad"), [(ABOVE, 1), (Limit(low=0.95), 0)], ids=["bad", "good"])
+def test_one_event_more_may_be_the_proof(limit, bad):
+    closed = tried(of(minute(1, bad, 1), minute(2, 0, 0), length=2 * MINUTE, calm=EVEN), limit, ONE)
+    assert closed.trial is not None
+    assert not closed.trial.is_proven
+    assert ahead(closed, counts(T0 + 2 * MINUTE + EVERY, bad, 1), limit, ONE).open is not None
+
+
+@pytest.mark.parametrize(("bad", "least", "most"), [(1000, 150 + 950, 150 + 1000), (0, 150, 150 + 50)], ids=["too-much", "too-little"])
+def test_of_an_open_block_only_what_is_beyond_the_last_one_is_certain(bad, least, most):
+    ranged = Limit(low=0.3, high=0.7)
+    closed = tried(of(*(minute(n, 50, 100) for n in (1, 2, 3)), calm=EVEN), ranged, ONE)
+    found = ahead(closed, counts(T0 + 3 * MINUTE + 2 * EVERY, bad, 1000), ranged, ONE).open
+    assert found is not None
+    assert (found.least, found.most, found.total) == (least, most, 300 + 1000)
 
 
 def test_between_two_layouts_of_buckets_nothing_is_certain():
@@ -209,6 +245,27 @@ def test_bursts_are_averaged_over_what_does_not_overlap_and_had_traffic():
     assert calmer(first, minute(1, 0, 0)) == replace(first, end=T0 + MINUTE)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "bad", "expected"),
+    [(9.5, 10.0, 1.0), (9.4, 10.0, None), (9.5, 9.9, None)],
+    ids=["just-enough", "too-few-blocks", "too-few-bad-events"],
+)
+def test_how_much_tells_bursts_from_chance(blocks, bad, expected):
+    assert spread(Calm(T0, blocks, bad, 1000.0, 0.1)) == expected
+
+
+def test_twenty_that_always_come_at_once_vary_twenty_times_as_much():
+    # One block of ten has all of its 20 events bad, the others none.
+    assert spread(Calm(T0, 10, 20, 200, 20)) == pytest.approx(20)
+
+
+def test_of_a_bracket_the_middle_is_learnt_and_each_block_before_weighs_a_little_less():
+    first = calmer(None, Counts(T0, T0 + MINUTE, 2, 4, 100, T0 + MINUTE))
+    assert first == Calm(T0 + MINUTE, 1, 3, 100, 0.09)
+    assert calmer(first, minute(2, 6, 100)).blocks == pytest.approx(1 + 119 / 120)
+    assert calmer(first, minute(2, 6, 100)).bad == pytest.approx(6 + 3 * 119 / 120)
+
+
 def test_old_bursts_fade():
     assert (spread(calm((30, 100), *[(2, 100)] * 12)) or 0) > 5 > (spread(calm((30, 100), *[(2, 100)] * 600)) or 9)
 
@@ -218,6 +275,21 @@ def test_one_burst_long_after_the_change_is_no_proof_where_bursts_are_unknown():
     assert not trial(of(*quiet, burst)).is_proven
     assert not trial(of(*quiet, burst, *(minute(n, 0, 20) for n in range(22, 32)))).is_proven
     assert trial(of(*quiet, burst, calm=EVEN)).is_proven
+
+
+def test_each_later_start_has_the_heaviest_block_since_it_began():
+    bad = {1: 9, 6: 4, 7: 7, 11: 5, 12: 5, 16: 2, 17: 1, 21: 3}
+    blocks = {n: minute(n, bad.get(n, 0), 10) for n in range(1, 23)}
+    above, below = (trial(of(*blocks.values()), limit).sides[0] for limit in (ABOVE, Limit(low=0.5)))
+    assert [block.least for block in above.heaviest] == [7, 5, 3, 3]
+    assert [block.total - block.most for block in below.heaviest] == [10, 10, 10, 10]
+
+
+def test_what_weighs_most_is_counted_in_events_of_the_side():
+    # Of good events the third block has most, of all events the second.
+    blocks = [minute(1, 0, 10), minute(6, 20, 30), minute(7, 0, 15)]
+    (side,) = trial(of(*blocks), Limit(low=0.95)).sides
+    assert [block.total for block in side.heaviest] == [15]
 
 
 def test_two_bursts_in_a_row_are():

@@ -2,10 +2,11 @@
 
 import math
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, most_log_evalue
+from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.trial import Heavy, Side
 
@@ -20,6 +21,20 @@ def test_the_bounds_enclose_the_e_value_wherever_the_share_is_out_of_its_limit(t
     exact = log_evalue(bad, total, limit)
     assert least_log_evalue(bad, total, limit) <= exact + 1e-9
     assert exact <= most_log_evalue(bad, total, limit) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("counts", "least", "most"),
+    [
+        pytest.param((10, 100, 0.05), -1.3124, 2.0654, id="the-low-end-is-the-lesser"),
+        pytest.param((60, 100, 0.5), -0.1330, 2.0136, id="the-high-end-is-the-lesser"),
+        pytest.param((6, 100, 0.05), -3.6428, 0.0992, id="a-peak-that-reaches-the-limit"),
+        pytest.param((9, 10, 0.05), 21.5461, 23.7621, id="a-peak-that-reaches-beyond-all"),
+        pytest.param((4, 4, 0.05), 9.5322, 11.9829, id="nothing-but-bad-events"),
+    ],
+)
+def test_the_bounds_are_near_enough_to_spare_the_exact_value(counts, least, most):
+    assert (least_log_evalue(*counts), most_log_evalue(*counts)) == (pytest.approx(least, abs=1e-4), pytest.approx(most, abs=1e-4))
 
 
 @st.composite
@@ -52,3 +67,20 @@ def test_a_share_of_nothing_allowed_is_proven_by_one_event_and_one_of_everything
     assert Side(0.0, False, counts, (), 0, 1.0).reaches(4.6)
     assert Side(0.0, False, counts, (), 0, 1.0).log_e == math.inf
     assert not Side(1.0, False, Sums(9.0, 9.0, 9.0), (), 0, 1.0).reaches(0.1)
+
+
+def test_each_later_start_counts_at_most_twice_what_is_left_without_its_heaviest_block():
+    side = Side(0.05, False, Sums(40, 40, 400), (Sums(10, 10, 100), Sums(18, 18, 300)), 2, 1.0, (Sums(12, 12, 20), Sums(9, 9, 10)))
+    whole, capped = log_evalue(40, 400, 0.05), (2 * log_evalue(18, 280, 0.05), 2 * log_evalue(13, 90, 0.05))
+    assert capped[0] < log_evalue(30, 300, 0.05)
+    assert capped[1] < log_evalue(22, 100, 0.05)
+    assert side.log_e == pytest.approx(mixed([whole, *capped], 2))
+
+
+def test_what_is_left_out_beside_the_strongest_start_does_not_show():
+    side = Side(0.05, False, Sums(301, 301, 310), (Sums(300, 300, 300),), 3, 1.0)
+    assert side.log_e == pytest.approx(mixed([log_evalue(301, 310, 0.05), log_evalue(1, 10, 0.05)], 3))
+
+
+def test_a_known_burstiness_divides_all_counts():
+    assert Side(0.05, False, Sums(30, 30, 100), (), 0, 3.0).log_e == pytest.approx(log_evalue(10, 100 / 3, 0.05))

@@ -1,0 +1,173 @@
+"""What became of a write: looked for as long as it may take, and every end is on record with its reason. A real journal; waiting moves the clock."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.target import Sight, Standing
+from rollbackd.controller.act.outcome import Outcomes
+from rollbackd.controller.journal.store import Store
+from rollbackd.policies.decide.events import Applied, RungEnd, Settled, Stopped
+from rollbackd.policies.model.policy import Timing
+from tests.controller.journal_samples import CHECKOUT, INTENDED, MINUTE, SECOND, T0, Clock, begin
+from tests.policies.literals import POLICY
+
+BEFORE = Sight(Standing.BEFORE, "still at rev-b", "rev-b")
+UNDERWAY = Sight(Standing.UNDERWAY, "1 of 3 ready", "rev-a")
+THERE = Sight(Standing.THERE, "3 of 3 ready", "rev-a")
+BROKEN = Sight(Standing.FAILED, "the image cannot be pulled", "rev-a")
+ELSEWHERE = Sight(Standing.ELSEWHERE, "it stands at rev-c", "rev-c")
+LOST = Transient("no route to host")
+WRITE = replace(INTENDED, complete_by=T0 + 5 * MINUTE)
+SLOWLY = replace(POLICY, timing=Timing(settle=MINUTE))
+
+
+class Stop(threading.Event):
+    """Waiting takes no time and moves the clock."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout=None):
+        self._clock.move(timedelta(seconds=timeout))
+        return self.is_set()
+
+
+class Standings:
+    """A target that stands as these say, one look after the other, and as the last of them from then on."""
+
+    def __init__(self, *sights):
+        self._sights = list(sights)
+        self.looks = 0
+
+    def look(self, intent):
+        self.looks += 1
+        sight = self._sights.pop(0) if len(self._sights) > 1 else self._sights[0]
+        if isinstance(sight, Transient):
+            raise sight
+        return sight
+
+
+class Looking:
+    """The outcomes of a write that began at T0, looked for each second."""
+
+    def __init__(self, url):
+        self.clock, self.journal = Clock(), Clock()
+        self.store = Store.open(url, "one", self.journal)
+        self.stop = Stop(self.clock)
+        self.outcomes = Outcomes(self.store, self.clock, self.stop, SECOND)
+        begin(self.store)
+        with self.store.transaction() as tx:
+            tx.record(INTENDED)
+
+    def explain(self, *sights, how=RungEnd.FAILED):
+        """Whether it was found done, and what is on record."""
+        self.target = Standings(*sights)
+        return self.outcomes.explain(self.target, WRITE, "no answer", how, "look at it"), self.recorded()
+
+    def complete(self, *sights, write=WRITE, policy=POLICY):
+        self.target = Standings(*sights)
+        self.outcomes.complete(self.target, write, policy)
+        return self.recorded()
+
+    def recorded(self):
+        return list(self.store.events("inc-1")[2:])
+
+
+@pytest.fixture
+def looking(tmp_path):
+    looking = Looking(f"sqlite:///{tmp_path}/journal.db")
+    yield looking
+    looking.store.close()
+
+
+def stopped(after, how, reason, advice=""):
+    return [Stopped("inc-1", T0 + after, 0, CHECKOUT, how, reason, advice)]
+
+
+# --- a write without an answer ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_seen_within_ten_seconds_is_lost(looking):
+    assert looking.explain(BEFORE) == (False, stopped(10 * SECOND, RungEnd.FAILED, "no answer", "look at it"))
+    assert looking.target.looks == 11
+
+
+def test_what_the_journals_clock_says_shortens_no_look(looking):
+    looking.journal.move(-20 * SECOND)
+    assert looking.explain(BEFORE, BEFORE, THERE)[0]
+
+
+def test_what_is_seen_late_was_done(looking):
+    assert looking.explain(BEFORE, LOST, UNDERWAY) == (
+        True,
+        [Applied("inc-1", T0 + 2 * SECOND, 0, CHECKOUT, "no answer; found carrying it: 1 of 3 ready")],
+    )
+
+
+@pytest.mark.parametrize(("how", "ended"), [(RungEnd.FAILED, RungEnd.OVERTAKEN), (RungEnd.REFUSED, RungEnd.SUPERSEDED)])
+def test_somebody_else_who_was_there_is_named(looking, how, ended):
+    assert looking.explain(ELSEWHERE, how=how) == (False, stopped(timedelta(0), ended, "it stands at rev-c"))
+
+
+def test_what_cannot_be_read_is_left_to_the_next_claimant(looking):
+    assert looking.explain(LOST) == (False, [])
+
+
+# --- a write that was accepted ------------------------------------------------------------------------------------------------------
+
+
+def test_its_revision_is_quarantined_unless_it_may_come_back(looking):
+    looking.outcomes.applied(replace(WRITE, reverts=False), "accepted")
+    assert looking.store.quarantined() == frozenset()
+    looking.outcomes.applied(WRITE, "accepted")
+    assert (CHECKOUT, "rev-b") in looking.store.quarantined()
+
+
+def test_evidence_begins_once_it_has_settled(looking):
+    write = replace(WRITE, settle_seconds=30.0)
+    assert looking.complete(BEFORE, UNDERWAY, THERE, write=write, policy=SLOWLY) == [
+        Settled("inc-1", T0 + 2 * SECOND, 0, CHECKOUT, T0 + 92 * SECOND, "3 of 3 ready")
+    ]
+
+
+def test_a_clock_that_was_set_back_makes_no_evidence_of_before_the_write_count(looking):
+    looking.clock.move(-MINUTE)
+    (settled,) = looking.complete(THERE)
+    assert settled.evidence_from == T0 + POLICY.timing.settle
+
+
+@pytest.mark.parametrize(
+    ("sights", "after", "how", "reason"),
+    [
+        pytest.param([UNDERWAY], 300, RungEnd.FAILED, "not complete by 03:05:00: 1 of 3 ready", id="never-complete"),
+        pytest.param([LOST], 300, RungEnd.FAILED, "not complete by 03:05:00: it could not be read", id="never-read"),
+        pytest.param([UNDERWAY, BROKEN], 1, RungEnd.FAILED, "the image cannot be pulled", id="cannot-complete"),
+        pytest.param([UNDERWAY, ELSEWHERE], 1, RungEnd.OVERTAKEN, "it stands at rev-c", id="another-writer"),
+        pytest.param([BEFORE], 30, RungEnd.OVERTAKEN, "still at rev-b", id="taken-back"),
+    ],
+)
+def test_every_other_end_says_why(looking, sights, after, how, reason):
+    assert looking.complete(*sights) == stopped(after * SECOND, how, reason)
+
+
+def test_without_a_time_to_complete_by_the_claim_s_end_counts(looking):
+    (ended,) = looking.complete(UNDERWAY, write=replace(WRITE, complete_by=None))
+    assert ended.at == INTENDED.deadline
+
+
+def test_where_it_is_interrupted_nothing_is_on_record(looking):
+    looking.stop.set()
+    assert looking.complete(UNDERWAY) == []
+    assert looking.complete(THERE) == []
+    assert looking.explain(THERE) == (False, [])
+    assert looking.target.looks == 1
+
+
+def test_no_failure_is_recorded_after_another_replica_saw_it_complete(looking):
+    looking.complete(THERE)
+    assert [type(event) for event in looking.complete(ELSEWHERE)] == [Settled]
