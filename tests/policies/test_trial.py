@@ -1,6 +1,7 @@
 """A trial decides by bounds what the exact e-value would decide."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -84,3 +85,45 @@ def test_what_is_left_out_beside_the_strongest_start_does_not_show():
 
 def test_a_known_burstiness_divides_all_counts():
     assert Side(0.05, False, Sums(30, 30, 100), (), 0, 3.0).log_e == pytest.approx(log_evalue(10, 100 / 3, 0.05))
+
+
+def test_a_start_that_saw_nothing_but_its_heaviest_block_adds_nothing():
+    side = Side(0.05, False, Sums(11, 11, 110), (Sums(1, 1, 100),), 4, 1.0, (Sums(10, 10, 10),))
+    assert side.log_e == pytest.approx(mixed([log_evalue(11, 110, 0.05), -math.inf], 4))
+
+
+def test_little_that_is_left_without_the_heaviest_block_counts_as_the_little_it_is():
+    side = Side(0.05, False, Sums(40, 40, 1300), (Sums(24, 24, 1190),), 1, 1.0, (Sums(10, 10, 10),))
+    assert side.log_e == pytest.approx(mixed([-math.inf, 2 * log_evalue(6, 100, 0.05)], 1))
+
+
+def test_good_events_too_many_are_counted_since_each_start_as_well():
+    side = Side(0.05, True, Sums(15, 20, 100), (Sums(15, 18, 30),), 2, 1.0)
+    assert side.log_e == pytest.approx(mixed([log_evalue(80, 100, 0.05), log_evalue(68, 70, 0.05)], 2))
+
+
+def test_where_nothing_is_allowed_no_heaviest_block_takes_the_proof_away():
+    assert Side(0.0, False, Sums(3, 3, 10), (Sums(0, 0, 5),), 1, 1.0, (Sums(1, 1, 2),)).log_e == math.inf
+
+
+FOUR = Sums(4, 4, 4)
+LATER = Side(0.05, False, Sums(31, 31, 2100), (Sums(1, 1, 2000),), 1, 1.0, (Sums(20, 20, 20),))
+"""Within its limit since the change; since a later start it comes to twice ln E of 10 in 80."""
+
+
+@pytest.mark.parametrize(
+    ("side", "comes_to"),
+    [
+        pytest.param(Side(0.05, False, FOUR, (), 0, 1.0), 10.4248, id="the-bounds-leave-it-open"),
+        pytest.param(Side(0.05, False, FOUR, (), 11, 1.0), 9.7317, id="half-of-it-since-the-change"),
+        pytest.param(Side(0.5, False, Sums(1, 1, 1), (), 0, 1.0), 0.4055, id="one-event"),
+        pytest.param(Side(0.001, False, Sums(1, 1, 1), (), 0, 1.0), 6.2156, id="less-than-one-event-too-many"),
+        pytest.param(Side(0.999, False, Sums(10_000, 10_000, 10_000), (), 0, 1.0), 7.7022, id="nearly-everything-is-allowed"),
+        pytest.param(LATER, 1.4523, id="half-of-it-since-a-later-start"),
+        pytest.param(replace(LATER, starts=4), 0.3669, id="an-eighth-of-it-since-one-of-four"),
+    ],
+)
+def test_it_reaches_what_it_comes_to_and_not_more(side, comes_to):
+    assert side.log_e == pytest.approx(comes_to, abs=1e-4)
+    assert side.reaches(comes_to - 0.01)
+    assert not side.reaches(comes_to + 0.05)
