@@ -1,13 +1,16 @@
 """A write that never arrived is planned again after a restart: the same end state, or nothing."""
 
 import json
-from datetime import UTC, datetime
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rollbackd.adapters.base.target import Plan, PlanRequest, TargetState
 from rollbackd.adapters.flagd import Flagd, FlagFile
-from rollbackd.controller.act.order import intent_to, request_again
+from rollbackd.controller.act.order import intent_to, limits_for, request_again
 from rollbackd.policies.decide.decisions import Act
+from rollbackd.policies.decide.fleet import Limits
 from rollbackd.policies.model.policy import FlagsRung
 
 KEY = "flagd:shop/all"
@@ -60,3 +63,11 @@ def test_an_undo_of_flags_is_planned_again_to_the_same_end(tmp_path: Path) -> No
     assert again.intent == undo.intent
     target.apply(again)
     assert served(file) == "red"
+
+
+def test_each_guard_that_people_pass_by_name_and_no_other_is_left_out_of_the_claim() -> None:
+    limits, hour = Limits(1, 2, 3, 4), timedelta(hours=1)
+    assert limits_for(limits, hour) == replace(limits, cooldown=hour)
+    assert limits_for(limits, hour, ["cool-down"]) == replace(limits, cooldown=timedelta(0))
+    for guard, name in (("in-flight", "in_flight"), ("per-hour", "per_hour"), ("per-target-day", "per_target_per_day")):
+        assert limits_for(limits, hour, [guard]) == replace(limits, cooldown=hour, **{name: sys.maxsize})
