@@ -20,8 +20,8 @@ from rollbackd.controller.notify.messages import notice_of
 from rollbackd.controller.notify.unreached import LeftToOthers, Unreached
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.places import why_paused
-from rollbackd.policies.decide.events import Held, Intended, Offered, RungEnd, Stopped
-from rollbackd.policies.decide.incident import Incident, Phase, has_ended
+from rollbackd.policies.known.events import Held, Intended, Offered, RungEnd, Stopped
+from rollbackd.policies.known.incident import Incident, Phase, has_ended
 from rollbackd.policies.model.keys import is_handed_over
 from rollbackd.policies.model.policy import Policy
 

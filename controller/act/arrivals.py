@@ -14,9 +14,9 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import arrival_notice
-from rollbackd.policies.decide.events import Intended
-from rollbackd.policies.decide.incident import Incident, Phase
 from rollbackd.policies.decide.step import HANDED_OVER
+from rollbackd.policies.known.events import Intended
+from rollbackd.policies.known.incident import Incident, Phase
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from rollbackd.controller.act.outcome import intent_of
 from rollbackd.controller.answers.past import DryRun, RungPlan
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.observe.changes import ChangeBook, is_first_sight
-from rollbackd.policies.decide.events import Intended
 from rollbackd.policies.decide.ladder import rung_text
+from rollbackd.policies.known.events import Intended
 from rollbackd.policies.model.policy import FlagsRung, Policy, RestoreRung, RevertRung, Rung
 
 NOBODY = "plan"

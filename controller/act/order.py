@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
 from rollbackd.policies.decide.decisions import Act
-from rollbackd.policies.decide.events import Intended, Offered, Stopped
-from rollbackd.policies.decide.fleet import Limits
 from rollbackd.policies.decide.hands import approvals_of
+from rollbackd.policies.known.events import Intended, Offered, Stopped
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.keys import recurs
 from rollbackd.policies.model.policy import Policy, RevertRung
 

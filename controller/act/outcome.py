@@ -11,7 +11,7 @@ from rollbackd.adapters.base.target import Intent, Sight, Standing, Target
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How
 from rollbackd.controller.journal.values import Standing as Known
-from rollbackd.policies.decide.events import Applied, Intended, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Intended, RungEnd, Settled, Stopped
 from rollbackd.policies.model.policy import Policy
 
 log = structlog.get_logger()

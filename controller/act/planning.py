@@ -11,7 +11,7 @@ from rollbackd.controller.act.order import Order
 from rollbackd.controller.act.outcome import intent_of
 from rollbackd.controller.notify.unreached import Unreached
 from rollbackd.policies.decide.decisions import Act
-from rollbackd.policies.decide.events import RungEnd, Stopped
+from rollbackd.policies.known.events import RungEnd, Stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from starlette.routing import BaseRoute, Route
 from rollbackd.controller.api.calls import CALLS, Office
 from rollbackd.controller.api.cluster import ClusterPeople
 from rollbackd.controller.api.gate import Gate
+from rollbackd.controller.api.heartbeat import Heartbeat
 from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.openapi import openapi
 from rollbackd.controller.api.page import DOCUMENT, HEALTH, METRICS, READY, Page
 from rollbackd.controller.api.request import error, hook_route, routes_of
 from rollbackd.controller.api.token import TokenBook
-from rollbackd.controller.notify.heartbeat import Heartbeat
 from rollbackd.controller.people.desk import Desk
 
 log = structlog.get_logger()

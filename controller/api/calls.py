@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Audit, Decided, Declared, FromHistory, PauseState, RevisionStanding
 from rollbackd.controller.answers.explain import Explanation
 from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, History
@@ -22,14 +23,13 @@ from rollbackd.controller.api.parameters import (
     whole,
     words,
 )
-from rollbackd.controller.explain.standing import standing
-from rollbackd.controller.journal.audit import audit
+from rollbackd.controller.audit import audit
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.pause.switch import Switch
 from rollbackd.controller.people.by_hand import ByHand, Wish
-from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.people.desk import Desk, Posted
 from rollbackd.controller.people.hands import Hands
+from rollbackd.controller.people.standing import standing
 
 PREFIX = "/api/v1"
 TARGET = needed_text("target", "A target by its key, such as kubernetes:shop/checkout.")

@@ -16,10 +16,10 @@ from threading import Lock
 import structlog
 
 from rollbackd.adapters.base.signing import key_of, signature
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.past import ChangeLine
 from rollbackd.controller.api.calls import CHANGE
 from rollbackd.controller.api.page import Page
-from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.people.desk import Posted
 
 log = structlog.get_logger()

@@ -17,8 +17,8 @@ from rollbackd.controller.journal.values import Entry
 from rollbackd.controller.notify.audit_watch import AuditWatch
 from rollbackd.controller.notify.clocks import Clocks
 from rollbackd.controller.people.desk import Desk
-from rollbackd.policies.decide.incident import Phase
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.incident import Phase
 
 PREFIX = "rollbackd_"
 OUTCOMES = ("started", "accepted", "settled", "recovered", "refused", "failed", "overtaken", "superseded", "held")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.journal.codec import Json
-from rollbackd.controller.people.denied import Denied
 
 LONGEST_TEXT = 1000
 MOST_ROWS = 10_000

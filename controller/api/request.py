@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.wire import document
 from rollbackd.controller.api.calls import PREFIX, Call, Office, posted
 from rollbackd.controller.api.hooks import HOOK, Hooks, Unsigned
 from rollbackd.controller.api.parameters import Given, of_query, read
 from rollbackd.controller.journal.errors import StoreError
-from rollbackd.controller.people.denied import Denied
 
 CODES = {"invalid": 400, "unknown": 404, "blocked": 409}
 

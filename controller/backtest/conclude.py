@@ -6,10 +6,10 @@ from datetime import datetime
 
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged, Look, Word
 from rollbackd.controller.backtest.replay import Replayed
-from rollbackd.policies.decide.reasons import duration_text, verdict_reason
-from rollbackd.policies.judge.confirm import COVERAGE
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.reasons import duration_text, verdict_reason
 from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.watching.confirm import COVERAGE
 
 
 def judged(way: Replayed, given: Sequence[GivenChange], read_until: datetime) -> Iterator[Judged]:

@@ -10,9 +10,9 @@ from rollbackd.controller.observe.baselines import Compared, read_before
 from rollbackd.controller.observe.questions import Ask, Question, asks_of
 from rollbackd.controller.observe.readings import past_readings, unread
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.judge.baseline import Before
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching.baseline import Before
 
 READ_AT_ONCE = 40_000
 """So many readings are fetched at a time: a month of them would take more memory than everything else."""

@@ -10,8 +10,8 @@ from rollbackd.controller.journal.codec import KINDS, decode_event, moment, pars
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.notify.blind import PATIENCE
 from rollbackd.controller.observe.changes import is_first_sight
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.events import IncidentEvent, Opened
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import IncidentEvent, Opened
 
 
 @dataclass(frozen=True, slots=True)

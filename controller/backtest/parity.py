@@ -9,7 +9,7 @@ from rollbackd.controller.backtest.history import History, PastSource, slots_bet
 from rollbackd.controller.backtest.journalled import Blind, Journalled, Transition
 from rollbackd.controller.backtest.retell import Retelling, memory_of
 from rollbackd.controller.backtest.run import by_grid
-from rollbackd.controller.observe.observation import history_slots
+from rollbackd.controller.engine.observation import history_slots
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Lack, Reading, Unknown

@@ -14,11 +14,11 @@ from rollbackd.controller.backtest.cases import Judged
 from rollbackd.controller.backtest.margins import nearest
 from rollbackd.controller.backtest.report import summary, told
 from rollbackd.controller.backtest.run import Outcome
-from rollbackd.policies.decide.reasons import number_text
 from rollbackd.policies.judge.evidence import Happened, Share, Trickle, Value
-from rollbackd.policies.judge.since import COARSE
 from rollbackd.policies.judge.verdict import Verdict, share_limit
+from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.model.policy import Condition
+from rollbackd.policies.watching.since import COARSE
 
 WIDTH, HEIGHT = 900, 320
 LEFT, RIGHT, TOP, BOTTOM = 80, 36, 58, 40

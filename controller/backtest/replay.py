@@ -12,21 +12,21 @@ from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
 from rollbackd.controller.engine.fleet import Breaches, depends, unexplained, without_change
 from rollbackd.controller.engine.usual import Turned
 from rollbackd.controller.observe.baselines import Baselines, Compared
-from rollbackd.policies.blame.changes import Change, suspects
-from rollbackd.policies.blame.systemic import NOTHING_KNOWN, watched_until
 from rollbackd.policies.decide.decisions import Act, Decision, Offer, Outside, WouldAct
 from rollbackd.policies.decide.evaluate import Evaluation, decide
-from rollbackd.policies.decide.events import Closed, Held, Joined, Opened, Stopped
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident, Phase, advance, opened
-from rollbackd.policies.decide.watch import Watch, new_watch, take
-from rollbackd.policies.judge.baseline import Before
 from rollbackd.policies.judge.composite import is_met
-from rollbackd.policies.judge.since import ALWAYS_BLAMES, is_due, watch_length
+from rollbackd.policies.judge.systemic import NOTHING_KNOWN, watched_until
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.changes import Change, suspects
+from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, Phase, advance, opened
+from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.keys import recurs
 from rollbackd.policies.model.policy import Mode, OnNoData, OutsideWatch, Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching.baseline import Before
+from rollbackd.policies.watching.since import ALWAYS_BLAMES, is_due, watch_length
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tuple[Before, ...]]]

@@ -9,7 +9,7 @@ from rollbackd.controller.backtest.cases import Alarm, Judged
 from rollbackd.controller.backtest.margins import Margin, nearest
 from rollbackd.controller.backtest.run import Outcome
 from rollbackd.controller.backtest.score import Rate, Score, score
-from rollbackd.policies.decide.reasons import duration_text, number_text
+from rollbackd.policies.known.reasons import duration_text, number_text
 
 
 def document(outcome: Outcome) -> dict[str, Any]:

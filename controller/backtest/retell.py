@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 
 from rollbackd.controller.backtest.journalled import Journalled, Transition
 from rollbackd.controller.engine.fleet import Breaches
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Decision, WouldAct
 from rollbackd.policies.decide.evaluate import Evaluation, evaluate
-from rollbackd.policies.decide.events import IncidentEvent, Opened
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident, advance, opened
-from rollbackd.policies.decide.reasons import standing_reason
-from rollbackd.policies.decide.watch import Watch, new_watch
-from rollbackd.policies.judge.since import is_due
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import IncidentEvent, Opened
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, advance, opened
+from rollbackd.policies.known.reasons import standing_reason
+from rollbackd.policies.known.watch import Watch, new_watch
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching.since import is_due
 
 
 class Retelling:

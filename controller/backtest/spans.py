@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from rollbackd.controller.backtest.cases import GivenChange
 from rollbackd.controller.backtest.replay import Window
-from rollbackd.policies.judge.confirm import ONSET_MEMORY
-from rollbackd.policies.judge.since import watch_length
 from rollbackd.policies.model.policy import For, Policy
+from rollbackd.policies.watching.confirm import ONSET_MEMORY
+from rollbackd.policies.watching.since import watch_length
 
 
 def windows_of(policy: Policy, given: Sequence[GivenChange]) -> Mapping[str, Window]:

@@ -54,9 +54,9 @@ def _found(checked: "Checked", policies: "list[Policy]", url: str, token_file: P
     """Raises AdapterError where the server does not answer at all."""
     from rollbackd.controller.cli.doctor import quietly
     from rollbackd.controller.clock import now
+    from rollbackd.controller.doctor.sighting import sighted
     from rollbackd.controller.doctor.surroundings import Checkable
     from rollbackd.controller.notify.clocks import TellsTime
-    from rollbackd.controller.observe.sighting import sighted
     from rollbackd.controller.wiring.doctor import prometheus_at
 
     source = prometheus_at(url, token_file, like)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rollbackd.controller.answers.explain import Explanation, PolicyExplained, PowerRow
 from rollbackd.controller.cli.show import clock, since, span
 from rollbackd.controller.cli.tables import incident_block, state_text
-from rollbackd.policies.decide.reasons import duration_text, number_text
+from rollbackd.policies.known.reasons import duration_text, number_text
 
 
 def explanation(answer: Explanation, out: Console) -> None:

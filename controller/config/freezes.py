@@ -7,8 +7,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from rollbackd.policies.decide.freeze import Freeze, Once, Weekly, When
 from rollbackd.policies.documents.base import Text, Written
+from rollbackd.policies.known.freeze import Freeze, Once, Weekly, When
 from rollbackd.policies.text.faults import quoted
 from rollbackd.policies.text.validate import Findings
 from rollbackd.policies.text.wording import describe_pattern

@@ -40,7 +40,7 @@ from rollbackd.controller.config.values import (
     Source,
     StaticPages,
 )
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.text.faults import Fault, choices, quoted

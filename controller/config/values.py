@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from rollbackd.controller.config.accounts import AccountConfig
 from rollbackd.controller.config.flags import FlagProviderConfig
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode
 
 

@@ -11,10 +11,10 @@ from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Checkable, ReadsPages, Surroundings, TellsBirths
 from rollbackd.controller.notify.clocks import TellsTime
 from rollbackd.controller.observe.readings import Observer
-from rollbackd.policies.judge.buckets import remark
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
 from rollbackd.policies.model.signals import OfTarget, Probe
+from rollbackd.policies.watching.buckets import remark
 
 EXACT = timedelta(seconds=5)
 """Clocks that differ by less are called equal."""

@@ -23,12 +23,12 @@ from rollbackd.controller.observe.past import Past
 from rollbackd.controller.pause.file import Pause
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import Evaluation, decide
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.watch import Watch, new_watch, take
-from rollbackd.policies.judge.since import is_due, is_resting
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching.since import is_due, is_resting
 
 log = structlog.get_logger()
 

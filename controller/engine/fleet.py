@@ -9,15 +9,15 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.shard import WHOLE, Shard
-from rollbackd.policies.blame.changes import Change, watched
 from rollbackd.policies.blame.leaning import leans
-from rollbackd.policies.blame.systemic import RECENT, Usual
-from rollbackd.policies.decide.fleet import Fleet, Limits
-from rollbackd.policies.decide.incident import Incident, Phase
-from rollbackd.policies.decide.watch import Watch
-from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.judge.systemic import RECENT, Usual
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.changes import Change, watched
+from rollbackd.policies.known.fleet import Fleet, Limits
+from rollbackd.policies.known.incident import Incident, Phase
+from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Mode, Policy, RevertRung
+from rollbackd.policies.watching.since import watch_length
 
 ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
 

@@ -14,15 +14,14 @@ from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
 from rollbackd.controller.notify.messages import notice_of, outside_notice, plain_notice
 from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.policies.blame.attribution import known_changes
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.blame.irreversible import crossed
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
-from rollbackd.policies.decide.events import Closed, Held, Joined, Opened, Stopped
-from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import passed_by
-from rollbackd.policies.decide.incident import Incident, Phase
-from rollbackd.policies.decide.ladder import suspects_of
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import FlagsRung, OutsideWatch, Policy, RevertRung
 

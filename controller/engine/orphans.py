@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from rollbackd.policies.decide.incident import Incident, Phase, adopted
+from rollbackd.policies.known.incident import Incident, Phase, adopted
 from rollbackd.policies.model.policy import Policy
 
 

@@ -10,11 +10,11 @@ from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.decide.evaluate import Evaluation
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.watch import Watch
-from rollbackd.policies.judge.baseline import Before
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching.baseline import Before
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
-from rollbackd.policies.blame.systemic import MEMORY, NOTHING_KNOWN, Usual, begun, turned_all, watched_until
-from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.policies.judge.systemic import MEMORY, NOTHING_KNOWN, Usual, begun, turned_all, watched_until
+from rollbackd.policies.known.fleet import Fleet
 
 KIND = "breach.unexplained"
 

@@ -12,9 +12,9 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.values import Entry, Known, SeenChange, Standing
 from rollbackd.controller.notify.blind import PATIENCE
 from rollbackd.controller.observe.changes import is_first_sight
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import FlagsRung, Policy, RevertRung
+from rollbackd.policies.watching.since import watch_length
 
 LOOKS_BACK = timedelta(days=30)
 MOST_ROWS = 10_000

@@ -5,25 +5,25 @@ from dataclasses import replace
 
 from rollbackd.controller.answers.explain import ConditionLine, GuardLine, PolicyExplained, RungLine
 from rollbackd.controller.answers.status import ConditionBrief, IncidentLine, OfferLine, PolicyLine
-from rollbackd.controller.people.view import PolicyView
+from rollbackd.controller.engine.view import PolicyView
 from rollbackd.policies.blame.attribution import known_changes, suspected
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.blame.irreversible import on_the_way
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
-from rollbackd.policies.decide.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.decide.guards import guards, running_guards
 from rollbackd.policies.decide.hands import short
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.ladder import rung_text, suspects_of
-from rollbackd.policies.decide.reasons import blame_reason, duration_text, standing_reason
-from rollbackd.policies.decide.watch import Track
-from rollbackd.policies.judge.confirm import is_confirmed
+from rollbackd.policies.decide.ladder import rung_text
 from rollbackd.policies.judge.evidence import Share
-from rollbackd.policies.judge.since import ALWAYS_BLAMES, evidence_since, look_interval
 from rollbackd.policies.judge.tally import more_needed
 from rollbackd.policies.judge.verdict import State, Verdict, is_beyond_buckets, share_limit
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.known.incident import Incident, suspects_of
+from rollbackd.policies.known.reasons import blame_reason, duration_text, standing_reason
+from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Breaches, Condition, For, Mode, RestoreRung, RevertRung, Rung
 from rollbackd.policies.model.signals import Latency
+from rollbackd.policies.watching.confirm import is_confirmed
+from rollbackd.policies.watching.since import ALWAYS_BLAMES, evidence_since, look_interval
 
 NOT_READ = "nothing read yet"
 

@@ -9,13 +9,13 @@ from rollbackd.adapters.base.source import Source
 from rollbackd.controller.answers.explain import PowerLine, PowerRow
 from rollbackd.controller.observe.questions import Ask, asks_of
 from rollbackd.controller.observe.readings import past_readings
-from rollbackd.policies.decide.watch import Track
-from rollbackd.policies.judge.power import preview
 from rollbackd.policies.judge.tally import spread
 from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Bound, Condition, Policy
 from rollbackd.policies.model.readings import Counts
 from rollbackd.policies.model.signals import Probe
+from rollbackd.policies.watching.power import preview
 
 WEEK, APART = timedelta(days=7), timedelta(minutes=30)
 """So far back traffic is looked at, and so often: one block each half hour."""

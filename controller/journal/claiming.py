@@ -5,9 +5,9 @@ from datetime import datetime
 
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.values import Blocked, Budget
-from rollbackd.policies.decide.events import Intended
-from rollbackd.policies.decide.fleet import Limits
-from rollbackd.policies.decide.incident import Incident, Phase
+from rollbackd.policies.known.events import Intended
+from rollbackd.policies.known.fleet import Limits
+from rollbackd.policies.known.incident import Incident, Phase
 
 
 def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Blocked | None:

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cache, lru_cache
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rollbackd.policies.decide.events import (
+from rollbackd.policies.known.events import (
     Acked,
     Applied,
     Approved,

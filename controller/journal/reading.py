@@ -16,9 +16,9 @@ from rollbackd.controller.journal.codec import KINDS, moment
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
 from rollbackd.controller.journal.schema import changes, incidents, journal, outbox
 from rollbackd.controller.journal.values import Budget, Claim, Entry, Known, OutboxState, SeenChange, Standing
-from rollbackd.policies.decide.events import IncidentEvent
-from rollbackd.policies.decide.fleet import Flight
-from rollbackd.policies.decide.incident import Incident, fold
+from rollbackd.policies.known.events import IncidentEvent
+from rollbackd.policies.known.fleet import Flight
+from rollbackd.policies.known.incident import Incident, fold
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

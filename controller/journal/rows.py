@@ -8,8 +8,8 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import codec
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.values import Claim, Entry, How, Known, Note, Parcel, SeenChange, Standing
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.events import IncidentEvent, Intended
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import IncidentEvent, Intended
 
 Stored = Row[Any]
 

@@ -5,7 +5,7 @@ from sqlalchemy import String, and_, bindparam, cast, func, insert, literal, sel
 from rollbackd.controller.journal.codec import KINDS
 from rollbackd.controller.journal.schema import changes, claims, incidents, journal, ledger, outbox
 from rollbackd.controller.journal.values import Standing
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.incident import Phase
 
 FOLDED = (
     select(journal.c.seq, journal.c.incident, journal.c.kind, journal.c.body)

@@ -19,7 +19,7 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.rows import Stored, change_columns, change_note, change_of
 from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, ledger, outbox
 from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note, SeenChange, Standing
-from rollbackd.policies.decide.events import (
+from rollbackd.policies.known.events import (
     Acked,
     Applied,
     Approved,
@@ -35,8 +35,8 @@ from rollbackd.policies.decide.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.decide.fleet import Limits
-from rollbackd.policies.decide.incident import Incident, Phase, advance, opened
+from rollbackd.policies.known.fleet import Limits
+from rollbackd.policies.known.incident import Incident, Phase, advance, opened
 
 HEAD = "journal head of "
 

@@ -7,9 +7,9 @@ from enum import Enum
 from typing import Any
 
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.events import Intended
-from rollbackd.policies.decide.fleet import Flight
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Intended
+from rollbackd.policies.known.fleet import Flight
 
 
 @dataclass(frozen=True, slots=True)

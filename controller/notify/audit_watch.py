@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.controller.journal.audit import audit
+from rollbackd.controller.audit import audit
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.messages import plain_notice
 

@@ -7,7 +7,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
 from rollbackd.controller.observe.readings import SourceHealth
-from rollbackd.policies.decide.watch import Watch
+from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Policy
 
 PATIENCE = timedelta(minutes=5)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.notice import Notice, Urgency
 from rollbackd.policies.decide.decisions import Outside
-from rollbackd.policies.decide.events import (
+from rollbackd.policies.decide.step import HANDED_OVER
+from rollbackd.policies.known.events import (
     Acked,
     Applied,
     Approved,
@@ -21,9 +22,8 @@ from rollbackd.policies.decide.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.decide.incident import Incident, Phase
-from rollbackd.policies.decide.reasons import duration_text
-from rollbackd.policies.decide.step import HANDED_OVER
+from rollbackd.policies.known.incident import Incident, Phase
+from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.model.keys import is_handed_over
 from rollbackd.policies.model.policy import Policy
 

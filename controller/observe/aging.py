@@ -7,8 +7,8 @@ from datetime import datetime
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Source
 from rollbackd.controller.observe.questions import Ask, asks_of, with_rows
-from rollbackd.policies.blame.changes import Change, equal_age
 from rollbackd.policies.judge.verdict import is_level_out
+from rollbackd.policies.known.changes import Change, equal_age
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Level, Reading
 

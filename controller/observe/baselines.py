@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from rollbackd.adapters.base.source import Source
 from rollbackd.controller.observe.questions import Ask, ProbeQuestion
 from rollbackd.controller.observe.readings import past_readings
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.judge import baseline
-from rollbackd.policies.judge.baseline import REFERENCES, Before, Reference
-from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching import baseline
+from rollbackd.policies.watching.baseline import REFERENCES, Before, Reference
+from rollbackd.policies.watching.since import watch_length
 
 READ_AT_ONCE = 200_000
 """So many readings are fetched at a time."""

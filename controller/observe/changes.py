@@ -10,8 +10,8 @@ from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import SeenChange
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.incident import Incident, Phase
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.incident import Incident, Phase
 
 HORIZON = timedelta(days=8)
 """Changes older than this matter to no watch window and to no known good."""

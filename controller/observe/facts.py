@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Progress, TargetState
-from rollbackd.policies.decide.reasons import duration_text
+from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Lack, Reading, Told, Unknown
 from rollbackd.policies.model.signals import OfTarget

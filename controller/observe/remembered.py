@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy
 
 MOST = 10_000

@@ -9,7 +9,7 @@ from rollbackd.adapters.base.source import Increases, Source
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.observe.questions import PART, Ask, asks_of, with_rows
 from rollbackd.controller.observe.remembered import Remembered, newest_start
-from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Events, Flow, Reading
 from rollbackd.policies.model.signals import Traffic

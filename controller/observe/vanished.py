@@ -10,7 +10,7 @@ from rollbackd.adapters.base.source import Answer, Identity, Increases, Levels, 
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.observe.questions import PART, Ask, asks_of
 from rollbackd.controller.observe.remembered import Remembered, newest_start
-from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Absence, Lack, Reading, Unknown
 from rollbackd.policies.model.signals import Vanished

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import PauseState
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import LIFTED, SET
-from rollbackd.controller.people.denied import Denied
 
 PAUSE_BY_HAND = "create that file by hand, or set mode_cap: observe in the daemon's config"
 

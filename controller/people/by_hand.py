@@ -5,19 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rollbackd.controller.act.dry_run import dry_run, dry_undo
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Decided
 from rollbackd.controller.answers.past import DryRun, RungPlan
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.observe.changes import is_first_sight
-from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import AT_WORK, Hands, held_back, may_pass
 from rollbackd.policies.blame.attribution import known_changes
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
 from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
-from rollbackd.policies.decide.incident import Incident, Phase, incident_id
-from rollbackd.policies.decide.ladder import suspects_of
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
+from rollbackd.policies.known.incident import Incident, Phase, incident_id, suspects_of
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy, RestoreRung
 

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.act.dry_run import dry_run
+from rollbackd.controller.answers.denied import Denied, near
 from rollbackd.controller.answers.done import Declared, FromHistory
 from rollbackd.controller.answers.explain import Explanation, PowerLine
 from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, History
 from rollbackd.controller.answers.status import Coverage, DaemonLine, PolicyList, SourceLine, Status
-from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.engine.fleet import as_counted
+from rollbackd.controller.engine.view import EngineView, Facts, PolicyView, policy_views
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.covered_changes import covered_changes
 from rollbackd.controller.explain.policy import explained, policy_line, word
@@ -23,10 +24,9 @@ from rollbackd.controller.notify.telling import change_line, history_line
 from rollbackd.controller.observe.changes import HORIZON, dated_id
 from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.controller.pause.file import Pause
-from rollbackd.controller.people.denied import Denied, near
-from rollbackd.controller.people.view import EngineView, Facts, PolicyView, policy_views
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.fleet import Fleet
+from rollbackd.controller.people.bootstrap import Bootstrap
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.model.keys import parse_target, shared_key
 from rollbackd.policies.model.policy import Policy
 

@@ -5,19 +5,18 @@ Writes the journal and nothing else: the engine is woken and carries out what st
 
 from collections.abc import Sequence
 
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Decided
 from rollbackd.controller.engine.journalling import contacts_of
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import notice_of
-from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.people.desk import Desk
 from rollbackd.policies.blame.attribution import known_changes
-from rollbackd.policies.decide.events import Acked, Approved, Closed, CloseHow, Held, Offered
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE, Guard
 from rollbackd.policies.decide.hands import blocks, short
-from rollbackd.policies.decide.incident import Incident, Phase
-from rollbackd.policies.decide.ladder import suspects_of
+from rollbackd.policies.known.events import Acked, Approved, Closed, CloseHow, Held, Offered
+from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 
 SHORTEST_PLAN = 8
 """So many digits of a plan's digest name it, at least."""

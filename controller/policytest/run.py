@@ -18,12 +18,12 @@ from rollbackd.controller.policytest.source import CaseSource
 from rollbackd.controller.policytest.world import World, rung_of
 from rollbackd.policies.decide.decisions import Act, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.evaluate import Evaluation, decide
-from rollbackd.policies.decide.events import CloseHow
-from rollbackd.policies.decide.incident import Incident, Phase
 from rollbackd.policies.decide.ladder import rung_text
-from rollbackd.policies.decide.reasons import standing_reason
-from rollbackd.policies.decide.watch import Watch, new_watch, take
-from rollbackd.policies.judge.since import is_due
+from rollbackd.policies.known.events import CloseHow
+from rollbackd.policies.known.incident import Incident, Phase
+from rollbackd.policies.known.reasons import standing_reason
+from rollbackd.policies.known.watch import Watch, new_watch, take
+from rollbackd.policies.watching.since import is_due
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 """The moment of the first sample: midnight, so that the clock in a reason shows the time of the test."""

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.controller.policytest.cases import Case, GivenChange, Start
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer
-from rollbackd.policies.decide.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, RungEnd, Settled, Stopped
-from rollbackd.policies.decide.fleet import Fleet, Flight
 from rollbackd.policies.decide.hands import approvals_of
-from rollbackd.policies.decide.incident import Incident, Phase, advance, opened
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, RungEnd, Settled, Stopped
+from rollbackd.policies.known.fleet import Fleet, Flight
+from rollbackd.policies.known.incident import Incident, Phase, advance, opened
 from rollbackd.policies.model.keys import namespace_of, recurs
 from rollbackd.policies.model.policy import FlagsRung, Policy, RestoreRung, RevertRung, Rung
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 from rollbackd.adapters.heartbeat import Beacon
 from rollbackd.controller.act.arrivals import EVERY as ARRIVALS_EVERY
 from rollbackd.controller.act.arrivals import Arrivals
+from rollbackd.controller.api.heartbeat import Pulse
 from rollbackd.controller.clock import now
 from rollbackd.controller.config.values import Config
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.notify.audit_watch import AuditWatch
 from rollbackd.controller.notify.clocks import Clocks
-from rollbackd.controller.notify.heartbeat import Pulse
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.secret_files import SecretFiles
 

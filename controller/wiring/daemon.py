@@ -19,12 +19,13 @@ from rollbackd.controller.api.app import build_app, build_health_app
 from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.token import TokenBook
-from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.config import values
 from rollbackd.controller.config.load import names
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.journalling import Journalling
+from rollbackd.controller.engine.observation import Observation, grids
+from rollbackd.controller.engine.view import Facts
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.preview import Preview
 from rollbackd.controller.journal.store import Store
@@ -38,13 +39,12 @@ from rollbackd.controller.notify.roster_news import RosterNews
 from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.jobs import watch_jobs
 from rollbackd.controller.observe.membership import Membership
-from rollbackd.controller.observe.observation import Observation, grids
 from rollbackd.controller.observe.probing import Probing
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.controller.pause.file import Pause
+from rollbackd.controller.people.bootstrap import Bootstrap
 from rollbackd.controller.people.desk import Desk
-from rollbackd.controller.people.view import Facts
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.shard import WHOLE, Shard

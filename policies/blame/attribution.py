@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.blame.changes import Change, suspects
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.reasons import duration_text
+from rollbackd.policies.known.changes import Change, suspects
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.model.policy import Policy
 
 FADES = timedelta(minutes=20)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.known.changes import Change
 
 
 def irreversible(found: Sequence[Change]) -> Change | None:

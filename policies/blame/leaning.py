@@ -5,11 +5,11 @@ Nothing is ever done on it. A first rung waits a little where others lean, since
 
 import math
 
-from rollbackd.policies.decide.watch import Track
 from rollbackd.policies.judge.evidence import Share, Sums
 from rollbackd.policies.judge.tally import spread
 from rollbackd.policies.judge.trial import Side
 from rollbackd.policies.judge.verdict import State, Verdict, share_limit
+from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Condition
 from rollbackd.policies.model.readings import Counts
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollbackd.policies.blame.attribution import victims
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.blame.systemic import FEWEST, Chance, chance, share_needed
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.judge.systemic import FEWEST, Chance, chance, share_needed
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.watching.since import watch_length
 
 LATE = timedelta(minutes=5)
 """A breach that began so long after the change served is no longer plainly its own: then a single neighbour that breaks with it weighs more."""

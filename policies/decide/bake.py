@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Bake
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.reasons import duration_text
-from rollbackd.policies.decide.watch import Watch
 from rollbackd.policies.judge.verdict import State, Verdict, is_doubted
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.reasons import duration_text
+from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Policy, RevertRung
 from rollbackd.policies.model.signals import OfTarget, Vanished
 

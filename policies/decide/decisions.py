@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from rollbackd.policies.decide.events import Closed, Held, Intended, Joined, Opened, Stopped
+from rollbackd.policies.known.events import Closed, Held, Intended, Joined, Opened, Stopped
 from rollbackd.policies.model.policy import OutsideWatch, Rung
 
 

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Decision
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident
 from rollbackd.policies.decide.step import step
-from rollbackd.policies.decide.watch import Watch, take
-from rollbackd.policies.judge.alike import armed_beside, sided, trial_of
-from rollbackd.policies.judge.armed import armed, rearmed
-from rollbackd.policies.judge.baseline import Before
-from rollbackd.policies.judge.counting import counted
-from rollbackd.policies.judge.since import evidence_since
 from rollbackd.policies.judge.verdict import Verdict, judge
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.watch import Watch, take
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching.alike import armed_beside, sided, trial_of
+from rollbackd.policies.watching.armed import armed, rearmed
+from rollbackd.policies.watching.baseline import Before
+from rollbackd.policies.watching.counting import counted
+from rollbackd.policies.watching.since import evidence_since
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rollbackd.policies.blame.attribution import changed_alike, is_clear, ranked, ranking_text
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.blame.irreversible import irreversible
 from rollbackd.policies.blame.neighbours import neighbours
-from rollbackd.policies.blame.systemic import RECENT, Chance, share_needed, tail
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.freeze import frozen
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.reasons import duration_text, number_text
-from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.judge.systemic import RECENT, Chance, share_needed, tail
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.freeze import frozen
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.reasons import duration_text, number_text
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.watching.since import watch_length
 
 ALWAYS_ASKED = frozenset({"pause"})
 """What no person passes by naming it: they have to lift it."""

@@ -4,14 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide import ladder, proof
 from rollbackd.policies.decide.decisions import Decision, Wait
-from rollbackd.policies.decide.events import Approved, Held, Intended, Offered, Ordered
-from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, Guard, destination, first_block, guards, running_guards
-from rollbackd.policies.decide.incident import Incident
 from rollbackd.policies.decide.slot import Slot
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Approved, Held, Intended, Offered, Ordered
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, suspects_of
 from rollbackd.policies.model.keys import is_handed_over, recurs
 from rollbackd.policies.model.policy import Approvals, FlagsRung, Mode, Policy, RestoreRung, RevertRung, Rung
 
@@ -39,7 +39,7 @@ def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
         return (Held(incident.id, slot.at, "policy-changed", f"the ladder of policy {slot.policy.name} is no longer the one of plan {short(offer)}"),)
     allowed = proof.acting_mode(slot, incident)
     is_approved = len(incident.approvals) >= offer.needed
-    blamed = ladder.suspects_of(incident, slot.changes)
+    blamed = suspects_of(incident, slot.changes)
     mode = ladder.group_mode(slot, offer.rung, blamed, allowed or Mode.APPROVE)
     if mode < Mode.APPROVE:
         return (Held(incident.id, slot.at, "mode", f"the mode is {mode.name.lower()} by now: plan {short(offer)} is not carried out"),)
@@ -86,7 +86,7 @@ def passed_by(undo: Intended | None) -> tuple[str, ...]:
 
 
 def _begin_approved(slot: Slot, incident: Incident, offer: Offered, approvals: Sequence[Approved]) -> tuple[Decision, ...]:
-    blamed = ladder.suspects_of(incident, slot.changes)
+    blamed = suspects_of(incident, slot.changes)
     overrides = tuple(dict.fromkeys(guard for approval in approvals for guard in approval.overrides))
     if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, overrides):
         return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
@@ -115,7 +115,7 @@ def _waiting(slot: Slot, incident: Incident, offer: Offered) -> str:
 
 def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]:
     """What a person ordered, unless a guard holds it that the order does not name. No proof is asked for: a person has decided."""
-    blamed = ladder.suspects_of(incident, slot.changes)
+    blamed = suspects_of(incident, slot.changes)
     if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, order.overrides, order.undo):
         reason = f"ordered by {order.who}, but {block.blocks}"
         return (Held(incident.id, slot.at, block.name, reason),)

@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypedDict, Unpack
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.blame.irreversible import on_the_way
 from rollbackd.policies.decide.decisions import Act, Decision, Offer
-from rollbackd.policies.decide.events import Held, RungEnd, Stopped
 from rollbackd.policies.decide.guards import first_block, running_guards
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.reasons import blame_reason, verdict_reason
 from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.verdict import Verdict
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Held, RungEnd, Stopped
+from rollbackd.policies.known.incident import Incident, suspects_of
+from rollbackd.policies.known.reasons import blame_reason, verdict_reason
 from rollbackd.policies.model.policy import FlagsRung, Mode, Policy, RestoreRung, RevertRung, Rung
 
 
@@ -22,12 +22,6 @@ class People(TypedDict, total=False):
     plan_digest: str | None
     by: tuple[str, ...]
     overrides: tuple[str, ...]
-
-
-def suspects_of(incident: Incident, changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The changes that the incident was opened for, newest first."""
-    known = {change.id: change for change in changes}  # ids are unique among all targets
-    return tuple(known[change_id] for change_id in incident.suspects if change_id in known)
 
 
 def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[Decision, ...]:

@@ -3,17 +3,17 @@
 from datetime import datetime
 
 from rollbackd.policies.blame.attribution import ranked, ranking_text, shared_changes, suspected
-from rollbackd.policies.blame.changes import Change, suspects
 from rollbackd.policies.decide.decisions import Decision, Outside, Wait, WouldAct
-from rollbackd.policies.decide.events import Opened
-from rollbackd.policies.decide.incident import incident_id
 from rollbackd.policies.decide.ladder import evidence_digest
-from rollbackd.policies.decide.reasons import blame_reason
 from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.composite import contributors, is_met
-from rollbackd.policies.judge.since import ALWAYS_BLAMES
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.changes import Change, suspects
+from rollbackd.policies.known.events import Opened
+from rollbackd.policies.known.incident import incident_id
+from rollbackd.policies.known.reasons import blame_reason
 from rollbackd.policies.model.policy import Mode, OutsideWatch
+from rollbackd.policies.watching.since import ALWAYS_BLAMES
 
 
 def consider(slot: Slot) -> Decision:

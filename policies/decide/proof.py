@@ -3,15 +3,15 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from rollbackd.policies.blame.changes import Change, newest_foreign
-from rollbackd.policies.decide.events import Closed, CloseHow
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.reasons import duration_text, verdict_reason
 from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.composite import is_met
-from rollbackd.policies.judge.recovery import leave_text
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.changes import Change, newest_foreign
+from rollbackd.policies.known.events import Closed, CloseHow
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.reasons import duration_text, verdict_reason
 from rollbackd.policies.model.policy import Mode
+from rollbackd.policies.watching.recovery import leave_text
 
 
 def acting_mode(slot: Slot, incident: Incident) -> Mode | None:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.reasons import Words
-from rollbackd.policies.decide.watch import Watch
 from rollbackd.policies.judge.verdict import Verdict
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.reasons import Words
+from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy
 

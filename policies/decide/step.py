@@ -4,25 +4,25 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.blame.attribution import known_changes
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.blame.neighbours import neighbours
 from rollbackd.policies.decide import hands, ladder, proof
 from rollbackd.policies.decide.bake import bake
 from rollbackd.policies.decide.decisions import Decision, Wait
-from rollbackd.policies.decide.events import Closed, CloseHow, Held, Joined, Opened, RungEnd
-from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.decide.guards import first_block, guards
-from rollbackd.policies.decide.incident import Incident, Phase, advance, opened
 from rollbackd.policies.decide.opening import consider
-from rollbackd.policies.decide.reasons import duration_text
 from rollbackd.policies.decide.slot import Slot
-from rollbackd.policies.decide.watch import Watch
-from rollbackd.policies.judge.confirm import is_confirmed, mark
-from rollbackd.policies.judge.recovery import as_left
-from rollbackd.policies.judge.since import evidence_since, look_interval
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Closed, CloseHow, Held, Joined, Opened, RungEnd
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, Phase, advance, opened, suspects_of
+from rollbackd.policies.known.reasons import duration_text
+from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.keys import is_handed_over
 from rollbackd.policies.model.policy import Mode, OnNoData, Policy
+from rollbackd.policies.watching.confirm import is_confirmed, mark
+from rollbackd.policies.watching.recovery import as_left
+from rollbackd.policies.watching.since import evidence_since, look_interval
 
 OTHERS = 2
 """So many slots a first rung waits, at most, until every other target was looked at since the onset (I7)."""
@@ -103,7 +103,7 @@ def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
 def _is_of(slot: Slot, incident: Incident, index: int) -> bool:
     """True if the condition's breach began after a suspect did: an older one is not the incident's doing."""
     onset = slot.watch.tracks[index].onset
-    blamed = ladder.suspects_of(incident, slot.changes)
+    blamed = suspects_of(incident, slot.changes)
     return onset is not None and (not blamed or onset >= min(change.started_early for change in blamed))
 
 
@@ -113,7 +113,7 @@ def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     allowed = proof.acting_mode(slot, incident)
     if allowed is None:
         return _unproven(slot, incident)
-    blamed = ladder.suspects_of(incident, slot.changes)
+    blamed = suspects_of(incident, slot.changes)
     if others := _others_first(slot, incident, blamed):
         return (others,)
     if block := first_block(guards(slot.policy, blamed, slot.fleet, slot.at, incident)):

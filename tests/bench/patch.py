@@ -29,8 +29,8 @@ from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.pause.file import Pause
-from rollbackd.policies.decide.events import Closed, CloseHow
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.events import Closed, CloseHow
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Policy, RevertRung, Timing
 from rollbackd.policies.model.readings import Counts
 from tests.bench.figures import Figure

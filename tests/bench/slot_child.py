@@ -22,10 +22,10 @@ from rollbackd.controller.daemon import collect_seldom, share_one_heap
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.journalling import Journalling
+from rollbackd.controller.engine.observation import history_slots
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.store_trouble import StoreTrouble
-from rollbackd.controller.observe.observation import history_slots
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.pause.file import Pause
 from tests.bench import workloads

@@ -3,10 +3,10 @@
 import time
 from datetime import timedelta
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.evaluate import decide, evaluate
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.watch import Watch, new_watch, take
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Counts

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.events import (
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import (
     Applied,
     Closed,
     CloseHow,
@@ -21,7 +21,7 @@ from rollbackd.policies.decide.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode
 
 T0 = datetime(2025, 3, 1, 3, 0, tzinfo=UTC)

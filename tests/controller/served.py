@@ -19,12 +19,12 @@ from rollbackd.controller.api.cluster import ClusterPeople
 from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.token import TokenBook, ensure_token, hash_of
-from rollbackd.controller.bootstrap import Bootstrap
+from rollbackd.controller.engine.view import Facts
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.preview import Preview
 from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.controller.people.bootstrap import Bootstrap
 from rollbackd.controller.people.desk import Desk
-from rollbackd.controller.people.view import Facts
 from tests.controller.world import World
 from tests.policies.literals import T0
 from tests.servers import poll

@@ -8,7 +8,7 @@ import pytest
 
 from rollbackd.controller.answers.status import Reload
 from rollbackd.controller.api.gate import LONGEST_BODY
-from rollbackd.controller.notify.heartbeat import Heartbeat
+from rollbackd.controller.api.heartbeat import Heartbeat
 from tests.controller.served import Said, Served, desk_of
 from tests.controller.world import FLAGS, SHOP, World
 from tests.policies.literals import T0

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rollbackd.adapters.base.signing import key_of, signature
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.api.hooks import Hooks, Unsigned
-from rollbackd.controller.people.denied import Denied
 from tests.controller.served import Served
 from tests.controller.test_config import SHORTEST, load_config
 from tests.controller.world import SHOP, World

@@ -7,7 +7,7 @@ import pytest
 from rollbackd.adapters.aws.rds import Rds
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.controller.act.arrivals import Arrivals
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.incident import Phase
 from tests.aws.databases import people
 from tests.controller.test_restore import Restoring
 

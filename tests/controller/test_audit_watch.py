@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.controller.journal.audit import audit
+from rollbackd.controller.audit import audit
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.audit_watch import AuditWatch
 from rollbackd.controller.notify.messages import plain_notice

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from rollbackd.controller.audit import audit
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.journal.audit import audit
 from rollbackd.controller.journal.backup import backup
 from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.errors import StoreError

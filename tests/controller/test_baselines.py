@@ -12,8 +12,8 @@ from rollbackd.controller.backtest.cases import GivenChange
 from rollbackd.controller.backtest.history import slots_between
 from rollbackd.controller.backtest.run import Asked, run
 from rollbackd.controller.backtest.spans import span_of
+from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.observe.baselines import Compared, read_before
-from rollbackd.controller.observe.observation import Observation
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.schedule import Grid

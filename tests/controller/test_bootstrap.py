@@ -10,9 +10,9 @@ import pytest
 
 from rollbackd.adapters.base.past import Kept, Past
 from rollbackd.adapters.prometheus import Prometheus
-from rollbackd.controller.bootstrap import Bootstrap
 from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.journal.values import How, Standing
+from rollbackd.controller.people.bootstrap import Bootstrap
 from rollbackd.policies.load import load_policies
 from tests import servers
 from tests.controller import backtest_samples as samples

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
-from rollbackd.policies.decide.events import Closed, CloseHow
-from rollbackd.policies.decide.fleet import Flight, Limits
+from rollbackd.policies.known.events import Closed, CloseHow
+from rollbackd.policies.known.fleet import Flight, Limits
 from tests.controller.journal_samples import (
     APPLIED,
     CART,

@@ -9,7 +9,7 @@ import pytest
 
 from rollbackd.controller.api.token import TokenBook
 from rollbackd.controller.cli.main import outcome
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Approvals, Mode, RevertRung
 from tests.controller.served import Served
 from tests.controller.world import SHOP, SHOP_POLICY, World

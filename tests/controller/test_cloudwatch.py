@@ -18,8 +18,8 @@ from rollbackd.controller.config.values import CloudWatchSource
 from rollbackd.controller.doctor.findings import Grade
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.observe.readings import Observer, SourceHealth, Spent
-from rollbackd.policies.decide.watch import new_watch, take
 from rollbackd.policies.judge.verdict import judge
+from rollbackd.policies.known.watch import new_watch, take
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import OutsideWatch, Policy
 from rollbackd.policies.model.readings import Counts

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.codec import KINDS, Undecodable, canonical, decode, decode_event, kind_of, moment, moment_text
-from rollbackd.policies.decide.events import IncidentEvent, RungEnd, Stopped
+from rollbackd.policies.known.events import IncidentEvent, RungEnd, Stopped
 from rollbackd.policies.model.policy import Mode
 from tests.controller.journal_samples import APPLIED, CLOSED, EVENTS, INTENDED, OPENED, STOPPED, notice
 

@@ -22,7 +22,7 @@ from rollbackd.controller.config.values import (
     StaticPages,
     Webhook,
 )
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode
 from rollbackd.policies.resolve.names import Names
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rollbackd.policies.decide.freeze import Freeze, Once, Weekly
+from rollbackd.policies.known.freeze import Freeze, Once, Weekly
 from tests.controller.test_config import SHORTEST, read, said
 
 

@@ -9,8 +9,8 @@ from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal.rows import parcel_of
 from rollbackd.controller.journal.schema import outbox
 from rollbackd.controller.journal.values import SeenChange, Standing
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Mode, RevertRung
 from rollbackd.policies.model.readings import Lack, Unknown
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World

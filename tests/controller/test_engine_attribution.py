@@ -9,8 +9,8 @@ from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.command import Command
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.observe.changes import dated_id
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Dependency, RevertRung
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World, command
 from tests.policies.literals import HOUR, MINUTE

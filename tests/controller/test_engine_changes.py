@@ -10,8 +10,8 @@ from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.values import How, SeenChange, Standing
 from rollbackd.controller.observe.past import Past
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import FlagsRung, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, command, script, served
 from tests.policies.literals import MINUTE

@@ -16,8 +16,8 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.notify.blind import Blindness
 from rollbackd.controller.observe.readings import SourceHealth
-from rollbackd.policies.decide.events import Held
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.events import Held
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import RevertRung
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, TIMING, World, command, served
 from tests.policies.literals import MINUTE, SECOND

@@ -11,7 +11,7 @@ from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanReques
 from rollbackd.adapters.command import Command
 from rollbackd.controller.engine.journalling import Journalling, Overtaken
 from rollbackd.controller.journal.store import Store
-from rollbackd.policies.decide.events import Acked, Held
+from rollbackd.policies.known.events import Acked, Held
 from rollbackd.policies.model.policy import RevertRung
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World, command
 from tests.policies.literals import T0

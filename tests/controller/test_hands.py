@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.people.by_hand import ByHand, Wish
-from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.people.hands import Hands
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Approvals, Mode, RevertRung
 from tests.controller.served import Said, desk_of
 from tests.controller.world import SHOP, SHOP_POLICY, World

@@ -9,7 +9,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.heartbeat import Beacon
-from rollbackd.controller.notify.heartbeat import Pulse
+from rollbackd.controller.api.heartbeat import Pulse
 from tests.controller.served import Said, desk_of
 from tests.controller.world import World
 from tests.policies.literals import T0

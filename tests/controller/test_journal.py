@@ -5,8 +5,8 @@ import pytest
 
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim, Note
-from rollbackd.policies.decide.events import CloseHow
-from rollbackd.policies.decide.incident import Phase, fold
+from rollbackd.policies.known.events import CloseHow
+from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.model.policy import Mode
 from tests.controller.journal_samples import (
     APPLIED,

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.controller.notify.messages import SMS, notice_of
-from rollbackd.policies.decide.events import Applied, Closed, CloseHow, Held, RungEnd, Settled, Stopped
-from rollbackd.policies.decide.incident import fold
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, RungEnd, Settled, Stopped
+from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, POLICY, T0, TARGET, intended
 

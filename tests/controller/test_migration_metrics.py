@@ -9,10 +9,10 @@ import pytest
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.migrations import Migrations
-from rollbackd.controller.observe.observation import Observation
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.policies.model.policy import RevertRung
 from tests import servers

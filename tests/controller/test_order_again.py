@@ -10,7 +10,7 @@ from rollbackd.adapters.base.target import Plan, PlanRequest, TargetState
 from rollbackd.adapters.flagd import Flagd, FlagFile
 from rollbackd.controller.act.order import intent_to, limits_for, request_again
 from rollbackd.policies.decide.decisions import Act
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import FlagsRung
 
 KEY = "flagd:shop/all"

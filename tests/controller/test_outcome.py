@@ -10,7 +10,7 @@ from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.target import Sight, Standing
 from rollbackd.controller.act.outcome import Outcomes
 from rollbackd.controller.journal.store import Store
-from rollbackd.policies.decide.events import Applied, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, RungEnd, Settled, Stopped
 from rollbackd.policies.model.policy import Timing
 from tests.controller.journal_samples import CHECKOUT, INTENDED, MINUTE, SECOND, T0, Clock, begin
 from tests.policies.literals import POLICY

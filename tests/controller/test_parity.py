@@ -13,10 +13,10 @@ import pytest
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.backtest.history import slots_between
 from rollbackd.controller.cli.main import outcome
+from rollbackd.controller.engine.observation import history_slots
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
-from rollbackd.controller.observe.observation import history_slots
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.load import load_policies

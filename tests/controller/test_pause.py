@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.pause.switch import Switch
-from rollbackd.controller.people.denied import Denied
 from tests.postgres import Postgres
 from tests.replicas.pipe import pipe_to
 

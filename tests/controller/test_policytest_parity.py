@@ -20,11 +20,11 @@ from rollbackd.controller.observe.readings import Observer, readings_at
 from rollbackd.controller.policytest.cases import Case, GivenSeries
 from rollbackd.controller.policytest.notation import Absent
 from rollbackd.controller.policytest.run import START, Outcome, run
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.reasons import verdict_reason
-from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.reasons import verdict_reason
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Mode
 from tests import servers
 from tests.adapters.openmetrics import START as PAST

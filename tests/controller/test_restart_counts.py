@@ -10,10 +10,10 @@ import pytest
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer, Query
 from rollbackd.adapters.scrape.given import Given, Shown
-from rollbackd.controller.observe import observation
-from rollbackd.controller.observe.observation import Observation, history_slots
+from rollbackd.controller.engine import observation
+from rollbackd.controller.engine.observation import Observation, history_slots
 from rollbackd.controller.observe.readings import Observer
-from rollbackd.policies.decide.reasons import verdict_reason
+from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Bound, Mode
 from rollbackd.policies.model.signals import Identity, Matcher, Ratio, Selector
 from tests.controller.world import SHOP_POLICY, World

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.adapters.aws.rds import Rds
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.journal.errors import StoreError
-from rollbackd.controller.people.denied import Denied
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Approvals, Mode, RestoreRung, RevertRung
 from tests.aws.databases import ROLE, made, people, there
 from tests.aws.servers import REGION, aws

@@ -9,7 +9,7 @@ import pytest
 from rollbackd.adapters.base.target import Sides, TargetState
 from rollbackd.adapters.command import Command
 from rollbackd.adapters.prometheus import Prometheus
-from rollbackd.controller.observe.observation import Observation
+from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import Observer, readings_at
 from rollbackd.controller.observe.sides import beside_old

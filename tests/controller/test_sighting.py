@@ -8,7 +8,7 @@ import pytest
 
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.observe.sighting import sighted
+from rollbackd.controller.doctor.sighting import sighted
 from rollbackd.policies.load import load_policies
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Transient
-from rollbackd.policies.decide.events import Applied, Approved
-from rollbackd.policies.decide.fleet import Limits
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.events import Applied, Approved
+from rollbackd.policies.known.fleet import Limits
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import FlagsRung, Mode, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World
 

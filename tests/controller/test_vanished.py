@@ -12,9 +12,9 @@ from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import readings_at
 from rollbackd.controller.observe.vanished import Absences
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.reasons import verdict_reason
 from rollbackd.policies.judge.verdict import State, judge
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Mode, Policy
 from rollbackd.policies.model.readings import Lack, Reading, Unknown

@@ -30,7 +30,7 @@ from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.controller.pause.file import Pause
-from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.policy import FlagsRung, Policy, RevertRung, Timing
 from rollbackd.policies.model.readings import Counts, Reading
 from tests.policies.literals import POLICY, SECOND, T0

@@ -7,9 +7,9 @@ import pytest
 
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.command import Command
-from rollbackd.policies.decide.events import Intended, Opened
-from rollbackd.policies.decide.fleet import Limits
-from rollbackd.policies.decide.incident import Phase
+from rollbackd.policies.known.events import Intended, Opened
+from rollbackd.policies.known.fleet import Limits
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Mode
 from tests.controller.world import SHOP, World
 from tests.policies.literals import SECOND

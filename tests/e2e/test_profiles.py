@@ -11,8 +11,8 @@ import pytest
 
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.observe.readings import Observer
-from rollbackd.policies.decide.watch import new_watch, take
 from rollbackd.policies.judge.verdict import judge
+from rollbackd.policies.known.watch import new_watch, take
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.resolve.names import Names

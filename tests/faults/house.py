@@ -22,8 +22,8 @@ from rollbackd.controller.journal.values import Entry, How, Standing
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.schedule import Grid
 from rollbackd.controller.wiring.daemon import wire
-from rollbackd.policies.decide.incident import Incident
 from rollbackd.policies.judge.verdict import Verdict
+from rollbackd.policies.known.incident import Incident
 from tests.doubles.chats import HOOK
 from tests.doubles.pagerduty import KEY
 from tests.e2e.daemon import policy

@@ -16,13 +16,13 @@ from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.command import Command
 from rollbackd.controller.clock import now
 from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.observation import grids
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.schema import metadata
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
-from rollbackd.controller.observe.observation import grids
 from rollbackd.controller.schedule import Grid, Schedule
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode, RevertRung
 from rollbackd.policies.model.readings import Counts
 from tests.controller.journal_samples import OPENED

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Decision
 from rollbackd.policies.decide.evaluate import Evaluation, evaluate
-from rollbackd.policies.decide.events import Applied, IncidentEvent, Intended, Opened, Settled
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident, fold
-from rollbackd.policies.decide.watch import Watch, new_watch
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Applied, IncidentEvent, Intended, Opened, Settled
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, fold
+from rollbackd.policies.known.watch import Watch, new_watch
 from rollbackd.policies.model.policy import Condition, FlagsRung, For, Leaf, Limit, Mode, OnNoData, OutsideWatch, Policy, RevertRung, Timing
 from rollbackd.policies.model.readings import Counts, Lack, Level, Reading, Unknown
 from rollbackd.policies.model.signals import Gauge, Identity, Ratio, Selector

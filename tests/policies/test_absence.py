@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.policies.decide.reasons import verdict_reason
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Condition, Leaf, Limit, Mode, Policy
 from rollbackd.policies.model.readings import Absence, Level

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollbackd.policies.blame.attribution import is_clear, ranked
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Outside
-from rollbackd.policies.decide.events import Held, Opened
 from rollbackd.policies.decide.guards import guards
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Held, Opened
 from rollbackd.policies.model.policy import Dependency, FlagsRung
 from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, counts, kinds, only, run
 

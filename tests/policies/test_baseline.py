@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollbackd.policies.decide.evaluate import Evaluation, evaluate
-from rollbackd.policies.decide.reasons import verdict_reason
-from rollbackd.policies.decide.watch import new_watch
-from rollbackd.policies.judge.armed import UNKNOWN, armed, edge
-from rollbackd.policies.judge.baseline import Before, Reference, anchor, clean_from, look_back, with_reference
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.verdict import State, judge
+from rollbackd.policies.known.reasons import verdict_reason
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Condition, For, Limit, OfBefore, Policy
 from rollbackd.policies.model.readings import Counts, Events, Level, Reading
 from rollbackd.policies.model.signals import Gauge, Latency, PromQL, Rate, Selector
 from rollbackd.policies.resolve.signals import reach_of
+from rollbackd.policies.watching.armed import UNKNOWN, armed, edge
+from rollbackd.policies.watching.baseline import Before, Reference, anchor, clean_from, look_back, with_reference
 from tests.policies.literals import CALM, ERRORS, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, kinds, level
 
 DAY = timedelta(days=1)

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from rollbackd.policies.decide.evaluate import Evaluation
-from rollbackd.policies.decide.reasons import verdict_reason
 from rollbackd.policies.judge.beside import Beside, Duel, add, trial
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Bound, For, Limit, Policy
 from rollbackd.policies.model.readings import Counts
 from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, POLICY, T0, counts, kinds, run, slots, verifying

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.judge.buckets import remark
 from rollbackd.policies.model.policy import Limit
 from rollbackd.policies.model.readings import Counts
 from rollbackd.policies.model.signals import Latency, Selector
+from rollbackd.policies.watching.buckets import remark
 from tests.policies.literals import ERRORS, MINUTE, T0, counts
 
 SLOW = replace(ERRORS, name="slow", signal=Latency(Selector("h"), 0.95, 2.0), limit=Limit(high=2.0, unit="s"))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rollbackd.policies.blame.changes import Change, newest_foreign, suspects, watched
+from rollbackd.policies.known.changes import Change, newest_foreign, suspects, watched
 from tests.policies.literals import HOUR, SECOND, T0, TARGET
 
 FIRST = Change(TARGET, "uid:1", "r1", None, T0, T0, first_seen=T0 + SECOND, ready=T0)

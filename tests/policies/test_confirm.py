@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.decide.watch import Look, Run, Track
-from rollbackd.policies.judge.confirm import is_confirmed, mark
 from rollbackd.policies.judge.evidence import Bounds, Nothing, Share, Value
 from rollbackd.policies.judge.tally import Calm, begin
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.watch import Look, Run, Track
 from rollbackd.policies.model.policy import Bound, Breaches, For, OnNoData
+from rollbackd.policies.watching.confirm import is_confirmed, mark
 from tests.policies.literals import ERRORS, EVERY, HOUR, MEMORY, MINUTE, SECOND, T0, level
 
 AT = T0 + HOUR

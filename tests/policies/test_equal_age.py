@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.blame.changes import Change, equal_age
-from rollbackd.policies.decide.reasons import verdict_reason
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.changes import Change, equal_age
+from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Condition, Leaf, Mode, Policy
 from rollbackd.policies.model.readings import Level
 from rollbackd.policies.model.signals import Gauge, Selector

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.decide.freeze import Freeze, Once, Weekly, frozen
+from rollbackd.policies.known.freeze import Freeze, Once, Weekly, frozen
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SALE = Freeze("sale", Once(datetime(2026, 11, 27, tzinfo=UTC), datetime(2026, 11, 30, 6, tzinfo=UTC)), frozenset({"shop"}))

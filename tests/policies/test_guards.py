@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.events import Acked
-from rollbackd.policies.decide.fleet import Flight, Limits
-from rollbackd.policies.decide.freeze import Freeze, Once
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE, Guard, cooldown_of, destination, first_block, guards, running_guards
-from rollbackd.policies.decide.incident import fold
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Acked
+from rollbackd.policies.known.fleet import Flight, Limits
+from rollbackd.policies.known.freeze import Freeze, Once
+from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import FlagsRung, RevertRung
 from tests.policies.literals import CALM, FLAGS, FLIP, HOUR, MINUTE, OPENED, POLICY, RELEASE, SECOND, T0, TARGET
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer, Wait
-from rollbackd.policies.decide.events import Acked, Approved, Closed, Held, Offered, Ordered
 from rollbackd.policies.decide.hands import blocks
-from rollbackd.policies.decide.incident import Phase, fold
+from rollbackd.policies.known.events import Acked, Approved, Closed, Held, Offered, Ordered
+from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
 from tests.policies.literals import CALM, EVERY, FLAGS, FLIP, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, intended, no_data, only, run, slots
 

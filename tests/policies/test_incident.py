@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.decide.events import Acked, Applied, Approved, Closed, CloseHow, Held, Joined, Offered, Ordered, RungEnd, Settled, Stopped
-from rollbackd.policies.decide.incident import Incident, Phase, adopted, advance, fold, has_ended, incident_id
+from rollbackd.policies.known.events import Acked, Applied, Approved, Closed, CloseHow, Held, Joined, Offered, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.known.incident import Incident, Phase, adopted, advance, fold, has_ended, incident_id
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended, verifying
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.blame.irreversible import crossed
 from rollbackd.policies.decide.decisions import Offer
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import FlagsRung
 from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, counts, kinds, only, run
 

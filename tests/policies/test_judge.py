@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.decide.reasons import verdict_reason
 from rollbackd.policies.judge.evidence import Share, wilson
 from rollbackd.policies.judge.verdict import State, is_level_out, judge
+from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Limit
 from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Unknown
 from rollbackd.policies.model.signals import Count, Latency, Rate, Selector

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer
-from rollbackd.policies.decide.events import Held, RungEnd, Stopped
-from rollbackd.policies.decide.incident import fold
-from rollbackd.policies.decide.ladder import evidence_digest, rung_text, suspect_of, suspects_of
+from rollbackd.policies.decide.ladder import evidence_digest, rung_text, suspect_of
 from rollbackd.policies.judge.evidence import Nothing
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.events import Held, RungEnd, Stopped
+from rollbackd.policies.known.incident import fold, suspects_of
 from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
 from tests.policies.literals import (
     CALM,

@@ -8,15 +8,15 @@ import pytest
 from rollbackd.controller.engine.fleet import CLOSELY, Breaches
 from rollbackd.policies.blame.leaning import leans
 from rollbackd.policies.blame.neighbours import LATE
-from rollbackd.policies.blame.systemic import begun as begun_at
-from rollbackd.policies.blame.systemic import turned_all, watched_until
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.events import Held
-from rollbackd.policies.decide.incident import fold
 from rollbackd.policies.decide.step import LONE, PATIENCE
-from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.judge.systemic import begun as begun_at
+from rollbackd.policies.judge.systemic import turned_all, watched_until
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.events import Held
+from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Limit
 from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, kinds, no_data, only, run, slots
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.watch import new_watch
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Condition, Group, Leaf, Limit
 from tests.policies.literals import CALM, ERRORS, MINUTE, POLICY, RELEASE, T0, counts
 

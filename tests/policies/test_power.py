@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.policies.judge.power import SURE, power, preview, shares
 from rollbackd.policies.judge.tally import add, begin, tried
 from rollbackd.policies.model.policy import Bound, For, Limit
 from rollbackd.policies.model.readings import Counts
+from rollbackd.policies.watching.power import SURE, power, preview, shares
 from tests.policies.literals import POLICY, T0
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.decide.events import Closed, Held
-from rollbackd.policies.decide.watch import Track, new_watch
 from rollbackd.policies.judge.evidence import Bounds, Nothing, Share, wilson
-from rollbackd.policies.judge.recovery import LEAVE, as_left, leave_text
 from rollbackd.policies.judge.tally import Calm
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.events import Closed, Held
+from rollbackd.policies.known.watch import Track, new_watch
 from rollbackd.policies.model.policy import Bound, Limit
+from rollbackd.policies.watching.recovery import LEAVE, as_left, leave_text
 from tests.policies.literals import ERRORS, MINUTE, POLICY, T0, counts, kinds, only, run, slots, verifying
 
 BOUNDED = replace(ERRORS, bound=Bound(0.01))

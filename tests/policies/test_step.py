@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Act, Bake, Offer, Outside, Wait, WouldAct
-from rollbackd.policies.decide.events import Closed, CloseHow, Held, Joined, Opened, RungEnd, Stopped
-from rollbackd.policies.decide.fleet import Fleet, Flight, Limits
-from rollbackd.policies.decide.freeze import Freeze, Once
-from rollbackd.policies.decide.incident import Phase, fold
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Closed, CloseHow, Held, Joined, Opened, RungEnd, Stopped
+from rollbackd.policies.known.fleet import Fleet, Flight, Limits
+from rollbackd.policies.known.freeze import Freeze, Once
+from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.model.policy import Breaches, FlagsRung, For, Group, Leaf, Mode, OnNoData, OutsideWatch, RevertRung
 from rollbackd.policies.model.readings import Lack, Unknown
 from tests.policies.literals import (
@@ -226,7 +226,7 @@ def both(needed):
 
 def evaluate_two(policy, errors, memory):
     from rollbackd.policies.decide.evaluate import evaluate
-    from rollbackd.policies.decide.watch import new_watch
+    from rollbackd.policies.known.watch import new_watch
 
     return evaluate(policy, new_watch(policy), None, (errors, memory), (RELEASE,), CALM, LATER).decisions
 
@@ -345,7 +345,7 @@ def test_a_breach_proven_on_fresh_evidence_climbs_at_once():
 
 
 def _settled_flags():
-    from rollbackd.policies.decide.events import Applied, Settled
+    from rollbackd.policies.known.events import Applied, Settled
 
     at = T0 + 6 * MINUTE
     return (intended(0, target=FLAGS), Applied("inc-1", at, 0, FLAGS, "written"), Settled("inc-1", at, 0, FLAGS, at, "complete"))

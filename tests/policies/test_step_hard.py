@@ -8,9 +8,9 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act, Decision, Wait
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.events import Applied, Closed, Held, IncidentEvent, Joined, Opened, RungEnd, Settled, Stopped
-from rollbackd.policies.decide.incident import Incident, Phase, advance, fold, opened
-from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Joined, Opened, RungEnd, Settled, Stopped
+from rollbackd.policies.known.incident import Incident, Phase, advance, fold, opened
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Breaches, Group, Leaf, Mode, RevertRung, Timing
 from rollbackd.policies.model.readings import Level
 from tests.policies.literals import (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.blame.systemic import NOTHING_KNOWN, RECENT, begun, chance, share_needed, tail, turned_all, unlikely, watched_until
 from rollbackd.policies.decide.guards import guards
+from rollbackd.policies.judge.systemic import NOTHING_KNOWN, RECENT, begun, chance, share_needed, tail, turned_all, unlikely, watched_until
 from tests.policies.literals import CALM, HOUR, MINUTE, POLICY, RELEASE, T0, replace
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)

@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.reasons import verdict_reason
-from rollbackd.policies.decide.watch import Watch, new_watch
 from rollbackd.policies.judge.evalue import log_evalue, mixed
 from rollbackd.policies.judge.evidence import Share
 from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, more_needed, spread, tried
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.reasons import verdict_reason
+from rollbackd.policies.known.watch import Watch, new_watch
 from rollbackd.policies.model.policy import Bound, Limit
 from rollbackd.policies.model.readings import Counts
 from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, no_data, slots, verifying

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rollbackd.policies.decide.reasons import verdict_reason
 from rollbackd.policies.judge.verdict import State, log_chance_of_so_few
+from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Condition, Leaf, Limit, Mode, Policy
 from rollbackd.policies.model.readings import Events, Flow
 from rollbackd.policies.model.signals import Selector, Traffic

@@ -9,7 +9,7 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, For, Policy
 from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, POLICY, RELEASE, T0, counts
 

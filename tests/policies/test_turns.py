@@ -6,9 +6,9 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.events import Applied, Closed, CloseHow, Held, Joined, Opened, Ordered, RungEnd, Settled, Stopped
-from rollbackd.policies.decide.incident import fold
-from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Opened, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Dependency, For, Group, Leaf, Mode, OnNoData, OutsideWatch
 from rollbackd.policies.model.readings import Level
 from tests.policies.literals import (

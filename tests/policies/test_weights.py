@@ -16,7 +16,7 @@ from rollbackd.policies.blame.attribution import (
     suspected,
     victims,
 )
-from rollbackd.policies.blame.changes import Change
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Dependency
 from tests.policies.literals import CALM, FLAGS, FLIP, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, TARGET
 

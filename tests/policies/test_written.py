@@ -1,7 +1,7 @@
 """Where a condition of a policy was written."""
 
 from rollbackd.policies.load import load_policies
-from rollbackd.policies.text.written import conditions_of
+from rollbackd.policies.resolve.written import conditions_of
 
 TEXT = """\
 apiVersion: rollbackd/v1

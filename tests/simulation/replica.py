@@ -10,10 +10,12 @@ from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.act.actor import Actor
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.journalling import Journalling
 from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.engine.view import Facts
 from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.notify.outbox import Outbox
@@ -21,10 +23,8 @@ from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.pause.switch import Switch
-from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import Hands
-from rollbackd.controller.people.view import Facts
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
 from tests.simulation.memory import Disk, Memory

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rollbackd.controller.engine.fleet import Settings
-from rollbackd.policies.decide.fleet import Limits
+from rollbackd.policies.known.fleet import Limits
 
 SERVICES = 12
 SLOTS = 36

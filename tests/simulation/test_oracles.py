@@ -15,8 +15,8 @@ from rollbackd.controller.journal.values import Claim
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.policies.decide import evaluate, guards, hands, ladder, proof, step
 from rollbackd.policies.decide.guards import Guard
-from rollbackd.policies.decide.incident import Phase
 from rollbackd.policies.judge.verdict import State
+from rollbackd.policies.known.incident import Phase
 from tests.simulation.story import TIGHT, WIDE, Event, Story
 from tests.simulation.telling import teller
 

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from rollbackd.controller.people.hands import Hands
-from rollbackd.policies.decide.incident import Incident
+from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Lack, Reading
 from tests.policies.literals import T0

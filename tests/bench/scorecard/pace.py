@@ -4,9 +4,9 @@ import time
 from datetime import timedelta
 
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.fleet import Fleet
 from rollbackd.policies.decide.step import step
-from rollbackd.policies.decide.watch import new_watch
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.readings import Counts
 from tests.bench.scorecard.shipped import START

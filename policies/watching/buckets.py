@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import inf
 
-from rollbackd.policies.decide.reasons import number_text
+from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.model.policy import Condition
 from rollbackd.policies.model.readings import Counts
 from rollbackd.policies.model.signals import Latency

@@ -10,12 +10,12 @@ from rollbackd.adapters.base.source import RowKey, Slower, Source
 from rollbackd.controller.doctor.sources import read_now, without_probes
 from rollbackd.controller.doctor.surroundings import ShowsBuckets
 from rollbackd.controller.observe.questions import asks_of
-from rollbackd.policies.judge.buckets import remark
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
+from rollbackd.policies.resolve.written import Key, Written, conditions_of
 from rollbackd.policies.text.faults import Fault
 from rollbackd.policies.text.validate import Findings
-from rollbackd.policies.text.written import Key, Written, conditions_of
+from rollbackd.policies.watching.buckets import remark
 
 
 def sighted(policies: Sequence[Policy], texts: Mapping[str, str], source: Source, at: datetime) -> tuple[Fault, ...]:

@@ -3,9 +3,9 @@
 import math
 from datetime import datetime, timedelta
 
-from rollbackd.policies.decide.watch import Look, Run, Track
 from rollbackd.policies.judge.evidence import Nothing
 from rollbackd.policies.judge.verdict import State, Verdict, is_out
+from rollbackd.policies.known.watch import Look, Run, Track
 from rollbackd.policies.model.policy import Breaches, Condition, For, OnNoData
 
 COVERAGE = 0.8

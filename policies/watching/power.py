@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from rollbackd.policies.judge.evalue import log_evalue, mixed
-from rollbackd.policies.judge.since import ALWAYS_BLAMES
 from rollbackd.policies.judge.tally import begin
 from rollbackd.policies.model.policy import Bound, Condition, For, Policy
+from rollbackd.policies.watching.since import ALWAYS_BLAMES
 
 SURE = 0.95
 """In so many of all cases it has to be found to be called found."""

@@ -4,8 +4,8 @@ from rollbackd.controller.answers.done import RevisionStanding
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.controller.people.desk import Desk
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.reasons import duration_text
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.reasons import duration_text
 
 
 def standing(desk: Desk, asked: str, revision: str) -> RevisionStanding:

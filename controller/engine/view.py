@@ -11,12 +11,12 @@ from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.slots import Standing
 from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.changes import ChangeBook
-from rollbackd.policies.blame.changes import Change, watched
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.known.changes import Change, watched
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy
+from rollbackd.policies.watching.since import watch_length
 
 
 class EngineView(Protocol):

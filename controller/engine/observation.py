@@ -25,10 +25,10 @@ from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.observe.vanished import Absences
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.judge import baseline
-from rollbackd.policies.judge.since import counts_from, evidence_since, is_watching
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.watching import baseline
+from rollbackd.policies.watching.since import counts_from, evidence_since, is_watching
 
 CALM_REACH = timedelta(hours=2)
 """So much of the time before a change says how bursty its calm was."""

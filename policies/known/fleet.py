@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.blame.systemic import NOTHING_KNOWN, Usual
-from rollbackd.policies.decide.freeze import Freeze
+from rollbackd.policies.judge.systemic import NOTHING_KNOWN, Usual
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.freeze import Freeze
 from rollbackd.policies.model.policy import Mode
 
 

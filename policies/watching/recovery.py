@@ -1,10 +1,10 @@
 """From when on a breach is over: the rule for leaving asks for more than the one for entering."""
 
-from rollbackd.policies.decide.reasons import number_text
-from rollbackd.policies.decide.watch import Track
 from rollbackd.policies.judge.evidence import Share
 from rollbackd.policies.judge.tally import Calm
 from rollbackd.policies.judge.verdict import State, Verdict, share_limit
+from rollbackd.policies.known.reasons import number_text
+from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Condition
 
 LEAVE = 0.8

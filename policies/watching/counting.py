@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.watch import Track, Watch
-from rollbackd.policies.judge.since import ALWAYS_BLAMES, counts_from, is_watching
 from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, tried
 from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.watch import Track, Watch
 from rollbackd.policies.model.policy import Bound, Condition, Policy
 from rollbackd.policies.model.readings import Counts
+from rollbackd.policies.watching.since import ALWAYS_BLAMES, counts_from, is_watching
 
 
 def counted(

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rollbackd.policies.blame.changes import Change
-from rollbackd.policies.decide.watch import Track
 from rollbackd.policies.judge.evidence import Fact, Happened, Nothing, Share, Trickle, Value
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.judge.verdict import State, Verdict, is_beyond_buckets, is_doubted, share_limit
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Breaches, Condition, For, Limit
 from rollbackd.policies.model.signals import Gauge, Latency, Rate
 

@@ -11,16 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from rollbackd.policies.blame.changes import Change, watched
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.ladder import suspects_of
 from rollbackd.policies.judge.evidence import Sums, wilson_bound
-from rollbackd.policies.judge.since import watch_length
 from rollbackd.policies.judge.tally import NOTHING, calmer, spread
+from rollbackd.policies.known.changes import Change, watched
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, suspects_of
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import COUNTED, Counts, Events, Level, Reading
 from rollbackd.policies.model.signals import Rate
+from rollbackd.policies.watching.since import watch_length
 
 LENGTH = timedelta(hours=1)
 LEAST = timedelta(minutes=15)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from rollbackd.policies.blame.changes import Change, is_watched
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.watch import Watch
+from rollbackd.policies.known.changes import Change, is_watched
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import OutsideWatch, Policy
 
 COARSE = timedelta(seconds=60)

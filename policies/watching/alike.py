@@ -7,18 +7,18 @@ that was in breach before the change already is; also when the old pods are gone
 from dataclasses import replace
 from datetime import datetime
 
-from rollbackd.policies.decide.incident import Incident
-from rollbackd.policies.decide.reasons import number_text
-from rollbackd.policies.decide.watch import Track, Watch
 from rollbackd.policies.judge import beside
-from rollbackd.policies.judge.armed import RISK, WORSE, edge, halved, with_share
 from rollbackd.policies.judge.beside import Beside
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.tally import spread
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.reasons import number_text
+from rollbackd.policies.known.watch import Track, Watch
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Counts
+from rollbackd.policies.watching.armed import RISK, WORSE, edge, halved, with_share
 
 NOBODY = "no pods of the old revision ran beside the new ones, so nothing is compared"
 

@@ -9,21 +9,21 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.past import KeepsPast, Kept, Past
 from rollbackd.adapters.base.source import Source
 from rollbackd.adapters.base.target import Target
+from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import FromHistory, Learnt
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Standing
-from rollbackd.controller.people.denied import Denied
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.blame.changes import Change
 from rollbackd.policies.decide.decisions import Bake, WouldAct
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.fleet import Fleet
-from rollbackd.policies.decide.reasons import duration_text
-from rollbackd.policies.decide.watch import new_watch
 from rollbackd.policies.judge.evidence import Nothing
-from rollbackd.policies.judge.since import watch_length
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.reasons import duration_text
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
+from rollbackd.policies.watching.since import watch_length
 
 PATIENCE = timedelta(hours=4)
 """So long after its watch a revision may still prove itself."""

@@ -1,13 +1,14 @@
 """An incident as the fold of its journal rows: the only state that replicas share about it."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import assert_never
 
-from rollbackd.policies.decide.events import (
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import (
     Acked,
     Applied,
     Approved,
@@ -252,3 +253,9 @@ def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:
     if isinstance(event, Settled | Stopped) and event.rung in incident.unsettled:
         return False
     return isinstance(event, Offered | Intended | Applied | Settled | Stopped) and event.rung < incident.rung
+
+
+def suspects_of(incident: Incident, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes that the incident was opened for, newest first."""
+    known = {change.id: change for change in changes}  # ids are unique among all targets
+    return tuple(known[change_id] for change_id in incident.suspects if change_id in known)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from rollbackd.policies.decide.reasons import number_text
-from rollbackd.policies.decide.watch import Track, Watch
-from rollbackd.policies.judge.baseline import Before
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.known.reasons import number_text
+from rollbackd.policies.known.watch import Track, Watch
 from rollbackd.policies.model.policy import Bound, Condition, Limit, OfBefore, Policy
 from rollbackd.policies.model.signals import Latency, Ratio
+from rollbackd.policies.watching.baseline import Before
 
 WORSE = 1.3
 """What was in breach before a change has to become so many times worse."""
