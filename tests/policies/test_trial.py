@@ -38,6 +38,11 @@ def test_the_bounds_are_near_enough_to_spare_the_exact_value(counts, least, most
     assert (least_log_evalue(*counts), most_log_evalue(*counts)) == (pytest.approx(least, abs=1e-4), pytest.approx(most, abs=1e-4))
 
 
+def heaviest(*blocks: Sums) -> tuple[Heavy, ...]:
+    """Of each later start, the heaviest block since."""
+    return tuple(Heavy(starts, block.least, block) for starts, block in enumerate(blocks, 1))
+
+
 @st.composite
 def sides(draw):
     """Counts since a change, with later starts, of which some have come."""
@@ -49,8 +54,7 @@ def sides(draw):
         sums = sums[0] + bad, sums[1] + total
         blocks.append(Sums(bad, bad, total))
     later = len(begun) - 1
-    heaviest = (max(blocks[first:], key=lambda block: block.least) for first in range(1, later + 1))
-    heavy = tuple(Heavy(starts, block.least, block) for starts, block in enumerate(heaviest, 1))
+    heavy = heaviest(*(max(blocks[first:], key=lambda block: block.least) for first in range(1, later + 1)))
     counts = Sums(sums[0], sums[0], sums[1]), tuple(begun[1:])
     return Side(draw(LIMITS), False, *counts, later + draw(st.integers(0, 3)), draw(st.floats(1, 5)), draw(st.sampled_from([(), heavy])))
 
@@ -71,7 +75,7 @@ def test_a_share_of_nothing_allowed_is_proven_by_one_event_and_one_of_everything
 
 
 def test_each_later_start_counts_at_most_twice_what_is_left_without_its_heaviest_block():
-    side = Side(0.05, False, Sums(40, 40, 400), (Sums(10, 10, 100), Sums(18, 18, 300)), 2, 1.0, (Sums(12, 12, 20), Sums(9, 9, 10)))
+    side = Side(0.05, False, Sums(40, 40, 400), (Sums(10, 10, 100), Sums(18, 18, 300)), 2, 1.0, heaviest(Sums(12, 12, 20), Sums(9, 9, 10)))
     whole, capped = log_evalue(40, 400, 0.05), (2 * log_evalue(18, 280, 0.05), 2 * log_evalue(13, 90, 0.05))
     assert capped[0] < log_evalue(30, 300, 0.05)
     assert capped[1] < log_evalue(22, 100, 0.05)
@@ -88,12 +92,12 @@ def test_a_known_burstiness_divides_all_counts():
 
 
 def test_a_start_that_saw_nothing_but_its_heaviest_block_adds_nothing():
-    side = Side(0.05, False, Sums(11, 11, 110), (Sums(1, 1, 100),), 4, 1.0, (Sums(10, 10, 10),))
+    side = Side(0.05, False, Sums(11, 11, 110), (Sums(1, 1, 100),), 4, 1.0, heaviest(Sums(10, 10, 10)))
     assert side.log_e == pytest.approx(mixed([log_evalue(11, 110, 0.05), -math.inf], 4))
 
 
 def test_little_that_is_left_without_the_heaviest_block_counts_as_the_little_it_is():
-    side = Side(0.05, False, Sums(40, 40, 1300), (Sums(24, 24, 1190),), 1, 1.0, (Sums(10, 10, 10),))
+    side = Side(0.05, False, Sums(40, 40, 1300), (Sums(24, 24, 1190),), 1, 1.0, heaviest(Sums(10, 10, 10)))
     assert side.log_e == pytest.approx(mixed([-math.inf, 2 * log_evalue(6, 100, 0.05)], 1))
 
 
@@ -103,11 +107,11 @@ def test_good_events_too_many_are_counted_since_each_start_as_well():
 
 
 def test_where_nothing_is_allowed_no_heaviest_block_takes_the_proof_away():
-    assert Side(0.0, False, Sums(3, 3, 10), (Sums(0, 0, 5),), 1, 1.0, (Sums(1, 1, 2),)).log_e == math.inf
+    assert Side(0.0, False, Sums(3, 3, 10), (Sums(0, 0, 5),), 1, 1.0, heaviest(Sums(1, 1, 2))).log_e == math.inf
 
 
 FOUR = Sums(4, 4, 4)
-LATER = Side(0.05, False, Sums(31, 31, 2100), (Sums(1, 1, 2000),), 1, 1.0, (Sums(20, 20, 20),))
+LATER = Side(0.05, False, Sums(31, 31, 2100), (Sums(1, 1, 2000),), 1, 1.0, heaviest(Sums(20, 20, 20)))
 """Within its limit since the change; since a later start it comes to twice ln E of 10 in 80."""
 
 
