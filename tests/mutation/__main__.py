@@ -16,8 +16,10 @@ from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.trying import ASKED, Fate, Trial
 
 DECIDING = [
-    *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "confirm", "recovery", "trial", "evalue", "tally")),
-    *(f"policies/decide/{name}.py" for name in ("step", "opening", "proof", "ladder", "guards", "hands", "freeze", "incident")),
+    *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "trial", "evalue", "tally")),
+    *(f"policies/watching/{name}.py" for name in ("confirm", "recovery")),
+    *(f"policies/decide/{name}.py" for name in ("step", "opening", "proof", "ladder", "guards", "hands")),
+    *(f"policies/known/{name}.py" for name in ("freeze", "incident")),
     "policies/blame/attribution.py",
 ]
 """What a wrong rollback would come from."""

@@ -290,6 +290,13 @@ def test_each_later_start_has_the_heaviest_block_since_it_began():
     assert [block.total - block.most for block in heaviest(below)] == [10, 10, 10, 10]
 
 
+def test_a_block_is_kept_while_none_after_it_is_as_heavy_and_one_for_each_start():
+    bad = {1: 9, 6: 4, 7: 7, 11: 5, 12: 5, 16: 2, 17: 1, 21: 3}
+    tally = of(*(minute(n, bad.get(n, 0), 10) for n in range(1, 23)))
+    assert [(one.starts, one.events) for one in tally.heavy] == [(0, 9), (1, 7), (2, 5), (4, 3)]
+    assert [(one.starts, one.events) for one in tally.light] == [(4, 10)]
+
+
 def test_what_weighs_most_is_counted_in_events_of_the_side():
     # Of good events the third block has most, of all events the second.
     blocks = [minute(1, 0, 10), minute(6, 20, 30), minute(7, 0, 15)]
