@@ -2,29 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 
-from rollbackd.controller.answers.done import Audit
-from rollbackd.controller.journal.chain import JournalRow, verify
+from rollbackd.controller.answers.done import Audit, Removed
+from rollbackd.controller.journal.chain import JournalRow
+from rollbackd.controller.journal.proof import fault_in
 from rollbackd.controller.journal.store import Store
 
 
 def audit(store: Store, kept: Sequence[str] = ()) -> Audit:
-    """The chain over all rows. ``kept``: hashes of rows noted down earlier, or their beginnings; one that is gone means rows were cut off or written
-    anew.
+    """The chain over all rows, from the heads of those that were exported. ``kept``: hashes of rows noted down earlier, or their beginnings; one
+    that is gone means rows were cut off or written anew, or lies in an export.
     """
     missing, count = dict.fromkeys(kept), 0
     lengths = {len(head) for head in kept}
 
+    def found(digest: str) -> None:
+        for length in lengths:
+            missing.pop(digest[:length], None)
+
     def counted() -> Iterator[JournalRow]:
         nonlocal count
-        for row in store.rows():
+        for row in reading.rows():
             count += 1
-            for length in lengths:
-                missing.pop(row.hash[:length], None)
+            found(row.hash)
             yield row
 
-    rows = counted()
-    broken = verify(rows)
-    for _ in rows:  # behind a break the rows are still counted, and looked through for what was kept
-        pass
-    fault = f"row {broken.seq} of {broken.writer}: {broken.reason}" if broken is not None else None
-    return Audit(count, store.heads(), fault, tuple(missing))
+    with store.snapshot() as reading:
+        removed, heads = reading.exported(), reading.heads()
+        for each in removed.values():
+            found(each.hash)
+        fault = fault_in(counted(), removed)
+    return Audit(count, heads, fault, tuple(missing), {writer: Removed(each.rows, each.seq, each.hash) for writer, each in removed.items()})

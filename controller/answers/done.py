@@ -1,7 +1,7 @@
 """What a request did: what the commands that write answer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -64,10 +64,22 @@ class RevisionStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """Of one writer, how many rows were exported and removed, and the last of them."""
+
+    rows: int
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
-    """Whether the chain holds. ``fault``: where it does not; ``heads``: each writer's newest hash; ``missing``: known hashes that are gone."""
+    """Whether the chain holds. ``fault``: where it does not; ``heads``: each writer's newest hash; ``missing``: known hashes that are gone;
+    ``exported``: the rows before, which lie in files.
+    """
 
     rows: int
     heads: Mapping[str, str]
     fault: str | None
     missing: tuple[str, ...] = ()
+    exported: Mapping[str, Removed] = field(default_factory=dict)

@@ -82,17 +82,38 @@ def audit() -> None:
     short_help="Check the journal's hash chain.",
     epilog="Exit codes: 0 it holds, 2 it does not.\n\n"
     "Examples:\n\n\b\n  rollbackd audit verify -o json > heads-2026-11.json    # keep this elsewhere\n"
-    "  rollbackd audit verify --kept heads-2026-11.json\n  rollbackd audit verify --head 3f2a9c01b7de4455     # from a page",
+    "  rollbackd audit verify --kept heads-2026-11.json\n  rollbackd audit verify --head 3f2a9c01b7de4455     # from a page\n"
+    "  rollbackd audit verify /archive/journal-*.jsonl.gz    # with what `rollbackd compact` moved away",
 )
+@click.argument("files", nargs=-1, type=FILE)
 @click.option("--kept", type=FILE, help="An earlier `audit verify -o json`: its heads have to be there still, or rows were cut off or written anew.")
 @click.option("--head", "heads", multiple=True, metavar="HASH", callback=_head, help="A head from a page or the log: its row has to be there still.")
 @talks_to_daemon
 @prints
-def verify(client: Client, kept: Path | None, heads: tuple[str, ...], output: str) -> None:
-    """Check the journal's hash chain. A chain does not show that its end was cut off: keep the heads elsewhere, and name them with --kept."""
+def verify(client: Client, files: tuple[Path, ...], kept: Path | None, heads: tuple[str, ...], output: str) -> None:
+    """Check the journal's hash chain, and that of FILES that rows were moved to. A chain does not show that its end was cut off: keep the heads
+    elsewhere, and name them with --kept.
+    """
     document = client.get("audit", VERIFYING, kept=[*heads, *(_heads(kept) if kept is not None else ())])
+    if files:
+        document = with_files(document, files)
     show(document, output, lambda out: _verified(document, out))
-    click.get_current_context().exit(FOUND if document["fault"] or document["missing"] else 0)
+    is_bad = document["fault"] or document["missing"] or document.get("gaps")
+    click.get_current_context().exit(FOUND if is_bad else 0)
+
+
+def with_files(document: dict[str, Any], files: tuple[Path, ...]) -> dict[str, Any]:
+    """The audit together with the rows in these files; a file that does not hold is the fault."""
+    from rollbackd.controller.journal.errors import StoreError
+    from rollbackd.controller.journal.exports import join
+
+    try:
+        joined = join(files, {writer: removed["hash"] for writer, removed in document["exported"].items()})
+    except StoreError as fault:
+        return {**document, "fault": document["fault"] or str(fault)}
+    missing = [head for head in document["missing"] if not joined.holds(head)]
+    rows = {str(path): proven.rows for path, proven in joined.files}
+    return {**document, "missing": missing, "files": rows, "gaps": list(joined.gaps)}
 
 
 def _heads(file: Path) -> list[str]:
@@ -106,9 +127,16 @@ def _heads(file: Path) -> list[str]:
 def _verified(document: dict[str, Any], out: "Console") -> None:
     if document["fault"]:
         out.print(f"BROKEN at {document['fault']}", markup=False)
+    is_elsewhere = ", or lie in a file that is not named" if document["exported"] else ""
     for head in document["missing"]:
-        out.print(f"MISSING {head}: the row was there when it was noted down; rows were cut off, or written anew", markup=False)
+        out.print(f"MISSING {head}: the row was there when it was noted down; rows were cut off, or written anew{is_elsewhere}", markup=False)
+    for gap in document.get("gaps", ()):
+        out.print(f"MISSING {gap}, which is in no file named here", markup=False)
     if not document["fault"] and not document["missing"]:
         out.print(f"the chain holds over {document['rows']} rows", markup=False)
+    for file, rows in document.get("files", {}).items():
+        out.print(f"the chain holds over {rows} rows in {file}", markup=False)
+    for writer, removed in document["exported"].items():
+        out.print(f"{removed['rows']} earlier rows of {writer} were moved to files; the last of them: {removed['hash']}", markup=False)
     for writer, head in document["heads"].items():
         out.print(f"head of {writer}: {head}", markup=False)

@@ -9,6 +9,7 @@ import click
 from rollbackd.controller.api.client import USAGE, ClientFault
 from rollbackd.controller.cli.backtesting import backtest
 from rollbackd.controller.cli.backup import backup
+from rollbackd.controller.cli.compact import compact
 from rollbackd.controller.cli.daemon import run
 from rollbackd.controller.cli.decide import ack, approve, label, reject
 from rollbackd.controller.cli.demo import demo
@@ -26,7 +27,7 @@ from rollbackd.controller.cli.token import token
 
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Before production": (check, test, backtest, parity, schema, doctor, plan, notify, demo),
-    "The daemon": (run, backup, token),
+    "The daemon": (run, backup, compact, token),
     "What is going on": (status, explain, changes, history, wait, audit),
     "Deciding": (approve, reject, rollback, undo, ack, label),
     "Taking part": (change, good, bad, rearm, pause, resume),

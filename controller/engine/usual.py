@@ -60,5 +60,5 @@ class UsualBreaches:
 
     def _remembered(self, at: datetime) -> Usual:
         """As the journal tells it. A time when nothing was watched counts as one without breaches: less is usual then, and the hold comes sooner."""
-        since = max(self._store.oldest_row() or at, at - 4 * MEMORY)
+        since = max(self._store.began() or at, at - 4 * MEMORY)
         return turned_all(begun(since), self._store.noted(KIND, since))

@@ -5,10 +5,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from rollbackd.controller.journal.chain import verify
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError, translated
 from rollbackd.controller.journal.inspection import inspected, opened
+from rollbackd.controller.journal.proof import fault_in
 
 PAGES = 1000
 """Copied at a time; a writer gets its turn in between."""
@@ -54,9 +54,9 @@ def _proven(draft: Path) -> int:
     with inspected(database(f"sqlite:///{draft}")) as look:
         if not look.is_current:
             raise StoreError("store: the journal is of another version than this rollbackd; nothing was made; use the version that writes it")
-        broken = verify(look.reading.rows())
-        if broken is not None:
-            raise StoreError(f"store: row {broken.seq} of {broken.writer}: {broken.reason}; nothing was made; see rollbackd audit verify")
+        fault = fault_in(look.reading.rows(), look.reading.exported())
+        if fault is not None:
+            raise StoreError(f"store: {fault}; nothing was made; see rollbackd audit verify")
         return look.rows
 
 

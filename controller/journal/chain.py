@@ -11,11 +11,16 @@ from rollbackd.controller.journal.codec import canonical
 
 GENESIS = "0" * 64
 """What the first row of a writer has in place of a former hash."""
+SHOWN = 16
+"""Digits of the former hash that a row repeats, to tell a gap from a changed row; its own hash covers all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """One row exactly as it is stored: ``at`` and ``body`` are text, so that not even an unreadable row escapes the check."""
+    """One row exactly as it is stored: ``at`` and ``body`` are text, so that not even an unreadable row escapes the check.
+
+    ``prev``: the beginning of the former hash; older rows have all of it.
+    """
 
     seq: int
     writer: str
@@ -48,9 +53,10 @@ def verify(rows: Iterable[JournalRow], heads: Mapping[str, str] | None = None) -
     """Where the chain breaks, None if it holds. ``rows`` in journal order; ``heads``: each writer's hash before the first of these rows."""
     last = dict(heads or {})
     for row in rows:
-        if row.prev != last.get(row.writer, GENESIS):
+        former = last.get(row.writer, GENESIS)
+        if not former.startswith(row.prev):
             return Break(row.seq, row.writer, "the row before it was removed, inserted or changed")
-        if row.hash != row_hash(row.prev, row.seq, row.writer, row.at, row.kind, row.target, row.incident, row.key, row.body):
+        if row.hash != row_hash(former, row.seq, row.writer, row.at, row.kind, row.target, row.incident, row.key, row.body):
             return Break(row.seq, row.writer, "its content was changed after it was written")
         last[row.writer] = row.hash
     return None

@@ -68,6 +68,13 @@ def mark_sent(tx: Transaction, parcel: Parcel) -> None:
     tx.connection.execute(_row(parcel.id).values(sent_at=tx.now(), attempts=parcel.attempts + 1, last_error=None))
 
 
+def clear(tx: Transaction, key: str) -> None:
+    """What was sent of this key is gone, unless something of it still waits: its story is told to the end, and rows of the journal say it was."""
+    of_key = outbox.c.key == key
+    waiting = select(outbox.c.id).where(_WAITING, of_key)
+    tx.connection.execute(delete(outbox).where(of_key, outbox.c.sent_at.is_not(None), ~waiting.exists()))
+
+
 def delay(tx: Transaction, parcel: Parcel, error: str, until: datetime) -> None:
     """It is tried again from ``until`` on."""
     values = {"next_at": until, "attempts": parcel.attempts + 1, "last_error": error, "claimed_until": None}

@@ -14,8 +14,8 @@ from rollbackd.controller.journal import statements
 from rollbackd.controller.journal.chain import JournalRow
 from rollbackd.controller.journal.codec import KINDS, moment
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
-from rollbackd.controller.journal.schema import changes, incidents, journal, outbox
-from rollbackd.controller.journal.values import Budget, Claim, Entry, Known, OutboxState, SeenChange, Standing
+from rollbackd.controller.journal.schema import changes, exported, incidents, journal, outbox
+from rollbackd.controller.journal.values import Budget, Claim, Entry, Exported, Known, OutboxState, SeenChange, Standing
 from rollbackd.policies.known.events import IncidentEvent
 from rollbackd.policies.known.fleet import Flight
 from rollbackd.policies.known.incident import Incident, fold
@@ -36,6 +36,10 @@ class Reading:
     def __init__(self, connect: Callable[[], AbstractContextManager[Connection]], clock: Callable[[], datetime] | None) -> None:
         self._connect = connect
         self._clock = clock
+
+    def connected(self) -> AbstractContextManager[Connection]:
+        """A connection of this reading, for questions that only one module of this package has."""
+        return self._connect()
 
     def now(self) -> datetime:
         """The database clock: the one by which deadlines in the journal are kept."""
@@ -157,10 +161,11 @@ class Reading:
         with self._connect() as connection:
             return tuple(entry_of(row) for row in connection.execute(query))
 
-    def oldest_row(self) -> datetime | None:
-        """When the oldest row that is left was written; None where there is none."""
+    def began(self) -> datetime | None:
+        """When the first row was written, exported rows included; None where there never was one."""
         with self._connect() as connection:
-            return connection.execute(select(journal.c.at).order_by(journal.c.seq).limit(1)).scalar_one_or_none()
+            oldest = connection.execute(select(func.min(exported.c.began))).scalar_one()
+            return oldest or connection.execute(select(journal.c.at).order_by(journal.c.seq).limit(1)).scalar_one_or_none()
 
     def noted(self, kind: str, since: datetime) -> tuple[tuple[datetime, str], ...]:
         """When and of which target notes of this kind were, from ``since`` on, the oldest first. It reads the whole journal."""
@@ -180,10 +185,11 @@ class Reading:
         with self._connect() as connection:
             return connection.execute(statements.HAS_ENTRY, {"key": key}).first() is not None
 
-    def rows(self) -> Iterator[JournalRow]:
-        """Every journal row as stored, in order, for ``chain.verify``; the connection is held until the end."""
+    def rows(self, through: int | None = None) -> Iterator[JournalRow]:
+        """Every journal row [up to this one] as stored, in order, for ``chain.verify``; the connection is held until the end."""
         at = type_coerce(journal.c.at, String).label("at")
         query = select(*(at if column.name == "at" else column for column in journal.c)).order_by(journal.c.seq)
+        query = query if through is None else query.where(journal.c.seq <= through)
         with self._connect() as connection:
             for row in connection.execute(query).yield_per(1000):
                 yield JournalRow(**row._mapping)
@@ -192,7 +198,15 @@ class Reading:
         """The newest hash of each writer: keep it elsewhere, and a journal that was cut short or rewritten shows."""
         newest = select(func.max(journal.c.seq)).group_by(journal.c.writer)
         with self._connect() as connection:
-            return {row.writer: row.hash for row in connection.execute(select(journal.c.writer, journal.c.hash).where(journal.c.seq.in_(newest)))}
+            left = connection.execute(select(journal.c.writer, journal.c.hash).where(journal.c.seq.in_(newest)))
+            removed = connection.execute(select(exported.c.writer, exported.c.hash))
+            return {row.writer: row.hash for rows in (removed, left) for row in rows}
+
+    def exported(self) -> Mapping[str, Exported]:
+        """Of each writer, which of its rows were exported and removed."""
+        with self._connect() as connection:
+            found = connection.execute(select(exported).order_by(exported.c.writer))
+            return {row.writer: Exported(row.seq, row.hash, row.rows, row.began) for row in found}
 
     def has_parcels(self, at: datetime) -> bool:
         """Is there a waiting notice that may be sent at ``at``?"""

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from rollbackd.controller.journal import codec
 
-LINEAGE = ("v0001",)
+LINEAGE = ("v0001", "v0002")
 """Every schema version there ever was, oldest first; the last one is what this code works with."""
 
 
@@ -172,3 +172,17 @@ outbox = Table(
         postgresql_where=text("sent_at IS NULL AND dead_at IS NULL"),
     ),
 )
+
+# Of each writer, what was exported and removed from the journal: its rows up to `seq`, whose newest had this hash.
+exported = Table(
+    "exported",
+    metadata,
+    Column("writer", String, primary_key=True),
+    Column("seq", NUMBER, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("rows", NUMBER, nullable=False),
+    Column("began", Moment, nullable=False),
+)
+
+# Keys of rows that were removed: what was said once is not said again.
+spent = Table("spent", metadata, Column("key", String, primary_key=True))

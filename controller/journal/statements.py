@@ -3,7 +3,7 @@
 from sqlalchemy import String, and_, bindparam, cast, func, insert, literal, select, update
 
 from rollbackd.controller.journal.codec import KINDS
-from rollbackd.controller.journal.schema import changes, claims, incidents, journal, ledger, outbox
+from rollbackd.controller.journal.schema import changes, claims, exported, incidents, journal, ledger, outbox, spent
 from rollbackd.controller.journal.values import Standing
 from rollbackd.policies.known.incident import Phase
 
@@ -35,12 +35,13 @@ QUARANTINED = select(ledger.c.target, ledger.c.revision).where(ledger.c.standing
 LAST = select(func.coalesce(func.max(journal.c.seq), 0))
 OF_KINDS = select(journal).where(journal.c.seq > bindparam("seq"), journal.c.kind.in_(bindparam("kinds", expanding=True)))
 NEWEST_OF = OF_KINDS.order_by(journal.c.seq.desc()).limit(1)
-HAS_ENTRY = select(literal(1)).where(journal.c.key == bindparam("key"))
+HAS_ENTRY = select(literal(1)).where(journal.c.key == bindparam("key")).union_all(select(literal(1)).where(spent.c.key == bindparam("key")))
 WAITING = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
 DUE = select(literal(1)).where(WAITING, outbox.c.next_at <= bindparam("at")).limit(1)
 
 NEXT = select(func.coalesce(func.max(journal.c.seq), 0) + 1)
 NEWEST_HASH = select(journal.c.hash).where(journal.c.writer == bindparam("writer")).order_by(journal.c.seq.desc()).limit(1)
+EXPORTED_HASH = select(exported.c.hash).where(exported.c.writer == bindparam("writer"))
 TURN = select(func.coalesce(func.max(outbox.c.turn), 0) + 1)
 APPEND = insert(journal)
 SERVED = (

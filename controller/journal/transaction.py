@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import statements
-from rollbackd.controller.journal.chain import GENESIS, row_hash
+from rollbackd.controller.journal.chain import GENESIS, SHOWN, row_hash
 from rollbackd.controller.journal.claiming import refusal
 from rollbackd.controller.journal.codec import canonical, kind_of, moment_text
 from rollbackd.controller.journal.reading import Reading
@@ -140,7 +140,7 @@ class Transaction(Reading):
         """
         change = seen.change
         if self.insert_once(changes, change_columns(seen)):
-            self.note(change_note(seen), f"{change.target}/change.seen/{change.id}")
+            self.note(change_note(seen))  # needs no key: the row of the change is there once
             return seen
         found = self._change_row(seen)
         new = {"ready": change.ready, "irreversible": change.irreversible}
@@ -222,7 +222,7 @@ class Transaction(Reading):
         seq, prev = self._end()
         digest = row_hash(prev, seq, self.writer, moment_text(at), kind, target, incident, key, body)
         columns = {"seq": seq, "writer": self.writer, "at": at, "kind": kind, "target": target, "incident": incident, "key": key, "body": body}
-        self.connection.execute(statements.APPEND, {**columns, "prev": prev, "hash": digest})
+        self.connection.execute(statements.APPEND, {**columns, "prev": prev[:SHOWN], "hash": digest})
         self.last = (seq, digest)
         return True
 
@@ -230,8 +230,9 @@ class Transaction(Reading):
         """The next row's number and the former hash of this writer; the write lock keeps both true until the commit."""
         if self.last is not None:
             return self.last[0] + 1, self.last[1]
-        seq = self.connection.execute(statements.NEXT).scalar_one()
-        return seq, self.connection.execute(statements.NEWEST_HASH, {"writer": self.writer}).scalar_one_or_none() or GENESIS
+        seq, of_mine = self.connection.execute(statements.NEXT).scalar_one(), {"writer": self.writer}
+        newest = self.connection.execute(statements.NEWEST_HASH, of_mine).scalar_one_or_none()
+        return seq, newest or self.connection.execute(statements.EXPORTED_HASH, of_mine).scalar_one_or_none() or GENESIS
 
     def _end_claim(self, event: Applied | Stopped) -> None:
         this = and_(claims.c.incident == event.incident, claims.c.rung == event.rung, claims.c.target == event.target)

@@ -37,6 +37,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """What was removed from the journal of one writer's rows: all up to ``seq``, of which the last had this ``hash``; ``rows`` in all."""
+
+    seq: int
+    hash: str
+    rows: int
+    began: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The right to one effect: from the durable intent to its outcome, never longer than ``deadline`` on the database clock.
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import IntegrityError
 
-from rollbackd.controller.journal.chain import GENESIS, Break, JournalRow, row_hash, verify
+from rollbackd.controller.journal.chain import GENESIS, SHOWN, Break, JournalRow, row_hash, verify
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from tests.controller.journal_samples import CLOSED, OPENED, T0
@@ -64,6 +64,13 @@ def test_a_removed_row_breaks_the_chain_of_its_writer_only() -> None:
     assert verify([first, third]) == Break(4, "a", GAP)
 
 
+def test_rows_that_repeat_only_the_beginning_of_the_former_hash_follow_on_older_ones() -> None:
+    rows = chained("a", "b", "a", "a")
+    rows[2:] = [replace(row, prev=row.prev[:SHOWN]) for row in rows[2:]]
+    assert verify(rows) is None
+    assert verify([rows[0], rows[1], rows[3]]) == Break(4, "a", GAP)
+
+
 def test_swapped_rows_break_the_chain() -> None:
     first, second = chained("a", "a")
     assert verify([second, first]) == Break(2, "a", GAP)
@@ -87,7 +94,7 @@ def test_every_row_the_store_writes_is_chained_over_reopening_and_per_writer(sto
     rows = list(other.rows())
     assert verify(rows) is None
     assert [row.writer for row in rows] == ["one", "one", "two", "one"]
-    assert [row.prev == GENESIS for row in rows] == [True, False, True, False]
+    assert [row.prev for row in rows] == [GENESIS[:SHOWN], rows[0].hash[:SHOWN], GENESIS[:SHOWN], rows[1].hash[:SHOWN]]
     assert other.heads() == {"one": rows[3].hash, "two": rows[2].hash}
     other.close()
 

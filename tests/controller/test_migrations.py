@@ -1,21 +1,30 @@
 import sqlite3
 import subprocess
 import sys
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from rollbackd.controller.audit import audit
 from rollbackd.controller.journal import migrate, schema
+from rollbackd.controller.journal.begin import Begin
+from rollbackd.controller.journal.chain import GENESIS, JournalRow, row_hash
+from rollbackd.controller.journal.compaction import LEAST, compact
+from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
-from tests.controller.journal_samples import opened
+from rollbackd.controller.journal.values import Note
+from tests.controller.journal_samples import T0, opened
 
 
 @pytest.fixture
@@ -74,6 +83,46 @@ def test_a_migration_that_fails_leaves_an_empty_file(url: str) -> None:
     engine.dispose()
     assert by_hand.execute("SELECT name FROM sqlite_master").fetchall() == [("outbox",)]
     by_hand.close()
+
+
+def written_by_the_first_version(url: str) -> list[JournalRow]:
+    """A journal of schema v0001 with rows as that version wrote them."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    rows, prev = [], GENESIS
+    for seq in range(1, 4):
+        content = ("2025-03-01T03:00:00.000000Z", "daemon.paused", None, None, f"paused:{seq}", "{}")
+        rows.append(JournalRow(seq, "one", *content, prev, row_hash(prev, seq, "one", *content)))
+        prev = rows[-1].hash
+    engine = database(url).engine(timedelta(seconds=5))
+    with engine.connect().execution_options(begin=Begin.MIGRATE) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "v0001")
+        names = ", ".join(asdict(rows[0]))
+        insert = text(f"INSERT INTO journal ({names}) VALUES ({', '.join(f':{name}' for name in asdict(rows[0]))})")
+        connection.execute(insert, [asdict(row) for row in rows])
+    engine.dispose()
+    return rows
+
+
+def upgraded_and_compacted(url: str, to: Path) -> None:
+    """What an old journal has to bear."""
+    rows = written_by_the_first_version(url)
+    store = Store.open(url, "one", lambda: T0 + timedelta(days=400))
+    assert list(store.rows()) == rows
+    with store.transaction() as tx:
+        assert not tx.note(Note("daemon.paused", T0), "paused:1")
+        tx.note(Note("daemon.resumed", T0 + timedelta(days=399)))
+    assert (audit(store).rows, audit(store).fault) == (4, None)
+    with pytest.raises(StoreError, match="append-only"), store.transaction() as tx:
+        tx.connection.execute(text("DELETE FROM journal WHERE seq = 1"))
+    assert compact(store, LEAST, to).rows == 3
+    assert (audit(store).fault, store.began()) == (None, T0)
+    store.close()
+
+
+def test_a_journal_of_the_first_version_is_upgraded_as_it_is_and_may_be_compacted(url: str, tmp_path: Path) -> None:
+    upgraded_and_compacted(url, tmp_path / "old.jsonl")
 
 
 # --- files that are refused ------------------------------------------------------------------------------------------------------------

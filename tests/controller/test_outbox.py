@@ -1,10 +1,12 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal.schema import outbox as table
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.outbox import LATE, MAX_AGE, Outbox, backoff
 from tests.controller.journal_samples import HOUR, MINUTE, SECOND, Clock, notice
@@ -52,6 +54,24 @@ def test_messages_of_one_key_arrive_in_order(store: Store) -> None:
     queue(store, notice("trigger"), notice("update"), notice("resolve", resolved=True))
     outbox_for(store, oncall=[pager]).deliver_due()
     assert pager.sent == ["trigger", "update", "resolve"]
+
+
+def test_a_story_that_was_told_to_the_end_leaves_nothing_behind(store: Store, clock: Clock) -> None:
+    slack = Channel("slack")
+    slack.fault = Transient("503")
+    outbox = outbox_for(store, oncall=[Channel(), slack])
+    queue(store, notice("trigger"), notice("resolve", resolved=True), notice("other", "inc-2"))
+    outbox.deliver_due()
+    assert told_of(store) == {"inc-1", "inc-2"}  # slack still waits
+    slack.fault = None
+    clock.move(HOUR)
+    outbox.deliver_due()
+    assert told_of(store) == {"inc-2"}
+
+
+def told_of(store: Store) -> set[str]:
+    with store.snapshot() as reading, reading.connected() as connection:
+        return set(connection.execute(select(table.c.key)).scalars())
 
 
 def test_a_resolve_does_not_overtake_a_trigger_that_could_not_be_sent(store: Store, clock: Clock) -> None:

@@ -19,6 +19,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.outbox import LEASE
 from tests.controller.journal_samples import OPENED, T0, notice
+from tests.controller.test_migrations import upgraded_and_compacted
 from tests.postgres import Postgres, postgres
 from tests.replicas.pipe import Pipe, pipe_to
 
@@ -223,6 +224,12 @@ def test_the_migrations_lead_to_the_schema_that_the_code_uses(url: str) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
     engine.dispose()
+
+
+def test_a_journal_of_the_first_version_is_upgraded_as_it_is_and_may_be_compacted(journals: Postgres, tmp_path: Path) -> None:
+    with psycopg.connect(journals.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE first_version")
+    upgraded_and_compacted(journals.url("first_version"), tmp_path / "old.jsonl")
 
 
 def test_an_intent_waits_for_the_disk_whatever_the_servers_default_is(url: str) -> None:

@@ -67,6 +67,7 @@ FACTS: Mapping[str, str] = {
     "approval.refused": "a person was refused, and nothing was decided",
     "pause.set": "the switch is a file, which comes first; the person got no answer, and asks again",
     "pause.lifted": "the switch is a file, which comes first; the person got no answer, and asks again",
+    "journal.exported": "one transaction with the removal that it tells of; tests/controller/test_compaction.py ends it in the middle",
     "notice.dead": "what is lost with it is tried, and given up, once more",
     "source.blind": "one message under a key, in the same transaction",
     "source.sighted": "one message under a key, in the same transaction",

@@ -19,13 +19,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
+from rollbackd.controller.audit import audit
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.chain import Break, verify
+from rollbackd.controller.journal.compaction import WRITER, compact
 from rollbackd.controller.journal.errors import translated
 from rollbackd.controller.journal.schema import incidents, journal, metadata
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import How, Standing
+from rollbackd.controller.journal.values import How, Note, Standing
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Counts, Reading
 from tests.bench.figures import machine, memory
@@ -244,10 +246,27 @@ def _incidents(place: Place, folder: Path, count: int) -> int:
         _show(f"{closed:,} of {count:,} incidents")
     size, broken = place.size(), place.broken()
     each = (size - empty) / closed
+    left, packed = _compacted(place, folder, month.clock.now)
     kind = place.engine.dialect.name
     print(f"{closed:,} incidents, {rows:,} rows; {kind}: {size:,} B with its log folded in, empty {empty:,} B; audit chain: {broken or 'holds'}")
     print(f"{each:,.0f} B an incident, {each * 10_000 / 1e6:.1f} MB for 10,000 (limit {LIMIT_MB:g} MB)\n{machine()}")
-    return int(each * 10_000 / 1e6 > LIMIT_MB or broken is not None)
+    kept = (left - empty) / closed
+    print(f"compacted: {kept:,.0f} B an incident, {kept * 10_000 / 1e6:.1f} MB for 10,000; in the file {packed / closed:,.0f} B an incident")
+    return int(kept * 10_000 / 1e6 > LIMIT_MB or broken is not None)
+
+
+def _compacted(place: Place, folder: Path, at: datetime) -> tuple[int, int]:
+    """Bytes of the journal and of the file, half a year later, when all that could go has gone."""
+    file = folder / "old.jsonl.gz"
+    later = Store.open(place.store.database.url.render_as_string(hide_password=False), WRITER, lambda: at + 180 * DAY)
+    with later.transaction() as tx:
+        tx.note(Note("daemon.paused", later.now()))
+    done = compact(later, 90 * DAY, file)
+    later.close()
+    with place.engine.connect().execution_options(begin=Begin.NOTHING, isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM" if place.engine.dialect.name == "sqlite" else "VACUUM FULL")
+    print(f"{done.rows:,} rows moved; stopped: {done.stopped}; audit: {audit(place.store).fault or 'holds'}")
+    return place.size(), file.stat().st_size
 
 
 def _show(line: str) -> None:
