@@ -1,7 +1,7 @@
 """The store: one writer at a time, any number of readers; a file, or a database that replicas share."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -80,6 +80,12 @@ class Store(Reading):
                 raise
         finally:
             self._writing.release()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reading]:
+        """Several questions to one and the same state."""
+        with self._connection(Begin.READ) as connection:
+            yield Reading(lambda: nullcontext(connection), self._clock)
 
     def _was_committed(self, tx: Transaction, fault: StoreError) -> bool:
         """Whether the transaction's last row is in the journal. Raises StoreError where nobody can tell.
