@@ -68,6 +68,8 @@ FACTS: Mapping[str, str] = {
     "pause.set": "the switch is a file, which comes first; the person got no answer, and asks again",
     "pause.lifted": "the switch is a file, which comes first; the person got no answer, and asks again",
     "journal.exported": "one transaction with the removal that it tells of; tests/controller/test_compaction.py ends it in the middle",
+    "policies.held_back": "tells people; the set of policies is read anew at each start",
+    "policies.taken": "tells people that it is over",
     "notice.dead": "what is lost with it is tried, and given up, once more",
     "source.blind": "one message under a key, in the same transaction",
     "source.sighted": "one message under a key, in the same transaction",
