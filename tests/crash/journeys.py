@@ -65,7 +65,8 @@ def _approve(scene: Scene, rows: dict[str, dict[str, Any]]) -> None:
 
 
 def _order(scene: Scene, rows: dict[str, dict[str, Any]]) -> None:
-    is_seen = any(change["target"] == scene.place.acts_on and not change["is_first_sight"] for change in scene.get("changes"))
+    # What ran before the release is a change too: an order before the daemon has seen the release would be overtaken by it.
+    is_seen = sum(change["target"] == scene.place.acts_on for change in scene.get("changes")) > 1
     if is_seen and "incident.ordered" not in rows:
         (rung,) = scene.client.get("plan", policy="shop")["rungs"]
         scene.client.post("rollback", of="shop", rung=1, plan=rung["digest"], who=ANN, reason="it looks wrong")
