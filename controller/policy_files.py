@@ -45,7 +45,8 @@ class Reload:
     @property
     def summary(self) -> str | None:
         """What is not as the files on disk say, in a line; None if all is."""
-        faults = [f"{len(self.faults)} faults, the first: {self.faults[0]}"] if self.faults else []
+        several = f"{len(self.faults)} faults, the first" if len(self.faults) > 1 else "1 fault"
+        faults = [f"{several}: {self.faults[0]}"] if self.faults else []
         return "; ".join([*faults, *([self.held_back] if self.held_back else [])]) or None
 
 

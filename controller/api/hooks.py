@@ -80,7 +80,7 @@ class Hooks:
         self._keep((name, message), at, now)
         try:
             yield Message(name, at)
-        except BaseException:
+        except BaseException:  # whatever kept it from being posted: the sender may send it again
             with self._lock:
                 self._kept.pop((name, message), None)
             raise
