@@ -138,21 +138,30 @@ def _intent(request: PlanRequest, deployment: Raw, goal: Raw) -> Intent:
 
 
 def _write(place: Place, intent: Intent, deployment: Raw, goal: Raw) -> Write:
-    """Guarded by uid and by the whole bad template: status updates and scaling do not void it, a newer revision does."""
+    """Guarded by uid, by the whole bad template and by its rollout's number: status updates and scaling do not void it, a newer rollout does.
+
+    A template that went and came back is another rollout, and no longer the one that was judged. Its number tells, once its controller gave it one.
+    """
     marks = {objects.INCIDENT: intent.incident, objects.WRITTEN: intent.to_revision, objects.FROM: intent.from_revision}
     meta = deployment["metadata"]
     guards = [
         {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
         {"op": "test", "path": "/spec/template", "value": deployment["spec"]["template"]},
     ]
+    if objects.number(deployment) and objects.is_observed(deployment):
+        guards.append({"op": "test", "path": _annotation(objects.REVISION), "value": objects.notes(deployment)[objects.REVISION]})
     if meta.get("annotations") is None:
         # "add" of the whole map would replace one that appeared meanwhile, so nothing at all may have changed.
         guards.append({"op": "test", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]})
         annotate: list[Raw] = [{"op": "add", "path": "/metadata/annotations", "value": marks}]
     else:
-        annotate = [{"op": "add", "path": f"/metadata/annotations/{key.replace('/', '~1')}", "value": value} for key, value in marks.items()]
+        annotate = [{"op": "add", "path": _annotation(key), "value": value} for key, value in marks.items()]
     revert = {"op": "replace", "path": "/spec/template", "value": objects.bare(goal["spec"]["template"])}
     return Write(place, [*guards, revert, *annotate])
+
+
+def _annotation(key: str) -> str:
+    return f"/metadata/annotations/{key.replace('/', '~1')}"
 
 
 def _rehearse(cluster: Cluster, write: Write, intent: Intent) -> tuple[str, ...]:

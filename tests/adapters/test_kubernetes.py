@@ -114,6 +114,7 @@ def test_a_revert_is_one_patch_as_field_manager_rollbackd_and_its_rehearsal_anot
     assert [(operation["op"], operation["path"]) for operation in sent] == [
         ("test", "/metadata/uid"),
         ("test", "/spec/template"),
+        ("test", "/metadata/annotations/deployment.kubernetes.io~1revision"),
         ("replace", "/spec/template"),
         ("add", "/metadata/annotations/rollbackd.io~1incident"),
         ("add", "/metadata/annotations/rollbackd.io~1revision"),

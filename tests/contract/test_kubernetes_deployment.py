@@ -417,6 +417,19 @@ def test_a_new_revision_between_plan_and_write_is_never_overwritten(stage: Stage
     assert "another writer (ci-pipeline" in sight.reason
 
 
+def test_a_version_that_went_and_came_back_between_plan_and_write_is_not_overwritten(stage: Stage) -> None:
+    plan = stage.plan(stage.broken("shop:2"))
+    stage.release("shop:3")
+    stage.settle()
+    stage.release("shop:2", manager="argocd-controller")
+    stage.settle()
+    before = stage.deployment()
+    assert stage.target.look(plan.intent).standing is Standing.BEFORE  # the same template
+    with pytest.raises(Refused):
+        stage.target.apply(plan)
+    assert stage.deployment()["spec"] == before["spec"]
+
+
 def test_a_repeated_write_is_refused_and_harmless(stage: Stage) -> None:
     good = stage.broken()
     plan = applied(stage, good)

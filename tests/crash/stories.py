@@ -174,6 +174,7 @@ def full_before_the_breach(scene: Scene) -> Ending:
     """The disk fills while all is well; then the bad version comes."""
     life = scene.start()
     scene.ship(whole=lambda: life.signal(signal.SIGUSR1))
+    scene.until(lambda: scene.judged()["shop"][1] == "breach", "the breach is judged")
     return emptied(scene)
 
 

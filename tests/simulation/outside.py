@@ -96,10 +96,10 @@ class Outside:
             self.changed()
 
     def patch(self, intent: Intent) -> None:
-        """Our write, under its precondition on what was judged. Raises Refused."""
+        """Our write, under its precondition on the rollout that was judged. Raises Refused."""
         workload = self.workloads[intent.target]
-        if self.has_preconditions and workload.revision != intent.from_revision:
-            raise Refused(f"409: {intent.target} runs {workload.revision}, not {intent.from_revision}; nothing was changed")
+        if self.has_preconditions and (workload.revision, workload.number) != (intent.from_revision, intent.record["number"]):
+            raise Refused(f"422: {intent.target} runs {workload.revision}, rollout {workload.number}: not what was judged; nothing was changed")
         self.on_accept(Accepted(self.clock.now, intent, workload.revision, tuple(workload.kept)))
         self._put(workload, intent.to_revision, f"rollbackd:{intent.incident}")
         workload.mark = (intent.incident, intent.to_revision)

@@ -42,7 +42,8 @@ def lift(replica: "Replica") -> None:
     if replica.pause.file.is_dir():
         replica.pause.file.rmdir()
     if not replica.store.is_cut and not replica.store.is_full:
-        replica.switch.resume("ann")
+        with contextlib.suppress(Denied):  # the store took nothing: it is paused on
+            replica.switch.resume("ann")
 
 
 def _no_facts() -> Facts:

@@ -97,7 +97,8 @@ class Workloads:
         to = next((revision for revision in request.candidates if revision in live.kept and revision != live.revision), None)
         if to is None:
             raise Refused(f"{request.target} has no known good revision to go to", advice="roll forward")
-        return Plan(Intent(request.target, request.incident, live.revision, to), f"revert {request.target} to {to}", deadline=timedelta(minutes=1))
+        intent = Intent(request.target, request.incident, live.revision, to, {"number": live.number})
+        return Plan(intent, f"revert {request.target} to {to}", deadline=timedelta(minutes=1))
 
     def apply(self, plan: Plan) -> None:
         self._line.write(plan.intent, lambda: self._line.outside.patch(plan.intent))
