@@ -12,6 +12,8 @@ from rollbackd.policies.judge.evidence import Sums
 
 SLIGHT = 30.0
 """A start that has so much less evidence than another, in ln, adds nothing that shows."""
+BEYOND_ONE = 1.6
+"""So many times the evidence that a later start has without its heaviest block is what it has at most: that block is three eighths of it."""
 NOTHING = Sums()
 
 
@@ -30,7 +32,7 @@ class Side:
 
     ``sums`` since the change; ``begun``: what of them was there when each of the later ``starts`` began that has come. ``scale``: the burstiness that
     counts are divided by. ``heavy``: where that is not known, the blocks with most events out of the limit. The heaviest since a later start is at
-    most half of its proof: a burst is one event that was counted many times, and among so many starts one is sure to begin just before it.
+    most three eighths of its proof: a burst is one event that was counted many times, and among so many starts one is sure to begin just before it.
     """
 
     limit: float
@@ -50,7 +52,7 @@ class Side:
             counts = self._whole(out, total)
             if self._most(*counts) < needed:
                 continue
-            capped = 2 * self._without(index, out, total)
+            capped = BEYOND_ONE * self._without(index, out, total)
             if capped < needed:
                 continue
             if min(self._least(*counts), capped) + self._weight(index) >= needed:
@@ -63,7 +65,7 @@ class Side:
         """ln of the mixture over start times; what cannot matter beside the strongest start is left out."""
         counts = [self._whole(*pair) for pair in self._since()]
         found = [self._most(*pair) for pair in counts]
-        rest = [2 * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heavy else []
+        rest = [BEYOND_ONE * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heavy else []
         strongest = max(range(len(found)), key=found.__getitem__)
         least = -math.inf
         for index in (strongest, *(index for index in range(len(found)) if index != strongest)):

@@ -71,8 +71,8 @@ def test_a_gap_loses_what_nobody_saw_and_nothing_else():
 
 
 def test_it_is_the_mixture_of_all_starts():
-    tally = of(*(minute(n, 1 if n <= 5 else 6) for n in range(1, 9)))
-    all_of_it, since_five = log_evalue(23, 160, 0.05), log_evalue(18, 60, 0.05)
+    tally = of(*(minute(n, 1 if n <= 5 else 6) for n in range(1, 10)))
+    all_of_it, since_five = log_evalue(29, 180, 0.05), log_evalue(24, 80, 0.05)
     assert trial(tally).log_e == pytest.approx(mixed([all_of_it, since_five], 11))
 
 

@@ -7,7 +7,8 @@ from tests.bench.scorecard import generator as made
 from tests.bench.scorecard.judges import GAUGES, MEMORY, PROMISES, SILENCE
 
 HOUR, SIX_HOURS = 3600.0, 21_600.0
-EVERY = 30.0
+EVERY = 15.0
+"""The default of ``every``."""
 AMONG = "among-others"
 """Bad changes among services to which nothing happens: what it costs to wait for them."""
 BEFORE = {SILENCE: 2 * HOUR, MEMORY: 2 * HOUR}
@@ -55,7 +56,7 @@ def full() -> Iterator[Cell]:
         yield from (Cell("coincident", kind, level, HOUR, EVERY, 17) for kind in made.COINCIDENT)
         yield from (Cell("bad", kind, level, HOUR, EVERY, 30) for kind in BAD)
         yield from (Cell(AMONG, kind, level, HOUR, EVERY, 10) for kind in (made.ERRORS_20, made.ERRORS_ALL))
-    for every, services in ((1.0, 15), (5.0, 40), (15.0, 60), (60.0, 60)):
+    for every, services in ((1.0, 15), (5.0, 40), (30.0, 60), (60.0, 60)):
         for level in (20, 500):
             yield from (Cell("intervals", kind, level, HOUR, every, services) for kind in (made.PLAIN, made.AT_LIMIT))
     for level in (20, 100, 500):

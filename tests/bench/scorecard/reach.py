@@ -72,7 +72,7 @@ def _healthy(ours: Sequence[Outcome]) -> Iterator[Figure]:
         yield line(f"{level}/min", 0.01, lambda o, at=level: o.cell.section == "quiet" and o.cell.kind in CALM and o.cell.per_minute == at)
     yield line("true error rate at the limit", 0.01, lambda o: o.cell.section == "quiet" and o.cell.kind == made.AT_LIMIT)
     yield line("watch of 6 h", 0.01, lambda o: o.cell.watch == SIX_HOURS and o.cell.kind in CALM)
-    for every in (1.0, 5.0, 15.0, 60.0):
+    for every in (1.0, 5.0, 30.0, 60.0):
         yield line(f"a look every {every:g} s", 0.01, lambda o, at=every: o.cell.section == "intervals" and o.cell.every == at)
     yield line("bursty errors, watch of 1 h", 0.02, lambda o: o.cell.section == "quiet" and o.cell.kind == made.BURSTY)
     yield line("bursty errors, watch of 6 h", 0.02, lambda o: o.cell.watch == SIX_HOURS and o.cell.kind == made.BURSTY)

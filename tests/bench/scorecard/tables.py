@@ -46,7 +46,7 @@ def tables(outcomes: Sequence[Outcome]) -> list[Table]:
     judges = list(dict.fromkeys(one.judge for one in outcomes))
     found = [
         _by_judge(
-            "False rollbacks of healthy changes, nothing else happening, bursty errors included (watch 1 h, a look every 30 s)",
+            "False rollbacks of healthy changes, nothing else happening, bursty errors included (watch 1 h, a look every 15 s)",
             _levels(outcomes),
             judges,
         ),
@@ -103,7 +103,7 @@ def _kinds(
 
 def _long(outcomes: Sequence[Outcome]) -> Iterator[Row]:
     six = [one for one in outcomes if one.cell.section == "six-hours"]
-    yield from _row("6 h, every 30 s", six, lambda found: _shown(false_share(found)))
+    yield from _row("6 h, every 15 s", six, lambda found: _shown(false_share(found)))
     for every in sorted({one.cell.every for one in outcomes if one.cell.section == "intervals"}):
         mine = [one for one in outcomes if one.cell.section == "intervals" and one.cell.every == every]
         yield from _row(f"1 h, every {every:g} s", mine, lambda found: _shown(false_share(found)))
