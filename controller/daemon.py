@@ -29,6 +29,8 @@ RELOAD_EVERY = timedelta(seconds=5)
 """How often the policy files are looked at; SIGHUP looks at once."""
 ROSTERS_EVERY = timedelta(seconds=30)
 """How often the members of fleets are asked for; SIGHUP asks at once."""
+GARBAGE_EVERY = timedelta(minutes=1)
+"""How often cycles among young objects are looked for, whatever their number: what faults leave behind is freed while it is little."""
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 """From malloc.h, where they are the same on every machine."""
 OUTBOX_GRACE = timedelta(seconds=5)
@@ -89,6 +91,7 @@ class Daemon:
         parts.schedule.every(RELOAD_EVERY, "reload", self.reload)
         parts.schedule.every(ROSTERS_EVERY, "rosters", self.refresh)
         parts.schedule.every(READINESS_EVERY, "readiness", parts.readiness.look)
+        parts.schedule.every(GARBAGE_EVERY, "garbage", collect_young)
         for chore in parts.chores:
             parts.schedule.once(f"{chore.name}.first", chore.work)
             parts.schedule.every(chore.every, chore.name, chore.work)
@@ -149,6 +152,11 @@ def collect_seldom() -> None:
     Nearly everything here is freed by its reference count. At 10,000 policies the interpreter's defaults spend half of each slot looking for nothing.
     """
     gc.set_threshold(50_000, 10, 100)
+
+
+def collect_young() -> None:
+    """No garbage is left among what was made since the last time. What is older is not looked at: at 10,000 policies that would hold up a slot."""
+    gc.collect(1)
 
 
 def share_one_heap() -> None:

@@ -12,6 +12,8 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.errors import StoreDamaged, StoreError
 
+PAGES_KIB = 256
+"""So much of the file each connection keeps in memory."""
 _MODES = {Begin.READ: "DEFERRED", Begin.WRITE: "IMMEDIATE", Begin.MIGRATE: "IMMEDIATE", Begin.NOTHING: None}
 
 
@@ -70,6 +72,8 @@ def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # For each connection; what is read again at once are a few pages, and the system keeps the rest of the file in memory anyway.
+    cursor.execute(f"PRAGMA cache_size=-{PAGES_KIB}")
     cursor.close()
 
 

@@ -210,7 +210,7 @@ class Oracles:
         return not recent and not any(one.opened["target"] == policy.target for one in self.acts.values())
 
     def _after_no_other(self, replica: "Replica", body: dict[str, Any]) -> None:
-        """I10: nothing more after this replica saw another writer behind our write, behind the newest one where a flag took it twice (see ``taken``)."""
+        """I10: nothing more after this replica saw another writer behind our write, the newest one where a flag took it twice (``taken``)."""
         for write in {(one.intent.incident, one.intent.target): one for one in self.accepted}.values():
             watched = self.acts[body["incident"]].opened["target"]
             if write.intent.incident == body["incident"]:

@@ -25,7 +25,7 @@ from tests.simulation.story import FAULTS, SLOTS, Event, Story
 from tests.simulation.turns import Clock
 
 CALM_SLOTS = 60
-"""So many slots after the last fault, at most: for confirmation, patience with neighbours, claim, time-out, settling and give-up, one after the other."""
+"""So many slots after the last fault, at most: for confirmation, patience with neighbours, claim, time-out, settling and give-up in a row."""
 LEAST_CALM = 5
 """So many slots at least: what is quiet before the slots after the last fault may not stay so."""
 

@@ -6,12 +6,14 @@ The data is not shipped. A folder is its repository, or anything with CSV files 
 import csv
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.backtest.cases import GivenChange
@@ -20,6 +22,7 @@ from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
 from tests.servers import prometheus_with_history
 
+T = TypeVar("T")
 LABELS = ("labels/combined_labels.json", "labels/combined_windows.json")
 """Either says in which series its authors saw an anomaly."""
 UNLABELLED = "artificialNoAnomaly"
@@ -77,8 +80,9 @@ def report(folder: Path) -> str:
         return "prometheus and promtool are not installed (as root on Debian: make servers), so nothing was measured"
     lines = list(read(folder))
     calm = [line for line in lines if line.is_labelled is False]
-    judged = {line.name: rolled_back(line) for line in calm}
-    holes = {f"{line.name}, {a:%Y-%m-%d %H:%M} to {b:%H:%M}": confirmed_after(line, (a, b)) for line in lines for a, b in line.holes()}
+    judged = {line.name: rolled_back(line) for line in _shown(calm, "series")}
+    found = [(line, hole) for line in lines for hole in line.holes()]
+    holes = {f"{line.name}, {a:%Y-%m-%d %H:%M} to {b:%H:%M}": confirmed_after(line, (a, b)) for line, (a, b) in _shown(found, "holes")}
     bridged = sum(after is not None and after < HELD for after in holes.values())
     return "\n".join(
         [
@@ -88,6 +92,13 @@ def report(folder: Path) -> str:
             f"of {sum(of for _, of in judged.values())} changes; {bridged} of {len(holes)} holes bridged",
         ]
     )
+
+
+def _shown(these: Sequence[T], what: str) -> Iterator[T]:
+    """Each of them, and on the terminal how many are done."""
+    for number, one in enumerate(these):
+        print(f"{number} of {len(these)} {what}", file=sys.stderr, flush=True)
+        yield one
 
 
 def _said(after: timedelta | None) -> str:
