@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from rollbackd.adapters.base.target import Sides
 from rollbackd.controller.policytest.notation import Value
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.model.policy import Policy
@@ -20,7 +21,7 @@ class GivenSeries:
 
 @dataclass(frozen=True, slots=True)
 class GivenChange:
-    """A target comes to another revision. ``ready`` None: it never serves."""
+    """A target comes to another revision. ``ready`` None: it never serves. ``sides``: how its pods and older ones beside them are told apart."""
 
     at: timedelta
     target: str
@@ -29,6 +30,7 @@ class GivenChange:
     irreversible: str | None = None
     posted: bool = False
     parts: tuple[str, ...] = ()
+    sides: Sides | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,13 @@ class AnswerItem(Written):
     values: Values = Field(description="What it reads at each interval, in promtool's notation.")
 
 
+class SidesItem(Written):
+    """Whose pods serve beside each other, by their ReplicaSets. A pod's name is that of its ReplicaSet, a dash, and five letters or digits."""
+
+    new: ObjectName = Field(description="The ReplicaSet that the change brings: checkout-6f7c9d8b4.")
+    old: Annotated[list[ObjectName], Field(min_length=1, max_length=MOST_ENTRIES)] = Field(description="Those of older revisions that still serve.")
+
+
 class ChangeItem(Written):
     """A target comes to another revision."""
 
@@ -55,6 +62,7 @@ class ChangeItem(Written):
     irreversible: Line | None = Field(None, description="Why a revert across it is unsafe.")
     posted: bool = Field(False, description="Told by a pipeline: a suspect that nothing here can undo.")
     parts: Annotated[list[FlagName], Field(max_length=MOST_ENTRIES)] | None = Field(None, description="Which flags it touched.")
+    sides: SidesItem | None = Field(None, description="Which pods are new and which are old. Default: they are not told apart.")
 
 
 class OtherItem(Written):

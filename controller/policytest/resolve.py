@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 
+from rollbackd.controller.observe.sides import POD
 from rollbackd.controller.policytest.cases import Case, Expected, GivenChange, GivenSeries, Start, Surroundings
 from rollbackd.controller.policytest.documents import DEFAULT_INTERVAL, CaseItem, ChangeItem, ExpectItem
 from rollbackd.controller.policytest.notation import Absent, NotationError, Value, parse_values
+from rollbackd.controller.policytest.sides import sides_of
 from rollbackd.controller.policytest.words import GUARDS, is_read, kind_of, metrics_of, reads_text, rung_names, selectors_of
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.model.keys import parse_target
@@ -23,7 +25,7 @@ MOST_LOOKS = 20_000
 """So many looks a test may take: two weeks at a minute."""
 MOST_SAMPLES = 2_000_000
 """So many samples a test may have."""
-PAGE = ("job", "instance", "pod")
+PAGE = ("job", "instance", POD)
 """Series that are equal in these labels were read on one page."""
 
 
@@ -53,6 +55,7 @@ class _Resolving:
         if until / min(policy.every, interval) > MOST_LOOKS:
             self.findings.fault((*self.path, "expect"), f"at most {MOST_LOOKS:,} looks", f"{until // min(policy.every, interval):,}")
             until = timedelta(0)
+        series = tuple(self._series(interval, until))
         used = policy if item.mode is None else replace(policy, mode=Mode[item.mode.upper()])
         return Case(
             name=item.name,
@@ -60,9 +63,9 @@ class _Resolving:
             line=locate(self.findings.document.root, self.path)[1].line,
             policy=used,
             interval=interval,
-            series=tuple(self._series(interval, until)),
+            series=series,
             answers=dict(self._answers(interval, until)),
-            changes=tuple(sorted(self._changes(), key=lambda change: change.at)),
+            changes=tuple(sorted(self._changes(series), key=lambda change: change.at)),
             starts=dict(self._starts()),
             surroundings=self._surroundings(),
             expected=expected,
@@ -149,13 +152,15 @@ class _Resolving:
 
     # --- the world ------------------------------------------------------------------------------------------------------------------------
 
-    def _changes(self) -> Iterator[GivenChange]:
+    def _changes(self, series: Sequence[GivenSeries]) -> Iterator[GivenChange]:
+        pods = {one.page[PAGE.index(POD)] for one in series}
         for index, one in enumerate(self.item.changes):
             path = (*self.path, "changes", index)
             target = self.policy.target if one.target is None else self._target(one.target, (*path, "target"))
             if isinstance(one.ready, timedelta) and one.ready < one.at:
                 self.findings.fault((*path, "ready"), f"a time not before 'at' ({written(one.at)})", written(one.ready))
-            yield GivenChange(one.at, target, one.revision, _ready(one), one.irreversible, one.posted, tuple(one.parts or ()))
+            sides = sides_of(one, target, self.policy, pods, path, self.findings)
+            yield GivenChange(one.at, target, one.revision, _ready(one), one.irreversible, one.posted, tuple(one.parts or ()), sides)
 
     def _target(self, text: str, path: Path) -> str:
         """The key of one of the policy's targets."""

@@ -9,6 +9,7 @@ from rollbackd.controller.observe.baselines import Baselines, read_before
 from rollbackd.controller.observe.facts import told
 from rollbackd.controller.observe.questions import ProbeQuestion, asks_of
 from rollbackd.controller.observe.readings import readings_at
+from rollbackd.controller.observe.sides import beside_old
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.observe.vanished import Absences
 from rollbackd.controller.policytest.cases import Case
@@ -69,8 +70,9 @@ def _looks(case: Case) -> Iterator[Look]:
         def probing(question: ProbeQuestion, at: datetime = at) -> float | None:
             return source.probe(question, at)
 
-        readings = told(policy, readings_at(source, probing, asks, at), source.state(policy.target, at), at)
-        state = source.state(policy.target, at)
+        state = source.state(policy.target, world.sides, at)
+        readings = told(policy, readings_at(source, probing, asks, at), state, at)
+        readings = beside_old(policy, readings, source, state, at)
         readings = traffics.beside(policy, readings, world.changes, source, state, at)
         readings = absences.beside(policy, readings, world.changes, source, state, at)
         before = take(policy, watch, aged(policy, readings, world.changes, source, at))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.source import Answer, Expression, Query, Row
-from rollbackd.adapters.base.target import Progress, TargetState
+from rollbackd.adapters.base.target import Progress, Sides, TargetState
 from rollbackd.adapters.scrape import Given, Shown
 from rollbackd.controller.observe.questions import ProbeQuestion, TargetQuestion, asks_of
 from rollbackd.controller.policytest.cases import Case, GivenSeries
@@ -64,15 +64,19 @@ class CaseSource:
         found = None if answers is None else answers.newest(at)
         return None if found is None or at - found[0] > self.freshness else found[1]
 
-    def state(self, target: str, at: datetime) -> TargetState | None:
-        """How the target stands at ``at``: its rollout stuck where the test says 1, complete where it says 0; None where it does not say."""
+    def state(self, target: str, sides: Sides | None, at: datetime) -> TargetState | None:
+        """How the target stands at ``at``: its pods on these sides, its rollout as the test says; None where nothing is known of either."""
+        progress = self._progress(at)
+        return None if sides is None and progress is None else TargetState(target, "", progress=progress, sides=sides)
+
+    def _progress(self, at: datetime) -> Progress | None:
+        """The rollout is stuck where the test says 1, complete where it says 0; None where it does not say."""
         answers = self._answers.get(TargetQuestion("rollout"))
         found = None if answers is None else answers.newest(at)
         if found is None or at - found[0] > self.freshness:
             return None
         is_stuck = found[1] > 0
-        why = "past its progress deadline, says the test" if is_stuck else None
-        return TargetState(target, "", progress=Progress(1, int(not is_stuck), overdue=why))
+        return Progress(1, int(not is_stuck), overdue="past its progress deadline, says the test" if is_stuck else None)
 
 
 def _by_question(case: Case, start: datetime) -> Iterator[tuple[str | ProbeQuestion | TargetQuestion, Answers]]:

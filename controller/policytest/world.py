@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rollbackd.adapters.base.target import Sides
 from rollbackd.controller.policytest.cases import Case, GivenChange, Start
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer
 from rollbackd.policies.decide.hands import approvals_of
@@ -30,6 +31,7 @@ class World:
         self._coming = list(case.changes)
         self._changes: list[Change] = []
         self._ready: dict[str, datetime | None] = {}
+        self._sides: dict[str, Sides | None] = {}
         starts = {target: case.starts.get(target, _NO_START) for target in case.policy.targets}
         self._live = {target: start.running for target, start in starts.items()}
         self._seen = dict(self._live)
@@ -81,6 +83,7 @@ class World:
         )
         self._changes.append(change)
         self._ready[change.id] = None if given.ready is None else self._start + given.ready
+        self._sides[change.id] = given.sides
         if not given.posted:
             self._live[given.target] = given.revision
 
@@ -91,6 +94,13 @@ class World:
     def changes(self) -> tuple[Change, ...]:
         """The changes that were seen."""
         return tuple(self._changes)
+
+    @property
+    def sides(self) -> Sides | None:
+        """Who serves beside whom, as the newest change of the policy's target says once it is ready. A revert of ours is complete at once."""
+        own = (change for change in reversed(self._changes) if change.target == self._policy.target and not change.posted)
+        newest = next(own, None)
+        return None if newest is None or newest.ready is None else self._sides.get(newest.id)
 
     def fleet(self, at: datetime) -> Fleet:
         """What the guards see: this policy's own incidents, and what the test says of everything else."""

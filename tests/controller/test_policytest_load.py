@@ -339,11 +339,12 @@ SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(["5m", "_x3", "ok", "revert", "v1", "{", "*"])
 )
 ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=4)
+ROLLOUT = [{"at": "5m", "revision": "v2", "sides": {"new": "checkout-6f7c9d8b4", "old": ["checkout-5d4f8c7b9"]}}]
 DOCUMENT = {
     "apiVersion": "rollbackd/v1",
     "kind": "PolicyTest",
     "policies": ["checkout.yaml"],
-    "tests": [calm(mode="auto", guards={"paused": "x"}, others=[], answers=[], running="v1", interval="15s", policy="checkout")],
+    "tests": [calm(mode="auto", guards={"paused": "x"}, others=[], answers=[], running="v1", interval="15s", policy="checkout", changes=ROLLOUT)],
 }
 
 

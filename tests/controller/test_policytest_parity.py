@@ -12,11 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.target import Sides, TargetState
+from rollbackd.adapters.command import Command
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.adapters.scrape import Endpoint, Scrape, these
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import Observer, readings_at
+from rollbackd.controller.observe.sides import beside_old
+from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.controller.policytest.cases import Case, GivenSeries
 from rollbackd.controller.policytest.notation import Absent
 from rollbackd.controller.policytest.run import START, Outcome, run
@@ -29,7 +34,7 @@ from rollbackd.policies.model.policy import Mode
 from tests import servers
 from tests.adapters.openmetrics import START as PAST
 from tests.controller.policytest_samples import case_in
-from tests.controller.world import World
+from tests.controller.world import World, command
 from tests.exposition import Exposition, Reply, exposing
 
 POLICY = """\
@@ -106,10 +111,24 @@ def told_by(outcome: Outcome) -> tuple[dict[datetime, tuple[str, ...]], list[tup
     return verdicts, said
 
 
+class Rolling(Command):
+    """A Deployment, of which a command tells the revision: pods of both sides serve once it is no longer v1."""
+
+    kind = "kubernetes"
+
+    def __init__(self, folder: Path, sides: Sides) -> None:
+        super().__init__({"default/shop/deployment/checkout": command(folder)})
+        self._sides = sides
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        states = super().survey(keys)
+        return {key: replace(s, sides=self._sides) if isinstance(s, TargetState) and s.revision != "v1" else s for key, s in states.items()}
+
+
 class Daemon:
     """The daemon's scrape source, observer, engine, journal and actor on the case's samples, with a clock that is set by hand."""
 
-    def __init__(self, case: Case, folder: Path, page: Exposition) -> None:
+    def __init__(self, case: Case, folder: Path, page: Exposition, sides: Sides | None) -> None:
         self.case, self.policy = case, case.policy
         self.pages = [[one for one in case.series if one.page == key] for key in dict.fromkeys(one.page for one in case.series)]
         self.texts: dict[str, str] = {}
@@ -120,6 +139,9 @@ class Daemon:
         self.observer = Observer({self.policy.source: self.scrape}, lambda _: None)
         self.verdicts: dict[datetime, tuple[str, ...]] = {}
         self.world.good("v1")
+        if sides is not None:
+            self.world.targets["kubernetes"] = Rolling(folder, sides)
+            self.world.surveyor = Surveyor(self.world.targets)
 
     def slot(self, index: int) -> None:
         """The pages are read, one pass is made as the scheduler makes it, and what follows from it has happened."""
@@ -130,11 +152,13 @@ class Daemon:
                 world.deploy(change.revision)
         self.texts = {f"/{number}": shown(page, index) for number, page in enumerate(self.pages)}
         self.scrape.scrape()
-        due = world.engine.due([self.policy], at)
-        world.engine.cycle(Batch(at, world.survey(), self.observer.read(due, at)))
+        due, survey = world.engine.due([self.policy], at), world.survey()
+        readings = self.observer.read(due, at)
+        state = survey.states[self.policy.target]
+        world.engine.cycle(Batch(at, survey, {name: beside_old(self.policy, r, self.scrape, state, at) for name, r in readings.items()}))
         if due:
-            verdicts = world.engine.standings[self.policy.name].evaluation.verdicts
-            self.verdicts[at] = tuple(verdict_reason(c, v) for c, v in zip(self.policy.conditions, verdicts, strict=True))
+            found = world.engine.standings[self.policy.name].evaluation
+            self.verdicts[at] = tuple(verdict_reason(c, v) for c, v in zip(found.policy.conditions, found.verdicts, strict=True))
         world.rest()
 
     def incident(self) -> list[tuple[datetime, str]]:
@@ -149,9 +173,10 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def daemon_on(case: Case, folder: Path) -> Iterator[Daemon]:
+def daemon_on(case: Case, folder: Path, sides: Sides | None = None) -> Iterator[Daemon]:
+    """``sides``: those of the pods from the first change on."""
     with exposing() as page:
-        daemon = Daemon(case, folder, page)
+        daemon = Daemon(case, folder, page, sides)
         yield daemon
         daemon.close()
         # The journal is asked after the last slot.
@@ -217,7 +242,7 @@ def test_a_real_prometheus_never_contradicts_it_and_proves_the_same_but_for_a_lo
     assert len(unlike) <= 6 < len({at for at in mine if "breach" in mine[at] and theirs[at] == mine[at]})
 
 
-def judged_on(source: Prometheus, case: Case, looks: Iterable[timedelta]) -> dict[timedelta, list[str]]:
+def judged_on(source: Prometheus, case: Case, looks: Iterable[timedelta], sides: Sides | None = None) -> dict[timedelta, list[str]]:
     """The verdicts at these looks, as the daemon comes to them on this source."""
     policy, watch, found = case.policy, new_watch(case.policy), {}
     asks = asks_of(policy, source.block(policy.every))
@@ -227,6 +252,8 @@ def judged_on(source: Prometheus, case: Case, looks: Iterable[timedelta]) -> dic
         moment = PAST_AT + at
         readings = readings_at(source, lambda _: None, asks, moment)
         changes = (change,) if moment >= began else ()
+        state = TargetState(policy.target, "v2", sides=sides if changes else None)
+        readings = beside_old(policy, readings, source, state, moment)
         evaluation = evaluate(policy, watch, None, readings, changes, Fleet(revisions={policy.target: "v2"}), moment)
         watch, found[at] = evaluation.watch, [verdict.state.value for verdict in evaluation.verdicts]
     return found

@@ -1,6 +1,7 @@
 """What the documentation shows is what the program takes: policies, configs, commands, links, code."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,9 @@ FOREIGN = ("Role",)
 """Kinds of documents that other programs read."""
 VALUES = "# values.yaml\n"
 TESTS = "testing-policies.md"
-"""The page whose example of a policy and its tests is run."""
+"""The page whose examples of policies and their tests are run."""
+FILES = ("policies.d/checkout.yaml", "tests/checkout.yaml", "policies.d/search.yaml", "tests/sides.yaml")
+"""Where they stand, in the order of the page."""
 SCAFFOLD: dict[str, Any] = {
     "apiVersion": "rollbackd/v1",
     "kind": "RollbackPolicy",
@@ -135,28 +138,39 @@ def test_the_testing_page_names_every_key_of_a_policy_test() -> None:
     assert keys_of(PolicyTestDocument.model_json_schema(by_alias=True)) - words_of(TESTS) == set()
 
 
+def shown_tests() -> list[str]:
+    """Policies and tests as the page shows them."""
+    return [block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "yaml"]
+
+
+def lay_out(folder: Path, files: Mapping[str, str]) -> None:
+    """The files are below ``folder``."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
 def test_the_policy_tests_that_are_shown_pass(tmp_path: Path) -> None:
-    policy, tests = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "yaml")
-    for name, text in (("policies.d/checkout.yaml", policy), ("tests/checkout.yaml", tests)):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text(text)
+    lay_out(tmp_path, dict(zip(FILES, shown_tests(), strict=True)))
     loaded = load_tests([tmp_path / "tests"])
     assert [str(fault) for fault in (*loaded.faults, *loaded.warnings)] == []
     assert [str(mismatch) for case in loaded.cases for mismatch in run(case).mismatches] == []
-    assert len(loaded.cases) == 3
+    assert len(loaded.cases) == 5
 
 
 def test_the_failure_that_is_shown_is_what_it_prints(tmp_path: Path) -> None:
-    policy, tests = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "yaml")
-    for name, text in (
-        ("policies.d/checkout.yaml", policy),
-        ("tests/checkout.yaml", tests.replace("7m15s\n        decision", "7m\n        decision")),
-    ):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text(text)
+    policy, tests, *_ = shown_tests()
+    lay_out(tmp_path, {FILES[0]: policy, FILES[1]: tests.replace("7m15s\n        decision", "7m\n        decision")})
     printed = CliRunner().invoke(cli, ["test", str(tmp_path / "tests")]).output.replace(f"{tmp_path}/", "")
     (shown,) = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "text" and "FAIL" in block.text)
     assert shown in printed
+
+
+def test_the_look_that_is_shown_is_one_of_the_timeline(tmp_path: Path) -> None:
+    lay_out(tmp_path, dict(zip(FILES, shown_tests(), strict=True)))
+    printed = CliRunner().invoke(cli, ["test", str(tmp_path / "tests" / "sides.yaml"), "--timeline"]).output
+    (shown,) = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "text" and "beside" in block.text)
+    assert shown.strip() in printed
 
 
 def test_the_pages_for_operators_name_every_key_of_the_config() -> None:
