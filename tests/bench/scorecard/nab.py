@@ -32,6 +32,7 @@ BETWEEN_CHANGES = timedelta(hours=6)
 HOLE = 6
 """So many missing samples are a hole."""
 HELD = timedelta(minutes=45)
+"""So long a breach has to be there behind a hole, at least; three samples where they are further apart."""
 POLICY = """\
 apiVersion: rollbackd/v1
 kind: RollbackPolicy
@@ -67,6 +68,11 @@ class Line:
         """How far apart its samples usually are."""
         return timedelta(seconds=median((b - a).total_seconds() for (a, _), (b, _) in pairwise(self.samples)))
 
+    @property
+    def held(self) -> timedelta:
+        """How long a breach has to be there behind a hole before it counts."""
+        return max(HELD, 3 * self.spacing)
+
     def holes(self) -> list[tuple[datetime, datetime]]:
         """From the last sample before each hole to the first after it."""
         return [(a, b) for (a, _), (b, _) in pairwise(self.samples) if b - a >= HOLE * self.spacing]
@@ -82,12 +88,12 @@ def report(folder: Path) -> str:
     calm = [line for line in lines if line.is_labelled is False]
     judged = {line.name: rolled_back(line) for line in _shown(calm, "series")}
     found = [(line, hole) for line in lines for hole in line.holes()]
-    holes = {f"{line.name}, {a:%Y-%m-%d %H:%M} to {b:%H:%M}": confirmed_after(line, (a, b)) for line, (a, b) in _shown(found, "holes")}
-    bridged = sum(after is not None and after < HELD for after in holes.values())
+    holes = {f"{line.name}, {a:%Y-%m-%d %H:%M} to {b:%H:%M}": (confirmed_after(line, (a, b)), line.held) for line, (a, b) in _shown(found, "holes")}
+    bridged = sum(after is not None and after < held for after, held in holes.values())
     return "\n".join(
         [
             *(f"{name}: {found} of {of} changes found bad" for name, (found, of) in judged.items()),
-            *(f"hole of {name}: {_said(after)}" for name, after in holes.items()),
+            *(f"hole of {name}: {_said(*waits)}" for name, waits in holes.items()),
             f"{len(calm)} of {len(lines)} series without labels: {sum(found for found, _ in judged.values())} found bad "
             f"of {sum(of for _, of in judged.values())} changes; {bridged} of {len(holes)} holes bridged",
         ]
@@ -101,11 +107,11 @@ def _shown(these: Sequence[T], what: str) -> Iterator[T]:
         yield one
 
 
-def _said(after: timedelta | None) -> str:
+def _said(after: timedelta | None, held: timedelta) -> str:
     if after is None:
         return "not bridged: what was there before it is never confirmed"
-    word = "BRIDGED" if after < HELD else "not bridged"
-    waited, asked = (span / timedelta(minutes=1) for span in (after, HELD))
+    word = "BRIDGED" if after < held else "not bridged"
+    waited, asked = (span / timedelta(minutes=1) for span in (after, held))
     return f"{word}: what was there before it is confirmed {waited:.0f} m after it, where {asked:.0f} m are asked"
 
 
@@ -140,10 +146,10 @@ def rolled_back(line: Line) -> tuple[int, int]:
 def confirmed_after(line: Line, hole: tuple[datetime, datetime]) -> timedelta | None:
     """How long after the hole a breach is confirmed that is there all the time, before the hole and behind it; None: not at all.
 
-    Less than ``HELD`` would be a hole that was bridged: the wait for a breach has to begin anew behind it.
+    Less than ``held`` would be a hole that was bridged: the wait for a breach has to begin anew behind it.
     """
     lowest = min(value for _, value in line.samples)
-    (found,) = _found(line, lowest - 1, HELD, [hole[0] - timedelta(minutes=15)], watch="6h")
+    (found,) = _found(line, lowest - 1, line.held, [hole[0] - timedelta(minutes=15)], watch="6h")
     return None if found is None else found - hole[1]
 
 
