@@ -1,40 +1,24 @@
 """What became of a write: looked for as long as it may take, and every end is on record with its reason. A real journal; waiting moves the clock."""
 
-import threading
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rollbackd.adapters.base.errors import Transient
-from rollbackd.adapters.base.target import Sight, Standing
+from rollbackd.adapters.base.target import Intent, Sight, Standing
 from rollbackd.controller.act.outcome import Outcomes
 from rollbackd.controller.journal.store import Store
 from rollbackd.policies.known.events import Applied, RungEnd, Settled, Stopped
 from rollbackd.policies.model.policy import Timing
+from tests.controller.act_samples import BEFORE, ELSEWHERE, THERE, UNDERWAY, Stop
 from tests.controller.journal_samples import CHECKOUT, INTENDED, MINUTE, SECOND, T0, Clock, begin
 from tests.policies.literals import POLICY
 
-BEFORE = Sight(Standing.BEFORE, "still at rev-b", "rev-b")
-UNDERWAY = Sight(Standing.UNDERWAY, "1 of 3 ready", "rev-a")
-THERE = Sight(Standing.THERE, "3 of 3 ready", "rev-a")
 BROKEN = Sight(Standing.FAILED, "the image cannot be pulled", "rev-a")
-ELSEWHERE = Sight(Standing.ELSEWHERE, "it stands at rev-c", "rev-c")
 LOST = Transient("no route to host")
 WRITE = replace(INTENDED, complete_by=T0 + 5 * MINUTE)
 SLOWLY = replace(POLICY, timing=Timing(settle=MINUTE))
-
-
-class Stop(threading.Event):
-    """Waiting takes no time and moves the clock."""
-
-    def __init__(self, clock):
-        super().__init__()
-        self._clock = clock
-
-    def wait(self, timeout=None):
-        self._clock.move(timedelta(seconds=timeout))
-        return self.is_set()
 
 
 class Standings:
@@ -46,10 +30,25 @@ class Standings:
 
     def look(self, intent):
         self.looks += 1
+        self.looked_for = intent
         sight = self._sights.pop(0) if len(self._sights) > 1 else self._sights[0]
         if isinstance(sight, Transient):
             raise sight
         return sight
+
+
+class Jolt(Stop):
+    """The wall's clock is set by hand during the first wait."""
+
+    def __init__(self, jump, wall, steady):
+        super().__init__(wall, steady)
+        self._jumps = [(wall, jump)]
+
+    def wait(self, timeout=None):
+        for wall, jump in self._jumps:
+            wall.move(jump)
+        self._jumps = []
+        return super().wait(timeout)
 
 
 class Looking:
@@ -160,6 +159,16 @@ def test_without_a_time_to_complete_by_the_claim_s_end_counts(looking):
     assert ended.at == INTENDED.deadline
 
 
+@pytest.mark.parametrize("jump", [-MINUTE, MINUTE])
+@pytest.mark.parametrize(("sight", "seconds"), [(UNDERWAY, 300), (BEFORE, 30)])
+def test_a_hand_on_the_clock_makes_no_wait_shorter_or_longer(looking, sight, seconds, jump):
+    began = T0 - MINUTE  # that clock counts from a moment of its own
+    steady, target = Clock(began), Standings(sight)
+    outcomes = Outcomes(looking.store, looking.clock, Jolt(jump, looking.clock, steady), SECOND, lambda: steady().timestamp())
+    outcomes.complete(target, WRITE, POLICY)
+    assert (steady() - began, target.looks) == (seconds * SECOND, seconds + 1)
+
+
 def test_where_it_is_interrupted_nothing_is_on_record(looking):
     looking.stop.set()
     assert looking.complete(UNDERWAY) == []
@@ -171,3 +180,14 @@ def test_where_it_is_interrupted_nothing_is_on_record(looking):
 def test_no_failure_is_recorded_after_another_replica_saw_it_complete(looking):
     looking.complete(THERE)
     assert [type(event) for event in looking.complete(ELSEWHERE)] == [Settled]
+
+
+def test_a_claim_that_is_gone_from_the_journal_ends_the_step_and_says_where_to_look(looking):
+    assert not looking.outcomes.unclaimed(WRITE)
+    (ended,) = looking.recorded()
+    assert (ended.how, "rollbackd audit verify" in ended.reason) == (RungEnd.OVERTAKEN, True)
+
+
+def test_the_write_is_looked_for_as_the_journal_has_it(looking):
+    looking.complete(THERE)
+    assert looking.target.looked_for == Intent(CHECKOUT, "inc-1", "rev-b", "rev-a", {"image": "a:1"})
