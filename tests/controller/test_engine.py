@@ -3,11 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
 
 from rollbackd.controller.engine.fleet import Settings
-from rollbackd.controller.journal.rows import parcel_of
-from rollbackd.controller.journal.schema import outbox
 from rollbackd.controller.journal.values import SeenChange, Standing
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.incident import Phase
@@ -23,15 +20,6 @@ def world(tmp_path):
     world.good("v1")
     yield world
     world.close()
-
-
-def titles(world):
-    return [notice.title for notice in notices_of(world)]
-
-
-def notices_of(world):
-    with world.store.transaction() as tx:
-        return [parcel_of(row).notice for row in tx.connection.execute(select(outbox).order_by(outbox.c.turn))]
 
 
 def test_a_bad_version_is_put_back_and_the_recovery_is_proven(world):
@@ -124,7 +112,7 @@ def test_a_rolled_back_revision_is_quarantined_and_paged_when_it_is_seen_again(w
     assert world.version.read_text() == "v2\n"
     (incident,) = world.incidents()
     assert incident.held.guard == "quarantine"
-    assert any("was rolled back before and is live again" in title for title in titles(world))
+    assert any("was rolled back before and is live again" in title for title in world.titles())
 
 
 def test_a_paused_daemon_writes_nothing_and_says_so(world):
@@ -135,7 +123,7 @@ def test_a_paused_daemon_writes_nothing_and_says_so(world):
     assert world.version.read_text() == "v2\n"
     (incident,) = world.incidents()
     assert incident.held.guard == "pause"
-    assert "game day" in titles(world)[-1]
+    assert "game day" in world.titles()[-1]
 
 
 def test_observe_journals_once_and_opens_nothing(tmp_path):
@@ -159,7 +147,7 @@ def test_suggest_tells_and_does_not_write(tmp_path):
     world.slot(60)
     world.slot(60)
     assert world.version.read_text() == "v2\n"
-    assert titles(world)[0].startswith("SUGGESTED command:shop")
+    assert world.titles()[0].startswith("SUGGESTED command:shop")
     world.close()
 
 
@@ -249,7 +237,7 @@ def test_messages_carry_the_arithmetic_and_one_key(world):
     world.slot(60)
     for _ in range(5):
         world.slot(0)
-    notices = notices_of(world)
+    notices = world.notices()
     assert [notice.kind for notice in notices] == ["started", "recovered"]
     assert len({notice.key for notice in notices}) == 1
     assert "60/600 = 10.0 % > 5 %" in "\n".join(notices[0].lines)
