@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from rollbackd.controller.journal.store import Store
+from tests.controller.act_samples import Acting
 from tests.controller.journal_samples import Clock
 from tests.postgres import Postgres
 
@@ -49,3 +50,10 @@ def store(url: str, clock: Clock) -> Iterator[Store]:
     store = Store.open(url, "one", clock)
     yield store
     store.close()
+
+
+@pytest.fixture
+def acting(tmp_path: Path) -> Iterator[Acting]:
+    acting = Acting(tmp_path)
+    yield acting
+    acting.close()

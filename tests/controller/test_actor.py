@@ -1,110 +1,20 @@
 """What stands between an order and its one write, and what people hear of it: a real journal, a target of our own; waiting moves the clock."""
 
+import sqlite3
 import threading
-from concurrent.futures import Executor, Future
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
-from rollbackd.controller.act.actor import Actor
-from rollbackd.controller.act.order import Order
-from rollbackd.controller.journal.rows import parcel_of
-from rollbackd.controller.journal.schema import claims, outbox
-from rollbackd.controller.journal.store import Store
-from rollbackd.controller.pause.file import Pause
-from rollbackd.policies.decide.decisions import Act
-from rollbackd.policies.known.events import Applied, Held, Intended, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Held, Intended, RungEnd, Stopped
 from rollbackd.policies.model.policy import RevertRung
-from tests.controller.act_samples import BEFORE, ELSEWHERE, PLAN, THERE, Deployments, Stop
-from tests.controller.journal_samples import (
-    CART,
-    CHECKOUT,
-    CLOSED,
-    HELD,
-    HOUR,
-    SECOND,
-    T0,
-    WIDE,
-    Clock,
-    acted_and_closed,
-    begin,
-    claim,
-)
-from tests.policies.literals import POLICY
+from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PLAN, SHOP, THERE, AtOnce, Deployments
+from tests.controller.journal_samples import CART, CHECKOUT, CLOSED, HELD, HOUR, SECOND, T0, WIDE, acted_and_closed, begin, claim
 
-SHOP = replace(POLICY, target=CHECKOUT, every=10 * SECOND)
-ACT = Act("inc-1", T0, 0, RevertRung(CHECKOUT), "rev-b", None, "uid/7", "0.071 > 0.050", "e1")
-ORDER = Order(ACT, SHOP, ("rev-a",), {}, WIDE, ("oncall",))
 TICK = timedelta(microseconds=1)
-DONE = [Intended, Applied, Settled]
-
-
-class AtOnce(Executor):
-    """What is submitted is done when that returns."""
-
-    def submit(self, fn, /, *args, **kwargs):
-        fn(*args, **kwargs)
-        return Future()
-
-
-class Acting:
-    """An actor over a journal with an open incident. ``when_told``: what happens each time that a message was queued."""
-
-    def __init__(self, folder):
-        self.clock, self.journal = Clock(), Clock()
-        self.store = Store.open(f"sqlite:///{folder}/journal.db", "one", self.journal)
-        self.target = Deployments()
-        self.pause = Pause(folder / "pause")
-        self.stop = Stop(self.clock)
-        self.decided, self.told = [], []
-        self.when_told = lambda: None
-        self.actor = self.made(pool=AtOnce(), stop=self.stop)
-        begin(self.store)
-
-    def made(self, **how):
-        targets = {"kubernetes": self.target}
-        return Actor(self.store, targets, self.pause, self.clock, self.decided.append, self._told, look_every=SECOND, **how)
-
-    def _told(self):
-        self.told.append(self.queued())
-        self.when_told()
-
-    def queued(self):
-        """The kinds of the messages that wait to be sent."""
-        with self.store.transaction() as tx:
-            return [parcel_of(row).notice.kind for row in tx.connection.execute(select(outbox).order_by(outbox.c.turn))]
-
-    def record(self, *events):
-        with self.store.transaction() as tx:
-            for event in events:
-                assert tx.record(event)
-
-    def events(self, incident="inc-1"):
-        return list(self.store.events(incident)[1:])
-
-    def kinds(self, incident="inc-1"):
-        return [type(event) for event in self.events(incident)]
-
-    def guards(self):
-        return [event.guard for event in self.events() if isinstance(event, Held)]
-
-    def taken_over(self, *claimants):
-        """Each of them took the claim of the one before, once that had run out."""
-        for name in claimants:
-            self.journal.move(30 * SECOND)
-            with self.store.transaction() as tx:
-                assert tx.take_over("inc-1", 0, CHECKOUT, name)
-
-
-@pytest.fixture
-def acting(tmp_path):
-    acting = Acting(tmp_path)
-    yield acting
-    acting.actor.close()
-    acting.store.close()
 
 
 # --- how old an order may be ----------------------------------------------------------------------------------------------------------
@@ -190,14 +100,10 @@ def test_nothing_is_written_once_the_daemon_stops(acting):
 
 
 def test_nothing_is_written_on_a_claim_that_somebody_took_out_of_the_journal(acting):
-    def edited():
-        with acting.store.transaction() as tx:
-            tx.connection.execute(delete(claims))
-
-    acting.when_told = edited
+    acting.when_told = acting.edited
     acting.actor.begin(ORDER)
     assert acting.kinds() == [Intended, Stopped]
-    assert (acting.events()[1].how, acting.target.written) == (RungEnd.OVERTAKEN, [])
+    assert (acting.events()[1].how, acting.target.written, acting.target.looked_for) == (RungEnd.OVERTAKEN, [], [])
 
 
 # --- what the target answers ----------------------------------------------------------------------------------------------------------
@@ -224,36 +130,30 @@ def test_a_write_that_is_not_accepted_is_not_repeated_and_says_why(acting, answe
     acting.actor.begin(ORDER)
     assert acting.events()[1:] == [Stopped("inc-1", T0 + after * SECOND, 0, CHECKOUT, how, reason, advice)]
     assert acting.target.written == [PLAN]
+    assert acting.clock() == T0 + after * SECOND, "there is no end state to wait for"
 
 
-# --- those who died on a step ---------------------------------------------------------------------------------------------------------
-
-
-def picked_up_by_one(acting):
-    """This daemon finds the incident with its claim run out."""
-    acting.journal.move(30 * SECOND)
-    acting.actor.resume(acting.store.incident("inc-1"), SHOP)
-
-
-def test_the_third_claimant_of_a_step_still_tries(acting):
-    claim(acting.store)
-    acting.taken_over("two")
-    picked_up_by_one(acting)
+@pytest.mark.parametrize("answer", [Transient("no answer"), Refused("it was written by us already")])
+def test_a_write_without_an_accepting_answer_that_is_seen_is_waited_for(acting, answer):
+    acting.target.fault, acting.target.stands = answer, THERE
+    acting.actor.begin(ORDER)
     assert (acting.kinds(), acting.target.written) == (DONE, [PLAN])
 
 
-def test_after_three_claimants_a_step_is_given_to_people(acting):
-    claim(acting.store)
-    acting.taken_over("two", "three")
-    picked_up_by_one(acting)
-    assert acting.events()[1:] == [Stopped("inc-1", T0, 0, CHECKOUT, RungEnd.FAILED, "3 claimants died on this step")]
-    assert acting.target.written == []
+# --- a store that takes nothing ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_step_whose_claimant_may_live_is_left_to_it(acting):
-    claim(acting.store)
-    acting.actor.resume(acting.store.incident("inc-1"), SHOP)
-    assert (acting.kinds(), acting.target.written) == ([Intended], [])
+def test_a_store_that_takes_no_intent_is_told_of_and_nothing_is_written_nor_decided_again_at_once(acting):
+    failed = []
+    actor = acting.made(pool=AtOnce(), stop=acting.stop, failed=failed.append)
+    with closing(sqlite3.connect(acting.store.database.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        actor.begin(ORDER)
+        other.rollback()
+    assert ["nothing was written" in why for why in failed] == [True]
+    assert (acting.decided, acting.target.written, actor.is_busy("inc-1")) == ([], [], False)
+    actor.begin(ORDER)
+    assert (acting.decided, acting.kinds()) == ([CHECKOUT], DONE)
 
 
 # --- what people hear -----------------------------------------------------------------------------------------------------------------
