@@ -95,9 +95,10 @@ class AtOnce(Executor):
 class Acting:
     """An actor over a journal with an open incident. ``told``: what was queued each time that it said so; ``when_told``: what happens then."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str = "") -> None:
+        """``url``: where its journal is, instead of in the folder."""
         self.clock, self.journal = Clock(), Clock()
-        self.store = Store.open(f"sqlite:///{folder}/journal.db", "one", self.journal, patience=0.1 * SECOND)
+        self.store = Store.open(url or f"sqlite:///{folder}/journal.db", "one", self.journal, patience=0.1 * SECOND)
         self.target = Deployments()
         self.pause = Pause(folder / "pause")
         self.stop = Stop(self.clock)

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
-from rollbackd.policies.known.events import Applied, Held, Intended, RungEnd, Stopped
+from rollbackd.adapters.base.target import NothingToDo
+from rollbackd.policies.known.events import Applied, Held, Intended, Offered, Ordered, RungEnd, Stopped
 from rollbackd.policies.model.policy import RevertRung
 from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PLAN, SHOP, THERE, AtOnce, Deployments
 from tests.controller.journal_samples import CART, CHECKOUT, CLOSED, HELD, HOUR, SECOND, T0, WIDE, acted_and_closed, begin, claim
@@ -76,6 +77,33 @@ def test_what_others_did_meanwhile_or_the_next_look_decides_anew_is_no_reason_to
     there = meets(acting)
     acting.actor.begin(ORDER)
     assert (acting.kinds(), acting.queued(), acting.target.written) == (there, [], [])
+
+
+# --- what people see before anything is written ---------------------------------------------------------------------------------------
+
+
+def test_an_order_of_people_for_another_plan_than_the_one_that_would_be_carried_out_now_is_held(acting):
+    acting.record(Ordered("inc-1", T0, 0, CHECKOUT, "rev-b", "0123456789abcdef", "ann", "customers say so"))
+    acting.actor.begin(replace(ORDER, act=replace(ACT, plan_digest="0123456789abcdef", by=("ann",))))
+    held = acting.events()[-1]
+    seen, now = "0123456789ab", PLAN.digest[:12]
+    assert (held.guard, acting.queued(), acting.target.written) == ("plan", ["held"], [])
+    assert held.reason == f"the plan is no longer the one that ann saw ({seen} -> {now}); nothing was written; look again"
+
+
+class InPlace(Deployments):
+    """The cart already stands where a plan would put it."""
+
+    def plan(self, request):
+        return NothingToDo("it serves rev-a") if request.target == CART else super().plan(request)
+
+
+def test_what_ended_before_the_plan_that_people_are_asked_about_is_on_record_and_what_follows_it_is_not(acting):
+    acting.target = InPlace()
+    cart = replace(ACT, remedy=RevertRung(CART))
+    others = (replace(ORDER, act=replace(ACT, rung=1)), replace(ORDER, act=replace(cart, rung=2)))
+    acting.made(pool=AtOnce(), stop=acting.stop).begin(replace(ORDER, act=cart, others=others, is_offer=True))
+    assert [(type(event), event.rung) for event in acting.events()] == [(Stopped, 0), (Offered, 1)]
 
 
 # --- between the claim and the write --------------------------------------------------------------------------------------------------

@@ -1,16 +1,19 @@
 """What an actor does with a step that it, or another, had begun before: the target is asked first. A real journal, a target of our own."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from rollbackd.adapters.base.errors import Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo
 from rollbackd.policies.known.events import Held, Intended, RungEnd, Stopped
-from tests.controller.act_samples import DONE, ELSEWHERE, PLAN, SHOP, THERE
-from tests.controller.journal_samples import CHECKOUT, HELD, SECOND, T0, claim
+from tests.controller.act_samples import DONE, ELSEWHERE, PLAN, SHOP, THERE, Acting
+from tests.controller.journal_samples import CHECKOUT, HELD, MINUTE, SECOND, T0, claim
 
 ELSE = replace(PLAN, intent=replace(PLAN.intent, to_revision="rev-0"))
+LOOKS = 2
+"""Before the claim is taken over and after it. More would wait for an end state."""
 
 
 def picked_up_by_one(acting):
@@ -65,7 +68,7 @@ def test_a_write_that_did_not_arrive_is_not_made_up_for_where_the_world_has_move
         setattr(acting.target, name, value)
     picked_up_by_one(acting)
     assert acting.events()[1:] == [Stopped("inc-1", T0, 0, CHECKOUT, how, reason)]
-    assert acting.target.written == []
+    assert (acting.target.written, len(acting.target.looked_for)) == ([], LOOKS)
 
 
 def test_a_write_that_did_not_arrive_is_not_made_up_for_while_all_is_paused(acting):
@@ -73,7 +76,8 @@ def test_a_write_that_did_not_arrive_is_not_made_up_for_while_all_is_paused(acti
     acting.pause.pause("game day", "alice", T0)
     picked_up_by_one(acting)
     (ended,) = acting.events()[1:]
-    assert (ended.how, ended.reason.startswith("paused: game day"), acting.target.written) == (RungEnd.REFUSED, True, [])
+    assert (ended.how, ended.reason.startswith("paused: game day")) == (RungEnd.REFUSED, True)
+    assert (acting.target.written, len(acting.target.looked_for)) == ([], LOOKS)
 
 
 def test_a_target_that_cannot_be_read_is_asked_again_once_the_claim_has_run_out(acting):
@@ -84,6 +88,18 @@ def test_a_target_that_cannot_be_read_is_asked_again_once_the_claim_has_run_out(
     acting.target.stands = THERE
     picked_up_by_one(acting)
     assert (acting.kinds(), acting.target.written) == (DONE, [])
+
+
+def test_one_of_several_replicas_that_cannot_read_the_target_leaves_the_claim_to_the_others_for_a_minute(tmp_path, journal_url):
+    acting = Acting(tmp_path, journal_url)
+    claim(acting.store)
+    acting.target.stands = Transient("no route to host")
+    for later, attempts in ((timedelta(0), 1), (MINUTE - SECOND, 1), (SECOND, 2)):
+        acting.clock.move(later)
+        picked_up_by_one(acting)
+        assert acting.store.claim_on("inc-1", 0, CHECKOUT).attempts == attempts
+    assert (acting.kinds(), acting.decided) == ([Intended], [CHECKOUT]), "what is left to others is not decided again at once"
+    acting.close()
 
 
 def test_a_step_whose_claim_somebody_took_out_of_the_journal_ends(acting):
