@@ -69,12 +69,13 @@ class Actor:
         self._busy: set[str] = set()
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._planning = Planning(targets, self._unreached, now)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="act")
 
     def close(self) -> None:
         """No further step begins; one that is under way ends at its next checkpoint. Open intents are resumed after the next start."""
-        self._stop.set()
+        with self._lock:
+            self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def is_busy(self, incident: str) -> bool:
@@ -97,7 +98,7 @@ class Actor:
             if incident in self._busy or self._stop.is_set():
                 return
             self._busy.add(incident)
-        self._pool.submit(self._run, incident, policy, contacts, work)
+            self._pool.submit(self._run, incident, policy, contacts, work)  # under the lock: a pool that was shut down takes nothing
 
     def _run(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
         is_done = False
@@ -158,8 +159,7 @@ class Actor:
 
     def _may_go_on(self, incident_id: str) -> bool:
         incident = self._store.incident(incident_id)
-        is_free = incident is not None and incident.phase not in (Phase.ACTING, Phase.HELD) and not has_ended(incident)
-        return is_free and not self._stop.is_set()
+        return not self._stop.is_set() and incident is not None and incident.phase not in (Phase.ACTING, Phase.HELD) and not has_ended(incident)
 
     def _complete(self, accepted: Iterable[Intended], policy: Policy) -> None:
         for intended in accepted:

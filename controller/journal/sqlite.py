@@ -12,8 +12,10 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.errors import StoreDamaged, StoreError
 
-PAGES_KIB = 256
+PAGES_KIB = 128
 """So much of the file each connection keeps in memory."""
+STATEMENTS = 32
+"""So many prepared statements each connection keeps: those of a slot."""
 _MODES = {Begin.READ: "DEFERRED", Begin.WRITE: "IMMEDIATE", Begin.MIGRATE: "IMMEDIATE", Begin.NOTHING: None}
 
 
@@ -36,7 +38,7 @@ def make_engine(file: Path, patience: timedelta) -> Engine:
         max_overflow=12,
         pool_timeout=patience.total_seconds(),
         # isolation_level None: the driver begins no transaction of its own, so that ours can be IMMEDIATE.
-        connect_args={"check_same_thread": False, "timeout": patience.total_seconds(), "isolation_level": None},
+        connect_args={"check_same_thread": False, "timeout": patience.total_seconds(), "isolation_level": None, "cached_statements": STATEMENTS},
     )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
