@@ -80,8 +80,8 @@ here, so the hour before is its control; it judges once an hour.
 ## What it does not say
 
 - The services are made, not met. Real errors come in ways nobody thought of; try a policy on your own history with `rollbackd backtest`.
-- The Numenta Anomaly Benchmark is not shipped. `.venv/bin/python -m tests.bench.scorecard --nab FOLDER` runs its series without labels through a real
-  Prometheus.
+- The Numenta Anomaly Benchmark is not shipped. `.venv/bin/python -m tests.bench.scorecard --nab FOLDER` runs its series without labels, and
+  the holes of all, through a real Prometheus; what came of it is in [benchmarks.md](benchmarks.md#on-series-that-somebody-met).
 """
 
 
