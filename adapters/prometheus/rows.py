@@ -110,13 +110,13 @@ def _key_of(labels: tuple[str, ...]) -> Callable[[Mapping[str, str]], RowKey]:
 
 def rows_of(found: Sorted, question: Question, at: datetime, infos: tuple[str, ...]) -> Answer:
     """One row per workload that has a value and no fault."""
-    oldest = at - question.unstamped
-    fallback = oldest if found.newest_of_all is None or found.stamps.keys() & question.only else moment(found.newest_of_all)
+    oldest, known = at - question.unstamped, _moments(at)
+    fallback = oldest if found.newest_of_all is None or found.stamps.keys() & question.only else _moment(found.newest_of_all, known)
     rows: dict[RowKey, Row] = {}
     for key, values in found.values.items():
         if values and key not in found.faults:
             stamp = found.stamps.get(key)
-            rows[key] = Row(values, fallback if stamp is None else moment(stamp))
+            rows[key] = Row(values, fallback if stamp is None else _moment(stamp, known))
     return Answer(rows, found.faults, infos, frozenset(found.known))
 
 
@@ -181,13 +181,20 @@ def _bracketed(cumulative: Mapping[float, float], limit: float) -> dict[str, flo
     return {"total": total, "most": most, "least": least, "low": low, "high": high}
 
 
-@lru_cache(maxsize=20_000)
-def moment(seconds: float) -> datetime:
-    """The time of a sample; one object for the signals that were scraped together, since readings are kept."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Transient(f"a sample is said to be of the time {seconds}, so the answer was not used: look at the source") from error
+@lru_cache(maxsize=8)
+def _moments(at: datetime) -> dict[float, datetime]:
+    """The times of the samples that the slot ``at`` was answered with: one object for signals that were scraped together, since readings are kept."""
+    return {}
+
+
+def _moment(seconds: float, known: dict[float, datetime]) -> datetime:
+    found = known.get(seconds)
+    if found is None:
+        try:
+            found = known[seconds] = datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise Transient(f"a sample is said to be of the time {seconds}, so the answer was not used: look at the source") from error
+    return found
 
 
 def _two_series(key: RowKey, labels: tuple[str, ...]) -> str:
