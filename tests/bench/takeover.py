@@ -3,10 +3,12 @@
 import statistics
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
 from tests.bench.figures import Figure
+from tests.crash.nursery import nursery
 from tests.doubles.kube import running_double
 from tests.postgres import postgres
 from tests.replicas.stories import Ending, Story, killed, played
@@ -19,7 +21,11 @@ EVERY = 1.0
 
 def figures(runs: int = RUNS) -> list[Figure]:
     """From the kill to the takeover, as a part of what the claim has left then and one interval."""
-    with tempfile.TemporaryDirectory() as name, running_double(Path(name)) as double, postgres() as server, ThreadPoolExecutor(AT_ONCE) as pool:
+    with ExitStack() as stack:
+        name, server = stack.enter_context(tempfile.TemporaryDirectory()), stack.enter_context(postgres())
+        double = stack.enter_context(running_double(Path(name)))
+        stack.enter_context(nursery())
+        pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
         story = Story(2, killed)
         ends = list(pool.map(lambda index: played(story, double, server, Path(name) / f"takeover-{index}"), range(runs)))
     waits = [_wait(end) for end in ends]

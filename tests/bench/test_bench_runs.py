@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import aws, backtest, check, patch, slot, step
+from tests.bench import aws, backtest, check, patch, slot, step, takeover
 from tests.bench.figures import Figure, table
 
 
@@ -48,6 +48,13 @@ def test_a_figure_that_could_not_be_taken_says_why() -> None:
     (line,) = table([Figure("real", None, "ms", 250, "no server here")]).splitlines()[1:]
     assert "not measured" in line
     assert line.endswith("no server here")
+
+
+@pytest.mark.usefixtures("postgresql")
+def test_a_takeover_is_measured_on_a_daemon_that_died_with_its_claim() -> None:
+    p50, slowest, writes = takeover.figures(1)
+    assert 0 < (p50.value or 0) == slowest.value
+    assert writes.value == 1
 
 
 def test_step_is_measured_for_a_fleet_however_it_fares() -> None:
