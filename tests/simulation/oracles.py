@@ -213,10 +213,15 @@ class Oracles:
         """I10: nothing more after this replica saw another writer behind our write, the newest one where a flag took it twice (``taken``)."""
         for write in {(one.intent.incident, one.intent.target): one for one in self.accepted}.values():
             watched = self.acts[body["incident"]].opened["target"]
-            if write.intent.incident == body["incident"]:
+            if write.intent.incident == body["incident"] and self._is_known(write):
                 seen = min(replica.saw.get(key, write.at) for key in (write.intent.target, watched))
                 if self._foreign(write.at, seen - timedelta(seconds=1), {write.intent.target, watched}):
                     raise Violation("I10", f"rung {body['rung']} of {body['incident']} after another writer was seen")
+
+    def _is_known(self, write: Accepted) -> bool:
+        """A flag carries no mark: a write whose answer nobody heard, and which was taken back, looks as if it had never been made."""
+        applied = "SELECT 1 FROM journal WHERE kind = 'rung.applied' AND incident = ? AND target = ?"
+        return "flagd" not in write.intent.target or bool(self._ask(applied, write.intent.incident, write.intent.target))
 
     def _told(self, notice: str) -> None:
         """I9: whoever must know will, since the message is as durable as its cause."""
