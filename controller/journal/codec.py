@@ -78,7 +78,7 @@ def plain(value: object) -> Json:
     raise ValueError(f"no JSON form for {type(value).__name__}")
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2_000)
 def decode_event(kind: str, body: str) -> IncidentEvent:
     """The event that was written under ``kind``. Raises Undecodable."""
     # Remembered by its text, which says all: open incidents are folded from the same rows several times a slot.

@@ -228,7 +228,7 @@ class Reading:
         return tuple(_fold(tuple(group)) for _, group in groupby(rows, key=lambda row: row.incident))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=500)
 def _fold(rows: tuple[Stored, ...]) -> Incident:
     """The incident of these rows. It is remembered by all that they say, so that no row which changes can leave it as it was."""
     return fold(event_of(row) for row in rows)

@@ -1,0 +1,33 @@
+"""What the daemon does so that its memory stays level."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from rollbackd.controller import daemon
+
+
+class Knot:
+    """Keeps itself alive, as an error does whose traceback holds the frame that holds the error."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def seldom() -> Iterator[None]:
+    """Collections are as rare as in the daemon."""
+    before = gc.get_threshold()
+    daemon.collect_seldom()
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("seldom")
+def test_what_a_fault_left_in_a_cycle_is_freed_though_collections_are_rare() -> None:
+    left = weakref.ref(Knot())
+    assert left() is not None
+    daemon.collect_young()
+    assert left() is None
