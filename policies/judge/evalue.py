@@ -1,8 +1,9 @@
 """How strongly counts speak against a share being at most a limit, whatever the number of looks.
 
-The e-value of k bad among n mixes the likelihood ratio over every share above the limit T, uniformly:
+The e-value of k bad among n mixes the likelihood ratio over every share above the limit T, evenly on a logarithmic scale: a share that is little
+beyond the limit takes longest to prove, and needs the weight more than one that is far beyond it.
 
-    E = integral over p in (T, 1] of p^k (1 - p)^(n - k) dp / ((1 - T) T^k (1 - T)^(n - k))
+    E = integral over p in (T, 1] of p^k (1 - p)^(n - k) dp/p / (ln(1/T) T^k (1 - T)^(n - k))
 
 While the true share is at most T, E exceeds 1/alpha with a probability of at most alpha, ever, however often it is looked at (Ville).
 """
@@ -21,13 +22,13 @@ def log_evalue(bad: float, total: float, limit: float) -> float:
     """
     if not 0 <= bad <= total or not 0 < limit < 1:
         raise ValueError(f"no counts and limit of a share: {bad:g} of {total:g}, limit {limit:g}")
-    a, b = bad + 1, total - bad + 1
+    a, b, width = bad, total - bad + 1, -math.log(limit)
     # Both branches are the incomplete beta function by its continued fraction, on the side of the mean on which that converges.
     if limit >= a / (a + b):
-        return math.log(limit * _fraction(1 - limit, b, a) / b)
-    whole = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b) - bad * math.log(limit) - b * math.log1p(-limit)
-    below = limit * _fraction(limit, a, b) / a
-    return whole + math.log1p(-below * math.exp(-whole))
+        return math.log((1 - limit) * _fraction(1 - limit, b, a) / (b * width))
+    whole = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b) - bad * math.log(limit) - (total - bad) * math.log1p(-limit)
+    below = (1 - limit) * _fraction(limit, a, b) / a
+    return whole + math.log1p(-below * math.exp(-whole)) - math.log(width)
 
 
 def most_log_evalue(bad: float, total: float, limit: float) -> float:
@@ -45,20 +46,26 @@ def least_log_evalue(bad: float, total: float, limit: float) -> float:
     width = math.sqrt(share * (1 - share) / total) if good else 1 / (total + 1)
     low, high = max(limit, share - width), min(share + width, (1 + share) / 2)
     ends = [bad * math.log(end / limit) + (good * math.log((1 - end) / (1 - limit)) if good else 0.0) for end in (low, high)]
-    return math.log((high - low) / (1 - limit)) + min(ends)
+    return math.log(math.log(high / low) / -math.log(limit)) + min(ends)
+
+
+def weight(start: int, starts: int) -> float:
+    """What a start is of the mixture: half is the change itself (0), a quarter the first of ``starts`` later ones, the others share the rest."""
+    if not starts:
+        return 1.0
+    if start == 0 or starts == 1:
+        return 0.5
+    return 0.25 if start == 1 else 0.25 / (starts - 1)
 
 
 def mixed(evalues: Sequence[float], starts: int) -> float:
-    """ln of the mixture over start times: half on the first e-value, half spread over ``starts`` later ones; one that has not started counts 1.
+    """ln of the mixture over start times; one that has not started counts 1.
 
     ``evalues``: ln E since the change, then since each later start that has come. Late onsets would drown in the counts since the change alone.
     """
-    first, later = evalues[0], evalues[1:]
-    if not starts:
-        return first
-    waiting = starts - len(later)
-    terms = [math.log(0.5) + first, *(math.log(0.5 / starts) + each for each in later)]
-    return _log_sum([*terms, math.log(0.5 * waiting / starts)] if waiting > 0 else terms)
+    terms = [math.log(weight(start, starts)) + each for start, each in enumerate(evalues)]
+    waiting = math.fsum(weight(start, starts) for start in range(len(evalues), starts + 1))
+    return _log_sum([*terms, math.log(waiting)] if waiting > 0 else terms)
 
 
 def _log_sum(terms: Sequence[float]) -> float:

@@ -15,10 +15,12 @@ from rollbackd.policies.judge.trial import Heavy, Side, Trial
 from rollbackd.policies.model.policy import Bound, Limit
 from rollbackd.policies.model.readings import Counts
 
+SOON = timedelta(minutes=1)
+"""The first later start begins so long after the change: what the old pods still served well by then would hide what the new ones do."""
 SPACING = timedelta(minutes=5)
-"""A later start begins so often."""
-MOST_STARTS = 72
-"""So many later starts at most: those of six hours. In a longer watch they are further apart."""
+"""The others begin so often."""
+MOST_SPACED = 72
+"""So many of them at most: those of six hours. In a longer watch they are further apart."""
 CALM_BLOCKS = 10
 CALM_BAD = 10
 """So many blocks with so many bad events in all are needed before bursts can be told from chance."""
@@ -41,7 +43,7 @@ class Calm:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts``, ``spacing`` apart, began.
+    """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts`` began: SOON, then ``spacing`` apart.
 
     ``spread``: how bursty the time before was (None: unknown). ``heavy``, ``light``: the blocks with most bad and most good
     events since each of them, where the spread is unknown. ``last``: the block that was taken in last. ``closed``: what all blocks come to;
@@ -69,16 +71,20 @@ class Tally:
 
 def begin(since: datetime, length: timedelta, calm: Calm | None) -> Tally:
     """A tally that has counted nothing, of a watch of this length."""
-    spacing = max(SPACING, length / MOST_STARTS)
-    return Tally(since, since, spacing, max(0, math.ceil(length / spacing) - 1), None if calm is None else spread(calm))
+    spacing = max(SPACING, length / MOST_SPACED)
+    return Tally(since, since, spacing, math.ceil(length / spacing), None if calm is None else spread(calm))
+
+
+def come(tally: Tally, age: timedelta) -> int:
+    """How many of the later starts have begun so long after the change."""
+    return min(tally.starts, int(age / tally.spacing) + (age >= SOON))
 
 
 def add(tally: Tally, block: Counts) -> Tally:
     """The tally with one more block, or as it was where the block overlaps what is counted already. Its trial is that of before."""
     if block.start < tally.end:
         return tally
-    due = min(tally.starts, int((block.start - tally.since) / tally.spacing))
-    begun = tally.begun + (tally.sums,) * (due - len(tally.begun))
+    begun = tally.begun + (tally.sums,) * (come(tally, block.start - tally.since) - len(tally.begun))
     sums = tally.sums
     sums = Sums(sums.least + block.least, sums.most + block.most, sums.total + block.total)
     heavy, light = tally.heavy, tally.light

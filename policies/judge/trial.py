@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue
+from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue, weight
 from rollbackd.policies.judge.evidence import Sums
 
 SLIGHT = 30.0
 """A start that has so much less evidence than another, in ln, adds nothing that shows."""
 BEYOND_ONE = 1.6
-"""So many times the evidence that a later start has without its heaviest block is what it has at most: that block is three eighths of it."""
+"""So many times the evidence without its heaviest block is what a later start but the first has at most: that block is three eighths of it."""
 NOTHING = Sums()
 
 
@@ -31,8 +31,9 @@ class Side:
     """One side of a limit: of what was counted at most the share ``limit`` is within it, of bad events, or ``of_good`` ones.
 
     ``sums`` since the change; ``begun``: what of them was there when each of the later ``starts`` began that has come. ``scale``: the burstiness that
-    counts are divided by. ``heavy``: where that is not known, the blocks with most events out of the limit. The heaviest since a later start is at
-    most three eighths of its proof: a burst is one event that was counted many times, and among so many starts one is sure to begin just before it.
+    counts are divided by. ``heavy``: where that is not known, the blocks with most events out of the limit. From the second later start on, the
+    heaviest is at most three eighths of the proof: a burst is one event that was counted many times, and among so many starts one is sure to begin
+    just before it.
     """
 
     limit: float
@@ -55,7 +56,7 @@ class Side:
             capped = BEYOND_ONE * self._without(index, out, total)
             if capped < needed:
                 continue
-            if min(self._least(*counts), capped) + self._weight(index) >= needed:
+            if min(self._least(*counts), capped) + math.log(weight(index, self.starts)) >= needed:
                 return True
             is_open = True
         return is_open and self.log_e >= needed
@@ -115,8 +116,8 @@ class Side:
         return log_evalue(out / self.scale, total / self.scale, self.limit)
 
     def _without(self, index: int, out: float, total: float) -> float:
-        """ln E of the counts since a later start without their heaviest block; endless since the change itself, and where bursts are known."""
-        if not index or not self.heavy:
+        """ln E since a start without its heaviest block; endless for the change, the first later start, and where bursts are known."""
+        if index <= 1 or not self.heavy:
             return math.inf
         block = next((one.block for one in self.heavy if one.starts >= index), NOTHING)
         kept = self._whole(out - self._out(block), total - block.total)
@@ -125,10 +126,6 @@ class Side:
 
     def _least(self, out: int, total: int) -> float:
         return least_log_evalue(out / self.scale, total / self.scale, self.limit)
-
-    def _weight(self, index: int) -> float:
-        """ln of a start's part of the mixture, which is at least what this start alone makes of it."""
-        return math.log(1.0 if not self.starts else 0.5 if index == 0 else 0.5 / self.starts)
 
 
 class Evident(Protocol):

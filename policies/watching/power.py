@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from rollbackd.policies.judge.evalue import log_evalue, mixed
-from rollbackd.policies.judge.tally import begin
+from rollbackd.policies.judge.tally import begin, come
 from rollbackd.policies.model.policy import Bound, Condition, For, Policy
 from rollbackd.policies.watching.since import ALWAYS_BLAMES
 
@@ -80,7 +80,7 @@ def power(share: float, limit: float, bound: Bound, per_minute: float, watch: ti
 def _proof(events: int, limit: float, bound: Bound, watch: timedelta, look: timedelta) -> int:
     """The fewest bad ones among so many events that are proof; one more than there are where none would be."""
     tally = begin(_SOME_DAY, watch, None)
-    begun = min(tally.starts, look // tally.spacing)
+    begun = come(tally, look)
     needed = math.log(1 / bound.alpha)
 
     def is_proof(bad: int) -> bool:

@@ -1,5 +1,6 @@
 """What is counted since a change: each event once, none from before, and what it comes to."""
 
+import itertools
 import math
 import random
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.judge.evalue import log_evalue, mixed
 from rollbackd.policies.judge.evidence import Share, Sums
-from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, more_needed, spread, tried
+from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, come, more_needed, spread, tried
 from rollbackd.policies.judge.trial import Side, Trial
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.fleet import Fleet
@@ -72,21 +73,76 @@ def test_a_gap_loses_what_nobody_saw_and_nothing_else():
 
 def test_it_is_the_mixture_of_all_starts():
     tally = of(*(minute(n, 1 if n <= 5 else 6) for n in range(1, 10)))
-    all_of_it, since_five = log_evalue(29, 180, 0.05), log_evalue(24, 80, 0.05)
-    assert trial(tally).log_e == pytest.approx(mixed([all_of_it, since_five], 11))
+    all_of_it, since_one, since_five = log_evalue(29, 180, 0.05), log_evalue(28, 160, 0.05), log_evalue(24, 80, 0.05)
+    assert trial(tally).log_e == pytest.approx(mixed([all_of_it, since_one, since_five], 12))
 
 
 def test_a_start_that_has_seen_nothing_yet_speaks_neither_way():
-    assert trial(of(minute(1, 12), minute(6, 0, 0))).log_e == pytest.approx(mixed([log_evalue(12, 20, 0.05), 0.0], 11))
+    assert trial(of(minute(1, 12), minute(6, 0, 0))).log_e == pytest.approx(mixed([log_evalue(12, 20, 0.05), 0.0, 0.0], 12))
+
+
+def test_what_was_still_well_in_the_first_minute_does_not_hide_what_comes_after_it():
+    """The old pods serve the first minute: since the change it is 9 of 180, since a minute after it 9 of 30."""
+    tally = of(minute(1, 0, 150), minute(2, 9, 30))
+    assert trial(tally).log_e == pytest.approx(mixed([-math.inf, log_evalue(9, 30, 0.05)], 12))
+    assert trial(tally).is_proven
 
 
 @pytest.mark.parametrize(
     ("length", "starts", "spacing"),
-    [(timedelta(0), 0, 5), (timedelta(minutes=2), 0, 5), (HOUR, 11, 5), (6 * HOUR, 71, 5), (24 * HOUR, 71, 20)],
+    [
+        (timedelta(0), 0, 5),
+        (2 * MINUTE, 1, 5),
+        (5 * MINUTE, 1, 5),
+        (5 * MINUTE + SECOND, 2, 5),
+        (HOUR, 12, 5),
+        (6 * HOUR, 72, 5),
+        (24 * HOUR, 72, 20),
+    ],
 )
 def test_later_starts_cover_the_watch(length, starts, spacing):
     tally = begin(T0, length, None)
     assert (tally.starts, tally.spacing) == (starts, spacing * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("length", "age", "expected"),
+    [
+        (HOUR, timedelta(0), 0),
+        (HOUR, 59 * SECOND, 0),
+        (HOUR, 60 * SECOND, 1),
+        (HOUR, 5 * MINUTE - SECOND, 1),
+        (HOUR, 5 * MINUTE, 2),
+        (HOUR, 10 * MINUTE, 3),
+        (HOUR, 55 * MINUTE, 12),
+        (HOUR, 2 * HOUR, 12),
+        (24 * HOUR, 19 * MINUTE, 1),
+        (24 * HOUR, 20 * MINUTE, 2),
+        (2 * MINUTE, 10 * MINUTE, 1),
+        (timedelta(0), 10 * MINUTE, 0),
+    ],
+)
+def test_the_first_later_start_comes_after_a_minute_and_the_others_spaced(length, age, expected):
+    assert come(begin(T0, length, None), age) == expected
+
+
+def test_starts_that_nobody_saw_begin_with_the_next_block():
+    """After a gap the two that have come meanwhile count from the same block on."""
+    assert [begun.total for begun in of(minute(1), minute(7)).begun] == [20, 20]
+    late = of(counts(T0 + 75 * SECOND, 1, 20), counts(T0 + 135 * SECOND, 1, 20))
+    assert [begun.total for begun in late.begun] == [20]
+
+
+@pytest.mark.parametrize("length", [timedelta(0), MINUTE, 2 * MINUTE, 6 * MINUTE, HOUR, 24 * HOUR])
+@pytest.mark.parametrize("calm", [None, EVEN], ids=["capped", "bursts-known"])
+def test_at_the_limit_it_is_expected_to_be_one_at_most_in_a_watch_of_any_length(length, calm):
+    """Over all that three blocks of 6, 8 and 5 events can count: of them the second and third begin a later start."""
+    sizes, share, found = {1: 6, 2: 8, 7: 5}, 0.3, []
+    for bads in itertools.product(*(range(size + 1) for size in sizes.values())):
+        blocks = [minute(number, bad, total) for (number, total), bad in zip(sizes.items(), bads, strict=True)]
+        chances = (math.comb(total, bad) * share**bad * (1 - share) ** (total - bad) for total, bad in zip(sizes.values(), bads, strict=True))
+        found.append(math.prod(chances) * math.exp(trial(of(*blocks, length=length, calm=calm), Limit(high=share)).log_e))
+    assert 0.5 < math.fsum(found) <= 1 + 1e-9
 
 
 def test_what_is_within_the_limit_is_at_most_no_evidence():
@@ -187,7 +243,7 @@ def test_a_block_that_began_with_the_last_one_and_ends_later_tells_too():
 
 @pytest.mark.parametrize(("limit", "bad"), [(ABOVE, 1), (Limit(low=0.95), 0)], ids=["bad", "good"])
 def test_one_event_more_may_be_the_proof(limit, bad):
-    closed = tried(of(minute(1, bad, 1), minute(2, 0, 0), length=2 * MINUTE, calm=EVEN), limit, ONE)
+    closed = tried(of(minute(1, 2 * bad, 2), minute(2, 0, 0), length=2 * MINUTE, calm=EVEN), limit, ONE)
     assert closed.trial is not None
     assert not closed.trial.is_proven
     assert ahead(closed, counts(T0 + 2 * MINUTE + EVERY, bad, 1), limit, ONE).open is not None
@@ -283,25 +339,25 @@ def heaviest(side: Side) -> list[Sums]:
 
 
 def test_each_later_start_has_the_heaviest_block_since_it_began():
-    bad = {1: 9, 6: 4, 7: 7, 11: 5, 12: 5, 16: 2, 17: 1, 21: 3}
+    bad = {1: 9, 3: 8, 6: 4, 7: 7, 11: 5, 12: 5, 16: 2, 17: 1, 21: 3}
     blocks = {n: minute(n, bad.get(n, 0), 10) for n in range(1, 23)}
     above, below = (trial(of(*blocks.values()), limit).sides[0] for limit in (ABOVE, Limit(low=0.5)))
-    assert [block.least for block in heaviest(above)] == [7, 5, 3, 3]
-    assert [block.total - block.most for block in heaviest(below)] == [10, 10, 10, 10]
+    assert [block.least for block in heaviest(above)] == [8, 7, 5, 3, 3]
+    assert [block.total - block.most for block in heaviest(below)] == [10, 10, 10, 10, 10]
 
 
 def test_a_block_is_kept_while_none_after_it_is_as_heavy_and_one_for_each_start():
-    bad = {1: 9, 6: 4, 7: 7, 11: 5, 12: 5, 16: 2, 17: 1, 21: 3}
+    bad = {1: 9, 3: 8, 6: 4, 7: 7, 11: 5, 12: 5, 16: 2, 17: 1, 21: 3}
     tally = of(*(minute(n, bad.get(n, 0), 10) for n in range(1, 23)))
-    assert [(one.starts, one.events) for one in tally.heavy] == [(0, 9), (1, 7), (2, 5), (4, 3)]
-    assert [(one.starts, one.events) for one in tally.light] == [(4, 10)]
+    assert [(one.starts, one.events) for one in tally.heavy] == [(0, 9), (1, 8), (2, 7), (3, 5), (5, 3)]
+    assert [(one.starts, one.events) for one in tally.light] == [(5, 10)]
 
 
 def test_what_weighs_most_is_counted_in_events_of_the_side():
     # Of good events the third block has most, of all events the second.
     blocks = [minute(1, 0, 10), minute(6, 20, 30), minute(7, 0, 15)]
     (side,) = trial(of(*blocks), Limit(low=0.95)).sides
-    assert [block.total for block in heaviest(side)] == [15]
+    assert [block.total for block in heaviest(side)] == [15, 15]
 
 
 def test_two_bursts_in_a_row_are():
@@ -338,7 +394,7 @@ def test_one_look_that_would_be_a_breach_by_itself_is_none_yet():
     assert found.evidence.bounds.low > 0
     assert verdict_reason(BOUND, found) == (
         "error-rate 12/100 = 12.0 % > 5 %, lower bound 6.33 %, but not proven since the change: "
-        "0.55 to 1 against chance, 100 to 1 needed, 19/240 since 14:00:00, "
+        "1.1 to 1 against chance, 100 to 1 needed, 19/240 since 14:00:00, "
         "bursts not measured"
     )
 
@@ -348,7 +404,7 @@ def test_few_events_are_enough_where_they_are_bad_enough():
     assert found.state is State.BREACH
     assert (
         verdict_reason(BOUND, found)
-        == "error-rate 4/4 = 100.0 % > 5 % (16,843 to 1 against chance, 100 to 1 needed, 4/4 since 14:00:00, bursts not measured)"
+        == "error-rate 4/4 = 100.0 % > 5 % (6,677 to 1 against chance, 100 to 1 needed, 4/4 since 14:00:00, bursts not measured)"
     )
 
 

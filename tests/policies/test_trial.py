@@ -27,11 +27,11 @@ def test_the_bounds_enclose_the_e_value_wherever_the_share_is_out_of_its_limit(t
 @pytest.mark.parametrize(
     ("counts", "least", "most"),
     [
-        pytest.param((10, 100, 0.05), -1.3124, 2.0654, id="the-low-end-is-the-lesser"),
-        pytest.param((60, 100, 0.5), -0.1330, 2.0136, id="the-high-end-is-the-lesser"),
-        pytest.param((6, 100, 0.05), -3.6428, 0.0992, id="a-peak-that-reaches-the-limit"),
-        pytest.param((9, 10, 0.05), 21.5461, 23.7621, id="a-peak-that-reaches-beyond-all"),
-        pytest.param((4, 4, 0.05), 9.5322, 11.9829, id="nothing-but-bad-events"),
+        pytest.param((10, 100, 0.05), -0.1270, 2.0654, id="the-low-end-is-the-lesser"),
+        pytest.param((60, 100, 0.5), 0.0534, 2.0136, id="the-high-end-is-the-lesser"),
+        pytest.param((6, 100, 0.05), -2.0645, 0.0992, id="a-peak-that-reaches-the-limit"),
+        pytest.param((9, 10, 0.05), 20.5305, 23.7621, id="a-peak-that-reaches-beyond-all"),
+        pytest.param((4, 4, 0.05), 8.4932, 11.9829, id="nothing-but-bad-events"),
     ],
 )
 def test_the_bounds_are_near_enough_to_spare_the_exact_value(counts, least, most):
@@ -74,12 +74,13 @@ def test_a_share_of_nothing_allowed_is_proven_by_one_event_and_one_of_everything
     assert not Side(1.0, False, Sums(9.0, 9.0, 9.0), (), 0, 1.0).reaches(0.1)
 
 
-def test_each_later_start_counts_at_most_eight_fifths_of_what_is_left_without_its_heaviest_block():
-    side = Side(0.05, False, Sums(40, 40, 400), (Sums(10, 10, 100), Sums(18, 18, 300)), 2, 1.0, heaviest(Sums(12, 12, 20), Sums(9, 9, 10)))
-    whole, capped = log_evalue(40, 400, 0.05), (1.6 * log_evalue(18, 280, 0.05), 1.6 * log_evalue(13, 90, 0.05))
+def test_from_the_second_on_a_later_start_counts_at_most_eight_fifths_of_what_is_left_without_its_heaviest_block():
+    begun = Sums(5, 5, 60), Sums(10, 10, 100), Sums(18, 18, 300)
+    side = Side(0.05, False, Sums(40, 40, 400), begun, 3, 1.0, heaviest(Sums(12, 12, 20), Sums(12, 12, 20), Sums(9, 9, 10)))
+    free, capped = (log_evalue(40, 400, 0.05), log_evalue(35, 340, 0.05)), (1.6 * log_evalue(18, 280, 0.05), 1.6 * log_evalue(13, 90, 0.05))
     assert capped[0] < log_evalue(30, 300, 0.05)
     assert capped[1] < log_evalue(22, 100, 0.05)
-    assert side.log_e == pytest.approx(mixed([whole, *capped], 2))
+    assert side.log_e == pytest.approx(mixed([*free, *capped], 3))
 
 
 def test_what_is_left_out_beside_the_strongest_start_does_not_show():
@@ -91,14 +92,25 @@ def test_a_known_burstiness_divides_all_counts():
     assert Side(0.05, False, Sums(30, 30, 100), (), 0, 3.0).log_e == pytest.approx(log_evalue(10, 100 / 3, 0.05))
 
 
-def test_a_start_that_saw_nothing_but_its_heaviest_block_adds_nothing():
-    side = Side(0.05, False, Sums(11, 11, 110), (Sums(1, 1, 100),), 4, 1.0, heaviest(Sums(10, 10, 10)))
-    assert side.log_e == pytest.approx(mixed([log_evalue(11, 110, 0.05), -math.inf], 4))
+def test_of_starts_that_saw_nothing_but_one_heavy_block_the_first_counts_it_and_the_second_adds_nothing():
+    begun, burst = (Sums(1, 1, 80), Sums(1, 1, 100)), Sums(10, 10, 10)
+    side = Side(0.05, False, Sums(11, 11, 110), begun, 4, 1.0, heaviest(burst, burst))
+    assert side.log_e == pytest.approx(mixed([log_evalue(11, 110, 0.05), log_evalue(10, 30, 0.05), -math.inf], 4))
+
+
+@pytest.mark.parametrize(("begun", "reached"), [(1, True), (2, False)], ids=["the-first-later-start", "the-second"])
+def test_one_heavy_block_is_proof_since_the_first_later_start_and_not_since_the_second(begun, reached):
+    """Within its limit since the change: all else that is out of it is in the heaviest block."""
+    healthy, burst = Sums(10, 10, 2000), Sums(15, 15, 20)
+    starts = (Sums(0, 0, 10), healthy)[-begun:]
+    side = Side(0.05, False, Sums(25, 25, 2020), starts, 12, 1.0, (Heavy(begun, 15, burst),))
+    assert (side.reaches(math.log(100)), side.log_e >= math.log(100)) == (reached, reached)
 
 
 def test_little_that_is_left_without_the_heaviest_block_counts_as_the_little_it_is():
-    side = Side(0.05, False, Sums(40, 40, 1300), (Sums(24, 24, 1190),), 1, 1.0, heaviest(Sums(10, 10, 10)))
-    assert side.log_e == pytest.approx(mixed([-math.inf, 1.6 * log_evalue(6, 100, 0.05)], 1))
+    begun, burst = (Sums(0, 0, 20), Sums(24, 24, 1190)), Sums(10, 10, 10)
+    side = Side(0.05, False, Sums(40, 40, 1300), begun, 2, 1.0, heaviest(burst, burst))
+    assert side.log_e == pytest.approx(mixed([-math.inf, -math.inf, 1.6 * log_evalue(6, 100, 0.05)], 2))
 
 
 def test_good_events_too_many_are_counted_since_each_start_as_well():
@@ -107,24 +119,29 @@ def test_good_events_too_many_are_counted_since_each_start_as_well():
 
 
 def test_where_nothing_is_allowed_no_heaviest_block_takes_the_proof_away():
-    assert Side(0.0, False, Sums(3, 3, 10), (Sums(0, 0, 5),), 1, 1.0, heaviest(Sums(1, 1, 2))).log_e == math.inf
+    begun, burst = (Sums(0, 0, 2), Sums(0, 0, 5)), Sums(1, 1, 2)
+    assert Side(0.0, False, Sums(3, 3, 10), begun, 2, 1.0, heaviest(burst, burst)).log_e == math.inf
 
 
 FOUR = Sums(4, 4, 4)
-LATER = Side(0.05, False, Sums(31, 31, 2100), (Sums(1, 1, 2000),), 1, 1.0, heaviest(Sums(20, 20, 20)))
-"""Within its limit since the change; since a later start it comes to 1.6 times ln E of 10 in 80."""
+SOON = Side(0.05, False, Sums(31, 31, 2100), (Sums(1, 1, 2000),), 1, 1.0, heaviest(Sums(20, 20, 20)))
+"""Within its limit since the change; since the first later start it comes to ln E of 30 in 100, however heavy one block is."""
+LATER = replace(SOON, begun=(Sums(0, 0, 10), Sums(1, 1, 2000)), starts=2, heavy=heaviest(Sums(20, 20, 20), Sums(20, 20, 20)))
+"""Within its limit since the change and the first later start; since the second it comes to 1.6 times ln E of 10 in 80."""
 
 
 @pytest.mark.parametrize(
     ("side", "comes_to"),
     [
-        pytest.param(Side(0.05, False, FOUR, (), 0, 1.0), 10.4248, id="the-bounds-leave-it-open"),
-        pytest.param(Side(0.05, False, FOUR, (), 11, 1.0), 9.7317, id="half-of-it-since-the-change"),
-        pytest.param(Side(0.5, False, Sums(1, 1, 1), (), 0, 1.0), 0.4055, id="one-event"),
-        pytest.param(Side(0.001, False, Sums(1, 1, 1), (), 0, 1.0), 6.2156, id="less-than-one-event-too-many"),
-        pytest.param(Side(0.999, False, Sums(10_000, 10_000, 10_000), (), 0, 1.0), 7.7022, id="nearly-everything-is-allowed"),
-        pytest.param(LATER, 1.0232, id="half-of-it-since-a-later-start"),
-        pytest.param(replace(LATER, starts=4), 0.0681, id="an-eighth-of-it-since-one-of-four"),
+        pytest.param(Side(0.05, False, FOUR, (), 0, 1.0), 9.4994, id="the-bounds-leave-it-open"),
+        pytest.param(Side(0.05, False, FOUR, (), 11, 1.0), 8.8064, id="half-of-it-since-the-change"),
+        pytest.param(Side(0.5, False, Sums(1, 1, 1), (), 0, 1.0), 0.3665, id="one-event"),
+        pytest.param(Side(0.001, False, Sums(1, 1, 1), (), 0, 1.0), 4.9741, id="less-than-one-event-too-many"),
+        pytest.param(Side(0.999, False, Sums(10_000, 10_000, 10_000), (), 0, 1.0), 7.7019, id="nearly-everything-is-allowed"),
+        pytest.param(SOON, 29.6289, id="half-of-it-since-the-only-later-start"),
+        pytest.param(replace(SOON, starts=2), 28.9357, id="a-quarter-of-it-since-the-first-of-two"),
+        pytest.param(LATER, 1.8327, id="a-quarter-of-it-since-the-second-of-two"),
+        pytest.param(replace(LATER, starts=5), 0.5597, id="a-sixteenth-of-it-since-the-second-of-five"),
     ],
 )
 def test_it_reaches_what_it_comes_to_and_not_more(side, comes_to):
