@@ -123,8 +123,9 @@ class Replay:
             way.last = at
             self._breaches.note(way.policy, judged.watch, judged.verdicts)
         for way, before in befores:
+            way.last = at
             evaluation = self._decided(way, before, at)
-            way.watch, way.last = evaluation.watch, at
+            way.watch = evaluation.watch
             self._note(way, evaluation, at)
             for decision in evaluation.decisions:
                 self._take_down(way, decision, at)

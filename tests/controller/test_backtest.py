@@ -54,7 +54,8 @@ def test_a_bad_release_and_one_that_turns_bad_late_are_found_and_no_verdict_is_m
     assert time_of(bad["confirmed_at"]) - time_of(bad["onset"]) >= MINUTE
     assert "> 5 %" in bad["reason"]
     assert "revision v2" in bad["reason"]
-    assert moment(LATE) + 20 * MINUTE < time_of(late["onset"]) < time_of(late["confirmed_at"]) < moment(LATE) + 30 * MINUTE
+    assert moment(LATE) + 20 * MINUTE < time_of(late["onset"]) < moment(LATE) + 30 * MINUTE
+    assert late["confirmed_at"] == late["onset"]  # it had been out of its limit for a minute when it was proven
     assert (gap["condition"], gap["onset"], gap["confirmed_at"]) == (None, None, None)
     assert "80 % are needed; mostly errors nodata:" in gap["reason"]
     assert back["censored"] is True

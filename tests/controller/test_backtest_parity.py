@@ -43,8 +43,12 @@ def turns_bad(at: timedelta) -> float | None:
 COMMAND = samples.POLICY.replace("{kubernetes: {namespace: shop, deployment: checkout}}", "{command: {name: shop}}").replace("observe", "auto")
 
 
-def test_every_verdict_and_the_decision_are_the_daemons_own(tmp_path: Path) -> None:
-    (policy,) = load_policies({"p.yaml": COMMAND}).policies
+@pytest.mark.parametrize(
+    ("confirm", "fewest"),
+    [pytest.param("for: 1m", 11, id="after-a-minute"), pytest.param("breaches: {at_least: 1, of: 1}", 7, id="in-the-same-slot")],
+)
+def test_every_verdict_and_the_decision_are_the_daemons_own(tmp_path: Path, confirm: str, fewest: int) -> None:
+    (policy,) = load_policies({"p.yaml": COMMAND.replace("for: 1m", confirm)}).policies
     grid = Grid(policy.source, policy.every)
     came = grid.slot(moment(CAME))
     change = GivenChange(1, policy.target, came, revision="v2")
@@ -70,7 +74,7 @@ def test_every_verdict_and_the_decision_are_the_daemons_own(tmp_path: Path) -> N
         world.actor.close()
         world.surveyor.close()
     looks = {look.at: look.verdicts for look in judged.looks if look.at <= judged.found.at}
-    assert len(looks) > 10
+    assert len(looks) >= fewest
     assert {at: found for at, found in verdicts.items() if at >= judged.began} == looks
     (incident,) = world.incidents()
     assert (incident.opened_at, incident.onset, judged.word) == (judged.found.at, judged.found.onset, "rollback")
