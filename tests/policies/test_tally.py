@@ -78,7 +78,7 @@ def test_it_is_the_mixture_of_all_starts():
 
 
 def test_a_start_that_has_seen_nothing_yet_speaks_neither_way():
-    assert trial(of(minute(1, 12), minute(6, 0, 0))).log_e == pytest.approx(mixed([log_evalue(12, 20, 0.05), 0.0, 0.0], 12))
+    assert trial(of(minute(1, 2), minute(6, 0, 0))).log_e == pytest.approx(mixed([log_evalue(2, 20, 0.05), 0.0, 0.0], 12))
 
 
 def test_what_was_still_well_in_the_first_minute_does_not_hide_what_comes_after_it():
