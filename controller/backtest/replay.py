@@ -190,11 +190,13 @@ class Replay:
         return Fleet(
             watched=len({one.policy.target for one in self.ways}),
             unexplained=self._unexplained(answered, at),
+            lasting=without_change(at, self._breaches.lasting(at), self._policies, self.of, answered),
             leaning=without_change(at, self._breaches.leaning(), self._policies, self.of, answered),
             oldest_look=min((one.last for one in self.ways if one.last is not None), default=None),
             usual=self._usual,
             onsets=self._breaches.onsets(),
             began=self._breaches.began(),
+            evident=self._breaches.evident(),
             depends=self._depends,
             shared=self.of(self._needed),
             risen=self._breaches.risen(),

@@ -11,6 +11,7 @@ from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.policies.blame.leaning import leans
 from rollbackd.policies.judge.systemic import RECENT, Usual
+from rollbackd.policies.judge.tally import proven_since
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change, watched
 from rollbackd.policies.known.fleet import Fleet, Limits
@@ -41,40 +42,42 @@ CLOSELY = timedelta(minutes=2)
 """So long after a breach began everything else is looked at in every slot: whether the cause is common has to show before anything is done."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A breach: proven ``since``; ``began``: since when it had been out of its limits then; ``evident``: since when what proves it was counted."""
+
+    since: datetime
+    began: datetime | None
+    evident: datetime | None
+
+
 class Breaches:
     """Since when each watched target is in proven breach, and which lean towards one. Used by the engine thread only."""
 
     def __init__(self) -> None:
-        self._since: dict[tuple[str, str], datetime] = {}
-        self._began: dict[tuple[str, str], datetime] = {}
+        self._broken: dict[tuple[str, str], _Broken] = {}
         self._leaning: set[tuple[str, str]] = set()
         self._risen: dict[tuple[str, str], frozenset[str]] = {}
 
     def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
         """The policy's newest verdicts count from now on; what is unknown leaves it where it was."""
-        seen = tuple(verdicts)
+        seen, key = tuple(verdicts), (policy.target, policy.name)
         states = [verdict.state for verdict in seen]
         if policy.depends_on:
-            self._risen[policy.target, policy.name] = _risen(policy, seen)
-        self._leaning.discard((policy.target, policy.name))
+            self._risen[key] = _risen(policy, seen)
+        self._leaning.discard(key)
         if State.BREACH not in states and any(leans(*each) for each in zip(policy.conditions, watch.tracks, seen, strict=True)):
-            self._leaning.add((policy.target, policy.name))
+            self._leaning.add(key)
         if State.BREACH in states:
-            broken = [track for track in watch.tracks if track.onset is not None]
-            self._since[policy.target, policy.name] = min(track.onset for track in broken if track.onset is not None)
-            runs = [track.run.start for track in broken if track.run is not None]
-            if runs:
-                self._began.setdefault((policy.target, policy.name), min(runs))
+            self._broken[key] = _broken(self._broken.get(key), watch, seen)
         elif all(track.onset is None for track in watch.tracks):
             # Proven over by what had broken: that another condition is well says nothing of it.
-            self._since.pop((policy.target, policy.name), None)
-            self._began.pop((policy.target, policy.name), None)
+            self._broken.pop(key, None)
 
     def keep(self, policies: Iterable[Policy]) -> None:
         """Forgets policies that are no longer loaded."""
         wanted = {(policy.target, policy.name) for policy in policies}
-        self._since = {key: at for key, at in self._since.items() if key in wanted}
-        self._began = {key: at for key, at in self._began.items() if key in wanted}
+        self._broken = {key: one for key, one in self._broken.items() if key in wanted}
         self._leaning &= wanted
         self._risen = {key: on for key, on in self._risen.items() if key in wanted}
 
@@ -82,20 +85,24 @@ class Breaches:
         """True where a target that was looked at ``last`` is to be looked at now, because another one is in breach: is it that one's change?"""
         if any(incident.phase is Phase.OPEN for incident in incidents):
             return True  # no rung has begun
-        newest = max(self._since.values(), default=None)
+        newest = max([one.since for one in self._broken.values()], default=None)
         return newest is not None and (last < newest or at - newest <= CLOSELY)
 
     def leaning(self) -> frozenset[str]:
         """The targets that lean towards a breach and are not in one."""
-        return frozenset(target for target, _ in self._leaning) - {target for target, _ in self._since}
+        return frozenset(target for target, _ in self._leaning) - {target for target, _ in self._broken}
 
     def onsets(self) -> dict[str, datetime]:
         """Since when each target in breach is."""
-        return _earliest(self._since)
+        return self._earliest(lambda one: one.since)
 
     def began(self) -> dict[str, datetime]:
         """Since when each target in breach had been out of its limits when that was proven."""
-        return _earliest(self._began)
+        return self._earliest(lambda one: one.began)
+
+    def evident(self) -> dict[str, datetime]:
+        """Since when what proves the breach of each target in breach was counted."""
+        return self._earliest(lambda one: one.evident)
 
     def risen(self) -> frozenset[tuple[str, str]]:
         """(target, dependency) where the target uses more of it than its policy allows."""
@@ -103,14 +110,32 @@ class Breaches:
 
     def recent(self, at: datetime) -> frozenset[str]:
         """Targets whose breach began within the last ten minutes."""
-        return frozenset(target for (target, _), since in self._since.items() if at - since <= RECENT)
+        return frozenset(target for (target, _), one in self._broken.items() if at - one.since <= RECENT)
+
+    def lasting(self, at: datetime) -> frozenset[str]:
+        """The other targets in breach."""
+        return frozenset(target for target, _ in self._broken) - self.recent(at)
+
+    def _earliest(self, moment: Callable[[_Broken], datetime | None]) -> dict[str, datetime]:
+        found: dict[str, datetime] = {}
+        for (target, _), one in self._broken.items():
+            if (at := moment(one)) is not None:
+                found[target] = min(at, found.get(target, at))
+        return found
 
 
-def _earliest(times: Mapping[tuple[str, str], datetime]) -> dict[str, datetime]:
-    found: dict[str, datetime] = {}
-    for (target, _), at in times.items():
-        found[target] = min(at, found.get(target, at))
-    return found
+def _broken(before: _Broken | None, watch: Watch, verdicts: Sequence[Verdict]) -> _Broken:
+    """The breach as it is known with this look, which proves it: when it began was told when it was proven first."""
+    since = min(track.onset for track in watch.tracks if track.onset is not None)
+    runs = [track.run.start for track in watch.tracks if track.onset is not None and track.run is not None]
+    if before is not None and before.began is not None:
+        return replace(before, since=since)
+    if not runs:
+        return _Broken(since, None, None)
+    proven = [track.tally for track, verdict in zip(watch.tracks, verdicts, strict=True) if verdict.state is State.BREACH]
+    counted = [proven_since(tally) for tally in proven if tally is not None]
+    # Of few requests a single bad one is out of the limit, long before anything went wrong.
+    return _Broken(since, max(min(runs), min(counted, default=min(runs))), min(runs + counted))
 
 
 def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:
@@ -155,6 +180,7 @@ def fleet_at(
         paused=pause.read(),
         watched=len({policy.target for policy in policies.values()}),
         unexplained=alone,
+        lasting=without_change(at, breaches.lasting(at), policies.values(), book.of, answered),
         leaning=without_change(at, breaches.leaning(), policies.values(), book.of, answered),
         answered=answered,
         healthy_since=_healthy_since(at, incidents, policies, watches),
@@ -162,6 +188,7 @@ def fleet_at(
         usual=usual,
         onsets=onsets,
         began=breaches.began(),
+        evident=breaches.evident(),
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),
         risen=breaches.risen(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollbackd.policies.blame.attribution import victims
-from rollbackd.policies.judge.systemic import FEWEST, Chance, chance, share_needed
+from rollbackd.policies.judge.systemic import FEWEST, RECENT, Chance, chance, share_needed
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.model.policy import Policy
@@ -48,9 +48,10 @@ class Neighbours:
 
 def neighbours(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Neighbours:
     """The other targets as they stand now."""
-    out = (fleet.unexplained | fleet.leaning) - {policy.target}
+    began = fleet.evident.get(policy.target)
+    broken = (fleet.unexplained | _together(fleet, began)) - {policy.target}
+    out = (broken | fleet.leaning) - {policy.target}
     brought_down = victims(policy, suspects, fleet, watch_length(policy), out)
-    broken = fleet.unexplained - {policy.target}
     watched = max(fleet.watched - 1, len(broken))
     late = late_since(policy, suspects, fleet)
     return Neighbours(
@@ -58,13 +59,23 @@ def neighbours(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Neig
         tuple(sorted(out - broken - brought_down)),
         brought_down,
         watched,
-        chance(fleet.usual, policy.target, FEWEST if late is None else 1),
+        chance(fleet.usual, policy.target, FEWEST if late is None else 1, _span(fleet, began)),
         late,
     )
+
+
+def _together(fleet: Fleet, began: datetime | None) -> frozenset[str]:
+    """The targets that turned to breach long ago, but with this one: what has few requests is proven long after it began."""
+    return frozenset() if began is None else frozenset(t for t in fleet.lasting if t in fleet.onsets and fleet.onsets[t] >= began - RECENT)
+
+
+def _span(fleet: Fleet, began: datetime | None) -> timedelta:
+    """How long it is in which the others may have turned to breach."""
+    return RECENT if began is None or fleet.usual.at is None else max(RECENT, fleet.usual.at - began + RECENT)
 
 
 def late_since(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> datetime | None:
     """When the breach of the policy's target began, if each suspect had served for long by then."""
     began = fleet.began.get(policy.target)
     served = max((change.effective for change in suspects if not change.posted), default=None)
-    return began if began is not None and served is not None and began - served > LATE else None
+    return began if began is not None and served is not None and began - served >= LATE else None

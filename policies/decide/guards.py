@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from rollbackd.policies.blame.attribution import changed_alike, is_clear, ranked, ranking_text
 from rollbackd.policies.blame.irreversible import irreversible
 from rollbackd.policies.blame.neighbours import neighbours
-from rollbackd.policies.judge.systemic import RECENT, Chance, share_needed, tail
+from rollbackd.policies.judge.systemic import Chance, share_needed, tail
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.freeze import frozen
@@ -89,7 +89,7 @@ def _systemic(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Guard
 
 
 def _usual_text(usual: Chance, watched: int) -> str:
-    window = duration_text(RECENT)
+    window = duration_text(usual.within)
     if usual.expected is None:
         return f"what is usual is not known before a day is watched ({duration_text(usual.observed)} were), holds at {usual.needed}"
     odds = number_text(tail(usual.needed, usual.expected), "%")

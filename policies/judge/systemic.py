@@ -42,7 +42,7 @@ NOTHING_KNOWN = Usual()
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What comes by itself in ten minutes: ``expected`` targets at least, from ``counted`` breaches in ``observed``. ``needed`` are no chance.
+    """What comes by itself ``within`` so long: ``expected`` targets at least, from ``counted`` breaches in ``observed``. ``needed`` are no chance.
 
     ``expected`` None: not watched for long enough to tell.
     """
@@ -51,6 +51,7 @@ class Chance:
     counted: float
     observed: timedelta
     needed: int
+    within: timedelta = RECENT
 
 
 def begun(since: datetime) -> Usual:
@@ -77,21 +78,21 @@ def watched_until(usual: Usual, at: datetime) -> Usual:
     return replace(usual, since=usual.since or at, at=max(at, usual.at or at))
 
 
-def chance(usual: Usual, but: str | None = None, fewest: int = FEWEST) -> Chance:
+def chance(usual: Usual, but: str | None = None, fewest: int = FEWEST, within: timedelta = RECENT) -> Chance:
     """What chance brings among all targets but this one; fewer than ``fewest`` are never no chance."""
     if usual.since is None or usual.at is None:
-        return Chance(None, 0.0, timedelta(0), fewest)
-    return _chance(max(0.0, usual.total - usual.counts.get(but or "", 0.0)), usual.since, usual.at, fewest)
+        return Chance(None, 0.0, timedelta(0), fewest, within)
+    return _chance(max(0.0, usual.total - usual.counts.get(but or "", 0.0)), usual.since, usual.at, fewest, within)
 
 
-def _chance(weight: float, since: datetime, at: datetime, fewest: int = FEWEST) -> Chance:
+def _chance(weight: float, since: datetime, at: datetime, fewest: int = FEWEST, within: timedelta = RECENT) -> Chance:
     observed = at - since
     fade = math.exp(-(observed / MEMORY))
     counted = weight * fade
     if observed < KNOWN_AFTER:
-        return Chance(None, counted, observed, fewest)
-    expected = _lower_bound(counted) * (RECENT / (MEMORY * (1 - fade)))
-    return Chance(expected, counted, observed, max(fewest, unlikely(expected)))
+        return Chance(None, counted, observed, fewest, within)
+    expected = _lower_bound(counted) * (within / (MEMORY * (1 - fade)))
+    return Chance(expected, counted, observed, max(fewest, unlikely(expected)), within)
 
 
 def unlikely(expected: float) -> int:

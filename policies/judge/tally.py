@@ -80,6 +80,13 @@ def come(tally: Tally, age: timedelta) -> int:
     return min(tally.starts, int(age / tally.spacing) + (age >= SOON))
 
 
+def proven_since(tally: Tally) -> datetime:
+    """When the start began since which most speaks for a breach: about when it began, if it is one."""
+    sides = () if tally.trial is None else [side for side in tally.trial.sides if isinstance(side, Side)]
+    strongest = max(sides, key=lambda side: side.log_e).strongest if sides else 0
+    return tally.since + (SOON if strongest == 1 else tally.spacing * max(0, strongest - 1))
+
+
 def add(tally: Tally, block: Counts) -> Tally:
     """The tally with one more block, or as it was where the block overlaps what is counted already. Its trial is that of before."""
     if block.start < tally.end:

@@ -64,6 +64,16 @@ class Side:
     @property
     def log_e(self) -> float:
         """ln of the mixture over start times; what cannot matter beside the strongest start is left out."""
+        return mixed(self._found(), self.starts)
+
+    @property
+    def strongest(self) -> int:
+        """Since which start most speaks for a breach: 0 is the change itself."""
+        found = self._found()
+        return max(range(len(found)), key=found.__getitem__)
+
+    def _found(self) -> list[float]:
+        """ln E since each start that has come; of one that cannot matter, something beyond it."""
         counts = [self._whole(*pair) for pair in self._since()]
         found = [self._most(*pair) for pair in counts]
         rest = [BEYOND_ONE * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heavy else []
@@ -76,7 +86,7 @@ class Side:
             if rest:
                 found[index] = min(found[index], rest[index])
             least = max(least, found[index])
-        return mixed(found, self.starts)
+        return found
 
     def _out(self, sums: Sums) -> float:
         return sums.total - sums.most if self.of_good else sums.least

@@ -37,12 +37,14 @@ class Flight:
 class Fleet:
     """One slot's view of all watched targets and of the budgets left.
 
-    ``unexplained``: targets that turned BREACH within 10 minutes and had no change in their watch window. ``acted_in_day`` and ``closed`` by
-    target; ``healthy_since`` by (target, policy, condition): since when it is proven OK, None while it is not. ``revisions``: what runs now.
-    ``answered``: (target, change id) pairs that an incident has answered. ``quarantined``: (target, revision) pairs. ``oldest_look``: when the
-    target that was looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
+    ``unexplained``: targets that turned BREACH within 10 minutes and had no change in their watch window; ``lasting``: those that turned before that
+    and still are. ``acted_in_day`` and ``closed`` by target; ``healthy_since`` by (target, policy, condition): since when it is proven OK, None
+    while it is not. ``revisions``: what runs now. ``answered``: (target, change id) pairs that an incident has answered. ``quarantined``:
+    (target, revision) pairs. ``oldest_look``: when the target that was looked at longest ago was; None where nothing was. ``usual``: how many turn
+    to breach without a change by chance.
 
-    ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven.
+    ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven; ``evident``: since
+    when what proves it was counted.
     ``depends``: what each watched target depends on; ``shared``: the changes of all that.
     ``leaning``: targets without a change that are out of a limit and not proven to be.
     ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
@@ -55,6 +57,7 @@ class Fleet:
     paused: str | None = None
     watched: int = 1
     unexplained: frozenset[str] = frozenset()
+    lasting: frozenset[str] = frozenset()
     leaning: frozenset[str] = frozenset()
     flights: tuple[Flight, ...] = ()
     acted_in_hour: int = 0
@@ -68,6 +71,7 @@ class Fleet:
     usual: Usual = NOTHING_KNOWN
     onsets: Mapping[str, datetime] = field(default_factory=dict)
     began: Mapping[str, datetime] = field(default_factory=dict)
+    evident: Mapping[str, datetime] = field(default_factory=dict)
     depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shared: tuple[Change, ...] = ()
     risen: frozenset[tuple[str, str]] = frozenset()

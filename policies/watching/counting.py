@@ -10,8 +10,11 @@ from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Track, Watch
 from rollbackd.policies.model.policy import Bound, Condition, Policy
-from rollbackd.policies.model.readings import Counts
+from rollbackd.policies.model.readings import Counts, Reading
 from rollbackd.policies.watching.since import ALWAYS_BLAMES, counts_from, is_watching
+
+SETTLES = timedelta(minutes=3)
+"""So long after a block it is known whether a breach began with it."""
 
 
 def counted(
@@ -51,13 +54,21 @@ def _count(condition: Condition, bound: Bound, track: Track, start: datetime | N
 
 
 def _seen_calm(track: Track) -> Track:
-    block = track.readings[-1] if track.readings else None
+    block = _settled(track.readings)
     # A breach that no change explains is no calm: it would make the next release look bursty, and its errors like chance.
     is_calm = isinstance(block, Counts) and track.onset is None
     calm = calmer(track.calm, block) if is_calm else track.calm  # type: ignore[arg-type]  # counts, as is_calm says
     if calm is track.calm and track.tally is None:
         return track
     return _with(track, None, calm)
+
+
+def _settled(readings: Sequence[Reading]) -> Reading | None:
+    """The newest that lies a while back, or else the oldest: what breaks just now is not how calm is, though it is not proven yet."""
+    if not readings or not isinstance(readings[-1], Counts):
+        return None
+    newest = readings[-1].end
+    return next((r for r in reversed(readings) if isinstance(r, Counts) and newest - r.end >= SETTLES), readings[0])
 
 
 def _with(track: Track, tally: Tally | None, calm: Calm | None) -> Track:

@@ -11,14 +11,15 @@ from rollbackd.policies.blame.neighbours import LATE
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.decide.step import LONE, PATIENCE
+from rollbackd.policies.judge.systemic import RECENT, turned_all, watched_until
 from rollbackd.policies.judge.systemic import begun as begun_at
-from rollbackd.policies.judge.systemic import turned_all, watched_until
+from rollbackd.policies.judge.tally import Calm, add, begin, proven_since, tried
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.incident import fold
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Limit
-from tests.policies.literals import CALM, ERRORS, EVERY, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, kinds, no_data, only, run, slots
+from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, kinds, no_data, only, run, slots
 
 LATER = T0 + 5 * MINUTE
 DAY = timedelta(days=1)
@@ -115,8 +116,10 @@ def test_where_many_break_by_themselves_one_is_chance():
 
 
 def test_soon_after_its_change_a_breach_waits_for_nobody():
-    assert "Act" in kinds(late(T0 + 6 * MINUTE, CALM, began=T0 + LATE))
-    assert "Act" in kinds(late(T0 + 9 * MINUTE, replace(CALM, unexplained=frozenset({"a"})), began=T0 + LATE))
+    soon = T0 + LATE - EVERY
+    assert "Act" in kinds(late(T0 + 6 * MINUTE, CALM, began=soon))
+    assert "Act" in kinds(late(T0 + 9 * MINUTE, replace(CALM, unexplained=frozenset({"a"})), began=soon))
+    assert "Act" not in kinds(late(T0 + 6 * MINUTE, CALM, began=T0 + LATE))
 
 
 def test_a_service_that_is_watched_alone_waits_for_nobody():
@@ -132,6 +135,68 @@ def test_how_long_it_has_been_out_of_its_limit_is_known_from_before_it_was_prove
         breaches.note(waits, known, found.verdicts)
     assert breaches.began() == {TARGET: LATER}
     assert breaches.onsets()[TARGET] > LATER + MINUTE
+
+
+# --- a breach that took long to prove -------------------------------------------------------------------------------------------
+
+
+def slow(broke, fleet=CALM):
+    """What is decided about a breach whose proof was counted from ``LATER`` on and came half an hour later; two others broke at ``broke``."""
+    onsets = {TARGET: LATER + 30 * MINUTE, "a": broke, "b": broke}
+    known = replace(fleet, lasting=frozenset({"a", "b"}), onsets=onsets, evident={TARGET: LATER})
+    return begun(LATER + 31 * MINUTE, known)
+
+
+def test_those_that_broke_when_it_began_have_its_cause_though_that_was_long_ago():
+    assert only(slow(LATER + MINUTE), Held).guard == "systemic"
+    assert only(slow(LATER - RECENT), Held).guard == "systemic"
+    assert "Act" in kinds(slow(LATER - RECENT - EVERY))
+
+
+def test_the_longer_it_took_the_more_of_them_are_chance():
+    usual = watched_until(turned_all(begun_at(T0 - 7 * DAY), [(T0 - 7 * DAY + n * HOUR, f"s{n}") for n in range(168)]), LATER + 30 * MINUTE)
+    noisy = replace(CALM, watched=101, usual=usual)
+    assert "Act" in kinds(slow(LATER + MINUTE, noisy))
+    at_once = replace(noisy, unexplained=frozenset({"a", "b"}))
+    assert only(begun(LATER + 31 * MINUTE, at_once), Held).guard == "systemic"
+
+
+def shared(bad_at, total, minutes, calm=None):
+    """The tally of an hour's watch after so many minutes, each with so many bad events of so many."""
+    tally = begin(T0, HOUR, calm)
+    for minute in range(1, minutes + 1):
+        tally = add(tally, counts(T0 + minute * MINUTE, bad_at(minute), total))
+    return tried(tally, Limit(high=0.05), Bound(0.01))
+
+
+@pytest.mark.parametrize(("onset", "since"), [(0, 0), (1, 1), (5, 5), (20, 20)])
+def test_its_proof_is_counted_from_about_when_it_began(onset, since):
+    even = Calm(T0, 20.0, 20.0, 400.0, 1.0)
+    assert proven_since(shared(lambda minute: 30 if minute > onset else 0, 100, 30, even)) == T0 + since * MINUTE
+
+
+def test_what_nothing_was_counted_of_is_proven_since_the_change():
+    assert proven_since(begin(T0, HOUR, None)) == T0
+
+
+def test_a_breach_is_known_by_when_it_began_and_by_when_its_proof_was_counted_from():
+    bounded = replace(POLICY, conditions=(replace(ERRORS, bound=Bound(alpha=0.01)),))
+    breaches, known = Breaches(), new_watch(bounded)
+    # One bad event of few is out of the limit; the breach itself begins at twenty minutes.
+    for minute in range(1, 26):
+        at = T0 + minute * MINUTE
+        found = evaluate(bounded, known, None, (counts(at, 4 if minute > 20 else minute == 2, 4),), (RELEASE,), CALM, at)
+        known = found.watch
+        breaches.note(bounded, known, found.verdicts)
+    assert breaches.evident()[TARGET] <= T0 + 20 * MINUTE <= breaches.began()[TARGET]
+
+
+def test_those_in_breach_for_long_are_told_from_the_others():
+    breaches = noted(bad(LATER))
+    assert [(breaches.recent(at), breaches.lasting(at)) for at in (LATER + RECENT, LATER + RECENT + EVERY)] == [
+        (frozenset({TARGET}), frozenset()),
+        (frozenset(), frozenset({TARGET})),
+    ]
 
 
 # --- who leans ------------------------------------------------------------------------------------------------------------------
@@ -161,6 +226,13 @@ def test_a_share_that_is_too_small_leans_too():
     well = [counts(LATER + n * MINUTE, 20, 20) for n in range(5)]
     assert leans(*looked(*well, counts(LATER + 5 * MINUTE, 15, 20), policy=below))
     assert not leans(*looked(*well, policy=below))
+
+
+def test_what_breaks_just_now_is_not_taken_for_how_calm_is():
+    bounded = replace(POLICY, conditions=(replace(ERRORS, bound=Bound(alpha=0.01)),))
+    calm = [counts(LATER + n * MINUTE, 2, 100) for n in range(30)]
+    begins = [counts(LATER + (30 + n) * MINUTE, 12, 100) for n in range(2)]
+    assert leans(*looked(*calm, *begins, policy=bounded))
 
 
 # --- when the others are looked at ----------------------------------------------------------------------------------------------
