@@ -160,7 +160,7 @@ def test_the_policy_tests_that_are_shown_pass(tmp_path: Path) -> None:
 
 def test_the_failure_that_is_shown_is_what_it_prints(tmp_path: Path) -> None:
     policy, tests, *_ = shown_tests()
-    lay_out(tmp_path, {FILES[0]: policy, FILES[1]: tests.replace("7m15s\n        decision", "7m\n        decision")})
+    lay_out(tmp_path, {FILES[0]: policy, FILES[1]: tests.replace("at: 7m\n        decision", "at: 6m45s\n        decision")})
     printed = CliRunner().invoke(cli, ["test", str(tmp_path / "tests")]).output.replace(f"{tmp_path}/", "")
     (shown,) = (block.text for block in blocks_of(HOUSE / "docs" / TESTS) if block.language == "text" and "FAIL" in block.text)
     assert shown in printed

@@ -51,12 +51,12 @@ CONDITIONS: Mapping[str, str] = {
     - name: errors
       ratio: {bad: 'requests_total{code="500"}', total: requests_total}
       above: 5%
-      for: 1m
+      for: 45s
     - name: slow
       latency: {histogram: request_seconds}
       quantile: 0.95
       above: 2000ms
-      for: 1m""",
+      for: 45s""",
     SILENCE: "    - use: traffic-drop",
     MEMORY: "    - use: memory",
     GAUGES: """\
