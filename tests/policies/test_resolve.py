@@ -64,7 +64,9 @@ def condition(entry: str, more: str = "match: {app: checkout}") -> Condition:
 
 
 def standard(name: str, signal: object, limit: Limit, identity: Identity, min_volume: int = 0, alpha: float = 0.005) -> Condition:
-    return replace(own(name, signal, limit, min_volume, identity, alpha), from_library=True, mode=Mode.AUTO)
+    """As the library has it: what a bound proves needs to last a little less."""
+    found = own(name, signal, limit, min_volume, identity, alpha)
+    return replace(found, from_library=True, mode=Mode.AUTO, confirm=For(timedelta(seconds=45)) if found.bound else found.confirm)
 
 
 KILLED = Selector("kube_pod_container_status_last_terminated_reason", (Matcher("reason", "=", "OOMKilled"),))
@@ -330,7 +332,7 @@ def test_entries_nest(entries: str, trigger: object) -> None:
 def test_a_library_condition_may_be_used_twice_under_another_name() -> None:
     policy = with_spec(f"{TARGET}\nrollback_when: [{{use: error-rate}}, {{use: error-rate, name: many-errors, with: {{above: 20%, for: 0s}}}}]")
     assert [(each.name, each.limit.high, each.confirm) for each in policy.conditions] == [
-        ("error-rate", 0.05, For(MINUTE)),
+        ("error-rate", 0.05, For(timedelta(seconds=45))),
         ("many-errors", 0.2, For(timedelta(0))),
     ]
 
