@@ -78,10 +78,10 @@ def plain(value: object) -> Json:
     raise ValueError(f"no JSON form for {type(value).__name__}")
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=200)
 def decode_event(kind: str, body: str) -> IncidentEvent:
     """The event that was written under ``kind``. Raises Undecodable."""
-    # Remembered by its text, which says all: open incidents are folded from the same rows several times a slot.
+    # Remembered by its text, which says all: the intents of what is under way are read several times a slot.
     event = KINDS.get(kind)
     if event is None:
         raise Undecodable(f"unknown kind {kind!r}")

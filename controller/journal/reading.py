@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Select, String, func, select, type_coerce
@@ -13,12 +11,13 @@ from sqlalchemy.sql.elements import ColumnElement
 from rollbackd.controller.journal import statements
 from rollbackd.controller.journal.chain import JournalRow
 from rollbackd.controller.journal.codec import KINDS, moment
+from rollbackd.controller.journal.folding import Folding
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
 from rollbackd.controller.journal.schema import changes, exported, incidents, journal, outbox
 from rollbackd.controller.journal.values import Budget, Claim, Entry, Exported, Known, OutboxState, SeenChange, Standing
 from rollbackd.policies.known.events import IncidentEvent
 from rollbackd.policies.known.fleet import Flight
-from rollbackd.policies.known.incident import Incident, fold
+from rollbackd.policies.known.incident import Incident
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -36,6 +35,7 @@ class Reading:
     def __init__(self, connect: Callable[[], AbstractContextManager[Connection]], clock: Callable[[], datetime] | None) -> None:
         self._connect = connect
         self._clock = clock
+        self._folding = Folding()
 
     def connected(self) -> AbstractContextManager[Connection]:
         """A connection of this reading, for questions that only one module of this package has."""
@@ -52,11 +52,11 @@ class Reading:
 
     def open_incidents(self) -> tuple[Incident, ...]:
         """Every incident that is not closed, oldest first."""
-        return self._folded(statements.OPEN)
+        return self._folding.opened(self._rows(statements.OPEN))
 
     def incident(self, incident: str) -> Incident | None:
         """The incident with this id, open or closed."""
-        return next(iter(self._folded(statements.ONE, incident=incident)), None)
+        return self._folding.one(self._rows(statements.ONE, incident=incident))
 
     def namespace_of(self, incident: str) -> str:
         """The namespace whose budget the incident spends. Raises KeyError if there is no such incident."""
@@ -220,18 +220,9 @@ class Reading:
             dead = connection.execute(select(func.count()).select_from(outbox).where(outbox.c.dead_at.is_not(None))).scalar_one()
         return OutboxState(count, oldest, dead)
 
-    # --- parts -------------------------------------------------------------------------------------------------------------------------
-
-    def _folded(self, query: Select[Any], **which: object) -> tuple[Incident, ...]:
+    def _rows(self, query: Select[Any], **which: object) -> Sequence[Stored]:
         with self._connect() as connection:
-            rows = connection.execute(query, which).all()
-        return tuple(_fold(tuple(group)) for _, group in groupby(rows, key=lambda row: row.incident))
-
-
-@lru_cache(maxsize=500)
-def _fold(rows: tuple[Stored, ...]) -> Incident:
-    """The incident of these rows. It is remembered by all that they say, so that no row which changes can leave it as it was."""
-    return fold(event_of(row) for row in rows)
+            return connection.execute(query, which).all()
 
 
 def _each(connection: Connection, query: Select[Any], column: ColumnElement[str], among: Sequence[str] | None) -> Iterator[Stored]:

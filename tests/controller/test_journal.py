@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rollbackd.controller.journal import folding, rows, statements
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim, Note
 from rollbackd.policies.known.events import CloseHow
@@ -107,6 +108,28 @@ def test_an_incident_is_the_fold_of_what_was_recorded(store: Store) -> None:
         assert tx.record(CLOSED)
     assert store.events("inc-1") == EVENTS
     assert store.incident("inc-1") == fold(EVENTS)
+
+
+def test_of_an_open_incident_only_new_rows_are_folded_and_of_a_changed_one_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(folding, "event_of", lambda row: told.append(row.kind) or rows.event_of(row))
+    with store.transaction() as tx:
+        tx.open(OPENED, "shop")
+    assert store.open_incidents() == (fold([OPENED]),)
+    with store.transaction() as tx:
+        tx.record(JOINED)
+    told.clear()
+    assert store.open_incidents() == (fold([OPENED, JOINED]),)
+    assert (store.incident("inc-1"), told) == (fold([OPENED, JOINED]), ["incident.joined"])
+    with store.connected() as connection:
+        stored = connection.execute(statements.OPEN).all()
+    reader = folding.Folding()
+    assert [reader.opened(seen) for seen in (stored, stored[:1], (), stored)] == [
+        (fold([OPENED, JOINED]),),
+        (fold([OPENED]),),
+        (),
+        (fold([OPENED, JOINED]),),
+    ]
 
 
 def test_a_second_incident_on_a_target_with_an_open_one_is_not_opened(store: Store) -> None:

@@ -1,0 +1,40 @@
+"""Incidents from their rows: of an open one only what is new since it was read last is folded."""
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from itertools import groupby
+
+from rollbackd.controller.journal.rows import Stored, event_of
+from rollbackd.policies.known.incident import Incident, advance, fold
+
+Rows = tuple[Stored, ...]
+
+
+class Folding:
+    """Remembers the open incidents as they were read last, and by all that their rows say, so that no row which changes can leave one as it was.
+
+    May be used by several threads. What is closed is forgotten with the next reading.
+    """
+
+    def __init__(self) -> None:
+        self._open: Mapping[str, tuple[Rows, Incident]] = {}
+
+    def opened(self, rows: Iterable[Stored]) -> tuple[Incident, ...]:
+        """The incidents of these rows, which come incident by incident and are of all that are open. Raises StoreError."""
+        known = {name: (group, self._of(name, group)) for name, group in _grouped(rows)}
+        self._open = known
+        return tuple(incident for _, incident in known.values())
+
+    def one(self, rows: Iterable[Stored]) -> Incident | None:
+        """The incident of these rows, if there are any. Raises StoreError."""
+        return next((self._of(name, group) for name, group in _grouped(rows)), None)
+
+    def _of(self, name: str, rows: Rows) -> Incident:
+        before, incident = self._open.get(name, ((), None))
+        if incident is None or rows[: len(before)] != before:
+            return fold(event_of(row) for row in rows)
+        return reduce(advance, (event_of(row) for row in rows[len(before) :]), incident)
+
+
+def _grouped(rows: Iterable[Stored]) -> Iterable[tuple[str, Rows]]:
+    return ((name, tuple(group)) for name, group in groupby(rows, key=lambda row: row.incident))
