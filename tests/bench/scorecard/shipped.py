@@ -29,6 +29,8 @@ HOURS_BEFORE, HOURS_AFTER = 2 * 3600.0, 3 * 3600.0
 """So much before a change, and of the days before so much beyond its watch, a gauge is kept: more than is asked for."""
 SHORTLY = timedelta(minutes=10)
 """So long before the change the daemon begins to look, where it is given what was before."""
+WAIT = 45.0
+"""What the library asks of shares, where a look comes so often."""
 POLICY = """\
 apiVersion: rollbackd/v1
 kind: RollbackPolicy
@@ -51,12 +53,12 @@ CONDITIONS: Mapping[str, str] = {
     - name: errors
       ratio: {bad: 'requests_total{code="500"}', total: requests_total}
       above: 5%
-      for: 45s
+      for: {wait}
     - name: slow
       latency: {histogram: request_seconds}
       quantile: 0.95
       above: 2000ms
-      for: 45s""",
+      for: {wait}""",
     SILENCE: "    - use: traffic-drop",
     MEMORY: "    - use: memory",
     GAUGES: """\
@@ -70,7 +72,8 @@ CONDITIONS: Mapping[str, str] = {
 
 def policy(name: str, every: float, watch: float, judged_by: str = PROMISES) -> Policy:
     """The policy of a service: what everybody is promised, and otherwise what the language has as its defaults."""
-    loaded = load_policies({f"{name}.yaml": POLICY.format(name=name, every=every, watch=watch / 60, conditions=CONDITIONS[judged_by])})
+    conditions = CONDITIONS[judged_by].replace("{wait}", f"{max(WAIT, every):g}s")
+    loaded = load_policies({f"{name}.yaml": POLICY.format(name=name, every=every, watch=watch / 60, conditions=conditions)})
     assert not loaded.faults, loaded.faults
     return loaded.policies[0]
 
