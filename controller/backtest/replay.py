@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
-from rollbackd.controller.engine.fleet import Breaches, depends, unexplained, without_change
+from rollbackd.controller.engine.fleet import Breaches, depends, lasting, unexplained, without_change
 from rollbackd.controller.engine.usual import Turned
 from rollbackd.controller.observe.baselines import Baselines, Compared
 from rollbackd.policies.decide.decisions import Act, Decision, Offer, Outside, WouldAct
@@ -190,7 +190,7 @@ class Replay:
         return Fleet(
             watched=len({one.policy.target for one in self.ways}),
             unexplained=self._unexplained(answered, at),
-            lasting=without_change(at, self._breaches.lasting(at), self._policies, self.of, answered),
+            lasting=lasting(at, self._policies, self.of, self._breaches, answered),
             leaning=without_change(at, self._breaches.leaning(), self._policies, self.of, answered),
             oldest_look=min((one.last for one in self.ways if one.last is not None), default=None),
             usual=self._usual,

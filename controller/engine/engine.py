@@ -218,10 +218,10 @@ class Engine:
         try:
             before = take(policy, watch, readings)
             evaluation = self._decide(policy, before, at)
+            self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
         except (ValueError, KeyError, ArithmeticError):
             log.exception("policy.failed", policy=policy.name, at=at)
             return None
-        self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
         self.standings[policy.name] = Standing(before, evaluation, at)
         return self.standings[policy.name]
 

@@ -44,11 +44,14 @@ CLOSELY = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class _Broken:
-    """A breach: proven ``since``; ``began``: since when it had been out of its limits then; ``evident``: since when what proves it was counted."""
+    """A breach: proven ``since``; ``began``: since when it had plainly been out of its limits then.
+
+    ``evident``: since when it may have been: what proves it was counted from then on, or an unbroken run of looks saw it out.
+    """
 
     since: datetime
-    began: datetime | None
-    evident: datetime | None
+    began: datetime
+    evident: datetime
 
 
 class Breaches:
@@ -101,7 +104,7 @@ class Breaches:
         return self._earliest(lambda one: one.began)
 
     def evident(self) -> dict[str, datetime]:
-        """Since when what proves the breach of each target in breach was counted."""
+        """Since when each target in breach may have been in it, before that was proven."""
         return self._earliest(lambda one: one.evident)
 
     def risen(self) -> frozenset[tuple[str, str]]:
@@ -116,26 +119,24 @@ class Breaches:
         """The other targets in breach."""
         return frozenset(target for target, _ in self._broken) - self.recent(at)
 
-    def _earliest(self, moment: Callable[[_Broken], datetime | None]) -> dict[str, datetime]:
+    def _earliest(self, moment: Callable[[_Broken], datetime]) -> dict[str, datetime]:
         found: dict[str, datetime] = {}
         for (target, _), one in self._broken.items():
-            if (at := moment(one)) is not None:
-                found[target] = min(at, found.get(target, at))
+            found[target] = min(moment(one), found.get(target, moment(one)))
         return found
 
 
 def _broken(before: _Broken | None, watch: Watch, verdicts: Sequence[Verdict]) -> _Broken:
     """The breach as it is known with this look, which proves it: when it began was told when it was proven first."""
     since = min(track.onset for track in watch.tracks if track.onset is not None)
+    if before is not None and before.since == since:
+        return before
     runs = [track.run.start for track in watch.tracks if track.onset is not None and track.run is not None]
-    if before is not None and before.began is not None:
-        return replace(before, since=since)
-    if not runs:
-        return _Broken(since, None, None)
     proven = [track.tally for track, verdict in zip(watch.tracks, verdicts, strict=True) if verdict.state is State.BREACH]
     counted = [proven_since(tally) for tally in proven if tally is not None]
     # Of few requests a single bad one is out of the limit, long before anything went wrong.
-    return _Broken(since, max(min(runs), min(counted, default=min(runs))), min(runs + counted))
+    plainly = max(min(runs, default=since), min(counted, default=since if not runs else min(runs)))
+    return _Broken(since, plainly, min([since, *runs, *counted]))
 
 
 def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:
@@ -180,7 +181,7 @@ def fleet_at(
         paused=pause.read(),
         watched=len({policy.target for policy in policies.values()}),
         unexplained=alone,
-        lasting=without_change(at, breaches.lasting(at), policies.values(), book.of, answered),
+        lasting=lasting(at, policies.values(), book.of, breaches, answered),
         leaning=without_change(at, breaches.leaning(), policies.values(), book.of, answered),
         answered=answered,
         healthy_since=_healthy_since(at, incidents, policies, watches),
@@ -228,6 +229,14 @@ def unexplained(
 ) -> frozenset[str]:
     """The targets whose breach began lately without a change of their own."""
     return without_change(at, breaches.recent(at), policies, changes_of, answered)
+
+
+def lasting(
+    at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches, answered: frozenset[tuple[str, str]]
+) -> frozenset[str]:
+    """The other targets in breach that no change of their own explained when it began: a watch that has closed since makes none of them innocent."""
+    onsets, known = breaches.onsets(), tuple(policies)
+    return frozenset(t for t in breaches.lasting(at) if without_change(onsets[t], frozenset({t}), known, changes_of, answered))
 
 
 def without_change(

@@ -1,7 +1,7 @@
 """Whose fault a breach is: suspects with their weights, and the culprit among those that depend on one thing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -98,17 +98,18 @@ def victims(policy: Policy, found: Sequence[Change], fleet: Fleet, watch: timede
     own = fleet.onsets.get(policy.target)
     if own is None or not any(change.target in policy.targets and not change.posted for change in found):
         return frozenset()
+    own = min(own, fleet.began.get(policy.target, own))  # what has few requests is proven after those that depend on it
     moved = {change.target for change in suspects(shared_changes(policy, fleet), watch, (), own)}
     causes = {policy.target, *(each.on for each in policy.depends_on if (policy.target, each.on) in fleet.risen and each.on not in moved)}
     theirs = frozenset(target for target in among - {policy.target} if fleet.depends.get(target, frozenset()) & causes)
     return theirs if all(own <= fleet.onsets.get(target, own) for target in theirs) else frozenset()
 
 
-def changed_alike(policy: Policy, fleet: Fleet, watch: timedelta) -> tuple[Change, ...]:
-    """Changes of what the policy depends on, and so does another target that is in breach without a change."""
+def changed_alike(policy: Policy, fleet: Fleet, watch: timedelta, broken: Collection[str]) -> tuple[Change, ...]:
+    """Changes of what the policy depends on, and so does one of the ``broken`` targets."""
     own = fleet.onsets.get(policy.target)
     if own is None:
         return ()
     found = suspects(shared_changes(policy, fleet), watch, (), own)
-    others = [fleet.depends.get(target, frozenset()) for target in fleet.unexplained - {policy.target}]
+    others = [fleet.depends.get(target, frozenset()) for target in broken]
     return tuple(change for change in found if any(change.target in on for on in others))

@@ -19,8 +19,8 @@ LATE = timedelta(minutes=5)
 class Neighbours:
     """Other targets without a change: ``broken`` ones, and ``leaning`` ones that are out of their limits and not proven to be.
 
-    ``brought_down``: those that the target itself explains, which are in neither. ``watched``: of so many. ``usual``: so many break by themselves.
-    ``late_since``: when the target's own breach began, where that was late.
+    ``brought_down``: those that the target itself explains, which are in neither. ``watched``: of so many. ``usual``: so many break by themselves
+    in the time in which these did. ``late_since``: when the target's own breach began, where that was late.
     """
 
     broken: tuple[str, ...]
@@ -47,19 +47,24 @@ class Neighbours:
 
 
 def neighbours(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Neighbours:
-    """The other targets as they stand now."""
+    """The other targets as they stand now: those that broke lately where they are a common cause, else all that broke since this one did."""
     began = fleet.evident.get(policy.target)
-    broken = (fleet.unexplained | _together(fleet, began)) - {policy.target}
+    lately = _among(policy, suspects, fleet, fleet.unexplained, RECENT)
+    since = _together(fleet, began)
+    return lately if lately.is_common or not since else _among(policy, suspects, fleet, fleet.unexplained | since, _span(fleet, began))
+
+
+def _among(policy: Policy, suspects: Sequence[Change], fleet: Fleet, broken: frozenset[str], within: timedelta) -> Neighbours:
+    broken -= {policy.target}
     out = (broken | fleet.leaning) - {policy.target}
     brought_down = victims(policy, suspects, fleet, watch_length(policy), out)
-    watched = max(fleet.watched - 1, len(broken))
     late = late_since(policy, suspects, fleet)
     return Neighbours(
         tuple(sorted(broken - brought_down)),
         tuple(sorted(out - broken - brought_down)),
         brought_down,
-        watched,
-        chance(fleet.usual, policy.target, FEWEST if late is None else 1, _span(fleet, began)),
+        max(fleet.watched - 1, len(broken)),
+        chance(fleet.usual, policy.target, FEWEST if late is None else 1, within),
         late,
     )
 

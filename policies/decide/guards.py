@@ -82,9 +82,8 @@ def _systemic(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Guard
         value = f"{len(found.brought_down)} more depend on {policy.target}, or on what it uses too much of, and broke after it; {value}"
     if not found.is_common:
         return Guard("systemic", value)
-    alike = "".join(
-        f"; {c.target}, on which they depend as well, went to revision {c.revision}" for c in changed_alike(policy, fleet, watch_length(policy))
-    )
+    moved = changed_alike(policy, fleet, watch_length(policy), found.broken)
+    alike = "".join(f"; {c.target}, on which they depend as well, went to revision {c.revision}" for c in moved)
     return Guard("systemic", value, f"{value}: {', '.join(found.broken[:5])}: a common cause is likelier than this change{alike}")
 
 

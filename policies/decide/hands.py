@@ -32,6 +32,8 @@ def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     offer = incident.offer
     if (over := proof.is_over(slot, incident)) is not None:
         return (over,)
+    if (other := proof.other_writer(slot, incident)) is not None:
+        return (other,)  # what was planned is not what people would decide on now
     if offer is None:
         return (Wait("no plan is put to people"),)
     rung = slot.policy.ladder[offer.rung] if offer.rung < len(slot.policy.ladder) else None

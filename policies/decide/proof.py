@@ -7,8 +7,8 @@ from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.composite import is_met
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change, newest_foreign
-from rollbackd.policies.known.events import Closed, CloseHow
-from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.events import Closed, CloseHow, Held
+from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.reasons import duration_text, verdict_reason
 from rollbackd.policies.model.policy import Mode
 from rollbackd.policies.watching.recovery import leave_text
@@ -77,6 +77,16 @@ def is_over(slot: Slot, incident: Incident) -> Closed | None:
         reason = f"{newer.target} went to revision {newer.revision} by another writer; it gets a watch window of its own"
         return Closed(incident.id, slot.at, CloseHow.SUPERSEDED, reason)
     return recovered(slot, incident, incident.evidence_from or incident.opened_at)
+
+
+def other_writer(slot: Slot, incident: Incident) -> Held | None:
+    """What ends an incident that has written, where somebody else changed what it wrote to or watches after that (I10)."""
+    under_way = [write.target for write in incident.writes] if incident.phase is Phase.VERIFYING else []
+    newer = foreign(slot, incident, {incident.target, *incident.touched, *under_way}) if incident.touched or under_way else None
+    if newer is None:
+        return None
+    reason = f"{newer.target} went to revision {newer.revision} by another writer after our change; nothing is repeated"
+    return Held(incident.id, slot.at, "other-writer", reason)
 
 
 def foreign(slot: Slot, incident: Incident, targets: Collection[str]) -> Change | None:

@@ -153,9 +153,8 @@ def _verify(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
         reason = f"{incident.intent.summary}: it was ordered, and it is yours from here; nothing is cut over"
         return (Held(incident.id, slot.at, HANDED_OVER, reason),)
     start = incident.evidence_from or slot.at
-    if newer := proof.foreign(slot, incident, {incident.target, *(write.target for write in incident.writes)}):
-        reason = f"{newer.target} went to revision {newer.revision} by another writer after our change; nothing is repeated"
-        return (Held(incident.id, slot.at, "other-writer", reason),)
+    if (other := proof.other_writer(slot, incident)) is not None:
+        return (other,)
     if slot.at < start:
         return (Wait(f"settling until {start:%H:%M:%S}"),)
     if (allowed := proof.acting_mode(slot, incident)) is not None:
@@ -174,6 +173,8 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
         return (Held(incident.id, slot.at, "other-writer", last.reason),)
     if last.how is RungEnd.SUPERSEDED and last.target == incident.target:
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
+    if (other := proof.other_writer(slot, incident)) is not None:
+        return (other,)
     if incident.is_in_hands:
         advice = f" ({last.advice})" if last.advice else ""
         return (Held(incident.id, slot.at, "by-hand", f"rung {last.rung + 1} {last.how.value}: {last.reason}{advice}"),)

@@ -50,7 +50,10 @@ def least_log_evalue(bad: float, total: float, limit: float) -> float:
 
 
 def weight(start: int, starts: int) -> float:
-    """What a start is of the mixture: half is the change itself (0), a quarter the first of ``starts`` later ones, the others share the rest."""
+    """What a start is of the mixture: half is the change itself (0), a quarter the first of ``starts`` later ones, the others share the rest.
+
+    A later one that is alone has the other half.
+    """
     if not starts:
         return 1.0
     if start == 0 or starts == 1:

@@ -13,7 +13,7 @@ FEWEST = 2
 SHARE, FEWEST_OF_SHARE = 0.3, 3
 """Such a share of all other targets is a common cause, however many are usual."""
 CHANCE = 0.01
-"""As many as come in so few of all ten minutes by chance are no chance."""
+"""As many as come in so few of all such times by chance are no chance."""
 MEMORY = timedelta(days=7)
 """A breach counts e times less after so long."""
 KNOWN_AFTER = timedelta(days=1)

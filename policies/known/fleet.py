@@ -44,7 +44,7 @@ class Fleet:
     to breach without a change by chance.
 
     ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven; ``evident``: since
-    when what proves it was counted.
+    when they may have been in it.
     ``depends``: what each watched target depends on; ``shared``: the changes of all that.
     ``leaning``: targets without a change that are out of a limit and not proven to be.
     ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to

@@ -53,8 +53,8 @@ class Incident:
     """The state of one incident. ``rung``: index of the last rung tried, -1 before the first. ``joined``: (policy, condition) pairs.
 
     ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
-    ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it.
-    ``unsettled``: the rungs of those that were accepted and whose end state is not complete yet.
+    ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it;
+    ``touched``: the targets that accepted one so far. ``unsettled``: the rungs of those that were accepted and whose end state is not complete yet.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Incident:
     acted: bool = False
     intent: Intended | None = None
     writes: tuple[Intended, ...] = ()
+    touched: tuple[str, ...] = ()
     unsettled: tuple[int, ...] = ()
     evidence_from: datetime | None = None
     stopped: tuple[Stopped, ...] = ()
@@ -144,7 +145,8 @@ def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
             began = replace(incident, rung=event.rung, acted=True, intent=event, writes=writes, evidence_from=None)
             return replace(_decided(began), phase=Phase.ACTING)
         case Applied():
-            return replace(incident, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung))
+            touched = (*incident.touched, event.target)
+            return replace(incident, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung), touched=touched)
         case Settled():
             return _settled(incident, event)
         case Stopped():

@@ -1,6 +1,7 @@
 """Brings the counts of every bounded condition up to date with the newest readings. Decides nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, tried
@@ -14,7 +15,7 @@ from rollbackd.policies.model.readings import Counts, Reading
 from rollbackd.policies.watching.since import ALWAYS_BLAMES, counts_from, is_watching
 
 SETTLES = timedelta(minutes=3)
-"""So long after a block it is known whether a breach began with it."""
+"""So long after a block it is known whether a breach began with it; where less of the past is kept (``over``), the oldest that is has to do."""
 
 
 def counted(
@@ -54,21 +55,23 @@ def _count(condition: Condition, bound: Bound, track: Track, start: datetime | N
 
 
 def _seen_calm(track: Track) -> Track:
-    block = _settled(track.readings)
-    # A breach that no change explains is no calm: it would make the next release look bursty, and its errors like chance.
-    is_calm = isinstance(block, Counts) and track.onset is None
-    calm = calmer(track.calm, block) if is_calm else track.calm  # type: ignore[arg-type]  # counts, as is_calm says
+    newest, calm = (track.readings[-1] if track.readings else None), track.calm
+    if isinstance(newest, Counts):
+        calm = calmer(calm, _settled(track.readings, newest)) if track.onset is None else _passed(calm, newest)
     if calm is track.calm and track.tally is None:
         return track
     return _with(track, None, calm)
 
 
-def _settled(readings: Sequence[Reading]) -> Reading | None:
+def _passed(calm: Calm | None, block: Counts) -> Calm | None:
+    """A breach that no change explains is no calm: it would make the next release look bursty, and its errors like chance."""
+    return None if calm is None else replace(calm, end=max(calm.end, block.end))
+
+
+def _settled(readings: Sequence[Reading], newest: Counts) -> Counts:
     """The newest that lies a while back, or else the oldest: what breaks just now is not how calm is, though it is not proven yet."""
-    if not readings or not isinstance(readings[-1], Counts):
-        return None
-    newest = readings[-1].end
-    return next((r for r in reversed(readings) if isinstance(r, Counts) and newest - r.end >= SETTLES), readings[0])
+    counted = [reading for reading in readings if isinstance(reading, Counts)]
+    return next((block for block in reversed(counted) if newest.end - block.end >= SETTLES), counted[0])
 
 
 def _with(track: Track, tally: Tally | None, calm: Calm | None) -> Track:

@@ -6,7 +6,7 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer, Wait
 from rollbackd.policies.decide.hands import blocks
-from rollbackd.policies.known.events import Acked, Approved, Closed, Held, Offered, Ordered
+from rollbackd.policies.known.events import Acked, Applied, Approved, Closed, Held, Offered, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
 from tests.policies.literals import CALM, EVERY, FLAGS, FLIP, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, intended, no_data, only, run, slots
@@ -69,6 +69,29 @@ def test_a_mode_that_was_lowered_meanwhile_holds_the_plan():
 def test_a_mode_that_was_raised_meanwhile_acts_without_people():
     act = only(decided(OFFER, policy=POLICY), Act)
     assert (act.plan_digest, act.by) == (None, ())
+
+
+FLIPPED_BACK = replace(FLIP, id="flip-back", started_early=T0 + 5 * MINUTE, started_late=T0 + 5 * MINUTE, first_seen=T0 + 5 * MINUTE + EVERY)
+
+
+def after_flags(*events, changes):
+    """What the slot ``AT`` decides where the flags were switched off by the first rung."""
+    switched = (intended(0, T0 + 4 * MINUTE, FLAGS), Applied("inc-1", T0 + 4 * MINUTE, 0, FLAGS, "accepted"))
+    incident = fold((ASKED, *switched, Settled("inc-1", T0 + 4 * MINUTE, 0, FLAGS, T0 + 4 * MINUTE, "off"), *events))
+    return run(APPROVING, {at: counts(at, 60, 600) for at in slots(T0 + EVERY, AT)}, incident=incident, changes=changes).decisions
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param((OFFER, approved("ann"), approved("bob")), id="a-plan-that-was-approved"),
+        pytest.param((Stopped("inc-1", T0 + 5 * MINUTE, 1, TARGET, RungEnd.FAILED, "image gone"),), id="a-rung-that-failed"),
+    ],
+)
+def test_nothing_follows_where_another_writer_took_back_what_was_done(events):
+    held = only(after_flags(*events, changes=(RELEASE, FLIPPED_BACK)), Held)
+    assert (held.guard, held.reason.startswith(f"{FLAGS} went to revision")) == ("other-writer", True)
+    assert "other-writer" not in [getattr(one, "guard", "") for one in after_flags(*events, changes=(RELEASE,))]
 
 
 def test_a_ladder_that_is_another_one_by_now_holds_the_plan():

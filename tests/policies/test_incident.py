@@ -89,7 +89,9 @@ def test_opened_again_changes_nothing():
             replace(OPEN, phase=Phase.ACTING, rung=1, acted=True, intent=intended(1), writes=(intended(1),)),
             id="intended-answers-what-people-were-asked-and-ends-the-evidence",
         ),
-        pytest.param(replace(OPEN, rung=1), ACCEPTED, replace(OPEN, rung=1, phase=Phase.SETTLING, unsettled=(1,)), id="accepted"),
+        pytest.param(
+            replace(OPEN, rung=1), ACCEPTED, replace(OPEN, rung=1, phase=Phase.SETTLING, unsettled=(1,), touched=(ACCEPTED.target,)), id="accepted"
+        ),
         pytest.param(
             replace(OPEN, phase=Phase.SETTLING, rung=1, unsettled=(1,)),
             settled(),

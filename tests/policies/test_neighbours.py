@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.controller.engine.fleet import CLOSELY, Breaches
+from rollbackd.controller.engine.fleet import CLOSELY, Breaches, lasting
 from rollbackd.policies.blame.leaning import leans
 from rollbackd.policies.blame.neighbours import LATE
 from rollbackd.policies.decide.decisions import Wait
@@ -18,7 +18,7 @@ from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.incident import fold
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Bound, Limit
+from rollbackd.policies.model.policy import Bound, Limit, OutsideWatch
 from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, kinds, no_data, only, run, slots
 
 LATER = T0 + 5 * MINUTE
@@ -153,12 +153,36 @@ def test_those_that_broke_when_it_began_have_its_cause_though_that_was_long_ago(
     assert "Act" in kinds(slow(LATER - RECENT - EVERY))
 
 
-def test_the_longer_it_took_the_more_of_them_are_chance():
+def test_the_longer_it_took_the_more_of_them_are_chance_and_those_of_the_last_minutes_hold_as_ever():
     usual = watched_until(turned_all(begun_at(T0 - 7 * DAY), [(T0 - 7 * DAY + n * HOUR, f"s{n}") for n in range(168)]), LATER + 30 * MINUTE)
     noisy = replace(CALM, watched=101, usual=usual)
     assert "Act" in kinds(slow(LATER + MINUTE, noisy))
-    at_once = replace(noisy, unexplained=frozenset({"a", "b"}))
-    assert only(begun(LATER + 31 * MINUTE, at_once), Held).guard == "systemic"
+    lately = replace(noisy, unexplained=frozenset({"a", "b"}), evident={TARGET: LATER})
+    held = only(begun(LATER + 31 * MINUTE, lately), Held)
+    assert (held.guard, "are usual in 10m0s" in held.reason) == ("systemic", True)
+
+
+def test_one_that_broke_by_its_own_release_long_ago_is_not_counted_when_its_watch_has_closed():
+    watched = replace(POLICY, outside_watch=OutsideWatch.NOTIFY)
+    breaches, broke = noted(bad(LATER)), LATER
+    long_after = broke + 3 * HOUR
+    of_all = {TARGET: (RELEASE,)}
+    known = {"policies": (watched,), "breaches": breaches, "answered": frozenset()}
+    assert lasting(long_after, changes_of=lambda targets: of_all[TARGET], **known) == frozenset()
+    assert lasting(long_after, changes_of=lambda targets: (), **known) == frozenset({TARGET})
+
+
+def test_a_new_breach_of_a_target_whose_last_one_was_never_proven_over_has_a_beginning_of_its_own():
+    bounded = replace(POLICY, conditions=(replace(ERRORS, bound=Bound(alpha=0.01)),))
+    breaches, known = Breaches(), new_watch(bounded)
+    # Proven, then for half an hour neither well nor out; and again.
+    for minute in (*range(1, 5), *range(40, 50)):
+        at = T0 + minute * MINUTE
+        found = evaluate(bounded, known, None, (counts(at, 10, 20),), (RELEASE,), CALM, at)
+        known = found.watch
+        breaches.note(bounded, known, found.verdicts)
+    assert breaches.onsets()[TARGET] >= T0 + 40 * MINUTE
+    assert breaches.began()[TARGET] >= T0 + 40 * MINUTE
 
 
 def shared(bad_at, total, minutes, calm=None):

@@ -468,6 +468,15 @@ def test_bursts_are_learnt_before_a_change_and_not_from_a_breach():
     assert (outage.calm.blocks if outage.calm else 0) <= 1
 
 
+def test_of_a_breach_nothing_is_learnt_once_it_is_over_either():
+    outage = [*(minute(n - 60, 1, 100) for n in range(20)), *(minute(n - 60, 60, 100) for n in range(20, 30))]
+    briefly = replace(GUARDED, conditions=(replace(BOUND, window=MINUTE, min_volume=60),))
+    over = looked(*outage, *(minute(n - 60, 1, 100) for n in range(30, 60)), changes=(), policy=briefly).watch.tracks[0]
+    assert over.calm is not None
+    assert over.calm.blocks > 30
+    assert (spread(over.calm) or 9) < 1.5
+
+
 def test_the_same_slot_decided_again_counts_nothing_twice():
     watch = looked(*(minute(n) for n in range(1, 4))).watch
     again = looked(minute(3), watch=watch).watch

@@ -142,6 +142,13 @@ def test_those_that_depend_on_what_it_uses_too_much_of_are_victims_where_it_brok
     assert brought_down(replace(FLEET, onsets={**FLEET.onsets, CART: LATER - SECOND})) == frozenset()
 
 
+def test_a_target_that_was_proven_late_had_begun_to_break_before():
+    late = replace(FLEET, onsets={TARGET: LATER + 20 * MINUTE, CART: LATER + MINUTE, SEARCH: LATER + 2 * MINUTE}, began={TARGET: LATER})
+    assert brought_down(late) == {CART, SEARCH}
+    assert brought_down(replace(late, began={TARGET: LATER + 2 * MINUTE})) == frozenset()
+    assert brought_down(replace(late, began={})) == frozenset()
+
+
 def test_one_whose_onset_nobody_knows_broke_no_earlier():
     assert brought_down(replace(FLEET, onsets={TARGET: LATER})) == {CART, SEARCH}
 
@@ -171,9 +178,9 @@ def test_a_shared_thing_that_changed_itself_is_no_use_of_the_target():
 
 
 def test_changed_alike_is_what_another_one_in_breach_depends_on_too():
-    fleet = replace(FLEET, shared=(UPGRADE, replace(UPGRADE, target=CART, id="cart:3")), unexplained=frozenset({SEARCH, TARGET}))
-    assert [each.target for each in changed_alike(USES, fleet, HOUR)] == [DB, CART]
-    assert [each.target for each in changed_alike(USES, replace(fleet, unexplained=frozenset({CART, TARGET})), HOUR)] == [DB]
-    assert changed_alike(USES, replace(fleet, unexplained=frozenset({TARGET})), HOUR) == ()
-    assert changed_alike(USES, replace(fleet, onsets={}), HOUR) == ()
-    assert changed_alike(USES, replace(fleet, unexplained=frozenset({"x"})), HOUR) == ()
+    fleet = replace(FLEET, shared=(UPGRADE, replace(UPGRADE, target=CART, id="cart:3")))
+    assert [each.target for each in changed_alike(USES, fleet, HOUR, {SEARCH})] == [DB, CART]
+    assert [each.target for each in changed_alike(USES, fleet, HOUR, {CART})] == [DB]
+    assert changed_alike(USES, fleet, HOUR, ()) == ()
+    assert changed_alike(USES, replace(fleet, onsets={}), HOUR, {SEARCH}) == ()
+    assert changed_alike(USES, fleet, HOUR, {"x"}) == ()
