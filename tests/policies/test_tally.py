@@ -469,9 +469,9 @@ def test_bursts_are_learnt_before_a_change_and_not_from_a_breach():
 
 
 def test_of_a_breach_nothing_is_learnt_once_it_is_over_either():
-    outage = [*(minute(n - 60, 1, 100) for n in range(20)), *(minute(n - 60, 60, 100) for n in range(20, 30))]
-    briefly = replace(GUARDED, conditions=(replace(BOUND, window=MINUTE, min_volume=60),))
-    over = looked(*outage, *(minute(n - 60, 1, 100) for n in range(30, 60)), changes=(), policy=briefly).watch.tracks[0]
+    briefly = replace(GUARDED, conditions=(replace(BOUND, window=MINUTE, min_volume=150),))
+    seen = [minute(n - 60, 120 if 20 <= n < 30 else 1, 200) for n in range(60)]
+    over = looked(*seen, changes=(), policy=briefly).watch.tracks[0]
     assert over.calm is not None
     assert over.calm.blocks > 30
     assert (spread(over.calm) or 9) < 1.5
