@@ -62,7 +62,7 @@ TAIL = """\
   before the change, yesterday and last week. Their seasons are the same every day and every week, which real ones are not.
 - **Waits** count from the true onset to the look that proves it. For rollbackd they include the delay of the source (one scrape and five seconds) and
   the warm-up after the change; baselines read what is there at once.
-- **rollbackd** is the shipped code: policies from YAML (`errors above: 5%`, p95 `above: 2000ms`, each `for: 1m`, all else by default; traffic,
+- **rollbackd** is the shipped code: policies from YAML (`errors above: 5%`, p95 `above: 2000ms`, each `for: 45s`, all else by default; traffic,
   memory and gauges have policies of their own, see above), the replay of
   `rollbackd backtest`, and readings as the source gives them over the same scrapes. What it held and left to people counts as not rolled back.
 
