@@ -135,8 +135,8 @@ def _broken(before: _Broken | None, watch: Watch, verdicts: Sequence[Verdict]) -
     proven = [track.tally for track, verdict in zip(watch.tracks, verdicts, strict=True) if verdict.state is State.BREACH]
     counted = [proven_since(tally) for tally in proven if tally is not None]
     # Of few requests a single bad one is out of the limit, long before anything went wrong.
-    plainly = max(min(runs, default=since), min(counted, default=since if not runs else min(runs)))
-    return _Broken(since, plainly, min([since, *runs, *counted]))
+    began = min(runs, default=since)
+    return _Broken(since, max(began, min(counted, default=began)), min([since, *runs, *counted]))
 
 
 def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:

@@ -47,11 +47,13 @@ class Neighbours:
 
 
 def neighbours(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Neighbours:
-    """The other targets as they stand now: those that broke lately where they are a common cause, else all that broke since this one did."""
+    """The other targets as they stand now: those that broke lately, or all since this one did, whichever speaks more for a common cause."""
     began = fleet.evident.get(policy.target)
-    lately = _among(policy, suspects, fleet, fleet.unexplained, RECENT)
-    since = _together(fleet, began)
-    return lately if lately.is_common or not since else _among(policy, suspects, fleet, fleet.unexplained | since, _span(fleet, began))
+    found = [_among(policy, suspects, fleet, fleet.unexplained, RECENT)]
+    if since := _together(fleet, began):
+        found.append(_among(policy, suspects, fleet, fleet.unexplained | since, _span(fleet, began)))
+    # The longer the time, the more of them are chance: what a shorter one says must not be lost by that.
+    return next((one for one in found if one.is_common), next((one for one in found if one.may_be_common), found[-1]))
 
 
 def _among(policy: Policy, suspects: Sequence[Change], fleet: Fleet, broken: frozenset[str], within: timedelta) -> Neighbours:

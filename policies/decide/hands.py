@@ -32,10 +32,11 @@ def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     offer = incident.offer
     if (over := proof.is_over(slot, incident)) is not None:
         return (over,)
-    if (other := proof.other_writer(slot, incident)) is not None:
-        return (other,)  # what was planned is not what people would decide on now
     if offer is None:
         return (Wait("no plan is put to people"),)
+    if (other := proof.other_writer(slot, incident)) is not None:
+        # What was planned, and maybe approved, stood on what is gone.
+        return (replace(other, reason=f"{other.reason}: plan {short(offer)} is not carried out"),)
     rung = slot.policy.ladder[offer.rung] if offer.rung < len(slot.policy.ladder) else None
     if rung is None or rung.target != offer.target:
         return (Held(incident.id, slot.at, "policy-changed", f"the ladder of policy {slot.policy.name} is no longer the one of plan {short(offer)}"),)

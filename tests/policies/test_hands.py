@@ -91,6 +91,7 @@ def after_flags(*events, changes):
 def test_nothing_follows_where_another_writer_took_back_what_was_done(events):
     held = only(after_flags(*events, changes=(RELEASE, FLIPPED_BACK)), Held)
     assert (held.guard, held.reason.startswith(f"{FLAGS} went to revision")) == ("other-writer", True)
+    assert ("plan pppppppppppp is not carried out" in held.reason) is (events[0] == OFFER)
     assert "other-writer" not in [getattr(one, "guard", "") for one in after_flags(*events, changes=(RELEASE,))]
 
 

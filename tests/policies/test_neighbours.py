@@ -162,6 +162,17 @@ def test_the_longer_it_took_the_more_of_them_are_chance_and_those_of_the_last_mi
     assert (held.guard, "are usual in 10m0s" in held.reason) == ("systemic", True)
 
 
+def test_one_that_broke_in_the_last_minutes_is_waited_on_however_many_were_usual_since_it_began():
+    usual = watched_until(turned_all(begun_at(T0 - 7 * DAY), [(T0 - 7 * DAY + n * HOUR, f"s{n}") for n in range(168)]), LATER + 30 * MINUTE)
+    onsets = {TARGET: LATER + 30 * MINUTE, "a": LATER + MINUTE}
+    fleet = replace(CALM, watched=101, usual=usual, unexplained=frozenset({"b"}), lasting=frozenset({"a"}), onsets=onsets)
+    incident = fold((replace(OPENED, at=LATER + 30 * MINUTE, onset=LATER + 30 * MINUTE),))
+    at = LATER + 31 * MINUTE
+    for evident in ({}, {TARGET: LATER - 3 * HOUR}):
+        waits = only(run(POLICY, {at: bad(at)}, fleet=replace(fleet, evident=evident), incident=incident).decisions, Wait)
+        assert "1 other targets without a change are in breach" in waits.reason
+
+
 def test_one_that_broke_by_its_own_release_long_ago_is_not_counted_when_its_watch_has_closed():
     watched = replace(POLICY, outside_watch=OutsideWatch.NOTIFY)
     breaches, broke = noted(bad(LATER)), LATER
