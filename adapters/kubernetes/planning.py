@@ -17,6 +17,8 @@ from rollbackd.adapters.kubernetes.place import Place
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NO_DEADLINE = 2147483647
 DEADLINE = timedelta(seconds=600)
+VERDICT_TAKES = timedelta(seconds=30)
+"""Kubernetes counts ``progressDeadlineSeconds`` from the last progress, after the write: its own verdict, which says why, is to come before ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ def _not_undone(deployment: Raw, good: Raw) -> tuple[str, ...]:
 
 def _deadline(deployment: Raw) -> timedelta:
     seconds = deployment["spec"].get("progressDeadlineSeconds")
-    return DEADLINE if not seconds or seconds == NO_DEADLINE else timedelta(seconds=seconds)
+    return DEADLINE if not seconds or seconds == NO_DEADLINE else timedelta(seconds=seconds) + VERDICT_TAKES
 
 
 def apply(cluster: Cluster, place: Place, plan: Plan) -> None:

@@ -205,7 +205,7 @@ def test_a_plan_names_the_way_back_and_what_stays(stage: Stage) -> None:
     assert plan.steps[1:] == ("container web: image shop:2 -> shop:1",)
     assert plan.not_undone[0] == "ConfigMap shop-config keeps its present content"
     assert plan.command == f"kubectl -n {stage.namespace} rollout undo deployment/checkout --to-revision=1"
-    assert plan.deadline == timedelta(seconds=600)
+    assert plan.deadline == timedelta(seconds=630)  # progressDeadlineSeconds, and the time Kubernetes needs to say that it is over
 
 
 def test_planning_changes_nothing(stage: Stage) -> None:
