@@ -13,7 +13,7 @@ Truth: TypeAlias = Literal["good", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class GivenChange:
-    """A change as it was written. ``line``: where. ``rolled_back_at``: when people took it back."""
+    """A change as it was written. ``line``: where. ``rolled_back_at``: when people took it back. ``replicaset``: what its pods are named after."""
 
     line: int
     target: str
@@ -22,6 +22,7 @@ class GivenChange:
     revision: str | None = None
     outcome: Truth | None = None
     rolled_back_at: datetime | None = None
+    replicaset: str | None = None
 
     @property
     def id(self) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from rollbackd.policies.text.faults import Fault, choices, quoted
 from rollbackd.policies.text.yaml_text import Node, parse
 
 T = TypeVar("T")
-KEYS = ("target", "at", "ready", "revision", "outcome", "rolled_back_at")
+KEYS = ("target", "at", "ready", "revision", "outcome", "rolled_back_at", "replicaset")
 NEEDED = ("target", "at")
 OUTCOMES = ("good", "bad")
 MOST_FAULTS = 100
@@ -135,10 +136,13 @@ class _Reading:
             self._check_times(row, at, ready, back)
             if target is not None:
                 self._claim(row, target, at)
+        if target is not None and "replicaset" in row.cells:
+            self._check_replicaset(row, target)
         if target is None or at is None or len(self.faults) > before:
             return None
-        revision = row.cells["revision"].text if "revision" in row.cells else None
-        return GivenChange(row.line, target, at, ready, revision, outcome, back)  # type: ignore[arg-type]  # the outcome is one of OUTCOMES
+        revision, replicaset = (row.cells[name].text if name in row.cells else None for name in ("revision", "replicaset"))
+        # The outcome is one of OUTCOMES.
+        return GivenChange(row.line, target, at, ready, revision, outcome, back, replicaset)  # type: ignore[arg-type]
 
     def _cell(self, row: _Row, name: str, read: Callable[[_Cell, str], T | None]) -> T | None:
         cell = row.cells.get(name)
@@ -181,6 +185,14 @@ class _Reading:
             if later is not None and later < at:
                 other = row.cells[name]
                 self.fault(other.line, other.column, f"{row.trail} › {name}", f"a time not before 'at', {_said(at)}", other.text)
+
+    def _check_replicaset(self, row: _Row, target: str) -> None:
+        cell, name = row.cells["replicaset"], target.rpartition("/")[2]
+        if "/deployment/" not in target:
+            self.fault(cell.line, cell.column, f"{row.trail} › replicaset", f"none of {target}", quoted(cell.text), "only Deployments have some")
+        elif re.fullmatch(f"{re.escape(name)}-[a-z0-9]+", cell.text) is None:
+            said = f"the name of a ReplicaSet, such as {name}-7c6d9f8b5"
+            self.fault(cell.line, cell.column, f"{row.trail} › replicaset", said, quoted(cell.text), "kubectl get replicasets")
 
     def _claim(self, row: _Row, target: str, at: datetime) -> None:
         first = self.first.setdefault((target, at), row.line)

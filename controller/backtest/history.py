@@ -86,19 +86,24 @@ class History:
 
     def _one(self, group: Question, slots: Sequence[datetime]) -> Slots:
         wanted = {f"{name}\n{one.row}": (one,) for name, asks in self._wanted.items() for one in asks if one.group is group}
-        return self._asked(wanted, slots)
+        return past(self._source, wanted, slots)
 
-    def _asked(self, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> Slots:
-        try:
-            return past_readings(self._source, wanted, slots)
-        except Permanent as fault:
-            return unread(self._source, wanted, slots, str(fault))
-        except Transient as fault:
-            self._source.clock_skew(slots[-1])  # raises where nobody answers at all
-            if len(slots) <= FEWEST:
-                return unread(self._source, wanted, slots, str(fault))
-        half = len(slots) // 2
-        return {**self._asked(wanted, slots[:half]), **self._asked(wanted, slots[half:])}
+
+def past(source: PastSource, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> Slots:
+    """What was ``wanted`` at these slots. What is not answered reads as an error at its slots.
+
+    Raises Transient or Permanent where the source cannot be asked at all any more.
+    """
+    try:
+        return past_readings(source, wanted, slots)
+    except Permanent as fault:
+        return unread(source, wanted, slots, str(fault))
+    except Transient as fault:
+        source.clock_skew(slots[-1])  # raises where nobody answers at all
+        if len(slots) <= FEWEST:
+            return unread(source, wanted, slots, str(fault))
+    half = len(slots) // 2
+    return {**past(source, wanted, slots[:half]), **past(source, wanted, slots[half:])}
 
 
 def slots_between(grid: Grid, since: datetime, until: datetime) -> list[datetime]:

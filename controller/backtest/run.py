@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged
 from rollbackd.controller.backtest.conclude import alarms, judged
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
+from rollbackd.controller.backtest.old_pods import OldPods
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
 from rollbackd.controller.observe.aging import aged
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.observe.vanished import Absences
 from rollbackd.controller.schedule import Grid
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
 
@@ -57,12 +59,12 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             continue
         since, until = span_of(policies, given, asked.since, asked.until)
         slots = slots_between(grid, since, min(until, asked.now - source.delay))
-        traffics, absences, history = Traffics(), Absences(), History(source, policies)
+        beside, history = _Beside(source, given), History(source, policies)
         replay = Replay(policies, given, {policy.name: windows_of(policy, given) for policy in policies}, history.look_back)
         for done, (at, readings) in enumerate(history.read(slots)):
             if done % SAID_EVERY == 0:
                 told(done, len(slots))
-            replay.slot(at, {policy.name: _beside(policy, readings[policy.name], replay, source, traffics, absences, at) for policy in policies})
+            replay.slot(at, {policy.name: beside.read(policy, readings[policy.name], replay.of(policy.targets), at) for policy in policies})
         slots_done += len(slots)
         for way in replay.ways:
             found += judged(way, given, slots[-1] if slots else since)
@@ -73,13 +75,18 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
     return Outcome(ordered, tuple(false), slots_done, queries, timedelta(seconds=time.perf_counter() - began), waited)
 
 
-def _beside(
-    policy: Policy, readings: tuple[Reading, ...], replay: Replay, source: PastSource, traffics: Traffics, absences: Absences, at: datetime
-) -> tuple[Reading, ...]:
-    """The readings beside what they were before the change, as the daemon asks for it; what the target said then is not known."""
-    changes = replay.of(policy.targets)
-    compared = traffics.beside(policy, aged(policy, readings, changes, source, at), changes, source, None, at)
-    return absences.beside(policy, compared, changes, source, None, at)
+class _Beside:
+    """What the daemon asks for beside the readings of a slot; what the target said then is not known."""
+
+    def __init__(self, source: PastSource, given: Sequence[GivenChange]) -> None:
+        self._source = source
+        self._traffics, self._absences, self._old = Traffics(), Absences(), OldPods(source, given)
+
+    def read(self, policy: Policy, readings: tuple[Reading, ...], changes: Sequence[Change], at: datetime) -> tuple[Reading, ...]:
+        """The readings beside what they were before the change, and beside what old pods counted."""
+        told = self._old.beside(policy, readings, at) if changes else readings
+        compared = self._traffics.beside(policy, aged(policy, told, changes, self._source, at), changes, self._source, None, at)
+        return self._absences.beside(policy, compared, changes, self._source, None, at)
 
 
 def by_grid(policies: Sequence[Policy]) -> Mapping[Grid, Sequence[Policy]]:

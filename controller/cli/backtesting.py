@@ -47,7 +47,8 @@ def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path
     type=click.Path(path_type=Path),
     required=True,
     callback=_changes_file,
-    help="CSV or YAML: target and at, perhaps ready, revision, outcome, rolled_back_at. prometheus: what kube-state-metrics saw since --from.",
+    help="CSV or YAML: target and at, perhaps ready, revision, replicaset, outcome, rolled_back_at. prometheus: what kube-state-metrics saw since "
+    "--from.",
 )
 @click.option("--from", "since", metavar="TIME", callback=time_option, help="Look at this span only, for breaches outside of changes too.")
 @click.option("--to", "until", metavar="TIME", callback=time_option, help="The end of the span. Default: what the changes need.")

@@ -1,6 +1,6 @@
 """Shares told apart by revision while pods of the old one serve beside those of the new. Asked for only then. Decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,11 +28,27 @@ def beside_old(
     sides = state.sides if isinstance(state, TargetState) else None
     if sides is None or isinstance(source, MeteredSource):
         return readings
-    asks, known = asks_of(policy, source.block(policy.every)), list(readings)
-    for index, (condition, reading) in enumerate(zip(policy.conditions, readings, strict=True)):
-        group, row = asks[index].group, asks[index].row
-        if condition.bound is not None and isinstance(reading, Counts) and isinstance(group, Increases | Slower):
-            known[index] = _told_apart(condition, reading, _read(group, row, sides, source, at))
+    asks = {index: each for index, each in asks_by_side(policy, source, sides).items() if isinstance(readings[index], Counts)}
+    return told_apart(policy, readings, {index: readings_at(source, lambda _: None, each, at) for index, each in asks.items()})
+
+
+def asks_by_side(policy: Policy, source: Source, sides: Sides) -> Mapping[int, Sequence[Ask]]:
+    """By the place of each condition about shares: what asks for the new pods' counts, and then for those of each older revision."""
+    asks = asks_of(policy, source.block(policy.every))
+    return {
+        index: _by_side(group, asks[index].row, sides)
+        for index, condition in enumerate(policy.conditions)
+        if condition.bound is not None and isinstance(group := asks[index].group, Increases | Slower)
+    }
+
+
+def told_apart(policy: Policy, readings: tuple[Reading, ...], found: Mapping[int, Sequence[Reading]]) -> tuple[Reading, ...]:
+    """The readings with what was ``found`` of each side, by the place of the condition."""
+    known = list(readings)
+    for index, sides in found.items():
+        whole = readings[index]
+        if isinstance(whole, Counts):
+            known[index] = _told_apart(policy.conditions[index], whole, sides)
     return tuple(known)
 
 
@@ -45,11 +61,10 @@ def _told_apart(condition: Condition, whole: Counts, found: Sequence[Reading]) -
     return replace(whole if condition.limit.of_old is None else new, old=beside)
 
 
-def _read(group: Increases | Slower, row: RowKey, sides: Sides, source: Source, at: datetime) -> Sequence[Reading]:
-    """What the new pods counted, and then what those of each older revision did."""
+def _by_side(group: Increases | Slower, row: RowKey, sides: Sides) -> Sequence[Ask]:
     identity, row = _by_revision(group.identity, row, sides)
     asked = replace(group, identity=identity)
-    return readings_at(source, lambda _: None, [Ask(asked, (*row, name)) for name in (sides.new, *sides.old)], at)
+    return [Ask(asked, (*row, name)) for name in (sides.new, *sides.old)]
 
 
 def _by_revision(identity: Identity, row: RowKey, sides: Sides) -> tuple[Identity, RowKey]:
