@@ -96,6 +96,11 @@ def test_it_has_to_last_until_others_could_have_shown_the_same_and_the_wait_says
     assert "Act" in kinds(late(LONG_AFTER + LONE, CALM))
 
 
+@pytest.mark.parametrize(("watched", "waits"), [(2, True), (1, False)])
+def test_one_neighbour_is_enough_to_wait_for_and_none_is_not(watched, waits):
+    assert ("Act" not in kinds(late(LONG_AFTER + 2 * MINUTE, replace(CALM, watched=watched)))) is waits
+
+
 def test_a_single_neighbour_that_breaks_with_it_is_a_common_cause_and_holds_at_once():
     held = only(late(LONG_AFTER + 2 * MINUTE, replace(CALM, unexplained=frozenset({"a", TARGET}))), Held)
     assert (held.guard, "holds at 1" in held.reason) == ("systemic", True)
@@ -196,18 +201,23 @@ def test_a_new_breach_of_a_target_whose_last_one_was_never_proven_over_has_a_beg
     assert breaches.began()[TARGET] >= T0 + 40 * MINUTE
 
 
-def shared(bad_at, total, minutes, calm=None):
+def shared(bad_at, total, minutes, calm=None, limit=Limit(high=0.05)):  # noqa: B008  # it is frozen
     """The tally of an hour's watch after so many minutes, each with so many bad events of so many."""
     tally = begin(T0, HOUR, calm)
     for minute in range(1, minutes + 1):
         tally = add(tally, counts(T0 + minute * MINUTE, bad_at(minute), total))
-    return tried(tally, Limit(high=0.05), Bound(0.01))
+    return tried(tally, limit, Bound(0.01))
 
 
 @pytest.mark.parametrize(("onset", "since"), [(0, 0), (1, 1), (5, 5), (20, 20)])
 def test_its_proof_is_counted_from_about_when_it_began(onset, since):
     even = Calm(T0, 20.0, 20.0, 400.0, 1.0)
     assert proven_since(shared(lambda minute: 30 if minute > onset else 0, 100, 30, even)) == T0 + since * MINUTE
+
+
+def test_of_two_sides_the_one_that_is_broken_says_since_when():
+    even, limit = Calm(T0, 20.0, 20.0, 400.0, 1.0), Limit(low=0.01, high=0.9)
+    assert proven_since(shared(lambda minute: 0 if minute > 20 else 60, 100, 60, even, limit)) == T0 + 20 * MINUTE
 
 
 def test_what_nothing_was_counted_of_is_proven_since_the_change():

@@ -7,7 +7,7 @@ import pytest
 from rollbackd.policies.decide.decisions import Act, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Opened, Ordered, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Dependency, For, Group, Leaf, Mode, OnNoData, OutsideWatch
 from rollbackd.policies.model.readings import Level
@@ -138,6 +138,15 @@ def test_another_writers_change_on_any_target_that_was_written_holds():
     held = only(decided(fold((OPENED, *written)), at, good, changes=(RELEASE, theirs)), Held)
     assert held.reason == f"{FLAGS} went to revision f3 by another writer after our change; nothing is repeated"
     assert "Held" not in kinds(decided(verifying(SETTLED), at, good, changes=(RELEASE, theirs)))
+
+
+def test_another_writers_change_on_a_target_whose_write_had_no_known_outcome_holds_while_what_began_with_it_is_verified():
+    at, theirs = SETTLED + 2 * MINUTE, replace(FLIP, id="f3@x", revision="f3", first_seen=SETTLED + MINUTE)
+    accepted = (intended(0), Applied("inc-1", LATER, 0, TARGET, "written"))
+    lost = (intended(1, target=FLAGS), Stopped("inc-1", LATER, 1, FLAGS, RungEnd.FAILED, "no answer"))
+    verified = fold((OPENED, *accepted, *lost, Settled("inc-1", SETTLED, 0, TARGET, SETTLED, "done")))
+    assert (verified.phase, verified.touched) == (Phase.VERIFYING, (TARGET,))
+    assert only(decided(verified, at, good, changes=(RELEASE, theirs)), Held).guard == "other-writer"
 
 
 # --- what people have taken on ------------------------------------------------------------------------------------------------------------
