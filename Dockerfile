@@ -19,7 +19,7 @@ RUN /opt/rollbackd/bin/python -m compileall -q -j 0 --invalidation-mode unchecke
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/rollbackd /opt/rollbackd
 RUN install -d -o 65532 -g 65532 /data
-ENV PATH=/opt/rollbackd/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+ENV PATH=/opt/rollbackd/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp GLIBC_TUNABLES=glibc.malloc.tcache_count=0
 # Where the commands look for rollbackd.yaml.
 WORKDIR /etc/rollbackd
 USER 65532:65532

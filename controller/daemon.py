@@ -1,7 +1,5 @@
 """The process: start everything in order, reload, stop cleanly. Decides nothing and knows no adapter."""
 
-import ctypes
-import gc
 import signal
 import socket
 import threading
@@ -14,6 +12,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from rollbackd.controller import memory
 from rollbackd.controller.config.values import Config
 from rollbackd.controller.logs import Secrets, configure
 from rollbackd.controller.notify.readiness import EVERY as READINESS_EVERY
@@ -29,10 +28,8 @@ RELOAD_EVERY = timedelta(seconds=5)
 """How often the policy files are looked at; SIGHUP looks at once."""
 ROSTERS_EVERY = timedelta(seconds=30)
 """How often the members of fleets are asked for; SIGHUP asks at once."""
-GARBAGE_EVERY = timedelta(minutes=1)
-"""How often cycles among young objects are looked for, whatever their number: what faults leave behind is freed while it is little."""
-M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
-"""From malloc.h, where they are the same on every machine."""
+TIDY_EVERY = timedelta(minutes=1)
+"""How often memory is tidied, so that what faults leave behind is freed while it is little."""
 OUTBOX_GRACE = timedelta(seconds=5)
 """How long a stop waits for messages under way; the rest leave after the next start."""
 
@@ -91,7 +88,7 @@ class Daemon:
         parts.schedule.every(RELOAD_EVERY, "reload", self.reload)
         parts.schedule.every(ROSTERS_EVERY, "rosters", self.refresh)
         parts.schedule.every(READINESS_EVERY, "readiness", parts.readiness.look)
-        parts.schedule.every(GARBAGE_EVERY, "garbage", collect_young)
+        parts.schedule.every(TIDY_EVERY, "memory", memory.tidy)
         for chore in parts.chores:
             parts.schedule.once(f"{chore.name}.first", chore.work)
             parts.schedule.every(chore.every, chore.name, chore.work)
@@ -146,38 +143,13 @@ def _listen(address: tuple[str, int]) -> socket.socket:
     return listener
 
 
-def collect_seldom() -> None:
-    """Cycles of garbage are looked for after 50,000 new objects instead of 700, and among old objects a hundred times less often.
-
-    Nearly everything here is freed by its reference count. At 10,000 policies the interpreter's defaults spend half of each slot looking for nothing.
-    """
-    gc.set_threshold(50_000, 10, 100)
-
-
-def collect_young() -> None:
-    """No garbage is left among what was made since the last time. What is older is not looked at: at 10,000 policies that would hold up a slot."""
-    gc.collect(1)
-
-
-def share_one_heap() -> None:
-    """All threads take memory from one heap, and blocks of 128 KiB or more go back to the system when they are freed.
-
-    glibc gives each thread a heap of its own and keeps in it what a large answer leaves: tens of MiB at 10,000 policies. Other C libraries are
-    left alone.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, 1)
-        mallopt(M_MMAP_THRESHOLD, 128 << 10)
-
-
 def run(config: Config, shard: Shard = WHOLE) -> int:
     """The daemon of this config [for a part of its targets], until it is told to stop.
 
     Raises StoreError, AdapterError or OSError if it cannot start.
     """
-    collect_seldom()
-    share_one_heap()
+    memory.collect_seldom()
+    memory.share_one_heap()
     secrets = Secrets()
     configure(secrets)
     return Daemon(wire(config, secrets, shard)).run()

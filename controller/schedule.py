@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+
+from rollbackd.controller.pools import begun
 
 log = structlog.get_logger()
 
@@ -35,6 +37,13 @@ class Grid:
         return EPOCH + self.offset + (since // self.every) * self.every
 
 
+class _Workers(BasePoolExecutor):
+    """The scheduler's threads, all of which run from the start."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(begun(workers, "schedule"))  # type: ignore[no-untyped-call]  # apscheduler has no types
+
+
 class Schedule:
     """Runs ``work(grid, slot)`` for each grid; the scheduler's pool fetches, the engine decides."""
 
@@ -43,7 +52,7 @@ class Schedule:
         self._now = now
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(workers)},
+            executors={"default": _Workers(workers)},
             # A pass that starts late still reads the newest slot; two late passes are one.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -20,6 +20,7 @@ from rollbackd.controller.notify.messages import notice_of
 from rollbackd.controller.notify.unreached import LeftToOthers, Unreached
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.places import why_paused
+from rollbackd.controller.pools import begun
 from rollbackd.policies.known.events import Held, Intended, Offered, RungEnd, Stopped
 from rollbackd.policies.known.incident import Incident, Phase, has_ended
 from rollbackd.policies.model.keys import is_handed_over
@@ -70,7 +71,7 @@ class Actor:
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._planning = Planning(targets, self._unreached, now)
         self._lock = threading.RLock()
-        self._pool = pool or ThreadPoolExecutor(workers, thread_name_prefix="act")
+        self._pool = pool or begun(workers, "act")
 
     def close(self) -> None:
         """No further step begins; one that is under way ends at its next checkpoint. Open intents are resumed after the next start."""

@@ -18,13 +18,13 @@ import structlog
 
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.act.actor import Actor
-from rollbackd.controller.daemon import collect_seldom, share_one_heap
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.journalling import Journalling
 from rollbackd.controller.engine.observation import history_slots
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.memory import collect_seldom, share_one_heap
 from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.pause.file import Pause

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ from tests.servers import free_port, poll
 
 SECONDS: Mapping[str, str] = {"warmup": "0s", "settle": "0s", "recover_for": "1s", "give_up": "60s", "cooldown": "0s"}
 """The timing of a policy in a test."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 Entry = dict[str, Any]
 
 
@@ -29,10 +31,14 @@ def policy(name: str, target: Mapping[str, Any], *when: Mapping[str, Any], timin
 
 
 class Daemon:
-    """One rollbackd over ``folder``. Its config and policies lie there; ``data`` is its data_dir. Not running until ``start``."""
+    """One rollbackd over ``folder``. Its config and policies lie there; ``data`` is its data_dir. Not running until ``start``.
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], policies: Mapping[str, str]) -> None:
+    ``environment``: what is set for it beside what is set here.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], policies: Mapping[str, str], environment: Mapping[str, str] = NOTHING) -> None:
         self.folder = folder
+        self._beside = environment
         self.port = free_port()
         self.data = folder / "data"
         self.config = folder / "rollbackd.yaml"
@@ -169,7 +175,7 @@ class Daemon:
         return [sys.executable, "-c", "from rollbackd.controller.cli.main import main; main()", *words, "--config", str(self.config)]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "ROLLBACKD_TEST_MARK": str(self.folder)}
+        return {**os.environ, **self._beside, "ROLLBACKD_TEST_MARK": str(self.folder)}
 
     def _is_ready_or_ended(self) -> bool:
         """/readyz answers 200"""

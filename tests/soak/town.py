@@ -105,7 +105,7 @@ def town_in(folder: Path) -> Iterator[Town]:
         front = stack.enter_context(serving(source.through(lambda request: asked(server.url, request))))
         receiver = stack.enter_context(serving(pager.through(lambda _: Reply(status=204))))
         names = [f"shop-{number}" for number in range(SHOPS)]
-        daemon = Daemon(folder, config_of(double, front.url, receiver.url), {name: policy_of(name) for name in names})
+        daemon = Daemon(folder, config_of(double, front.url, receiver.url), {name: policy_of(name) for name in names}, environment())
         stack.callback(daemon.kill)
         daemon.start()
         yield Town(daemon, double, fleet, [Shop(daemon, double, name) for name in names], source, pager, [page, front, receiver])
@@ -130,6 +130,12 @@ def exposed(fleet: Fleet) -> Iterator[Loopback]:
     finally:
         stopping.set()
         thread.join()
+
+
+def environment() -> dict[str, str]:
+    """What the image sets for the C library."""
+    words = (Path(__file__).parents[2] / "Dockerfile").read_text().split()
+    return {name: value for name, _, value in (word.partition("=") for word in words) if name == "GLIBC_TUNABLES"}
 
 
 def config_of(double: KubeDouble, source: str, receiver: str) -> dict[str, Any]:

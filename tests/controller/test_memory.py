@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rollbackd.controller import daemon
+from rollbackd.controller import memory
 
 
 class Knot:
@@ -20,7 +20,7 @@ class Knot:
 def seldom() -> Iterator[None]:
     """Collections are as rare as in the daemon."""
     before = gc.get_threshold()
-    daemon.collect_seldom()
+    memory.collect_seldom()
     yield
     gc.set_threshold(*before)
 
@@ -29,5 +29,5 @@ def seldom() -> Iterator[None]:
 def test_what_a_fault_left_in_a_cycle_is_freed_though_collections_are_rare() -> None:
     left = weakref.ref(Knot())
     assert left() is not None
-    daemon.collect_young()
+    memory.tidy()
     assert left() is None
