@@ -8,9 +8,14 @@ def begun(workers: int, name: str) -> ThreadPoolExecutor:
     """A pool whose threads all run already.
 
     By itself a pool begins one more whenever more comes together than ever before, on some bad day. So the daemon has its size from the start.
+    Raises RuntimeError where the system grants no more threads.
     """
     pool, all_run = ThreadPoolExecutor(workers, thread_name_prefix=name), threading.Barrier(workers + 1)
-    for _ in range(workers):
-        pool.submit(all_run.wait)
+    try:
+        for _ in range(workers):
+            pool.submit(all_run.wait)
+    except RuntimeError:
+        all_run.abort()  # those that run would wait for the others for ever
+        raise
     all_run.wait()
     return pool
