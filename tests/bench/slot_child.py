@@ -29,7 +29,7 @@ from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.pause.file import Pause
 from tests.bench import workloads
-from tests.bench.figures import memory
+from tests.bench.figures import memory, resident
 
 
 class Fleet:
@@ -88,7 +88,7 @@ def measure(url: str, count: int) -> dict[str, float]:
         assert fleet.judged() == expected, f"the bench judged something else than health: {sorted(fleet.judged())}"
         assert len(fleet.engine.standings) == count
     figures = {"cpu_seconds": statistics.median(cpus), "wall_seconds": statistics.median(walls), "queries": max(queries)}
-    return {"policies": float(count), **figures, **started, "rss_mib": memory("VmRSS"), "peak_rss_mib": memory("VmHWM")}
+    return {"policies": float(count), **figures, **started, "rss_mib": resident(), "peak_rss_mib": memory("VmHWM")}
 
 
 def _counted(url: str, handler: str) -> float:

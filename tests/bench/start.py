@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.bench.figures import Figure, memory
+from tests.bench.figures import Figure, resident
 from tests.doubles.kube import running_double
 from tests.doubles.kube.stage import Stage
 from tests.e2e.daemon import Daemon, policy
@@ -78,7 +78,7 @@ def _idle_kubernetes(folder: Path, source: Mapping[str, Any]) -> float:
 def idle(daemon: Daemon) -> float:
     """The memory of a daemon that has settled, in MiB."""
     poll(lambda: daemon.log.count("slot.finished") >= SETTLED, within=60)
-    return memory("VmRSS", daemon.pid)
+    return resident(daemon.pid)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, Note, Standing
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Counts, Reading
-from tests.bench.figures import machine, memory
+from tests.bench.figures import machine, resident
 from tests.policies.literals import T0
 from tests.postgres import postgres
 from tests.simulation.outside import Outside
@@ -194,7 +194,7 @@ def days(month: Month, count: int) -> Iterator[Day]:
     for number in range(1, count + 1):
         month.run(DAY // EVERY)
         rows, closed = month.place.counts()
-        yield Day(number, memory("VmRSS"), month.place.size(), rows, closed)
+        yield Day(number, resident(), month.place.size(), rows, closed)
 
 
 def main(args: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.bench.figures import MIB_PER_KIB, memory
+from tests.bench.figures import MIB_PER_KIB, resident
 from tests.e2e.daemon import Daemon
 from tests.servers import poll
 
@@ -40,7 +40,7 @@ def sample(daemon: Daemon, began: float, fault: str, overslept: float = 0.0) -> 
     return Sample(
         at=(time.monotonic() - began) / 3600,
         fault=fault,
-        rss_mib=memory("VmRSS", daemon.pid),
+        rss_mib=resident(daemon.pid),
         files=len(list((process / "fd").iterdir())),
         threads=int(threads),
         late=own["rollbackd_slot_lateness_seconds"],
