@@ -102,6 +102,7 @@ class Daemon:
         self._parts.policy_news.tell(outcome)
         self._parts.membership.take(outcome.policies, outcome.fleets, outcome.claimed)
         self._check(outcome.policies, outcome.fleets)
+        memory.tidy()  # what reading them left: files that are saved twice in a minute must not take twice as much
 
     def _check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy] = ()) -> None:
         for problem in self._parts.check(policies, fleets):
