@@ -6,6 +6,7 @@ Between the daemon and Prometheus, and before the receiver, stands a front that 
 import contextlib
 import itertools
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from tests.doubles.kube import KubeDouble
 from tests.e2e.daemon import Daemon, policy
 from tests.e2e.fleet import CONTENT_TYPE, Fleet, Shop, Symptom, double_in
 from tests.exposition import Loopback, Reply, Request, serving
-from tests.servers import poll, prometheus
+from tests.servers import poll, prometheus_with_history
 
 SHOPS = 4
 KEPT = 3
@@ -27,6 +28,8 @@ EVERY = 5
 """Seconds between two slots."""
 PAGE_EVERY = 0.5
 """Seconds between two looks at the pods."""
+KNOWN, BREAK = 3 * 3600, 60
+"""Seconds that Prometheus knows of from before, and how long before the begin that ended."""
 TIMEOUT = "2s"
 """How long Prometheus may take."""
 TIMING = {"warmup": "0s", "settle": "0s", "recover_for": "5s", "give_up": "60s", "cooldown": "0s"}
@@ -101,7 +104,7 @@ def town_in(folder: Path) -> Iterator[Town]:
         double = stack.enter_context(double_in(folder))
         fleet = Fleet(double, symptoms={})
         page = stack.enter_context(exposed(fleet))
-        server = stack.enter_context(prometheus(page.address))
+        server = stack.enter_context(prometheus_with_history(history(), page.address))
         front = stack.enter_context(serving(source.through(lambda request: asked(server.url, request))))
         receiver = stack.enter_context(serving(pager.through(lambda _: Reply(status=204))))
         names = [f"shop-{number}" for number in range(SHOPS)]
@@ -130,6 +133,17 @@ def exposed(fleet: Fleet) -> Iterator[Loopback]:
     finally:
         stopping.set()
         thread.join()
+
+
+def history() -> str:
+    """What pods served well before, as any Prometheus has it: a policy that changed is told of so much, and takes as much from the first day on."""
+    now = int(time.time())
+    lines = ["# TYPE http_requests counter"]
+    for number in range(SHOPS):
+        labels = f'namespace="shop-{number}",pod="checkout-5d4f8c7b9-x2k9p"'
+        for code, each in (("200", 99), ("500", 1)):
+            lines += [f'http_requests_total{{{labels},code="{code}"}} {each * second} {now - KNOWN + second}' for second in range(KNOWN - BREAK)]
+    return "\n".join([*lines, "# EOF", ""])
 
 
 def environment() -> dict[str, str]:
