@@ -1,4 +1,4 @@
-"""How the process keeps its memory level: when garbage is looked for, and what goes back to the system."""
+"""How the process keeps its memory small: when garbage is looked for, and what goes back to the system."""
 
 import ctypes
 import gc

@@ -66,3 +66,8 @@ def test_the_entry_point_is_the_command_and_what_it_does_is_what_the_chart_says(
 def test_python_writes_nothing_beside_its_modules() -> None:
     (settings,) = said("ENV")
     assert "PYTHONDONTWRITEBYTECODE=1" in settings.split()
+
+
+def test_the_c_library_keeps_nothing_by_the_thread() -> None:
+    (settings,) = said("ENV")
+    assert "GLIBC_TUNABLES=glibc.malloc.tcache_count=0" in settings.split()
