@@ -53,7 +53,10 @@ class Place(Protocol):
         """The bad change is live."""
 
     def writes(self) -> int:
-        """How many writes the target ever accepted from rollbackd."""
+        """How many writes the target ever got from rollbackd."""
+
+    def refused(self) -> int:
+        """How many of them it refused, as their precondition did not hold."""
 
 
 class Command:
@@ -100,6 +103,9 @@ class Command:
         applied = self._folder / "applied"
         return len(applied.read_text().splitlines()) if applied.exists() else 0
 
+    def refused(self) -> int:
+        return 0
+
 
 class Flag:
     """One flag in a flagd file; the service itself never changes."""
@@ -130,6 +136,9 @@ class Flag:
 
     def writes(self) -> int:
         return self._arrivals.count() + self._shop.writes()
+
+    def refused(self) -> int:
+        return 0
 
     def close(self) -> None:
         self._arrivals.close()
@@ -196,8 +205,10 @@ class Deployment:
         return [sent["status"] for sent in self.world.requests("patch", dry_run=dry_run, namespace=self.stage.namespace)]
 
     def writes(self) -> int:
-        # One that was on its way when its daemon was killed may arrive after the next daemon has asked: then the precondition refuses one of the two.
-        return sum(status not in REFUSED for status in self.patches(dry_run=False))
+        return len(self.patches(dry_run=False))
+
+    def refused(self) -> int:
+        return sum(status in REFUSED for status in self.patches(dry_run=False))
 
 
 class Service:
@@ -230,6 +241,9 @@ class Service:
     def writes(self) -> int:
         return len(self._double.writes())
 
+    def refused(self) -> int:
+        return 0
+
 
 class Both:
     """A flag and another place that are changed at once. It is whole once both are back, and both rungs begin at once."""
@@ -254,6 +268,9 @@ class Both:
 
     def writes(self) -> int:
         return sum(self.each())
+
+    def refused(self) -> int:
+        return sum(part.refused() for part in self._parts)
 
 
 AGO = timedelta(minutes=1)

@@ -37,13 +37,17 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The state of everything that outlives a daemon, while none runs. ``rows``: those of incidents, oldest first."""
+    """The state of everything that outlives a daemon, while none runs. ``rows``: those of incidents, oldest first.
+
+    ``writes``: how many the target got, ``refused``: how many of them it did not take.
+    """
 
     entries: tuple[Entry, ...]
     incidents: tuple[str, ...]
     chain: Break | None
     unsent: int
     writes: int
+    refused: int
     is_broken: bool
 
     @property
@@ -282,7 +286,7 @@ def _record_of(journal: Journal, place: Place) -> Record:
         chain, unsent = verify(store.rows()), store.outbox_state().waiting
     finally:
         store.close()
-    return Record(entries, opened, chain, unsent, place.writes(), place.is_broken())
+    return Record(entries, opened, chain, unsent, place.writes(), place.refused(), place.is_broken())
 
 
 @contextmanager
