@@ -27,6 +27,8 @@ Slots: TypeAlias = dict[datetime, dict[str, tuple[Reading, ...]]]
 
 READ_AT_ONCE = 40_000
 """So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
+SLOTS_AT_ONCE = 240
+"""And of so many slots: what an answer takes while it is read is many times what is kept of it, and a heap once grown shrinks little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Observer:
             return Past()
         source = self._sources[policies[0].source]
         wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
-        looks = max(1, READ_AT_ONCE // sum(len(asks) for asks in wanted.values()))
+        looks = min(SLOTS_AT_ONCE, max(1, READ_AT_ONCE // sum(len(asks) for asks in wanted.values())))
         past = Past({name: len(asks) for name, asks in wanted.items()})
         try:
             for start in range(0, len(instants), looks):

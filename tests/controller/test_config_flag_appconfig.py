@@ -61,7 +61,8 @@ def test_what_is_missing_or_wrong_is_a_fault_with_its_place(written: str, says: 
 def test_what_is_wired_reads_the_flags_that_are_in_force(ministack: Server) -> None:
     shop = open_profile(ministack.url)
     shop.deploy({"cart": True})
-    places = f"application: {shop.application}, environment: production, profile: flags, strategy: {shop.strategy}"
+    # In quotes: an id is made by chance, and 7e99999 without them would be a number.
+    places = f"application: '{shop.application}', environment: production, profile: flags, strategy: '{shop.strategy}'"
     text = (
         HEAD.replace("regions:", f"endpoint: '{ministack.url}', regions:") + f"flags: {{appconfig: {{account: prod, region: eu-west-1, {places}}}}}\n"
     )
