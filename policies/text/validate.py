@@ -115,7 +115,7 @@ def _report(start: Path, errors: list[ErrorDetails], model: type[BaseModel], fin
     for error, path, allowed, is_key in said:
         if path in findings.document.empty or _stands_for(error, path, allowed, unknown.get(path[:-1], [])):
             continue
-        words = word(error, allowed)
+        words = word(error, allowed, locate(findings.document.root, path)[1].written)
         is_missing = error["type"] == "missing"
         at_key = is_key or error["type"] == "extra_forbidden" or (error["type"] in _KINDLESS and path[-1:] != error["loc"][-1:])
         findings.fault(path[:-1] if is_missing else path, words.expected, words.found, words.hint, at_key=at_key, offset=words.offset)

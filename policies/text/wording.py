@@ -54,8 +54,8 @@ def describe_pattern(pattern: str, words: str) -> str:
     return pattern
 
 
-def word(error: ErrorDetails, allowed: Allowed) -> Words:
-    """The error for people."""
+def word(error: ErrorDetails, allowed: Allowed, written: str = "") -> Words:
+    """The error for people. ``written``: the characters of a number, true or false that was found."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     match kind:
         case "expected" | "not_supported":
@@ -78,8 +78,10 @@ def word(error: ErrorDetails, allowed: Allowed) -> Words:
             return Words(f"{context['le']} or less", quoted(value))
         case "literal_error":
             return _literal(str(context["expected"]), value)
+        case "string_type" if written:
+            return Words(_EXPECTED[kind], written[:60], f"write '{written[:60]}' in quotes")
         case _:
-            return Words(_EXPECTED.get(kind, error["msg"]), quoted(value), _quote_it(kind, value))
+            return Words(_EXPECTED.get(kind, error["msg"]), quoted(value))
 
 
 def _own(context: Mapping[str, object], kind: str, value: object) -> Words:
@@ -128,9 +130,3 @@ def _literal(expected: str, value: object) -> Words:
         return Words(f"'{known[0]}'" if expected.startswith("'") else expected.lower(), quoted(value))
     near = nearest(value, known) if isinstance(value, str) else ""
     return Words(f"one of {', '.join(known)}", quoted(value), f"did you mean '{near}'?" if near else "")
-
-
-def _quote_it(kind: str, value: object) -> str:
-    if kind == "string_type" and isinstance(value, bool | int | float):
-        return f"write '{quoted(value)}' in quotes"
-    return ""

@@ -38,13 +38,17 @@ _MAY_BE_NO_STRING = frozenset("+-.0123456789~nNtTfF")
 
 
 class Node(NamedTuple):
-    """A value and where it stands. ``children`` by key or index; ``keys``: where each key of a mapping stands."""
+    """A value and where it stands. ``children`` by key or index; ``keys``: where each key of a mapping stands.
+
+    ``written``: the characters of a number, true or false, which the value does not tell: ``1.10`` is 1.1.
+    """
 
     data: Value
     line: int
     column: int
     children: "dict[str, Node] | list[Node] | None" = None
     keys: dict[str, Place] | None = None
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,7 @@ class _Reading:
         data = scalar(event.value) if event.implicit[0] and event.style in ("", None) else event.value
         if data is None and len(self._empty) < MAX_FAULTS:
             self._empty.append(tuple(self._path))
-        return Node(data, *place)
+        return Node(data, *place, written="" if data is None or isinstance(data, str) else event.value)
 
     def _sequence(self, place: Place, depth: int) -> Node:
         children: list[Node] = []

@@ -96,6 +96,16 @@ def test_what_was_cut_out_with_a_malformed_part_is_not_called_unknown() -> None:
             id="label-value-is-a-number",
         ),
         pytest.param(
+            CHECKOUT.replace("team: payments", "team: 7e99999"),
+            ["shop.yaml:3:43: policy 'checkout' › metadata › labels › team: expected a string, found 7e99999; write '7e99999' in quotes"],
+            id="label-value-is-a-number-beyond-all",
+        ),
+        pytest.param(
+            CHECKOUT.replace("team: payments", "team: 1.10"),
+            ["shop.yaml:3:43: policy 'checkout' › metadata › labels › team: expected a string, found 1.10; write '1.10' in quotes"],
+            id="label-value-is-a-number-that-ends-in-zero",
+        ),
+        pytest.param(
             CHECKOUT.replace("name: checkout,", "").replace("spec:\n", "spec: &spec\n"),
             [
                 "shop.yaml:3:11: document 1 › metadata: expected the key 'name', found none",
