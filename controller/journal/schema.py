@@ -1,8 +1,9 @@
-"""The tables, in types that SQLite and PostgreSQL share. Migrations make them; a test compares the two."""
+"""The tables, in types that SQLite and PostgreSQL share. A new journal begins with them, an older one is migrated to them."""
 
 from datetime import datetime
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
     text,
 )
 
@@ -186,3 +188,25 @@ exported = Table(
 
 # Keys of rows that were removed: what was said once is not said again.
 spent = Table("spent", metadata, Column("key", String, primary_key=True))
+
+# What is written stays as it is, and only what was exported may go: the database itself refuses anything else.
+_REFUSED = "the journal is append-only"
+_THROUGH = "(SELECT coalesce(max(seq), 0) FROM exported)"
+_GUARDS = {
+    "sqlite": (
+        f"CREATE TRIGGER journal_refuses_update BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+        f"CREATE TRIGGER journal_refuses_delete BEFORE DELETE ON journal WHEN OLD.seq > {_THROUGH} BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION journal_refuses() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION '{_REFUSED}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+        "CREATE TRIGGER journal_refuses_change BEFORE UPDATE OR TRUNCATE ON journal FOR EACH STATEMENT EXECUTE FUNCTION journal_refuses()",
+        "CREATE FUNCTION journal_keeps() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN IF OLD.seq > {_THROUGH} THEN RAISE EXCEPTION '{_REFUSED}' USING ERRCODE = 'integrity_constraint_violation'; END IF;"
+        " RETURN OLD; END $$",
+        "CREATE TRIGGER journal_refuses_delete BEFORE DELETE ON journal FOR EACH ROW EXECUTE FUNCTION journal_keeps()",
+    ),
+}
+for _dialect, _statements in _GUARDS.items():
+    for _statement in _statements:
+        event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect))

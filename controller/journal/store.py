@@ -13,7 +13,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError, translated
-from rollbackd.controller.journal.migrate import upgrade, version_of
+from rollbackd.controller.journal.migrate import create, upgrade, version_of
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.schema import LINEAGE, journal
 from rollbackd.controller.journal.transaction import Transaction
@@ -132,5 +132,8 @@ def _is_held_up(error: BaseException) -> bool:
 def _migrate(engine: Engine) -> None:
     # Asked again where no other replica can come between.
     with engine.connect().execution_options(begin=Begin.MIGRATE) as connection, connection.begin():
-        if version_of(connection) != LINEAGE[-1]:
+        version = version_of(connection)
+        if version is None:
+            create(connection)
+        elif version != LINEAGE[-1]:
             upgrade(connection)
