@@ -113,29 +113,19 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     opened = open_store(config, time_is)
     store, reached = opened.store, outside(config, secrets)
     core = _core(config, opened, reached, shard, now)
-    engine, outbox = core.engine, core.outbox
-    observer = Observer(reached.sources, Probing(config.probes, reached.addresses))
-    clocks = Clocks(reached.sources, store, now, lambda: tuple(engine.policies.values()), outbox.wake)
-    observation = Observation(engine, observer, Surveyor(reached.targets), clocks)
-    schedule = Schedule(observation.observe, now)
-    readiness = Readiness(store, reached.targets, now, outbox.wake)
-
-    def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
-        watch_jobs(reached.targets, policies)  # before the engine decides by them
-        engine.replace(policies, unread)
-        schedule.keep(grids(policies))
-        readiness.keep(policies)
-
+    eyes = _eyes(config, core, reached, store, now)
     known = names(config)
     files = PolicyFiles(config.policies, known, now)
-    membership = Membership(reached.roll, known.contacts, now, adopt, RosterNews(store, outbox.wake).tell)
+    readiness = Readiness(store, reached.targets, now, core.outbox.wake)
+    news = RosterNews(store, core.outbox.wake)
+    membership = Membership(reached.roll, known.contacts, now, _adopt(core, eyes, reached, readiness), news.tell)
     desk = Desk(
-        engine,
+        core.engine,
         store,
         core.pause,
         reached.targets,
-        lambda: observer.health,
-        _facts(schedule, engine, files, store.writer, now()),
+        lambda: eyes.observer.health,
+        _facts(eyes.schedule, core.engine, files, store.writer, now()),
         now,
         default_cluster=known.default_cluster,
         fleets=Fleets(membership, reached.roll, config.clusters),
@@ -144,21 +134,21 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     )
     watch = AuditWatch(store, now, past_the_store(reached.contacts, config.fallback))
     return Parts(
-        pages=_pages(config, desk, TokenBook(config.api.token_file, config.api.people, secrets.add), Metrics(desk, clocks, watch)),
+        pages=_pages(config, desk, TokenBook(config.api.token_file, config.api.people, secrets.add), Metrics(desk, eyes.clocks, watch)),
         data_dir=config.data_dir,
         store=store,
-        engine=engine,
+        engine=core.engine,
         actor=core.actor,
-        outbox=outbox,
-        observation=observation,
-        schedule=schedule,
+        outbox=core.outbox,
+        observation=eyes.observation,
+        schedule=eyes.schedule,
         files=files,
-        policy_news=PolicyNews(store, outbox.wake),
+        policy_news=PolicyNews(store, core.outbox.wake),
         startable=[source for source in reached.sources.values() if isinstance(source, Startable)],
         membership=membership,
         readiness=readiness,
         check=reached.check,
-        chores=chores(config, secrets, desk, clocks, watch, Arrivals(store, reached.targets, now, outbox.wake)),
+        chores=chores(config, secrets, desk, eyes.clocks, watch, Arrivals(store, reached.targets, now, core.outbox.wake)),
         lock=lock,
     )
 
@@ -187,6 +177,34 @@ def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard,
     settings = Settings(mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
     engine = Engine(store, actor, Journalling(store, outbox.wake), pause, settings, trouble)
     return _Core(engine, actor, outbox, pause)
+
+
+@dataclass(frozen=True, slots=True)
+class _Eyes:
+    observer: Observer
+    clocks: Clocks
+    observation: Observation
+    schedule: Schedule
+
+
+def _eyes(config: values.Config, core: _Core, reached: Outside, store: Store, now: Callable[[], datetime]) -> _Eyes:
+    """What looks, slot by slot, and hands what it saw to the engine."""
+    observer = Observer(reached.sources, Probing(config.probes, reached.addresses))
+    clocks = Clocks(reached.sources, store, now, lambda: tuple(core.engine.policies.values()), core.outbox.wake)
+    observation = Observation(core.engine, observer, Surveyor(reached.targets), clocks)
+    return _Eyes(observer, clocks, observation, Schedule(observation.observe, now))
+
+
+def _adopt(core: _Core, eyes: _Eyes, reached: Outside, readiness: Readiness) -> Callable[[tuple[Policy, ...], frozenset[str]], None]:
+    """What makes policies the ones in force."""
+
+    def adopt(policies: tuple[Policy, ...], unread: frozenset[str]) -> None:
+        watch_jobs(reached.targets, policies)  # before the engine decides by them
+        core.engine.replace(policies, unread)
+        eyes.schedule.keep(grids(policies))
+        readiness.keep(policies)
+
+    return adopt
 
 
 def _pages(config: values.Config, desk: Desk, tokens: TokenBook, metrics: Metrics) -> list[Pages]:
