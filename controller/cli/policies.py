@@ -59,7 +59,7 @@ class Checked:
 @click.argument("places", metavar="FILES|FOLDERS...", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--config", type=FILE, help="Check this too, and that policies name only what it has. Without FILES: its own policies.")
 @click.option("--prometheus", metavar="URL", help="Ask this server, too, as the daemon would: data, and buckets that let each limit fire.")
-@click.option("--prometheus-token-file", "token_file", type=FILE, help="The file with a bearer token for it.")
+@click.option("--token-file", type=FILE, help="The file with a bearer token for it.")
 @click.option("--format", "form", type=click.Choice(("text", "json", "github")), default="text", show_default=True, help="How faults are shown.")
 @click.option("--strict", is_flag=True, help="A warning is a fault.")
 def check(places: tuple[Path, ...], config: Path | None, prometheus: str | None, token_file: Path | None, form: str, *, strict: bool) -> None:
@@ -67,7 +67,7 @@ def check(places: tuple[Path, ...], config: Path | None, prometheus: str | None,
     if not places and config is None:
         raise click.UsageError("name files or folders, or the daemon's config with --config")
     if token_file is not None and prometheus is None:
-        raise click.UsageError("--prometheus-token-file is for --prometheus URL")
+        raise click.UsageError("--token-file is for --prometheus URL")
     checked, unanswered = _checked(places, config), None
     if prometheus is not None:
         from rollbackd.controller.cli.evidence import with_evidence

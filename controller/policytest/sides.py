@@ -31,6 +31,8 @@ def _why_none(change: ChangeItem, target: str, policy: Policy) -> tuple[str, str
     """What it is that has no sides, and why; None where it has some."""
     if target != policy.target or kind_of(target) != "kubernetes":
         return target, "only pods of a watched Deployment are told apart"
+    if all(condition.bound is None for condition in policy.conditions):
+        return f"policy '{policy.name}'", "it has no condition about shares, and only shares are told apart"
     if change.posted:
         return "a change that is posted", "it brings no pods"
     if change.ready == "never":

@@ -9,6 +9,7 @@ OF_OLD = POLICY.replace("above: 5%", "above: {of_old: 300%, at_least: 1%}")
 OLD, NEW = "checkout-5d4f8c7b9", "checkout-6f7c9d8b4"
 SIDES = {"new": NEW, "old": [OLD]}
 LADDER = POLICY.replace("    - revert:", "    - revert: {target: {kubernetes: {namespace: shop, deployment: cart}}}\n    - revert:")
+GAUGES = POLICY.replace("ratio: {bad: 'http_requests_total{code=~\"5..\"}', total: http_requests_total}", "gauge: http_requests_total").replace("5%", "5")
 COMMAND = POLICY.replace("{kubernetes: {namespace: shop, deployment: checkout}}", "{command: {name: checkout}}").replace("revert: {", "revert: {", 1)
 
 
@@ -127,6 +128,12 @@ def faults_of(folder, policy=POLICY, series=None, **parts):
             COMMAND,
             "sides: expected no 'sides' of command:checkout, found some; only pods of a watched Deployment are told apart",
             id="a-target-without-pods",
+        ),
+        pytest.param(
+            {},
+            GAUGES,
+            "sides: expected no 'sides' of policy 'checkout', found some; it has no condition about shares, and only shares are told apart",
+            id="nothing-about-shares",
         ),
         pytest.param({"posted": True}, POLICY, "sides: expected no 'sides' of a change that is posted, found some; it brings no pods", id="posted"),
         pytest.param(

@@ -143,7 +143,7 @@ def test_the_token_is_sent_and_never_shown(tmp_path, capsys):
     file.write_text(POLICY.replace("LIMIT", "2s"))
     token.write_text("s3cr3t-4711\n")
     with serving(Reply(status=401, body=b"not with s3cr3t-4711")) as server:
-        assert outcome(["check", str(file), "--prometheus", server.url, "--prometheus-token-file", str(token)]) == 4
+        assert outcome(["check", str(file), "--prometheus", server.url, "--token-file", str(token)]) == 4
     said = capsys.readouterr()
     assert "refused us (HTTP 401)" in said.err
     assert "s3cr3t" not in said.out + said.err
@@ -152,7 +152,7 @@ def test_the_token_is_sent_and_never_shown(tmp_path, capsys):
 def test_a_token_without_a_server_is_a_wrong_use(tmp_path, capsys):
     file = tmp_path / "shop.yaml"
     file.write_text(POLICY.replace("LIMIT", "2s"))
-    assert outcome(["check", str(file), "--prometheus-token-file", str(file)]) == 64
+    assert outcome(["check", str(file), "--token-file", str(file)]) == 64
     assert "--prometheus URL" in capsys.readouterr().err
 
 
