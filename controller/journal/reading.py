@@ -58,6 +58,11 @@ class Reading:
         """The incident with this id, open or closed."""
         return self._folding.one(self._rows(statements.ONE, incident=incident))
 
+    def closed_at(self, incident: str) -> datetime | None:
+        """When the incident was closed, also where its rows were exported since; None if it is open or was never there."""
+        with self._connect() as connection:
+            return connection.execute(select(incidents.c.closed_at).where(incidents.c.id == incident)).scalar_one_or_none()
+
     def namespace_of(self, incident: str) -> str:
         """The namespace whose budget the incident spends. Raises KeyError if there is no such incident."""
         with self._connect() as connection:

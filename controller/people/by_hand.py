@@ -59,7 +59,7 @@ class ByHand:
 
     def undo_plan(self, asked: str) -> DryRun:
         """What taking back the writes of an incident would do now; each of its writes is a rung, the newest last."""
-        incident = self._hands.any_incident(asked)
+        incident = self._desk.incident(asked)
         policy = self._policy_for(incident)
         writes = self._writes(incident)
         return dry_undo(policy.name, incident.target, writes, self._desk.targets)
@@ -67,7 +67,7 @@ class ByHand:
     def undo(self, asked: str, wish: Wish) -> Decided:
         """This rung's write is ordered to be taken back, exactly; the incident, if it is still open, is closed as acknowledged."""
         may_pass(wish.overrides, wish.reason)
-        incident = self._hands.any_incident(asked)
+        incident = self._desk.incident(asked)
         if incident.phase in AT_WORK:
             raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first")
         policy = self._policy_for(incident)

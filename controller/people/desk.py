@@ -27,6 +27,7 @@ from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.people.bootstrap import Bootstrap
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.keys import parse_target, shared_key
 from rollbackd.policies.model.policy import Policy
 
@@ -137,9 +138,21 @@ class Desk:
     def history(self, asked: str | None, limit: int) -> History:
         """The newest journal rows [of this target and its incidents] [of this incident], newest first."""
         if asked is not None and asked.startswith("inc-"):
+            self.incident(asked)
             return History(tuple(history_line(entry) for entry in self.store.history(limit, incident=asked)))
         target = None if asked is None else self.resolve(asked)
         return History(tuple(history_line(entry) for entry in self.store.history(limit, target=target)))
+
+    def incident(self, asked: str) -> Incident:
+        """The incident, open or closed. Raises Denied where there is none, and where its story was moved away."""
+        found = self.store.incident(asked)
+        if found is not None:
+            return found
+        if (closed := self.store.closed_at(asked)) is not None:
+            moved = f"the story of {asked}, closed at {closed:%Y-%m-%d %H:%M:%S} UTC, was moved into a file by rollbackd compact"
+            raise Denied("unknown", moved, f"read it there: zgrep {asked} FILE")
+        listed = ", ".join(incident.id for incident in self.store.open_incidents()) or "none"
+        raise Denied("unknown", f"there is no incident {asked!r}", f"open incidents: {listed}")
 
     def plan(self, name: str) -> DryRun:
         """What the policy's ladder would write now."""

@@ -70,24 +70,16 @@ class Hands:
 
     def label(self, incident_id: str, label: str, who: str, note: str) -> Decided:
         """The journal has whether the incident was right, for whoever counts how often it is; the newest label is the one that holds."""
-        incident = self.any_incident(incident_id)
+        incident = self._desk.incident(incident_id)
         with self._store.transaction() as tx:
             tx.note(Note("incident.labelled", self._desk.now(), {"label": label, "who": who, "note": note}, incident.target, incident.id))
         return Decided(incident.id, incident.target, True, f"labelled {label}")
 
     # --- parts --------------------------------------------------------------------------------------------------------------------------
 
-    def any_incident(self, incident_id: str) -> Incident:
-        """The incident, open or closed. Raises Denied."""
-        found = self._store.incident(incident_id)
-        if found is None:
-            listed = ", ".join(incident.id for incident in self._store.open_incidents()) or "none"
-            raise Denied("unknown", f"there is no incident {incident_id!r}", f"open incidents: {listed}")
-        return found
-
     def open_incident(self, incident_id: str) -> Incident:
         """The incident, which is open. Raises Denied."""
-        found = self.any_incident(incident_id)
+        found = self._desk.incident(incident_id)
         if not found.is_open:
             closed = f"{found.closed_at:%Y-%m-%d %H:%M:%S} UTC" if found.closed_at else "before"
             raise Denied("blocked", f"{found.id} was closed at {closed} ({found.how.value if found.how else 'closed'})")

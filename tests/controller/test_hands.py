@@ -7,6 +7,8 @@ import pytest
 
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.journal.compaction import LEAST, compact
+from rollbackd.controller.journal.values import Note
 from rollbackd.controller.people.by_hand import ByHand, Wish
 from rollbackd.controller.people.hands import Hands
 from rollbackd.policies.known.incident import Phase
@@ -263,8 +265,26 @@ def test_a_label_is_kept_for_a_closed_incident_too(people):
 
 
 def test_an_incident_that_there_is_not_is_named(people):
-    with pytest.raises(Denied, match="there is no incident 'inc-nope'"):
-        people().hands.label("inc-nope", "right", "ann", "")
+    here = people()
+    for ask in (lambda: here.hands.label("inc-nope", "right", "ann", ""), lambda: here.desk.history("inc-nope", 1)):
+        with pytest.raises(Denied, match="there is no incident 'inc-nope'"):
+            ask()
+
+
+def test_of_an_incident_that_was_moved_away_its_end_is_said_and_where_its_story_is(people, tmp_path):
+    here = people()
+    incident = here.release()
+    here.hands.ack(incident.id, "ann", "", close=True)
+    store = here.world.store
+    closed = store.closed_at(incident.id)
+    here.world.at = closed + timedelta(days=31)
+    with store.transaction() as tx:
+        tx.note(Note("daemon.resumed", here.world.at), "resumed")  # the newest row always stays
+    compact(store, LEAST, tmp_path / "old.jsonl")
+    for ask in (lambda: here.hands.label(incident.id, "right", "ann", ""), lambda: here.desk.history(incident.id, 1)):
+        with pytest.raises(Denied, match=f"{closed:%Y-%m-%d %H:%M:%S} UTC, was moved into a file") as denied:
+            ask()
+        assert denied.value.hint == f"read it there: zgrep {incident.id} FILE"
 
 
 # --- orders ------------------------------------------------------------------------------------------------------------------------------

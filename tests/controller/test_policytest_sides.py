@@ -9,7 +9,8 @@ OF_OLD = POLICY.replace("above: 5%", "above: {of_old: 300%, at_least: 1%}")
 OLD, NEW = "checkout-5d4f8c7b9", "checkout-6f7c9d8b4"
 SIDES = {"new": NEW, "old": [OLD]}
 LADDER = POLICY.replace("    - revert:", "    - revert: {target: {kubernetes: {namespace: shop, deployment: cart}}}\n    - revert:")
-GAUGES = POLICY.replace("ratio: {bad: 'http_requests_total{code=~\"5..\"}', total: http_requests_total}", "gauge: http_requests_total").replace("5%", "5")
+RATIO = "ratio: {bad: 'http_requests_total{code=~\"5..\"}', total: http_requests_total}"
+GAUGES = POLICY.replace(RATIO, "gauge: http_requests_total").replace("5%", "5")
 COMMAND = POLICY.replace("{kubernetes: {namespace: shop, deployment: checkout}}", "{command: {name: checkout}}").replace("revert: {", "revert: {", 1)
 
 
