@@ -74,12 +74,12 @@ class Tally:
         elif entry.kind == "incident.held":
             self.rollbacks["held"] += 1
             self.blocks[str(entry.body.get("guard"))] += 1
-        elif entry.kind == "incident.closed" and entry.body.get("how") == "recovered" and self._has_acted(entry):
+        elif entry.kind == "incident.closed" and entry.body.get("how") == "recovered" and self._has_written(entry):
             self.rollbacks["recovered"] += 1
 
-    def _has_acted(self, entry: Entry) -> bool:
+    def _has_written(self, entry: Entry) -> bool:
         incident = self._store.incident(entry.incident or "")
-        return incident is not None and incident.acted
+        return incident is not None and bool(incident.accepted)
 
 
 class _State(Collector):

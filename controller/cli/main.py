@@ -44,8 +44,8 @@ EXAMPLES = """Examples:
   rollbackd pause --reason 'database move'        # act on nothing, until resume
 
 \b
-A daemon is found by --config on its machine, else by --server and --token-file,
-or by ROLLBACKD_SERVER and ROLLBACKD_TOKEN_FILE.
+A daemon is found by --server and --token-file, by --config on its machine, by
+ROLLBACKD_SERVER and ROLLBACKD_TOKEN_FILE, else by ./rollbackd.yaml.
 
 \b
 Exit codes:

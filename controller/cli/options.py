@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rollbackd.controller.api.client import Client
 
@@ -36,16 +37,27 @@ class Place:
 
 
 def talks_to_daemon(command: F) -> F:
-    """The command takes --server, --token-file and --config, and gets ``client``."""
+    """The command takes --server, --token-file and --config, and gets ``client``. A config that was named is stronger than the environment."""
 
     @click.option("--server", envvar="ROLLBACKD_SERVER", metavar="URL", help="The daemon's API, such as http://127.0.0.1:8080.")
     @click.option("--token-file", envvar="ROLLBACKD_TOKEN_FILE", type=FILE, help="The file with its token (DATA_DIR/api.token).")
     @click.option("--config", type=FILE, help="The daemon's config, which names both. Default: ./rollbackd.yaml, where it exists.")
     @functools.wraps(command)
     def found(server: str | None, token_file: Path | None, config: Path | None, **rest: Any) -> Any:
-        return command(client=Place(server, token_file, config).client(), **rest)
+        return command(client=_said(server, token_file, config).client(), **rest)
 
     return found  # type: ignore[return-value]  # click reads the options off the function; its own signature is not called
+
+
+def _said(server: str | None, token_file: Path | None, config: Path | None) -> Place:
+    """Raises click.UsageError where a server would get a token that is not known to be its own."""
+    source = click.get_current_context().get_parameter_source
+    if config is not None:
+        server = None if source("server") is ParameterSource.ENVIRONMENT else server
+        token_file = None if source("token_file") is ParameterSource.ENVIRONMENT else token_file
+    elif server is not None and token_file is None:
+        raise click.UsageError(f"which token is for {server}? Name its file with --token-file (ROLLBACKD_TOKEN_FILE), or the daemon's --config")
+    return Place(server, token_file, config)
 
 
 def prints(command: F) -> F:

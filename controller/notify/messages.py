@@ -1,5 +1,6 @@
 """What people are told about an incident: one value per journal row, worded once, rendered by every channel."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.arrival import Arrival
@@ -171,7 +172,7 @@ def _handed_over(event: Held, intent: Intended, incident: Incident) -> tuple[str
 
 def _closed(event: Closed, incident: Incident) -> Notice:
     took = duration_text(event.at - incident.opened_at)
-    if event.how is CloseHow.RECOVERED and incident.acted and not _is_with_people(incident):
+    if event.how is CloseHow.RECOVERED and incident.accepted and not _is_with_people(incident):
         title = f"ROLLED BACK {_what_was_done(incident)}: verified, {event.reason}"
         lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *_tried(incident))
         return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident)), "notice", resolved=True)
@@ -185,26 +186,33 @@ def _is_with_people(incident: Incident) -> bool:
 
 
 def _what_was_done(incident: Incident) -> str:
+    """The newest that was accepted, with what began at once with it: it is what helped."""
+    newest = [write for write in incident.writes if write in incident.accepted] or incident.accepted[-1:]
     # A digest of flag states says nothing to people; what was done to which flag does.
-    done = (w.summary if not w.reverts else f"{w.target} {w.from_revision} -> {w.to_revision}" for w in incident.writes)
-    return ", ".join(done) or incident.target
+    return ", ".join(w.summary if not w.reverts else f"{w.target} {w.from_revision} -> {w.to_revision}" for w in newest)
 
 
 def _after_rollback(incident: Incident) -> tuple[str, ...]:
-    return tuple(line for write in incident.writes for line in _after_write(write))
+    return tuple(dict.fromkeys(line for write in incident.accepted for line in _after_write(write)))
 
 
 def _after_write(intent: Intended) -> tuple[str, ...]:
     rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
-    if not intent.reverts:
-        return (*rest, "the flags stay as they are until somebody switches them on again")
-    return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
+    if intent.reverts:
+        return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
+    return (*rest, f"{intent.target} stays so until somebody changes it again: nothing is quarantined")
 
 
 def _tried(incident: Incident) -> tuple[str, ...]:
     stopped = tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}{f' ({s.advice})' if s.advice else ''}" for s in incident.stopped)
     ended = {s.rung for s in incident.stopped}
-    return (*stopped, *(f"{'tried' if w.rung in ended else 'done'}: rung {w.rung + 1}: {w.summary}" for w in incident.writes))
+    return (*stopped, *(f"{_came_of(w, ended, incident)}: rung {w.rung + 1}: {w.summary}" for w in incident.writes))
+
+
+def _came_of(write: Intended, ended: Collection[int], incident: Incident) -> str:
+    if write.rung in ended:
+        return "tried"
+    return "done" if write in incident.accepted else "begun, whether it was written is not known"
 
 
 def _by_hand(incident: Incident) -> tuple[str, ...]:
@@ -239,14 +247,14 @@ def _notice(
 
 
 def _news(event: IncidentEvent) -> str:
-    """What sets this message apart from others of its kind: each rung, each plan, each hold by another guard is news of its own."""
+    """What sets this message apart from others of its kind: each rung, each plan, each hold is news of its own."""
     match event:
         case Intended():
             return f":{event.rung}"
         case Offered():
             return f":{event.rung}:{event.plan_digest[:12]}"
         case Held():
-            return f":{event.guard}"
+            return f":{event.guard}:{event.at:%Y%m%dT%H%M%S.%f}"
         case Acked():
             return f":{event.who}"
         case Joined():

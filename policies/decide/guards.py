@@ -106,7 +106,7 @@ def _suspects(policy: Policy, suspects: Sequence[Change], fleet: Fleet, incident
     if is_clear(ranking) or _runs_always(policy, suspects, incident):
         return Guard("suspects", value)
     why = "what can be undone here is not twice as likely the cause as what cannot"
-    return Guard("suspects", value, f"{why}; {value}; to undo it all the same: rollbackd rollback {policy.name}")
+    return Guard("suspects", value, f"{why}; {value}; to undo it all the same: rollbackd rollback {policy.name} --reason '...'")
 
 
 def _runs_always(policy: Policy, suspects: Sequence[Change], incident: Incident | None) -> bool:

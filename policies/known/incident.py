@@ -54,7 +54,7 @@ class Incident:
 
     ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
     ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it;
-    ``touched``: the targets that accepted one so far. ``unsettled``: the rungs of those that were accepted and whose end state is not complete yet.
+    ``accepted``: those that a target took so far, of all rungs. ``unsettled``: the rungs of those whose end state is not complete yet.
     """
 
     id: str
@@ -74,7 +74,7 @@ class Incident:
     acted: bool = False
     intent: Intended | None = None
     writes: tuple[Intended, ...] = ()
-    touched: tuple[str, ...] = ()
+    accepted: tuple[Intended, ...] = ()
     unsettled: tuple[int, ...] = ()
     evidence_from: datetime | None = None
     stopped: tuple[Stopped, ...] = ()
@@ -91,6 +91,11 @@ class Incident:
     def is_open(self) -> bool:
         """True until it is closed; a held incident is open."""
         return self.phase is not Phase.CLOSED
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The targets that took a write so far."""
+        return frozenset(write.target for write in self.accepted)
 
     @property
     def is_in_hands(self) -> bool:
@@ -145,8 +150,9 @@ def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
             began = replace(incident, rung=event.rung, acted=True, intent=event, writes=writes, evidence_from=None)
             return replace(_decided(began), phase=Phase.ACTING)
         case Applied():
-            touched = (*incident.touched, event.target)
-            return replace(incident, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung), touched=touched)
+            taken = tuple(write for write in incident.writes if (write.rung, write.target) == (event.rung, event.target))
+            accepted = (*incident.accepted, *taken)
+            return replace(incident, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung), accepted=accepted)
         case Settled():
             return _settled(incident, event)
         case Stopped():

@@ -210,7 +210,9 @@ def test_a_wrong_token_is_said(served, tmp_path, capsys):
     assert served.token not in err
 
 
-def test_the_daemon_is_found_by_its_config(served, tmp_path, capsys):
+@pytest.fixture
+def config(served, tmp_path):
+    """The config of the daemon."""
     config = tmp_path / "rollbackd.yaml"
     config.write_text(f"""\
 apiVersion: rollbackd/v1
@@ -220,8 +222,29 @@ api: {{listen: "127.0.0.1:{served.port}"}}
 sources: {{prometheus: {{url: "http://127.0.0.1:9090"}}}}
 policies: [policies.d/]
 """)
+    return config
+
+
+def test_the_daemon_is_found_by_its_config(config, capsys):
     assert outcome(["status", "--config", str(config)]) == 0
     assert "command:shop" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["server-and-token", "server-alone"])
+def test_a_config_that_is_named_is_stronger_than_the_environment(config, tmp_path, monkeypatch, capsys, is_whole):
+    (tmp_path / "other.token").write_text("other\n")
+    monkeypatch.setenv("ROLLBACKD_SERVER", "http://127.0.0.1:9")
+    if is_whole:
+        monkeypatch.setenv("ROLLBACKD_TOKEN_FILE", str(tmp_path / "other.token"))
+    assert outcome(["status", "--config", str(config)]) == 0
+    assert "command:shop" in capsys.readouterr().out
+
+
+def test_a_server_alone_is_not_sent_the_token_of_the_config_that_lies_here(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROLLBACKD_SERVER", "http://127.0.0.1:9")
+    assert outcome(["status"]) == 64
+    assert "which token is for http://127.0.0.1:9?" in capsys.readouterr().err
 
 
 def test_nobody_there_is_4_with_what_to_do(tmp_path, capsys):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.controller.notify.messages import SMS, notice_of
-from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, POLICY, T0, TARGET, intended
@@ -56,11 +56,55 @@ def test_recovered_leads_with_what_was_done_and_that_it_is_over():
 
 def test_recovered_by_a_flag_names_the_flag_and_no_quarantine():
     flags = replace(INTENDED, rung=0, target=FLAGS, summary="set flag 'new-checkout' to the safe state", reverts=False)
-    events = (OPENED, flags, replace(APPLIED, rung=0), replace(SETTLED, rung=0), Closed("inc-1", T0 + 11 * MINUTE, CloseHow.RECOVERED, "healthy"))
+    events = (
+        OPENED,
+        flags,
+        replace(APPLIED, rung=0, target=FLAGS),
+        replace(SETTLED, rung=0, target=FLAGS),
+        Closed("inc-1", T0 + 11 * MINUTE, CloseHow.RECOVERED, "healthy"),
+    )
     found = notice(*events)
     assert found.title == "ROLLED BACK set flag 'new-checkout' to the safe state: verified, healthy"
-    assert "the flags stay as they are until somebody switches them on again" in found.lines
+    assert f"{FLAGS} stays so until somebody changes it again: nothing is quarantined" in found.lines
     assert not any("rearm" in line for line in found.lines)
+
+
+WELL = Closed("inc-1", T0 + 11 * MINUTE, CloseHow.RECOVERED, "healthy for 5m0s")
+REFUSED = Stopped("inc-1", T0 + 6 * MINUTE, 1, TARGET, RungEnd.REFUSED, "not allowed to patch")
+LADDER = Held("inc-1", T0 + 6 * MINUTE, "ladder", "no rung is left")
+
+
+def test_what_became_well_without_a_write_that_was_accepted_was_not_rolled_back():
+    found = notice(OPENED, INTENDED, REFUSED, LADDER, WELL)
+    assert found.title.startswith("CLOSED kubernetes:default/shop/deployment/checkout: recovered")
+    assert not any("rearm" in line for line in found.lines)
+
+
+def test_what_helped_is_the_rung_that_was_accepted_and_not_the_one_that_was_refused_after_it():
+    flags = replace(INTENDED, rung=0, target=FLAGS, summary="set flag 'new-checkout' to the safe state", not_undone=(), reverts=False)
+    found = notice(OPENED, flags, replace(APPLIED, rung=0, target=FLAGS), replace(SETTLED, rung=0, target=FLAGS), INTENDED, REFUSED, WELL)
+    assert found.title == "ROLLED BACK set flag 'new-checkout' to the safe state: verified, healthy for 5m0s"
+    assert "rung 2 kubernetes:default/shop/deployment/checkout: refused: not allowed to patch" in found.lines
+    assert not any("rearm" in line for line in found.lines)
+
+
+def test_what_an_earlier_rung_left_is_said_beside_what_helped():
+    flags = replace(INTENDED, rung=0, target=FLAGS, summary="set flag 'new-checkout' to the safe state", not_undone=(), reverts=False)
+    found = notice(OPENED, flags, replace(APPLIED, rung=0, target=FLAGS), replace(SETTLED, rung=0, target=FLAGS), INTENDED, APPLIED, SETTLED, WELL)
+    assert found.title.startswith("ROLLED BACK kubernetes:default/shop/deployment/checkout bad7 -> good6")
+    assert f"{FLAGS} stays so until somebody changes it again: nothing is quarantined" in found.lines
+
+
+def test_a_write_of_which_nobody_knows_is_not_called_done():
+    bug = Held("inc-1", T0 + 6 * MINUTE, "bug", "rollbackd failed in itself")
+    assert "begun, whether it was written is not known: rung 2: put checkout back to good6" in notice(OPENED, INTENDED, bug).lines
+    assert "done: rung 2: put checkout back to good6" in notice(OPENED, INTENDED, APPLIED, bug).lines
+
+
+def test_a_second_hold_by_the_same_guard_is_news():
+    order = Ordered("inc-1", T0 + 8 * MINUTE, 1, TARGET, "bad7", "p", "ann", "again")
+    again = replace(LADDER, at=T0 + 9 * MINUTE)
+    assert notice(OPENED, LADDER).id != notice(OPENED, LADDER, order, again).id
 
 
 def test_held_before_anything_was_done_leads_with_no_action_taken():

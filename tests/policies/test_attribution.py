@@ -42,7 +42,7 @@ def test_an_upgrade_beside_a_release_is_held_with_the_ranking():
         "suspects",
         "what can be undone here is not twice as likely the cause as what cannot; likeliest first: "
         f"0.78 {TARGET} revision bad7 (5m0s before the onset); 0.67 {DB} revision 15 (8m0s before the onset, nothing here undoes it); "
-        "to undo it all the same: rollbackd rollback checkout",
+        "to undo it all the same: rollbackd rollback checkout --reason '...'",
     )
 
 

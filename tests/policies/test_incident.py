@@ -90,7 +90,10 @@ def test_opened_again_changes_nothing():
             id="intended-answers-what-people-were-asked-and-ends-the-evidence",
         ),
         pytest.param(
-            replace(OPEN, rung=1), ACCEPTED, replace(OPEN, rung=1, phase=Phase.SETTLING, unsettled=(1,), touched=(ACCEPTED.target,)), id="accepted"
+            replace(OPEN, rung=1, writes=(intended(0), intended(1))),
+            ACCEPTED,
+            replace(OPEN, rung=1, phase=Phase.SETTLING, unsettled=(1,), writes=(intended(0), intended(1)), accepted=(intended(1),)),
+            id="accepted",
         ),
         pytest.param(
             replace(OPEN, phase=Phase.SETTLING, rung=1, unsettled=(1,)),

@@ -145,7 +145,7 @@ def test_another_writers_change_on_a_target_whose_write_had_no_known_outcome_hol
     accepted = (intended(0), Applied("inc-1", LATER, 0, TARGET, "written"))
     lost = (intended(1, target=FLAGS), Stopped("inc-1", LATER, 1, FLAGS, RungEnd.FAILED, "no answer"))
     verified = fold((OPENED, *accepted, *lost, Settled("inc-1", SETTLED, 0, TARGET, SETTLED, "done")))
-    assert (verified.phase, verified.touched) == (Phase.VERIFYING, (TARGET,))
+    assert (verified.phase, verified.touched) == (Phase.VERIFYING, {TARGET})
     assert only(decided(verified, at, good, changes=(RELEASE, theirs)), Held).guard == "other-writer"
 
 
