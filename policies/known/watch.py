@@ -13,7 +13,7 @@ from rollbackd.policies.model.readings import COUNTED, Counts, Events, Reading, 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An unbroken breach: ``breaches`` looks that saw it from ``start`` to ``last``, on ``stamps`` distinct sample times up to ``newest``.
+    """An unbroken breach: ``breaches`` looks that saw it from ``start`` to ``last``, the first on the sample ``oldest`` and the last on ``newest``.
 
     Each proved it; of a condition with a bound, each saw it out of its limit.
     """
@@ -21,16 +21,17 @@ class Run:
     start: datetime
     last: datetime
     breaches: int
-    stamps: int
+    oldest: datetime
     newest: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look proved: a breach, health, or nothing (None)."""
+    """What the last look at one sample proved: a breach or health. ``at``: the first look at it. Of a look that proved nothing both are None."""
 
     at: datetime
     breach: bool | None
+    newest: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Track:
     """One condition's memory.
 
     ``onset``: first proven breach since it was last proven OK (an unknown does not end a breach, it only ends its run).
-    ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last looks of a k-of-n rule, newest last.
+    ``ok_since``/``ok_last``: the current stretch of proven health. ``recent``: the last samples of a k-of-n rule, newest last.
     ``tally``: of a bounded condition, what was counted since the change; None where nothing is watched. ``calm``: how bursty it was before.
     ``beside``: what old and new pods counted side by side since the change; None where they did not.
     """

@@ -1,6 +1,7 @@
 """From proven looks to a confirmed breach and to lasting health: what a verdict does to a track."""
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies.judge.evidence import Nothing
@@ -10,8 +11,8 @@ from rollbackd.policies.model.policy import Breaches, Condition, For, OnNoData
 
 COVERAGE = 0.8
 """Share of the looks of a ``for`` that must have proven the breach."""
-FRESH_SHARE = 0.6
-"""Share of those looks that must rest on a sample of their own: one scrape must not serve twice."""
+SPANNED = 0.6
+"""Share of a ``for`` that lies between the first and the last sample seen: one scrape must not serve twice, however often it is looked at."""
 ONSET_MEMORY = timedelta(minutes=15)
 """A breach that was never proven over keeps its onset through so long a silence (the look back before a change)."""
 
@@ -50,7 +51,7 @@ def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: ti
 
 def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bool:
     needed = math.ceil(COVERAGE * (duration / every + 1)) if duration else 1
-    return at - run.start >= duration and run.breaches >= needed and run.stamps >= FRESH_SHARE * run.breaches
+    return at - run.start >= duration and run.breaches >= needed and run.newest - run.oldest >= SPANNED * duration
 
 
 def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Run | None:
@@ -61,8 +62,8 @@ def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timed
     if verdict.state is State.BREACH or is_out(condition, verdict):
         newest = _newest(verdict, at)
         if run is None or not (is_fresh or is_held):
-            return Run(at, at, 1, 1, newest)
-        return Run(run.start, at, run.breaches + 1, run.stamps + (newest > run.newest), max(newest, run.newest))
+            return Run(at, at, 1, newest, newest)
+        return Run(run.start, at, run.breaches + 1, run.oldest, max(newest, run.newest))
     return run if is_fresh or (is_held and verdict.state is State.NODATA) else None
 
 
@@ -73,7 +74,16 @@ def _newest(verdict: Verdict, at: datetime) -> datetime:
 def _next_recent(condition: Condition, track: Track, verdict: Verdict, at: datetime) -> tuple[Look, ...]:
     if not isinstance(condition.confirm, Breaches):
         return ()
-    breach = {State.BREACH: True, State.OK: False}.get(verdict.state)
-    is_seen_before = track.run is not None and _newest(verdict, at) <= track.run.newest
-    look = Look(at, None if breach and is_seen_before else breach)  # one scrape must not serve as two looks
-    return (*track.recent, look)[-condition.confirm.of :]
+    return _looked(track.recent, verdict, at)[-condition.confirm.of :]
+
+
+def _looked(recent: tuple[Look, ...], verdict: Verdict, at: datetime) -> tuple[Look, ...]:
+    """One scrape must not serve as two looks: the last look at it has the last word."""
+    if verdict.state not in (State.BREACH, State.OK):
+        return (*recent, Look(at, None, None))
+    newest, is_breach = _newest(verdict, at), verdict.state is State.BREACH
+    seen = max((look.newest for look in recent if look.newest is not None), default=None)
+    if seen is None or newest > seen:
+        return (*recent, Look(at, is_breach, newest))
+    is_again = recent[-1].newest == newest
+    return (*recent[:-1], replace(recent[-1], breach=is_breach)) if is_again else recent

@@ -28,15 +28,16 @@ def breach(newest=AT):
 OK = Verdict(State.OK, Value(0.5, AT))
 UNPROVEN = Verdict(State.UNPROVEN, Nothing("too few"))
 SILENT = Verdict(State.NODATA, Nothing("no series"))
+BEFORE = Look(AT - EVERY, True, AT - EVERY)
 
 
 def marked(track, verdict, condition=MEMORY, at=AT):
     return mark(condition, track, verdict, EVERY, at)
 
 
-def running(last, breaches=4, stamps=3):
+def running(last, breaches=4):
     """A track in breach since ten minutes ago, which was last seen so."""
-    return Track(run=Run(AT - 10 * MINUTE, last, breaches, stamps, last), onset=AT - 10 * MINUTE, last_breach=last)
+    return Track(run=Run(AT - 10 * MINUTE, last, breaches, AT - 10 * MINUTE, last), onset=AT - 10 * MINUTE, last_breach=last)
 
 
 # --- health -----------------------------------------------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ def test_health_lasts_over_two_looks_and_no_longer(verdict, last):
 
 def test_a_breach_ends_health_and_begins():
     assert marked(Track(ok_since=T0, ok_last=AT - EVERY, **KEPT), breach()) == Track(
-        run=Run(AT, AT, 1, 1, AT), onset=AT, last_breach=AT, ok_since=None, ok_last=None, **KEPT
+        run=Run(AT, AT, 1, AT, AT), onset=AT, last_breach=AT, ok_since=None, ok_last=None, **KEPT
     )
 
 
@@ -107,45 +108,48 @@ def test_a_run_goes_on_or_begins_anew_or_ends(last, verdict, condition, expected
 
 
 @pytest.mark.parametrize(
-    ("newest", "stamps", "kept"),
+    ("newest", "kept"),
     [
-        pytest.param(AT, 4, AT, id="a-sample-of-its-own"),
-        pytest.param(AT - EVERY, 3, AT - EVERY, id="the-same-sample"),
-        pytest.param(AT - MINUTE, 3, AT - EVERY, id="an-older-sample"),
+        pytest.param(AT, AT, id="a-sample-of-its-own"),
+        pytest.param(AT - EVERY, AT - EVERY, id="the-same-sample"),
+        pytest.param(AT - MINUTE, AT - EVERY, id="an-older-sample"),
     ],
 )
-def test_a_run_counts_the_samples_that_it_rests_on(newest, stamps, kept):
-    assert marked(running(AT - EVERY), breach(newest)).run == Run(AT - 10 * MINUTE, AT, 5, stamps, kept)
+def test_a_run_spans_the_samples_that_it_rests_on(newest, kept):
+    assert marked(running(AT - EVERY), breach(newest)).run == Run(AT - 10 * MINUTE, AT, 5, AT - 10 * MINUTE, kept)
+
+
+def test_a_run_begins_with_the_sample_that_is_looked_at_and_not_with_the_look():
+    assert marked(Track(), breach(AT - MINUTE)).run == Run(AT, AT, 1, AT - MINUTE, AT - MINUTE)
 
 
 def test_what_is_out_of_its_limit_runs_before_it_is_proven():
     bounded = replace(ERRORS, bound=Bound(0.01))
     share = Share(60, 60, 600, Bounds(0.07, 0.13), AT - MINUTE, AT, AT)
     doubted = Verdict(State.UNPROVEN, share, Trial(T0, 4.6, False, 0, 60, 60, 600, None, ()))
-    assert marked(Track(), doubted, bounded).run == Run(AT, AT, 1, 1, AT)
+    assert marked(Track(), doubted, bounded).run == Run(AT, AT, 1, AT, AT)
     assert marked(Track(), doubted, bounded).onset is None
 
 
 # --- confirmed ----------------------------------------------------------------------------------------------------------------------
 
 
-def lasting(length=2 * MINUTE, breaches=8, stamps=5, verdict=None, duration=2 * MINUTE):
-    track = Track(run=Run(AT - length, AT, breaches, stamps, AT))
+def lasting(length=2 * MINUTE, breaches=8, spanned=72 * SECOND, verdict=None, duration=2 * MINUTE):
+    track = Track(run=Run(AT - length, AT, breaches, AT - spanned, AT))
     return is_confirmed(replace(MEMORY, confirm=For(duration)), track, verdict or breach(), EVERY, None, AT)
 
 
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        pytest.param({}, True, id="eight-of-nine-looks-on-five-samples"),
+        pytest.param({}, True, id="eight-of-nine-looks-and-three-fifths-of-the-time"),
         pytest.param({"length": 2 * MINUTE - SECOND}, False, id="too-short"),
         pytest.param({"breaches": 7}, False, id="too-few-looks"),
-        pytest.param({"stamps": 4}, False, id="too-few-samples"),
-        pytest.param({"duration": MINUTE, "length": MINUTE, "breaches": 4, "stamps": 3}, True, id="four-of-five-looks"),
-        pytest.param({"duration": MINUTE, "length": MINUTE, "breaches": 3, "stamps": 3}, False, id="three-of-five-looks"),
+        pytest.param({"spanned": 71 * SECOND}, False, id="samples-too-close-together"),
+        pytest.param({"duration": MINUTE, "length": MINUTE, "breaches": 4, "spanned": 36 * SECOND}, True, id="four-of-five-looks"),
+        pytest.param({"duration": MINUTE, "length": MINUTE, "breaches": 3, "spanned": MINUTE}, False, id="three-of-five-looks"),
         pytest.param({"verdict": UNPROVEN}, False, id="not-proven-now"),
-        pytest.param({"duration": 0 * SECOND, "length": 0 * SECOND, "breaches": 1, "stamps": 1}, True, id="at-once"),
-        pytest.param({"duration": 0 * SECOND, "length": 0 * SECOND, "breaches": 5, "stamps": 3}, True, id="three-fifths-of-the-samples"),
+        pytest.param({"duration": 0 * SECOND, "length": 0 * SECOND, "breaches": 1, "spanned": 0 * SECOND}, True, id="at-once"),
     ],
 )
 def test_a_breach_is_confirmed_by_its_length_its_looks_and_their_samples(run, expected):
@@ -158,7 +162,8 @@ def test_without_a_run_nothing_is_confirmed():
 
 def looks(*breaches):
     """Looks, the last of them now."""
-    return tuple(Look(AT - back * EVERY, seen) for back, seen in reversed(list(enumerate(reversed(breaches)))))
+    moments = [AT - back * EVERY for back in range(len(breaches))]
+    return tuple(Look(moments[back], seen, None if seen is None else moments[back]) for back, seen in reversed(list(enumerate(reversed(breaches)))))
 
 
 @pytest.mark.parametrize(
@@ -179,22 +184,41 @@ def test_looks_confirm_once_enough_of_the_last_were_breaches(recent, since, expe
 @pytest.mark.parametrize(
     ("verdict", "seen"),
     [
-        pytest.param(breach(), True, id="breach"),
-        pytest.param(breach(AT - EVERY), None, id="the-same-sample-again"),
-        pytest.param(OK, False, id="ok"),
-        pytest.param(UNPROVEN, None, id="unknown"),
+        pytest.param(breach(), (BEFORE, Look(AT, True, AT)), id="breach"),
+        pytest.param(breach(AT - EVERY), (BEFORE,), id="the-same-sample-again"),
+        pytest.param(Verdict(State.OK, Value(0.5, AT - EVERY)), (replace(BEFORE, breach=False),), id="the-last-look-at-a-sample-has-the-last-word"),
+        pytest.param(breach(AT - TWICE), (BEFORE,), id="an-older-sample"),
+        pytest.param(OK, (BEFORE, Look(AT, False, AT)), id="ok"),
+        pytest.param(UNPROVEN, (BEFORE, Look(AT, None, None)), id="unknown"),
     ],
 )
-def test_a_look_is_remembered_as_what_it_proved(verdict, seen):
-    track = replace(running(AT - EVERY), recent=(Look(AT - EVERY, True),))
-    assert marked(track, verdict, THREE_OF_FIVE).recent == (Look(AT - EVERY, True), Look(AT, seen))
+def test_a_sample_is_remembered_as_what_the_looks_at_it_proved(verdict, seen):
+    assert marked(replace(running(AT - EVERY), recent=(BEFORE,)), verdict, THREE_OF_FIVE).recent == seen
+
+
+def test_a_sample_that_is_seen_again_after_a_silence_is_no_new_one():
+    recent = (BEFORE, Look(AT - SECOND, None, None))
+    assert marked(replace(running(AT - EVERY), recent=recent), breach(AT - EVERY), THREE_OF_FIVE).recent == recent
+
+
+def test_looks_more_often_than_scrapes_confirm_no_earlier_and_no_later_than_the_scrapes_do():
+    """A sample a minute, a look each quarter: two samples of a breach confirm `for: 45s`, and three of five samples the other rule."""
+    for_a_while, track, confirmed = replace(MEMORY, confirm=For(3 * EVERY)), Track(), []
+    of_samples, other = THREE_OF_FIVE, Track()
+    for quarter in range(12):
+        at = T0 + quarter * EVERY
+        verdict = breach(T0 + quarter // 4 * MINUTE)
+        track, other = mark(for_a_while, track, verdict, EVERY, at), mark(of_samples, other, verdict, EVERY, at)
+        confirmed.append((is_confirmed(for_a_while, track, verdict, EVERY, None, at), is_confirmed(of_samples, other, verdict, EVERY, None, at)))
+    assert [each[0] for each in confirmed] == [False] * 4 + [True] * 8
+    assert [each[1] for each in confirmed] == [False] * 8 + [True] * 4
 
 
 def test_no_more_looks_are_remembered_than_the_rule_asks_about():
-    assert marked(Track(recent=looks(True, True, True, True, True)), OK, THREE_OF_FIVE).recent[-1] == Look(AT, False)
-    assert len(marked(Track(recent=looks(True, True, True, True, True)), OK, THREE_OF_FIVE).recent) == 5
+    assert marked(Track(recent=looks(True, True, True, True, None)), OK, THREE_OF_FIVE).recent[-1] == Look(AT, False, AT)
+    assert len(marked(Track(recent=looks(True, True, True, True, None)), OK, THREE_OF_FIVE).recent) == 5
     assert marked(Track(recent=looks(True)), OK).recent == ()
 
 
 def test_the_first_breach_is_a_look_whatever_sample_it_rests_on():
-    assert marked(Track(), breach(T0), THREE_OF_FIVE).recent == (Look(AT, True),)
+    assert marked(Track(), breach(T0), THREE_OF_FIVE).recent == (Look(AT, True, T0),)
