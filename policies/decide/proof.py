@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from rollbackd.policies.decide.slot import Slot
-from rollbackd.policies.judge.composite import is_met
+from rollbackd.policies.judge.composite import contributors, is_met
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change, newest_foreign
 from rollbackd.policies.known.events import Closed, CloseHow, Held
@@ -15,7 +15,9 @@ from rollbackd.policies.watching.recovery import leave_text
 
 
 def acting_mode(slot: Slot, incident: Incident) -> Mode | None:
-    """The most that the breaches which are proven now allow: the trigger is met by joined conditions of this mode. None: no rung may begin on them.
+    """The most that the breaches which are proven now allow: what the one of them that may do most may do, where the trigger is met by them all.
+
+    None: no rung may begin on them.
 
     What people have taken on is judged by every condition, whatever its mode: they have decided already.
     """
@@ -24,9 +26,13 @@ def acting_mode(slot: Slot, incident: Incident) -> Mode | None:
 
 
 def _is_breaching(slot: Slot, incident: Incident, mode: Mode) -> bool:
-    joined = {i for i in own_joined(slot, incident) if min(slot.policy.conditions[i].mode, slot.verdicts[i].most) >= mode}
-    standings = [_proven(verdict, index in joined) for index, verdict in enumerate(slot.verdicts)]
-    return is_met(slot.policy.trigger, standings) is True
+    modes = [min(c.mode, v.most) for c, v in zip(slot.policy.conditions, slot.verdicts, strict=True)]
+    joined = set(own_joined(slot, incident))
+    # What is only observed joins no incident; beside another it is part of what proves the breach all the same.
+    standings = [_proven(verdict, index in joined or modes[index] is Mode.OBSERVE) for index, verdict in enumerate(slot.verdicts)]
+    if is_met(slot.policy.trigger, standings) is not True:
+        return False
+    return any(modes[index] >= mode for index in contributors(slot.policy.trigger, standings) if index in joined)
 
 
 def _proven(verdict: Verdict, counts: bool) -> bool | None:

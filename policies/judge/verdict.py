@@ -195,11 +195,13 @@ def _place_events(condition: Condition, seen: Happened, span: timedelta) -> Stat
         if not seen.is_complete:
             return State.UNPROVEN
         return _place_value(seen.count / span.total_seconds(), limit)
-    if limit.high is not None and math.floor(seen.count + 1e-9) > limit.high:
+    # Sources extrapolate: one event may arrive as four thirds. A breach has to be proven by whole events.
+    fewest, most = math.floor(seen.count + 1e-9), math.ceil(seen.count - 1e-9)
+    if limit.high is not None and fewest > limit.high:
         return State.BREACH  # more evidence can only add events
     if not seen.is_complete:
         return State.UNPROVEN
-    return _place_value(seen.count, limit)
+    return State.BREACH if limit.low is not None and most < limit.low else State.OK
 
 
 def _judge_absence(condition: Condition, absence: Absence, since: datetime | None) -> Verdict:

@@ -150,11 +150,19 @@ def events(at, count):
         pytest.param([3, 3], State.BREACH, id="summed-over-the-window"),
         pytest.param([2, 2], State.OK, id="within"),
         pytest.param([90, 2, 2], State.OK, id="older-than-the-window-does-not-count"),
+        pytest.param([8 / 3, 8 / 3], State.OK, id="a-third-of-an-event-is-none"),
     ],
 )
 def test_events_are_counted_over_the_window(blocks, expected):
     readings = [events(T0 - (len(blocks) - 1 - i) * MINUTE, count) for i, count in enumerate(blocks)]
     assert judge(FAILURES, readings, None, None, T0).state is expected
+
+
+@pytest.mark.parametrize(("blocks", "expected"), [([1, 1], State.BREACH), ([4 / 3, 4 / 3], State.OK), ([2, 1], State.OK)])
+def test_too_few_events_are_proven_by_whole_ones(blocks, expected):
+    too_few = replace(FAILURES, limit=Limit(low=3))
+    readings = [events(T0 - (1 - i) * MINUTE, count) for i, count in enumerate(blocks)]
+    assert judge(too_few, readings, None, None, T0).state is expected
 
 
 def test_a_rate_needs_the_whole_window():

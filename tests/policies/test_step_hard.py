@@ -150,6 +150,19 @@ def test_the_whole_trigger_is_asked_again_before_the_next_rung():
     assert "Act" not in decided_on_two(BOTH, good(at), level(at, 0.99), incident, at)
 
 
+@pytest.mark.parametrize("mode", [Mode.SUGGEST, Mode.OBSERVE])
+def test_one_that_may_not_act_beside_one_that_may_is_part_of_the_proof_and_does_not_stop_it(mode):
+    at_each, changes = slots(T0, T0 + 10 * MINUTE), (RELEASE,)
+    policy = replace(BOTH, conditions=(ERRORS, replace(MEMORY, mode=mode)))
+    assert rungs(play(policy, at_each, lambda at, _: (bad(at), level(at, 0.99)), changes)) != []
+    assert rungs(play(policy, at_each, lambda at, _: (bad(at), level(at, 0.5)), changes)) == []
+
+
+def test_two_of_which_none_may_act_do_not_act_together():
+    policy = replace(BOTH, conditions=(replace(ERRORS, mode=Mode.SUGGEST), replace(MEMORY, mode=Mode.SUGGEST)))
+    assert rungs(play(policy, slots(T0, T0 + 10 * MINUTE), lambda at, _: (bad(at), level(at, 0.99)), (RELEASE,))) == []
+
+
 def test_a_breach_older_than_the_change_does_not_join_and_climb():
     def memory_was_bad_before_and_errors_end_with_the_write(at, incident):
         is_broken = at > LATER and (incident is None or not incident.acted)
