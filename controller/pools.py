@@ -4,13 +4,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 
-def begun(workers: int, name: str) -> ThreadPoolExecutor:
-    """A pool whose threads all run already.
+def begun(workers: int, name: str, most: int | None = None) -> ThreadPoolExecutor:
+    """A pool of which ``workers`` threads run already; up to ``most`` in all begin later, while those are at work.
 
     By itself a pool begins one more whenever more comes together than ever before, on some bad day. So the daemon has its size from the start.
     Raises RuntimeError where the system grants no more threads.
     """
-    pool, all_run = ThreadPoolExecutor(workers, thread_name_prefix=name), threading.Barrier(workers + 1)
+    pool, all_run = ThreadPoolExecutor(most or workers, thread_name_prefix=name), threading.Barrier(workers + 1)
     try:
         for _ in range(workers):
             pool.submit(all_run.wait)

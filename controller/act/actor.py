@@ -17,7 +17,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
 from rollbackd.controller.notify.messages import notice_of
-from rollbackd.controller.notify.unreached import LeftToOthers, Unreached
+from rollbackd.controller.notify.unreached import Postponed, Unreached
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.places import why_paused
 from rollbackd.controller.pools import begun
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 PATIENCE = timedelta(seconds=30)
 """How old a decision may be when its work begins, at least; two looks where those take longer."""
+WORKERS = 4
+"""So many threads wait for work; where more is to be done at once, more begin."""
 ATTEMPTS = 3
 """So many claimants may die on one intent before it is given to people."""
 
@@ -47,7 +49,7 @@ class Actor:
         told: Callable[[], None],
         *,
         failed: Callable[[str], None] = lambda _: None,
-        workers: int = 4,
+        most: int = WORKERS,
         look_every: timedelta = timedelta(seconds=1),
         pool: Executor | None = None,
         stop: threading.Event | None = None,
@@ -55,7 +57,8 @@ class Actor:
     ) -> None:
         """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
 
-        ``look_every`` paces looking at what is under way. ``pool`` instead of ``workers`` threads, and ``stop``: where time is not the wall's.
+        ``most``: so many incidents are acted on at once. ``look_every`` paces looking at what is under way. ``pool`` instead of threads of its
+        own, and ``stop``: where time is not the wall's.
         ``steady``: see Outcomes.
         """
         self._store = store
@@ -71,7 +74,7 @@ class Actor:
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._planning = Planning(targets, self._unreached, now)
         self._lock = threading.RLock()
-        self._pool = pool or begun(workers, "act")
+        self._pool = pool or begun(min(WORKERS, most), "act", most)
 
     def close(self) -> None:
         """No further step begins; one that is under way ends at its next checkpoint. Open intents are resumed after the next start."""
@@ -108,7 +111,7 @@ class Actor:
             is_done = True
         except StoreError as fault:  # without an intent nothing was written; without an outcome the target is asked for it
             self._failed(str(fault))
-        except LeftToOthers:
+        except Postponed:
             pass
         finally:
             with self._lock:
@@ -120,7 +123,7 @@ class Actor:
         """The work was done, or a bug in it has put the incident into people's hands: it must neither kill the daemon nor be tried for ever."""
         try:
             work()
-        except (StoreError, LeftToOthers):
+        except (StoreError, Postponed):
             raise
         except Exception as bug:  # the seam
             log.exception("act.crashed", incident=incident)
@@ -238,10 +241,7 @@ class Actor:
             self._complete(settling, policy)
             return
         target = self._planning.target(intended.target)
-        try:
-            target.look(intent_of(intended))  # a claim in the hands of one who cannot see the target helps nobody
-        except AdapterError as fault:
-            self._unreached.leave(incident.id, fault, self._now())
+        unseen = self._unseen(target, intended)
         with self._store.transaction() as tx:
             claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
         if claim is None:  # its deadline has not passed, or it has an outcome by now
@@ -249,11 +249,29 @@ class Actor:
                 self._outcomes.unclaimed(intended)
             return
         log.info("claim.taken_over", incident=incident.id, rung=intended.rung, attempts=claim.attempts)
+        if unseen:
+            self._outcomes.ended(intended, RungEnd.FAILED, f"{unseen}; whether it was written is not known: look first", intended.command)
+            return
         if claim.attempts > ATTEMPTS:
-            self._outcomes.ended(intended, RungEnd.FAILED, f"{claim.attempts - 1} claimants died on this step")
+            self._outcomes.ended(intended, RungEnd.FAILED, f"it was begun {claim.attempts - 1} times, and each time whoever did came to no end")
             return
         if self._ask_the_target(target, claim, policy):
             self._complete([*settling, intended], policy)
+
+    def _unseen(self, target: Target, intended: Intended) -> str:
+        """Why nobody can know any more what became of the write; empty where the target can be seen.
+
+        Raises Postponed while it may show yet: a claim in the hands of one who cannot see the target helps nobody.
+        """
+        try:
+            target.look(intent_of(intended))
+        except AdapterError as fault:
+            until = intended.complete_by or intended.deadline
+            if self._now() < until:
+                log.warning("step.unseen", incident=intended.incident, target=intended.target, until=until.isoformat(), error=str(fault))
+                raise Postponed from fault
+            return f"it cannot be seen, and was to be complete by {until:%H:%M:%S}: {fault}"
+        return ""
 
     def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> bool:
         """True if the target has the write."""

@@ -62,8 +62,8 @@ class Outcomes:
         return True
 
     def complete(self, target: Target, intended: Intended, policy: Policy) -> None:
-        """Looks until the end state is complete, cannot be reached, or somebody else was there; the deadline is the intent's own."""
-        until = intended.complete_by or intended.deadline
+        """Looks until the end state is complete, cannot be reached, is overdue, or somebody else was there."""
+        until = self._due(intended)
         shown_by = self._steady() + SHOWS.total_seconds()
         sight = self._look_until(target, intended, lambda seen: self._is_end(seen, shown_by), until)
         if self._stop.is_set():
@@ -79,6 +79,15 @@ class Outcomes:
         if sight is None or sight.standing is Standing.UNDERWAY:
             reason = f"not complete by {until:%H:%M:%S}: {reason}"
         self.ended(intended, how, reason)
+
+    def _due(self, intended: Intended) -> datetime:
+        """When the end state has to be complete: so long after the target took the write, or was found carrying it, as the plan gave it.
+
+        A write that was sent again after a restart has all of that time, however long nobody was there.
+        """
+        rows = (event for event in self._store.events(intended.incident) if isinstance(event, Applied))
+        taken = next((row.at for row in rows if (row.rung, row.target) == (intended.rung, intended.target)), intended.at)
+        return taken + ((intended.complete_by or intended.deadline) - intended.at)
 
     def _is_end(self, seen: Sight, shown_by: float) -> bool:
         """True if looking again will not help. An accepted write may take a moment to show, so what was there before is no end yet."""

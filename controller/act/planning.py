@@ -38,7 +38,7 @@ class Planning:
     def group(self, order: Order) -> list[Planned | Stopped]:
         """The order's plan and those of what begins at once with it, in the ladder's order; where there is none, why.
 
-        Raises LeftToOthers where another replica may have better luck.
+        Raises Postponed where another replica may have better luck.
         """
         return [each if isinstance(each, Stopped) else self._one(each) for each in (order, *order.others)]
 

@@ -12,7 +12,7 @@ LEAVE = timedelta(minutes=1)
 """How long a replica that cannot reach the target leaves a step to the others."""
 
 
-class LeftToOthers(Exception):
+class Postponed(Exception):
     """Nothing was done and nothing recorded: the next slot looks again."""
 
 
@@ -24,9 +24,9 @@ class Unreached:
         self._since: dict[str, datetime] = {}
 
     def leave(self, incident: str, fault: AdapterError, now: datetime) -> None:
-        """Raises LeftToOthers while the incident's step, which met this fault here, is theirs."""
+        """Raises Postponed while the incident's step, which met this fault here, is theirs."""
         if not self._has_others or not isinstance(fault, Transient):
             return
         if now - self._since.setdefault(incident, now) < LEAVE:
             log.warning("step.left_to_others", incident=incident, error=str(fault))
-            raise LeftToOthers
+            raise Postponed

@@ -58,6 +58,9 @@ from rollbackd.policies.model.policy import Mode, Policy
 ORPHANS_AFTER = timedelta(minutes=5)
 """How long replicas may differ in the policies that they have read: a ConfigMap reaches the pods within a minute or two."""
 
+BY_HAND = 8
+"""So many more incidents than ``guards.in_flight`` may be acted on at once, where people order it."""
+
 
 @runtime_checkable
 class Startable(Protocol):
@@ -171,7 +174,8 @@ def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard,
         outbox.wake()
         engine.wake(target)
 
-    actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed, steady=time.monotonic)
+    most = config.limits.in_flight + BY_HAND  # each takes a thread until its rollout is over
+    actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed, most=most, steady=time.monotonic)
     mode_cap = config.mode_cap if opened.damage is None else Mode.OBSERVE
     orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
     settings = Settings(mode_cap, config.namespace_caps, config.limits, shard, orphans_after)

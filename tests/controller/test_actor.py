@@ -225,7 +225,7 @@ class Slow(Deployments):
 def test_at_the_end_what_is_under_way_is_waited_for_and_nothing_more_begins(acting):
     stop = threading.Event()
     slow = acting.target = Slow(stop)
-    actor = acting.made(workers=1, stop=stop)
+    actor = acting.made(most=1, stop=stop)
     begin(acting.store, "inc-2", CART)
     second = replace(ORDER, act=replace(ACT, rung=1))
     actor.begin(replace(ORDER, others=(second,)))

@@ -1,15 +1,15 @@
 """What an actor does with a step that it, or another, had begun before: the target is asked first. A real journal, a target of our own."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from rollbackd.adapters.base.errors import Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo
+from rollbackd.controller.journal.values import Claim
 from rollbackd.policies.known.events import Held, Intended, RungEnd, Stopped
-from tests.controller.act_samples import DONE, ELSEWHERE, PLAN, SHOP, THERE, Acting
-from tests.controller.journal_samples import CHECKOUT, HELD, MINUTE, SECOND, T0, claim
+from tests.controller.act_samples import BEFORE, DONE, ELSEWHERE, PLAN, SHOP, THERE, UNDERWAY
+from tests.controller.journal_samples import CHECKOUT, HELD, INTENDED, MINUTE, SECOND, T0, WIDE, claim
 
 ELSE = replace(PLAN, intent=replace(PLAN.intent, to_revision="rev-0"))
 LOOKS = 2
@@ -33,7 +33,8 @@ def test_after_three_claimants_a_step_is_given_to_people(acting):
     claim(acting.store)
     acting.taken_over("two", "three")
     picked_up_by_one(acting)
-    assert acting.events()[1:] == [Stopped("inc-1", T0, 0, CHECKOUT, RungEnd.FAILED, "3 claimants died on this step")]
+    reason = "it was begun 3 times, and each time whoever did came to no end"
+    assert acting.events()[1:] == [Stopped("inc-1", T0, 0, CHECKOUT, RungEnd.FAILED, reason)]
     assert acting.target.written == []
 
 
@@ -80,26 +81,46 @@ def test_a_write_that_did_not_arrive_is_not_made_up_for_while_all_is_paused(acti
     assert (acting.target.written, len(acting.target.looked_for)) == ([], LOOKS)
 
 
-def test_a_target_that_cannot_be_read_is_asked_again_once_the_claim_has_run_out(acting):
-    claim(acting.store)
+SLOW = replace(INTENDED, complete_by=T0 + 10 * MINUTE)
+
+
+def begun(acting, intended=SLOW):
+    """A step that was announced, and of which nobody knows what became."""
+    with acting.store.transaction() as tx:
+        assert isinstance(tx.claim(intended, "one", WIDE), Claim)
+
+
+def test_a_target_that_cannot_be_seen_is_not_taken_on_before_it_can_or_is_overdue(acting):
+    begun(acting)
     acting.target.stands = Transient("no route to host")
-    picked_up_by_one(acting)
-    assert acting.kinds() == [Intended]
+    for _ in range(5):
+        acting.clock.move(MINUTE)
+        picked_up_by_one(acting)
+    assert (acting.kinds(), acting.store.claim_on("inc-1", 0, CHECKOUT).attempts) == ([Intended], 1)
+    assert acting.decided == [], "what nobody can see is not decided again at once"
     acting.target.stands = THERE
     picked_up_by_one(acting)
     assert (acting.kinds(), acting.target.written) == (DONE, [])
 
 
-def test_one_of_several_replicas_that_cannot_read_the_target_leaves_the_claim_to_the_others_for_a_minute(tmp_path, journal_url):
-    acting = Acting(tmp_path, journal_url)
-    claim(acting.store)
+def test_what_cannot_be_seen_when_it_was_to_be_complete_is_given_to_people_as_what_nobody_knows(acting):
+    begun(acting)
     acting.target.stands = Transient("no route to host")
-    for later, attempts in ((timedelta(0), 1), (MINUTE - SECOND, 1), (SECOND, 2)):
-        acting.clock.move(later)
-        picked_up_by_one(acting)
-        assert acting.store.claim_on("inc-1", 0, CHECKOUT).attempts == attempts
-    assert (acting.kinds(), acting.decided) == ([Intended], [CHECKOUT]), "what is left to others is not decided again at once"
-    acting.close()
+    acting.clock.move(10 * MINUTE)
+    picked_up_by_one(acting)
+    (ended,) = acting.events()[1:]
+    said = "it cannot be seen, and was to be complete by 03:10:00: no route to host; whether it was written is not known: look first"
+    assert (ended.how, ended.reason, ended.advice) == (RungEnd.FAILED, said, SLOW.command)
+    assert acting.target.written == []
+
+
+def test_a_write_that_is_sent_again_has_all_the_time_that_its_plan_gave_it(acting):
+    begun(acting, replace(INTENDED, complete_by=T0 + 30 * SECOND))
+    acting.clock.move(MINUTE)
+    looks = iter([BEFORE, BEFORE, *[UNDERWAY] * 5, THERE])
+    acting.target.look = lambda _: next(looks)
+    picked_up_by_one(acting)
+    assert (acting.kinds(), acting.target.written) == (DONE, [PLAN])
 
 
 def test_a_step_whose_claim_somebody_took_out_of_the_journal_ends(acting):

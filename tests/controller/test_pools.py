@@ -17,6 +17,23 @@ def test_all_threads_run_before_there_is_work_and_no_work_begins_another() -> No
         assert threading.active_count() == before + 3
 
 
+def test_more_threads_begin_where_more_is_to_be_done_at_once_and_no_more_than_may() -> None:
+    before, free = threading.active_count(), threading.Event()
+    with begun(2, "some", most=4) as pool:
+        assert threading.active_count() == before + 2
+        at_work = threading.Semaphore(0)
+
+        def work() -> None:
+            at_work.release()
+            free.wait()
+
+        for _ in range(6):
+            pool.submit(work)
+        assert [at_work.acquire(timeout=10) for _ in range(4)] == [True] * 4
+        assert (at_work.acquire(blocking=False), threading.active_count()) == (False, before + 4)
+        free.set()
+
+
 def test_where_the_system_grants_no_more_threads_none_is_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     before, start = threading.active_count(), threading.Thread.start
 

@@ -80,9 +80,7 @@ class World:
         self.pause = Pause(folder / "pause")
         self.woken: list[str] = []
         quickly = timedelta(milliseconds=5)
-        self.actor = Actor(
-            self.store, self.targets, self.pause, lambda: self.at, self.woken.append, lambda: None, workers=workers, look_every=quickly
-        )
+        self.actor = Actor(self.store, self.targets, self.pause, lambda: self.at, self.woken.append, lambda: None, most=workers, look_every=quickly)
         self.told_aside: list[Notice] = []
         trouble = StoreTrouble(self.store, self.told_aside.append)
         self.engine = Engine(self.store, self.actor, Journalling(self.store, lambda: None), self.pause, settings or Settings(), trouble)
