@@ -88,8 +88,19 @@ def shown(document: Mapping[str, Any], output: str) -> None:
     show(document, output, table)
 
 
+def confirm(question: str, otherwise: str) -> None:
+    """The person said yes. Raises click.Abort where they say no; where nobody can answer, a fault of usage that says what to do ``otherwise``."""
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort as fault:
+        # click says the same of a no, of Ctrl-C, and of an input that has ended, as that of a script.
+        if isinstance(fault.__context__, EOFError):
+            raise click.UsageError(f"nobody can answer here, so nothing was done: {otherwise}") from fault
+        raise
+
+
 def _asked(client: Client, incident: str, question: str) -> str:
-    """The digest of the plan that the person was shown and decided on. Raises ClientFault where none waits, click.Abort where they say no."""
+    """The digest of the plan that the person was shown and decided on. Raises ClientFault where none waits; as ``confirm``."""
     lines = (policy["incident"] for policy in client.get("status")["policies"])
     offer = next((line["offer"] for line in lines if line is not None and line["id"] == incident), None)
     if offer is None:
@@ -99,5 +110,5 @@ def _asked(client: Client, incident: str, question: str) -> str:
         say(f"  {step}")
     for rest in offer["not_undone"]:
         say(f"  not undone: {rest}")
-    click.confirm(question, abort=True, err=True)
+    confirm(question, f"name the plan with --plan {offer['plan']}")
     return str(offer["plan"])

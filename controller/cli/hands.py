@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("target")
 @click.option("--revision", required=True, help="What the target changed to, as its own words go.")
 @click.option("--note", default="", help="A word for on-call.")
-@click.option("--irreversible", metavar="WHY", help="Why nothing may be reverted across this change: rollbackd will hold and page instead.")
+@click.option("--irreversible", metavar="WHY", help="Why it cannot be undone: a revert across this change is put to people for approval.")
 @click.option("--started", metavar="TIME", help="When it began, such as 2026-11-22T14:00:00Z. Default: now.")
 @talks_to_daemon
 @prints

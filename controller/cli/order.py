@@ -8,7 +8,7 @@ import click
 from rollbackd.controller.answers.past import DryRun, RungPlan
 from rollbackd.controller.answers.wire import read
 from rollbackd.controller.api.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault
-from rollbackd.controller.cli.decide import OVERRIDE, SLOW, shown
+from rollbackd.controller.cli.decide import OVERRIDE, SLOW, confirm, shown
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 
 YES = click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
@@ -63,7 +63,7 @@ def undo(client: Client, incident: str, rung: int | None, reason: str, overrides
 
 
 def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> RungPlan:
-    """The rung that the person wants carried out, after they saw its plan. Raises ClientFault where it cannot be, click.Abort where they say no."""
+    """The rung that the person wants carried out, after they saw its plan. Raises ClientFault where it cannot be; as ``confirm``."""
     answer = read(DryRun, document)
     chosen = _named(answer, rung) if rung is not None else next((each for each in answer.rungs if each.outcome == "planned"), None)
     if chosen is None:
@@ -74,7 +74,7 @@ def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> Run
         raise ClientFault(f"rung {chosen.number} ({chosen.what}) {chosen.outcome}: {chosen.reason}", chosen.advice, CODES.get(chosen.outcome, FAILED))
     _show_plan(answer, chosen)
     if not is_sure:
-        click.confirm("Carry out this plan?", abort=True, err=True)
+        confirm("Carry out this plan?", "say --yes to have it carried out unasked")
     return chosen
 
 

@@ -108,6 +108,13 @@ def test_who_says_no_has_decided_nothing(cli, world, monkeypatch):
     assert incident(world).approvals == ()
 
 
+def test_where_nobody_can_answer_it_is_64_and_says_how_to_name_the_plan(cli, world, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, out, err = cli("approve", incident(world).id)
+    assert (code, out, incident(world).approvals) == (64, "", ())
+    assert f"nobody can answer here, so nothing was done: name the plan with --plan {plan(world)}" in err
+
+
 def test_an_approval_for_another_plan_is_3_and_says_which_one_waits(cli, world):
     code, out, err = cli("approve", incident(world).id, "--plan", "0123456789ab")
     assert (code, out) == (3, "")
@@ -152,6 +159,13 @@ def test_a_rollback_shows_its_plan_and_asks(cli, world, monkeypatch):
     assert (code, out, world.version.read_text()) == (130, "", "v2\n")
     assert "rung 1" in err
     assert "would write" in err
+
+
+def test_a_rollback_where_nobody_can_answer_is_64_and_says_how_to_go_on(cli, world, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, out, err = cli("rollback", "shop", "--reason", "customers say so")
+    assert (code, out, world.version.read_text()) == (64, "", "v2\n")
+    assert "nobody can answer here, so nothing was done: say --yes to have it carried out unasked" in err
 
 
 def test_a_rollback_takes_the_open_incident_on(cli, world):
