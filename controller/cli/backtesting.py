@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rollbackd.controller.cli.options import FILE, prints
-from rollbackd.controller.cli.past import Given, duration_option, policies_in, reached, refuse, source_now, time_option, with_progress
+from rollbackd.controller.cli.options import prints
+from rollbackd.controller.cli.past import Given, policies_in, reached, refuse, source_now, time_option, with_progress
 from rollbackd.controller.cli.policies import FOUND
+from rollbackd.controller.cli.prometheus import CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path
 )
 @click.option("--from", "since", metavar="TIME", callback=time_option, help="Look at this span only, for breaches outside of changes too.")
 @click.option("--to", "until", metavar="TIME", callback=time_option, help="The end of the span. Default: what the changes need.")
-@click.option("--token-file", type=FILE, help="A file with a bearer token for Prometheus.")
-@click.option("--ca-file", type=FILE, help="The authority of its certificate.")
-@click.option("--scrape-interval", metavar="DURATION", default="15s", show_default=True, callback=duration_option, help="As in the daemon's config.")
+@TOKEN_FILE
+@CA_FILE
+@SCRAPE_INTERVAL
 @click.option(
     "--against", "others", metavar="POLICY", multiple=True, type=click.Path(exists=True, path_type=Path), help="Show only what these say otherwise."
 )

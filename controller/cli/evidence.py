@@ -1,21 +1,39 @@
 """`rollbackd check --prometheus`: what the policies would find in a server, as findings in their files."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rollbackd.controller.cli.show import say
 
 if TYPE_CHECKING:
+    from rollbackd.adapters.base.source import Source
     from rollbackd.controller.cli.policies import Checked
     from rollbackd.controller.config.values import PrometheusSource
     from rollbackd.policies.model.policy import Policy
     from rollbackd.policies.text.faults import Fault
 
 
-def with_evidence(checked: "Checked", url: str, token_file: Path | None) -> "tuple[Checked, str | None]":
-    """The check with what the Prometheus at ``url`` tells of the sound policies, or why it told nothing. What was not asked is said."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The Prometheus of the command line; what is None is as the config has it."""
+
+    url: str
+    token_file: Path | None
+    ca_file: Path | None
+    scrape_interval: timedelta | None
+
+    def source(self, like: "PrometheusSource | None") -> "Source":
+        """As the daemon would ask it. Raises AdapterError where the address is none."""
+        from rollbackd.controller.wiring.doctor import prometheus_at
+
+        return prometheus_at(self.url, like, token_file=self.token_file, ca_file=self.ca_file, scrape_interval=self.scrape_interval)
+
+
+def with_evidence(checked: "Checked", server: Server) -> "tuple[Checked, str | None]":
+    """The check with what ``server`` tells of the sound policies, or why it told nothing. What was not asked is said."""
     from rollbackd.adapters.base.errors import AdapterError
 
     for fleet in checked.loaded.fleets:
@@ -26,7 +44,7 @@ def with_evidence(checked: "Checked", url: str, token_file: Path | None) -> "tup
     found: list[Fault] = []
     try:
         for like, policies in groups.items():
-            found += _found(checked, policies, url, token_file, like)
+            found += _found(checked, policies, server.source(like))
     except AdapterError as fault:
         return checked, str(fault)
     faults = tuple(fault for fault in found if fault.severity == "error")
@@ -50,16 +68,14 @@ def _asked(checked: "Checked") -> "Iterator[tuple[PrometheusSource | None, Polic
             say(f"{policy.name}: not looked up: its source {policy.source} is no Prometheus")
 
 
-def _found(checked: "Checked", policies: "list[Policy]", url: str, token_file: Path | None, like: "PrometheusSource | None") -> "tuple[Fault, ...]":
+def _found(checked: "Checked", policies: "list[Policy]", source: "Source") -> "tuple[Fault, ...]":
     """Raises AdapterError where the server does not answer at all."""
     from rollbackd.controller.cli.doctor import quietly
     from rollbackd.controller.clock import now
     from rollbackd.controller.doctor.sighting import sighted
     from rollbackd.controller.doctor.surroundings import Checkable
     from rollbackd.controller.notify.clocks import TellsTime
-    from rollbackd.controller.wiring.doctor import prometheus_at
 
-    source = prometheus_at(url, token_file, like)
     if isinstance(source, TellsTime):
         source.clock_skew(now())  # the simplest question: what does not answer it has nothing to say about any policy
     for line in source.check() if isinstance(source, Checkable) else ():

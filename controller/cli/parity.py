@@ -9,8 +9,9 @@ import click
 
 from rollbackd.controller.api.client import FAILED, ClientFault
 from rollbackd.controller.cli.options import FILE, prints
-from rollbackd.controller.cli.past import Given, duration_option, policies_in, reached, source_now, time_option
+from rollbackd.controller.cli.past import Given, policies_in, reached, source_now, time_option
 from rollbackd.controller.cli.policies import FOUND
+from rollbackd.controller.cli.prometheus import CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 @click.option("--prometheus", "url", metavar="URL", required=True, help="Its address, without /api. Every source of the policies is asked here.")
 @click.option("--from", "since", metavar="TIME", callback=time_option, help="Compare from here. Default: seven days, as far as the journal reaches.")
 @click.option("--to", "until", metavar="TIME", callback=time_option, help="Compare up to here. Default: now.")
-@click.option("--token-file", type=FILE, help="A file with a bearer token for Prometheus.")
-@click.option("--ca-file", type=FILE, help="The authority of its certificate.")
-@click.option("--scrape-interval", metavar="DURATION", default="15s", show_default=True, callback=duration_option, help="As in the daemon's config.")
+@TOKEN_FILE
+@CA_FILE
+@SCRAPE_INTERVAL
 @prints
 def parity(
     file: Path,

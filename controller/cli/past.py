@@ -49,12 +49,12 @@ def time_option(_: click.Context, option: click.Parameter, text: str | None) -> 
         raise click.BadParameter(str(fault), param=option) from fault
 
 
-def duration_option(_: click.Context, option: click.Parameter, text: str) -> timedelta:
-    """The duration of an option."""
-    from rollbackd.policies.text.units import UnitError, duration
+def duration_option(_: click.Context, option: click.Parameter, text: str | None) -> timedelta | None:
+    """The duration of an option, above zero; None where it was not given."""
+    from rollbackd.policies.text.units import UnitError, positive_duration
 
     try:
-        return duration(text)
+        return None if text is None else positive_duration(text)
     except UnitError as fault:
         raise click.BadParameter(f"expected {fault}, such as 15s", param=option) from fault
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import click
 
 from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.options import FILE
+from rollbackd.controller.cli.past import duration_option
+from rollbackd.controller.cli.prometheus import CA_FILE, TOKEN_FILE
 from rollbackd.controller.cli.show import say
 from rollbackd.controller.texts import Texts
 
@@ -59,20 +62,37 @@ class Checked:
 @click.argument("places", metavar="FILES|FOLDERS...", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--config", type=FILE, help="Check this too, and that policies name only what it has. Without FILES: its own policies.")
 @click.option("--prometheus", metavar="URL", help="Ask this server, too, as the daemon would: data, and buckets that let each limit fire.")
-@click.option("--token-file", type=FILE, help="The file with a bearer token for it.")
-@click.option("--format", "form", type=click.Choice(("text", "json", "github")), default="text", show_default=True, help="How faults are shown.")
+@TOKEN_FILE
+@CA_FILE
+@click.option(
+    "--scrape-interval", metavar="DURATION", callback=duration_option, help="As in the daemon's config. Default: what --config says of it, or 15s."
+)
+@click.option(
+    "-o", "--format", "form", type=click.Choice(("text", "json", "github")), default="text", show_default=True, help="How faults are shown."
+)
 @click.option("--strict", is_flag=True, help="A warning is a fault.")
-def check(places: tuple[Path, ...], config: Path | None, prometheus: str | None, token_file: Path | None, form: str, *, strict: bool) -> None:
+def check(
+    places: tuple[Path, ...],
+    config: Path | None,
+    prometheus: str | None,
+    token_file: Path | None,
+    ca_file: Path | None,
+    scrape_interval: timedelta | None,
+    form: str,
+    *,
+    strict: bool,
+) -> None:
     """Check policies without a daemon: every fault of every file, with its place and what to write instead."""
     if not places and config is None:
         raise click.UsageError("name files or folders, or the daemon's config with --config")
-    if token_file is not None and prometheus is None:
-        raise click.UsageError("--token-file is for --prometheus URL")
+    about = {"--token-file": token_file, "--ca-file": ca_file, "--scrape-interval": scrape_interval}
+    if prometheus is None and (astray := [option for option, given in about.items() if given is not None]):
+        raise click.UsageError(f"{astray[0]} is for --prometheus URL")
     checked, unanswered = _checked(places, config), None
     if prometheus is not None:
-        from rollbackd.controller.cli.evidence import with_evidence
+        from rollbackd.controller.cli.evidence import Server, with_evidence
 
-        checked, unanswered = with_evidence(checked, prometheus, token_file)
+        checked, unanswered = with_evidence(checked, Server(prometheus, token_file, ca_file, scrape_interval))
     _print(checked, form)
     is_bad = bool(checked.faults) or (strict and bool(checked.warnings))
     if unanswered is not None:

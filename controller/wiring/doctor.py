@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -35,10 +36,19 @@ def surroundings(file: str, config: values.Config, loaded: Loaded, secrets: Secr
     )
 
 
-def prometheus_at(url: str, token_file: Path | None, like: values.PrometheusSource | None) -> Source:
-    """The Prometheus at ``url``, in all else as the config has it. Raises AdapterError where the address is none."""
+def prometheus_at(
+    url: str, like: values.PrometheusSource | None, *, token_file: Path | None, ca_file: Path | None, scrape_interval: timedelta | None
+) -> Source:
+    """The Prometheus at ``url``, in all that is None as the config has it. Raises AdapterError where the address is none."""
     base = like or values.PrometheusSource(url)
-    return source_of("prometheus", replace(base, url=url, token_file=token_file or base.token_file), aws({}))
+    asked = replace(
+        base,
+        url=url,
+        token_file=token_file or base.token_file,
+        ca_file=ca_file or base.ca_file,
+        scrape_interval=scrape_interval or base.scrape_interval,
+    )
+    return source_of("prometheus", asked, aws({}))
 
 
 def _source(name: str, source: values.Source, config: values.Config) -> Source:

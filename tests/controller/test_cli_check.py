@@ -88,7 +88,7 @@ def test_every_fault_of_every_file_is_shown(folder, capsys):
 
 
 def test_json_is_a_versioned_document(folder, capsys):
-    document = json.loads(run(capsys, "check", folder / "policies.d", "--format", "json")[1])
+    document = json.loads(run(capsys, "check", folder / "policies.d", "-o", "json")[1])
     counts = {"files": 1, "policies": 1, "faults": [], "warnings": [], "boundless": []}
     assert document == {"apiVersion": "rollbackd/v1", "kind": "CheckResult", **counts}
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -13,6 +14,7 @@ from rollbackd.policies.load import load_policies
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series
 from tests.exposition import Reply, serving
+from tests.faults.server import certificate, fault_server, pass_on
 
 AT = datetime.fromtimestamp(START + 600, UTC) + timedelta(seconds=20)
 """A moment at which the newest sample of the history has just arrived."""
@@ -149,11 +151,44 @@ def test_the_token_is_sent_and_never_shown(tmp_path, capsys):
     assert "s3cr3t" not in said.out + said.err
 
 
-def test_a_token_without_a_server_is_a_wrong_use(tmp_path, capsys):
+def test_a_server_with_a_certificate_of_a_private_authority_is_believed_with_its_file_only(present, tmp_path, capsys):
+    file = tmp_path / "shop.yaml"
+    file.write_text(POLICY.replace("LIMIT", "2500ms"))
+    with fault_server(certificate(tmp_path)) as secure:
+        secure.speakers["prometheus"] = pass_on(present.url)
+        words = ["check", str(file), "--prometheus", secure.at("prometheus")]
+        assert outcome(words) == 4
+        assert "its certificate was not accepted" in capsys.readouterr().err
+        assert outcome([*words, "--ca-file", str(tmp_path / "tls.crt")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        pytest.param((), "up[450s]", id="the-config's"),
+        pytest.param(("--scrape-interval", "30s"), "up[300s]", id="said"),
+    ],
+)
+def test_it_asks_by_the_scrape_interval_that_was_said_and_else_by_the_config_s(words, asked, present, tmp_path):
+    (tmp_path / "shop.yaml").write_text(POLICY.replace("LIMIT", "2500ms"))
+    config = tmp_path / "rollbackd.yaml"
+    config.write_text(
+        "apiVersion: rollbackd/v1\nkind: Config\npolicies: [shop.yaml]\nsources: {prometheus: {url: 'http://127.0.0.1:1', scrape_interval: 45s}}\n"
+        "commands: {shop: {describe: [/bin/true], apply: [/bin/true, '{revision}']}}\n"
+    )
+    with fault_server() as server:
+        server.speakers["prometheus"] = pass_on(present.url)
+        outcome(["check", "--config", str(config), "--prometheus", server.at("prometheus"), *words])
+        questions = [question for request in server.asked_of("prometheus") for question in parse_qs(request.body.decode())["query"]]
+    assert [question for question in questions if asked in question]
+
+
+@pytest.mark.parametrize("words", [("--token-file", "FILE"), ("--ca-file", "FILE"), ("--scrape-interval", "30s")])
+def test_what_is_about_a_server_is_a_wrong_use_without_one(words, tmp_path, capsys):
     file = tmp_path / "shop.yaml"
     file.write_text(POLICY.replace("LIMIT", "2s"))
-    assert outcome(["check", str(file), "--token-file", str(file)]) == 64
-    assert "--prometheus URL" in capsys.readouterr().err
+    assert outcome(["check", str(file), *(word.replace("FILE", str(file)) for word in words)]) == 64
+    assert f"{words[0]} is for --prometheus URL" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_fleet_is_left_out_with_a_word(tmp_path, capsys):

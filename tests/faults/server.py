@@ -10,13 +10,16 @@ import http.client
 import json
 import re
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from tests import servers
 from tests.doubles.chats import SlackDouble
 from tests.doubles.pagerduty import PagerDutyDouble
 from tests.exposition import Loopback, Reply, Request
@@ -220,3 +223,15 @@ def fault_server(tls: ssl.SSLContext | None = None) -> Iterator[FaultServer]:
         yield server
     finally:
         server.close()
+
+
+def certificate(folder: Path, *, name: str = "IP:127.0.0.1", days: int = 2) -> ssl.SSLContext:
+    """A server's context; its certificate, which is its own authority, lies in the folder as ``tls.crt``."""
+    openssl, key, made = servers.binary("openssl"), folder / "tls.key", folder / "tls.crt"
+    request = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=prometheus", "-addext", f"subjectAltName={name}"]
+    subprocess.run([*request, "-keyout", str(key), "-out", str(made)], check=True, capture_output=True)
+    again = [openssl, "x509", "-in", str(made), "-signkey", str(key), "-days", str(days), "-out", str(made)]
+    subprocess.run(again, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return context

@@ -6,8 +6,6 @@
 import gzip
 import json
 import socket
-import ssl
-import subprocess
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -25,7 +23,7 @@ from tests.adapters.test_pooling import AT, QUERY
 from tests.exposition import Reply, Request
 from tests.faults import server as faults
 from tests.faults.house import EVERY, ILL, WELL, Grid, House, house_in, shop_policy
-from tests.faults.server import FaultServer, Sound, fault_server, late, says, spoilt, status
+from tests.faults.server import FaultServer, Sound, certificate, fault_server, late, says, spoilt, status
 from tests.servers import poll
 
 LOAD = {"name": "load", "gauge": "edge_load", "above": 90, "for": "0s", "unbounded": "accepted"}
@@ -349,18 +347,6 @@ def questions(house: House) -> list[Request]:
 
 
 # --- 28: certificates ---------------------------------------------------------------------------
-
-
-def certificate(folder: Path, *, name: str = "IP:127.0.0.1", days: int = 2) -> ssl.SSLContext:
-    """A server's context; its certificate, which is its own authority, lies in the folder as ``tls.crt``."""
-    openssl, key, made = servers.binary("openssl"), folder / "tls.key", folder / "tls.crt"
-    request = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=prometheus", "-addext", f"subjectAltName={name}"]
-    subprocess.run([*request, "-keyout", str(key), "-out", str(made)], check=True, capture_output=True)
-    again = [openssl, "x509", "-in", str(made), "-signkey", str(key), "-days", str(days), "-out", str(made)]
-    subprocess.run(again, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made, key)
-    return context
 
 
 @pytest.mark.parametrize(("name", "days"), [pytest.param("IP:127.0.0.1", -1, id="expired"), pytest.param("DNS:other.example", 2, id="wrong-host")])
