@@ -59,6 +59,7 @@ def full() -> Iterator[Cell]:
     for every, services in ((1.0, 15), (5.0, 40), (30.0, 60), (60.0, 60)):
         for level in (20, 500):
             yield from (Cell("intervals", kind, level, HOUR, every, services) for kind in (made.PLAIN, made.AT_LIMIT))
+            yield Cell("intervals", made.ERRORS_20, level, HOUR, every, 15)  # who never acts is never wrong
     for level in (20, 100, 500):
         yield from (Cell(SILENCE, kind, level, HOUR, EVERY, 40) for kind in (made.SILENT, made.SILENT_UNREADY))
         yield from (Cell(SILENCE, kind, level, HOUR, EVERY, 25) for kind in CALM)

@@ -10,6 +10,8 @@ from tests.bench.scorecard.rates import Estimate, minutes, percent, quantile, sh
 from tests.bench.scorecard.run import OURS, Outcome
 
 CALM = frozenset(made.QUIET) - {made.BURSTY}
+INTERVALS = (1.0, 5.0, 30.0, 60.0)
+"""Seconds between looks, besides the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,10 @@ def _healthy(ours: Sequence[Outcome]) -> Iterator[Figure]:
         yield line(f"{level}/min", 0.01, lambda o, at=level: o.cell.section == "quiet" and o.cell.kind in CALM and o.cell.per_minute == at)
     yield line("true error rate at the limit", 0.01, lambda o: o.cell.section == "quiet" and o.cell.kind == made.AT_LIMIT)
     yield line("watch of 6 h", 0.01, lambda o: o.cell.watch == SIX_HOURS and o.cell.kind in CALM)
-    for every in (1.0, 5.0, 30.0, 60.0):
-        yield line(f"a look every {every:g} s", 0.01, lambda o, at=every: o.cell.section == "intervals" and o.cell.every == at)
+    for every in INTERVALS:
+        yield line(
+            f"a look every {every:g} s", 0.01, lambda o, at=every: o.cell.section == "intervals" and o.cell.kind in CALM and o.cell.every == at
+        )
     yield line("bursty errors, watch of 1 h", 0.02, lambda o: o.cell.section == "quiet" and o.cell.kind == made.BURSTY)
     yield line("bursty errors, watch of 6 h", 0.02, lambda o: o.cell.watch == SIX_HOURS and o.cell.kind == made.BURSTY)
 
@@ -97,6 +101,9 @@ def _found(ours: Sequence[Outcome]) -> Iterator[Figure]:
     late = [one for one in ours if one.cell.kind == made.LATE and one.cell.per_minute >= 20]
     yield Figure("late onset (1 % to 20 %) at 20/min and more: found", 0.95, False, "share", recall(late), NOT_YET)
     yield Figure("late onset at 20/min and more: median wait", 300, True, "wait", wait(late, 0.5), NOT_YET)
+    for every in INTERVALS:
+        mine = [one for one in ours if one.cell.section == "intervals" and one.cell.kind == made.ERRORS_20 and one.cell.every == every]
+        yield Figure(f"20 % errors at 20/min and more, a look every {every:g} s: found", 0.95, False, "share", recall(mine), NOT_YET)
     for what, kind, is_level, most in WAITS:
         mine = [one for one in ours if one.cell.section == "bad" and one.cell.kind == kind and is_level(one.cell.per_minute)]
         yield Figure(f"{what}: median wait", most, True, "wait", wait(mine, 0.5), NOT_YET)
