@@ -169,10 +169,10 @@ def _widens(condition: Condition, span: timedelta, total: float) -> bool:
 def _share(first: Counts, last: Counts, least: float, most: float, total: float) -> Share:
     # Sources extrapolate, so counts arrive as fractions. Each bound rounds against its own claim: a breach has to be proven by whole
     # errors among more requests, health by whole requests with more errors.
-    low_bad, high_bad = math.floor(least + 1e-9), math.ceil(most - 1e-9)
     fewer, more = math.floor(total + 1e-9), math.ceil(total - 1e-9)
-    low = wilson_bound(min(low_bad, more), more, -Z) if more > 0 else 0.0
-    high = wilson_bound(min(high_bad, fewer), fewer, Z) if fewer > 0 else 1.0
+    low_bad, high_bad = min(math.floor(least + 1e-9), fewer), min(math.ceil(most - 1e-9), fewer)
+    low = wilson_bound(low_bad, more, -Z) if more > 0 else 0.0
+    high = wilson_bound(high_bad, fewer, Z) if fewer > 0 else 1.0
     return Share(low_bad, high_bad, fewer, Bounds(low, high), first.start, last.end, last.newest, last.low, last.high)
 
 
