@@ -114,6 +114,11 @@ def was_told(tx: Transaction, contact: str, key: str) -> bool:
     return tx.connection.execute(select(outbox.c.id).where(outbox.c.contact == contact, outbox.c.key == key).limit(1)).first() is not None
 
 
+def contacts_of(tx: Transaction, key: str) -> frozenset[str]:
+    """For whom anything of this key was queued, as long as its story is not told to the end."""
+    return frozenset(tx.connection.execute(select(outbox.c.contact).where(outbox.c.key == key)).scalars())
+
+
 def release(tx: Transaction) -> None:
     """What a former life of this writer had taken may be taken again."""
     tx.connection.execute(update(outbox).where(_WAITING, outbox.c.claimed_by == tx.writer).values(claimed_until=None))

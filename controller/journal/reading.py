@@ -190,6 +190,14 @@ class Reading:
         with self._connect() as connection:
             return connection.execute(statements.HAS_ENTRY, {"key": key}).first() is not None
 
+    def keys(self, word: str) -> frozenset[str]:
+        """The keys that begin with ``word`` and a colon, of all rows that were ever written. ``word``: small letters."""
+        # What is asked for ends by a letter: every database sorts those alike, while a colon may count for nothing.
+        after = f"{word[:-1]}{chr(ord(word[-1]) + 1)}"
+        with self._connect() as connection:
+            found = connection.execute(statements.KEYS, {"word": word, "after": after}).scalars()
+            return frozenset(key for key in found if key.startswith(f"{word}:"))
+
     def rows(self, through: int | None = None) -> Iterator[JournalRow]:
         """Every journal row [up to this one] as stored, in order, for ``chain.verify``; the connection is held until the end."""
         at = type_coerce(journal.c.at, String).label("at")

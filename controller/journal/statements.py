@@ -1,6 +1,6 @@
 """What nearly every slot asks or writes: building such a statement takes longer than the database takes for it, so each is built once."""
 
-from sqlalchemy import String, and_, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy import String, and_, bindparam, cast, func, insert, literal, select, union_all, update
 
 from rollbackd.controller.journal.codec import KINDS
 from rollbackd.controller.journal.schema import changes, claims, exported, incidents, journal, ledger, outbox, spent
@@ -36,6 +36,7 @@ LAST = select(func.coalesce(func.max(journal.c.seq), 0))
 OF_KINDS = select(journal).where(journal.c.seq > bindparam("seq"), journal.c.kind.in_(bindparam("kinds", expanding=True)))
 NEWEST_OF = OF_KINDS.order_by(journal.c.seq.desc()).limit(1)
 HAS_ENTRY = select(literal(1)).where(journal.c.key == bindparam("key")).union_all(select(literal(1)).where(spent.c.key == bindparam("key")))
+KEYS = union_all(*(select(key).where(key >= bindparam("word"), key < bindparam("after")) for key in (journal.c.key, spent.c.key)))
 WAITING = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
 DUE = select(literal(1)).where(WAITING, outbox.c.next_at <= bindparam("at")).limit(1)
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
+from rollbackd.controller.notify.open_pages import OpenPages
 from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Policy
@@ -20,7 +22,7 @@ class Blindness:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._silent_since: dict[str, datetime] = {}
-        self._told: dict[str, str] = {}
+        self._pages = OpenPages(store, "blind")
         self._absent_told: set[str] = set()
         self._first_look: dict[tuple[str, str], datetime] = {}
 
@@ -29,10 +31,11 @@ class Blindness:
         for name, state in tuple(health.items()):
             if state.fault is None:
                 self._silent_since.pop(name, None)
-                self._sighted(name, policies, at)
+                if state.seen is not None:  # else it was not asked yet
+                    self._sighted(name, policies, at)
                 continue
             since = self._silent_since.setdefault(name, state.seen or at)
-            if at - since >= PATIENCE and name not in self._told:
+            if at - since >= PATIENCE and not self._pages.about(name):
                 self._blinded(name, state.fault, since, policies, at)
 
     def check_signals(self, policy: Policy, watch: Watch, at: datetime) -> None:
@@ -52,20 +55,17 @@ class Blindness:
         key = f"blind:{name}:{since:%Y%m%dT%H%M%S}"
         title = f"NO ACTION TAKEN: source {name} has not answered since {since:%H:%M:%S} UTC; nothing is judged"
         lines = (f"why: {fault}", "policies that read it can neither act nor recover until it answers", "check the source and the network to it")
-        with self._store.transaction() as tx:
-            if tx.note(Note("source.blind", at, {"source": name, "why": fault}), key):
-                tx.queue(plain_notice("blind", key, title, lines, at), readers(policies, name))
-        self._told[name] = key
+        note = Note("source.blind", at, {"source": name, "why": fault})
+        self._pages.open(name, note, plain_notice("blind", key, title, lines, at), readers(policies, name))
 
     def _sighted(self, name: str, policies: Iterable[Policy], at: datetime) -> None:
-        key = self._told.get(name)
-        if key is None:
+        if not self._pages.about(name):
             return
-        with self._store.transaction() as tx:
-            if tx.note(Note("source.sighted", at, {"source": name}), f"{key}:over"):
-                notice = plain_notice("sighted", key, f"source {name} answers again", ("policies are judged again",), at, resolved=True)
-                tx.queue(notice, readers(policies, name))
-        del self._told[name]
+
+        def notice(key: str) -> Notice:
+            return plain_notice("sighted", key, f"source {name} answers again", ("policies are judged again",), at, resolved=True)
+
+        self._pages.end(name, Note("source.sighted", at, {"source": name}), notice, readers(policies, name))
 
     def _absent(self, policy: Policy, condition: str, at: datetime) -> None:
         """One page for a policy, and one for a whole fleet: a signal that is misspelt for all its members is one mistake."""

@@ -7,10 +7,12 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.blind import readers
 from rollbackd.controller.notify.messages import plain_notice
+from rollbackd.controller.notify.open_pages import OpenPages
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Lack, Reading, Unknown
 from rollbackd.policies.model.signals import OfTarget, Probe
@@ -49,7 +51,7 @@ class Clocks:
         self._policies = policies
         self._message_queued = told
         self._skews: dict[str, timedelta] = {}
-        self._told: dict[str, str] = {}
+        self._pages = OpenPages(store, f"clock:{store.writer}")
 
     def skews(self) -> dict[str, timedelta]:
         """How far the clock of each source that told its time is ahead of ours."""
@@ -57,6 +59,7 @@ class Clocks:
 
     def check(self) -> None:
         """Every source was asked for its time; one that does not answer keeps what it said last. Raises StoreError: told at the next check."""
+        answered = []
         for name, source in self._sources.items():
             try:
                 skew = source.clock_skew(self._now())
@@ -64,42 +67,42 @@ class Clocks:
                 log.debug("clock.unread", source=name, error=str(fault))  # that it does not answer is told elsewhere
                 continue
             self._skews[name] = skew
-            if abs(skew) > FAR:
-                self._part(name, skew)
-            elif abs(skew) <= NEAR:
-                self._agree(name)
+            answered.append(name)
+        for name in answered:  # not before: a store that fails must not keep the others from being read
+            self._tell(name, self._skews[name])
 
     def doubted(self, policies: Iterable[Policy], readings: Mapping[str, tuple[Reading, ...]]) -> dict[str, tuple[Reading, ...]]:
         """The readings, without those of which nobody can say on which side of a change they lie."""
         by_name = {policy.name: policy for policy in policies}
         return {name: _doubted(by_name[name], found, self._skews.get(by_name[name].source)) for name, found in readings.items()}
 
+    def _tell(self, name: str, skew: timedelta) -> None:
+        is_paged = bool(self._pages.about(name))
+        if abs(skew) > FAR and not is_paged:
+            self._part(name, skew)
+        elif abs(skew) <= NEAR and is_paged:
+            self._agree(name)
+
     def _part(self, name: str, skew: timedelta) -> None:
-        if name in self._told:
-            return
-        at, key = self._now(), f"clock:{self._store.writer}:{name}:{self._now():%Y%m%dT%H%M%S}"
+        at = self._now()
+        key = f"clock:{self._store.writer}:{name}:{at:%Y%m%dT%H%M%S}"
         title = f"the clock of source {name} is {_apart(skew)} that of {self._store.writer}"
         lines = (
             "conditions whose window is shorter than twice that are not judged: what was before and what after a change cannot be told apart",
             "have both machines set their clocks (NTP); see: rollbackd doctor",
         )
-        with self._store.transaction() as tx:
-            tx.note(Note("clock.apart", at, {"source": name, "seconds": round(skew.total_seconds())}), key)
-            tx.queue(plain_notice("clock", key, title, lines, at), readers(self._policies(), name))
-        self._told[name] = key
+        note = Note("clock.apart", at, {"source": name, "seconds": round(skew.total_seconds())})
+        self._pages.open(name, note, plain_notice("clock", key, title, lines, at), readers(self._policies(), name))
         log.warning("clock.apart", source=name, seconds=round(skew.total_seconds()))
         self._message_queued()
 
     def _agree(self, name: str) -> None:
-        key = self._told.get(name)
-        if key is None:
-            return
         at = self._now()
-        with self._store.transaction() as tx:
-            tx.note(Note("clock.agrees", at, {"source": name}), f"{key}:over")
-            notice = plain_notice("clock-again", key, f"the clock of source {name} agrees again", ("everything is judged again",), at, resolved=True)
-            tx.queue(notice, readers(self._policies(), name))
-        del self._told[name]
+
+        def notice(key: str) -> Notice:
+            return plain_notice("clock-again", key, f"the clock of source {name} agrees again", ("everything is judged again",), at, resolved=True)
+
+        self._pages.end(name, Note("clock.agrees", at, {"source": name}), notice, readers(self._policies(), name))
         self._message_queued()
 
 

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
+from rollbackd.controller.notify.open_pages import OpenPages
 from rollbackd.policies.model.policy import Mode, Policy
 
 log = structlog.get_logger()
@@ -25,14 +27,13 @@ class Readiness:
 
     def __init__(self, store: Store, targets: Mapping[str, Target], now: Callable[[], datetime], told: Callable[[], None]) -> None:
         """``told``: called after a message was queued."""
-        self._store = store
         self._targets = {kind: target for kind, target in targets.items() if getattr(target, "wanes", False)}
         self._now = now
         self._told = told
         self._lock = threading.Lock()
         self._contacts: dict[str, tuple[str, ...]] = {}
-        self._troubled: dict[str, tuple[str, ...]] = {}
-        self._paged: dict[str, str] = {}
+        self._troubled: frozenset[str] = frozenset()
+        self._pages = OpenPages(store, "readiness", stamp=r"[0-9a-f]{12}:\d{8}", opened=":not-ready", over=":ready")
 
     def keep(self, policies: Sequence[Policy]) -> None:
         """The targets of these policies are looked at from now on, and no others."""
@@ -51,42 +52,31 @@ class Readiness:
             for kind, target in self._targets.items():
                 lines = target.check([key for key in contacts if key.startswith(f"{kind}:")])
                 found |= {key: said for key in contacts if (said := tuple(line for line in lines if line.startswith(f"{key}: ")))}
+            before, self._troubled = self._troubled, frozenset(found)
             try:
                 for key, whom in contacts.items():
-                    self._tell(key, found.get(key, ()), whom)
+                    self._tell(key, found.get(key, ()), whom, again=key in before)
             except StoreError as fault:
                 log.warning("readiness.untold", error=str(fault))
 
-    def _tell(self, key: str, lines: tuple[str, ...], contacts: tuple[str, ...]) -> None:
-        again, paged = key in self._troubled, self._paged.get(key)
-        self._troubled = {each: said for each, said in self._troubled.items() if each != key} | ({key: lines} if lines else {})
-        at = self._now()
-        if lines and again and paged is None:
+    def _tell(self, key: str, lines: tuple[str, ...], contacts: tuple[str, ...], *, again: bool) -> None:
+        at, is_paged = self._now(), bool(self._pages.about(key))
+        if lines and again and not is_paged:
             # The day is part of it: every replica tells of the same trouble under the same key, and a new one of tomorrow is told anew.
             page = f"readiness:{key}:{hashlib.sha256(str(lines).encode()).hexdigest()[:12]}:{at:%Y%m%d}"
             shown = tuple(line.removeprefix(f"{key}: ") for line in lines)
             title = f"NOT READY: {key} could not be put back if it had to be: {shown[0]}"
-            self._queue("not-ready", page, "target.not_ready", key, title, (*shown, "see: rollbackd doctor"), contacts, at)
-            self._paged[key] = page
-        elif not lines and paged is not None:
-            title = f"{key} could be put back again"
-            self._queue("ready", paged, "target.ready", key, title, ("nothing known stands in the way",), contacts, at, resolved=True)
-            del self._paged[key]
+            notice = plain_notice("not-ready", page, title, (*shown, "see: rollbackd doctor"), at)
+            self._pages.open(key, Note("target.not_ready", at, {"lines": notice.lines}, target=key), notice, contacts)
+            self._told()
+        elif not lines and is_paged:
+            self._end(key, contacts, at)
 
-    def _queue(
-        self,
-        kind: str,
-        page: str,
-        row: str,
-        key: str,
-        title: str,
-        lines: tuple[str, ...],
-        contacts: tuple[str, ...],
-        at: datetime,
-        *,
-        resolved: bool = False,
-    ) -> None:
-        with self._store.transaction() as tx:
-            if tx.note(Note(row, at, {"lines": list(lines)}, target=key), f"{page}:{kind}"):
-                tx.queue(plain_notice(kind, page, title, lines, at, resolved=resolved), contacts)
+    def _end(self, key: str, contacts: tuple[str, ...], at: datetime) -> None:
+        lines = ("nothing known stands in the way",)
+
+        def notice(page: str) -> Notice:
+            return plain_notice("ready", page, f"{key} could be put back again", lines, at, resolved=True)
+
+        self._pages.end(key, Note("target.ready", at, {"lines": lines}, target=key), notice, contacts)
         self._told()

@@ -18,7 +18,10 @@ PATIENCE = timedelta(minutes=2)
 
 
 class StoreTrouble:
-    """``tell`` sends a message without the store. One page for each trouble and replica, and one message when it is over."""
+    """``tell`` sends a message without the store. One page for each trouble and replica, and one message when it is over.
+
+    A restart in the middle of it pages anew, and ends only its own page: a store that takes no row cannot remember that one was sent.
+    """
 
     def __init__(self, store: Store, tell: Callable[[Notice], None], damage: str | None = None) -> None:
         """``damage``: why there is no journal before the next start; told at once."""

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from rollbackd.adapters.base.errors import Transient
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.clocks import Clocks
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
@@ -31,7 +33,7 @@ class Clock:
 
 @pytest.fixture
 def world(tmp_path):
-    world = World(tmp_path, replace(POLICY, notify=("oncall",)))
+    world = World(tmp_path, replace(POLICY, notify=("oncall",)), patience=0.2 * SECOND)
     yield world
     world.close()
 
@@ -43,6 +45,11 @@ def clock():
 
 @pytest.fixture
 def clocks(world, clock):
+    return made(world, clock)
+
+
+def made(world: World, clock: Clock) -> Clocks:
+    """As a start makes them."""
     return Clocks({"prometheus": clock}, world.store, lambda: world.at, lambda: tuple(world.engine.policies.values()))
 
 
@@ -66,6 +73,48 @@ def test_it_is_over_once_the_clocks_are_near_and_not_at_the_limit_itself(world, 
         clock.ahead = ahead * SECOND
         clocks.check()
     assert world.titles()[1:] == ["the clock of source prometheus agrees again"]
+
+
+def test_a_restart_in_between_is_no_second_page_and_the_first_one_ends(world, clock, clocks):
+    clock.ahead = 40 * SECOND
+    clocks.check()
+    world.at += MINUTE
+    restarted = made(world, clock)
+    restarted.check()
+    assert len(world.titles()) == 1
+    clock.ahead = timedelta(0)
+    restarted.check()
+    assert world.titles()[1:] == ["the clock of source prometheus agrees again"]
+    assert len({notice.key for notice in world.notices()}) == 1
+
+
+def test_clocks_that_agree_right_after_the_restart_are_off_the_pager_before_any_policy_is_known(world, clock, clocks):
+    clock.ahead = 40 * SECOND
+    clocks.check()
+    clock.ahead = timedelta(0)
+    world.engine.adopt(())
+    made(world, clock).check()
+    made(world, clock).check()
+    assert world.told() == [("oncall", "clock"), ("oncall", "clock-again")]
+
+
+def test_the_clocks_of_another_replica_are_its_own(world, clock, clocks):
+    clock.ahead = 40 * SECOND
+    clocks.check()
+    clock.ahead = timedelta(0)
+    other = Store.open(world.store.database.url.render_as_string(), "test-0:2", lambda: world.at)
+    Clocks({"prometheus": clock}, other, lambda: world.at, tuple).check()
+    other.close()
+    assert len(world.titles()) == 1
+
+
+def test_every_clock_is_read_though_the_store_takes_nothing(world):
+    apart, near = Clock(), Clock()
+    apart.ahead, near.ahead = 40 * SECOND, 3 * SECOND
+    clocks = Clocks({"apart": apart, "near": near}, world.store, lambda: world.at, tuple)
+    with world.locked(), pytest.raises(StoreError):
+        clocks.check()
+    assert clocks.skews() == {"apart": 40 * SECOND, "near": 3 * SECOND}
 
 
 def test_a_source_that_does_not_answer_keeps_what_it_said_last(clock, clocks):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,14 @@ def target() -> Waning:
 
 @pytest.fixture
 def readiness(world: World, target: Waning) -> Readiness:
-    made = Readiness(world.store, {"command": target}, lambda: world.at, lambda: None)
-    made.keep((replace(SHOP_POLICY, mode=Mode.AUTO),))
-    return made
+    return made(world, target)
+
+
+def made(world: World, target: Waning) -> Readiness:
+    """As a start makes it."""
+    readiness = Readiness(world.store, {"command": target}, lambda: world.at, lambda: None)
+    readiness.keep((replace(SHOP_POLICY, mode=Mode.AUTO),))
+    return readiness
 
 
 def look(world: World, readiness: Readiness, times: int = 1) -> list[str]:
@@ -78,13 +84,31 @@ def test_a_policy_that_only_observes_need_not_be_ready(world: World, target: Wan
 
 
 def test_two_replicas_tell_once(world: World, target: Waning, readiness: Readiness) -> None:
-    other = Readiness(world.store, {"command": target}, lambda: world.at, lambda: None)
-    other.keep((replace(SHOP_POLICY, mode=Mode.AUTO),))
+    other = made(world, target)
     target.trouble = (GONE,)
     for _ in range(3):
         other.look()
         readiness.look()
     assert world.titles() == [PAGE]
+
+
+def test_a_restart_in_between_is_no_second_page_and_the_first_one_ends(world: World, target: Waning, readiness: Readiness) -> None:
+    target.trouble = (GONE,)
+    look(world, readiness, 2)
+    world.at += timedelta(days=1)
+    restarted = made(world, target)
+    assert look(world, restarted, 3) == [PAGE]
+    target.trouble = ()
+    assert look(world, restarted, 2) == [PAGE, AGAIN]
+    assert len({notice.key for notice in world.notices()}) == 1
+
+
+def test_a_way_back_that_is_sound_right_after_the_restart_is_off_the_pager(world: World, target: Waning, readiness: Readiness) -> None:
+    target.trouble = (GONE,)
+    look(world, readiness, 2)
+    target.trouble = ()
+    assert look(world, made(world, target)) == [PAGE, AGAIN]
+    assert look(world, made(world, target)) == [PAGE, AGAIN]
 
 
 def test_what_the_store_did_not_take_is_told_the_next_time(world: World, target: Waning, readiness: Readiness) -> None:

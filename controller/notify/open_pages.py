@@ -1,0 +1,65 @@
+"""Pages that a later message ends. Which of them are open is what the journal says: a restart neither forgets one nor opens it twice."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal import parcels
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
+
+MOMENT = r"\d{8}T\d{6}"
+
+
+class OpenPages:
+    """The open pages of one kind, by what they are about. Read at the first question, and no more after that. One thread at a time.
+
+    A page and its messages have the key ``{name}:{what}:{stamp}``. The row that opened it adds ``opened`` to that, the one that ended it ``over``.
+    ``name`` begins with a word in small letters; ``stamp`` is a pattern.
+    """
+
+    def __init__(self, store: Store, name: str, *, stamp: str = MOMENT, opened: str = "", over: str = ":over") -> None:
+        self._store = store
+        self._word = name.partition(":")[0]
+        self._opening = re.compile(f"({re.escape(name)}:(.+):{stamp}){opened}")
+        self._opened, self._over = opened, over
+        self._open: dict[str, tuple[str, ...]] | None = None
+
+    def about(self, what: str) -> tuple[str, ...]:
+        """The keys of the open pages about it. Raises StoreError."""
+        return self._known().get(what, ())
+
+    def open(self, what: str, note: Note, notice: Notice, contacts: Iterable[str]) -> None:
+        """The contacts are paged, unless another replica did that under the same key. Raises StoreError: then nobody was."""
+        known, page = self._known(), notice.key
+        with self._store.transaction() as tx:
+            if tx.note(note, f"{page}{self._opened}"):
+                tx.queue(notice, contacts)
+        known[what] = (*known.get(what, ()), page)
+
+    def end(self, what: str, note: Note, notice: Callable[[str], Notice], contacts: Iterable[str]) -> None:
+        """Every page about it is over, and the contacts know, and whoever was paged: after a restart not every policy is known at once.
+
+        ``notice``: the message that ends the page of this key. Raises StoreError: then nobody was told.
+        """
+        known = self._known()
+        with self._store.transaction() as tx:
+            for page in known.get(what, ()):
+                if tx.note(note, f"{page}{self._over}"):
+                    tx.queue(notice(page), sorted({*contacts, *parcels.contacts_of(tx, page)}))
+        known.pop(what, None)
+
+    def _known(self) -> dict[str, tuple[str, ...]]:
+        if self._open is None:
+            self._open = self._read()
+        return self._open
+
+    def _read(self) -> dict[str, tuple[str, ...]]:
+        # By keys alone: of rows that compaction removed nothing else is left.
+        keys = self._store.keys(self._word)
+        found: dict[str, tuple[str, ...]] = {}
+        for key in sorted(keys):
+            opening = self._opening.fullmatch(key)
+            if opening is not None and f"{opening[1]}{self._over}" not in keys:
+                found[opening[2]] = (*found.get(opening[2], ()), opening[1])
+        return found
