@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
+from rollbackd.controller.notify.open_pages import OpenPages
 from rollbackd.controller.observe.membership import FleetStanding
 
 log = structlog.get_logger()
@@ -22,9 +24,8 @@ class RosterNews:
 
     def __init__(self, store: Store, told: Callable[[], None]) -> None:
         """``told``: called after a message was queued."""
-        self._store = store
         self._told = told
-        self._paged: dict[str, str] = {}
+        self._pages = OpenPages(store, "roster", opened=":roster", over=":roster-ok")
 
     def tell(self, standings: Sequence[FleetStanding], at: datetime) -> None:
         """Every fleet in trouble is on the pager, and every other is off it. What the store does not take is told the next time."""
@@ -36,35 +37,34 @@ class RosterNews:
 
     def _tell(self, standing: FleetStanding, at: datetime) -> None:
         name, why = standing.fleet.name, _trouble(standing, at)
-        paged = self._paged.get(name)
-        if why is not None and paged is None:
+        is_paged = bool(self._pages.about(name))
+        if why is not None and not is_paged:
             key = f"roster:{name}:{standing.since:%Y%m%dT%H%M%S}"
             title = f"NO ACTION TAKEN: fleet {name}: {why}: nothing new is watched"
-            self._queue(standing, "roster", key, "roster.held_back", why, title, _advice(standing), at, resolved=False)
-            self._paged[name] = key
-        elif why is None and paged is not None:
-            title = f"fleet {name}: its roster is as expected again, {len(standing.policies):,} are watched"
-            self._queue(standing, "roster-ok", paged, "roster.believed", None, title, ("its selector finds what it should",), at, resolved=True)
-            del self._paged[name]
+            notice = plain_notice("roster", key, title, _advice(standing), at)
+            self._pages.open(name, Note("roster.held_back", at, _body(standing, why)), notice, standing.fleet.template.notify)
+            self._told()
+        elif why is None and is_paged and _is_read(standing):
+            self._end(standing, at)
 
-    def _queue(
-        self,
-        standing: FleetStanding,
-        kind: str,
-        key: str,
-        row: str,
-        why: str | None,
-        title: str,
-        lines: tuple[str, ...],
-        at: datetime,
-        *,
-        resolved: bool,
-    ) -> None:
-        with self._store.transaction() as tx:
-            body = {"fleet": standing.fleet.name, "found": standing.found, "watched": len(standing.policies), "why": why}
-            if tx.note(Note(row, at, body), f"{key}:{kind}"):
-                tx.queue(plain_notice(kind, key, title, lines, at, resolved=resolved), standing.fleet.template.notify)
+    def _end(self, standing: FleetStanding, at: datetime) -> None:
+        name = standing.fleet.name
+        title = f"fleet {name}: its roster is as expected again, {len(standing.policies):,} are watched"
+
+        def notice(key: str) -> Notice:
+            return plain_notice("roster-ok", key, title, ("its selector finds what it should",), at, resolved=True)
+
+        self._pages.end(name, Note("roster.believed", at, _body(standing, None)), notice, standing.fleet.template.notify)
         self._told()
+
+
+def _body(standing: FleetStanding, why: str | None) -> dict[str, object]:
+    return {"fleet": standing.fleet.name, "found": standing.found, "watched": len(standing.policies), "why": why}
+
+
+def _is_read(standing: FleetStanding) -> bool:
+    """Right after a start nothing is known yet, which is no trouble and no end of one."""
+    return standing.roster is not None and standing.fault is None
 
 
 def _trouble(standing: FleetStanding, at: datetime) -> str | None:

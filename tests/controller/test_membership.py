@@ -340,6 +340,46 @@ def test_people_are_told_of_a_roster_that_is_unread_for_five_minutes_and_when_it
     assert fleet.world.titles()[1:] == ["fleet web: its roster is as expected again, 2 are watched"]
 
 
+def restarted(fleet: FleetWorld, folder: Path) -> FleetWorld:
+    """A new process, that finds what the former one found."""
+    fleet.close()
+    again = FleetWorld(folder, "cart", "checkout")
+    again.world.at, again.listing.listed = fleet.world.at, fleet.listing.listed
+    return again
+
+
+def test_a_restart_while_a_roster_is_not_believed_is_no_second_page_and_the_first_one_ends(fleet, tmp_path):
+    fleet.listing.shows(*CROWD)
+    fleet.membership.refresh()
+    fleet.world.at += MINUTE
+    again = restarted(fleet, tmp_path)
+    again.membership.refresh()
+    assert len(again.world.titles()) == 1
+    again.listing.shows("cart", "checkout")
+    again.membership.refresh()
+    titles, keys = again.world.titles(), {notice.key for notice in again.world.notices()}
+    again.close()
+    assert titles[1:] == ["fleet web: its roster is as expected again, 2 are watched"]
+    assert len(keys) == 1
+
+
+def test_a_roster_that_is_well_right_after_the_restart_is_off_the_pager_and_one_that_is_unread_is_not(fleet, tmp_path):
+    fleet.listing.shows(*CROWD)
+    fleet.membership.refresh()
+    again = restarted(fleet, tmp_path)
+    again.listing.fault = DOWN
+    for minutes in (0, 4, 6):
+        again.world.at = T0 + minutes * MINUTE
+        again.membership.refresh()
+        assert len(again.world.titles()) == 1
+    again.listing.fault = None
+    again.listing.shows("cart", "checkout")
+    again.membership.refresh()
+    titles = again.world.titles()
+    again.close()
+    assert titles[1:] == ["fleet web: its roster is as expected again, 2 are watched"]
+
+
 def test_an_incident_of_a_member_waits_for_the_roster_after_a_restart(fleet, tmp_path):
     fleet.deploy("checkout", "v2")
     for _ in range(2):
