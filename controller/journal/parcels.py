@@ -1,7 +1,7 @@
 """The outbox table: which notice goes to which channel next. Every function works in the transaction it is given."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -61,6 +61,12 @@ def take(tx: Transaction, busy: Collection[Lane], lease: timedelta) -> tuple[Par
         occupied.add(lane)
         tx.connection.execute(_row(row.id).values(claimed_by=tx.writer, claimed_until=now + lease))
     return tuple(taken)
+
+
+def put_back(tx: Transaction, untried: Iterable[Parcel]) -> None:
+    """They may be taken at once, by any replica: nothing was tried."""
+    for parcel in untried:
+        tx.connection.execute(_row(parcel.id).values(claimed_until=None))
 
 
 def mark_sent(tx: Transaction, parcel: Parcel) -> None:

@@ -3,6 +3,7 @@
 It never delays a rollback: notices are queued with the rows that cause them and leave from here.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from threading import Event, Lock, Thread
@@ -91,12 +92,26 @@ class Outbox:
 
     def _dispatch(self) -> None:
         self._sending = [thread for thread in self._sending if thread.is_alive()]
-        for parcel in self._take():
-            with self._guard:
-                self._busy.add(_lane(parcel))
-            thread = Thread(target=self._deliver_aside, args=(parcel,), name=f"outbox-{parcel.contact}-{parcel.channel}", daemon=True)
-            self._sending.append(thread)
+        waiting = deque(self._take())
+        try:
+            while waiting:
+                self._send_aside(waiting[0])
+                waiting.popleft()
+        finally:
+            if waiting:  # there is no thread for them now: not to be waited for until the lease ends
+                with self._store.transaction() as tx:
+                    parcels.put_back(tx, waiting)
+
+    def _send_aside(self, parcel: Parcel) -> None:
+        thread = Thread(target=self._deliver_aside, args=(parcel,), name=f"outbox-{parcel.contact}-{parcel.channel}", daemon=True)
+        with self._guard:
+            self._busy.add(_lane(parcel))
+        try:
             thread.start()
+        except Exception:
+            self._free(parcel)
+            raise
+        self._sending.append(thread)
 
     def _take(self) -> tuple[Parcel, ...]:
         if not self._store.has_parcels(self._store.now()):
@@ -114,14 +129,17 @@ class Outbox:
         try:
             self._guarded(lambda: self._deliver(parcel))
         finally:
-            with self._guard:
-                self._busy.discard(_lane(parcel))
+            self._free(parcel)
             self._woken.set()
+
+    def _free(self, parcel: Parcel) -> None:
+        with self._guard:
+            self._busy.discard(_lane(parcel))
 
     def _deliver(self, parcel: Parcel) -> None:
         told = log.bind(notice=parcel.notice.id, contact=parcel.contact, channel=parcel.channel)
         try:
-            self._lanes[_lane(parcel)].send(parcel.notice)
+            _send(self._lanes[_lane(parcel)], parcel.notice, parcel.last_error)
         except Transient as error:
             self._retry_later(parcel, error, told)
         except AdapterError as error:
@@ -166,6 +184,11 @@ class Outbox:
             work()
         except StoreError as error:
             trouble = str(error)
+        except Exception as bug:  # the seam: a look may die, the outbox not
+            if repr(bug) != self._trouble:
+                log.exception("outbox.crashed")
+            self._trouble = repr(bug)
+            return
         if trouble and trouble != self._trouble:
             log.error("outbox.blocked", error=trouble)
         self._trouble = trouble
@@ -204,13 +227,29 @@ def _insist(notifier: Notifier, notice: Notice) -> None:
     attempts = Retrying(retry=retry_if_exception_type(Transient), wait=_BACKOFF, stop=stop_after_delay(600), reraise=True)
     lost = ""
     try:
-        attempts(notifier.send, notice)
+        attempts(_send, notifier, notice)
     except AdapterError as error:
         lost = str(error)
     if lost:
         log.error("notice.lost", notice=notice.id, channel=notifier.name, error=lost)
     else:
         log.info("notice.sent", notice=notice.id, channel=notifier.name)
+
+
+def _send(notifier: Notifier, notice: Notice, last_error: str | None = None) -> None:
+    """It arrived. Raises AdapterError: a bug in a notifier is a failed attempt like any other.
+
+    What the bug says of itself may hold the channel's secret: it stays in the log, which hides those, and is there once in a row.
+    """
+    try:
+        notifier.send(notice)
+    except AdapterError:
+        raise
+    except Exception as bug:  # the seam: a channel may fail as it likes, its messages are tried again or given up
+        error = f"a fault of its own ({type(bug).__name__}); the log has it"
+        if error != last_error:
+            log.exception("notifier.crashed", notice=notice.id, channel=notifier.name)
+        raise Transient(error) from bug
 
 
 def _lane(parcel: Parcel) -> Lane:

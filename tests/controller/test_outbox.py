@@ -174,6 +174,23 @@ def test_after_a_day_of_failures_a_notice_is_given_up(store: Store, clock: Clock
     assert (store.outbox_state().waiting, store.outbox_state().dead) == (0, 1)
 
 
+def test_a_bug_in_a_notifier_is_a_failed_attempt_whose_own_words_are_in_the_log_alone(store: Store, clock: Clock) -> None:
+    pager = Channel()
+    pager.fault, pager.fails = ValueError("no good: https://hooks.example/s3cret"), {"n-1"}
+    outbox = outbox_for(store, oncall=[pager])
+    queue(store, notice("n-1", "inc-1"), notice("n-2", "inc-2"))
+    with capture_logs() as logs:
+        for _ in range(3):
+            outbox.deliver_due()
+            clock.move(HOUR)
+    assert (pager.tried.count("n-1"), pager.sent) == (3, ["n-2"])
+    assert [line["exc_info"] for line in logs if line["event"] == "notifier.crashed"] == [True]
+    clock.move(MAX_AGE)
+    outbox.deliver_due()
+    assert (store.outbox_state().waiting, store.outbox_state().dead) == (0, 1)
+    assert store.history(1)[0].body["error"] == "a fault of its own (ValueError); the log has it"
+
+
 def test_a_notice_that_waited_for_days_while_nothing_ran_is_still_tried(store: Store, clock: Clock) -> None:
     pager = Channel()
     queue(store, notice("n-1"))
@@ -248,6 +265,18 @@ def test_a_page_that_is_late_is_told_to_the_fallback_once_and_still_tried(store:
     clock.move(HOUR)
     outbox.deliver_due()
     assert pager.sent == ["n-1"]
+
+
+def test_a_page_that_a_bug_keeps_from_its_contact_is_told_to_the_fallback(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = TypeError("unsupported operand")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("n-1"))
+    for _ in range(2):
+        outbox.deliver_due()
+        clock.move(LATE + MINUTE)
+    outbox.deliver_due()
+    assert platform.sent == ["n-1"]
 
 
 def test_a_page_that_waits_behind_a_message_that_wakes_nobody_is_late_all_the_same(store: Store, clock: Clock) -> None:

@@ -2,8 +2,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from threading import Thread
 
 import pytest
+from structlog.testing import capture_logs
 
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
@@ -104,6 +106,35 @@ def test_a_hanging_channel_delays_no_other(store: Store, running: list[Outbox]) 
     until(lambda: hanging.sent == names)
 
 
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of threads that could not be started: the next two that are to send something."""
+    names: list[str] = []
+    start = Thread.start
+
+    def starting(thread: Thread) -> None:
+        if thread.name.startswith("outbox-") and len(names) < 2:
+            names.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", starting)
+    return names
+
+
+def test_what_no_thread_could_be_started_for_is_sent_by_the_next_that_starts(store: Store, running: list[Outbox], refused: list[str]) -> None:
+    pager, chat = Channel("pager"), Channel("chat")
+    outbox = outbox_for(store, oncall=[pager, chat])
+    running.append(outbox)
+    queue(store, notice("n-1"))
+    with capture_logs() as logs:
+        outbox.start()
+        until(lambda: pager.sent == chat.sent == ["n-1"])
+    assert refused == ["outbox-oncall-pager"] * 2
+    assert [(line["log_level"], line["exc_info"]) for line in logs if line["event"] == "outbox.crashed"] == [("error", True)]
+    until(lambda: store.outbox_state().waiting == 0)
+
+
 def test_stopping_does_not_wait_longer_than_its_grace_for_a_hanging_channel(store: Store) -> None:
     hanging = Channel("hanging")
     hanging.open.clear()
@@ -119,6 +150,19 @@ def test_stopping_does_not_wait_longer_than_its_grace_for_a_hanging_channel(stor
 
 def test_an_outbox_that_was_never_started_stops(store: Store) -> None:
     outbox_for(store, oncall=[Channel()]).stop(timedelta(0))
+
+
+def test_without_a_store_a_channel_that_fails_in_a_way_that_nobody_foresaw_is_tried_again() -> None:
+    class Stumbling(Channel):
+        def send(self, notice: Notice) -> None:
+            super().send(notice)
+            if len(self.tried) < 2:
+                raise KeyError("id")
+
+    pager = Stumbling()
+    for thread in tell_without_store({"oncall": [pager]}, notice("disk-full"), ["oncall"]):
+        thread.join(20)
+    assert pager.tried == ["disk-full"] * 2
 
 
 def test_without_a_store_a_notice_is_still_told_and_repeated_until_it_arrives() -> None:
