@@ -40,6 +40,12 @@ def test_a_bad_release_is_put_back_and_its_recovery_is_proven(tmp_path):
     assert outcome.passed
 
 
+def test_what_is_scraped_once_a_minute_and_looked_at_each_quarter_of_it_is_put_back_too(tmp_path):
+    series = [{"series": GOOD, "values": "0+400x40"}, {"series": BAD, "values": "0x5 100+100x40"}]
+    expect = [{"at": "7m15s", "decision": "nothing"}, {"at": "7m30s", "decision": "rollback", "remedy": "revert", "to": "v1"}]
+    assert failures(outcome_in(tmp_path, written(*expect, series=series, interval="60s"))) == []
+
+
 def test_rungs_that_begin_at_once_are_verified_once_and_one_without_a_suspect_is_left_out(tmp_path):
     expect = [
         {"at": "7m30s", "decision": "rollback", "remedy": "revert", "to": "v1"},
