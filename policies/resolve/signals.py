@@ -136,6 +136,10 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
         findings.fault(path, kinds, " and ".join(f"'{side}'" for side in written.sides) or "no limit")
         return None
     side = written.sides[0]
+    if isinstance(signal, Latency) and side != "above":
+        hint = "requests are counted as slower than the limit, so it can only be too high"
+        findings.fault((*path, side), "'above' of a latency", f"'{side}'", hint, at_key=True)
+        return None
     if isinstance(before := getattr(written, side), BeforeLimit | OldLimit):
         return _before(signal, "above" if side == "above" else "below", before, path, findings)
     values = written.outside if written.outside is not None else [getattr(written, side)]
