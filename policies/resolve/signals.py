@@ -132,13 +132,11 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
             findings.fault((*path, side), "no limit", f"'{side}'", "a metric is there or it is gone", at_key=True)
         return Limit()
     if len(written.sides) != 1:
-        kinds = "'above'" if isinstance(signal, Latency | Probe) else "one of 'above', 'below', 'outside'"
+        kinds = f"'{only}'" if (only := _only_side(signal)) else "one of 'above', 'below', 'outside'"
         findings.fault(path, kinds, " and ".join(f"'{side}'" for side in written.sides) or "no limit")
         return None
     side = written.sides[0]
-    if isinstance(signal, Latency) and side != "above":
-        hint = "requests are counted as slower than the limit, so it can only be too high"
-        findings.fault((*path, side), "'above' of a latency", f"'{side}'", hint, at_key=True)
+    if not _has_side(signal, side, getattr(written, side), path, findings):
         return None
     if isinstance(before := getattr(written, side), BeforeLimit | OldLimit):
         return _before(signal, "above" if side == "above" else "below", before, path, findings)
@@ -150,6 +148,30 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
         return None
     limit = _limit(side, quantities)
     return limit if _can_be_met(signal, limit, side, (*path, side), findings) else None
+
+
+def _only_side(signal: Signal) -> Side | None:
+    """The only side that a limit of this signal has; None: it has each of them."""
+    if isinstance(signal, Traffic):
+        return "below"
+    return "above" if isinstance(signal, Latency | Probe) else None
+
+
+def _has_side(signal: Signal, side: str, limit: object, path: Path, findings: Findings) -> bool:
+    """Whether a limit of this signal may be so; a fault else."""
+    if isinstance(signal, Latency) and side != "above":
+        hint = "requests are counted as slower than the limit, so it can only be too high"
+        findings.fault((*path, side), "'above' of a latency", f"'{side}'", hint, at_key=True)
+        return False
+    if isinstance(signal, Traffic) and side != "below":
+        findings.fault((*path, side), "'below' of traffic", f"'{side}'", "only a drop is looked for", at_key=True)
+        return False
+    if isinstance(signal, Traffic) and isinstance(limit, BeforeLimit | OldLimit):
+        key = "of_old" if isinstance(limit, OldLimit) else "of_before"
+        hint = "traffic is compared with the hour before the change as it is: write a share of it, such as 30%"
+        findings.fault((*path, side, key), "a plain limit", f"'{key}'", hint, at_key=True)
+        return False
+    return True
 
 
 def _before(signal: Signal, side: Side, written: BeforeLimit | OldLimit, path: Path, findings: Findings) -> Limit | None:
