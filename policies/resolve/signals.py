@@ -29,7 +29,9 @@ from rollbackd.policies.text.validate import Findings
 from rollbackd.policies.text.yaml_text import Path
 
 DEFAULT_QUANTILE = 0.95
-_RANGE = re.compile(r"\[\s*([0-9a-z]+)\s*[\]:]", re.ASCII)
+_RANGE = re.compile(r"\[\s*([0-9a-z.]+)\s*[\]:]", re.ASCII)
+# A class such as [45] in a regular expression is no range of 45 seconds.
+_UNREAD = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | [#][^\n]* """, re.VERBOSE | re.DOTALL)
 _SUBQUERY = re.compile(r"\[[^\]]*:[^\]]*\]")
 _MILLISECONDS = ("_milliseconds", "_ms")
 
@@ -85,14 +87,18 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
 
 
 def reach_of(expression: str) -> timedelta:
-    """How far back the ranges of an expression look, together where one is a subquery; what cannot be read (a variable) counts nothing."""
+    """How far back the ranges of an expression look, together where one is a subquery; what cannot be read (a variable) counts nothing.
+
+    Nor does ``offset``: who writes it means the past, as what the present is compared with.
+    """
+    expression = _UNREAD.sub("", expression)
     ranges = [found for text in _RANGE.findall(expression) if (found := _range(text)) is not None]
     return sum(ranges, timedelta(0)) if _SUBQUERY.search(expression) else max(ranges, default=timedelta(0))
 
 
 def _range(text: str) -> timedelta | None:
     try:
-        return units.duration(text)
+        return units.duration(text if text[-1].isalpha() else f"{text}s")
     except UnitError:
         return None
 

@@ -337,7 +337,13 @@ def test_no_revision_is_known_good_on_a_limit_that_was_raised_for_it() -> None:
         pytest.param("up", timedelta(0), id="no-range"),
         pytest.param('rate(errors{path="/[a-z]"}[5m]) / rate(all[10m])', 10 * MINUTE, id="the-longest"),
         pytest.param("max_over_time(rate(errors[5m])[30m:1m])", 35 * MINUTE, id="a-subquery"),
-        pytest.param("rate(errors[1h30m] offset 5m)", 90 * MINUTE, id="of-two-units"),
+        pytest.param("rate(errors[1h30m])", 90 * MINUTE, id="of-two-units"),
+        pytest.param("rate(errors[5m]) / rate(errors[5m] offset 1w)", 5 * MINUTE, id="what-is-asked-of-the-past-is-meant"),
+        pytest.param("rate(errors[300])", 5 * MINUTE, id="seconds-without-a-unit"),
+        pytest.param("rate(errors[ 90.5 ])", timedelta(seconds=90.5), id="parts-of-a-second"),
+        pytest.param("max_over_time(rate(errors[300])[1800:60])", 35 * MINUTE, id="a-subquery-in-seconds"),
+        pytest.param("""rate(errors{code=~"[45]..",path=~'/\\'[600]',at=~`[700]`}[2m]) # [800]""", 2 * MINUTE, id="nothing-in-a-string-is-a-range"),
+        pytest.param(f"rate(errors[{10**30}])", timedelta(0), id="longer-than-time"),
     ],
 )
 def test_the_reach_of_an_expression_is_that_of_its_ranges(expression: str, reach: timedelta) -> None:
