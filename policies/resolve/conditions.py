@@ -48,7 +48,7 @@ _NO_OVERRIDES = Overrides.model_construct()
 class Conditions:
     """Collects the conditions of one policy. ``workload``: namespace and name of a Kubernetes target.
 
-    ``kind``: that of the policy's source; None: not known.
+    ``kind``: that of the policy's source; None: not known. ``places``: where each condition says what is its own.
     """
 
     spec: Spec | FleetSpec
@@ -60,6 +60,7 @@ class Conditions:
     names: Names | None
     findings: Findings
     found: list[Condition] = field(default_factory=list)
+    places: list[Path] = field(default_factory=list)
     _places: dict[str, Path] = field(default_factory=dict)
     _needs_match: list[str] = field(default_factory=list)
     _is_misread: bool = False
@@ -224,6 +225,7 @@ class Conditions:
         confirm = confirmation(told, self.every, said_path, self.findings)
         if isinstance(signal, Latency):
             signal = replace(signal, limit=limit.high or 0.0)
+        self.places.append(said_path)
         self.found.append(
             Condition(
                 part.name,

@@ -18,6 +18,7 @@ from rollbackd.policies.resolve.confirm import bounded
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.resolve.profiles import Library
 from rollbackd.policies.resolve.remedy import References
+from rollbackd.policies.resolve.watch import check_watches
 from rollbackd.policies.text.faults import choices, quoted
 from rollbackd.policies.text.units import Quantity, written
 from rollbackd.policies.text.validate import Findings
@@ -54,6 +55,8 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
     conditions = Conditions(spec, every, _workload(spec), target, kind, library, names, findings)
     trigger = conditions.resolve()
     found = bounded(conditions.found, _risk(spec))
+    watch, timing = _watch(spec), _timing(spec, findings)
+    check_watches(found, conditions.places, watch, timing.warmup, every, findings)
     return Policy(
         name=document.metadata.name,
         file=findings.document.file,
@@ -63,9 +66,9 @@ def _policy(document: PolicyDocument, library: Library, references: References) 
         target=target,
         source=source,
         every=every,
-        watch=_watch(spec),
+        watch=watch,
         outside_watch=OutsideWatch(spec.outside_watch),
-        timing=_timing(spec, findings),
+        timing=timing,
         conditions=found,
         trigger=trigger,
         ladder=references.ladder(spec.remedy or (), target, is_fleet=isinstance(spec, FleetSpec)),

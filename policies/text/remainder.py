@@ -35,6 +35,11 @@ class Beside(Findings):
             placed = Findings(self.whole, self.faults)
             placed._add(written, words, severity, at_key=at_key, offset=offset)
 
+    def was_cut(self, path: Path) -> bool:
+        """Whether something at ``path``, or around it, was cut."""
+        written = _in_whole(path, self.kept)
+        return any(written[: len(cut)] == cut for cut in self.cut)
+
     def _gone(self) -> list[str]:
         return [text for path in self.cut for text in _strings(locate(self.whole.root, path)[1])]
 

@@ -16,7 +16,8 @@ _PLAIN = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _SIZES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _PERIODS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _LONGEST_TEXT = 40
-_LONGEST = timedelta(days=366)
+LONGEST = timedelta(days=366)
+"""No duration is longer."""
 
 
 class UnitError(ValueError):
@@ -43,7 +44,7 @@ def duration(value: object) -> timedelta:
         found = _duration(value)
         if found is None:
             raise UnitError(expected)
-        if found > _LONGEST:
+        if found > LONGEST:
             raise UnitError("a duration of at most 366d")
         return found
     if _is_number(value):
@@ -118,7 +119,7 @@ def seconds(value: object) -> Quantity:
     """``800ms`` or ``2s``, in seconds; a bare number has no unit and is refused."""
     if isinstance(value, str):
         found = _duration(value)
-        if found is not None and timedelta(0) < found <= _LONGEST:
+        if found is not None and timedelta(0) < found <= LONGEST:
             return Quantity(found.total_seconds(), "s")
     elif _is_number(value) and value > 0 and _is_short(value):
         raise UnitError("a duration such as 800ms or 2s", f"write {value}ms or {value}s")
@@ -134,7 +135,7 @@ def quantity(value: object) -> Quantity:
         if sized:
             return Quantity(float(sized[1]) * _SIZES[sized[2]], "bytes" if sized[2].endswith("i") else "")
         found = _duration(value)
-        if found is not None and found <= _LONGEST:
+        if found is not None and found <= LONGEST:
             return Quantity(found.total_seconds(), "s")
         if _PERCENT.fullmatch(value):
             raise UnitError("a number", "a share needs 'of': the selector that the gauge is a share of")

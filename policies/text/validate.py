@@ -39,6 +39,10 @@ class Findings:
         """What was written at ``path``, as a message shows it."""
         return quoted(locate(self.document.root, path)[1].data)
 
+    def was_cut(self, path: Path) -> bool:
+        """Whether something was written at ``path`` that had its fault already and is not in the document: then nothing follows from its absence."""
+        return False
+
     @property
     def is_faulty(self) -> bool:
         """Whether anything worse than a warning was found."""
