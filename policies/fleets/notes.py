@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from rollbackd.policies.model.policy import Condition, Limit, Mode, Policy
 from rollbackd.policies.model.signals import Latency
-from rollbackd.policies.resolve.signals import in_own_unit, is_out_of_reach, reader_of
+from rollbackd.policies.resolve.signals import NEVER_WELL, in_own_unit, is_never_well, is_out_of_reach, reachable, reader_of
 from rollbackd.policies.text.faults import choices, quoted
 from rollbackd.policies.text.units import UnitError
 
@@ -111,6 +111,9 @@ def with_limit(condition: Condition, side: str, text: str) -> Condition:
     is_crossed = limit.high is not None and limit.low is not None and limit.low >= limit.high
     if is_crossed or is_out_of_reach(condition.signal, limit):
         raise _UnreadableError("this limit can never be met" if not is_crossed else "the lower limit is not below the higher")
+    if is_never_well(condition.signal, limit):
+        raise _UnreadableError(NEVER_WELL)
+    limit = reachable(condition.signal, limit)
     signal = replace(condition.signal, limit=limit.high or 0.0) if isinstance(condition.signal, Latency) else condition.signal
     return replace(condition, limit=limit, signal=signal)
 

@@ -34,6 +34,8 @@ _RANGE = re.compile(r"\[\s*([0-9a-z.]+)\s*[\]:]", re.ASCII)
 _UNREAD = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | [#][^\n]* """, re.VERBOSE | re.DOTALL)
 _SUBQUERY = re.compile(r"\[[^\]]*:[^\]]*\]")
 _MILLISECONDS = ("_milliseconds", "_ms")
+NEVER_WELL = "no count proves a share of exactly so much, and it would never be healthy again"
+"""Why a limit is refused that ``is_never_well``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
     if len(quantities) < len(paths):
         return None
     limit = _limit(side, quantities)
-    return limit if _can_be_met(signal, limit, side, (*path, side), findings) else None
+    return reachable(signal, limit) if _can_be_met(signal, limit, side, (*path, side), findings) else None
 
 
 def _only_side(signal: Signal) -> Side | None:
@@ -222,14 +224,33 @@ def _can_be_met(signal: Signal, limit: Limit, side: str, path: Path, findings: F
         found = f"{limit.low:g} to {limit.high:g}" if side == "outside" else findings.shown(path)
         findings.fault(path, expected, found, "this limit can never be met")
         return False
+    if is_never_well(signal, limit):
+        expected, nearly = ("a limit above 0%", "0.1%") if limit.low is None else ("a limit below 100%", "99.9%")
+        findings.fault(path, expected, findings.shown(path), f"{NEVER_WELL}: write a limit such as {nearly}")
+        return False
     return True
 
 
 def is_out_of_reach(signal: Signal, limit: Limit) -> bool:
     """Whether no value of the signal can ever be beyond the limit."""
+    found = reachable(signal, limit)
+    return found.high is None and found.low is None
+
+
+def reachable(signal: Signal, limit: Limit) -> Limit:
+    """The limit without a side that no value of the signal can ever be beyond: nor is it ever proven to be within that one."""
     most = 1.0 if isinstance(signal, Ratio | Probe) else math.inf
     least = -math.inf if isinstance(signal, Gauge | PromQL) else 0.0
-    return (limit.high is None or limit.high >= most) and (limit.low is None or limit.low <= least)
+    if limit.high is not None and limit.high >= most:
+        limit = replace(limit, high=None)
+    return replace(limit, low=None) if limit.low is not None and limit.low <= least else limit
+
+
+def is_never_well(signal: Signal, limit: Limit) -> bool:
+    """Whether nothing that is counted can prove a share to be within the limit: that it is exactly none, or exactly all."""
+    if not isinstance(signal, Ratio) or limit.of_before is not None:
+        return False
+    return (limit.high is not None and limit.high <= 0) or (limit.low is not None and limit.low >= 1)
 
 
 def check_sense(signal: Signal, path: Path, findings: Findings) -> None:

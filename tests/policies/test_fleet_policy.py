@@ -155,6 +155,12 @@ def test_a_latency_is_asked_for_at_the_limit_that_the_annotation_says():
     assert signal.limit == 2000.0
 
 
+def test_a_side_that_an_annotation_makes_meaningless_is_left_out():
+    good = {"name": "good", "ratio": {"bad": "good_total", "total": "all_total"}, "outside": ["95%", "99%"]}
+    read = fleet(good, join={"app": "$name", "namespace": "$namespace"})
+    assert policy(read, noted(good__above="100%")).conditions[0].limit == Limit(low=0.95, unit="%")
+
+
 def test_what_an_annotation_changed_is_said_with_the_policy():
     notes = policy(fleet(), noted(mode="suggest", error_rate__above="8%")).notes
     assert notes == (
@@ -173,6 +179,7 @@ def test_what_an_annotation_changed_is_said_with_the_policy():
         pytest.param({"error_rate__above": "lots"}, "expected a percentage such as 5%", id="no-quantity"),
         pytest.param({"error_rate__above": "8"}, "write 8%", id="without-its-unit"),
         pytest.param({"error_rate__above": "100%"}, "can never be met", id="out-of-reach"),
+        pytest.param({"error_rate__above": "0%"}, "it would never be healthy again", id="no-error-ever"),
         pytest.param({"error_rate__above": "9" * 5000}, "expected at most 40 characters", id="endless"),
         pytest.param({"error_rate__below": "1%"}, "error-rate has a limit 'above'", id="the-other-side"),
         pytest.param({"latency__above": "1s"}, "did you mean", id="no-such-condition"),

@@ -17,6 +17,7 @@ from rollbackd.policies.model.policy import (
     Leaf,
     Limit,
     Mode,
+    OfBefore,
     OnNoData,
     OutsideWatch,
     Policy,
@@ -335,6 +336,27 @@ def test_a_library_condition_may_be_used_twice_under_another_name() -> None:
         ("error-rate", 0.05, For(timedelta(seconds=45))),
         ("many-errors", 0.2, For(timedelta(0))),
     ]
+
+
+RATIO = "ratio: {bad: b_total, total: t_total}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "limit"),
+    [
+        pytest.param(f"{RATIO}, outside: [95%, 100%]", Limit(low=0.95, unit="%"), id="more-than-all"),
+        pytest.param(f"{RATIO}, outside: [0%, 5%]", Limit(high=0.05, unit="%"), id="less-than-none"),
+        pytest.param(f"{RATIO}, outside: [1%, 99%]", Limit(high=0.99, low=0.01, unit="%"), id="both-can-be-left"),
+        pytest.param("count: n_total, outside: [0, 9]", Limit(high=9.0), id="fewer-events-than-none"),
+        pytest.param("rate: n_total, outside: [0, 9/s]", Limit(high=9.0, unit="/s"), id="a-rate-below-none"),
+        pytest.param("gauge: n, outside: [0, 9]", Limit(high=9.0, low=0.0), id="a-gauge-may-be-negative"),
+        pytest.param("gauge: n, of: m, outside: [50%, 100%]", Limit(high=1.0, low=0.5, unit="%"), id="a-gauge-may-exceed-its-whole"),
+        pytest.param(f"{RATIO}, above: {{of_before: 300%, at_least: 0%}}", Limit(0.0, unit="%", of_before=OfBefore(3.0, True)), id="of-before"),
+        pytest.param("probe: {port: 80}, above: 0%", Limit(high=0.0, unit="%"), id="none-of-the-endpoints"),
+    ],
+)
+def test_a_side_that_no_value_is_ever_beyond_is_left_out(entry: str, limit: Limit) -> None:
+    assert condition(f"{{name: c, {entry}}}").limit == limit
 
 
 def test_an_override_below_takes_the_place_of_the_limit_above() -> None:
