@@ -31,6 +31,8 @@ from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.since import is_due, is_resting
 
 log = structlog.get_logger()
+UNJUDGED = (ValueError, KeyError, ArithmeticError)
+"""What judging one policy may raise on evidence that nobody thought of: it is the fault of that one alone."""
 
 
 class Engine:
@@ -198,15 +200,22 @@ class Engine:
                 self._carry_out(policy, self._decided(policy, standing))
 
     def _remember(self, policy: Policy, past: Past) -> None:
-        """The watch of a new policy is what it would be had the daemon looked at the past slots; nothing is decided on them."""
+        """The watch of a new policy is what it would be had the daemon looked at the past slots; nothing is decided on them.
+
+        It is that up to the first slot whose judging fails: that leaves the others alone.
+        """
         if policy.name in self.standings:
             return
         watch, changes = new_watch(policy), self.book.of(policy.targets)
-        for at, readings in past.take_out(policy.name):
-            before = take(policy, watch, readings)
-            evaluation = decide(policy, before, None, changes, self.fleet, at)
-            watch = evaluation.watch
-            self.standings[policy.name] = Standing(before, evaluation, at)
+        at = None
+        try:
+            for at, readings in past.take_out(policy.name):
+                before = take(policy, watch, readings)
+                evaluation = decide(policy, before, None, changes, self.fleet, at)
+                watch = evaluation.watch
+                self.standings[policy.name] = Standing(before, evaluation, at)
+        except UNJUDGED:
+            log.exception("policy.failed", policy=policy.name, at=at)
 
     def _means(self, name: str, batch: Batch) -> bool:
         return name in self.policies and batch.meanings.get(name, self.policies[name].digest) == self.policies[name].digest
@@ -219,7 +228,7 @@ class Engine:
             before = take(policy, watch, readings)
             evaluation = self._decide(policy, before, at)
             self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
-        except (ValueError, KeyError, ArithmeticError):
+        except UNJUDGED:
             log.exception("policy.failed", policy=policy.name, at=at)
             return None
         self.standings[policy.name] = Standing(before, evaluation, at)

@@ -25,6 +25,8 @@ Probing = Callable[[ProbeQuestion], float | None]
 Slots: TypeAlias = dict[datetime, dict[str, tuple[Reading, ...]]]
 """Each policy's readings at each slot."""
 
+MOST_COUNTED = 2.0**53
+"""Beyond it a float is no number of single events any more."""
 READ_AT_ONCE = 40_000
 """So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
 SLOTS_AT_ONCE = 240
@@ -126,6 +128,11 @@ class Observer:
             log.warning("source.failed", source=name, error=health.fault)
         elif health.fault is None and before.fault is not None:
             log.info("source.recovered", source=name)
+
+
+def is_countable(count: float) -> bool:
+    """Whether it can be a number of events."""
+    return 0 <= count <= MOST_COUNTED
 
 
 def spent(source: Source) -> Spent | None:
@@ -253,8 +260,8 @@ class _Reader:
         values = row.values
         if "total" not in values:
             return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
-        if (lowest := min(values["least"], values["total"])) < 0:
-            return self._no_counter(lowest)
+        if doubt := self._doubt(values["least"], values["most"], values["total"]):
+            return doubt
         low, high = values.get("low"), values.get("high")
         return Counts(*(row.counted or self._span), values["least"], values["most"], values["total"], row.newest, low, high)
 
@@ -264,21 +271,25 @@ class _Reader:
             count = values.get(PART)
             if count is None:
                 return Unknown(self._asked, Lack.NODATA, "no events counted")
-            if count < 0:
-                return self._no_counter(count)
+            if doubt := self._doubt(count):
+                return doubt
             return Events(*(row.counted or self._span), count or 0.0, row.newest)  # one zero for all: most of a healthy fleet's counts are kept zeros
         total, bad = values.get("total"), values.get("bad")
         if total is None:
             return Unknown(self._asked, Lack.NODATA, "no series for the total")
         if bad is None and not self._bad_may_be_absent(group):
             return Unknown(self._asked, Lack.NODATA, f"no series of {group.parts[0][1].metric} anywhere: it may be misspelt")
-        if (lowest := min(bad or 0.0, total)) < 0:
-            return self._no_counter(lowest)
+        if doubt := self._doubt(bad or 0.0, total):
+            return doubt
         return Counts(*(row.counted or self._span), bad or 0.0, bad or 0.0, total, row.newest)
 
-    def _no_counter(self, count: float) -> Unknown:
-        # Nothing can be proven of a share with negative parts.
-        return Unknown(self._asked, Lack.ERROR, f"{count:g} events were counted: what falls below zero is no counter")
+    def _doubt(self, *counts: float) -> Unknown | None:
+        """Why these are no numbers of events, of which anything could be proven; None where they are."""
+        if (lowest := min(counts)) < 0:
+            return Unknown(self._asked, Lack.ERROR, f"{lowest:g} events were counted: what falls below zero is no counter")
+        if (highest := max(counts)) > MOST_COUNTED:
+            return Unknown(self._asked, Lack.ERROR, f"{highest:g} events were counted: beyond 2^53 single events are not told apart")
+        return None
 
     def _bad_may_be_absent(self, group: Increases) -> bool:
         """A label value is born at its first event: absence is zero where the same metric counts the total, or where others have it."""

@@ -8,6 +8,7 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Increases, Source
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.observe.questions import PART, Ask, asks_of, with_rows
+from rollbackd.controller.observe.readings import is_countable
 from rollbackd.controller.observe.remembered import Remembered, newest_start
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy
@@ -73,4 +74,4 @@ def _rate(source: Source, one: Ask, window: timedelta, at: datetime) -> float | 
         return None
     row = answer.rows.get(one.row)
     count = None if row is None or row.newest < at - source.freshness else row.values.get(PART)
-    return None if count is None or count < 0 else count / window.total_seconds()
+    return None if count is None or not is_countable(count) else count / window.total_seconds()

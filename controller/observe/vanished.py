@@ -9,6 +9,7 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Answer, Identity, Increases, Levels, RowKey, Selector, Source
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.observe.questions import PART, Ask, asks_of
+from rollbackd.controller.observe.readings import is_countable
 from rollbackd.controller.observe.remembered import Remembered, newest_start
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy
@@ -84,7 +85,7 @@ def _before(source: Source, one: Ask, began: datetime) -> Before | None:
     span = LOOKS * MINUTE
     row = source.read(Increases(((PART, query.value),), span, query.identity, query.only), began).rows.get(one.row)
     count = None if row is None else row.values.get(PART)
-    rate = None if count is None or count < 0 else count / span.total_seconds()
+    rate = None if count is None or not is_countable(count) else count / span.total_seconds()
     return Before(sum(_level(source, answer, one.row, at) is not None for at, answer in found.items()), rate)
 
 

@@ -12,9 +12,11 @@ from sqlalchemy import Engine, event
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.notify.blind import Blindness
+from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.fleet import Limits
@@ -156,6 +158,21 @@ def test_a_silent_source_is_told_though_the_store_failed_at_that_moment(world):
         blindness.check_sources(silent, policies, world.at + 6 * MINUTE)
     blindness.check_sources(silent, policies, world.at + 7 * MINUTE)
     assert ["source prometheus has not answered" in title for title in world.titles()] == [True]
+
+
+# --- what cannot be judged --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_past_that_cannot_be_judged_keeps_no_other_policy_from_being_judged(tmp_path):
+    world = World(tmp_path, replace(SHOP_POLICY, name="odd", digest="odd"), SHOP_POLICY)
+    past = Past({"odd": 1})
+    past.add(world.at, [served(world.at, 0)])
+    past.add(world.at + EVERY, [served(world.at + EVERY, 0, 1e160)])
+    world.at += 2 * EVERY
+    world.engine.cycle(Batch(world.at, world.survey(), {name: (served(world.at, 0),) for name in ("odd", "shop")}, past))
+    assert sorted(world.engine.standings) == ["odd", "shop"]
+    assert {standing.at for standing in world.engine.standings.values()} == {world.at}
+    world.close()
 
 
 # --- what a slot costs ---------------------------------------------------------------------------------------------------------------------------

@@ -70,6 +70,9 @@ def row(**values: float) -> Answer:
 RATIO = Ratio(BAD, TOTAL)
 
 
+BEYOND = Unknown(ASKED, Lack.ERROR, "9.0072e+15 events were counted: beyond 2^53 single events are not told apart")
+
+
 @pytest.mark.parametrize(
     ("signal", "reply", "expected"),
     [
@@ -113,6 +116,12 @@ TWICE = Answer({}, faults={("checkout",): "two series for one workload"})
             Unknown(ASKED, Lack.ERROR, "-3 events were counted: what falls below zero is no counter"),
             id="a-counter-below-zero",
         ),
+        pytest.param(RATIO, row(bad=0.0, total=2.0**53), Counts(ASKED - MINUTE, ASKED, 0.0, 0.0, 2.0**53, ASKED), id="as-many-as-can-be-counted"),
+        pytest.param(RATIO, row(bad=0.0, total=2.0**53 + 2), BEYOND, id="more-in-all-than-can-be-counted"),
+        pytest.param(RATIO, row(bad=2.0**53 + 2, total=60.0), BEYOND, id="more-bad-ones-than-can-be-counted"),
+        pytest.param(Latency(FAILED, 0.95, 2.0), row(least=1.0, most=9.0, total=2.0**53 + 2), BEYOND, id="more-requests-than-can-be-counted"),
+        pytest.param(Latency(FAILED, 0.95, 2.0), row(least=1.0, most=2.0**53 + 2, total=60.0), BEYOND, id="more-slow-ones-than-can-be-counted"),
+        pytest.param(Count(FAILED), row(events=2.0**53 + 2), BEYOND, id="more-events-than-can-be-counted"),
         pytest.param(RATIO, Transient("refused"), Unknown(ASKED, Lack.ERROR, "refused"), id="source-down"),
         pytest.param(Gauge(TOTAL), row(), Unknown(ASKED, Lack.NODATA, "no finite value"), id="nan"),
     ],

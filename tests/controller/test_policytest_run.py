@@ -104,6 +104,22 @@ def test_without_a_change_nothing_is_undone(tmp_path):
     assert failures(outcome) == []
 
 
+def test_a_counter_that_counts_no_events_any_more_is_an_error_and_not_judged(tmp_path):
+    expect = {"at": "9m", "verdicts": {"error-rate": "error"}, "decision": "nothing"}
+    series = [{"series": GOOD, "values": "0+1e160x400"}, {"series": BAD, "values": "0x20 20+20x60"}]
+    outcome = outcome_in(tmp_path, written(expect, series=series))
+    assert failures(outcome) == []
+    assert "beyond 2^53" in at(outcome, 9).reasons[0]
+
+
+def test_traffic_that_was_no_number_of_events_is_nothing_to_compare_with(tmp_path):
+    policy = POLICY.replace("    - name: error-rate", "    - {use: traffic-drop}\n    - name: error-rate")
+    series = [{"series": GOOD, "values": "0+1e160x240 240e160+100x80"}]
+    expect = {"at": "65m", "verdicts": {"traffic-drop": "unproven"}, "decision": "nothing"}
+    outcome = outcome_in(tmp_path, written(expect, series=series, changes=[{"at": "60m", "revision": "v2"}]), policy)
+    assert failures(outcome) == []
+
+
 def test_outside_a_watch_people_may_be_told(tmp_path):
     policy = POLICY.replace("  remedy:", "  outside_watch: notify\n  remedy:")
     series = [SERIES[0], {"series": BAD, "values": "0x20 20+20x60"}]
