@@ -1,11 +1,13 @@
 """What the API server answered instead of what was asked, in the three words of the adapters."""
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
+from rollbackd.adapters.base.wording import cut, one_line
 
 GROUPS = {
     "deployments": "apps",
@@ -17,10 +19,21 @@ GROUPS = {
     "subjectaccessreviews": "authorization.k8s.io",
 }
 _LONGEST = 400
+_STARTING = "not yet ready to handle request"
+"""A server that has just started, and has not read its webhooks and policies yet."""
+# How webhooks and policies refuse, behind words that sound like RBAC's ("... is forbidden: ..."). The code is of their choice: a webhook's any from
+# 400 (without a choice) on, a policy's 422 (without a choice), 403 or 413. In k8s.io/apiserver/pkg/admission/plugin: webhook/errors/statuserror.go,
+# policy/validating/dispatcher.go, policy/generic/policy_dispatcher.go.
+_DENIED = r"""(admission webhook "[^"]+"|(ValidatingAdmissionPolicy|policy) ['"][^'"]+['"]( with binding '[^']+')?) denied (the )?request\b"""
+_ADMISSION = re.compile(f"{_DENIED}|{_STARTING}")
 
 
 class Gone(Permanent):
     """The object does not exist (any more)."""
+
+
+class NotAdmitted(Refused):
+    """A webhook or a policy of the cluster denied a write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +71,14 @@ class Call:
 
 def of_status(call: Call, status: int, body: bytes, headers: Mapping[str, str]) -> AdapterError:
     """The failure that an answer means."""
-    said = words_of(body)
+    message = _message_of(body)
+    if (denial := _ADMISSION.search(message)) is not None:
+        return _not_admitted(call, status, cut(message[denial.start() :], _LONGEST), headers)
+    said = cut(message, _LONGEST)
     if status == 401:
         return Permanent(f"cluster {call.cluster} does not accept our credentials (401).{call.unchanged} Renew the token or the kubeconfig.")
     if status == 403:
-        return Permanent(f"not allowed to {call}: {said}.{call.unchanged} Add to {call.role}: {call.rule}")
+        return _forbidden(call, message)
     if status == 404:
         return Gone(f"{call.resource}/{call.name} does not exist in namespace {call.namespace} of cluster {call.cluster}.{call.unchanged}")
     if status in (409, 422) and call.verb == "patch":
@@ -72,6 +88,24 @@ def of_status(call: Call, status: int, body: bytes, headers: Mapping[str, str]) 
     if status in (408, 410, 429) or status >= 500:
         return Transient(f"the server could not {call} ({status}): {said}.{_unknown(call)}", retry_after=_seconds(headers))
     return Permanent(f"the server refused to {call} ({status}): {said}.{call.unchanged}")
+
+
+def _not_admitted(call: Call, status: int, said: str, headers: Mapping[str, str]) -> AdapterError:
+    """Nothing was stored, whatever the code; 429 and those from 500 on say that who was asked could not judge now."""
+    what = f"the cluster's admission does not let us {call} ({status}): {said}.{call.unchanged}"
+    if status == 429 or status >= 500 or said == _STARTING:
+        return Transient(what, retry_after=_seconds(headers))
+    if call.verb == "patch":
+        return NotAdmitted(what, advice="Rights do not help: let those who own it admit that version, then plan again.")
+    return Permanent(f"{what} Let those who own it leave such requests alone.")
+
+
+def _forbidden(call: Call, message: str) -> Permanent:
+    """The rule that is missing, where RBAC says that one is: other plugins of the server and proxies before it answer 403 too."""
+    what = f"not allowed to {call}: {cut(message, _LONGEST)}.{call.unchanged}"
+    if f"cannot {call.verb} resource " in message:
+        return Permanent(f"{what} Add to {call.role}: {call.rule}")
+    return Permanent(f"{what} This is no answer of RBAC: look at the cluster's admission plugins, and at proxies on the way.")
 
 
 def of_transport(call: Call, fault: Exception) -> AdapterError:
@@ -87,13 +121,13 @@ def not_json(call: Call, status: int) -> AdapterError:
     return Transient(f"the answer to {call} is not the API's ({status}, no JSON object).{_unknown(call)}")
 
 
-def words_of(body: bytes) -> str:
-    """The message of a Status object, else nothing that could hold a page of somebody else's."""
+def _message_of(body: bytes) -> str:
+    """The message of a Status object, on one line, else nothing that could hold a page of somebody else's."""
     try:
         message = json.loads(body).get("message")
     except (ValueError, AttributeError):
         message = None
-    return str(message)[:_LONGEST].rstrip(".") if message else "no message"
+    return " ".join(one_line(str(message)).split()).rstrip(".") if message else "no message"
 
 
 def _unknown(call: Call) -> str:

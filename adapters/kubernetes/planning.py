@@ -9,7 +9,7 @@ from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanReques
 from rollbackd.adapters.kubernetes import objects
 from rollbackd.adapters.kubernetes.api import Cluster
 from rollbackd.adapters.kubernetes.differences import differences, referenced
-from rollbackd.adapters.kubernetes.failures import Gone
+from rollbackd.adapters.kubernetes.failures import Gone, NotAdmitted
 from rollbackd.adapters.kubernetes.objects import Raw
 from rollbackd.adapters.kubernetes.owners import helm_release, owner_to_respect
 from rollbackd.adapters.kubernetes.place import Place
@@ -203,8 +203,10 @@ def apply(cluster: Cluster, place: Place, plan: Plan) -> None:
     write = plan.payload if isinstance(plan.payload, Write) else _rebuilt(cluster, place, plan.intent)
     try:
         cluster.patch(write.place, write.operations)
+    except NotAdmitted:
+        raise
     except Refused as refusal:
-        what = f"{place} is not as it was when the revert was planned, or the server no longer admits it: {refusal}"
+        what = f"{place} is not as it was when the revert was planned, or the server no longer takes it: {refusal}"
         raise Refused(what, advice="Look at the target; judge what runs now.") from refusal
 
 

@@ -198,6 +198,23 @@ def test_a_read_that_fails_is_an_error_and_is_sent_once(stage: Stage, double: Ku
     until(double.requests, lambda items: len(items) == 1)
 
 
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        pytest.param(
+            'deployments.apps "checkout" is forbidden: User "ann" cannot get resource "deployments" in API group "apps"', "Add to", id="rbac"
+        ),
+        pytest.param('deployments.apps "checkout" is forbidden: the plugin of this cloud says no', "no answer of RBAC", id="another-plugin"),
+        pytest.param("access denied", "no answer of RBAC", id="a-proxy"),
+    ],
+)
+def test_a_403_names_the_missing_rule_only_where_rbac_says_that_one_is_missing(stage: Stage, double: KubeDouble, message: str, advice: str) -> None:
+    double.fault("status", method="GET", status=403, message=message)
+    error = stage.target.survey([stage.key])[stage.key]
+    assert isinstance(error, Permanent)
+    assert (message in str(error), advice in str(error), "apiGroups" in str(error)) == (True, True, advice == "Add to")
+
+
 def test_an_unreachable_cluster_is_an_error_and_hides_no_other(double: KubeDouble, tmp_path: Path) -> None:
     away = tmp_path / "away.yaml"
     write_kubeconfig(away, f"http://127.0.0.1:{servers.free_port()}", TOKEN)
@@ -269,6 +286,23 @@ def test_a_lost_precondition_is_refused_and_not_repeated(stage: Stage, double: K
         stage.target.apply(plan)
     assert stage.target.look(plan.intent).standing is Standing.BEFORE
     assert len(double.requests("patch", dry_run=False)) == 1
+
+
+def test_a_server_that_has_not_read_its_webhooks_yet_may_be_asked_again_and_nothing_is_in_doubt(stage: Stage, double: KubeDouble) -> None:
+    plan = stage.plan(stage.broken())
+    message = 'deployments.apps "checkout" is forbidden: not yet ready to handle request'
+    double.fault("status", method="PATCH", status=403, message=message)
+    with pytest.raises(Transient, match=r"not yet ready to handle request\. Nothing was changed\."):
+        stage.target.apply(plan)
+    assert stage.target.look(plan.intent).standing is Standing.BEFORE
+
+
+def test_a_review_that_the_admission_denies_is_final_and_names_who_denied_it(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    message = 'admission webhook "all.example" denied the request: not signed'
+    double.fault("status", method="POST", status=403, message=message)
+    (finding,) = stage.target.check([stage.key])
+    assert (message in finding, "apiGroups" in finding) == (True, False)
 
 
 def test_a_rehearsal_that_the_server_refuses_is_refused_in_its_words(stage: Stage, double: KubeDouble) -> None:

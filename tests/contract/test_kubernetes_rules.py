@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from rollbackd.adapters.base.errors import Refused, Transient
+from rollbackd.adapters.base.errors import AdapterError, Refused, Transient
 from rollbackd.adapters.base.target import Plan, Standing
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from tests.doubles.kube.stage import JSON_PATCH, Stage, stage_in, until
 from tests.kube import RealKube
+from tests.kube.webhook import Webhook, serving_webhook
 
 ADMISSION = "/apis/admissionregistration.k8s.io"
 DEPLOYMENTS = [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}]
@@ -43,6 +44,20 @@ def add_policy(stage: Stage, kind: str, version: str, spec: dict[str, Any]) -> N
     stage.world.api("POST", f"{api}/{kind.lower()}bindings", {"metadata": name, "spec": bound})
 
 
+def add_webhook(stage: Stage, client: dict[str, str]) -> None:
+    """A webhook ``signatures.example.com`` for the Deployments of this namespace."""
+    hook = {
+        "name": "signatures.example.com",
+        "clientConfig": client,
+        "rules": DEPLOYMENTS,
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Fail",
+        **only_here(stage),
+    }
+    stage.world.api("POST", f"{ADMISSION}/v1/validatingwebhookconfigurations", {"metadata": {"name": stage.namespace}, "webhooks": [hook]})
+
+
 def rehearsed(stage: Stage, image: str) -> Any:
     """Status and answer of another writer's dry run to this image: a rule is in force a moment after it is stored."""
     body = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
@@ -50,15 +65,26 @@ def rehearsed(stage: Stage, image: str) -> Any:
     return reply.status_code, reply.json()
 
 
-def test_a_policy_that_forbids_the_former_version_is_met_at_the_plan_and_its_words_are_told(stage: Stage) -> None:
-    good = stage.broken()
-    rule = {"expression": "!object.spec.template.spec.containers.exists(c, c.image == 'shop:1')", "message": "shop:1 has a known hole"}
-    add_policy(stage, "ValidatingAdmissionPolicy", "v1", {"validations": [rule]})
-    until(lambda: rehearsed(stage, "shop:1")[0], lambda code: code == 422)
+def refusal_of(stage: Stage, good: str) -> AdapterError:
+    """How the plan of this revert fails; nothing is changed by it."""
     before = stage.deployment()
-    with pytest.raises(Refused, match="shop:1 has a known hole"):
+    with pytest.raises(AdapterError) as refusal:
         stage.target.plan(stage.request(good))
     assert stage.deployment() == before
+    return refusal.value
+
+
+@pytest.mark.parametrize(("reason", "code"), [("", 422), ("Forbidden", 403), ("RequestEntityTooLarge", 413)])
+def test_a_policy_that_forbids_the_former_version_is_met_at_the_plan_and_its_words_are_told(stage: Stage, reason: str, code: int) -> None:
+    good = stage.broken()
+    rule = {"expression": "!object.spec.template.spec.containers.exists(c, c.image == 'shop:1')", "message": "shop:1 has a known hole"}
+    add_policy(stage, "ValidatingAdmissionPolicy", "v1", {"validations": [{**rule, **({"reason": reason} if reason else {})}]})
+    until(lambda: rehearsed(stage, "shop:1")[0], lambda seen: seen == code)
+    refusal = refusal_of(stage, good)
+    assert isinstance(refusal, Refused)
+    name = stage.namespace
+    assert f"({code}): ValidatingAdmissionPolicy '{name}' with binding '{name}' denied request: shop:1 has a known hole. Nothing" in str(refusal)
+    assert "apiGroups" not in f"{refusal} {refusal.advice}"
 
 
 def test_a_policy_that_changes_every_pod_template_does_not_stand_in_the_way(stage: Stage) -> None:
@@ -82,21 +108,70 @@ def test_a_policy_that_would_change_the_template_on_its_way_back_is_met_at_the_p
         stage.target.plan(stage.request(good))
 
 
+def test_a_policy_that_fails_to_change_the_template_is_named_with_its_words(stage: Stage) -> None:
+    good = stage.broken()
+    broken = CHANGE["applyConfiguration"] | {"expression": "object.metadata.annotations['nobody'] == '' ? Object{} : Object{}"}
+    add_policy(stage, "MutatingAdmissionPolicy", "v1beta1", {**MUTATION, "mutations": [{**CHANGE, "applyConfiguration": broken}]})
+    until(lambda: rehearsed(stage, "shop:1")[0], lambda code: code == 403)
+    refusal = refusal_of(stage, good)
+    assert isinstance(refusal, Refused)
+    assert f"(403): policy '{stage.namespace}' with binding '{stage.namespace}' denied request: " in str(refusal)
+    assert "apiGroups" not in f"{refusal} {refusal.advice}"
+
+
 def test_a_webhook_that_is_down_may_be_up_again_so_the_plan_may_be_asked_for_again(stage: Stage) -> None:
     good = stage.broken()
-    hook = {
-        "name": "signatures.example.com",
-        "clientConfig": {"url": "https://127.0.0.1:1/"},
-        "rules": DEPLOYMENTS,
-        "sideEffects": "None",
-        "admissionReviewVersions": ["v1"],
-        "failurePolicy": "Fail",
-        **only_here(stage),
-    }
-    stage.world.api("POST", f"{ADMISSION}/v1/validatingwebhookconfigurations", {"metadata": {"name": stage.namespace}, "webhooks": [hook]})
+    add_webhook(stage, {"url": "https://127.0.0.1:1/"})
     until(lambda: rehearsed(stage, "shop:3")[0], lambda code: code == 500)
     with pytest.raises(Transient, match=r"signatures\.example\.com"):
         stage.target.plan(stage.request(good))
+
+
+@pytest.fixture(scope="module")
+def webhook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
+    with serving_webhook(tmp_path_factory.mktemp("webhook")) as webhook:
+        yield webhook
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "said"),
+    [
+        pytest.param({"code": 403, "message": "shop:1 is not signed"}, 403, ": shop:1 is not signed", id="403"),
+        pytest.param({"message": "shop:1 is not signed"}, 400, ": shop:1 is not signed", id="no-code"),
+        pytest.param({"code": 401, "message": "\n\nblocked:\n\n  signed: no\n"}, 401, ": blocked: signed: no", id="several-lines"),
+        pytest.param({"code": 404, "message": "no such key"}, 404, ": no such key", id="404-that-is-not-of-the-deployment"),
+        pytest.param({"code": 409, "reason": "Conflict"}, 409, ": Conflict", id="409"),
+        pytest.param({}, 400, " without explanation", id="without-a-word"),
+    ],
+)
+def test_a_webhook_that_denies_the_revert_is_named_with_its_words_whatever_its_code(
+    stage: Stage, webhook: Webhook, result: dict[str, Any], code: int, said: str
+) -> None:
+    good = stage.broken()
+    add_webhook(stage, webhook.denying(stage.namespace, result))
+    until(lambda: rehearsed(stage, "shop:1")[0], lambda seen: seen == code)
+    refusal = refusal_of(stage, good)
+    assert isinstance(refusal, Refused)
+    assert f'({code}): admission webhook "signatures.example.com" denied the request{said}. Nothing was changed.' in str(refusal)
+    assert "apiGroups" not in f"{refusal} {refusal.advice}"
+
+
+def test_a_webhook_that_fails_while_it_judges_may_judge_later_and_nothing_is_in_doubt(stage: Stage, webhook: Webhook) -> None:
+    plan = stage.plan(stage.broken())
+    add_webhook(stage, webhook.denying(stage.namespace, {"code": 500, "message": "the registry timed out"}))
+    until(lambda: rehearsed(stage, "shop:1")[0], lambda seen: seen == 500)
+    with pytest.raises(Transient, match=r'"signatures\.example\.com" denied the request: the registry timed out\. Nothing was changed\.'):
+        stage.target.apply(plan)
+    assert stage.target.look(plan.intent).standing is Standing.BEFORE
+
+
+def test_a_webhook_that_denies_what_it_let_pass_at_the_plan_is_named_too(stage: Stage, webhook: Webhook) -> None:
+    plan = stage.plan(stage.broken())
+    add_webhook(stage, webhook.denying(stage.namespace, {"code": 403, "message": "shop:1 is not signed"}))
+    until(lambda: rehearsed(stage, "shop:1")[0], lambda seen: seen == 403)
+    with pytest.raises(Refused, match=r'"signatures\.example\.com" denied the request: shop:1 is not signed\. Nothing was changed\.') as refusal:
+        stage.target.apply(plan)
+    assert "those who own it" in refusal.value.advice
 
 
 def test_the_rules_that_the_check_names_are_all_that_a_revert_needs(stage: Stage, real_kube: RealKube, tmp_path: Path) -> None:

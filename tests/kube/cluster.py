@@ -169,7 +169,7 @@ def _etcd(binaries: Path, folder: Path) -> Any:
 
 @contextmanager
 def _apiserver(binaries: Path, folder: Path, etcd: str) -> Iterator[User]:
-    key, certificate = _certified(folder)
+    key, certificate = certified(folder)
     (folder / "audit.yaml").write_text(json.dumps(AUDIT))
     (folder / "tokens.csv").write_text(f'{ADMIN},{ADMIN},{ADMIN},"system:masters"\n')
     who = [f"--token-auth-file={folder}/tokens.csv", "--service-account-issuer=https://kubernetes.default.svc"]
@@ -186,7 +186,7 @@ def _apiserver(binaries: Path, folder: Path, etcd: str) -> Iterator[User]:
         yield User(f"https://127.0.0.1:{server.port}", ADMIN, certificate)
 
 
-def _certified(folder: Path) -> tuple[Path, Path]:
+def certified(folder: Path) -> tuple[Path, Path]:
     """A key, which also signs the tokens of ServiceAccounts, and its self-signed certificate for the loopback address."""
     key, certificate = folder / "tls.key", folder / "tls.crt"
     argv = [servers.binary("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=kube-apiserver"]
