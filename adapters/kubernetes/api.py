@@ -87,13 +87,14 @@ class Cluster:
         """Whether we hold the right, by the server's own word."""
         asked = {"verb": call.verb, "group": failures.GROUPS[call.resource], "resource": call.resource}
         asked |= {"namespace": call.namespace, **({"name": call.name} if call.name else {})}
-        status = self.review("authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", {"resourceAttributes": asked})
+        status = self.review("SelfSubjectAccessReview", "selfsubjectaccessreviews", {"resourceAttributes": asked})
         return status.get("allowed") is True
 
-    def review(self, group: str, kind: str, resource: str, spec: Raw) -> Raw:
+    def review(self, kind: str, resource: str, spec: Raw) -> Raw:
         """The status of a review, which the server answers and does not store."""
-        body = {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec}
-        answer = self._send(Call(self.name, "create", resource, ""), "POST", f"/apis/{group}/v1/{resource}", {}, body, "application/json")
+        call = Call(self.name, "create", resource, "")
+        body = {"apiVersion": f"{failures.GROUPS[resource]}/v1", "kind": kind, "spec": spec}
+        answer = self._send(call, "POST", _path(call), {}, body, "application/json")
         status = answer.get("status")
         return status if isinstance(status, dict) else {}
 

@@ -17,7 +17,9 @@ GROUPS = {
     "namespaces": "",
     "tokenreviews": "authentication.k8s.io",
     "subjectaccessreviews": "authorization.k8s.io",
+    "selfsubjectaccessreviews": "authorization.k8s.io",
 }
+"""The API group of each resource that is asked for: where it is asked, and what a rule names."""
 _LONGEST = 400
 _STARTING = "not yet ready to handle request"
 """A server that has just started, and has not read its webhooks and policies yet."""
@@ -61,7 +63,7 @@ class Call:
     def rule(self) -> str:
         """The rule that its role needs for it."""
         names = f', resourceNames: ["{self.name}"]' if self.name else ""
-        return f'{{apiGroups: ["{GROUPS.get(self.resource, "")}"], resources: ["{self.resource}"], verbs: ["{self.verb}"]{names}}}'
+        return f'{{apiGroups: ["{GROUPS[self.resource]}"], resources: ["{self.resource}"], verbs: ["{self.verb}"]{names}}}'
 
     @property
     def unchanged(self) -> str:

@@ -19,7 +19,7 @@ class Reviews:
     def allowed(self, token: str, verb: str, group: str, resource: str, namespace: str) -> tuple[str, bool] | None:
         """The token's user and whether they hold the right; None for a token that the cluster does not know. Raises Transient or Permanent."""
         spec: dict[str, Any] = {"token": token, **({"audiences": [self._audience]} if self._audience else {})}
-        status = self._cluster.review("authentication.k8s.io", "TokenReview", "tokenreviews", spec)
+        status = self._cluster.review("TokenReview", "tokenreviews", spec)
         user = status.get("user") or {}
         # A server that does not know of audiences answers without them, and would take a token that was made for somebody else.
         if (
@@ -30,5 +30,5 @@ class Reviews:
             return None
         asked = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
         subject = {"user": user["username"], "groups": user.get("groups", []), "uid": user.get("uid", ""), "extra": user.get("extra") or {}}
-        status = self._cluster.review("authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", {**subject, "resourceAttributes": asked})
+        status = self._cluster.review("SubjectAccessReview", "subjectaccessreviews", {**subject, "resourceAttributes": asked})
         return str(user["username"]), status.get("allowed") is True

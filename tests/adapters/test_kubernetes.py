@@ -215,6 +215,13 @@ def test_a_403_names_the_missing_rule_only_where_rbac_says_that_one_is_missing(s
     assert (message in str(error), advice in str(error), "apiGroups" in str(error)) == (True, True, advice == "Add to")
 
 
+def test_without_the_right_to_ask_for_its_rights_the_check_names_the_rule_for_that(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    double.deny("create", "selfsubjectaccessreviews")
+    (finding,) = stage.target.check([stage.key])
+    assert finding.endswith('ClusterRole: {apiGroups: ["authorization.k8s.io"], resources: ["selfsubjectaccessreviews"], verbs: ["create"]}')
+
+
 def test_an_unreachable_cluster_is_an_error_and_hides_no_other(double: KubeDouble, tmp_path: Path) -> None:
     away = tmp_path / "away.yaml"
     write_kubeconfig(away, f"http://127.0.0.1:{servers.free_port()}", TOKEN)

@@ -198,6 +198,27 @@ def follow_the_advice(stage: Stage, target: Kubernetes) -> None:
     until(lambda: target.check([stage.key]), lambda findings: not findings)
 
 
+def test_the_rule_that_the_check_itself_lacks_is_all_that_it_needs(stage: Stage, real_kube: RealKube) -> None:
+    stage.deploy(settled=False)
+    rbac, name = "/apis/rbac.authorization.k8s.io/v1", {"name": f"asker-{stage.namespace}"}
+    everyones = f"{rbac}/clusterrolebindings/system:basic-user"  # by which every authenticated user may ask for its own rights
+    taken = real_kube.api("GET", everyones)
+    real_kube.api("DELETE", everyones)
+    try:
+        (finding,) = until(lambda: stage.target.check([stage.key]), bool)
+        rule = yaml.safe_load(finding.partition("Add to a ClusterRole: ")[2])
+        real_kube.api("POST", f"{rbac}/clusterroles", {"metadata": name, "rules": [rule]})
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **name}
+        subject = {"kind": "ServiceAccount", "namespace": "rollbackd", "name": "rollbackd"}
+        real_kube.api("POST", f"{rbac}/clusterrolebindings", {"metadata": name, "roleRef": role, "subjects": [subject]})
+        until(lambda: stage.target.check([stage.key]), lambda findings: not findings)
+    finally:
+        real_kube.api("DELETE", f"{rbac}/clusterrolebindings/{name['name']}")
+        back = {key: value for key, value in taken["metadata"].items() if key in ("name", "labels", "annotations")}
+        real_kube.api("POST", f"{rbac}/clusterrolebindings", {"metadata": back, "roleRef": taken["roleRef"], "subjects": taken["subjects"]})
+        until(lambda: stage.target.check([stage.key]), lambda findings: not findings)
+
+
 def test_the_rule_that_a_fleet_policy_lacks_is_all_that_a_list_of_every_namespace_needs(stage: Stage, real_kube: RealKube, tmp_path: Path) -> None:
     labels = {"fleet": stage.namespace}
     stage.deploy(metadata={"labels": labels}, replicas=0, settled=False)

@@ -75,6 +75,7 @@ class Api:
             return 200, {"major": "1", "minor": "35", "gitVersion": "v1.35.4"}
         user = self.gate.user(request.authorization)
         if request.path == REVIEWS and request.method == "POST" and user != ANONYMOUS:
+            self.gate.authorize(user, request.verb, request.resource, "", "")
             return 201, self.gate.review(_json(request.body))
         if not request.resource:
             raise unknown_path()

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-GROUPS = {"deployments": "apps", "replicasets": "apps", "pods": "", "namespaces": "", "jobs": "batch"}
+GROUPS = {
+    "deployments": "apps",
+    "replicasets": "apps",
+    "pods": "",
+    "namespaces": "",
+    "jobs": "batch",
+    "selfsubjectaccessreviews": "authorization.k8s.io",
+}
 
 
 class ApiFailure(Exception):
@@ -73,7 +80,8 @@ def invalid(kind: str, name: str, causes: list[tuple[str, str, str]], group: str
 def forbidden(user: str, verb: str, resource: str, namespace: str, name: str) -> ApiFailure:
     group = GROUPS.get(resource, "")
     subject = f'{qualified(resource)} "{name}"' if name else qualified(resource)
-    message = f'{subject} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{namespace}"'
+    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    message = f'{subject} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" {where}'
     return ApiFailure(403, "Forbidden", message, about(resource, name))
 
 
