@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.kubernetes import failures
-from rollbackd.adapters.kubernetes.access import ClusterAccess, connect
+from rollbackd.adapters.kubernetes.access import ClusterAccess, connect, credentials
 from rollbackd.adapters.kubernetes.failures import Call
 from rollbackd.adapters.kubernetes.place import Place
 
@@ -119,7 +118,7 @@ class Cluster:
         from urllib3.exceptions import HTTPError
 
         client = self._connected()
-        headers = {"Accept": accept, "User-Agent": client.user_agent, **_credentials(client)}
+        headers = {"Accept": accept, "User-Agent": client.user_agent, **credentials(self.name, self.access, client)}
         if content_type:
             headers["Content-Type"] = content_type
         url = client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
@@ -130,11 +129,8 @@ class Cluster:
             reply: BaseHTTPResponse = client.rest_client.pool_manager.request(
                 method, url, body=data, headers=headers, timeout=timeout, retries=False, redirect=False
             )
-        except HTTPError as fault:
+        except (HTTPError, OSError) as fault:
             raise failures.of_transport(call, fault) from fault
-        except OSError as fault:
-            # The token file of the service account could not be re-read, or the socket failed below the HTTP library.
-            raise Transient(f"no answer to {call} ({type(fault).__name__}).") from fault
         return reply
 
     def _connected(self) -> "ApiClient":
@@ -142,12 +138,6 @@ class Cluster:
             if self._client is None:
                 self._client = connect(self.name, self.access)
             return self._client
-
-
-def _credentials(client: "ApiClient") -> dict[str, str]:
-    """The authentication headers; a token that expires is renewed by the SDK on the way."""
-    settings = client.configuration.auth_settings().values()
-    return {setting["key"]: setting["value"] for setting in settings if setting["in"] == "header" and setting["value"]}
 
 
 def _path(call: Call) -> str:

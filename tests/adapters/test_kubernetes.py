@@ -1,9 +1,14 @@
 """The Kubernetes target on the wire: what is sent, what is not sent twice, and what bad weather means. Against the double."""
 
 import json
+import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -74,6 +79,94 @@ def test_in_a_pod_the_service_account_is_used_and_its_token_really_sent(certific
             stage.deploy()
             assert isinstance(stage.state(), TargetState)
         assert {item["authorization"].lower() for item in double.requests()} == {"bearer pod-token"}
+
+
+@pytest.fixture
+def pod(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """``checkout`` seen from a pod whose token, ``tmp_path / "token"``, is read again before every request instead of every minute."""
+    (tmp_path / "token").write_text("pod-token")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", f"{certificate}.crt")
+    monkeypatch.setattr(incluster_config, "datetime", SimpleNamespace(datetime=datetime, timedelta=lambda minutes: timedelta(0)))
+    with running_double(tmp_path, token="pod-token", certificate=certificate) as double:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", double.url.rsplit(":", 1)[1])
+        with stage_in(double, Kubernetes({"test": ClusterAccess()})) as stage:
+            stage.deploy()
+            assert isinstance(stage.state(), TargetState)
+            yield stage
+
+
+def is_gone(token: Path) -> None:
+    token.unlink()
+
+
+def is_a_folder(token: Path) -> None:
+    token.unlink()
+    token.mkdir()
+
+
+def is_empty(token: Path) -> None:
+    token.write_text("")
+
+
+def is_no_token(token: Path) -> None:
+    token.write_text("pod\ntoken")
+
+
+def is_in_no_known_alphabet(token: Path) -> None:
+    token.write_text("pod-tökeñ")
+
+
+@pytest.mark.parametrize("happens", [is_gone, is_a_folder, is_empty, is_no_token, is_in_no_known_alphabet])
+def test_a_token_that_cannot_be_read_again_is_final_until_it_can_and_nothing_is_sent(
+    pod: Stage, tmp_path: Path, happens: Callable[[Path], None]
+) -> None:
+    assert isinstance(pod.world, KubeDouble)
+    pod.world.forget()
+    happens(tmp_path / "token")
+    error = pod.target.survey([pod.key])[pod.key]
+    assert isinstance(error, Permanent)
+    assert "Nothing was sent. Mend" in str(error)
+    assert "pod" not in str(error).replace(str(tmp_path), "")
+    assert pod.world.requests() == []
+    shutil.rmtree(tmp_path / "token", ignore_errors=True)
+    (tmp_path / "token").unlink(missing_ok=True)
+    (tmp_path / "token").write_text("pod-token")
+    assert isinstance(pod.state(), TargetState)
+
+
+def test_a_token_that_we_may_not_read_any_more_is_named_by_its_file(pod: Stage, tmp_path: Path) -> None:
+    (tmp_path / "token").chmod(0)
+    with as_nobody():
+        error = pod.target.survey([pod.key])[pod.key]
+    assert isinstance(error, Permanent)
+    assert f"PermissionError: {tmp_path}/token" in str(error)
+
+
+def test_a_token_that_the_disk_does_not_give_may_be_read_later(pod: Stage, tmp_path: Path) -> None:
+    (tmp_path / "token").unlink()
+    (tmp_path / "token").symlink_to("/proc/self/mem")  # whose first bytes are an input/output error
+    error = pod.target.survey([pod.key])[pod.key]
+    assert isinstance(error, Transient)
+    assert "Nothing was sent." in str(error)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root, which may read everything, is somebody else for a moment; others stay who they are."""
+    if is_root := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+def test_a_line_break_behind_a_token_does_not_count(pod: Stage, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("pod-token\n")
+    assert isinstance(pod.target.survey([pod.key])[pod.key], TargetState)
 
 
 def test_in_a_pod_of_a_real_cluster_the_service_account_is_used(real_kube: RealKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
