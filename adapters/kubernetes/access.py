@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
+from rollbackd.adapters.base.errors import Permanent, Transient
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from kubernetes.client import ApiClient, Configuration
 
 _LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 """Of all that a file may do, what waiting does not mend."""
@@ -26,27 +26,33 @@ class ClusterAccess:
 
 
 def connect(name: str, access: ClusterAccess) -> "ApiClient":
-    """A client that retries nothing by itself. Reads files, sends nothing. Raises Permanent if the configuration cannot be used."""
-    import yaml
-    from kubernetes import client, config
+    """A client that retries nothing by itself. Reads files, asks no cluster. Raises Permanent if the configuration cannot be used, else Transient."""
+    from kubernetes import client
 
     configuration = client.Configuration()
     # urllib3 would resend reads silently; retries have one owner, and it is not here.
     configuration.retries = False
     try:
-        if access == ClusterAccess() and "KUBERNETES_SERVICE_HOST" in os.environ:
-            config.load_incluster_config(configuration)
-        else:
-            path = str(access.kubeconfig) if access.kubeconfig is not None else None
-            config.load_kube_config(path, access.context, configuration, False)
-    except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as fault:
+        _load(configuration, access)
+        made = client.ApiClient(configuration)
+    except _faults() as fault:
         # The fault's own text may quote the file, and the file holds the credentials.
-        raise Permanent(
-            f"cluster {name} cannot be reached: {access} is missing, unreadable or lacks the context ({type(fault).__name__})."
-        ) from fault
-    made = client.ApiClient(configuration)
+        if _may_pass(fault):
+            raise Transient(f"cluster {name} cannot be reached: what {access} leads to does not answer ({type(fault).__name__}).") from fault
+        faults = "is missing, unreadable or lacks the context, or names a proxy or a provider that cannot be used"
+        raise Permanent(f"cluster {name} cannot be reached: {access} {faults} ({type(fault).__name__}).") from fault
     made.user_agent = "rollbackd"
     return made
+
+
+def _load(configuration: "Configuration", access: ClusterAccess) -> None:
+    from kubernetes import config
+
+    if access == ClusterAccess() and "KUBERNETES_SERVICE_HOST" in os.environ:
+        config.load_incluster_config(configuration)
+    else:
+        path = str(access.kubeconfig) if access.kubeconfig is not None else None
+        config.load_kube_config(path, access.context, configuration, False)
 
 
 def credentials(name: str, access: ClusterAccess, client: "ApiClient") -> dict[str, str]:
@@ -54,7 +60,9 @@ def credentials(name: str, access: ClusterAccess, client: "ApiClient") -> dict[s
     try:
         settings = client.configuration.auth_settings().values()
     except _faults() as fault:
-        raise _unrenewed(name, access, fault) from fault
+        file = f": {fault.filename}" if isinstance(fault, OSError) and fault.filename else ""
+        what = f"the credentials for cluster {name}, from {access}, cannot be read or renewed ({type(fault).__name__}{file}). Nothing was sent."
+        raise Transient(what) if _may_pass(fault) else Permanent(f"{what} Mend the file, or the kubeconfig's way to a token.") from fault
     found = {setting["key"]: setting["value"].strip() for setting in settings if setting["in"] == "header" and setting["value"]}
     # The HTTP library would say so too, and show the token.
     if not all(value.isascii() and value.isprintable() for value in found.values()):
@@ -63,19 +71,18 @@ def credentials(name: str, access: ClusterAccess, client: "ApiClient") -> dict[s
 
 
 def _faults() -> tuple[type[Exception], ...]:
-    """What the SDK lets pass where a file, a command or an issuer of tokens fails it, or a kubeconfig is not as it expects."""
+    """What the SDK lets pass where a file, a command, a library or an issuer of tokens fails it, or a kubeconfig is not as it expects."""
     from kubernetes.config import ConfigException
     from oauthlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]  # it comes with the SDK, and without types
     from urllib3.exceptions import HTTPError
+    from yaml import YAMLError
 
-    return ConfigException, OAuth2Error, HTTPError, OSError, ValueError, TypeError, LookupError, AttributeError
+    unexpected = (ValueError, TypeError, LookupError, AttributeError)
+    return ConfigException, YAMLError, OAuth2Error, HTTPError, OSError, ImportError, *unexpected
 
 
-def _unrenewed(name: str, access: ClusterAccess, fault: Exception) -> AdapterError:
+def _may_pass(fault: Exception) -> bool:
+    """Whether it may be gone the next time: a connection or a disk that failed, but no address that is none."""
     from urllib3.exceptions import HTTPError
 
-    file = f": {fault.filename}" if isinstance(fault, OSError) and fault.filename else ""
-    what = f"the credentials for cluster {name}, from {access}, cannot be read or renewed ({type(fault).__name__}{file}). Nothing was sent."
-    if isinstance(fault, OSError | HTTPError) and not isinstance(fault, _LASTING):
-        return Transient(what)
-    return Permanent(f"{what} Mend the file, or the kubeconfig's way to a token.")
+    return isinstance(fault, OSError | HTTPError) and not isinstance(fault, (*_LASTING, ValueError))

@@ -1,5 +1,6 @@
 """The Kubernetes target on the wire: what is sent, what is not sent twice, and what bad weather means. Against the double."""
 
+import base64
 import json
 import os
 import shutil
@@ -477,6 +478,48 @@ def test_a_kubeconfig_that_cannot_be_used_is_an_error_by_name(tmp_path: Path, co
     error = Kubernetes({"test": ClusterAccess(path)}).survey([key])[key]
     assert isinstance(error, Permanent)
     assert str(path) in str(error)
+
+
+def kubeconfig_of(tmp_path: Path, cluster: dict[str, object], user: dict[str, object]) -> Path:
+    """The kubeconfig of a server where nobody listens, with this in it."""
+    path = tmp_path / "kubeconfig.yaml"
+    write_kubeconfig(path, f"http://127.0.0.1:{servers.free_port()}", TOKEN)
+    config = yaml.safe_load(path.read_text())
+    config["clusters"][0]["cluster"] |= cluster
+    config["users"][0]["user"] = user
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.DependencyWarning")
+@pytest.mark.parametrize(
+    ("cluster", "user"),
+    [
+        pytest.param({"proxy-url": "squid.example"}, {"token": TOKEN}, id="a-proxy-without-scheme"),
+        pytest.param({"proxy-url": "http://[::1"}, {"token": TOKEN}, id="a-proxy-at-no-address"),
+        pytest.param({"proxy-url": "socks5://127.0.0.1:1"}, {"token": TOKEN}, id="a-proxy-that-takes-another-library"),
+        pytest.param({"server": ["https://127.0.0.1:1"]}, {"token": TOKEN}, id="a-list-of-servers"),
+        pytest.param({}, {"auth-provider": {"name": "gcp"}}, id="a-provider-that-takes-another-library"),
+        pytest.param({}, {"auth-provider": {"name": "gcp", "config": {"cmd-path": "/nowhere/gcloud"}}}, id="a-command-that-is-not-there"),
+    ],
+)
+def test_a_kubeconfig_whose_ways_cannot_be_gone_is_an_error_by_name(tmp_path: Path, cluster: dict[str, object], user: dict[str, object]) -> None:
+    path = kubeconfig_of(tmp_path, cluster, user)
+    key = "kubernetes:test/shop/deployment/checkout"
+    error = Kubernetes({"test": ClusterAccess(path)}).survey([key])[key]
+    assert isinstance(error, Permanent)
+    assert (str(path) in str(error), TOKEN in str(error)) == (True, False)
+
+
+def test_an_issuer_of_tokens_that_does_not_answer_may_answer_later(tmp_path: Path) -> None:
+    expired = "a." + base64.urlsafe_b64encode(b'{"exp": 1}').decode().rstrip("=") + ".c"
+    issuer = f"http://127.0.0.1:{servers.free_port()}"
+    provider = {"name": "oidc", "config": {"id-token": expired, "idp-issuer-url": issuer, "client-id": "rollbackd", "refresh-token": "b"}}
+    path = kubeconfig_of(tmp_path, {}, {"auth-provider": provider})
+    key = "kubernetes:test/shop/deployment/checkout"
+    error = Kubernetes({"test": ClusterAccess(path)}).survey([key])[key]
+    assert isinstance(error, Transient)
+    assert (str(path) in str(error), expired in str(error)) == (True, False)
 
 
 def test_a_missing_kubeconfig_or_context_is_an_error_by_name(double: KubeDouble, tmp_path: Path) -> None:
