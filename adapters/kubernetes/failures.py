@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.wording import cut, one_line
@@ -118,17 +119,23 @@ def of_transport(call: Call, fault: Exception) -> AdapterError:
     return Transient(f"no answer to {call} ({type(fault).__name__}).{_unknown(call)}")
 
 
-def not_json(call: Call, status: int) -> AdapterError:
-    """A success that is no answer: a proxy's page, a cut body."""
-    return Transient(f"the answer to {call} is not the API's ({status}, no JSON object).{_unknown(call)}")
+def not_answered(call: Call, status: int) -> AdapterError:
+    """A success that is no answer: a proxy's page, a cut body, another object."""
+    return Transient(f"the answer to {call} is not the API's ({status}, not the object that was asked for).{_unknown(call)}")
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """The JSON object that the body holds; empty if it holds none."""
+    try:
+        held = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def _message_of(body: bytes) -> str:
     """The message of a Status object, on one line, else nothing that could hold a page of somebody else's."""
-    try:
-        message = json.loads(body).get("message")
-    except (ValueError, AttributeError):
-        message = None
+    message = document(body).get("message")
     return " ".join(one_line(str(message)).split()).rstrip(".") if message else "no message"
 
 

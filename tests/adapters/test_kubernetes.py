@@ -292,6 +292,44 @@ def test_a_read_that_fails_is_an_error_and_is_sent_once(stage: Stage, double: Ku
     until(double.requests, lambda items: len(items) == 1)
 
 
+OTHER_ANSWERS = [
+    pytest.param("null", id="null"),
+    pytest.param("[]", id="a-list"),
+    pytest.param("{}", id="an-empty-object"),
+    pytest.param('{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}', id="a-status"),
+    pytest.param('{"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": []}', id="another-list"),
+    pytest.param("[" * 100_000, id="nested-without-end"),
+]
+
+
+@pytest.mark.parametrize("body", OTHER_ANSWERS)
+def test_a_200_with_something_else_than_what_was_asked_for_is_never_a_state(stage: Stage, double: KubeDouble, body: str) -> None:
+    plan = stage.plan(stage.broken())
+    for asks in (stage.target.look, lambda _: stage.target.paused(stage.key), lambda _: stage.target.workloads("test", {"app": "checkout"})):
+        double.fault("garbage", method="GET", message=body)
+        with pytest.raises(Transient, match=r"is not the API's \(200"):
+            asks(plan.intent)
+    double.fault("garbage", method="GET", message=body)
+    assert isinstance(stage.target.survey([stage.key])[stage.key], Transient)
+
+
+@pytest.mark.parametrize("body", OTHER_ANSWERS)
+def test_a_200_with_something_else_than_a_review_names_no_right_as_missing(stage: Stage, double: KubeDouble, body: str) -> None:
+    stage.deploy()
+    double.fault("garbage", method="POST", message=body)
+    (finding,) = stage.target.check([stage.key])
+    assert "is not the API's (200" in finding
+
+
+@pytest.mark.parametrize("body", OTHER_ANSWERS)
+def test_a_write_that_is_answered_by_something_else_is_explained_by_looking(stage: Stage, double: KubeDouble, body: str) -> None:
+    plan = stage.plan(stage.broken())
+    double.fault("garbage", method="PATCH", message=body)
+    with pytest.raises(Transient, match="Whether the patch was applied is unknown"):
+        stage.target.apply(plan)
+    assert stage.sight(plan.intent, Standing.THERE).ours
+
+
 @pytest.mark.parametrize(
     ("message", "advice"),
     [

@@ -10,8 +10,8 @@ Kind = Literal["status", "wait_before", "wait_after", "drop_before", "drop_after
 @dataclass
 class Fault:
     """``kind``: answer ``status`` without applying; wait ``seconds`` before or after applying; cut the connection before or after applying;
-    answer HTML after applying. ``times``: how many requests it meets. ``dry_run``: only those, only the others, or both (None).
-    ``namespace``: only requests in it; '' is any.
+    answer ``message``, else a page of HTML, after applying. ``times``: how many requests it meets. ``dry_run``: only those, only the others,
+    or both (None). ``namespace``: only requests in it; '' is any.
     """
 
     kind: Kind

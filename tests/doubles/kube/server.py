@@ -117,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
         if fault.kind == "drop_after":
             raise _Dropped
-        return (200, "<html>Sign in to continue</html>") if fault.kind == "garbage" else (code, answer)
+        return (200, fault.message or "<html>Sign in to continue</html>") if fault.kind == "garbage" else (code, answer)
 
     def _reply(self, code: int, answer: Any) -> None:
         html = isinstance(answer, str)
