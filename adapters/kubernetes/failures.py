@@ -22,6 +22,7 @@ GROUPS = {
 }
 """The API group of each resource that is asked for: where it is asked, and what a rule names."""
 _LONGEST = 400
+_ASTRAY = "Correct the address of its API server."
 _STARTING = "not yet ready to handle request"
 """A server that has just started, and has not read its webhooks and policies yet."""
 # How webhooks and policies refuse, behind words that sound like RBAC's ("... is forbidden: ..."). The code is of their choice: a webhook's any from
@@ -82,6 +83,8 @@ def of_status(call: Call, status: int, body: bytes, headers: Mapping[str, str]) 
         return Permanent(f"cluster {call.cluster} does not accept our credentials (401).{call.unchanged} Renew the token or the kubeconfig.")
     if status == 403:
         return _forbidden(call, message)
+    if status == 404 and not _is_about(call, body):
+        return Permanent(f"there is no way to {call} ({status}): {said}.{call.unchanged} {_ASTRAY}")
     if status == 404:
         return Gone(f"{call.resource}/{call.name} does not exist in namespace {call.namespace} of cluster {call.cluster}.{call.unchanged}")
     if status in (409, 422) and call.verb == "patch":
@@ -103,9 +106,17 @@ def _not_admitted(call: Call, status: int, said: str, headers: Mapping[str, str]
     return Permanent(f"{what} Let those who own it leave such requests alone.")
 
 
+def _is_about(call: Call, body: bytes) -> bool:
+    """Whether it speaks of what the call names: of a wrong address there is a 404 too, and of a proxy that does not know its way."""
+    details = document(body).get("details")
+    return isinstance(details, dict) and (details.get("kind"), details.get("name")) == (call.resource, call.name)
+
+
 def _forbidden(call: Call, message: str) -> Permanent:
     """The rule that is missing, where RBAC says that one is: other plugins of the server and proxies before it answer 403 too."""
     what = f"not allowed to {call}: {cut(message, _LONGEST)}.{call.unchanged}"
+    if f"cannot {call.verb} path " in message:
+        return Permanent(f"{what} {_ASTRAY}")
     if f"cannot {call.verb} resource " in message:
         return Permanent(f"{what} Add to {call.role}: {call.rule}")
     return Permanent(f"{what} This is no answer of RBAC: look at the cluster's admission plugins, and at proxies on the way.")

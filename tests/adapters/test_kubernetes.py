@@ -347,6 +347,18 @@ def test_a_403_names_the_missing_rule_only_where_rbac_says_that_one_is_missing(s
     assert (message in str(error), advice in str(error), "apiGroups" in str(error)) == (True, True, advice == "Add to")
 
 
+@pytest.mark.parametrize("message", ["404 page not found", 'namespaces "shop" not found'], ids=["of-a-path", "of-something-else"])
+def test_a_404_that_is_not_of_the_deployment_says_nothing_about_it(stage: Stage, double: KubeDouble, message: str) -> None:
+    plan = stage.plan(stage.broken())
+    double.fault("status", method="GET", status=404, message=message)
+    with pytest.raises(Permanent, match=message):
+        stage.target.look(plan.intent)
+    double.fault("status", method="PATCH", status=404, message=message)
+    with pytest.raises(Permanent, match="Nothing was changed"):
+        stage.target.apply(plan)
+    assert stage.target.look(plan.intent).standing is Standing.BEFORE
+
+
 def test_without_the_right_to_ask_for_its_rights_the_check_names_the_rule_for_that(stage: Stage, double: KubeDouble) -> None:
     stage.deploy()
     double.deny("create", "selfsubjectaccessreviews")

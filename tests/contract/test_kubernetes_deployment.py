@@ -586,6 +586,18 @@ def test_credentials_that_are_not_accepted_are_final(stage: Stage, cluster: Worl
     assert re.search(reason, str(seen))
 
 
+def test_an_address_beside_the_api_is_no_deployment_that_is_gone(stage: Stage, cluster: World, tmp_path: Path) -> None:
+    plan = stage.plan(stage.broken())
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] += "/elsewhere"
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    astray = Kubernetes({"test": ClusterAccess(tmp_path / "kubeconfig")})
+    with pytest.raises(Permanent, match="Correct the address of its API server") as failure:
+        astray.look(plan.intent)
+    astray.close()
+    assert "apiGroups" not in str(failure.value)
+
+
 @pytest.mark.parametrize("resource", ["deployments", "replicasets"])
 def test_what_may_not_be_read_is_an_error_and_never_a_state(stage: Stage, cluster: World, resource: str) -> None:
     plan = applied(stage, stage.broken())
