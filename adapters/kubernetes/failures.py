@@ -115,6 +115,8 @@ def _is_about(call: Call, body: bytes) -> bool:
 def _forbidden(call: Call, message: str) -> Permanent:
     """The rule that is missing, where RBAC says that one is: other plugins of the server and proxies before it answer 403 too."""
     what = f"not allowed to {call}: {cut(message, _LONGEST)}.{call.unchanged}"
+    if 'User "system:anonymous"' in message:
+        return Permanent(f"{what} No credentials were sent: see that the kubeconfig has some, and that a command which is to give them does so.")
     if f"cannot {call.verb} path " in message:
         return Permanent(f"{what} {_ASTRAY}")
     if f"cannot {call.verb} resource " in message:

@@ -572,7 +572,7 @@ def test_a_right_that_was_taken_after_the_plan_is_final_and_names_the_rule(stage
     ("user", "reason"),
     [
         pytest.param({"token": "another"}, r"does not accept our credentials \(401\)", id="another-token"),
-        pytest.param({}, 'not allowed to get deployments/checkout .*"system:anonymous"', id="no-token"),
+        pytest.param({}, 'not allowed to get deployments/checkout .*"system:anonymous".* No credentials were sent', id="no-token"),
     ],
 )
 def test_credentials_that_are_not_accepted_are_final(stage: Stage, cluster: World, tmp_path: Path, user: dict[str, str], reason: str) -> None:
@@ -584,6 +584,7 @@ def test_credentials_that_are_not_accepted_are_final(stage: Stage, cluster: Worl
     stranger.close()
     assert isinstance(seen, Permanent)
     assert re.search(reason, str(seen))
+    assert "apiGroups" not in str(seen)
 
 
 def test_an_address_beside_the_api_is_no_deployment_that_is_gone(stage: Stage, cluster: World, tmp_path: Path) -> None:
