@@ -52,9 +52,9 @@ def notes(obj: Raw) -> Mapping[str, str]:
 
 
 def number(obj: Raw) -> int:
-    """Its revision number; 0 where it has none that can be read."""
+    """Its revision number; 0 where it has none that can be read: anybody may annotate anything."""
     text = notes(obj).get(REVISION, "")
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def is_observed(deployment: Raw) -> bool:

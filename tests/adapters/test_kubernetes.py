@@ -366,6 +366,16 @@ def test_without_the_right_to_ask_for_its_rights_the_check_names_the_rule_for_th
     assert finding.endswith('ClusterRole: {apiGroups: ["authorization.k8s.io"], resources: ["selfsubjectaccessreviews"], verbs: ["create"]}')
 
 
+@pytest.mark.parametrize("number", ["²", "9" * 5000, "-1", "1e3"], ids=["superscript", "too-long", "negative", "a-float"])
+def test_a_revision_that_somebody_annotated_is_no_number_and_stops_nothing(stage: Stage, double: KubeDouble, number: str) -> None:
+    stage.deploy()
+    double.run_controllers(False)
+    (made,) = stage.replicasets()
+    body = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": number}}}
+    double.api("PATCH", stage.path("replicasets", made["metadata"]["name"]), body, content_type="application/merge-patch+json")
+    assert stage.state().parts == {"image web": "shop:1"}
+
+
 def test_an_unreachable_cluster_is_an_error_and_hides_no_other(double: KubeDouble, tmp_path: Path) -> None:
     away = tmp_path / "away.yaml"
     write_kubeconfig(away, f"http://127.0.0.1:{servers.free_port()}", TOKEN)
