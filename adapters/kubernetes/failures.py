@@ -160,4 +160,4 @@ def _unknown(call: Call) -> str:
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isdecimal() and len(value) < 10 else None

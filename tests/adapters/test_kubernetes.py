@@ -366,6 +366,14 @@ def test_without_the_right_to_ask_for_its_rights_the_check_names_the_rule_for_th
     assert finding.endswith('ClusterRole: {apiGroups: ["authorization.k8s.io"], resources: ["selfsubjectaccessreviews"], verbs: ["create"]}')
 
 
+@pytest.mark.parametrize("wish", ["²", "Wed, 21 Oct 2026 07:28:00 GMT", "-1", "9" * 400], ids=["superscript", "a-date", "negative", "for-ever"])
+def test_a_wish_to_wait_that_is_no_number_of_seconds_is_none(stage: Stage, double: KubeDouble, wish: str) -> None:
+    double.fault("status", method="GET", status=503, retry_after=wish)
+    error = stage.target.survey([stage.key])[stage.key]
+    assert isinstance(error, Transient)
+    assert error.retry_after is None
+
+
 @pytest.mark.parametrize("number", ["²", "9" * 5000, "-1", "1e3"], ids=["superscript", "too-long", "negative", "a-float"])
 def test_a_revision_that_somebody_annotated_is_no_number_and_stops_nothing(stage: Stage, double: KubeDouble, number: str) -> None:
     stage.deploy()
