@@ -39,7 +39,7 @@ def connect(name: str, access: ClusterAccess) -> "ApiClient":
         # The fault's own text may quote the file, and the file holds the credentials.
         if _may_pass(fault):
             raise Transient(f"cluster {name} cannot be reached: what {access} leads to does not answer ({type(fault).__name__}).") from fault
-        faults = "is missing, unreadable or lacks the context, or names a proxy or a provider that cannot be used"
+        faults = "is missing, unreadable or lacks the context, or names a server, a proxy or a provider of tokens that cannot be used"
         raise Permanent(f"cluster {name} cannot be reached: {access} {faults} ({type(fault).__name__}).") from fault
     made.user_agent = "rollbackd"
     return made

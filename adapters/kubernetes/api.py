@@ -126,7 +126,7 @@ class Cluster:
             reply: BaseHTTPResponse = client.rest_client.pool_manager.request(
                 method, url, body=data, headers=headers, timeout=timeout, retries=False, redirect=False
             )
-        except (HTTPError, OSError) as fault:
+        except (HTTPError, OSError, ValueError) as fault:  # ValueError: urllib3 trips over a chunk of a negative length
             raise failures.of_transport(call, fault) from fault
         return reply
 

@@ -125,7 +125,11 @@ def _forbidden(call: Call, message: str) -> Permanent:
 
 
 def of_transport(call: Call, fault: Exception) -> AdapterError:
-    """The failure that a broken or slow connection means."""
+    """The failure that a broken or slow connection means, and an address to which there can be none."""
+    from urllib3.exceptions import LocationValueError
+
+    if isinstance(fault, LocationValueError):
+        return Permanent(f"there is no way to {call} ({type(fault).__name__}).{call.unchanged} {_ASTRAY}")
     cause = fault.args[0] if fault.args else fault
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Permanent(f"cluster {call.cluster} shows a certificate that is not trusted: {cause.verify_message}.{call.unchanged} Correct the CA.")

@@ -4,7 +4,9 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -382,6 +384,46 @@ def test_a_revision_that_somebody_annotated_is_no_number_and_stops_nothing(stage
     body = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": number}}}
     double.api("PATCH", stage.path("replicasets", made["metadata"]["name"]), body, content_type="application/merge-patch+json")
     assert stage.state().parts == {"image web": "shop:1"}
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"
+
+
+def test_an_answer_that_the_http_library_trips_over_is_no_answer_and_leaves_a_write_in_doubt(
+    stage: Stage, double: KubeDouble, tmp_path: Path
+) -> None:
+    plan = stage.plan(stage.broken())
+    with answering(CHUNKED) as url:
+        write_kubeconfig(tmp_path / "kubeconfig", url, TOKEN)
+        target = Kubernetes({"test": ClusterAccess(tmp_path / "kubeconfig")}, timeout=HASTE)
+        with pytest.raises(Transient, match="Whether the patch was applied is unknown"):
+            target.apply(plan)
+        target.close()
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """The address of a server that says this, once, whatever it is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.mark.parametrize("server", ["ftp://127.0.0.1", "http://127.0.0.1:99999", "http://"], ids=["ftp", "port", "no-host"])
+def test_an_address_that_is_none_is_final(tmp_path: Path, server: str) -> None:
+    key = "kubernetes:test/shop/deployment/checkout"
+    error = Kubernetes({"test": ClusterAccess(kubeconfig_of(tmp_path, {"server": server}, {"token": TOKEN}))}).survey([key])[key]
+    assert isinstance(error, Permanent)
+    assert "Correct the address of its API server" in str(error)
 
 
 def test_an_unreachable_cluster_is_an_error_and_hides_no_other(double: KubeDouble, tmp_path: Path) -> None:
