@@ -130,7 +130,7 @@ def _words(text: str) -> str:
 
 def _retry_after(response: Mapping[str, Any]) -> float | None:
     value = str(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", ""))
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isdecimal() and len(value) < 10 else None
 
 
 def _dashed(name: str) -> str:

@@ -27,7 +27,7 @@ class Message:
 def is_signed(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
     """Whether one of the signatures over id, timestamp and body was made with ``secret``, and lately."""
     identity, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not identity or not stamp.isdigit() or abs(now - int(stamp)) > TOLERANCE:
+    if not identity or not stamp.isdecimal() or abs(now - int(stamp)) > TOLERANCE:
         return False
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{identity}.{stamp}.".encode() + body, hashlib.sha256).digest()
