@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Select, String, func, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
 from rollbackd.controller.journal import statements
 from rollbackd.controller.journal.chain import JournalRow
-from rollbackd.controller.journal.codec import KINDS, moment
+from rollbackd.controller.journal.codec import KINDS, moment, parsed
 from rollbackd.controller.journal.folding import Folding
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
 from rollbackd.controller.journal.schema import changes, exported, incidents, journal, outbox
@@ -118,6 +118,13 @@ class Reading:
         with self._connect() as connection:
             rows = connection.execute(statements.CHANGES_AFTER, {"seq": seq}).all()
         return (rows[-1].seq if rows else seq), tuple(change_of(row) for row in rows)
+
+    def parts_of(self, target: str, change: str) -> Mapping[str, Any]:
+        """The states of the target's parts that this change brought; empty if it is not known."""
+        query = select(changes.c.parts).where(changes.c.target == target, changes.c.change_id == change)
+        with self._connect() as connection:
+            text = connection.execute(query).scalar_one_or_none()
+        return {} if text is None else cast(dict[str, Any], parsed(text))
 
     def newest_change_row(self) -> int:
         """The row after which ``changes_after`` finds only what is new."""

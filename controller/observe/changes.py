@@ -44,7 +44,10 @@ NEVER = Sighting(None, None, -1.0)
 
 
 class ChangeBook:
-    """Every known change of the watched targets, and where each target stands now. Used by the engine thread only."""
+    """Every known change of the watched targets, and where each target stands now. Used by the engine thread only.
+
+    What parts a change brought is kept of the newest alone, which the next is compared with: a fleet's changes of eight days are many.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -63,7 +66,7 @@ class ChangeBook:
         for target, seen in latest.items():  # the newest one counts however old it is: it says what runs
             if seen not in found[target]:
                 found[target].insert(0, seen)
-        self._seen = {target: tuple(changes) for target, changes in found.items()}
+        self._seen = {target: _slim(changes) for target, changes in found.items()}
         self._row = row
         self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
         self._of = {target: _as_decided_on(changes, self._doubt(target)) for target, changes in self._seen.items()}
@@ -89,14 +92,14 @@ class ChangeBook:
 
     def newest(self, target: str) -> SeenChange | None:
         """The change that brought the target where it stands, as far as anyone saw it."""
-        return next((seen for seen in reversed(self._seen.get(target, ())) if not seen.change.posted), None)
+        return _newest(self._seen.get(target, ()))
 
     def parts_before(self, target: str, change_ids: Collection[str]) -> Mapping[str, object]:
-        """The states of the target's parts before the first of these changes; empty if nobody saw them."""
-        known = {seen.change.id: seen for seen in self._seen.get(target, ())}
-        first = next((seen for seen in known.values() if seen.change.id in change_ids), None)
-        before = known.get(first.change.predecessor or "") if first else None
-        return before.parts if before else {}
+        """The states of the target's parts before the first of these changes; empty if nobody saw them. Raises StoreError."""
+        known = {seen.change.id: seen.change for seen in self._seen.get(target, ())}
+        first = next((change for change in known.values() if change.id in change_ids), None)
+        before = known.get(first.predecessor or "") if first else None
+        return self._store.parts_of(target, before.id) if before else {}
 
     def take(self, survey: Survey, incidents: Iterable[Incident]) -> tuple[SeenChange, ...]:
         """The survey is part of the book and of the store; returns the changes that it brought to light.
@@ -157,9 +160,18 @@ class ChangeBook:
         horizon = seen.change.first_seen - HORIZON
         before = self._seen.get(seen.change.target, ())
         others = tuple(s for s in before if s.change.id != seen.change.id and (s.change.first_seen >= horizon or s is before[-1]))
-        kept = tuple(sorted((*others, seen), key=lambda s: s.change.first_seen))
+        kept = _slim(sorted((*others, seen), key=lambda s: s.change.first_seen))
         self._seen[seen.change.target] = kept
         self._of[seen.change.target] = _as_decided_on(kept, self._doubt(seen.change.target))
+
+
+def _newest(every: Sequence[SeenChange]) -> SeenChange | None:
+    return next((seen for seen in reversed(every) if not seen.change.posted), None)
+
+
+def _slim(every: Sequence[SeenChange]) -> tuple[SeenChange, ...]:
+    newest = _newest(every)
+    return tuple([replace(seen, parts={}) if seen.parts and seen is not newest else seen for seen in every])
 
 
 def is_first_sight(seen: SeenChange) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -9,6 +10,7 @@ from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.values import How, SeenChange, Standing
+from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.controller.observe.past import Past
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Limits
@@ -63,6 +65,20 @@ def test_a_flag_that_is_switched_on_again_before_it_was_seen_off_is_another_writ
     world.slot(60)
     (incident,) = world.incidents()
     assert (incident.held.guard, world.flag(), world.version.read_text()) == ("other-writer", "on", "v1\n")
+
+
+def test_what_a_change_brought_is_kept_of_the_newest_alone_and_known_of_the_others_too(world):
+    for variant in ("on", "off", "on"):
+        world.flip(variant)
+        world.slot(0)
+    changes = world.store.changes([FLAGS])
+    assert [bool(seen.parts) for seen in world.engine.book._seen[FLAGS]] == [False, False, False, True]
+    for before, change in pairwise(changes):
+        assert world.engine.book.parts_before(FLAGS, (change.change.id,)) == before.parts != {}
+    assert world.engine.book.parts_before(FLAGS, (changes[0].change.id,)) == {}
+    again = ChangeBook(world.store)
+    again.load([FLAGS], world.at)
+    assert [bool(seen.parts) for seen in again._seen[FLAGS]] == [False, False, False, True]
 
 
 def test_the_same_version_on_two_rungs_is_undone_on_the_first(tmp_path):
