@@ -104,7 +104,7 @@ def _is_of(slot: Slot, incident: Incident, index: int) -> bool:
     """True if the condition's breach began after a suspect did: an older one is not the incident's doing."""
     onset = slot.watch.tracks[index].onset
     blamed = suspects_of(incident, slot.changes)
-    return onset is not None and (not blamed or onset >= min(change.started_early for change in blamed))
+    return onset is not None and (not blamed or onset > min(change.started_early for change in blamed))
 
 
 def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:

@@ -60,8 +60,11 @@ def is_watched(changes: Iterable[Change], watch: timedelta, answered: Collection
 
 
 def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Collection[tuple[str, str]], onset: datetime) -> tuple[Change, ...]:
-    """The changes that a breach with this onset may be blamed on, newest first. ``watch`` None: any change before the onset."""
-    found = (c for c in changes if is_answerable(c, answered) and c.started_early <= onset and (watch is None or onset <= c.window_end(watch)))
+    """The changes that a breach with this onset may be blamed on, newest first. ``watch`` None: any change before the onset.
+
+    One that began at the very moment of the onset came too late for it: a fix, perhaps.
+    """
+    found = (c for c in changes if is_answerable(c, answered) and c.started_early < onset and (watch is None or onset <= c.window_end(watch)))
     return tuple(sorted(found, key=lambda c: c.order, reverse=True))
 
 
