@@ -220,7 +220,8 @@ class Replay:
 
     def _take_down(self, way: Replayed, decision: Decision, at: datetime) -> None:
         match decision:
-            case WouldAct(_, _, _, condition, _, reason):
+            # Beside conditions that may act the daemon only notes it, and goes on listening to them.
+            case WouldAct(_, _, _, condition, _, reason) if way.policy.mode is Mode.OBSERVE:
                 onset = _onset(way, condition, at)
                 self._find(way, Found("rollback", None, condition, onset, at, reason), self._blamed(way, condition, onset))
             case Opened():
@@ -280,6 +281,7 @@ def _onset(way: Replayed, condition: str, at: datetime) -> datetime:
 
 
 def _look(policy: Policy, evaluation: Evaluation, at: datetime) -> Look:
+    """``evaluation`` as a look: a known one where what was measured decides, and anything was."""
     standings: list[bool | None] = []
     seen = []
     for condition, track, verdict in zip(policy.conditions, evaluation.watch.tracks, evaluation.verdicts, strict=True):
@@ -287,4 +289,5 @@ def _look(policy: Policy, evaluation: Evaluation, at: datetime) -> Look:
         is_silent_well = verdict.state is State.NODATA and (condition.on_no_data is OnNoData.OK or (condition.from_library and not track.had_data))
         standings.append(False if verdict.state.is_known or is_silent_well else None)
         seen.append(verdict)
-    return Look(at, is_met(policy.trigger, standings) is not None, tuple(seen))
+    is_known = is_met(policy.trigger, standings) is not None and any(verdict.state.is_known for verdict in seen)
+    return Look(at, is_known, tuple(seen))

@@ -124,6 +124,24 @@ def test_a_condition_that_may_only_propose_is_held_by_its_mode(capsys, server, t
     assert (one["verdict"], one["blocked_by"]) == ("rollback", None)
 
 
+def test_a_condition_that_is_only_observed_beside_others_finds_nothing_and_does_not_answer_the_change(capsys, server, tmp_path):
+    second = "    - {name: again, ratio: {bad: 'requests_total{code=~\"5..\"}', total: requests_total}, above: 5%, for: 3m}\n"
+    observing = samples.POLICY.replace("      for: 1m", "      for: 1m\n      mode: observe")
+    (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=observing))["changes"]
+    assert (one["verdict"], one["condition"]) == ("ok", None)
+    both = observing.replace("  remedy:", second + "  remedy:")
+    (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=both))["changes"]
+    assert (one["verdict"], one["condition"]) == ("rollback", "again")
+
+
+@pytest.mark.parametrize("condition", ["error-rate", "standard", "stuck-rollout"])
+def test_of_a_workload_without_a_single_series_nothing_is_concluded(capsys, server, tmp_path, condition):
+    head, rest = samples.POLICY.replace("metrics: custom", "metrics: istio").split("  rollback_when:")
+    unseen = f"{head}  rollback_when:\n    - use: {condition}\n  remedy{rest.partition('  remedy')[2]}"
+    (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=unseen))["changes"]
+    assert (one["verdict"], one["condition"]) == ("inconclusive", None)
+
+
 def test_changes_can_come_from_what_kube_state_metrics_saw(capsys, server, tmp_path):
     policy = samples.write(tmp_path)[0]
     words = [policy, "--changes", "prometheus", "--to", samples.when(LATE)]

@@ -15,6 +15,11 @@ def test_of_two_releases_in_one_second_the_one_seen_later_is_the_first_suspect()
     assert [change.id for change in suspects(BOTH, HOUR, (), T0 + 10 * SECOND)] == ["uid:2", "uid:1"]
 
 
+def test_what_began_at_the_moment_of_the_onset_came_too_late_for_it() -> None:
+    assert suspects((FIRST,), HOUR, (), T0) == ()
+    assert suspects((FIRST,), HOUR, (), T0 + SECOND) == (FIRST,)
+
+
 def test_of_two_releases_in_one_second_the_one_seen_later_is_watched_first() -> None:
     assert [change.id for change in watched(BOTH, HOUR, (), T0 + 10 * SECOND)] == ["uid:2", "uid:1"]
 
