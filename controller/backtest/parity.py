@@ -5,21 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from rollbackd.controller.backtest.beside import Beside
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
 from rollbackd.controller.backtest.journalled import Blind, Journalled, Transition
 from rollbackd.controller.backtest.retell import Retelling, memory_of
 from rollbackd.controller.backtest.run import by_grid
 from rollbackd.controller.engine.observation import history_slots
 from rollbackd.controller.schedule import Grid
+from rollbackd.policies.judge.composite import is_met
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Lack, Reading, Unknown
-from rollbackd.policies.model.signals import Probe
+from rollbackd.policies.model.signals import OfTarget, Probe
 
 NATURE = (
     "samples that came late are in Prometheus now and were not when the daemon looked",
     "a slot that the daemon missed, or did not live through, is looked at here",
     "without an open watch the daemon looks once a minute from its start on, which the journal does not have: burstiness may come out otherwise",
     "a replica that looked a moment before a row was written did not know it yet",
+    "old pods are not told apart from new ones, and no pods are known to be unready: neither names nor numbers of pods are in the journal",
 )
 """Why a difference may be none of the functions."""
 
@@ -101,11 +104,12 @@ def parity(policies: Sequence[Policy], journal: Journalled, source_of: Callable[
 def _retold(grid: Grid, group: Sequence[Policy], journal: Journalled, source: PastSource, since: datetime, until: datetime) -> _Retold:
     wanted = since - memory_of(group)
     lives = grid.slot(wanted if journal.first is None else max(wanted, journal.first))
-    retelling = Retelling(group, journal, lives)
+    history = History(source, group)
+    retelling = Retelling(group, journal, lives, Beside(source), history.look_back)
     # Before its first look a daemon fills its watches from the source's history.
     slots = [*history_slots(group, lives), *slots_between(grid, lives, until - source.delay)]
     looked = blind = unread = 0
-    for at, readings in History(source, group).read(slots):
+    for at, readings in history.read(slots):
         retelling.slot(at, readings)
         if at >= since:
             looked += 1
@@ -145,12 +149,17 @@ def _apart(one: Transition, journal: Journalled, policies: Mapping[str, Policy])
         return f"policy {one.policy} is not among those given"
     if one.digest and one.digest != policy.digest:
         return f"policy {one.policy} was another version then"
-    condition = next((each for each in policy.conditions if each.name == one.condition), None)
-    if condition is not None and isinstance(condition.signal, Probe):
-        return "probes are not asked in the past"
+    if _is_untold(policy, one.condition):
+        return "what probes and targets said in the past is not known"
     if _is_blind(journal.blind, policy.source, one.onset or one.at, one.at):
         return f"the journal has source {policy.source} as silent then"
     return ""
+
+
+def _is_untold(policy: Policy, condition: str) -> bool:
+    """Whether nobody tells today what the condition saw, or what has to be met beside any other."""
+    told = {each.name: not isinstance(each.signal, Probe | OfTarget) for each in policy.conditions}
+    return not told.get(condition, True) or not is_met(policy.trigger, tuple(told.values()))
 
 
 def _difference(one: Transition, other: Transition | None) -> str:

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rollbackd.controller.backtest.beside import Beside
 from rollbackd.controller.backtest.journalled import Journalled, Transition
+from rollbackd.controller.backtest.replay import LookBack
 from rollbackd.controller.engine.fleet import Breaches
+from rollbackd.controller.observe.baselines import Baselines
 from rollbackd.policies.decide.decisions import Decision, WouldAct
-from rollbackd.policies.decide.evaluate import Evaluation, evaluate
+from rollbackd.policies.decide.evaluate import Evaluation, decide, evaluate
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import IncidentEvent, Opened
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, advance, opened
 from rollbackd.policies.known.reasons import standing_reason
-from rollbackd.policies.known.watch import Watch, new_watch
+from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.since import is_due
@@ -21,11 +24,12 @@ from rollbackd.policies.watching.since import is_due
 
 class Retelling:
     """Some policies of one grid, slot by slot. ``start``: from this slot on the daemon looked; what lies before only fills the watches.
+    ``beside`` and ``look_back`` read what the daemon read beside a slot's readings, and of the time before a change.
 
     ``found``: the transitions, each once. ``said``: what was thought at the slots of ``asked``, by policy, condition and slot.
     """
 
-    def __init__(self, policies: Sequence[Policy], journal: Journalled, start: datetime) -> None:
+    def __init__(self, policies: Sequence[Policy], journal: Journalled, start: datetime, beside: Beside, look_back: LookBack) -> None:
         self.found: dict[tuple[str, str, str], Transition] = {}
         self.said: dict[tuple[str, str, datetime], str] = {}
         self._policies = policies
@@ -37,21 +41,47 @@ class Retelling:
         self._watches: dict[str, Watch] = {policy.name: new_watch(policy) for policy in policies}
         self._last: dict[str, datetime] = {}
         self._breaches = Breaches()
+        self._beside, self._look_back = beside, look_back
+        self._baselines = Baselines()
+        self._seen: tuple[Change, ...] = ()
 
     def slot(self, at: datetime, readings: Mapping[str, tuple[Reading, ...]]) -> None:
         """The slot is decided for every policy that the daemon would have looked at, with what it knew by then."""
         self._catch_up(at)
         visible = self._visible(max(at, self._start))
+        if at < self._start:
+            self._fill(readings, visible, at)
+            return
+        # A slot is read for before its survey is known; at its start the daemon has what the journal tells.
+        known = self._seen if self._last else visible
+        fleet = self._fleet(known)
+        due = [policy for policy in self._policies if self._is_due(policy, known, fleet, at)]
+        self._compare(due, known, fleet, at)
         fleet = self._fleet(visible)
-        for policy in [policy for policy in self._policies if self._is_due(policy, visible, fleet, at)]:
-            incident = self._incident(policy) if at >= self._start else None
-            evaluation = evaluate(policy, self._watches[policy.name], incident, readings[policy.name], _of(visible, policy), fleet, at)
-            self._watches[policy.name] = evaluation.watch
-            if at < self._start:
-                continue
-            self._last[policy.name] = at
-            self._breaches.note(policy, evaluation.watch, evaluation.verdicts)
-            self._note(policy, evaluation, at)
+        for policy in due:
+            self._look(policy, self._beside.read(policy, readings[policy.name], _of(known, policy), at), visible, fleet, at)
+        self._seen = visible
+
+    def _fill(self, readings: Mapping[str, tuple[Reading, ...]], visible: Sequence[Change], at: datetime) -> None:
+        fleet = self._fleet(visible)
+        for policy in self._policies:
+            told = evaluate(policy, self._watches[policy.name], None, readings[policy.name], _of(visible, policy), fleet, at)
+            self._watches[policy.name] = told.watch
+
+    def _compare(self, due: Sequence[Policy], known: Sequence[Change], fleet: Fleet, at: datetime) -> None:
+        lacking = (self._baselines.lacking(policy, self._incident(policy), _of(known, policy), fleet, at) for policy in due)
+        compared = [one for one in lacking if one is not None]
+        if compared:
+            self._baselines.take(compared, self._look_back(compared, at))
+
+    def _look(self, policy: Policy, readings: Sequence[Reading], visible: Sequence[Change], fleet: Fleet, at: datetime) -> None:
+        known = self._incident(policy), _of(visible, policy), fleet, at
+        watch = take(policy, self._watches[policy.name], readings)
+        evaluation = decide(policy, watch, *known, self._baselines.of(policy, *known))
+        self._watches[policy.name] = evaluation.watch
+        self._last[policy.name] = at
+        self._breaches.note(policy, evaluation.watch, evaluation.verdicts)
+        self._note(policy, evaluation, at)
 
     def _catch_up(self, at: datetime) -> None:
         """The journal's rows from before the slot are known in it. Those of the slot itself came of it."""

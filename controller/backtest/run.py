@@ -6,19 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rollbackd.controller.backtest.beside import Beside
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged
 from rollbackd.controller.backtest.conclude import alarms, judged
 from rollbackd.controller.backtest.history import History, PastSource, slots_between
-from rollbackd.controller.backtest.old_pods import OldPods
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
-from rollbackd.controller.observe.aging import aged
-from rollbackd.controller.observe.traffic import Traffics
-from rollbackd.controller.observe.vanished import Absences
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Policy
-from rollbackd.policies.model.readings import Reading
 
 SAID_EVERY = 1000  # slots
 
@@ -59,7 +54,7 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             continue
         since, until = span_of(policies, given, asked.since, asked.until)
         slots = slots_between(grid, since, min(until, asked.now - source.delay))
-        beside, history = _Beside(source, given), History(source, policies)
+        beside, history = Beside(source, given), History(source, policies)
         replay = Replay(policies, given, {policy.name: windows_of(policy, given) for policy in policies}, history.look_back)
         for done, (at, readings) in enumerate(history.read(slots)):
             if done % SAID_EVERY == 0:
@@ -73,20 +68,6 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
     ordered = tuple(sorted(found, key=lambda one: (one.change.at, one.change.line, one.policy.name)))
     waited = sum((source.waited for source in sources.values()), timedelta(0))
     return Outcome(ordered, tuple(false), slots_done, queries, timedelta(seconds=time.perf_counter() - began), waited)
-
-
-class _Beside:
-    """What the daemon asks for beside the readings of a slot; what the target said then is not known."""
-
-    def __init__(self, source: PastSource, given: Sequence[GivenChange]) -> None:
-        self._source = source
-        self._traffics, self._absences, self._old = Traffics(), Absences(), OldPods(source, given)
-
-    def read(self, policy: Policy, readings: tuple[Reading, ...], changes: Sequence[Change], at: datetime) -> tuple[Reading, ...]:
-        """The readings beside what they were before the change, and beside what old pods counted."""
-        told = self._old.beside(policy, readings, at) if changes else readings
-        compared = self._traffics.beside(policy, aged(policy, told, changes, self._source, at), changes, self._source, None, at)
-        return self._absences.beside(policy, compared, changes, self._source, None, at)
 
 
 def by_grid(policies: Sequence[Policy]) -> Mapping[Grid, Sequence[Policy]]:

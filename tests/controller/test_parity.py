@@ -13,8 +13,7 @@ import pytest
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.backtest.history import slots_between
 from rollbackd.controller.cli.main import outcome
-from rollbackd.controller.engine.observation import history_slots
-from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.observe.readings import Observer
@@ -29,6 +28,7 @@ from tests.controller.world import World
 MINUTE = timedelta(minutes=1)
 BORN, FIRST, SECOND = 70 * MINUTE, 80 * MINUTE, 115 * MINUTE
 """When the daemon started, and its releases: the first turns bad and is rolled back, the second turns bad late."""
+LENGTH = 150 * MINUTE
 TEXT = samples.POLICY.replace("{kubernetes: {namespace: shop, deployment: checkout}}", "{command: {name: shop}}").replace("observe", "auto")
 
 
@@ -36,8 +36,19 @@ def share(at: timedelta) -> float | None:
     """Two bad spells; a scrape gap in the middle of nothing."""
     if 100 * MINUTE < at < 102 * MINUTE:
         return None
-    is_bad = FIRST + 3 * MINUTE <= at < FIRST + 9 * MINUTE or SECOND + 12 * MINUTE <= at < SECOND + 20 * MINUTE
-    return 0.3 if is_bad else 0.01
+    return 0.3 if is_bad(at) else 0.01
+
+
+def is_bad(at: timedelta) -> bool:
+    return FIRST + 3 * MINUTE <= at < FIRST + 9 * MINUTE or SECOND + 12 * MINUTE <= at < SECOND + 20 * MINUTE
+
+
+def past() -> str:
+    """Requests that are well before each release, calls that fail too often before and more often after, and a level that triples."""
+    calls = samples.past(lambda at: 0.35 if is_bad(at) else 0.1, LENGTH).replace("requests", "calls").removesuffix("# EOF\n")
+    moments = [timedelta(seconds=seconds) for seconds in range(0, int(LENGTH.total_seconds()), samples.STEP)]
+    level = "".join(f'level{{app="checkout"}} {300 if is_bad(at) else 100} {moment(at).timestamp():.0f}\n' for at in moments)
+    return f"{calls}# TYPE level gauge\n{level}{samples.past(share, LENGTH)}"
 
 
 @dataclass(frozen=True)
@@ -64,26 +75,23 @@ def live(folder: Path, url: str, text: str) -> Life:
     slots = slots_between(Grid(policy.source, policy.every), moment(BORN), moment(SECOND + 25 * MINUTE))
     world = World(folder, policy, at=slots[0])
     world.good("v1")
-    observer = Observer({policy.source: Prometheus(policy.source, url)}, lambda _: None)
+    observation = Observation(world.engine, Observer({policy.source: Prometheus(policy.source, url)}, lambda _: None), world.surveyor)
     releases = {"v2": moment(FIRST), "v3": moment(SECOND)}
     for at in slots:
         world.at = at
         for version in [version for version, came in releases.items() if came <= at]:
             releases.pop(version)
             world.deploy(version)
-        due = world.engine.due([policy], at)
-        new = [policy for policy in due if policy.name not in world.engine.standings]
-        past = observer.read_history(new, history_slots(new, at))
-        world.engine.cycle(Batch(at, world.survey(), observer.read(due, at), past))
+        world.engine.cycle(observation.batch([policy], world.engine.due([policy], at), at))
         world.rest()
-    observer.close()
+    observation.close()
     world.close()
     return Life(folder, policy, url)
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with servers.prometheus_with_history(samples.past(share, 150 * MINUTE)) as server:
+    with servers.prometheus_with_history(past()) as server:
         yield server.url
 
 
@@ -137,6 +145,53 @@ def test_what_was_only_observed_is_compared_by_its_onset_too(url, run, tmp_path)
     assert [(one["journal"]["kind"], one["verdict"], one["same_numbers"]) for one in found["transitions"]] == [("observed", "equal", True)] * 2
     assert all(one["journal"]["onset"] for one in found["transitions"])
     assert code == 0
+
+
+SHARE = """      ratio: {bad: 'requests_total{code=~"5.."}', total: requests_total}
+      above: 5%
+"""
+LEVEL = "      gauge: level\n      above: {of_before: 150%}\n      unbounded: accepted\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(TEXT.replace(SHARE, LEVEL), "level 300 > 150, 150 % of 100 before", id="of-before"),
+        pytest.param(TEXT.replace("requests", "calls"), "worse than before", id="in-breach-before-and-got-worse"),
+    ],
+)
+def test_what_was_before_a_change_is_read_as_the_daemon_read_it(url, run, tmp_path, text, said):
+    code, found = run(live(tmp_path, url, text))
+    assert [(one["verdict"], one["same_numbers"], one["why"]) for one in found["transitions"]] == [("equal", True, "")] * 2
+    assert said.replace("level", "errors", 1) in found["transitions"][0]["journal"]["reason"]
+    assert code == 0
+
+
+PROBE = "    - {name: smoke, probe: {port: 80}, above: 0%}\n"
+STUCK = "    - use: stuck-rollout\n"
+BOTH = """    - all_of:
+        - {name: errors, ratio: {bad: 'requests_total{code=~"5.."}', total: requests_total}, above: 5%}
+        - use: stuck-rollout
+"""
+CONDITIONS = TEXT[TEXT.index("    - name: errors") : TEXT.index("  remedy")]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "condition"),
+    [
+        pytest.param(CONDITIONS + PROBE, "smoke", id="probe"),
+        pytest.param(CONDITIONS + STUCK, "stuck-rollout", id="told-by-the-target"),
+        pytest.param(BOTH, "errors", id="only-together-with-what-the-target-told"),
+    ],
+)
+def test_what_nobody_can_be_asked_about_the_past_is_not_compared(life, run, tmp_path, conditions, condition):
+    text = TEXT.replace(CONDITIONS, conditions).replace("{command: {name: shop}}", "{kubernetes: {namespace: shop, deployment: checkout}}")
+    (policy,) = load_policies({"p.yaml": text}).policies
+    other = rewritten(life, tmp_path, "incident.opened", lambda body: body.update(condition=condition, policy_digest=policy.digest))
+    (tmp_path / "p.yaml").write_text(text)
+    _, found = run(other)
+    told = next(one for one in reversed(found["transitions"]) if one["journal"])
+    assert (told["verdict"], told["why"]) == ("apart", "what probes and targets said in the past is not known")
 
 
 def test_a_journal_that_says_otherwise_is_2_with_both_arithmetics(life, capsys, tmp_path):
