@@ -6,6 +6,7 @@ Each policy is replayed by itself, with budgets and cool-downs of its own; the o
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
@@ -83,7 +84,7 @@ class _Event:
 
 
 class Replay:
-    """Some policies of one grid, and the changes of their targets."""
+    """Some policies and the changes of their targets. Each slot is one grid's: what the others saw in theirs is known in it."""
 
     def __init__(
         self,
@@ -107,10 +108,11 @@ class Replay:
         self.ways = [Replayed(armed(policy), new_watch(policy), windows[policy.name]) for policy in policies]
 
     def slot(self, at: datetime, readings: Mapping[str, tuple[Reading, ...]]) -> None:
-        """The slot is judged and decided for every policy that the daemon would have looked at."""
-        due = [way for way in self.ways if self._is_due(way, at)]
+        """The slot is judged and decided for every policy of its grid, those of ``readings``, that the daemon would have looked at."""
+        ways = [way for way in self.ways if way.policy.name in readings]
+        due = [way for way in ways if self._is_due(way, at)]
         self._compare([way for way in due if way.incident is not None or self._changes], at)
-        fresh = self._survey(at)
+        fresh = self._survey({target for way in ways for target in way.policy.targets}, at)
         for way in self.ways:
             if way.is_astray and any(change.target in way.policy.targets and not change.ours for change in fresh):
                 # What came after a rollback that was not made is no past of what comes next.
@@ -157,14 +159,16 @@ class Replay:
             return True
         return is_due(way.policy, way.incident, self.of(way.policy.targets), Fleet(answered=frozenset(way.answered)), way.last, at)
 
-    def _survey(self, at: datetime) -> list[Change]:
-        """The changes that came to light in this slot, and the replicas that serve by now: before, nobody knew that they would."""
+    def _survey(self, targets: Collection[str], at: datetime) -> list[Change]:
+        """The changes of these targets that came to light in this slot, and their replicas that serve by now: before, nobody knew that they would."""
+        begun = takewhile(lambda event: event.at <= at, self._coming)
         fresh = []
-        while self._coming and self._coming[0].at <= at:
-            fresh.append(self._change(self._coming.pop(0), at))
+        for event in [event for event in begun if event.given.target in targets]:
+            self._coming.remove(event)
+            fresh.append(self._change(event, at))
             self._changes.append(fresh[-1])
         for index, change in enumerate(self._changes):
-            ready = self._ready.get(change.id)
+            ready = self._ready.get(change.id) if change.target in targets else None
             if ready is not None and ready <= at:
                 self._changes[index] = replace(change, ready=self._ready.pop(change.id))
         return fresh

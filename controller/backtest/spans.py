@@ -29,7 +29,11 @@ def longest_confirmation(policy: Policy) -> timedelta:
 
 
 def span_of(policies: Sequence[Policy], given: Sequence[GivenChange], since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
-    """From when to when slots are replayed: asked or as the changes need it, and before it what the first looks rest on."""
+    """From when to when slots are replayed: asked or as the changes need it, and before it what the first looks rest on.
+
+    Without a change both have to be asked for.
+    """
     before = max(max((one.window for one in policy.conditions), default=timedelta(0)) + longest_confirmation(policy) for policy in policies)
-    last = max((change.ready or change.at) + watch_length(policy) + longest_confirmation(policy) for change in given for policy in policies)
-    return (since or min(change.at for change in given)) - before - ONSET_MEMORY, until or last
+    begin = since or min(change.at for change in given)
+    lasts = ((change.ready or change.at) + watch_length(policy) + longest_confirmation(policy) for change in given for policy in policies)
+    return begin - before - ONSET_MEMORY, until or max(lasts)

@@ -7,7 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.backtest.run import Asked
+from rollbackd.controller.backtest.run import run as replayed
 from rollbackd.controller.cli.main import outcome
+from rollbackd.policies.load import load_policies
 from tests import servers
 from tests.controller import backtest_samples as samples
 from tests.controller.backtest_samples import BAD, GAP, LATE, five, moment, row
@@ -85,18 +89,34 @@ def test_what_a_guard_would_have_held_names_the_guard(capsys, server, tmp_path):
     assert (first["verdict"], first["blocked_by"]) == ("rollback", None)
     assert (second["verdict"], second["blocked_by"]) == ("held", "quarantine")
     assert "revision v2 was rolled back before and is live again" in second["reason"]
+
+
+@pytest.mark.parametrize("every", ["15s", "30s", "1m"])
+def test_neighbours_that_broke_without_a_change_hold_it_however_often_they_are_looked_at(capsys, server, tmp_path, every):
     words = samples.write(tmp_path, row(BAD, "v2"))
-    others = [
-        samples.POLICY.replace("name: checkout}", f"name: {name}}}", 1).replace("deployment: checkout", f"deployment: {name}")
-        for name in ("cart", "search")
-    ]
-    for number, text in enumerate(others):
-        (tmp_path / f"other{number}.yaml").write_text(text)
-    found = document(capsys, server, *words, tmp_path / "other0.yaml", tmp_path / "other1.yaml")
+    for name in ("cart", "search"):
+        text = samples.POLICY.replace("name: checkout}", f"name: {name}}}", 1).replace("deployment: checkout", f"deployment: {name}")
+        (tmp_path / f"{name}.yaml").write_text(text.replace("every: 15s", f"every: {every}"))
+    found = document(capsys, server, *words, tmp_path / "cart.yaml", tmp_path / "search.yaml")
     (one,) = found["changes"]
     assert (found["code"], one["verdict"], one["blocked_by"]) == (0, "held", "systemic")
     assert "a common cause is likelier than this change" in one["reason"]
     assert {alarm["target"].rpartition("/")[2] for alarm in found["false_alarms_outside_changes"]} == {"cart", "search"}
+
+
+def test_a_span_is_searched_for_alarms_of_those_too_who_had_no_change(capsys, server, tmp_path):
+    words = samples.write(tmp_path, {**row(BAD, "v2"), "target": "kubernetes:shop/cart"})
+    cart = samples.POLICY.replace("name: checkout}", "name: cart}", 1)
+    (tmp_path / "cart.yaml").write_text(cart.replace("deployment: checkout", "deployment: cart").replace("every: 15s", "every: 30s"))
+    found = document(capsys, server, *words, tmp_path / "cart.yaml", "--from", samples.when(timedelta(minutes=50)), "--to", samples.when(GAP))
+    assert [alarm["target"] for alarm in found["false_alarms_outside_changes"] if alarm["target"] == samples.TARGET] == [samples.TARGET] * 2
+
+
+@pytest.mark.parametrize(("since", "alarms"), [(None, 0), (moment(timedelta(minutes=50)), 3)], ids=["no-span", "a-span"])
+def test_without_any_change_only_an_asked_span_is_searched(server, since, alarms):
+    (policy,) = load_policies({"p.yaml": samples.POLICY}).policies
+    found = replayed(Asked((policy,), (), moment(timedelta(hours=6)), since), lambda name: Prometheus(name, server.url))
+    assert (found.judged, len(found.alarms)) == ((), alarms)
 
 
 def test_a_change_after_a_rollback_that_was_not_made_is_judged_afresh(capsys, server, tmp_path):

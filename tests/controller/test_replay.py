@@ -33,3 +33,12 @@ def test_it_acts_in_the_slot_in_which_a_breach_is_confirmed(others, confirm):
     """The first block since the release is proof. Who is alone was looked at in its own slot too, and waits for nobody."""
     found = found_of(others, For(confirm))
     assert (found.word, found.onset, found.at) == ("rollback", T0 + MINUTE, T0 + MINUTE + confirm)
+
+
+def test_a_change_comes_to_light_in_the_slots_of_those_who_look_at_its_target():
+    own, peer = POLICY, replace(POLICY, name="peer", target=f"{TARGET}0", ladder=())
+    replay = Replay([own, peer], [CHANGE], {one.name: windows_of(one, [CHANGE]) for one in (own, peer)})
+    replay.slot(T0 + MINUTE, {"peer": (counts(T0 + MINUTE, 0, 20),)})
+    assert replay.of([TARGET]) == ()
+    replay.slot(T0 + 2 * MINUTE, {own.name: (counts(T0 + 2 * MINUTE, 0, 20),)})
+    assert [change.first_seen for change in replay.of([TARGET])] == [T0 + 2 * MINUTE]
