@@ -8,7 +8,7 @@ really is, so that a real breach is found at least so soon.
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -50,14 +50,28 @@ def shares(limit: float) -> tuple[float, ...]:
 
 
 def preview(policy: Policy, condition: Condition, limit: float, bound: Bound, per_minute: float, spread: float | None) -> tuple[Power, ...]:
-    """What the condition finds at this traffic from its change on, warm-up and confirmation included; not what the source takes to answer.
+    """What the condition finds at this traffic from its change on, warm-up and confirmation included, not rollout and the source's answers.
 
     ``spread``: how bursty bad events are, None where that is not known.
     """
     watch = condition.watch or policy.watch or ALWAYS_BLAMES
-    hold = condition.confirm.duration if isinstance(condition.confirm, For) else condition.confirm.of * policy.every
-    soonest = max(hold, policy.timing.warmup)
-    return tuple(power(share, limit, bound, per_minute, watch, soonest, spread) for share in shares(limit))
+    # No run begins before the warm-up ends, but it may before the proof; looks are counted only from the proof on.
+    warmup, held = policy.timing.warmup, _held(condition, policy.every)
+    soonest, more = (warmup + held, timedelta(0)) if isinstance(condition.confirm, For) else (warmup, held)
+    return tuple(_after(power(share, limit, bound, per_minute, watch, soonest, spread), more, watch) for share in shares(limit))
+
+
+def _held(condition: Condition, every: timedelta) -> timedelta:
+    """How long at least from the first breach to the slot that confirms it."""
+    if isinstance(condition.confirm, For):
+        return -(-condition.confirm.duration // every) * every
+    return (condition.confirm.at_least - 1) * every
+
+
+def _after(proof: Power, more: timedelta, watch: timedelta) -> Power:
+    """Found so much later than it is proven."""
+    within = proof.within + more if proof.within is not None else None
+    return replace(proof, within=within if within is not None and within <= watch else None)
 
 
 def power(share: float, limit: float, bound: Bound, per_minute: float, watch: timedelta, soonest: timedelta, spread: float | None) -> Power:

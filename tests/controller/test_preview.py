@@ -49,14 +49,14 @@ def test_the_traffic_of_the_week_tells_what_is_found_how_soon(url, explain):
     (line,) = item["power"]
     assert (line["condition"], line["per_minute"], line["why"]) == ("errors", pytest.approx(400, rel=0.01), None)
     assert [row["share"] for row in line["rows"]] == pytest.approx([0.06, 0.1, 0.2, 0.5, 1.0])
-    assert line["rows"][-1]["seconds"] == 60
+    assert line["rows"][-1]["seconds"] == 120
     assert line["rows"][0]["seconds"] is None
 
 
 def test_people_read_it_as_a_table(url, explain):
     said = [" ".join(row.split()) for row in explain(url, "table").splitlines()]
     assert "errors at 400 events/min (median, 400 in the quietest tenth)" in said
-    assert "100 % found within 1m0s in 100 of 100" in said
+    assert "100 % found within 2m0s in 100 of 100" in said
     assert any(row.startswith("6 % not surely in the whole watch: in ") for row in said)
 
 

@@ -6,13 +6,16 @@ from datetime import timedelta
 
 import pytest
 
+from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.judge.tally import add, begin, tried
-from rollbackd.policies.model.policy import Bound, For, Limit
+from rollbackd.policies.known.events import Opened
+from rollbackd.policies.known.watch import new_watch
+from rollbackd.policies.model.policy import Bound, Breaches, For, Limit
 from rollbackd.policies.model.readings import Counts
 from rollbackd.policies.watching.power import SURE, power, preview, shares
-from tests.policies.literals import POLICY, T0
+from tests.policies.literals import CALM, EVERY, POLICY, RELEASE, T0
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 BOUND = Bound(0.01)
 
 
@@ -74,11 +77,52 @@ def test_bursts_and_a_least_volume_make_it_later():
     assert found(1.0, 20, bound=Bound(0.01, 300)).within == 15 * MINUTE
 
 
-def test_confirmation_and_warm_up_come_on_top():
-    condition = replace(POLICY.conditions[0], confirm=For(10 * MINUTE), watch=None, bound=BOUND)
-    said = preview(POLICY, condition, 0.05, BOUND, 1000.0, None)
+def bounded(confirm, every):
+    return replace(POLICY, every=every, conditions=(replace(POLICY.conditions[0], confirm=confirm, watch=None, bound=BOUND),))
+
+
+def decided(policy, share, per_minute):
+    """How long after the change an incident is opened where every block holds exactly this share."""
+    watch, at = new_watch(policy), T0
+    while at < T0 + HOUR:
+        at += policy.every
+        total = per_minute * (policy.every / MINUTE)
+        block = Counts(at - policy.every, at, total * share, total * share, total, at)
+        slot = evaluate(policy, watch, None, (block,), (RELEASE,), CALM, at)
+        if any(isinstance(decision, Opened) for decision in slot.decisions):
+            return at - T0
+        watch = slot.watch
+    return None
+
+
+CONFIRMED = [
+    pytest.param(For(MINUTE), EVERY, 2 * MINUTE, id="for-1m"),
+    pytest.param(For(45 * SECOND), EVERY, 105 * SECOND, id="for-45s"),
+    pytest.param(For(45 * SECOND), MINUTE, 2 * MINUTE, id="for-45s-asked-each-minute"),
+    pytest.param(For(5 * MINUTE), EVERY, 6 * MINUTE, id="for-5m"),
+    pytest.param(Breaches(3, 5), EVERY, 90 * SECOND, id="3-of-5"),
+]
+
+
+@pytest.mark.parametrize(("confirm", "every", "soonest"), CONFIRMED)
+def test_what_is_proven_at_once_is_decided_when_warm_up_and_confirmation_are_over(confirm, every, soonest):
+    policy = bounded(confirm, every)
+    said = preview(policy, policy.conditions[0], 0.05, BOUND, 2000.0, None)
     assert [one.share for one in said] == pytest.approx([0.06, 0.1, 0.2, 0.5, 1.0])
-    assert said[-1].within == 10 * MINUTE
+    assert (said[-1].within, decided(policy, 1.0, 2000)) == (soonest, soonest)
+
+
+def test_looks_are_counted_from_the_proof_on_and_a_run_from_the_first_that_is_out():
+    runs, looks = bounded(For(45 * SECOND), EVERY), bounded(Breaches(4, 5), EVERY)
+    (proven, *_), (late, *_) = (preview(policy, policy.conditions[0], 0.05, BOUND, 2000.0, None) for policy in (runs, looks))
+    assert late.within - proven.within == 45 * SECOND
+    assert decided(looks, 0.06, 2000) - decided(runs, 0.06, 2000) == 45 * SECOND
+
+
+def test_a_proof_that_the_watch_leaves_no_time_to_confirm_is_none():
+    policy = replace(bounded(Breaches(3, 5), EVERY), watch=10 * MINUTE)
+    first, *_ = preview(policy, policy.conditions[0], 0.05, BOUND, 2000.0, None)
+    assert first.within is None
 
 
 def test_shares_of_a_high_limit_stay_shares():
