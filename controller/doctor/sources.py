@@ -99,12 +99,12 @@ def evidence(around: Surroundings) -> Iterator[Finding]:
     """Each policy's conditions have data at this moment: what the daemon would read now, by the same questions."""
     by_source: dict[str, list[Policy]] = defaultdict(list)
     for policy in around.policies:
-        source = around.sources.get(policy.source)
+        by_source[policy.source].append(without_probes(policy))
+    for name, policies in by_source.items():
+        source = around.sources.get(name)
         # One reading of a page proves no increase; and no endpoint is probed from here.
         if source is not None and not isinstance(source, AdapterError | ReadsPages):
-            by_source[policy.source].append(without_probes(policy))
-    for name, policies in by_source.items():
-        yield from _evidence(name, policies, around)
+            yield from _evidence(name, source, policies, around)
 
 
 def without_probes(policy: Policy) -> Policy:
@@ -112,20 +112,28 @@ def without_probes(policy: Policy) -> Policy:
     return replace(policy, conditions=tuple(one for one in policy.conditions if not isinstance(one.signal, Probe | OfTarget)))
 
 
-def _evidence(name: str, policies: Sequence[Policy], around: Surroundings) -> Iterator[Finding]:
-    source = around.sources[name]
+def _evidence(name: str, source: Source, policies: Sequence[Policy], around: Surroundings) -> Iterator[Finding]:
     before = source.metrics_asked if isinstance(source, MeteredSource) else 0
     readings = read_now(around.sources, policies, around.now())
     if isinstance(source, MeteredSource):
         said = f"one look at {len(policies)} policies asks it for {source.metrics_asked - before} metrics"
         yield Finding("evidence", name, Grade.PASS, f"{said}: each minute while their watches are open")
     every = [reading for found in readings.values() for reading in found]
-    if every and all(_is_error(reading) for reading in every):
-        return  # the source is at fault, and its own check says so
+    faults = [reading.why for reading in every if isinstance(reading, Unknown) and reading.lack is Lack.ERROR]
+    if faults and len(faults) == len(every):
+        yield from _unreadable(name, source, faults, around)
+        return
     for policy in policies:
         pairs = tuple(zip(policy.conditions, readings[policy.name], strict=True))
         yield from _of_policy(policy, pairs, name)
         yield from _of_buckets(policy, pairs)
+
+
+def _unreadable(name: str, source: Source, faults: Sequence[str], around: Surroundings) -> Iterator[Finding]:
+    """One failure for all of a source's conditions; nothing where its own check fails too, which is asked for again."""
+    if not any(finding.grade is Grade.FAIL for finding in _source(name, source, around)):
+        said = f"none of {len(faults)} conditions can be read: {faults[0]}"
+        yield Finding("evidence", name, Grade.FAIL, said, "mend that: until then nothing is judged by this source")
 
 
 def read_now(sources: Mapping[str, Source | AdapterError], policies: Sequence[Policy], at: datetime) -> Mapping[str, tuple[Reading, ...]]:
@@ -155,7 +163,3 @@ def _of_buckets(policy: Policy, pairs: Sequence[tuple[Condition, Reading]]) -> I
         if isinstance(reading, Counts) and (said := remark(condition, reading)) is not None:
             grade = Grade.FAIL if said.is_fatal else Grade.WARN
             yield Finding("evidence", policy.name, grade, f"{condition.name}: {said.said}", said.hint)
-
-
-def _is_error(reading: Reading) -> bool:
-    return isinstance(reading, Unknown) and reading.lack is Lack.ERROR

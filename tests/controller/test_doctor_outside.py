@@ -1,14 +1,18 @@
 """What the doctor says of what lies elsewhere: a real Prometheus, pages, the Kubernetes double."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.source import Answer, Query, Row
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from rollbackd.controller.doctor.findings import Finding, Grade, is_cut_off
+from rollbackd.controller.doctor.sources import UP, evidence, sources
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series
 from tests.controller.patient import Patient, shop_policy
@@ -137,6 +141,32 @@ def test_each_policy_has_the_evidence_that_the_daemon_would_find(patient: Patien
     found = {finding.subject: finding for finding in patient.findings("evidence")}
     assert {name: finding.grade.value for name, finding in found.items()} == {"half": "warn", "silent": "fail", "sound": "pass"}
     assert found["half"].found.startswith("1 of 2 conditions have data in prometheus; none for typo (no series")
+
+
+class Hidden:
+    """A source that tells of `up` alone, as one whose token may read one tenant and not the other."""
+
+    name, delay, freshness = "prometheus", timedelta(0), timedelta(seconds=60)
+
+    def block(self, every: timedelta) -> timedelta:
+        return every
+
+    def read(self, query: Query, at: datetime) -> Answer:
+        if query == UP:
+            return Answer({(): Row({"value": 1.0}, at)})
+        raise Permanent("prometheus: 403 Forbidden")
+
+    def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        raise Permanent("prometheus: 403 Forbidden")
+
+
+def test_a_source_that_answers_and_lets_no_condition_be_read_fails_once_with_its_reason(patient: Patient) -> None:
+    patient.policies = {name: shop_policy(name) for name in ("one", "two", "three")}
+    around = replace(patient.around(), sources={"prometheus": Hidden()})
+    assert [(f.check, f.subject, f.grade.value, f.found) for f in (*sources(around), *evidence(around))] == [
+        ("sources", "prometheus", "pass", "answers, with fresh samples"),
+        ("evidence", "prometheus", "fail", "none of 3 conditions can be read: prometheus: 403 Forbidden"),
+    ]
 
 
 # --- targets in Kubernetes ------------------------------------------------------------------------------------------------------------------------
