@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollbackd.controller.config.paths import paths_in
+from rollbackd.controller.config.values import Config
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.inspection import inspected
 from rollbackd.controller.pause.file import Pause
+from rollbackd.controller.pause.shared import SharedPause
 
 NOT_HERE = ("policies", "data_dir", "api.token_file", "contacts.")
 """Paths of the config that need not be there, or are looked at by another check."""
@@ -115,12 +117,34 @@ def _room(folder: Path) -> Finding:
 
 
 def pause(around: Surroundings) -> Iterator[Finding]:
-    """Whether the switch is on, and whether it can be read at all."""
+    """Whether the switch is on, here or for all who share the journal, and whether it can be read at all."""
     switch = Pause(around.config.data_dir / "pause")
     reason = switch.read() if around.config.data_dir.is_dir() else None
     if reason is None:
-        yield Finding("pause", str(switch.file), Grade.PASS, "not paused")
+        yield _paused_elsewhere(around.config, switch)
     elif "unreadable means paused" in reason:
         yield Finding("pause", str(switch.file), Grade.FAIL, reason, "make the file readable, or remove it")
     else:
         yield Finding("pause", str(switch.file), Grade.WARN, f"paused: {reason}", "rollbackd resume")
+
+
+def _paused_elsewhere(config: Config, here: Pause) -> Finding:
+    """Where nothing is said here: what the newest word in a shared journal is."""
+    try:
+        place = database(config.store, config.store_password)
+        return _of_all(place, here) if place.is_shared else Finding("pause", str(here.file), Grade.PASS, "not paused")
+    except (StoreError, OSError) as fault:
+        said = f"whether another replica has paused all cannot be read; unreadable means paused: {fault}"
+        return Finding("pause", "journal", Grade.FAIL, said, "see the line of the store")
+
+
+def _of_all(place: Database, here: Pause) -> Finding:
+    """Raises StoreError or OSError where it cannot be looked at."""
+    with inspected(place) as look:
+        if look.version is not None and not look.is_current:
+            said = f"not paused here; whether for all is not known: schema {look.version} is not the newest"
+            return Finding("pause", place.place, Grade.WARN, said, "the daemon migrates it at its start, then ask again")
+        reason = SharedPause(here.file, look.reading).anywhere() if look.is_current else None
+    if reason is None:
+        return Finding("pause", str(here.file), Grade.PASS, "not paused")
+    return Finding("pause", place.place, Grade.WARN, f"paused: {reason}", "rollbackd resume")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from threading import Lock
 
-from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.values import Entry
 from rollbackd.controller.pause.file import Pause
 
@@ -15,7 +15,7 @@ class SharedPause(Pause):
 
     is_shared = True
 
-    def __init__(self, file: Path, store: Store) -> None:
+    def __init__(self, file: Path, store: Reading) -> None:
         super().__init__(file)
         self._store = store
         self._seen = 0
@@ -24,9 +24,10 @@ class SharedPause(Pause):
 
     def read(self) -> str | None:
         """Why everything is paused. Raises StoreError where the others cannot be asked: then nothing may be acted on either."""
-        return self.here() or self._anywhere()
+        return self.here() or self.anywhere()
 
-    def _anywhere(self) -> str | None:
+    def anywhere(self) -> str | None:
+        """Why the newest word in the journal pauses all; None where it does not. Raises StoreError."""
         with self._lock:
             self._seen, newest = self._store.newest_of((SET, LIFTED), self._seen)
             self._newest = newest or self._newest

@@ -205,7 +205,7 @@ def test_no_policy_is_a_failure(patient: Patient) -> None:
     assert ("policies", f"{patient.folder}/policies.d", "fail") in [(f.check, f.subject, f.grade.value) for f in patient.findings("policies")]
 
 
-# --- the journal, the pause switch ----------------------------------------------------------------------------------------------------------------
+# --- the journal -------------------------------------------------------------------------------------------------------------------------------
 
 
 def test_an_open_journal_is_read_beside_its_daemon(patient: Patient, store: Store) -> None:
@@ -281,19 +281,6 @@ def test_a_known_good_that_served_too_long_ago_is_none(patient: Patient, store: 
         tx.mark(SHOP, "v1", Standing.GOOD, How.DECLARED, now())
     patient.clock = lambda: now() + timedelta(days=8)
     assert patient.only("known goods").grade is Grade.WARN
-
-
-@pytest.mark.parametrize(
-    ("arrange", "grade"),
-    [
-        pytest.param(lambda file: None, "pass", id="off"),
-        pytest.param(lambda file: file.write_text("database move"), "warn", id="on"),
-        pytest.param(lambda file: file.mkdir(), "fail", id="unreadable"),
-    ],
-)
-def test_the_pause_switch(patient: Patient, arrange: Callable[[Path], None], grade: str) -> None:
-    arrange(patient.folder / "data" / "pause")
-    assert patient.lines("pause") == [("pause", "data/pause", grade)]
 
 
 def test_a_part_that_its_config_does_not_allow_is_its_own_failure(patient: Patient) -> None:
