@@ -152,7 +152,7 @@ class Oracles:
         if body["guard"] == "bug":
             raise Violation("bug", body["reason"])
         self.acts[body["incident"]].is_held = True
-        self._told(f"{body['incident']}:held:{body['guard']}")
+        self._told(f"{body['incident']}:held:{body['guard']}:{datetime.fromisoformat(body['at']):%Y%m%dT%H%M%S.%f}")
 
     def _closed(self, _: str, body: dict[str, Any]) -> None:
         act = self.acts[body["incident"]]

@@ -112,7 +112,7 @@ BAD = Event(30, "deploy-bad", 0, 0.6)
 STORIES = {
     "I1": (BAD,),
     "I2": (BAD,),
-    "I3": (Event(20, "deploy-good", 0), Event(25, "silent", 0, 35)),
+    "I3": (Event(20.05, "deploy-good", 0), Event(25, "silent", 0, 35)),
     "I4": (BAD, Event(31, "write-frozen", 0, 20), Event(60, "deploy-good", 0)),
     "I5": (Event(15, "deploy-good", 0), replace(BAD, at=60)),
     "I6": (BAD, Event(30.5, "deploy-bad", 4, 0.6)),
