@@ -36,21 +36,23 @@ def rise(samples: Sequence[Sample], of: str) -> Trend:
 
 
 def findings(run: Run) -> list[Finding]:
-    """All that was promised, then what is only told."""
+    """All that was promised, then what is only told. A run in which nothing happened keeps its promises by idling: that is none kept."""
     missed, beyond = _missed(run.samples)
-    memory = rise(run.samples, "rss_mib")
+    last = run.samples[-1]
     late, overslept = (sorted(getattr(one, of) for one in run.samples) for of in ("late", "overslept"))
     return [
-        Finding("RSS", f"{_span(run.samples, 'rss_mib')} MiB, {_slope(memory)} MiB/h", f"< {MIB_AN_HOUR:g} MiB/h", memory.slope < MIB_AN_HOUR),
+        _some("slots", last.slots),
+        _some("incidents opened", run.incidents, f"{run.incidents}, {run.closed} closed"),
+        _some("writes accepted", last.accepted),
+        _memory(run.samples),
         *(_flat(run.samples, name) for name in ("files", "threads")),
-        Finding("missed slots", f"{missed} of {run.samples[-1].slots}, {beyond} of them beyond the faults'", "0 beyond", beyond == 0),
+        Finding("missed slots", f"{missed} of {last.slots}, {beyond} of them beyond the faults'", "0 beyond", beyond == 0),
         Finding("audit chain", run.broken or f"holds over {run.rows:,} rows", "holds", run.broken is None),
         Finding("open incidents at the end", str(run.open_at_end), "0", run.open_at_end == 0),
         Finding("crashes in the log", str(run.crashes), "0", run.crashes == 0),
         Finding("slot lateness", _late(late), "-", is_kept=True),
         Finding("the sampler's own lateness", _late(overslept), "-", is_kept=True),
-        Finding("incidents", f"{run.incidents} opened, {run.closed} closed, {run.samples[-1].accepted} writes accepted", "-", is_kept=True),
-        Finding("journal", f"{run.samples[-1].journal_kib:,.0f} KiB with its log, {run.rows:,} rows", "-", is_kept=True),
+        Finding("journal", f"{last.journal_kib:,.0f} KiB with its log, {run.rows:,} rows", "-", is_kept=True),
     ]
 
 
@@ -61,11 +63,21 @@ def table(found: Sequence[Finding]) -> str:
     return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip() for a, b, c, d in rows)
 
 
+def _some(what: str, count: int, said: str = "") -> Finding:
+    return Finding(what, said or str(count), "> 0", count > 0)
+
+
+def _memory(samples: Sequence[Sample]) -> Finding:
+    found = rise(samples, "rss_mib")
+    is_level = found.is_known and found.slope < MIB_AN_HOUR
+    return Finding("RSS", f"{_span(samples, 'rss_mib')} MiB, {_slope(found, 'MiB/h')}", f"< {MIB_AN_HOUR:g} MiB/h", is_level)
+
+
 def _flat(samples: Sequence[Sample], of: str) -> Finding:
     """Pools breathe, so that a slope is never exactly zero: it is flat unless it surely rises, and by one at least within the run."""
     found, hours = rise(samples, of), samples[-1].at
-    is_flat = not (found.is_sure_to_rise() and found.slope * hours >= 1)
-    return Finding(f"open {of}" if of == "files" else of, f"{_span(samples, of)}, {_slope(found)} an hour", "flat", is_flat)
+    is_flat = found.is_known and not (found.is_sure_to_rise() and found.slope * hours >= 1)
+    return Finding(f"open {of}" if of == "files" else of, f"{_span(samples, of)}, {_slope(found, 'an hour')}", "flat", is_flat)
 
 
 def _missed(samples: Sequence[Sample]) -> tuple[int, int]:
@@ -78,8 +90,8 @@ def _span(samples: Sequence[Sample], of: str) -> str:
     return f"{min(found):.4g} to {max(found):.4g}"
 
 
-def _slope(found: Trend) -> str:
-    return f"slope {found.slope:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+def _slope(found: Trend, unit: str) -> str:
+    return f"slope {found.slope:+.2f} ({found.low:+.2f} to {found.high:+.2f}) {unit}" if found.is_known else "too few samples for a slope"
 
 
 def _late(ordered: Sequence[float]) -> str:

@@ -18,6 +18,11 @@ class Trend:
     low: float
     high: float
 
+    @property
+    def is_known(self) -> bool:
+        """There were points enough for an interval: what is not known keeps no limit."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
     def is_sure_to_rise(self) -> bool:
         """The whole interval lies above zero."""
         return self.low > 0
