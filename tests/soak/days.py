@@ -39,8 +39,7 @@ from tests.simulation.shop import HEALTHY, RATE, Service, service
 from tests.simulation.story import WIDE
 from tests.simulation.turns import Clock
 from tests.simulation.world import silence
-from tests.soak.limits import MIB_AN_HOUR
-from tests.soak.trend import trend
+from tests.soak.growth import Day, faults, rise, said, warm
 
 SERVICES = 4
 DAY = timedelta(days=1)
@@ -48,7 +47,6 @@ EVERY = timedelta(minutes=15)
 """Between two slots, and the measure of all other times of the policies: a slot costs as much however long it is."""
 PACE = 10
 """Slots between two releases of one service where only incidents count: an incident closes within half of it."""
-WARM_UP = 1 / 5
 LIMIT_MB = 50.0
 """Of journal for 10,000 incidents."""
 
@@ -64,17 +62,6 @@ class Releases:
 REALISTIC = Releases(DAY / EVERY / 4, 0.1)
 """Four releases a day and service, one of ten bad."""
 ONLY_BAD = Releases(PACE, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """At the end of one. ``size``: bytes of the journal, its write-ahead log folded in."""
-
-    number: int
-    rss_mib: float
-    size: int
-    rows: int
-    incidents: int
 
 
 class Place:
@@ -198,7 +185,7 @@ def days(month: Month, count: int) -> Iterator[Day]:
 
 
 def main(args: Sequence[str]) -> int:
-    """0 where memory does not grow, the journal stays within its limit and its chain holds."""
+    """0 where incidents happened, memory does not grow, the journal stays within its limit and its chain holds."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.days", description=__doc__)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--incidents", type=int, help="instead of days: bad releases only, until so many incidents are closed")
@@ -226,16 +213,15 @@ def _days(place: Place, folder: Path, count: int) -> int:
     for day in days(Month(place, folder, REALISTIC), count):
         seen.append(day)
         _show(f"day {day.number:3} of {count}  RSS {day.rss_mib:.1f} MiB  journal {day.size:,} B, {day.rows:,} rows  {day.incidents} incidents")
-    warm = [day for day in seen if day.number > WARM_UP * count]
-    found = trend([24.0 * day.number for day in warm], [day.rss_mib for day in warm])
-    last, grown, broken = seen[-1], (seen[-1].size - seen[0].size) / max(1, count - 1), place.broken()
+    later, last, grown, broken = warm(seen), seen[-1], (seen[-1].size - seen[0].size) / max(1, count - 1), place.broken()
     slots = count * (DAY // EVERY)
     print(f"{count} virtual days, {slots:,} slots of {SERVICES} services, {last.incidents} incidents; {time.monotonic() - began:.0f} s")
-    print(
-        f"RSS {warm[0].rss_mib:.1f} to {warm[-1].rss_mib:.1f} MiB, slope {found.slope:+.4f} ({found.low:+.4f} to {found.high:+.4f}) MiB a virtual h"
-    )
+    print(f"RSS {later[0].rss_mib:.1f} to {later[-1].rss_mib:.1f} MiB, {said(rise(seen))}")
     print(f"journal {last.size:,} B, {last.rows:,} rows, {grown:,.0f} B a day; audit chain: {broken or 'holds'}\n{machine()}")
-    return int(found.slope >= MIB_AN_HOUR or broken is not None)
+    found = faults(seen, broken)
+    for fault in found:
+        print(f"BROKEN: {fault}")
+    return int(bool(found))
 
 
 def _incidents(place: Place, folder: Path, count: int) -> int:

@@ -8,9 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from rollbackd.controller.journal.chain import Break
 from tests.simulation.world import silence
 from tests.soak.course import Run, run
 from tests.soak.days import EVERY, ONLY_BAD, Month, Place, Releases
+from tests.soak.growth import Day, faults
 from tests.soak.limits import findings, table
 from tests.soak.plot import draw
 from tests.soak.samples import Sample, missed_in
@@ -119,6 +121,27 @@ def test_too_few_samples_keep_no_limit_of_growth():
     short = replace(STEADY, samples=STEADY.samples[:3])
     assert broken_in(short) == ["RSS", "open files", "threads"]
     assert "too few samples" in table(findings(short))
+
+
+def virtual(mib_a_day: float, *, incidents: int = 1, count: int = 30) -> list[Day]:
+    return [Day(number, 80 + mib_a_day * number, 1000, 10, incidents) for number in range(1, count + 1)]
+
+
+def test_virtual_days_may_grow_by_what_was_measured():
+    assert faults(virtual(0.06), None) == []
+
+
+def test_a_mebibyte_a_virtual_day_is_a_leak():
+    assert faults(virtual(1.1), None) == ["RSS slope +1.100 (+1.100 to +1.100) MiB a virtual day, limit < 1"]
+
+
+def test_too_few_virtual_days_keep_no_limit_of_growth():
+    assert faults(virtual(0.0, count=2), None) == ["RSS of too few days for a slope, limit < 1"]
+
+
+def test_virtual_days_without_an_incident_or_with_a_broken_chain_are_told():
+    broken = Break(7, "daemon", "altered")
+    assert faults(virtual(0.0, incidents=0), broken) == ["no incident", f"audit chain: {broken}"]
 
 
 def test_the_plot_is_xml_with_a_line_for_each_thing():

@@ -12,7 +12,7 @@ BINS = 25
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The slope an hour and its 95 % interval; ``low`` and ``high`` are infinite where there are too few points."""
+    """The slope by unit of time and its 95 % interval; ``low`` and ``high`` are infinite where there are too few points."""
 
     slope: float
     low: float
@@ -28,9 +28,9 @@ class Trend:
         return self.low > 0
 
 
-def trend(hours: Sequence[float], values: Sequence[float]) -> Trend:
+def trend(times: Sequence[float], values: Sequence[float]) -> Trend:
     """The line through the medians of ``BINS`` equal stretches of time: neighbouring samples are alike, and would feign certainty."""
-    points = _medians(hours, values)
+    points = _medians(times, values)
     n = len(points)
     if n < 3:
         return Trend(0.0, -math.inf, math.inf)
@@ -48,11 +48,11 @@ def student(freedom: int) -> float:
     return sum(term / freedom**power for power, term in enumerate(terms))
 
 
-def _medians(hours: Sequence[float], values: Sequence[float]) -> list[tuple[float, float]]:
-    if not hours:
+def _medians(times: Sequence[float], values: Sequence[float]) -> list[tuple[float, float]]:
+    if not times:
         return []
-    first, width = hours[0], (hours[-1] - hours[0]) / BINS or 1.0
+    first, width = times[0], (times[-1] - times[0]) / BINS or 1.0
     bins: dict[int, list[tuple[float, float]]] = {}
-    for x, y in zip(hours, values, strict=True):
+    for x, y in zip(times, values, strict=True):
         bins.setdefault(min(BINS - 1, int((x - first) / width)), []).append((x, y))
     return [(statistics.median(x for x, _ in bin_), statistics.median(y for _, y in bin_)) for bin_ in bins.values()]
