@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.bench import step
+from tests.bench.figures import Figure
 from tests.bench.scorecard import generator as made
 from tests.bench.scorecard import kayenta, kept, pace, page, plan, rates, reach, run, tables
 from tests.bench.scorecard.__main__ import main
@@ -228,10 +230,13 @@ def test_the_command_runs_and_its_page_can_be_made_again_from_what_it_kept(capsy
     assert "not measured yet" in tables.reached(figures).text()
 
 
-def test_deciding_is_timed_on_a_fleet():
-    assert pace.step_seconds(40) >= 0
-    (line,) = (figure for figure in reach.figures([], step=0.5) if figure.what.startswith("step"))
-    assert line.row() == ("step on 40,000 conditions", "<= 1 s", "0.5 s", "", "1", "met")
+def test_deciding_is_timed_on_the_fleet_of_the_bench():
+    assert [line.what for line in pace.figures(5)] == [line.what for line in step.figures(5)]
+
+
+def test_the_pace_says_what_the_bench_says():
+    (line,) = pace.lines([Figure("step, 40,000 conditions: all is well (1 %)", 1.06, "s of CPU", 1.0)])
+    assert line.row() == ("step, 40,000 conditions: all is well (1 %)", "<= 1 s of CPU", "1.06 s of CPU", "", "1", "NOT MET")
 
 
 def test_a_name_that_nothing_has_is_refused():

@@ -24,7 +24,7 @@ def main(args: Sequence[str]) -> None:
         sections = ", ".join(dict.fromkeys(cell.section for cell in plan.full()))
         raise SystemExit(f"nothing is called {', '.join(told.only)}: sections are {sections}; or name a kind")
     outcomes = kept.read(told.kept) if told.kept else run(cells, told.seed, JUDGES, told.jobs, Progress(time.perf_counter()))
-    figures = reach.figures(outcomes, pace.step_seconds())
+    figures = [*reach.figures(outcomes), *pace.figures()]
     print(kept.written(outcomes, figures, told.seed) if told.json else _text(outcomes, figures))
     if told.write:
         page.write(DOCS, outcomes, figures, told.seed)

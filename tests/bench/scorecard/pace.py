@@ -1,44 +1,22 @@
-"""How long the deciding of a whole fleet takes: `step` alone, on what is read and judged already."""
+"""How long the deciding of a whole fleet takes: what ``python -m tests.bench step`` measures, by the same names, as lines of the scorecard."""
 
-import time
-from datetime import timedelta
+from collections.abc import Sequence
 
-from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.step import step
-from rollbackd.policies.known.fleet import Fleet
-from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.load import load_policies
-from rollbackd.policies.model.readings import Counts
-from tests.bench.scorecard.shipped import START
-
-CONDITIONS = 4
-POLICY = """\
-apiVersion: rollbackd/v1
-kind: RollbackPolicy
-metadata: {name: shop}
-spec:
-  mode: auto
-  target: {kubernetes: {namespace: shop, deployment: shop}}
-  metrics: custom
-  match: {app: shop}
-  rollback_when:
-    - {name: a, ratio: {bad: a_failed, total: a}, above: 5%}
-    - {name: b, ratio: {bad: b_failed, total: b}, above: 5%}
-    - {name: c, ratio: {bad: c_failed, total: c}, above: 5%}
-    - {name: d, ratio: {bad: d_failed, total: d}, above: 5%}
-  remedy:
-    - revert: {to: known-good}
-  notify: [oncall]
-"""
+from tests.bench import figures as bench
+from tests.bench import step
+from tests.bench.scorecard.rates import Estimate
+from tests.bench.scorecard.reach import NOT_YET, Figure
 
 
-def step_seconds(conditions: int = 40_000) -> float:
-    """Seconds of one core for the decisions of one slot, in a fleet of so many conditions in which all is well."""
-    (policy,) = load_policies({"shop.yaml": POLICY}).policies
-    minute = timedelta(minutes=1)
-    read = (Counts(START - minute, START, 2, 2, 200, START),) * CONDITIONS
-    judged = [evaluate(policy, new_watch(policy), None, read, (), Fleet(), START) for _ in range(conditions // CONDITIONS)]
-    began = time.process_time()
-    for one in judged:
-        step(policy, one.watch, None, one.verdicts, (), Fleet(), START + policy.every)
-    return time.process_time() - began
+def figures(count: int = step.POLICIES) -> list[Figure]:
+    """A line for each way a fleet of so many policies may fare, measured now."""
+    return lines(step.figures(count))
+
+
+def lines(measured: Sequence[bench.Figure]) -> list[Figure]:
+    """The bench's figures, each with its budget as the target."""
+    return [Figure(one.what, one.budget, True, one.unit, _once(one.value), NOT_YET) for one in measured if one.budget is not None]
+
+
+def _once(value: float | None) -> Estimate | None:
+    return None if value is None else Estimate(value, value, value, 1)

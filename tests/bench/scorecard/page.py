@@ -23,8 +23,9 @@ it.
 
 Seed {seed}, on {machine}.
 
-The same seed gives the same figures on any machine. `python -m tests.bench.scorecard --quick` runs a few services of each row, `--only NAME` one
-section or kind, `--json` prints everything. This page and its plot are written by the command.
+The same seed gives the same figures on any machine, except what `step` costs, which is measured as in [benchmarks.md](benchmarks.md).
+`python -m tests.bench.scorecard --quick` runs a few services of each row, `--only NAME` one section or kind, `--json` prints everything. This page
+and its plot are written by the command.
 
 ![False rollbacks and time to proof by traffic](accuracy.svg)
 
