@@ -119,6 +119,20 @@ class Reading:
             rows = connection.execute(statements.CHANGES_AFTER, {"seq": seq}).all()
         return (rows[-1].seq if rows else seq), tuple(change_of(row) for row in rows)
 
+    def made_irreversible(self, after: int) -> tuple[int, tuple[SeenChange, ...]]:
+        """The changes that became known as irreversible after journal row ``after``, later than they were seen, and the row to ask after next."""
+        with self._connect() as connection:
+            last = connection.execute(statements.LAST).scalar_one()
+            asked = {"seq": after, "kinds": ["change.irreversible"]}
+            told = map(entry_of, connection.execute(statements.OF_KINDS, asked).all()) if last > after else ()
+            found = [connection.execute(statements.CHANGE, {"target": row.target, "change": row.body["change"]}).first() for row in told]
+        return last, tuple(change_of(row) for row in found if row is not None)
+
+    def newest_row(self) -> int:
+        """The journal's newest row; 0 if there is none."""
+        with self._connect() as connection:
+            return int(connection.execute(statements.LAST).scalar_one())
+
     def parts_of(self, target: str, change: str) -> Mapping[str, Any]:
         """The states of the target's parts that this change brought; empty if it is not known."""
         query = select(changes.c.parts).where(changes.c.target == target, changes.c.change_id == change)

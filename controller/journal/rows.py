@@ -1,5 +1,6 @@
 """Stored rows to values and back: the one place that knows both."""
 
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Row
@@ -107,6 +108,13 @@ def change_note(seen: SeenChange) -> Note:
     }
     kept = {name: value for name, value in body.items() if value not in (None, "", False)}
     return Note("change.seen", change.first_seen, kept, target=change.target)
+
+
+def irreversible_note(seen: SeenChange, at: datetime) -> Note:
+    """The journal row of a change that was seen before, and is known to be irreversible only since ``at``."""
+    change = seen.change
+    body = {"change": change.id, "revision": change.revision, "irreversible": change.irreversible}
+    return Note("change.irreversible", at, body, target=change.target)
 
 
 def answered_in(text: str) -> list[str]:

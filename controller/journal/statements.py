@@ -27,6 +27,7 @@ IN_DAY = select(incidents.c.target, func.count().label("acted")).where(SINCE).gr
 LAST_CLOSED = select(incidents.c.target, func.max(incidents.c.closed_at).label("last")).group_by(incidents.c.target)
 CLOSED = LAST_CLOSED.where(ACTED, incidents.c.closed_at.is_not(None))
 CHANGES_AFTER = select(changes).where(changes.c.seq > bindparam("seq")).order_by(changes.c.seq)
+CHANGE = select(changes).where(changes.c.target == bindparam("target"), changes.c.change_id == bindparam("change"))
 LEDGER = select(ledger).where(ledger.c.target == bindparam("target")).order_by(ledger.c.last_at.desc(), ledger.c.revision)
 REVISIONS = select(ledger.c.target, ledger.c.revision).order_by(ledger.c.last_at.desc(), ledger.c.revision)
 IS_GOOD = and_(ledger.c.standing == Standing.GOOD.value, ledger.c.last_at >= bindparam("since"))

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
-from typing import assert_never
 
 from sqlalchemy import Connection, Executable, Table, Update, and_, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,27 +15,13 @@ from rollbackd.controller.journal.chain import GENESIS, SHOWN, row_hash
 from rollbackd.controller.journal.claiming import refusal
 from rollbackd.controller.journal.codec import canonical, kind_of, moment_text
 from rollbackd.controller.journal.reading import Reading
-from rollbackd.controller.journal.rows import Stored, change_columns, change_note, change_of
+from rollbackd.controller.journal.rows import Stored, change_columns, change_note, change_of, irreversible_note
 from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, ledger, outbox
+from rollbackd.controller.journal.transitions import is_stale, key_of
 from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note, SeenChange, Standing
-from rollbackd.policies.known.events import (
-    Acked,
-    Applied,
-    Approved,
-    Closed,
-    Held,
-    IncidentEvent,
-    Intended,
-    Joined,
-    Offered,
-    Opened,
-    Ordered,
-    PersonsEvent,
-    Settled,
-    Stopped,
-)
+from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, PersonsEvent, Settled, Stopped
 from rollbackd.policies.known.fleet import Limits
-from rollbackd.policies.known.incident import Incident, Phase, advance, opened
+from rollbackd.policies.known.incident import Phase, advance, opened
 
 HEAD = "journal head of "
 
@@ -63,7 +48,7 @@ class Transaction(Reading):
         always on record. After False no message is due.
         """
         incident = self.incident(event.incident)
-        if incident is None or _is_stale(incident, event) or not self._append_event(event):
+        if incident is None or is_stale(incident, event) or not self._append_event(event):
             return False
         if isinstance(event, Applied | Stopped):
             self._end_claim(event)
@@ -136,7 +121,8 @@ class Transaction(Reading):
     def see_change(self, seen: SeenChange) -> SeenChange:
         """The change is known; returns it as the first replica to see it wrote it.
 
-        A row that is there already is only completed: ``ready`` and ``irreversible`` where they were unknown.
+        A row that is there already is only completed: ``ready`` and ``irreversible`` where they were unknown. That it is irreversible gets a row
+        of its own, which tells every replica, whether it surveys the target or not.
         """
         change = seen.change
         if self.insert_once(changes, change_columns(seen)):
@@ -148,6 +134,8 @@ class Transaction(Reading):
         if missing:
             self.connection.execute(update(changes).where(changes.c.seq == found.seq).values(**missing))
             found = self._change_row(seen)
+        if "irreversible" in missing:
+            self.note(irreversible_note(change_of(found), self.now()))
         return change_of(found)
 
     def mark(self, target: str, revision: str, standing: Standing, how: How, at: datetime, note: str = "") -> bool:
@@ -214,7 +202,7 @@ class Transaction(Reading):
 
     def _append_event(self, event: IncidentEvent) -> bool:
         kind, target = kind_of(event), getattr(event, "target", None)
-        return self._append(kind, event.at, target, event.incident, _key_of(kind, event), canonical(event))
+        return self._append(kind, event.at, target, event.incident, key_of(kind, event), canonical(event))
 
     def _append(self, kind: str, at: datetime, target: str | None, incident: str | None, key: str | None, body: str) -> bool:
         if key is not None and self.has_entry(key):
@@ -258,35 +246,6 @@ def _once(table: Table, dialect: str) -> Executable:
     row = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     # Asked for, because some drivers do not count the rows of an INSERT by themselves.
     return row.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-
-
-def _key_of(kind: str, event: IncidentEvent) -> str | None:
-    """What makes a second row of the same transition impossible; an incident may be held more than once."""
-    match event:
-        case Opened() | Closed():
-            return f"{event.incident}/{kind}"
-        case Joined():
-            return f"{event.incident}/{kind}/{event.policy}/{event.condition}/{event.mode.name.lower()}"
-        case Intended() | Applied() | Settled() | Stopped():
-            return f"{event.incident}/{kind}/{event.rung}/{event.target}"
-        case Offered():
-            return f"{event.incident}/{kind}/{event.rung}/{event.plan_digest}"
-        case Approved():
-            return f"{event.incident}/{kind}/{event.plan_digest}/{event.who}"
-        case Held() | Ordered() | Acked():
-            return None
-        case _:
-            assert_never(event)
-
-
-def _is_stale(incident: Incident, event: IncidentEvent) -> bool:
-    if isinstance(event, Applied | Stopped):
-        return False
-    if isinstance(event, Held) and incident.phase is Phase.HELD and incident.held is not None:
-        return incident.held.guard == event.guard
-    if isinstance(event, Offered):
-        return incident.phase in (Phase.HELD, Phase.CLOSED)
-    return not incident.is_open
 
 
 def _may_become(found: Known, standing: Standing, how: How) -> bool:

@@ -53,13 +53,13 @@ class ChangeBook:
         self._store = store
         self._seen: dict[str, tuple[SeenChange, ...]] = {}
         self._of: dict[str, tuple[Change, ...]] = {}
-        self._row = 0
+        self._row = self._told = 0
         self.sightings: dict[str, Sighting] = {}
 
     def load(self, targets: Sequence[str], at: datetime) -> None:
         """The stored changes of these targets are known; what was known of others is forgotten."""
         found: dict[str, list[SeenChange]] = {target: [] for target in targets}
-        row = self._store.newest_change_row()
+        row, told = self._store.newest_change_row(), self._store.newest_row()
         latest = self._store.latest_changes(targets)
         for seen in self._store.changes(targets, at - HORIZON):
             found[seen.change.target].append(seen)
@@ -67,14 +67,16 @@ class ChangeBook:
             if seen not in found[target]:
                 found[target].insert(0, seen)
         self._seen = {target: _slim(changes) for target, changes in found.items()}
-        self._row = row
+        self._row, self._told = row, told
         self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
         self._of = {target: _as_decided_on(changes, self._doubt(target)) for target, changes in self._seen.items()}
 
     def refresh(self) -> None:
-        """What pipelines posted and other replicas saw since the last refresh is known here too."""
-        self._row, fresh = self._store.changes_after(self._row)
-        for seen in fresh:
+        """What pipelines posted and other replicas saw since the last refresh is known here too, and what they said to be irreversible since."""
+        row, fresh = self._store.changes_after(self._row)
+        told, completed = self._store.made_irreversible(self._told)
+        self._row, self._told = row, told  # only now: where the store did not answer both, both are asked again
+        for seen in (*fresh, *completed):
             if seen.change.target in self._seen:
                 self._keep(seen)
 

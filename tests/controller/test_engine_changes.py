@@ -237,3 +237,33 @@ def test_the_book_holds_no_changes_beyond_its_horizon(tmp_path):
     world.engine.book.refresh()
     assert len(world.engine.book.of([FLAGS])) <= loaded + 2
     world.close()
+
+
+def post_twice(world, irreversible):
+    """A pipeline's change of before the next release, which is said to be irreversible only after a slot has seen it."""
+    posted = Change(SHOP, "posted:42", "42", None, world.at, world.at, world.at, posted=True)
+    with world.store.transaction() as tx:
+        tx.see_change(SeenChange(posted))
+    world.slot(0)
+    with world.store.transaction() as tx:
+        tx.see_change(SeenChange(replace(posted, irreversible=irreversible)))
+
+
+def test_a_posted_change_that_is_posted_again_as_irreversible_keeps_the_running_daemon_from_reverting_across_it(world):
+    post_twice(world, "migrates orders")
+    world.at += 50 * MINUTE
+    world.slot(0)
+    world.deploy("v2")
+    for _ in range(12):
+        world.slot(120)
+    assert world.version.read_text() == "v2\n"
+
+
+def test_another_replica_learns_what_became_irreversible_and_nothing_twice(world, tmp_path):
+    other = World(tmp_path, at=world.at)
+    post_twice(world, "migrates orders")
+    other.engine.book.refresh()
+    (known,) = other.engine.book.of([SHOP])
+    assert known.irreversible == "migrates orders"
+    assert other.store.made_irreversible(other.store.made_irreversible(0)[0])[1] == ()
+    other.close()

@@ -57,6 +57,18 @@ def test_readiness_that_comes_later_completes_the_change_and_the_first_one_stays
     assert ready.change.ready == T0 + MINUTE
     assert again == ready
     assert store.changes() == (ready,)
+    assert store.made_irreversible(0)[1] == ()
+
+
+def test_what_is_found_irreversible_later_is_on_record_once(store: Store) -> None:
+    seen = SeenChange(change("uid/7", "rev-b"))
+    with store.transaction() as tx:
+        tx.see_change(seen)
+        stops = tx.see_change(replace(seen, change=replace(seen.change, irreversible="drops a table")))
+        tx.see_change(replace(seen, change=replace(seen.change, irreversible="something else")))
+    assert [entry.kind for entry in store.history(10)] == ["change.irreversible", "change.seen"]
+    assert store.made_irreversible(0) == (2, (stops,))
+    assert store.made_irreversible(2) == (2, ())
 
 
 def test_changes_are_asked_for_by_target_and_time(store: Store) -> None:

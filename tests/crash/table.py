@@ -58,6 +58,7 @@ FACTS: Mapping[str, str] = {
     "target.rearmed": "the ledger: the person got no answer, and asks again",
     "target.ready": "one message under a key, in the same transaction",
     "target.not_ready": "one message under a key, in the same transaction",
+    "change.irreversible": "in the same transaction as what it says of the change; a pipeline got no answer, and posts again",
     "observed": "what would have been done, under a key: noted again or found there",
     "breach.outside_watch": "no incident, and one message under a key, in the same transaction",
     "breach.unexplained": "counted by its key: noted again or found there",

@@ -76,6 +76,7 @@ class Disk(Store):
     suspects = _asked(Store.suspects)
     budget = _asked(Store.budget)
     changes_after = _asked(Store.changes_after)
+    made_irreversible = _asked(Store.made_irreversible)
     all_good = _asked(Store.all_good)
     quarantined = _asked(Store.quarantined)
     newest_of = _asked(Store.newest_of)
