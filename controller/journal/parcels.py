@@ -22,17 +22,23 @@ _IN_TURN = select(outbox).where(_WAITING).order_by(outbox.c.turn)
 _ROUTED = _IN_TURN.where(outbox.c.channel != "")
 
 
-def route(tx: Transaction, channels: Mapping[str, Sequence[str]], fallback: str | None = None) -> tuple[str, ...]:
+def route(
+    tx: Transaction, channels: Mapping[str, Sequence[str]], fallback: str | None = None, orphans_after: timedelta = timedelta(0)
+) -> tuple[str, ...]:
     """Every waiting notice has one row for each channel of its contact, in its turn. Returns the ids of those that were given up: no such contact.
 
-    A row of a channel that is configured no more goes to the channels that are; the ``fallback`` is told what was given up.
+    A row of a channel that is configured no more goes to the channels that are; the ``fallback`` is told what was given up. What another replica
+    may know better is left to it: what it sends just now, and what is younger than ``orphans_after``, with what follows of the same key.
     """
     lanes = {(contact, channel) for contact, names in channels.items() for channel in names}
-    lost = []
+    lost, left, now = [], set(), tx.now()
     for row in tx.connection.execute(_IN_TURN).all():
         if (row.contact, row.channel) in lanes:
             continue
-        if channels.get(row.contact):
+        is_new = not row.channel and bool(channels.get(row.contact))
+        if (row.contact, row.key) in left or not (is_new or _is_orphan(row, now, orphans_after)):
+            left.add((row.contact, row.key))
+        elif channels.get(row.contact):
             _split(tx, row, channels[row.contact])
         else:
             lost.append(row.id)
@@ -43,22 +49,22 @@ def route(tx: Transaction, channels: Mapping[str, Sequence[str]], fallback: str 
     return tuple(lost)
 
 
-def take(tx: Transaction, busy: Collection[Lane], lease: timedelta) -> tuple[Parcel, ...]:
-    """At most one parcel for each lane that is not ``busy``: the first that is due. It is this writer's until the lease ends.
+def take(tx: Transaction, free: Collection[Lane], lease: timedelta) -> tuple[Parcel, ...]:
+    """At most one parcel for each of the ``free`` lanes: the first that is due. It is this writer's until the lease ends.
 
     Of the messages with one key, none goes to a channel before the earlier ones were sent or given up.
     """
-    now, taken, occupied = tx.now(), [], set(busy)
+    now, taken, still_free = tx.now(), [], set(free)
     for row in _heads(tx):
         lane = (row.contact, row.channel)
-        if lane in occupied or row.next_at > now or (row.claimed_until is not None and row.claimed_until > now):
+        if lane not in still_free or row.next_at > now or _is_claimed(row, now):
             continue
         try:
             taken.append(parcel_of(row))
         except StoreError as error:
             _give_up(tx, row.id, {"contact": row.contact, "error": str(error)})
             continue
-        occupied.add(lane)
+        still_free.remove(lane)
         tx.connection.execute(_row(row.id).values(claimed_by=tx.writer, claimed_until=now + lease))
     return tuple(taken)
 
@@ -138,6 +144,15 @@ def _heads(tx: Transaction) -> Iterator[Stored]:
         if line not in seen:
             seen.add(line)
             yield row
+
+
+def _is_claimed(row: Stored, now: datetime) -> bool:
+    return row.claimed_until is not None and row.claimed_until > now
+
+
+def _is_orphan(row: Stored, now: datetime, after: timedelta) -> bool:
+    """Whether no other replica sends it: its config may name what this one's does not."""
+    return not _is_claimed(row, now) and now - row.created_at >= after
 
 
 def _split(tx: Transaction, row: Stored, channels: Sequence[str]) -> None:

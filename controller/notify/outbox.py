@@ -37,15 +37,24 @@ log: BoundLogger = structlog.get_logger()
 class Outbox:
     """``channels``: what each contact is reached by. At most one message is on its way to a channel at a time, each in a thread of its own.
 
-    ``fallback``: the contact that is told what another could not be told, and then also how that ended.
+    ``fallback``: the contact that is told what another could not be told, and then also how that ended. ``orphans_after``: how long a notice is left
+    to other replicas where no channel of this one is meant.
     """
 
-    def __init__(self, store: Store, channels: Mapping[str, Sequence[Notifier]], max_age: timedelta = MAX_AGE, fallback: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Sequence[Notifier]],
+        max_age: timedelta = MAX_AGE,
+        fallback: str | None = None,
+        orphans_after: timedelta = timedelta(0),
+    ) -> None:
         self._store = store
         self._names = {contact: _distinct(notifiers) for contact, notifiers in channels.items()}
         self._lanes = {(c, name): n for c, notifiers in channels.items() for name, n in zip(self._names[c], notifiers, strict=True)}
         self._max_age = max_age
         self._fallback = fallback
+        self._orphans_after = orphans_after
         self._busy: set[Lane] = set()
         self._guard = Lock()
         self._woken, self._stopped = Event(), Event()
@@ -117,10 +126,10 @@ class Outbox:
         if not self._store.has_parcels(self._store.now()):
             return ()
         with self._guard:
-            busy = frozenset(self._busy)
+            free = self._lanes.keys() - self._busy
         with self._store.transaction() as tx:
-            lost = parcels.route(tx, self._names, self._fallback)
-            due = parcels.take(tx, busy, LEASE)
+            lost = parcels.route(tx, self._names, self._fallback, self._orphans_after)
+            due = parcels.take(tx, free, LEASE)
         for parcel in lost:
             log.error("notice.lost", notice=parcel, error="its contact is not configured")
         return due

@@ -56,7 +56,7 @@ from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.model.policy import Mode, Policy
 
 ORPHANS_AFTER = timedelta(minutes=5)
-"""How long replicas may differ in the policies that they have read: a ConfigMap reaches the pods within a minute or two."""
+"""How long replicas may differ in the policies and contacts that they have read: a ConfigMap reaches the pods within a minute or two."""
 
 BY_HAND = 8
 """So many more incidents than ``guards.in_flight`` may be acted on at once, where people order it."""
@@ -167,7 +167,8 @@ class _Core:
 def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard, now: Callable[[], datetime]) -> _Core:
     """What decides, acts and tells."""
     store, pause = opened.store, opened.pause(config.data_dir / "pause")
-    outbox = Outbox(store, reached.contacts, fallback=config.fallback)
+    orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
+    outbox = Outbox(store, reached.contacts, fallback=config.fallback, orphans_after=orphans_after)
     trouble = StoreTrouble(store, past_the_store(reached.contacts, config.fallback), opened.damage)
 
     def outcome(target: str) -> None:
@@ -177,7 +178,6 @@ def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard,
     most = config.limits.in_flight + BY_HAND  # each takes a thread until its rollout is over
     actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed, most=most, steady=time.monotonic)
     mode_cap = config.mode_cap if opened.damage is None else Mode.OBSERVE
-    orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
     settings = Settings(mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
     engine = Engine(store, actor, Journalling(store, outbox.wake), pause, settings, trouble)
     return _Core(engine, actor, outbox, pause)
