@@ -48,7 +48,7 @@ class Engine:
         self.settings = settings
         self.book = ChangeBook(store)
         self.breaches = Breaches()
-        self.usual = UsualBreaches(store)
+        self.usual = UsualBreaches(store, settings.shard)
         self._baselines = Baselines()
         self.policies: dict[str, Policy] = {}
         self.standings: dict[str, Standing] = {}

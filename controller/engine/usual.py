@@ -5,6 +5,7 @@ from datetime import datetime
 
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
+from rollbackd.controller.shard import Shard
 from rollbackd.policies.judge.systemic import MEMORY, NOTHING_KNOWN, Usual, begun, turned_all, watched_until
 from rollbackd.policies.known.fleet import Fleet
 
@@ -31,10 +32,11 @@ class Turned:
 
 
 class UsualBreaches:
-    """What is usual in all that is watched. Used by the engine thread only. ``known``: as of the last slot."""
+    """What is usual in all that is watched here. Used by the engine thread only. ``known``: as of the last slot. ``shard``: whose targets count."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, shard: Shard) -> None:
         self._store = store
+        self._shard = shard
         self._is_read = False
         self._turned = Turned()
         self.known = NOTHING_KNOWN
@@ -61,4 +63,5 @@ class UsualBreaches:
     def _remembered(self, at: datetime) -> Usual:
         """As the journal tells it. A time when nothing was watched counts as one without breaches: less is usual then, and the hold comes sooner."""
         since = max(self._store.began() or at, at - 4 * MEMORY)
-        return turned_all(begun(since), self._store.noted(KIND, since))
+        # Daemons of other parts write into the same journal: with theirs more would be usual after a restart than before it, and the hold too late.
+        return turned_all(begun(since), [(at, target) for at, target in self._store.noted(KIND, since) if self._shard.has(target)])

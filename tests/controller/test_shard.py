@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.journal.values import Note
 from rollbackd.controller.replica import replica_name
 from rollbackd.controller.shard import WHOLE, Shard, shard_of
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
@@ -55,6 +56,20 @@ def test_another_daemons_targets_are_not_looked_at_and_its_incidents_are_left_al
     assert [incident.target for incident in theirs.engine.incidents] == [SHOP]  # its budgets are shared
     for world in (mine, theirs):
         world.close()
+
+
+def test_breaches_of_other_parts_are_not_usual_here_after_a_restart_either(tmp_path: Path) -> None:
+    mine = World(tmp_path, settings=part(has_shop=True))
+    mine.slot(0)
+    with mine.store.transaction() as tx:
+        for target in (target for target in TARGETS[:20] if not mine.engine.settings.shard.has(target)):
+            tx.note(Note("breach.unexplained", mine.at, {}, target), f"unexplained:{target}")
+    mine.slot(0)
+    mine.close()
+    again = World(tmp_path, settings=part(has_shop=True), at=mine.at)
+    again.slot(0)
+    assert (mine.engine.usual.known.total, again.engine.usual.known.total) == (0.0, 0.0)
+    again.close()
 
 
 def test_a_policy_that_this_replica_has_not_read_yet_is_waited_for_before_its_incident_is_held(tmp_path: Path) -> None:
