@@ -105,7 +105,7 @@ def repeats_a_rung(patch: Patch) -> None:
     patch.setattr(transaction, "refusal", lambda *_: None)
     once = transaction.Transaction.insert_once
     patch.setattr(transaction.Transaction, "insert_once", lambda self, table, values: once(self, table, values) or table.name == "claims")
-    patch.setattr(transaction, "_key_of", lambda kind, event, key=transaction._key_of: None if kind == "rung.intended" else key(kind, event))
+    patch.setattr(transaction, "key_of", lambda kind, event, key=transaction.key_of: None if kind == "rung.intended" else key(kind, event))
 
 
 BAD = Event(30, "deploy-bad", 0, 0.6)
