@@ -20,6 +20,7 @@ from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stoppe
 from rollbackd.policies.known.incident import Incident, suspects_of
 from rollbackd.policies.known.reasons import blame_reason, duration_text, standing_reason
 from rollbackd.policies.known.watch import Track
+from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Breaches, Condition, For, Mode, RestoreRung, RevertRung, Rung
 from rollbackd.policies.model.signals import Latency
 from rollbackd.policies.watching.confirm import is_confirmed
@@ -235,13 +236,23 @@ def _rung(number: int, rung: Rung, view: PolicyView, blamed: Sequence[Change], k
         needs.append(_good_needed(goods, blamed, rung.target))
     if rung.with_next:
         needs.append((f"begins at once with rung {number + 1}", True))
+    if people := _people_needed(rung, view, blamed, goods):
+        needs.append((people, False))
+    mode = word(min(rung.mode, view.fleet.cap_of(rung.target)))
+    return RungLine(number, rung_text(rung), mode, "; ".join(text for text, _ in needs), all(is_met for _, is_met in needs))
+
+
+def _people_needed(rung: Rung, view: PolicyView, blamed: Sequence[Change], goods: Sequence[str]) -> str:
+    """Why the rung waits for people, whatever the policy's mode; empty where it does not."""
     if isinstance(rung, RestoreRung):
-        needs.append(("the approval of two people", False))
-    elif rung.mode is not Mode.AUTO:
-        needs.append((f"people: its mode is {word(rung.mode)}", False))
-    elif isinstance(rung, RevertRung) and (found := on_the_way(rung.target, goods, blamed, _known(view))):
-        needs.append((f"people: {found.id} is irreversible", False))
-    return RungLine(number, rung_text(rung), word(rung.mode), "; ".join(text for text, _ in needs), all(is_met for _, is_met in needs))
+        return "the approval of two people"
+    if (cap := view.fleet.cap_of(rung.target)) < rung.mode:
+        return f"people: {namespace_of(rung.target)} allows {word(cap)}"
+    if rung.mode is not Mode.AUTO:
+        return f"people: its mode is {word(rung.mode)}"
+    if isinstance(rung, RevertRung) and (found := on_the_way(rung.target, goods, blamed, _known(view))):
+        return f"people: {found.id} is irreversible"
+    return ""
 
 
 def _suspect_needed(rung: Rung, blamed: Iterable[Change]) -> tuple[str, bool]:

@@ -135,7 +135,7 @@ class ByHand:
         fleet = self._desk.fleet()
         known = known_changes(policy, self._desk.engine.book.of(policy.targets), fleet)
         blamed = suspects_of(incident, known) if incident is not None else suspects
-        if block := blocks(policy, incident, blamed, fleet, self._desk.now(), order.overrides, order.undo):
+        if block := blocks(policy, incident, blamed, fleet, self._desk.now(), order.overrides, order.undo, (order.target,)):
             raise held_back(block)
 
     def _order(self, policy: Policy, target: str, shown: RungPlan, wish: Wish) -> Ordered:

@@ -1,12 +1,13 @@
 """The guard table: what may hold an action, each with its value, for deciding and for explaining."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rollbackd.policies.blame.attribution import changed_alike, is_clear, ranked, ranking_text
 from rollbackd.policies.blame.irreversible import irreversible
 from rollbackd.policies.blame.neighbours import neighbours
+from rollbackd.policies.decide.coming import coming
 from rollbackd.policies.judge.systemic import Chance, share_needed, tail
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Fleet
@@ -32,10 +33,20 @@ class Guard:
     blocks: str | None = None
 
 
-def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetime, incident: Incident | None = None) -> tuple[Guard, ...]:
-    """Every guard for acting on ``policy``'s target now, in the order in which they are asked. ``incident`` does not count against itself."""
+def guards(
+    policy: Policy,
+    suspects: Sequence[Change],
+    fleet: Fleet,
+    at: datetime,
+    incident: Incident | None = None,
+    begins: Collection[str] | None = None,
+) -> tuple[Guard, ...]:
+    """Every guard for acting on ``policy``'s target now, in the order in which they are asked. ``incident`` does not count against itself.
+
+    ``begins``: the targets that are about to be written to; None: those of the rungs that are next.
+    """
     return (
-        *running_guards(suspects, fleet, policy, at, incident),
+        *running_guards(suspects, fleet, policy, at, incident, begins),
         _quarantine([change for change in suspects if change.target in policy.targets], fleet),
         _cooldown(policy, fleet, at),
         *_in_flight(policy, fleet, incident),
@@ -44,11 +55,20 @@ def guards(policy: Policy, suspects: Sequence[Change], fleet: Fleet, at: datetim
     )
 
 
-def running_guards(suspects: Sequence[Change], fleet: Fleet, policy: Policy, at: datetime, incident: Incident | None = None) -> tuple[Guard, ...]:
+def running_guards(
+    suspects: Sequence[Change],
+    fleet: Fleet,
+    policy: Policy,
+    at: datetime,
+    incident: Incident | None = None,
+    begins: Collection[str] | None = None,
+) -> tuple[Guard, ...]:
     """The guards that are asked again before each further rung; the budgets were spent by the first."""
+    if begins is None:
+        begins = [rung.target for rung in coming(policy, suspects, incident)]
     return (
         _pause(fleet),
-        _freeze(policy, fleet, at),
+        _freeze(policy, begins, fleet, at),
         _systemic(policy, suspects, fleet),
         _suspects(policy, suspects, fleet, incident),
         _acknowledged(incident),
@@ -65,13 +85,16 @@ def _pause(fleet: Fleet) -> Guard:
     return Guard("pause", f"paused: {fleet.paused}" if fleet.paused else "not paused", f"paused: {fleet.paused}" if fleet.paused else None)
 
 
-def _freeze(policy: Policy, fleet: Fleet, at: datetime) -> Guard:
-    found = frozen(fleet.limits.freezes, namespace_of(policy.target), at)
-    if found is None:
-        return Guard("freeze", "no freeze is on")
-    freeze, end = found
-    why = f"freeze until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {freeze.reason}"
-    return Guard("freeze", why, why)
+def _freeze(policy: Policy, begins: Collection[str], fleet: Fleet, at: datetime) -> Guard:
+    """Whether a freeze is on where the watched target is, or where anything is about to be written."""
+    own = namespace_of(policy.target)
+    for space in dict.fromkeys((own, *map(namespace_of, begins))):
+        if (found := frozen(fleet.limits.freezes, space, at)) is not None:
+            freeze, end = found
+            where = "" if space == own else f" in {space}"
+            why = f"freeze{where} until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {freeze.reason}"
+            return Guard("freeze", why, why)
+    return Guard("freeze", "no freeze is on")
 
 
 def _systemic(policy: Policy, suspects: Sequence[Change], fleet: Fleet) -> Guard:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies.decide import ladder, proof
-from rollbackd.policies.decide.decisions import Decision, Wait
+from rollbackd.policies.decide.decisions import Act, Decision, Wait
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, Guard, destination, first_block, guards, running_guards
 from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.known.changes import Change
@@ -68,15 +68,20 @@ def blocks(
     at: datetime,
     passed: Collection[str],
     undo: Intended | None = None,
+    begins: Collection[str] | None = None,
 ) -> Guard | None:
     """The guard that holds what a person has decided, but for those in ``passed``, which the person named. None: nothing does.
+
+    ``begins``: the targets that are about to be written to; None: that of ``undo``, or those of the rungs that are next.
 
     An incident that was acknowledged is in people's hands, and these people decide; whose fault it is they have decided too. Its budgets were
     spent if it acted before. Taking a write back does not wait for the cool-down that this very write began.
     """
-    found = running_guards(suspects, fleet, policy, at, incident)
+    if begins is None and undo is not None:
+        begins = (undo.target,)
+    found = running_guards(suspects, fleet, policy, at, incident, begins)
     if incident is None or not incident.acted:
-        found = guards(policy, suspects, fleet, at, incident)
+        found = guards(policy, suspects, fleet, at, incident, begins)
     if undo is not None and undo.reverts:
         found = (*found, destination(undo.target, undo.from_revision, fleet))
     let = {*passed, *passed_by(undo)}
@@ -91,12 +96,14 @@ def passed_by(undo: Intended | None) -> tuple[str, ...]:
 def _begin_approved(slot: Slot, incident: Incident, offer: Offered, approvals: Sequence[Approved]) -> tuple[Decision, ...]:
     blamed = suspects_of(incident, slot.changes)
     overrides = tuple(dict.fromkeys(guard for approval in approvals for guard in approval.overrides))
-    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, overrides):
-        return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
     by = tuple(approval.who for approval in approvals)
     digest = offer.plan_digest if approvals else None
     why = offer.reason
-    return ladder.acts_from(slot, incident, offer.rung, blamed, lambda _: why, plan_digest=digest, by=by, overrides=overrides)
+    acts = ladder.acts_from(slot, incident, offer.rung, blamed, lambda _: why, plan_digest=digest, by=by, overrides=overrides)
+    begins = [act.remedy.target for act in acts if isinstance(act, Act)]
+    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, overrides, begins=begins):
+        return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
+    return acts
 
 
 def _expired(slot: Slot, incident: Incident, offer: Offered) -> str:
@@ -119,7 +126,7 @@ def _waiting(slot: Slot, incident: Incident, offer: Offered) -> str:
 def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]:
     """What a person ordered, unless a guard holds it that the order does not name. No proof is asked for: a person has decided."""
     blamed = suspects_of(incident, slot.changes)
-    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, order.overrides, order.undo):
+    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, order.overrides, order.undo, (order.target,)):
         reason = f"ordered by {order.who}, but {block.blocks}"
         return (Held(incident.id, slot.at, block.name, reason),)
     rung = _remedy(slot, order)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypedDict, Unpack
 
 from rollbackd.policies.blame.irreversible import on_the_way
+from rollbackd.policies.decide.coming import lack, suspect_of, together
 from rollbackd.policies.decide.decisions import Act, Decision, Offer
 from rollbackd.policies.decide.guards import first_block, running_guards
 from rollbackd.policies.decide.slot import Slot
@@ -13,6 +14,7 @@ from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Held, RungEnd, Stopped
 from rollbackd.policies.known.incident import Incident, suspects_of
 from rollbackd.policies.known.reasons import blame_reason, verdict_reason
+from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import FlagsRung, Mode, Policy, RestoreRung, RevertRung, Rung
 
 
@@ -38,13 +40,12 @@ def next_rung(slot: Slot, incident: Incident, why: str, allowed: Mode) -> tuple[
     skipped: list[Decision] = []
     for index in range(incident.rung + 1, len(policy.ladder)):
         rung = policy.ladder[index]
-        if lack := _lack(rung, blamed):
-            skipped.append(Stopped(incident.id, at, index, rung.target, RungEnd.NO_SUSPECT, lack))
+        if why_not := lack(rung, blamed):
+            skipped.append(Stopped(incident.id, at, index, rung.target, RungEnd.NO_SUSPECT, why_not))
             continue
         mode = group_mode(slot, index, blamed, allowed)
         if mode < Mode.APPROVE:
-            reason = f"rung {index + 1} ({rung_text(rung)}) has mode {mode.name.lower()}: it is yours to decide; {why}"
-            return (*skipped, Held(incident.id, at, "mode", reason))
+            return (*skipped, Held(incident.id, at, "mode", f"{_mode_text(slot, index, mode)}: it is yours to decide; {why}"))
         first, *others = acts_from(slot, incident, index, blamed, lambda each: _with_irreversible(slot, each, blamed, why))
         return (*skipped, first, *others) if mode is Mode.AUTO else (*skipped, Offer(first, tuple(others)))
     return (*skipped, Held(incident.id, at, "ladder", _exhausted(incident, skipped, blamed, why)))
@@ -54,11 +55,11 @@ def acts_from(
     slot: Slot, incident: Incident, index: int, blamed: Sequence[Change], why: Callable[[Rung], str], **people: Unpack[People]
 ) -> tuple[Act, *tuple[Act | Stopped, ...]]:
     """The order to try this rung, and those to try what begins at once with it."""
-    first, *others = _together(slot.policy.ladder, index)
+    first, *others = together(slot.policy.ladder, index)
     acts: list[Act | Stopped] = []
     for each, rung in others:
-        if lack := _lack(rung, blamed):
-            acts.append(Stopped(incident.id, slot.at, each, rung.target, RungEnd.NO_SUSPECT, lack))
+        if why_not := lack(rung, blamed):
+            acts.append(Stopped(incident.id, slot.at, each, rung.target, RungEnd.NO_SUSPECT, why_not))
         else:
             acts.append(act_on(slot, incident, each, rung, blamed, why(rung), **people))
     return (act_on(slot, incident, *first, blamed, why(first[1]), **people), *acts)
@@ -66,31 +67,23 @@ def acts_from(
 
 def group_mode(slot: Slot, index: int, blamed: Sequence[Change], allowed: Mode) -> Mode:
     """The most that may be done on this rung and on those that begin at once with it: people are asked about all of them or about none."""
-    return min(rung_mode(slot, rung, blamed, allowed) for _, rung in _together(slot.policy.ladder, index))
-
-
-def _together(rungs: Sequence[Rung], index: int) -> list[tuple[int, Rung]]:
-    """The rung and those after it that begin at once with it."""
-    last = next(each for each in range(index, len(rungs)) if not rungs[each].with_next or each == len(rungs) - 1)
-    return list(enumerate(rungs[index : last + 1], index))
+    return min(rung_mode(slot, rung, blamed, allowed) for _, rung in together(slot.policy.ladder, index))
 
 
 def rung_mode(slot: Slot, rung: Rung, blamed: Sequence[Change], allowed: Mode) -> Mode:
-    """The most that may be done on this rung now. A revert across an irreversible change is never the machine's alone to decide, nor is a restore."""
+    """The most that may be done on this rung now, and where it writes.
+
+    A revert across an irreversible change is never the machine's alone to decide, nor is a restore.
+    """
     cap = Mode.APPROVE if isinstance(rung, RestoreRung) or _crossing(slot, rung, blamed) else Mode.AUTO
-    return min(slot.ceiling, rung.mode, allowed, cap)
+    return min(slot.ceiling, slot.fleet.cap_of(rung.target), rung.mode, allowed, cap)
 
 
-def _lack(rung: Rung, blamed: Sequence[Change]) -> str:
-    """Why the rung has nothing to do about the suspects; empty if it has."""
-    if isinstance(rung, RestoreRung):
-        return "" if blamed else f"no suspect tells the moment that {rung.target} would go back to"
-    return "" if rung.always or suspect_of(rung, blamed) is not None else f"{rung.target} had no change to undo"
-
-
-def suspect_of(rung: Rung, blamed: Sequence[Change]) -> Change | None:
-    """The newest change of the rung's own target that it would undo."""
-    return next((change for change in blamed if change.target == rung.target and not change.posted), None)
+def _mode_text(slot: Slot, index: int, mode: Mode) -> str:
+    """What the rung may do, and whose cap it is where a namespace that is written to has one so low."""
+    capped = next((rung.target for _, rung in together(slot.policy.ladder, index) if slot.fleet.cap_of(rung.target) <= mode), None)
+    whose = f", the most that {namespace_of(capped)} allows" if capped is not None else ""
+    return f"rung {index + 1} ({rung_text(slot.policy.ladder[index])}) has mode {mode.name.lower()}{whose}"
 
 
 def act_on(

@@ -8,7 +8,6 @@ from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.reasons import Words
 from rollbackd.policies.known.watch import Watch
-from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy
 
 
@@ -26,9 +25,8 @@ class Slot:
 
     @property
     def ceiling(self) -> Mode:
-        """What daemon, namespace and policy allow now, before any condition or rung lowers it."""
-        space = self.fleet.namespace_caps.get(namespace_of(self.policy.target), Mode.AUTO)
-        return min(self.fleet.mode_cap, space, self.policy.mode)
+        """What daemon, policy and the namespace of its target allow now, before any condition or rung lowers it."""
+        return min(self.fleet.mode_cap, self.fleet.cap_of(self.policy.target), self.policy.mode)
 
     def mode(self, index: int) -> Mode:
         """The effective mode of a condition: the lowest of daemon, namespace, policy, condition and what its evidence bears."""

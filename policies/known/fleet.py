@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from rollbackd.policies.judge.systemic import NOTHING_KNOWN, Usual
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.freeze import Freeze
+from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode
 
 
@@ -76,3 +77,7 @@ class Fleet:
     shared: tuple[Change, ...] = ()
     risen: frozenset[tuple[str, str]] = frozenset()
     good: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def cap_of(self, target: str) -> Mode:
+        """The most that may be done to the target in its namespace."""
+        return self.namespace_caps.get(namespace_of(target), Mode.AUTO)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.policies.model.policy import FlagsRung, Mode
+from tests.controller.served import Said, desk_of
 from tests.controller.world import FLAGS, SHOP_POLICY, World
 
 SUGGESTING = replace(SHOP_POLICY, name="a", digest="a", mode=Mode.SUGGEST)
@@ -48,4 +49,19 @@ def test_a_suggestion_for_another_target_does_not_answer_for_the_flag_they_share
     for _ in range(4):
         world.slot(60, policies=("a", "shop"))
     assert world.flag() == "off"
+    world.close()
+
+
+def test_a_place_that_allows_only_a_word_is_not_written_to_for_a_target_elsewhere(tmp_path):
+    world = World(tmp_path, settings=Settings(namespace_caps={"flagd:flags": Mode.SUGGEST}))
+    world.slot(0)
+    world.good("v1")
+    world.flip("on")
+    for _ in range(3):
+        world.slot(60)
+    assert (world.flag(), world.guards()) == ("on", ["mode"])
+    (explained,) = desk_of(world, Said()).explain("shop").items
+    flags, revert = explained.ladder
+    assert (flags.mode, revert.mode) == ("suggest", "auto")
+    assert flags.needs.endswith("; people: flagd:flags allows suggest")
     world.close()

@@ -18,7 +18,7 @@ from tests.mutation.trying import ASKED, Fate, Trial
 DECIDING = [
     *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "trial", "evalue", "tally")),
     *(f"policies/watching/{name}.py" for name in ("confirm", "recovery")),
-    *(f"policies/decide/{name}.py" for name in ("step", "opening", "proof", "ladder", "guards", "hands")),
+    *(f"policies/decide/{name}.py" for name in ("step", "opening", "proof", "coming", "ladder", "guards", "hands")),
     *(f"policies/known/{name}.py" for name in ("freeze", "incident")),
     "policies/blame/attribution.py",
 ]

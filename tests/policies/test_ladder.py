@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from rollbackd.policies.decide.coming import suspect_of
 from rollbackd.policies.decide.decisions import Act, Offer
-from rollbackd.policies.decide.ladder import evidence_digest, rung_text, suspect_of
+from rollbackd.policies.decide.ladder import evidence_digest, rung_text
 from rollbackd.policies.judge.evidence import Nothing
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.events import Held, RungEnd, Stopped
