@@ -68,8 +68,7 @@ class ByHand:
         """This rung's write is ordered to be taken back, exactly; the incident, if it is still open, is closed as acknowledged."""
         may_pass(wish.overrides, wish.reason)
         incident = self._desk.incident(asked)
-        if incident.phase in AT_WORK:
-            raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first")
+        _ask_rest(incident)
         policy = self._policy_for(incident)
         write = next((write for write in self._writes(incident) if write.rung == wish.rung - 1), None)
         if write is None:
@@ -82,6 +81,7 @@ class ByHand:
         self._ask_guards(policy, incident if incident.is_open else None, (), order)
         with self._store.transaction() as tx:
             if incident.is_open:
+                _ask_unmoved(tx, incident)
                 reason = f"{wish.who} ordered its write to be undone: {wish.reason}"
                 tx.record(Closed(incident.id, order.at, CloseHow.ACKED, reason))
             self._write(tx, policy, None, order, ())
@@ -97,13 +97,8 @@ class ByHand:
         if isinstance(policy.ladder[rung - 1], RestoreRung):
             advice = f"what it would do, and the command: rollbackd plan {policy.name}"
             raise Denied("blocked", f"rung {rung} of policy {policy.name} restores data: {NEVER_ORDERED}", advice)
-        if found is None:
-            return None
-        over = f"when it is over, order anew; to end it: rollbackd ack {found.id} --close"
-        if found.phase in (*AT_WORK, Phase.VERIFYING):
-            raise Denied("blocked", f"{found.id} is {found.phase.value}: its rung {found.rung + 1} is not finished", over)
-        if rung - 1 <= found.rung:
-            raise Denied("blocked", f"{found.id} has tried rung {found.rung + 1} already: no rung is repeated in an incident", over)
+        if found is not None:
+            _ask_turn(found, rung - 1)
         return found
 
     def _policy_for(self, incident: Incident) -> Policy:
@@ -153,7 +148,10 @@ class ByHand:
         )
 
     def _write(self, tx: Transaction, policy: Policy, incident: Incident | None, order: Ordered, suspects: Sequence[Change]) -> None:
-        """The order is on record, in the open incident or in a new one that the person opens."""
+        """The order is on record, in the open incident or in a new one that the person opens; in the open one only if it is still its turn."""
+        # Asking the targets took seconds, in which another replica may have begun a rung: two writes would be under way at once.
+        if incident is not None and (found := tx.incident(incident.id)) is not None and found.is_open:
+            _ask_turn(found, order.rung)
         if incident is None and not tx.open(self._opening(policy, order, suspects), namespace_of(policy.target)):
             raise Denied("blocked", f"another incident was opened on {policy.target} just now; nothing was ordered", "look at it: rollbackd status")
         if not tx.record(order):
@@ -181,6 +179,29 @@ class ByHand:
     def _said(self, policy: Policy, order: Ordered) -> Decided:
         self._desk.engine.wake(policy.target)
         return Decided(order.incident, policy.target, True, f"ordered in {order.incident}; follow it: rollbackd explain {policy.target}")
+
+
+def _ask_turn(found: Incident, rung: int) -> None:
+    """Raises Denied unless a person may order the rung of this index in the open incident."""
+    over = f"when it is over, order anew; to end it: rollbackd ack {found.id} --close"
+    if found.phase in (*AT_WORK, Phase.VERIFYING):
+        raise Denied("blocked", f"{found.id} is {found.phase.value}: its rung {found.rung + 1} is not finished", over)
+    if rung <= found.rung:
+        raise Denied("blocked", f"{found.id} has tried rung {found.rung + 1} already: no rung is repeated in an incident", over)
+
+
+def _ask_rest(incident: Incident) -> None:
+    """Raises Denied while a write is under way in the incident."""
+    if incident.phase in AT_WORK:
+        raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first")
+
+
+def _ask_unmoved(tx: Transaction, incident: Incident) -> None:
+    """Raises Denied if the incident writes, or has written, since the person was shown what it had written."""
+    found = tx.incident(incident.id) or incident
+    _ask_rest(found)
+    if found.accepted != incident.accepted:
+        raise Denied("blocked", f"{incident.id} has written more meanwhile; nothing was ordered", f"look at it: rollbackd history {incident.id}")
 
 
 def _as_seen(now: DryRun, wish: Wish) -> RungPlan:

@@ -11,14 +11,20 @@ from rollbackd.controller.journal.compaction import LEAST, compact
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.people.by_hand import ByHand, Wish
 from rollbackd.controller.people.hands import Hands
+from rollbackd.policies.known.events import Applied, CloseHow, RungEnd, Settled, Stopped
+from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Approvals, Mode, RevertRung
 from tests.controller.served import Said, desk_of
-from tests.controller.world import SHOP, SHOP_POLICY, World
-from tests.policies.literals import no_data
+from tests.controller.world import FLAGS, SHOP, SHOP_POLICY, World
+from tests.policies.literals import T0, intended, no_data
 
 APPROVING = replace(SHOP_POLICY, digest="approve", mode=Mode.APPROVE, ladder=(RevertRung(SHOP),))
 TWO = replace(APPROVING, approvals=Approvals(count=2, within=timedelta(minutes=10)))
+ASKED_TWICE = replace(SHOP_POLICY, digest="both", mode=Mode.APPROVE)
+APPLIED = Applied("", T0, 0, SHOP, "accepted")
+SETTLED = Settled("", T0, 0, SHOP, T0, "complete")
+FAILED = Stopped("", T0, 0, SHOP, RungEnd.FAILED, "no such image")
 SUGGESTING = replace(APPROVING, digest="suggest", mode=Mode.SUGGEST)
 
 
@@ -55,6 +61,8 @@ class People:
 
     def rollback(self, rung=1, **more):
         plan = next(each for each in self.desk.plan("shop").rungs if each.number == rung)
+        if overtaken := more.get("overtaken"):
+            self.meanwhile(*overtaken)
         answer = self.by_hand.rollback("shop", self.wish(plan.digest, rung, **more))
         self.settle()
         return answer
@@ -69,6 +77,34 @@ class People:
         """The engine does what it was woken for."""
         self.world.engine.decide_again(SHOP)
         self.world.rest()
+
+    def second_plan(self):
+        """The incident, whose first rung put a flag back and whose second waits for people."""
+        self.world.flip("on")
+        self.release()
+        self.approve()
+        for _ in range(2):
+            self.world.slot(60)
+        assert self.incident().phase is Phase.AWAITING
+        return self.incident()
+
+    def meanwhile(self, rung, target, *after):
+        """Once the targets were asked, another replica begins this rung of the incident, and ``after`` comes of it."""
+        incident, unhindered = self.incident().id, self.desk.now
+
+        def overtaken():
+            self.desk.now = unhindered
+            begun = replace(intended(rung, self.world.at, target), incident=incident)
+            with self.world.store.transaction() as tx:
+                tx.claim(begun, "test-1", Limits())
+                for row in after:
+                    tx.record(replace(row, incident=incident, at=self.world.at, rung=rung, target=target))
+            return unhindered()
+
+        self.desk.now = overtaken
+
+    def flag(self):
+        return self.world.flag()
 
     def version(self):
         return self.world.version.read_text().strip()
@@ -217,14 +253,9 @@ def test_an_override_names_a_guard_that_there_is_and_says_why(people):
 
 
 def test_the_next_rung_is_put_to_people_too(people):
-    here = people(replace(SHOP_POLICY, digest="both", mode=Mode.APPROVE))
-    here.world.flip("on")
-    here.release()
-    here.approve()
-    assert (here.world.flag(), here.version()) == ("off", "v2")
-    for _ in range(2):
-        here.world.slot(60)
-    assert here.incident().phase is Phase.AWAITING
+    here = people(ASKED_TWICE)
+    here.second_plan()
+    assert (here.flag(), here.version()) == ("off", "v2")
     here.approve()
     assert here.version() == "v1"
 
@@ -379,6 +410,32 @@ def test_no_rung_is_repeated_by_hand_in_one_incident(people):
         here.by_hand.rollback("shop", here.wish("0" * 64, rung=2))
 
 
+@pytest.mark.parametrize(
+    ("rung", "after", "why"),
+    [
+        pytest.param(2, (), "is acting: its rung 1 is not finished", id="without-an-answer"),
+        pytest.param(2, (APPLIED,), "is settling: its rung 1 is not finished", id="accepted"),
+        pytest.param(2, (APPLIED, SETTLED), "is verifying: its rung 1 is not finished", id="complete"),
+        pytest.param(1, (FAILED,), "has tried rung 1 already", id="failed"),
+    ],
+)
+def test_no_rung_is_ordered_that_another_replica_overtook_while_the_targets_were_asked(people, rung, after, why):
+    here = people(ASKED_TWICE)
+    here.world.flip("on")
+    assert here.release().phase is Phase.AWAITING
+    with pytest.raises(Denied, match=why):
+        here.rollback(rung, overtaken=(0, FLAGS, *after))
+    assert "incident.ordered" not in here.world.kinds()
+
+
+def test_a_rung_is_ordered_although_another_replica_tried_one_below_it_meanwhile(people):
+    here = people(ASKED_TWICE)
+    here.world.flip("on")
+    here.release()
+    here.rollback(rung=2, overtaken=(0, FLAGS, FAILED))
+    assert here.version() == "v1"
+
+
 # --- undo ------------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -406,6 +463,31 @@ def test_undo_of_an_open_incident_closes_it_and_waits_for_no_cool_down(people):
     assert here.incident().id != first
     assert here.version() == "v2"
     assert here.world.store.incident(first).how.value == "acked"
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        pytest.param((), "is acting: what is under way has to end first", id="without-an-answer"),
+        pytest.param((APPLIED, SETTLED), "has written more meanwhile; nothing was ordered", id="complete"),
+    ],
+)
+def test_nothing_is_undone_while_another_replica_carries_out_the_next_rung(people, after, why):
+    here = people(ASKED_TWICE)
+    incident = here.second_plan()
+    here.meanwhile(1, SHOP, *after)
+    with pytest.raises(Denied, match=why):
+        here.undo(incident.id)
+    assert here.world.kinds().count("incident.opened") == 1
+    assert here.world.store.incident(incident.id).is_open
+
+
+def test_what_was_tried_meanwhile_and_wrote_nothing_hinders_no_undo(people):
+    here = people(ASKED_TWICE)
+    incident = here.second_plan()
+    here.meanwhile(1, SHOP, FAILED)
+    here.undo(incident.id)
+    assert (here.flag(), here.world.store.incident(incident.id).how) == ("on", CloseHow.ACKED)
 
 
 def test_an_incident_that_wrote_nothing_has_nothing_to_undo(people):
