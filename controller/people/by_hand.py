@@ -83,7 +83,7 @@ class ByHand:
             if incident.is_open:
                 _ask_unmoved(tx, incident)
                 reason = f"{wish.who} ordered its write to be undone: {wish.reason}"
-                tx.record(Closed(incident.id, order.at, CloseHow.ACKED, reason))
+                self._hands.tell(tx, Closed(incident.id, order.at, CloseHow.ACKED, reason))
             self._write(tx, policy, None, order, ())
         return self._said(policy, order)
 

@@ -51,7 +51,7 @@ class Hands:
         offer = self._offered(incident, plan, who)
         event = Held(incident.id, self._desk.now(), "rejected", f"{who} rejected plan {short(offer)} ({offer.summary}): {reason}")
         with self._store.transaction() as tx:
-            self._tell(tx, event)
+            self.tell(tx, event)
         self._desk.engine.wake(incident.target)
         return Decided(incident.id, incident.target, True, f"plan {short(offer)} is rejected; nothing was written, the incident is held")
 
@@ -62,9 +62,9 @@ class Hands:
             raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first", "ack it without --close")
         at = self._desk.now()
         with self._store.transaction() as tx:
-            self._tell(tx, Acked(incident.id, at, who, note))
+            self.tell(tx, Acked(incident.id, at, who, note))
             if close:
-                self._tell(tx, Closed(incident.id, at, CloseHow.ACKED, f"closed by {who}{f': {note}' if note else ''}"))
+                self.tell(tx, Closed(incident.id, at, CloseHow.ACKED, f"closed by {who}{f': {note}' if note else ''}"))
         self._desk.engine.wake(incident.target)
         return Decided(incident.id, incident.target, True, "it is closed" if close else "it is yours: nothing more is begun by itself")
 
@@ -74,6 +74,14 @@ class Hands:
         with self._store.transaction() as tx:
             tx.note(Note("incident.labelled", self._desk.now(), {"label": label, "who": who, "note": note}, incident.target, incident.id))
         return Decided(incident.id, incident.target, True, f"labelled {label}")
+
+    def tell(self, tx: Transaction, event: Acked | Closed | Held) -> None:
+        """The event is on record, and whoever has to know is told."""
+        if not tx.record(event):
+            return
+        incident, policies = tx.incident(event.incident), dict(self._desk.engine.policies)
+        if incident is not None and (notice := notice_of(event, incident, policies.get(incident.policy))) is not None:
+            tx.queue(notice, contacts_of(incident, policies))
 
     # --- parts --------------------------------------------------------------------------------------------------------------------------
 
@@ -112,14 +120,6 @@ class Hands:
         blamed = suspects_of(incident, changes)
         if block := blocks(policy, incident, blamed, self._desk.fleet(), self._desk.now(), overrides):
             raise held_back(block)
-
-    def _tell(self, tx: Transaction, event: Acked | Closed | Held) -> None:
-        """The event is on record, and whoever has to know is told."""
-        if not tx.record(event):
-            return
-        incident, policies = tx.incident(event.incident), dict(self._desk.engine.policies)
-        if incident is not None and (notice := notice_of(event, incident, policies.get(incident.policy))) is not None:
-            tx.queue(notice, contacts_of(incident, policies))
 
 
 def may_pass(overrides: Sequence[str], reason: str) -> None:

@@ -465,6 +465,15 @@ def test_undo_of_an_open_incident_closes_it_and_waits_for_no_cool_down(people):
     assert here.world.store.incident(first).how.value == "acked"
 
 
+def test_whoever_was_told_of_an_incident_is_told_that_an_undo_has_ended_it(people):
+    here = people()
+    here.release()
+    here.approve()
+    first = here.incident().id
+    here.undo(first, overrides=("quarantine",))
+    assert [(told.kind, told.resolved) for told in here.world.notices() if told.key == first][-1] == ("acked", True)
+
+
 @pytest.mark.parametrize(
     ("after", "why"),
     [
