@@ -19,8 +19,8 @@ _LASTS = timedelta(days=30)
 class Alertmanager:
     """A Notifier that posts each notice to every instance of ``urls``.
 
-    The alert's labels are its identity: ``alertname``, ``incident`` (the notice's key), ``severity``, and the notice's fields ``target`` and
-    ``policy``, which are therefore the same in each notice of a key.
+    The alert's labels are its identity: ``alertname``, ``incident`` (the notice's key), ``severity``, and the notice's field ``target``, which is
+    therefore the same in each notice of a key. ``policy`` is an annotation.
     """
 
     def __init__(self, name: str, urls: Sequence[str], *, now: Callable[[], datetime], timeout: timedelta = timedelta(seconds=10)) -> None:
@@ -65,10 +65,14 @@ def _alerts(notice: Notice) -> list[dict[str, object]]:
 
 
 def _alert(notice: Notice, severity: str) -> dict[str, object]:
-    named = {name: notice.fields[name] for name in ("target", "policy") if notice.fields.get(name)}
+    # The policy is no label: another one may take the incident on, and the end would then be that of an alert that never fired.
     return {
-        "labels": {"alertname": "RollbackdIncident", "incident": notice.key, "severity": severity, **named},
-        "annotations": {"summary": notice.title, "description": "\n".join(notice.lines)},
+        "labels": {"alertname": "RollbackdIncident", "incident": notice.key, "severity": severity, **_named(notice, "target")},
+        "annotations": {"summary": notice.title, "description": "\n".join(notice.lines), **_named(notice, "policy")},
         "startsAt": notice.at.isoformat(),
         "endsAt": (notice.at if notice.resolved else notice.at + _LASTS).isoformat(),
     }
+
+
+def _named(notice: Notice, field: str) -> dict[str, str]:
+    return {field: value} if (value := notice.fields.get(field)) else {}

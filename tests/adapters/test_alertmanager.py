@@ -54,9 +54,9 @@ def test_a_notice_becomes_an_alert_with_the_incidents_identity(alertmanager: Ser
         "incident": "inc-1",
         "severity": "critical",
         "target": "command:deploy",
-        "policy": "checkout",
     }
-    assert alert["annotations"] == {"summary": "STARTED: reverting checkout", "description": "error ratio 8.4% > 2%\ndo nothing until 03:09"}
+    words = {"summary": "STARTED: reverting checkout", "description": "error ratio 8.4% > 2%\ndo nothing until 03:09"}
+    assert alert["annotations"] == {**words, "policy": "checkout"}
     assert abs(datetime.fromisoformat(alert["startsAt"]) - at) < timedelta(milliseconds=1)
     assert abs(datetime.fromisoformat(alert["endsAt"]) - at - timedelta(days=30)) < timedelta(milliseconds=1)
 
@@ -99,6 +99,15 @@ def test_the_end_of_an_incident_resolves_what_was_said_at_any_urgency(alertmanag
     target.send(notice(urgency="page", at=at))
     assert len(alerts(alertmanager)) == 2
     target.send(notice(id="msg-2", urgency=urgency, resolved=True, at=now(), title="RECOVERED"))
+    poll(lambda: alerts(alertmanager) == [])
+
+
+def test_an_incident_that_another_policy_took_on_is_the_same_alert_to_its_end(alertmanager: Server) -> None:
+    target, taken_on = channel(alertmanager.url), {"target": "command:deploy", "policy": "latency"}
+    target.send(notice())
+    target.send(notice(id="msg-2", fields=taken_on))
+    assert [alert["annotations"]["policy"] for alert in alerts(alertmanager)] == ["latency"]
+    target.send(notice(id="msg-3", fields=taken_on, resolved=True, at=now()))
     poll(lambda: alerts(alertmanager) == [])
 
 
