@@ -87,7 +87,8 @@ def fleet_lines(fleets: Sequence[FleetLine], now: datetime, out: Console) -> Non
     for fleet in fleets:
         out.print(f"[bold]fleet[/] {escape(fleet.name)}: {_fleet_counts(fleet)}, read {since(fleet.read_at, now)}")
         if fleet.doubt:
-            out.print(f"  [bold red]HELD BACK[/]: {escape(fleet.doubt)}: nothing new is watched, and nobody is dropped")
+            stands = "nothing new is watched, and nobody is dropped" if fleet.members else "nothing of it is watched"
+            out.print(f"  [bold red]HELD BACK[/]: {escape(fleet.doubt)}: {stands}")
         if fleet.fault:
             out.print(f"  [bold yellow]cannot be read[/], the last members stay: {escape(fleet.fault)}")
 

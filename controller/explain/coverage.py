@@ -28,8 +28,8 @@ class Fleets:
         return next((len(standing.policies) for standing in self._standings() if standing.fleet.name == name), None)
 
     def unread(self) -> str | None:
-        """Why it is not known yet who belongs to some fleet; None where it is."""
-        waiting = next((standing for standing in self._standings() if standing.roster is None), None)
+        """Of which fleet nobody has answered yet who belongs to it; None where all did, believed or not."""
+        waiting = next((standing for standing in self._standings() if standing.read_at is None), None)
         return None if waiting is None else f"the roster of fleet {waiting.fleet.name} is not read yet: {waiting.fault or 'it is being asked for'}"
 
     def coverage(self, policies: Mapping[str, Policy], now: datetime) -> Coverage:

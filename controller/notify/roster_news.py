@@ -1,4 +1,7 @@
-"""What people are told about a fleet's roster: one page where it is not believed or cannot be read, and one message when that is over."""
+"""What people are told about a fleet's roster: one page where it is not believed or cannot be read, and one message when that is over.
+
+Where a restart comes on top of that, nobody knows any more who was watched: that is a page of its own.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +19,9 @@ from rollbackd.controller.observe.membership import FleetStanding
 log = structlog.get_logger()
 
 PATIENCE = timedelta(minutes=5)
-"""How long a roster may be unread before people are told: its members are watched all the while."""
+"""How long a roster may be unread before people are told: the members that are known are watched all the while."""
+UNWATCHED = "/unwatched"
+"""Behind a fleet's name, which has no slash: the page about it that says that nothing of it is watched."""
 
 
 class RosterNews:
@@ -37,24 +42,32 @@ class RosterNews:
 
     def _tell(self, standing: FleetStanding, at: datetime) -> None:
         name, why = standing.fleet.name, _trouble(standing, at)
-        is_paged = bool(self._pages.about(name))
-        if why is not None and not is_paged:
-            key = f"roster:{name}:{standing.since:%Y%m%dT%H%M%S}"
-            title = f"NO ACTION TAKEN: fleet {name}: {why}: nothing new is watched"
-            notice = plain_notice("roster", key, title, _advice(standing), at)
-            self._pages.open(name, Note("roster.held_back", at, _body(standing, why)), notice, standing.fleet.template.notify)
-            self._told()
-        elif why is None and is_paged and _is_read(standing):
-            self._end(standing, at)
+        if why is not None:
+            self._begin(standing, why, at)
+        elif _is_read(standing):
+            for what in (name, f"{name}{UNWATCHED}"):
+                if self._pages.about(what):
+                    self._end(what, standing, at)
 
-    def _end(self, standing: FleetStanding, at: datetime) -> None:
+    def _begin(self, standing: FleetStanding, why: str, at: datetime) -> None:
+        name, is_known = standing.fleet.name, standing.roster is not None
+        what = name if is_known else f"{name}{UNWATCHED}"
+        if self._pages.about(what):
+            return
+        key = f"roster:{what}:{standing.since:%Y%m%dT%H%M%S}"
+        title = f"NO ACTION TAKEN: fleet {name}: {why}: {'nothing new' if is_known else 'nothing of it'} is watched"
+        notice = plain_notice("roster", key, title, _advice(standing), at)
+        self._pages.open(what, Note("roster.held_back", at, _body(standing, why)), notice, standing.fleet.template.notify)
+        self._told()
+
+    def _end(self, what: str, standing: FleetStanding, at: datetime) -> None:
         name = standing.fleet.name
         title = f"fleet {name}: its roster is as expected again, {len(standing.policies):,} are watched"
 
         def notice(key: str) -> Notice:
             return plain_notice("roster-ok", key, title, ("its selector finds what it should",), at, resolved=True)
 
-        self._pages.end(name, Note("roster.believed", at, _body(standing, None)), notice, standing.fleet.template.notify)
+        self._pages.end(what, Note("roster.believed", at, _body(standing, None)), notice, standing.fleet.template.notify)
         self._told()
 
 
@@ -76,6 +89,8 @@ def _trouble(standing: FleetStanding, at: datetime) -> str | None:
 def _advice(standing: FleetStanding) -> tuple[str, ...]:
     watched = len(standing.policies)
     kept = f"the {watched:,} that were watched before are watched on" if watched else "nothing is watched by it"
+    if standing.roster is None:
+        kept = "nothing of it is watched since the start of the daemon: who was watched before is not known; open incidents of its members wait"
     if standing.fault is not None:
         return (f"why: {standing.fault}", kept, "see: rollbackd status --coverage")
     return (

@@ -28,7 +28,7 @@ Tell: TypeAlias = Callable[[tuple["FleetStanding", ...], datetime], None]
 
 @dataclass(frozen=True, slots=True)
 class FleetStanding:
-    """A fleet as it stands. ``roster``: whom it is believed to be meant for; None: nobody has answered yet.
+    """A fleet as it stands. ``roster``: whom it is believed to be meant for; None: no answer was believed yet.
 
     ``found``: how many the last answer held, believed or not. ``doubt``: why it is not believed; ``fault``: why there was no answer last time.
     ``since``: when the doubt or the silence began. ``is_anew``: ``expect`` was changed, so the next answer is judged as the first.
@@ -136,7 +136,8 @@ class Membership:
         if standing.doubt is None:
             log.warning("roster.held_back", fleet=standing.fleet.name, why=why)
         since = standing.since if standing.doubt is not None else now
-        kept = retold(standing.roster or (), answer)
+        # After a restart nobody knows who was watched: an empty roster would say that they are gone, and let go of their incidents.
+        kept = None if standing.roster is None else retold(standing.roster, answer)
         return replace(standing, roster=kept, read_at=now, found=len(answer), doubt=why, fault=None, since=since)
 
     def _is_confirmed(self, standing: FleetStanding, answer: tuple[Workload, ...], *, confirm: bool) -> bool:

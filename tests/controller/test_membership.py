@@ -253,7 +253,7 @@ def test_at_the_first_start_a_doubtful_roster_watches_nobody_and_pages_once(tmp_
         fleet.membership.refresh()
     titles, names = fleet.world.titles(), fleet.members()
     fleet.close()
-    assert titles == ["NO ACTION TAKEN: fleet web: its selector matches 1, expected at least 2: nothing new is watched"]
+    assert titles == ["NO ACTION TAKEN: fleet web: its selector matches 1, expected at least 2: nothing of it is watched"]
     assert names == []
 
 
@@ -348,19 +348,24 @@ def restarted(fleet: FleetWorld, folder: Path) -> FleetWorld:
     return again
 
 
-def test_a_restart_while_a_roster_is_not_believed_is_no_second_page_and_the_first_one_ends(fleet, tmp_path):
+NOBODY = "NO ACTION TAKEN: fleet web: its selector matches 2,000, expected at most 400: nothing of it is watched"
+
+
+def test_a_restart_while_a_roster_is_not_believed_is_one_page_that_nothing_is_watched_any_more_and_all_of_them_end(fleet, tmp_path):
     fleet.listing.shows(*CROWD)
     fleet.membership.refresh()
-    fleet.world.at += MINUTE
-    again = restarted(fleet, tmp_path)
-    again.membership.refresh()
-    assert len(again.world.titles()) == 1
-    again.listing.shows("cart", "checkout")
-    again.membership.refresh()
-    titles, keys = again.world.titles(), {notice.key for notice in again.world.notices()}
-    again.close()
-    assert titles[1:] == ["fleet web: its roster is as expected again, 2 are watched"]
-    assert len(keys) == 1
+    for _ in range(2):
+        fleet.world.at += MINUTE
+        fleet = restarted(fleet, tmp_path)
+        fleet.membership.refresh()
+        fleet.membership.refresh()
+        assert fleet.world.titles()[1:] == [NOBODY]
+    fleet.listing.shows("cart", "checkout")
+    fleet.membership.refresh()
+    titles, keys = fleet.world.titles(), [notice.key for notice in fleet.world.notices()]
+    fleet.close()
+    assert titles[2:] == ["fleet web: its roster is as expected again, 2 are watched"] * 2
+    assert keys[:2] == keys[2:]
 
 
 def test_a_roster_that_is_well_right_after_the_restart_is_off_the_pager_and_one_that_is_unread_is_not(fleet, tmp_path):
@@ -368,8 +373,8 @@ def test_a_roster_that_is_well_right_after_the_restart_is_off_the_pager_and_one_
     fleet.membership.refresh()
     again = restarted(fleet, tmp_path)
     again.listing.fault = DOWN
-    for minutes in (0, 4, 6):
-        again.world.at = T0 + minutes * MINUTE
+    for minutes in (0, 4):
+        again.world.at = fleet.world.at + minutes * MINUTE
         again.membership.refresh()
         assert len(again.world.titles()) == 1
     again.listing.fault = None
@@ -378,6 +383,17 @@ def test_a_roster_that_is_well_right_after_the_restart_is_off_the_pager_and_one_
     titles = again.world.titles()
     again.close()
     assert titles[1:] == ["fleet web: its roster is as expected again, 2 are watched"]
+
+
+def test_a_roster_that_stays_unread_after_a_restart_is_a_page_that_nothing_of_it_is_watched(fleet, tmp_path):
+    again = restarted(fleet, tmp_path)
+    again.listing.fault = DOWN
+    for minutes in (0, 6, 7):
+        again.world.at = fleet.world.at + minutes * MINUTE
+        again.membership.refresh()
+    (title,) = again.world.titles()
+    again.close()
+    assert title.endswith("UTC: nothing of it is watched")
 
 
 def test_an_incident_of_a_member_waits_for_the_roster_after_a_restart(fleet, tmp_path):
@@ -401,6 +417,20 @@ def test_an_incident_of_a_member_waits_for_the_roster_after_a_restart(fleet, tmp
     kinds = again.world.kinds()
     again.close()
     assert ("incident.held" in kinds, kinds[-1]) == (False, "incident.closed")
+
+
+def test_an_incident_of_a_member_waits_where_the_first_roster_after_a_restart_is_not_believed(fleet, tmp_path):
+    fleet.deploy("checkout", "v2")
+    for _ in range(2):
+        fleet.slot(checkout_fails)
+    (incident,) = fleet.world.incidents()
+    fleet.listing.shows("cart", "checkout", *CROWD)
+    again = restarted(fleet, tmp_path)
+    again.membership.refresh()
+    again.slot(well)
+    phases = [each.phase for each in again.world.incidents()]
+    again.close()
+    assert phases == [incident.phase]
 
 
 def test_an_incident_of_a_workload_that_is_no_member_any_more_is_told_to_people(fleet):
