@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import parcels
+from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 
@@ -30,12 +31,13 @@ class OpenPages:
         return self._known().get(what, ())
 
     def open(self, what: str, note: Note, notice: Notice, contacts: Iterable[str]) -> None:
-        """The contacts are paged, unless another replica did that under the same key. Raises StoreError: then nobody was."""
-        known, page = self._known(), notice.key
+        """The contacts are paged, unless another replica did that, under this key or its own. Raises StoreError: then nobody was."""
+        known = self._known()
         with self._store.transaction() as tx:
-            if tx.note(note, f"{page}{self._opened}"):
+            pages = self._read(tx).get(what, ())  # anew: since it was read, another replica may have paged by a moment of its own
+            if not pages and tx.note(note, f"{notice.key}{self._opened}"):
                 tx.queue(notice, contacts)
-        known[what] = (*known.get(what, ()), page)
+        known[what] = pages or (notice.key,)
 
     def end(self, what: str, note: Note, notice: Callable[[str], Notice], contacts: Iterable[str]) -> None:
         """Every page about it is over, and the contacts know, and whoever was paged: after a restart not every policy is known at once.
@@ -51,12 +53,12 @@ class OpenPages:
 
     def _known(self) -> dict[str, tuple[str, ...]]:
         if self._open is None:
-            self._open = self._read()
+            self._open = self._read(self._store)
         return self._open
 
-    def _read(self) -> dict[str, tuple[str, ...]]:
+    def _read(self, journal: Reading) -> dict[str, tuple[str, ...]]:
         # By keys alone: of rows that compaction removed nothing else is left.
-        keys = self._store.keys(self._word)
+        keys = journal.keys(self._word)
         found: dict[str, tuple[str, ...]] = {}
         for key in sorted(keys):
             opening = self._opening.fullmatch(key)

@@ -10,6 +10,8 @@ import pytest
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer
 from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.notify.roster_news import RosterNews
+from rollbackd.controller.observe.membership import Membership
 from rollbackd.controller.observe.readings import Observer, SourceHealth
 from rollbackd.policies.fleets.members import members
 from rollbackd.policies.fleets.policy import Expected, Selection, Workload
@@ -229,6 +231,20 @@ def test_a_selector_that_suddenly_matches_2000_is_one_page_and_one_message_when_
     for _ in range(3):
         fleet.membership.refresh()
     assert fleet.world.titles() == [page, "fleet web: its roster is as expected again, 2 are watched"]
+
+
+def test_a_roster_that_several_replicas_do_not_believe_is_one_page(fleet):
+    others = []
+    for _ in range(2):
+        tell = RosterNews(fleet.world.store, lambda: None).tell
+        others.append(Membership(fleet.listing, frozenset({"platform", "payments"}), lambda: fleet.world.at, lambda policies, unread: None, tell))
+        others[-1].take((), (FLEET,))
+        others[-1].refresh()
+    fleet.listing.shows(*CROWD)
+    for replica in (fleet.membership, *others):
+        fleet.world.at += 9 * SECOND
+        replica.refresh()
+    assert len(fleet.world.titles()) == 1
 
 
 def test_what_a_doubtful_roster_holds_is_never_acted_on(fleet):

@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.controller.journal.schema import journal
+from rollbackd.controller.journal.rows import parcel_of
+from rollbackd.controller.journal.schema import journal, outbox
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
@@ -28,8 +29,15 @@ def made(store: Store) -> OpenPages:
     return OpenPages(store, "blind")
 
 
-def begin(pages: OpenPages, key: str = FIRST, what: str = "prometheus") -> None:
-    pages.open(what, Note("source.blind", T0, {"source": what}), plain_notice("blind", key, "no answer", (), T0), ["oncall"])
+def begin(pages: OpenPages, key: str = FIRST, what: str = "prometheus", contact: str = "oncall") -> None:
+    pages.open(what, Note("source.blind", T0, {"source": what}), plain_notice("blind", key, "no answer", (), T0), [contact])
+
+
+def contacts(store: Store) -> list[tuple[str, bool]]:
+    """Who is told, in order, and whether of the end."""
+    with store.transaction() as tx:
+        rows = tx.connection.execute(select(outbox).order_by(outbox.c.turn, outbox.c.contact)).all()
+    return [(row.contact, parcel_of(row).notice.resolved) for row in rows]
 
 
 def end(pages: OpenPages, what: str = "prometheus") -> None:
@@ -80,11 +88,20 @@ def test_what_two_replicas_open_and_end_is_told_once(store: Store, url: str, clo
     assert store.outbox_state().waiting == 2
 
 
-def test_all_open_pages_about_one_thing_are_ended(store: Store) -> None:
+def test_what_two_replicas_open_under_keys_of_their_own_is_one_page_that_either_ends(store: Store) -> None:
     one, two = made(store), made(store)
     assert one.about("prometheus") == two.about("prometheus") == ()
     begin(one, FIRST)
     begin(two, SECOND)
+    assert two.about("prometheus") == (FIRST,)
+    end(two)
+    assert (contacts(store), kinds(store)) == ([("oncall", False), ("oncall", True)], ["source.blind", "source.sighted"])
+
+
+def test_all_open_pages_about_one_thing_are_ended(store: Store) -> None:
+    with store.transaction() as tx:
+        for key in (FIRST, SECOND):
+            tx.note(Note("source.blind", T0), key)
     assert made(store).about("prometheus") == (FIRST, SECOND)
     end(made(store))
     assert made(store).about("prometheus") == ()
