@@ -35,7 +35,7 @@ class Blindness:
                     self._sighted(name, policies, at)
                 continue
             since = self._silent_since.setdefault(name, state.seen or at)
-            if at - since >= PATIENCE and not self._pages.about(name):
+            if at - since >= PATIENCE and not self._pages.is_told(name):
                 self._blinded(name, state.fault, since, policies, at)
 
     def check_signals(self, policy: Policy, watch: Watch, at: datetime) -> None:

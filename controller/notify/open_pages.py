@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import parcels
@@ -25,19 +26,28 @@ class OpenPages:
         self._opening = re.compile(f"({re.escape(name)}:(.+):{stamp}){opened}")
         self._opened, self._over = opened, over
         self._open: dict[str, tuple[str, ...]] | None = None
+        self._told: set[str] = set()
 
     def about(self, what: str) -> tuple[str, ...]:
         """The keys of the open pages about it. Raises StoreError."""
         return self._known().get(what, ())
 
+    def is_told(self, what: str) -> bool:
+        """Whether a page about it was opened here, since the start: the contacts that are known here have one."""
+        return what in self._told
+
     def open(self, what: str, note: Note, notice: Notice, contacts: Iterable[str]) -> None:
-        """The contacts are paged, unless another replica did that, under this key or its own. Raises StoreError: then nobody was."""
+        """Each contact is paged once, whichever replicas tell, under this key or that of the open page. Raises StoreError: then nobody was."""
         known = self._known()
         with self._store.transaction() as tx:
             pages = self._read(tx).get(what, ())  # anew: since it was read, another replica may have paged by a moment of its own
             if not pages and tx.note(note, f"{notice.key}{self._opened}"):
-                tx.queue(notice, contacts)
+                pages = (notice.key,)
+            for page in pages[-1:]:  # none: it is over already
+                told = parcels.contacts_of(tx, page)  # another shard, whose policies have other contacts, may have been first
+                tx.queue(replace(notice, id=notice.id.replace(notice.key, page), key=page), [each for each in contacts if each not in told])
         known[what] = pages or (notice.key,)
+        self._told.add(what)
 
     def end(self, what: str, note: Note, notice: Callable[[str], Notice], contacts: Iterable[str]) -> None:
         """Every page about it is over, and the contacts know, and whoever was paged: after a restart not every policy is known at once.
@@ -50,6 +60,7 @@ class OpenPages:
                 if tx.note(note, f"{page}{self._over}"):
                     tx.queue(notice(page), sorted({*contacts, *parcels.contacts_of(tx, page)}))
         known.pop(what, None)
+        self._told.discard(what)
 
     def _known(self) -> dict[str, tuple[str, ...]]:
         if self._open is None:

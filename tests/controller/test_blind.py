@@ -79,6 +79,15 @@ def test_a_source_that_is_silent_anew_is_a_page_anew(world: World) -> None:
     assert len(silent(world, Blindness(world.store))) == 3
 
 
+def test_two_shards_with_contacts_of_their_own_tell_them_all_and_a_restart_tells_nobody_again(world: World) -> None:
+    silent(world, Blindness(world.store), "payments")
+    for _ in range(2):
+        silent(world, Blindness(world.store), "search")
+    answers(world, Blindness(world.store))
+    assert sorted(world.told()[:2]) == [("payments", "blind"), ("search", "blind")]
+    assert sorted(world.told()[2:]) == [("oncall", "sighted"), ("payments", "sighted"), ("search", "sighted")]
+
+
 def test_two_replicas_that_saw_it_last_at_moments_of_their_own_are_one_page(world: World) -> None:
     replicas = Blindness(world.store), Blindness(world.store)
     for replica in replicas:

@@ -88,6 +88,24 @@ def test_what_two_replicas_open_and_end_is_told_once(store: Store, url: str, clo
     assert store.outbox_state().waiting == 2
 
 
+def test_a_page_that_two_shards_open_reaches_the_contacts_of_both_once_and_so_does_its_end(store: Store) -> None:
+    one, two = made(store), made(store)
+    assert one.about("prometheus") == two.about("prometheus") == ()
+    for pages, contact in ((one, "oncall"), (two, "search"), (two, "oncall")):
+        begin(pages, contact=contact)
+    end(one)
+    assert contacts(store) == [("oncall", False), ("search", False), ("oncall", True), ("search", True)]
+
+
+def test_a_page_that_is_over_already_is_told_to_nobody_who_comes_late(store: Store) -> None:
+    one, two = made(store), made(store)
+    assert two.about("prometheus") == ()
+    begin(one)
+    end(one)
+    begin(two, contact="search")
+    assert contacts(store) == [("oncall", False), ("oncall", True)]
+
+
 def test_what_two_replicas_open_under_keys_of_their_own_is_one_page_that_either_ends(store: Store) -> None:
     one, two = made(store), made(store)
     assert one.about("prometheus") == two.about("prometheus") == ()
