@@ -18,6 +18,7 @@ from rollbackd.policies.blame.irreversible import crossed
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import passed_by
+from rollbackd.policies.decide.opening import neighbours
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.known.fleet import Fleet
@@ -139,6 +140,8 @@ class Journalling:
 
     def _outside(self, tx: Transaction, policy: Policy, decision: Outside) -> None:
         body = {"policy": decision.policy, "condition": decision.condition, "reason": decision.reason}
+        if any(tx.has_entry(key) for key in neighbours(policy, decision)):  # another replica told of it
+            return
         if tx.note(Note("breach.outside_watch", decision.at, body, decision.target), decision.key):
             log.info("breach.outside_watch", policy=decision.policy, target=decision.target, reason=decision.reason)
             if decision.how is not OutsideWatch.IGNORE:

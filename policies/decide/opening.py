@@ -1,6 +1,6 @@
 """When a breach becomes an incident: confirmed, tied to a change, and allowed by its mode."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from rollbackd.policies.blame.attribution import ranked, ranking_text, shared_changes, suspected
 from rollbackd.policies.decide.decisions import Decision, Outside, Wait, WouldAct
@@ -12,8 +12,11 @@ from rollbackd.policies.known.changes import Change, suspects
 from rollbackd.policies.known.events import Opened
 from rollbackd.policies.known.incident import incident_id
 from rollbackd.policies.known.reasons import blame_reason
-from rollbackd.policies.model.policy import Mode, OutsideWatch
-from rollbackd.policies.watching.since import ALWAYS_BLAMES
+from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
+from rollbackd.policies.watching.since import ALWAYS_BLAMES, COARSE
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOMENT = "%Y%m%dT%H%M%S"
 
 
 def consider(slot: Slot) -> Decision:
@@ -48,9 +51,21 @@ def _outside(slot: Slot, lead: int) -> Decision:
     reason = f"{slot.reason(lead)}; no change of its targets explains it, so nothing was undone{_elsewhere(slot, lead)}"
     if slot.policy.outside_watch is OutsideWatch.IGNORE:
         return Wait(reason)
-    condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset
-    key = f"outside:{slot.policy.name}:{slot.policy.target}:{condition}:{onset:%Y%m%dT%H%M%S}"
+    condition, onset = slot.policy.conditions[lead].name, slot.watch.tracks[lead].onset or slot.at
+    look = (onset - EPOCH) // _between_looks(slot.policy) * _between_looks(slot.policy)
+    key = f"outside:{slot.policy.name}:{slot.policy.target}:{condition}:{EPOCH + look:{MOMENT}}"
     return Outside(key, slot.policy.name, slot.policy.target, condition, slot.at, slot.policy.outside_watch, reason)
+
+
+def neighbours(policy: Policy, outside: Outside) -> tuple[str, ...]:
+    """The keys that the same breach may have by the onset that another replica saw: each looks at moments of its own, a look apart at most."""
+    before, _, moment = outside.key.rpartition(":")
+    own = datetime.strptime(moment, MOMENT).replace(tzinfo=UTC)
+    return tuple(f"{before}:{own + apart:{MOMENT}}" for apart in (-_between_looks(policy), _between_looks(policy)))
+
+
+def _between_looks(policy: Policy) -> timedelta:
+    return max(policy.every, COARSE)
 
 
 def _elsewhere(slot: Slot, lead: int) -> str:
