@@ -23,7 +23,7 @@ class Problem:
 def problem_of(status: int, document: Document | None, excerpt: str, location: str | None) -> Problem | None:
     """The problem with an answer of HTTP ``status``, whose body is ``document`` (None: not a JSON object), or None if it is good so far."""
     if 300 <= status < 400:
-        where = urlsplit(location or "").netloc or "another address"
+        where = _host(location or "") or "another address"
         return Problem(f"redirects to {where}, as a login page does", "name the address of the API itself, or a token_file", lasting=True)
     if status in (401, 403):
         return Problem(f"refused us (HTTP {status}): {excerpt}", "check the token_file and what its token may read", lasting=True)
@@ -37,6 +37,13 @@ def problem_of(status: int, document: Document | None, excerpt: str, location: s
         said = "; ".join(str(one) for one in warnings)[:300] if isinstance(warnings, list) else excerpt
         return Problem(f"warned that the answer may be incomplete: {said}", "repair what it names")
     return None
+
+
+def _host(location: str) -> str:
+    try:
+        return urlsplit(location).netloc
+    except ValueError:  # 'http://[oops'
+        return ""
 
 
 def wrong_result(document: Document, kind: str, max_series: int, excerpt: str) -> Problem | None:

@@ -86,6 +86,11 @@ class Wire(requests.Session):
             request.data, request.params = request.params, {}
         return super().prepare_request(request)
 
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None: no answer leads elsewhere."""
+        # Even where none is followed, the client reads a redirect's whole body, however slowly it drips, and trips over an address that is none.
+        return None
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send ``request`` and judge the answer. A 401 is tried once more if the token file has changed meanwhile."""
         if time.monotonic() < self._rests_until:

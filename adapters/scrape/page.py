@@ -56,10 +56,9 @@ def by_name(host: str, port: int, path: str = "/metrics", labels: Mapping[str, s
     def resolve() -> Sequence[Endpoint]:
         try:
             found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
-        except OSError as error:
-            raise Transient(
-                f"the name {host} cannot be resolved ({error.strerror}); its endpoints were not scraped; check the name server"
-            ) from error
+        except (OSError, UnicodeError) as error:  # the latter for what cannot be a name: a part of it is empty or longer than 63 characters
+            why = error.strerror if isinstance(error, OSError) else "it is no host name"
+            raise Transient(f"the name {host} cannot be resolved ({why}); its endpoints were not scraped; check the name server") from error
         addresses = sorted({str(entry[4][0]) for entry in found})
         if any(map(is_metadata, addresses)):  # whoever keeps the name must not choose that for us
             raise Permanent(f"the name {host} leads to where a cloud hands out credentials; its endpoints were not scraped; find out who changed it")
@@ -98,7 +97,7 @@ def fetch(session: "requests.Session", endpoint: Endpoint, timeout: float) -> tu
             return body.decode(), "openmetrics" in reply.headers.get("Content-Type", "")
     except UnicodeDecodeError as error:
         raise _failed(endpoint, "its page is no UTF-8") from error
-    except (requests.RequestException, HTTPError, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         raise _failed(endpoint, _cause(error)) from error
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+import structlog
+
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, Query
 from rollbackd.adapters.scrape.answer import Asked, answer
@@ -18,6 +20,7 @@ from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, read_page
 from rollbackd.adapters.scrape.ring import Ring, Track
 
 _WORKERS = 16
+log = structlog.get_logger()
 
 
 class Scrape:
@@ -97,7 +100,11 @@ class Scrape:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stopping.is_set():
-            self.scrape()
+            try:
+                self.scrape()
+            except Exception:  # the seam: a round may die, the source not, for nothing starts its thread again
+                log.exception("scrape.crashed", source=self.name)
+                self._note({"": f"source {self.name} failed in its last round; not all was scraped; see the daemon's log"})
             pace = self._interval.total_seconds()
             # Missed rounds are skipped, not made up for in a burst.
             due += pace * max(1, math.ceil((time.monotonic() - due) / pace))
@@ -142,6 +149,8 @@ class Scrape:
             self._sessions.pop(url).close()
         for url in wanted - self._sessions.keys():
             self._sessions[url] = session = self._new_session()
+            # Even where none is followed, the client reads a redirect's whole body, however slowly it drips, and trips over an address that is none.
+            session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # a class of our own would import requests with this module
             session.trust_env = False  # a proxy or netrc of the environment is not where our own pods are
 
     def _note(self, faults: Mapping[str, str]) -> None:

@@ -92,6 +92,7 @@ FAULTS = [
     pytest.param(Reply(401, b"who are you"), Permanent, "HTTP 401.: who are you", id="401"),
     pytest.param(Reply(403, b"not you"), Permanent, "HTTP 403.: not you", id="403"),
     pytest.param(Reply(302, headers={"Location": "https://sso.example/login"}), Permanent, "redirects to sso.example", id="redirect-to-a-login-page"),
+    pytest.param(Reply(302, headers={"Location": "http://[oops/login"}), Permanent, "redirects to another address", id="redirect-to-no-address"),
     pytest.param(Reply(body=body(warnings=["store eu-2 did not answer"])), Transient, "store eu-2 did not answer", id="partial-answer"),
     pytest.param(Reply(body=body(warnings=[])), None, "", id="no-warnings"),
 ]
@@ -145,6 +146,21 @@ def test_server_without_tls_is_never_asked_without_it() -> None:
 def test_slow_answer_is_given_up() -> None:
     with serving(Reply(body=body(), wait=30)) as server, pytest.raises(Transient, match=r"did not answer within 0\.2 s"):
         read(server, timeout=timedelta(seconds=0.2))
+
+
+def test_redirect_is_told_before_its_body_has_come() -> None:
+    ended = []
+
+    def drip() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"moved"
+            server.stopping.wait(0.05)
+        ended.append(True)
+
+    with serving(Reply(302, drip, headers={"Location": "/login"})) as server:
+        with pytest.raises(Permanent, match="redirects to another address"):
+            read(server)
+        assert not ended
 
 
 def test_dripping_answer_is_given_up() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from structlog.testing import capture_logs
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Query, Row, Selector, Slower
@@ -468,6 +469,7 @@ def test_a_counter_keeps_the_name_it_is_exposed_under(page: Exposition) -> None:
     [
         pytest.param(Reply(status=500), "HTTP 500", id="http-500"),
         pytest.param(Reply(status=302, headers={"Location": "/metrics"}), "HTTP 302", id="redirect"),
+        pytest.param(Reply(status=302, headers={"Location": "http://[oops/login"}), "HTTP 302", id="redirect-to-no-address"),
         pytest.param(Reply(body=b"<html>\nrequests_total 9\n"), "no page of metrics", id="html"),
         pytest.param(Reply(body=b"requests_total 9"), "cut", id="no-last-line-end"),
         pytest.param(Reply(body=b"requests_total 9\n", promise=99), "IncompleteRead", id="cut-body"),
@@ -494,6 +496,22 @@ def test_a_page_that_is_not_whole_is_not_used_and_named_by_check(page: Expositio
     assert fault.startswith(f"{page.address}/metrics was not scraped: ")
     assert says in fault
     assert stage.read(requests(5), 5).rows == row(0, total=0)
+
+
+def test_a_redirect_is_told_before_its_body_has_come(page: Exposition) -> None:
+    ended = []
+
+    def drip() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"moved"
+            page.stopping.wait(0.05)
+        ended.append(True)
+
+    stage = Stage(page)
+    page.fault = Reply(status=302, headers={"Location": "/login"}, body=drip)
+    stage.scrape(0)
+    assert not ended
+    assert "HTTP 302" in stage.source.check()[0]
 
 
 def test_nothing_listening_is_named_by_check() -> None:
@@ -567,7 +585,11 @@ def test_a_name_is_scraped_at_its_addresses(page: Exposition) -> None:
 
 @pytest.mark.parametrize(
     ("discover", "says"),
-    [pytest.param(by_name("no-such-name.invalid", 80), "no-such-name.invalid", id="unknown-name"), pytest.param(these(), "no endpoint", id="none")],
+    [
+        pytest.param(by_name("no-such-name.invalid", 80), "no-such-name.invalid", id="unknown-name"),
+        pytest.param(by_name("x" * 64, 80), "no host name", id="no-name"),
+        pytest.param(these(), "no endpoint", id="none"),
+    ],
 )
 def test_no_endpoint_is_named_by_check_and_nothing_is_known(discover: object, says: str) -> None:
     source = Scrape("local", discover, interval=SECOND, now=lambda: T0)  # type: ignore[arg-type]
@@ -590,6 +612,27 @@ def test_the_thread_scrapes_until_it_is_stopped(page: Exposition) -> None:
     asked = len(page.asked)
     assert source.read(requests(0.01), datetime.now(UTC)).rows[("shop",)].values == {"total": 0}
     assert len(page.asked) == asked
+
+
+def test_a_round_that_dies_is_told_and_the_next_one_is_scraped(page: Exposition) -> None:
+    page.text = "requests_total 1\n"
+    rounds = iter([RuntimeError("a bug")])
+    told = []
+
+    def discover() -> list[Endpoint]:
+        told.extend(source.check())
+        for fault in rounds:
+            raise fault
+        return [Endpoint(page.url, {"app": "shop"})]
+
+    source = Scrape("local", discover, interval=SECOND * 0.05, now=lambda: datetime.now(UTC))
+    with capture_logs() as logs:
+        source.start()
+        poll(lambda: len(page.asked) >= 3)
+        source.stop()
+    assert told[1:] == ["source local failed in its last round; not all was scraped; see the daemon's log"]
+    assert source.check() == ()
+    assert [(entry["event"], entry["source"], entry["exc_info"]) for entry in logs] == [("scrape.crashed", "local", True)]
 
 
 @pytest.mark.parametrize(("every", "block"), [(1, 5), (2, 6), (5, 5), (15, 15)])
