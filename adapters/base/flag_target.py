@@ -5,6 +5,7 @@ Keys are ``KIND:PLACE/SCOPE``, or ``KIND:PLACE/ENVIRONMENT/SCOPE`` where the kin
 
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeGuard
@@ -14,6 +15,8 @@ from rollbackd.adapters.base.flag_ends import Ends, restored, safe, safe_end
 from rollbackd.adapters.base.flags import FlagProvider, LastChange, Reading, Scope, State, counted, digest_of, edits, named, scope_of
 from rollbackd.adapters.base.target import Intent, Interval, Json, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
 
+_AT_ONCE = 4
+"""So many scopes are read at the same moment: as many questions as before, but a vendor limits their rate too."""
 _READS = 3
 """So often a scope is read until no change came in between."""
 
@@ -40,8 +43,24 @@ class FlagTarget:
         self._writing = threading.Lock()
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
-        """How each scope stands now. Where a provider keeps a history, what is unchanged since is not read again."""
-        return {key: self._seen(key) for key in keys}
+        """How each scope stands now. Where a provider keeps a history, what is unchanged since is not read again.
+
+        A provider that names a time to be left alone (HTTP 429) is asked for none of its scopes that are left.
+        """
+        if not keys:
+            return {}
+        resting: dict[str, Transient] = {}
+        with ThreadPoolExecutor(min(len(keys), _AT_ONCE), self.kind) as pool:
+            return dict(zip(keys, pool.map(lambda key: self._asked(key, resting), keys), strict=True))
+
+    def _asked(self, key: str, resting: dict[str, Transient]) -> TargetState | AdapterError:
+        place = key.partition("/")[0]
+        if place in resting:
+            return resting[place]
+        seen = self._seen(key)
+        if isinstance(seen, Transient) and seen.retry_after is not None:
+            resting[place] = seen
+        return seen
 
     def _seen(self, key: str) -> TargetState | AdapterError:
         try:

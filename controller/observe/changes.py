@@ -23,11 +23,15 @@ ROWS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How the targets stood when they were asked between ``began`` and the slot ``at``."""
+    """How the targets stood when they were asked: from ``began`` on, for the slot ``at``.
+
+    ``former``: surveys for earlier slots, whose answers came too late for those, the oldest first.
+    """
 
     began: float
     at: datetime
     states: Mapping[str, TargetState | AdapterError]
+    former: "tuple[Survey, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,13 @@ class ChangeBook:
     def take(self, survey: Survey, incidents: Iterable[Incident]) -> tuple[SeenChange, ...]:
         """The survey is part of the book and of the store; returns the changes that it brought to light.
 
-        A target that could not be read keeps what was known of it. A survey that began before the last one that was taken says nothing new.
+        A target that could not be read keeps what was known of it. A survey that began before the last one that read the target says nothing new.
         """
+        taken = [self._take(each, incidents, survey.at) for each in (*survey.former, survey)]
+        return tuple([seen for fresh in taken for seen in fresh])
+
+    def _take(self, survey: Survey, incidents: Iterable[Incident], now: datetime) -> tuple[SeenChange, ...]:
+        """As ``take``. A late answer is as old as its question: what it brought to light began at any time until ``now``, and may have gone since."""
         # What began at once is looked at write by write, each as if it were its incident's newest.
         intents = {write.target: replace(incident, intent=write) for incident in incidents for write in incident.writes}
         read = {target: state for target, state in survey.states.items() if self._says_more(target, survey.began)}
@@ -119,7 +128,7 @@ class ChangeBook:
                 known = write
                 fresh.append(known)
             if known is None or not is_same(known.change, state):
-                fresh.append(_new_change(state, known, self._last(target).at, survey.at, intents.get(target)))
+                fresh.append(_new_change(state, known, self._last(target).at, now, intents.get(target)))
             elif (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
                 completed.append(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
         held = self._store_all((*completed, *fresh))
@@ -127,7 +136,8 @@ class ChangeBook:
         self.sightings |= {target: Sighting(state, survey.at, survey.began) for target, state in states.items()}
         self._of |= {target: _as_decided_on(self._seen[target], self._doubt(target)) for target in doubted}
         faults = {target: str(state) for target, state in read.items() if isinstance(state, AdapterError)}
-        self.sightings |= {target: replace(self._last(target), began=survey.began, fault=fault) for target, fault in faults.items()}
+        # Not seen is not newer: an answer to an earlier question may be under way.
+        self.sightings |= {target: replace(self._last(target), fault=fault) for target, fault in faults.items()}
         return held[len(completed) :]
 
     def _doubt(self, target: str) -> str | None:

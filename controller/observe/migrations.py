@@ -58,6 +58,8 @@ class Migrations:
 
         ``policies`` are all of the daemon: a target surveyed for one policy may be doubted for another.
         """
+        # An answer that came late is asked about as well: nothing crosses a migration because its change was seen late.
+        former = tuple([self.beside(each, policies, due, book, source_of, at) for each in survey.former])
         states = dict(survey.states)
         for policy in [policy for policy in policies if policy.migration_metrics]:
             state = states.get(policy.target)
@@ -68,7 +70,7 @@ class Migrations:
                 told = _asked(policy, told, came, source_of(policy.source), at)
                 self._keep(policy.name, told)
             states[policy.target] = replace(state, irreversible=state.irreversible or told.irreversible, doubt=state.doubt or told.doubt)
-        return replace(survey, states=states)
+        return replace(survey, states=states, former=former)
 
     def _known(self, policy: Policy, came: _Came) -> _Told:
         told = self._told.get(policy.name)

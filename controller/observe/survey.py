@@ -1,10 +1,11 @@
-"""How the targets stand: one survey per kind and slot."""
+"""How the targets stand: one survey per kind and slot. What is answered too late for its own slot is told in a later one."""
 
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -16,10 +17,26 @@ Answer: TypeAlias = Future[Mapping[str, TargetState | AdapterError]]
 
 WORKERS = 4
 """So many slots may ask a kind of targets at the same moment: each source and interval has slots of its own."""
+KEPT = timedelta(hours=1)
+"""So long an answer that came too late waits for a slot of its targets; there is none any more where policies were changed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """What one slot asked one kind of targets."""
+
+    kind: str
+    keys: frozenset[str]
+    began: float
+    at: datetime
+    answer: Answer
+
+    def is_about(self, keys: Iterable[str]) -> bool:
+        return not self.keys.isdisjoint(keys)
 
 
 class Surveyor:
-    """Asks each kind of target for all its keys at once."""
+    """Asks each kind of target for all its keys at once, and no target again while a question about it has no answer."""
 
     def __init__(self, targets: Mapping[str, Target], *, patience: timedelta = timedelta(seconds=4)) -> None:
         """``patience``: how long a slot waits for targets to say how they stand."""
@@ -27,7 +44,7 @@ class Surveyor:
         self._patience = patience.total_seconds()
         # A pool for each kind: one that hangs must not delay the others.
         self._pools = {kind: ThreadPoolExecutor(WORKERS, thread_name_prefix=f"survey-{kind}") for kind in targets}
-        self._hanging: dict[str, Answer] = {}
+        self._late: list[_Question] = []
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -36,34 +53,41 @@ class Surveyor:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def survey(self, keys: Iterable[str], at: datetime) -> Survey:
-        """How these targets stand for the slot ``at``; a target that cannot be read has its error."""
+        """How these targets stand for the slot ``at``; a target that cannot be read has its error. Each late answer is told once."""
         began = time.monotonic()
         by_kind: dict[str, list[str]] = defaultdict(list)
         for key in dict.fromkeys(keys):
             by_kind[key.partition(":")[0]].append(key)
-        asked = {kind: answer for kind, group in by_kind.items() if (answer := self._asked(kind, group)) is not None}
-        wait(asked.values(), timeout=self._patience)
+        asked = {kind: self._ask(kind, group, began, at) for kind, group in by_kind.items() if self._may_ask(kind, group)}
+        wait([question.answer for question in asked.values()], timeout=self._patience)
+        former = self._answered_late(by_kind, at)
         states: dict[str, TargetState | AdapterError] = {}
         for kind, group in by_kind.items():
             states.update(self._heard(kind, group, asked.get(kind)))
-        return Survey(began, at, states)
+        return Survey(began, at, states, former)
 
-    def _asked(self, kind: str, keys: list[str]) -> Answer | None:
-        """The survey of this kind; None where nobody is to be asked: an earlier one hangs, or there is no such kind."""
+    def _may_ask(self, kind: str, keys: Iterable[str]) -> bool:
         with self._lock:
-            is_hanging = kind in self._hanging and not self._hanging[kind].done()
-        return None if is_hanging or kind not in self._pools else self._pools[kind].submit(self._targets[kind].survey, keys)
+            return kind in self._pools and not any(late.is_about(keys) and not late.answer.done() for late in self._late)
 
-    def _heard(self, kind: str, keys: list[str], answer: Answer | None) -> Mapping[str, TargetState | AdapterError]:
+    def _ask(self, kind: str, keys: list[str], began: float, at: datetime) -> _Question:
+        return _Question(kind, frozenset(keys), began, at, self._pools[kind].submit(self._targets[kind].survey, keys))
+
+    def _answered_late(self, by_kind: Mapping[str, Iterable[str]], at: datetime) -> tuple[Survey, ...]:
+        """What earlier slots of these targets asked and has been answered since, the oldest first."""
+        with self._lock:
+            done = [late for late in self._late if late.answer.done()]
+            mine = [late for late in done if late.is_about(by_kind.get(late.kind, ()))]
+            self._late = [late for late in self._late if late not in mine and (late not in done or late.at > at - KEPT)]
+        return tuple([Survey(late.began, late.at, late.answer.result()) for late in sorted(mine, key=lambda late: late.began)])
+
+    def _heard(self, kind: str, keys: list[str], question: _Question | None) -> Mapping[str, TargetState | AdapterError]:
         if kind not in self._pools:
             return dict.fromkeys(keys, Permanent(f"no target of kind {kind} is configured; nothing can be read or undone there"))
-        if answer is not None and answer.done():
-            return answer.result()
-        if answer is not None:
+        if question is not None and question.answer.done():
+            return question.answer.result()
+        if question is not None:
             with self._lock:
-                self._hanging[kind] = answer
-        return _late(kind, keys)
-
-
-def _late(kind: str, keys: list[str]) -> Mapping[str, TargetState | AdapterError]:
-    return dict.fromkeys(keys, Transient(f"targets of kind {kind} did not answer in time; what was known of them stands; look at their API"))
+                self._late.append(question)
+        late = f"targets of kind {kind} did not answer in time; what was known of them stands; look at their API"
+        return dict.fromkeys(keys, Transient(late))

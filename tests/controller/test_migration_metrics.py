@@ -120,6 +120,15 @@ def test_a_release_is_a_migration_where_the_metric_has_another_value(shop, app: 
     assert stored == [said if said and not said.startswith(UNKNOWN) else None]
 
 
+def test_a_release_that_is_seen_late_is_no_less_a_migration(shop) -> None:
+    world = shop("raised")
+    world.at = moment(END)
+    late = World.survey(world)
+    slot = replace(late, states={SHOP: Transient("it did not answer in time")}, former=(late,))
+    told = world.told.beside(slot, world.engine.policies.values(), {"shop"}, world.engine.book, lambda _: world.source, world.at)
+    assert " and 20240101093001 at " in told.former[0].states[SHOP].irreversible
+
+
 def test_the_machine_reverts_where_the_schema_is_as_before_and_asks_people_where_it_is_not(shop) -> None:
     world = shop("same")
     world.end(60)

@@ -8,6 +8,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.target import TargetState
+from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.survey import Surveyor
 from tests.policies.literals import SECOND, T0
 from tests.servers import poll
@@ -78,6 +79,28 @@ def test_a_kind_that_answers_again_is_seen_again(surveyor, hanging):
     states(surveyor)
     hanging.let_go.set()
     poll(lambda: states(surveyor)[CHECKOUT] == TargetState(CHECKOUT, "v1"), within=20)
+
+
+def test_an_answer_that_came_too_late_is_told_once_as_of_its_own_slot(surveyor, hanging):
+    asked = surveyor.survey((SHOP, CHECKOUT), T0)
+    hanging.let_go.set()
+    later = []
+    poll(lambda: later.append(surveyor.survey((SHOP, CHECKOUT), T0 + 15 * SECOND)) or later[-1].former, within=20)
+    assert later[-1].former == (Survey(asked.began, T0, {CHECKOUT: TargetState(CHECKOUT, "v1")}),)
+    assert surveyor.survey((SHOP, CHECKOUT), T0 + 30 * SECOND).former == ()
+
+
+def test_other_targets_of_a_kind_are_asked_for_while_an_answer_is_late(surveyor, hanging):
+    states(surveyor)
+    surveyor.survey((CHECKOUT.replace("checkout", "cart"),), T0)
+    assert hanging.asked == 2
+
+
+def test_an_answer_that_came_too_late_is_told_to_the_slots_of_its_targets_alone(surveyor, hanging):
+    states(surveyor)
+    hanging.let_go.set()
+    assert surveyor.survey((SHOP,), T0).former == ()
+    poll(lambda: surveyor.survey((CHECKOUT,), T0).former, within=20)
 
 
 class Together(Prompt):
