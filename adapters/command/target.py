@@ -26,11 +26,15 @@ _FIELDS = frozenset({"revision", "ready", "started", "change"})
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """How one target is seen and put back. ``timeout`` bounds one look, and a whole write with its look before."""
+    """How one target is seen and put back.
+
+    ``timeout`` bounds one look, and a whole write with its look before; ``complete_within`` what follows, until ``describe`` says ready.
+    """
 
     describe: tuple[str, ...]
     apply: tuple[str, ...]
     timeout: timedelta = field(default=timedelta(seconds=60), kw_only=True)
+    complete_within: timedelta = field(default=timedelta(minutes=10), kw_only=True)
     settle: timedelta = field(default=timedelta(seconds=30), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -79,7 +83,7 @@ class Command:
             steps=(f"run {command}",),
             command=command,
             apply_within=spec.timeout + timedelta(seconds=10),
-            deadline=spec.timeout,
+            deadline=spec.complete_within,
             settle=spec.settle,
         )
 

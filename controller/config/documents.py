@@ -113,6 +113,7 @@ class CommandParts(Written):
     describe: Annotated[Argv, AfterValidator(_describes)] = Field(description="Prints the revision that is running.")
     apply: Annotated[Argv, AfterValidator(_applies)] = Field(description="Puts a revision in place; {revision} is one argument of it.")
     timeout: PositiveDuration | None = Field(None, description="The longest run of either. Default 60s.")
+    complete_within: PositiveDuration | None = Field(None, description="How long what was applied may take to be ready. Default 10m.")
     settle: Duration | None = Field(None, description="The wait after it before evidence counts. Default 0s.")
 
 

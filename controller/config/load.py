@@ -205,7 +205,13 @@ class _Reading:
 
     def _commands(self) -> dict[str, Command]:
         return {
-            name: Command(tuple(each.describe), tuple(each.apply), each.timeout or timedelta(seconds=60), each.settle or timedelta(0))
+            name: Command(
+                tuple(each.describe),
+                tuple(each.apply),
+                each.timeout or timedelta(seconds=60),
+                each.complete_within or timedelta(minutes=10),
+                each.settle or timedelta(0),
+            )
             for name, each in self.written.commands.items()
         }
 

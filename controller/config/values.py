@@ -75,6 +75,7 @@ class Command:
     describe: tuple[str, ...]
     apply: tuple[str, ...]
     timeout: timedelta = timedelta(seconds=60)
+    complete_within: timedelta = timedelta(minutes=10)
     settle: timedelta = timedelta(0)
 
 

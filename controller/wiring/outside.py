@@ -92,7 +92,9 @@ def targets_of(config: values.Config, amazon: Aws) -> dict[str, Target]:
     """The kinds of targets that are configured. An SDK is imported only for its own. Raises AdapterError for one that can never be written."""
     from rollbackd.adapters.command import Command, CommandSpec
 
-    commands = {n: CommandSpec(c.describe, c.apply, timeout=c.timeout, settle=c.settle) for n, c in config.commands.items()}
+    commands = {
+        n: CommandSpec(c.describe, c.apply, timeout=c.timeout, complete_within=c.complete_within, settle=c.settle) for n, c in config.commands.items()
+    }
     found: dict[str, Target] = {"command": Command(commands), **flag_targets(config.flags, amazon)}
     if config.clusters:
         from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes

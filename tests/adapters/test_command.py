@@ -173,10 +173,14 @@ def test_apply_learns_the_incident(running: Path) -> None:
 
 
 def test_the_plan_takes_the_first_candidate_that_is_not_the_judged_revision(running: Path) -> None:
-    plan = planned(deploy(running, settle=timedelta(seconds=3)), "v2", "v1", "v0")
+    plan = planned(deploy(running, complete_within=timedelta(minutes=5), settle=timedelta(seconds=3)), "v2", "v1", "v0")
     assert plan.intent == Intent(DEPLOY, "inc-1", "v2", "v1")
-    assert (plan.deadline, plan.settle) == (timedelta(seconds=20), timedelta(seconds=3))
+    assert (plan.apply_within, plan.deadline, plan.settle) == (timedelta(seconds=30), timedelta(minutes=5), timedelta(seconds=3))
     assert plan.command.endswith(" sh v1")
+
+
+def test_what_was_applied_has_ten_minutes_to_be_ready_however_short_a_run_may_be(running: Path) -> None:
+    assert planned(deploy(running, timeout=timedelta(seconds=1)), "v1").deadline == timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("candidates", [pytest.param((), id="none"), pytest.param(("v2",), id="only-the-judged-one")])

@@ -49,7 +49,7 @@ clusters:
   eu: {kubeconfig: kube/eu, context: admin@eu}
   us: {}
 commands:
-  deploy: {describe: [deploy, current], apply: [deploy, --to, '{revision}'], timeout: 2m, settle: 10s}
+  deploy: {describe: [deploy, current], apply: [deploy, --to, '{revision}'], timeout: 2m, complete_within: 5m, settle: 10s}
 contacts:
   oncall:
     - webhook: {url_file: hook, secret_file: hook-secret}
@@ -99,6 +99,11 @@ def test_the_shortest_config_has_safe_defaults() -> None:
     )
 
 
+def test_a_command_has_a_minute_for_each_run_and_ten_to_be_complete() -> None:
+    (command,) = read(f"{SHORTEST}commands: {{deploy: {{describe: [d], apply: [d, '{{revision}}']}}}}\n").commands.values()
+    assert (command.timeout, command.complete_within, command.settle) == (timedelta(minutes=1), timedelta(minutes=10), timedelta(0))
+
+
 def test_a_whole_config_is_read_key_by_key() -> None:
     assert read(WHOLE) == Config(
         mode_cap=Mode.SUGGEST,
@@ -126,7 +131,11 @@ def test_a_whole_config_is_read_key_by_key() -> None:
             "switches": FlagdProvider(Path("/srv/flags.json")),
         },
         clusters={"eu": Cluster(Path("/etc/rollbackd/kube/eu"), "admin@eu"), "us": Cluster()},
-        commands={"deploy": Command(("deploy", "current"), ("deploy", "--to", "{revision}"), timedelta(minutes=2), timedelta(seconds=10))},
+        commands={
+            "deploy": Command(
+                ("deploy", "current"), ("deploy", "--to", "{revision}"), timedelta(minutes=2), timedelta(minutes=5), timedelta(seconds=10)
+            )
+        },
         contacts={
             "oncall": (
                 Webhook(url_file=Path("/etc/rollbackd/hook"), secret_file=Path("/etc/rollbackd/hook-secret")),

@@ -76,7 +76,7 @@ class Command:
         describe, apply = (f'cd "$0" && {{ {script}; }}' for script in (self._DESCRIBE, self._APPLY))
         shell = ["/bin/sh", "-c"]
         command = {"describe": [*shell, describe, str(folder)], "apply": [*shell, apply, str(folder), "{revision}"], "timeout": timeout}
-        self.config = {"commands": {"shop": {**command, "settle": "0s"}}}
+        self.config = {"commands": {"shop": {**command, "complete_within": timeout, "settle": "0s"}}}
         self.deploy("v1")
 
     def deploy(self, version: str) -> None:
