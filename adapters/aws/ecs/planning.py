@@ -194,6 +194,7 @@ def intent_of(seen: Seen, request: PlanRequest, to: str, move: Move, digests: An
     record = {
         "created": seen.service["createdAt"].isoformat(),
         "deployment": seen.deployment["serviceDeploymentArn"],
+        "change": objects.change_id(seen.deployment),
         "way": move.way.value,
         "parameters": move.parameters,
         "digests": dict(digests),

@@ -38,8 +38,8 @@ def _is_at(seen: Seen, revision: str) -> bool:
 
 def _elsewhere(reader: Reader, seen: Seen, intent: Intent) -> tuple[Standing, str]:
     deployment, ours = seen.deployment, intent.record.get("deployment")
-    is_the_judged = deployment["serviceDeploymentArn"] == ours and objects.change_id(deployment) == ours
-    if seen.revision == intent.from_revision and is_the_judged:
+    judged = intent.record.get("change", ours)  # intents of former versions have the deployment's ARN only
+    if seen.revision == intent.from_revision and objects.change_id(deployment) == judged:
         return Standing.BEFORE, f"still at {seen.revision}"
     if deployment["serviceDeploymentArn"] != ours and deployment["status"] in objects.ROLLING_BACK | objects.ROLLED_BACK:
         (target,) = reader.revisions([deployment["targetServiceRevision"]["arn"]])
