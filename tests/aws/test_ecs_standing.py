@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from rollbackd.adapters.base.target import Plan, PlanRequest, Standing
 from tests.aws.ecs_double import EcsDouble
-from tests.aws.ecs_state import Behaviour
-from tests.aws.stage import SHOP, Shop, open_stage
+from tests.aws.ecs_state import BASE, Behaviour
+from tests.aws.stage import SHOP, Shop, in_flight, open_stage
 
 
 def rolled_back(double: EcsDouble) -> tuple[Shop, Plan]:
@@ -38,3 +40,75 @@ def test_a_rollback_by_ecs_to_the_same_revision_is_another_change(ecs_cloud: Ecs
     plan = shop.plan()
     ecs_cloud.cloud.roll_back("api", breaker=True)
     assert shop.look(plan.intent).standing is Standing.ELSEWHERE
+
+
+def stops(double: EcsDouble, reason: str) -> tuple[Shop, Plan]:
+    """The revert is under way, and one of its tasks has stopped for this reason."""
+    shop = open_stage(double)
+    plan = shop.plan()
+    double.cloud.behaviour = Behaviour(holds=True)
+    shop.target().apply(plan)
+    a_task_stopped(double, reason)
+    return shop, plan
+
+
+def a_task_stopped(double: EcsDouble, reason: str) -> None:
+    service = double.cloud.services["api"]
+    service["deployments"][0]["failedTasks"] = 1
+    dead = {"taskArn": f"{BASE}:task/main/dead", "taskDefinitionArn": service["taskDefinition"], "lastStatus": "STOPPED", "containers": []}
+    double.cloud.stopped["api"].append({**dead, "stoppedReason": reason})
+
+
+PULLS = "CannotPullContainerError: ref pull has been retried 1 time(s): failed to"
+STARTS = "ResourceInitializationError: unable to pull secrets or registry auth:"
+TOO_MANY = f"{PULLS} copy: httpReadSeeker: failed open: unexpected status code: 429 Too Many Requests"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        pytest.param(TOO_MANY, id="too-many-requests"),
+        pytest.param(f"{PULLS} do request: dial tcp 10.0.0.2:443: i/o timeout", id="no-connection"),
+        pytest.param("CannotPullImageManifestError: context deadline exceeded", id="deadline"),
+        pytest.param(f"{STARTS} RequestCanceled: request context canceled", id="secrets-not-reached"),
+        pytest.param(f"{PULLS} resolve: denied: Your authorization token has expired. Reauthenticate and try again", id="token-expired"),
+        pytest.param(f"{PULLS} extract layer: no space left on device", id="another-host-may-have-room"),
+    ],
+)
+def test_a_task_that_could_not_start_this_time_is_waited_for_and_shown(ecs_cloud: EcsDouble, reason: str) -> None:
+    shop, plan = stops(ecs_cloud, reason)
+    sight = shop.look(plan.intent)
+    assert (sight.standing, sight.reason) == (Standing.UNDERWAY, f"IN_PROGRESS: 0 of 2 running; task dead did not start: {reason}")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        pytest.param(f"{PULLS} resolve reference registry.example/api:1: not found", id="not-found"),
+        pytest.param("CannotPullContainerError: manifest unknown: requested image not found", id="manifest-unknown"),
+        pytest.param("CannotPullContainerError: pull access denied for api, repository does not exist", id="denied"),
+        pytest.param("CannotPullContainerError: no basic auth credentials", id="no-credentials"),
+        pytest.param("CannotPullContainerError: no matching manifest for linux/arm64 in the manifest list entries", id="another-platform"),
+        pytest.param(f"{STARTS} AccessDeniedException: role is not authorized to perform secretsmanager:GetSecretValue", id="not-authorized"),
+        pytest.param(f"{STARTS} ResourceNotFoundException: Secrets Manager can't find the specified secret.", id="no-secret"),
+    ],
+)
+def test_a_task_that_waiting_does_not_mend_ends_the_revert(ecs_cloud: EcsDouble, reason: str) -> None:
+    shop, plan = stops(ecs_cloud, reason)
+    sight = shop.look(plan.intent)
+    assert (sight.standing, sight.reason) == (Standing.FAILED, f"task dead did not start: {reason}")
+
+
+def test_once_the_breaker_has_triggered_no_task_is_waited_for(ecs_cloud: EcsDouble) -> None:
+    shop, plan = stops(ecs_cloud, TOO_MANY)
+    deployment = ecs_cloud.cloud.deployments[ecs_cloud.cloud.services["api"]["currentServiceDeployment"]]
+    deployment["deploymentCircuitBreaker"]["status"] = "TRIGGERED"
+    assert shop.look(plan.intent).standing is Standing.FAILED
+
+
+def test_the_breaker_of_the_bad_release_does_not_end_the_rollback_that_it_began(ecs_cloud: EcsDouble) -> None:
+    shop = in_flight(ecs_cloud, Behaviour(holds=True))
+    ecs_cloud.cloud.roll_back("api", breaker=True, ends=False)
+    plan = shop.plan()
+    a_task_stopped(ecs_cloud, TOO_MANY)
+    assert shop.look(plan.intent).standing is Standing.UNDERWAY

@@ -1,5 +1,6 @@
 """Where a service stands relative to an intent: complete only when its own tasks prove it, and the load balancer agrees."""
 
+import re
 from collections.abc import Mapping
 
 from rollbackd.adapters.aws.ecs import calls, objects
@@ -9,8 +10,16 @@ from rollbackd.adapters.aws.ecs.reading import Reader, Seen
 from rollbackd.adapters.aws.failures import Gone
 from rollbackd.adapters.base.target import Intent, Sight, Standing
 
-_FINAL = ("CannotPullContainer", "CannotPullImageManifest", "ResourceInitializationError", "CannotPullECRContainer")
-"""Why a task stopped, in words that waiting does not mend."""
+_NOT_STARTED = ("CannotPullContainer", "CannotPullImageManifest", "ResourceInitializationError", "CannotPullECRContainer")
+"""Why a task stopped before it ran. ECS goes on trying."""
+_FOR_GOOD = re.compile(
+    r"not ?found|does not exist|no such image|can't find|manifest unknown|no match(ing manifest)? for|descriptor matching platform"
+    r"|access ?denied|denied:|no basic auth|unauthorized|not authorized|forbidden|invalid reference format",
+    re.IGNORECASE,
+)
+"""What waiting does not mend."""
+_PASSES = re.compile(r"too ?many ?requests|rate exceeded|rate limit|throttl|timed? ?out|deadline exceeded|expired|request canceled", re.IGNORECASE)
+"""What does pass, whatever else the same line says: an expired token is "denied" too, and an image may be named after any word."""
 _TASKS_AT_ONCE = 100
 
 
@@ -65,21 +74,32 @@ def _progress(reader: Reader, seen: Seen, intent: Intent) -> tuple[Standing, str
         return Standing.FAILED, "scaled to 0 tasks: nothing serves, so nothing can be verified"
     if status in ("STOPPED", "ROLLBACK_FAILED"):
         return Standing.FAILED, objects.stuck(seen.service, seen.deployment) or counts
-    if objects.primary(seen.service).get("failedTasks") and (fault := _final_fault(reader, seen)) is not None:
+    fault = _start_fault(reader, seen) if objects.primary(seen.service).get("failedTasks") else None
+    if fault is not None and (_is_for_good(fault) or _has_given_up(seen.deployment)):
         return Standing.FAILED, fault
     if status not in objects.FINAL or seen.revision != intent.to_revision:
-        trouble = objects.trouble(seen.service, seen.deployment)
+        trouble = fault or objects.trouble(seen.service, seen.deployment)
         return Standing.UNDERWAY, f"{counts}; {trouble}" if trouble else counts
     return _verified(reader, seen, intent, counts)
 
 
-def _final_fault(reader: Reader, seen: Seen) -> str | None:
-    """Why tasks of this revision cannot start, if it is for good."""
-    for task in _tasks(reader, seen, "STOPPED"):
-        reason = str(task.get("stoppedReason") or "")
-        if task.get("taskDefinitionArn") == seen.definition and any(word in reason for word in _FINAL):
-            return f"task {objects.name_of(task['taskArn'])} did not start: {reason}"
-    return None
+def _start_fault(reader: Reader, seen: Seen) -> str | None:
+    """Why a task of this revision did not start; one that waiting does not mend comes first."""
+    stopped = [
+        (task, str(task.get("stoppedReason") or "")) for task in _tasks(reader, seen, "STOPPED") if task.get("taskDefinitionArn") == seen.definition
+    ]
+    faults = [f"task {objects.name_of(task['taskArn'])} did not start: {why}" for task, why in stopped if any(word in why for word in _NOT_STARTED)]
+    return max(faults, key=_is_for_good, default=None)
+
+
+def _is_for_good(fault: str) -> bool:
+    return _FOR_GOOD.search(fault) is not None and _PASSES.search(fault) is None
+
+
+def _has_given_up(deployment: Raw) -> bool:
+    """Whether ECS tries no more; in a rollback, what triggered is the breaker of the release that is rolled back."""
+    breaker = deployment.get("deploymentCircuitBreaker") or {}
+    return breaker.get("status") == "TRIGGERED" and deployment["status"] not in objects.ROLLING_BACK | objects.ROLLED_BACK
 
 
 def _verified(reader: Reader, seen: Seen, intent: Intent, counts: str) -> tuple[Standing, str]:
