@@ -274,7 +274,7 @@ def get_caller_identity(cloud: Cloud, said: Raw) -> str:
 
 
 def describe_target_health(cloud: Cloud, said: Raw) -> str:
-    states = ["unhealthy", "unhealthy"] if cloud.unhealthy_targets else ["healthy", "healthy"]
+    states = [] if said["TargetGroupArn"] in cloud.idle_groups else ["unhealthy" if cloud.unhealthy_targets else "healthy"] * 2
     members = "".join(f"<member><Target><Id>t</Id></Target><TargetHealth><State>{state}</State></TargetHealth></member>" for state in states)
     inside = f"<TargetHealthDescriptions>{members}</TargetHealthDescriptions>"
     return f"<DescribeTargetHealthResponse><DescribeTargetHealthResult>{inside}</DescribeTargetHealthResult></DescribeTargetHealthResponse>"

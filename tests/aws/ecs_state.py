@@ -53,6 +53,7 @@ class Cloud:
     images: dict[str, set[str]] = field(default_factory=dict)
     image_tags: dict[str, str] = field(default_factory=dict)
     unhealthy_targets: bool = False
+    idle_groups: set[str] = field(default_factory=set)
 
     def tick(self) -> datetime:
         """A second later."""

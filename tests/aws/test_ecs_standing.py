@@ -112,3 +112,30 @@ def test_the_breaker_of_the_bad_release_does_not_end_the_rollback_that_it_began(
     plan = shop.plan()
     a_task_stopped(ecs_cloud, TOO_MANY)
     assert shop.look(plan.intent).standing is Standing.UNDERWAY
+
+
+BLUE, GREEN = (f"arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/{name}/1" for name in ("blue", "green"))
+
+
+def between_two_groups(double: EcsDouble) -> tuple[Shop, Plan]:
+    """A blue/green service that was put back; its tasks may stand in either group."""
+    balancer = {"targetGroupArn": BLUE, "containerName": "app", "containerPort": 80, "advancedConfiguration": {"alternateTargetGroupArn": GREEN}}
+    shop = open_stage(double, deploymentConfiguration={"strategy": "BLUE_GREEN"}, loadBalancers=[balancer])
+    plan = shop.plan()
+    shop.target().apply(plan)
+    return shop, plan
+
+
+@pytest.mark.parametrize("idle", [BLUE, GREEN], ids=["in-the-alternate", "in-the-first"])
+def test_a_blue_green_revert_is_complete_in_whichever_group_its_tasks_stand(ecs_cloud: EcsDouble, idle: str) -> None:
+    shop, plan = between_two_groups(ecs_cloud)
+    ecs_cloud.cloud.idle_groups.add(idle)
+    assert shop.look(plan.intent).standing is Standing.THERE
+
+
+def test_a_blue_green_revert_without_healthy_targets_in_either_group_is_not_complete(ecs_cloud: EcsDouble) -> None:
+    shop, plan = between_two_groups(ecs_cloud)
+    ecs_cloud.cloud.idle_groups |= {BLUE, GREEN}
+    sight = shop.look(plan.intent)
+    assert sight.standing is Standing.UNDERWAY
+    assert sight.reason.endswith("0 of 2 targets healthy in targetgroup/blue/1 and targetgroup/green/1")

@@ -142,13 +142,24 @@ def _other_images(tasks: list[Raw], recorded: object) -> str | None:
 
 def _served(reader: Reader, seen: Seen, counts: str) -> tuple[Standing, str]:
     wanted = int(seen.service.get("desiredCount") or 0)
-    groups = [item["targetGroupArn"] for item in seen.service.get("loadBalancers") or [] if item.get("targetGroupArn")]
-    for group in groups:
-        answer = reader.caller.read(calls.DESCRIBE_TARGET_HEALTH, TargetGroupArn=group)
-        states = [item.get("TargetHealth", {}).get("State") for item in answer.get("TargetHealthDescriptions") or []]
-        if states.count("healthy") < wanted:
-            return Standing.UNDERWAY, f"{counts}; {states.count('healthy')} of {wanted} targets healthy in {group.rpartition(':')[2]}"
+    for balancer in seen.service.get("loadBalancers") or []:
+        groups = _groups(balancer)
+        healthy = sum(_healthy_in(reader, group) for group in groups)
+        if groups and healthy < wanted:
+            where = " and ".join(group.rpartition(":")[2] for group in groups)
+            return Standing.UNDERWAY, f"{counts}; {healthy} of {wanted} targets healthy in {where}"
     return Standing.THERE, counts
+
+
+def _groups(balancer: Raw) -> list[str]:
+    """Its target groups: ECS moves a blue/green service between two, and the other one is empty."""
+    alternate = (balancer.get("advancedConfiguration") or {}).get("alternateTargetGroupArn")
+    return [group for group in (balancer.get("targetGroupArn"), alternate) if group]
+
+
+def _healthy_in(reader: Reader, group: str) -> int:
+    answer = reader.caller.read(calls.DESCRIBE_TARGET_HEALTH, TargetGroupArn=group)
+    return [item.get("TargetHealth", {}).get("State") for item in answer.get("TargetHealthDescriptions") or []].count("healthy")
 
 
 def _tasks(reader: Reader, seen: Seen, status: str) -> list[Raw]:
