@@ -47,12 +47,12 @@ def arrival_of(place: Place, record: Mapping[str, Any], there: Mapping[str, Any]
 
 def _failure(place: Place, side: str, there: Mapping[str, Any]) -> tuple[str, ...]:
     said = [str(each["Message"]) for each in there.get("StatusInfos") or () if each.get("Message")]
+    delete = place.deletion(side, is_protected=bool(there.get("DeletionProtection")))
     events = f"aws rds describe-events --region {place.region} --source-type db-instance --source-identifier {side} --duration 1440"
     return (
         f"RDS says: {'; '.join(said)}" if said else "RDS gives no reason with the state",
         f"why, in its own words: {events}",
-        "it is neither ordered again nor deleted by itself, and it costs until somebody deletes it: "
-        f"aws rds delete-db-instance --region {place.region} --db-instance-identifier {side} --skip-final-snapshot",
+        f"it is neither ordered again nor deleted by itself, and it costs until somebody deletes it: {delete}",
     )
 
 

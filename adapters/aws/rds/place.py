@@ -29,6 +29,14 @@ class Place:
         """The identifier of the side instance that an incident makes: at most 63 characters, as RDS allows."""
         return f"{self.instance[:40].rstrip('-')}-rb-{incident.removeprefix('inc-')[:18]}".lower()
 
+    def deletion(self, side: str, *, is_protected: bool) -> str:
+        """What a person types to be rid of a side instance. RDS refuses to delete a protected one."""
+        named = f"--region {self.region} --db-instance-identifier {side}"
+        delete = f"aws rds delete-db-instance {named} --skip-final-snapshot"
+        if not is_protected:
+            return delete
+        return f"aws rds modify-db-instance {named} --no-deletion-protection --apply-immediately; and once that is done: {delete}"
+
 
 def place_of(key: str) -> Place:
     """The place that a key names. Raises Permanent for any other form."""

@@ -17,7 +17,8 @@ def plan(reader: Reader, place: Place, request: PlanRequest, now: datetime) -> P
     source, side = source_of(place, found), place.side(request.incident)
     if request.undo is not None:
         made = place.side(request.undo.incident)
-        raise Refused(f"{made} serves nobody, so nothing is taken back; nothing was changed", advice=f"by hand: {_delete(place, made)}")
+        delete = place.deletion(made, is_protected=bool(found.get(made, source).get("DeletionProtection")))
+        raise Refused(f"{made} serves nobody, so nothing is taken back; nothing was changed", advice=f"by hand: {delete}")
     if (there := found.get(side)) is not None:
         return _is_made(request, side, there)
     revision = identity(source)
@@ -62,12 +63,8 @@ def _left(place: Place, side: str, source: Raw) -> tuple[str, ...]:
         "replicas, alarms, roles, monitoring and what caches and consumers hold are as they were",
         f"it takes minutes to hours; watch it: aws rds wait db-instance-available {region} --db-instance-identifier {side}",
         f"to cut over, compare the data, stop the writers, then: {out}; and once that is done: {back}",
-        f"to leave it: {_delete(place, side)}",
+        f"to leave it: {place.deletion(side, is_protected=bool(source.get('DeletionProtection')))}",
     )
-
-
-def _delete(place: Place, side: str) -> str:
-    return f"aws rds delete-db-instance --region {place.region} --db-instance-identifier {side} --skip-final-snapshot"
 
 
 def _command(place: Place, record: Mapping[str, Json]) -> str:

@@ -42,13 +42,18 @@ class Reader:
     def _snapshot(self, place: Place, moment: datetime) -> dict[str, Json]:
         with shaped(str(place)):
             pages = self.caller.pages(calls.DESCRIBE_SNAPSHOTS, given="Marker", asked="Marker", DBInstanceIdentifier=place.instance)
-            every = [(each["SnapshotCreateTime"], each) for page in pages for each in page["DBSnapshots"] if each.get("SnapshotCreateTime")]
+            every = [(at, each) for page in pages for each in page["DBSnapshots"] if (at := _taken(each))]
             usable = [(at, str(each["DBSnapshotIdentifier"])) for at, each in every if at <= moment and each["Status"] == "available"]
         if not usable:
             before = f"{place} has no available snapshot from before {moment.isoformat(timespec='seconds')} (of {len(every)}); nothing was made"
             raise Refused(before, advice="restore a point in time: from: point-in-time")
         at, name = max(usable)
         return {"point": at.isoformat(timespec="seconds"), "snapshot": name}
+
+
+def _taken(snapshot: Raw) -> datetime | None:
+    """Of when its data is. A copy has its own time of creation, and the data of what it is a copy of."""
+    return snapshot.get("OriginalSnapshotCreateTime") or snapshot.get("SnapshotCreateTime")
 
 
 def source_of(place: Place, found: Mapping[str, Raw]) -> Raw:
