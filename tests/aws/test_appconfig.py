@@ -212,6 +212,25 @@ def test_after_a_lost_answer_nothing_is_sent_again_and_a_look_tells(shop: Shop, 
     assert target.look(plan.intent).standing is standing
 
 
+@pytest.mark.parametrize("cut", [{"abort_bytes": 9}, {"truncate_frac": 0.5}], ids=["connection-lost", "half-an-answer"])
+def test_a_document_that_is_cut_off_is_no_answer(shop: Shop, front: Microburst, cut: dict[str, Any]) -> None:
+    front.rules({"service": "appconfig", "operation": "GetHostedConfigurationVersion", "response": cut})
+    assert isinstance(shop.target(front.url).survey([ALL])[ALL], Transient)
+
+
+@pytest.mark.parametrize("cut", [{"abort_bytes": 9}, {"truncate_frac": 0.5}], ids=["connection-lost", "half-an-answer"])
+def test_a_served_configuration_that_is_cut_off_is_no_answer(shop: Shop, front: Microburst, cut: dict[str, Any]) -> None:
+    shop.deploy({"cart": True})
+    target = shop.target(front.url)
+    plan = planned(target)
+    target.apply(plan)
+    # microburst has no name for what is asked of the data plane: the rest is let through by rules that come first.
+    passes = {"latency": {"min": 1, "max": 1}}
+    front.rules({"operation": "ListDeployments", **passes}, {"body": "ApplicationIdentifier", **passes}, {"service": "appconfig", "response": cut})
+    with pytest.raises(Transient):
+        target.look(plan.intent)
+
+
 def test_a_throttled_write_was_not_done(shop: Shop, front: Microburst) -> None:
     shop.deploy({"cart": True})
     target = shop.target(front.url)
