@@ -1,5 +1,6 @@
 """A plan towards one known-good revision, by the way that fits the state of the service: checked against ECS and ECR, nothing sent."""
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -18,6 +19,9 @@ from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest
 
 DEADLINE = timedelta(minutes=10)
+"""For a batch of tasks."""
+LONGEST = timedelta(hours=3)
+"""For all batches: people have to hear the same day of a service whose batches never end."""
 
 
 class Way(Enum):
@@ -179,14 +183,28 @@ def strategy(service: Raw) -> str:
 
 
 def deadline(seen: Seen) -> timedelta:
-    """How long its rollout may take: the bake times and steps of its own deployments are added to ten minutes."""
+    """How long its rollout may take: each batch has ten minutes and its grace; the bake times and steps of its own deployments are added.
+
+    How long a target group waits for connections to end (its deregistration delay) is not read; the ten minutes cover the five of its default.
+    """
     parts: Raw = seen.service.get("deploymentConfiguration") or {}
     minutes = float(parts.get("bakeTimeInMinutes") or 0)
     linear, canary = parts.get("linearConfiguration") or {}, parts.get("canaryConfiguration") or {}
     if linear:
         minutes += float(linear.get("stepBakeTimeInMinutes") or 0) * 100 / max(float(linear.get("stepPercent") or 100), 1)
     minutes += float(canary.get("canaryBakeTimeInMinutes") or 0)
-    return DEADLINE + timedelta(minutes=minutes, seconds=float(seen.service.get("healthCheckGracePeriodSeconds") or 0))
+    grace = timedelta(seconds=float(seen.service.get("healthCheckGracePeriodSeconds") or 0))
+    return max(DEADLINE + grace, min((DEADLINE + grace) * batches(seen.service), LONGEST)) + timedelta(minutes=minutes)
+
+
+def batches(service: Raw) -> int:
+    """In how many rounds ECS replaces its tasks, with some above the desired count and some below it; not rolling, it starts all at once."""
+    wanted, parts = int(service.get("desiredCount") or 0), service.get("deploymentConfiguration") or {}
+    if strategy(service) != "ROLLING" or not wanted:
+        return 1
+    most = wanted * int(parts.get("maximumPercent", 200)) // 100
+    least = -(-wanted * int(parts.get("minimumHealthyPercent", 100)) // 100)  # rounded up, and the most is rounded down, as ECS does
+    return math.ceil(wanted / min(max(most - least, 1), wanted))
 
 
 def intent_of(seen: Seen, request: PlanRequest, to: str, move: Move, digests: Any) -> Intent:
