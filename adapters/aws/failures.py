@@ -104,6 +104,17 @@ def failure(sent: Sent, fault: Exception) -> AdapterError:
     return Transient(f"no answer to {sent} ({type(fault).__name__}).{sent.unknown} By hand: {sent.command}")
 
 
+def whole(body: Any, where: str) -> bytes:
+    """All of an answer that comes after its headers. Raises Transient if it is cut off."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return bytes(body.read())
+    except BotoCoreError as fault:
+        broke = f"{where} broke off in the middle of an answer ({type(fault).__name__})"
+        raise Transient(f"{broke}; reading it changed nothing; see the network in between") from fault
+
+
 def _answered(sent: Sent, response: Mapping[str, Any]) -> AdapterError:
     error = response.get("Error", {})
     code, said = str(error.get("Code", "")), _words(str(error.get("Message") or "no message"))

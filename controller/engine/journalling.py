@@ -153,7 +153,7 @@ class Journalling:
         limits = limits_for(fleet.limits, cooldown_of(policy, fleet), (*act.overrides, *passed_by(act.undo)))
         incident = tx.incident(act.incident)
         suspects = incident.suspects if incident is not None else (act.suspect or "",)
-        before = book.parts_before(act.remedy.target, suspects) if isinstance(act.remedy, FlagsRung) and act.suspect else {}
+        before = book.parts_before(act.remedy.target, suspects, tx) if isinstance(act.remedy, FlagsRung) and act.suspect else {}
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
         known = known_changes(policy, book.of(policy.targets), fleet)
         goods = _candidates(tx, act, fleet, known, is_offer=is_offer) if isinstance(act.remedy, RevertRung) else ()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import TargetState
+from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import SeenChange
@@ -100,12 +101,15 @@ class ChangeBook:
         """The change that brought the target where it stands, as far as anyone saw it."""
         return _newest(self._seen.get(target, ()))
 
-    def parts_before(self, target: str, change_ids: Collection[str]) -> Mapping[str, object]:
-        """The states of the target's parts before the first of these changes; empty if nobody saw them. Raises StoreError."""
+    def parts_before(self, target: str, change_ids: Collection[str], tx: Reading | None = None) -> Mapping[str, object]:
+        """The states of the target's parts before the first of these changes; empty if nobody saw them. Raises StoreError.
+
+        ``tx``: the transaction that this is part of; a second connection must not be waited for within one.
+        """
         known = {seen.change.id: seen.change for seen in self._seen.get(target, ())}
         first = next((change for change in known.values() if change.id in change_ids), None)
         before = known.get(first.predecessor or "") if first else None
-        return self._store.parts_of(target, before.id) if before else {}
+        return (tx or self._store).parts_of(target, before.id) if before else {}
 
     def take(self, survey: Survey, incidents: Iterable[Incident]) -> tuple[SeenChange, ...]:
         """The survey is part of the book and of the store; returns the changes that it brought to light.

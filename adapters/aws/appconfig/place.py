@@ -11,7 +11,8 @@ from rollbackd.adapters.aws.appconfig import calls
 from rollbackd.adapters.aws.appconfig.document import Document, document_of, served
 from rollbackd.adapters.aws.appconfig.history import Deployment, History, history_of
 from rollbackd.adapters.aws.calls import Call
-from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.aws.failures import whole
+from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.shape import shaped
 
 _TYPE = "AWS.AppConfig.FeatureFlags"
@@ -116,7 +117,7 @@ class Place:
             return kept
         found = self._caller.read(calls.GET_VERSION, **self._profile_ids(), VersionNumber=version)
         with shaped(str(self)):
-            document = document_of(_whole(found["Content"], str(self)))
+            document = document_of(whole(found["Content"], str(self)))
         with self._memory.lock:
             _kept(self._memory.documents, version, document)
         return document
@@ -137,7 +138,7 @@ class Place:
         caller = self._caller
         with shaped(str(self)):
             token = caller.read(calls.START_SESSION, **asked)["InitialConfigurationToken"]
-            return served(_whole(caller.read(calls.GET_LATEST, ConfigurationToken=token)["Configuration"], str(self)))
+            return served(whole(caller.read(calls.GET_LATEST, ConfigurationToken=token)["Configuration"], str(self)))
 
     def strategy_found(self) -> Mapping[str, Any]:
         """The configured deployment strategy."""
@@ -181,18 +182,6 @@ class Place:
             LatestDeploymentNumber=newest,
             Description=f"rollbackd:{incident}",
         )
-
-
-def _whole(body: Any, where: str) -> bytes:
-    """All of an answer that comes after its headers. Raises Transient if it is cut off."""
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        return bytes(body.read())
-    except BotoCoreError as fault:
-        raise Transient(
-            f"{where} broke off in the middle of an answer ({type(fault).__name__}); reading it changed nothing; see the network in between"
-        ) from fault
 
 
 def _deployment(item: Mapping[str, Any]) -> Deployment:
