@@ -99,7 +99,7 @@ def test_a_flag_that_a_human_flips_meanwhile_stays_as_the_human_wants_it_and_is_
         corner.flip("on")
         daemon.wait_for(TARGET, "rung.applied")
         corner.flip("on")
-        held = daemon.wait_for(TARGET, "incident.held")["body"]
+        held = daemon.wait_for(TARGET, "incident.held", within=60)["body"]
         looked_again(daemon)
         assert (held["guard"], corner.flag, corner.deploys()) == ("other-writer", "on", [])
         assert "new-checkout" in page_about(receiver, "ROLLBACK NEEDS YOU")
