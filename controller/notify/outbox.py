@@ -117,7 +117,7 @@ class Outbox:
             self._busy.add(_lane(parcel))
         try:
             thread.start()
-        except Exception:
+        except RuntimeError:  # the system grants no more threads: its lane is free for the next look
             self._free(parcel)
             raise
         self._sending.append(thread)
