@@ -21,8 +21,8 @@ MOMENT = "%Y%m%dT%H%M%S"
 
 def consider(slot: Slot) -> Decision:
     """What a breach without an incident leads to: waiting, a word to people, or an incident that opens."""
-    standings = tuple(_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True))
-    if is_met(slot.policy.trigger, standings) is not True:
+    standings = tuple([_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True)])
+    if True not in slot.confirmed or is_met(slot.policy.trigger, standings) is not True:
         return Wait(of=tuple([slot.words(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH]))
     leads = contributors(slot.policy.trigger, standings)
     lead = max(leads, key=lambda i: (bool(_blamed(slot, i)), slot.mode(i), -i))

@@ -56,7 +56,7 @@ def step(
         return baked, bakes
     since, _ = evidence_since(policy, incident, changes, at)
     triples = zip(policy.conditions, baked.tracks, looked, strict=True)
-    confirmed = tuple(is_confirmed(condition, track, verdict, every, since, at) for condition, track, verdict in triples)
+    confirmed = tuple([is_confirmed(condition, track, verdict, every, since, at) for condition, track, verdict in triples])
     slot = Slot(policy, baked, looked, confirmed, known_changes(policy, changes, fleet), fleet, at)
     return baked, (*bakes, *(_begin_or_wait(slot) if incident is None else _carry_on(slot, incident)))
 

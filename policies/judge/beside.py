@@ -71,6 +71,10 @@ class Duel:
         most = max(logs)
         return most + math.log(math.fsum(math.exp(log - most) for log in logs) / len(logs))
 
+    def reaches(self, needed: float) -> bool:
+        """Whether ``log_e`` comes to ``needed``."""
+        return self.log_e >= needed
+
 
 def add(known: Beside, block: Counts) -> Beside:
     """With one more block, where pods of the old revision ran beside and it overlaps none before."""
@@ -84,7 +88,7 @@ def trial(known: Beside, factor: float, bound: Bound, spread: float | None) -> T
     """What all blocks come to against the new side's share being at most ``factor`` times the old side's."""
     duel, seen, needed = Duel(known.pairs, factor, spread or 1.0), known.new, math.log(1 / bound.alpha)
     counts = math.floor(seen.least + 1e-6), math.ceil(seen.most - 1e-6), math.ceil(seen.total - 1e-6)
-    return Trial(known.since, needed, duel.log_e >= needed, bound.least, *counts, spread, (duel,))
+    return Trial(known.since, needed, bound.least, *counts, spread, (duel,))
 
 
 def out_as_well(known: Beside, limit: float, spread: float | None) -> Sums | None:

@@ -33,8 +33,7 @@ def log_evalue(bad: float, total: float, limit: float) -> float:
 
 def most_log_evalue(bad: float, total: float, limit: float) -> float:
     """What ``log_evalue`` is at most, for a few logarithms: the likelihood ratio of the share that was seen, which is above ``limit``."""
-    good = total - bad
-    return bad * math.log(bad / (total * limit)) + (good * math.log(good / (total * (1 - limit))) if good else 0.0)
+    return _log_ratio(bad, total - bad, bad / total, limit)
 
 
 def least_log_evalue(bad: float, total: float, limit: float) -> float:
@@ -45,8 +44,12 @@ def least_log_evalue(bad: float, total: float, limit: float) -> float:
     good, share = total - bad, bad / total
     width = math.sqrt(share * (1 - share) / total) if good else 1 / (total + 1)
     low, high = max(limit, share - width), min(share + width, (1 + share) / 2)
-    ends = [bad * math.log(end / limit) + (good * math.log((1 - end) / (1 - limit)) if good else 0.0) for end in (low, high)]
-    return math.log(math.log(high / low) / -math.log(limit)) + min(ends)
+    return math.log(math.log(high / low) / -math.log(limit)) + min(_log_ratio(bad, good, low, limit), _log_ratio(bad, good, high, limit))
+
+
+def _log_ratio(bad: float, good: float, share: float, limit: float) -> float:
+    """ln of how much likelier the counts are with this share than at the limit."""
+    return bad * math.log(share / limit) + (good * math.log((1 - share) / (1 - limit)) if good else 0.0)
 
 
 def weight(start: int, starts: int) -> float:

@@ -3,14 +3,13 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Z = 2.326
 """One-sided 99 % for one look. It proves health; a breach it proves only where a policy says ``max_false_rollback: none``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """The share lies above ``low`` and below ``high``, each with the confidence of ``Z``."""
 
     low: float
@@ -32,8 +31,7 @@ def wilson_bound(bad: int, total: int, z: float) -> float:
     return max(0.0, min(share, bound)) if z < 0 else min(1.0, max(share, bound))
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """``least`` to ``most`` of ``total`` events in (start, end] were bad. ``low``/``high``: bucket bounds around a latency limit, in its unit.
 
     ``bounds`` hold for the whole bracket: ``bounds.low`` for ``least``, ``bounds.high`` for ``most``.
@@ -50,8 +48,7 @@ class Share:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(NamedTuple):
     """Events summed over blocks: between ``least`` and ``most`` of ``total`` were bad."""
 
     least: float = 0.0

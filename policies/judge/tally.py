@@ -9,6 +9,7 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.trial import Heavy, Side, Trial
@@ -41,8 +42,7 @@ class Calm:
     squares: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts`` began: SOON, then ``spacing`` apart.
 
     ``spread``: how bursty the time before was (None: unknown). ``heavy``, ``light``: the blocks with most bad and most good
@@ -139,9 +139,8 @@ def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
 def _trial(tally: Tally, limit: Limit, bound: Bound) -> Trial:
     sides, sums = _sides(tally, limit), tally.sums
     needed = math.log(len(sides) / bound.alpha)
-    is_enough = any(side.reaches(needed) for side in sides)
     counts = _floor(sums.least), _ceil(sums.most), _ceil(sums.total)
-    return Trial(tally.since, needed, is_enough, bound.least, *counts, tally.spread, sides)
+    return Trial(tally.since, needed, bound.least, *counts, tally.spread, sides)
 
 
 def _with_trials(tally: Tally, closed: Trial | None, opened: Trial | None) -> Tally:

@@ -3,9 +3,8 @@ where somebody asks. Most shares are far from proven or far beyond it, and then 
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue, weight
 from rollbackd.policies.judge.evidence import Sums
@@ -17,8 +16,7 @@ BEYOND_ONE = 1.6
 NOTHING = Sums()
 
 
-@dataclass(frozen=True, slots=True)
-class Heavy:
+class Heavy(NamedTuple):
     """A block with more ``events`` of one side than any after it, which began after so many of the later ``starts``."""
 
     starts: int
@@ -26,8 +24,7 @@ class Heavy:
     block: Sums
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """One side of a limit: of what was counted at most the share ``limit`` is within it, of bad events, or ``of_good`` ones.
 
     ``sums`` since the change; ``begun``: what of them was there when each of the later ``starts`` began that has come. ``scale``: the burstiness that
@@ -93,10 +90,9 @@ class Side:
 
     def _since(self) -> Iterator[tuple[float, float]]:
         """What was counted since each start: out of the limit, and in all."""
-        out, total = self._out(self.sums), self.sums.total
-        yield out, total
-        for begun in self.begun:
-            yield out - self._out(begun), total - begun.total
+        out, total, of_good = self._out(self.sums), self.sums.total, self.of_good
+        for least, most, among in (NOTHING, *self.begun):
+            yield out - (among - most if of_good else least), total - among
 
     def _candidates(self, needed: float) -> Iterator[tuple[int, float, float]]:
         """The starts that may come to ``needed`` by themselves; unless one does, no mixture of them does.
@@ -146,18 +142,20 @@ class Evident(Protocol):
         """ln of an e-value."""
         ...
 
+    def reaches(self, needed: float) -> bool:
+        """Whether ``log_e`` comes to ``needed`` > 0."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+
+class Trial(NamedTuple):
     """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks.
 
-    ``is_enough``: ln E comes to ``needed``, ln(1/alpha); proven from ``volume`` events on. ``least`` to ``most`` of ``total`` were bad. ``spread``:
+    Proven where ln E comes to ``needed``, ln(1/alpha), and from ``volume`` events on. ``least`` to ``most`` of ``total`` were bad. ``spread``:
     the burstiness that the counts were divided by; None: not known, and taken as 1. ``sides``: those of the limit.
     """
 
     since: datetime
     needed: float
-    is_enough: bool
     volume: int
     least: int
     most: int
@@ -167,8 +165,8 @@ class Trial:
 
     @property
     def is_proven(self) -> bool:
-        """True where a share within the limit would come to this in at most alpha of all cases."""
-        return self.is_enough and self.total >= self.volume
+        """True where a share within the limit would come to this in at most alpha of all cases. Reckoned when it is asked: most never are."""
+        return self.total >= self.volume and any(side.reaches(self.needed) for side in self.sides)
 
     @property
     def log_e(self) -> float:

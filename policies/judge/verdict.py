@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from rollbackd.policies.judge.absence import claim_of, unready_text
 from rollbackd.policies.judge.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, Z, wilson_bound
@@ -36,8 +36,7 @@ class State(Enum):
         return self is State.OK or self is State.BREACH
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the evidence proves about one condition at one slot. ``trial``: what all evidence since the change comes to, where that decides.
 
     ``most``: the most that this evidence may lead to, whatever the condition may.
@@ -95,7 +94,7 @@ def _judge_share(condition: Condition, readings: Sequence[Reading], since: datet
     seen = _place(share.bounds, limit) if share.total >= condition.min_volume else State.UNPROVEN
     if trial is None or seen is State.OK:
         return Verdict(seen, share, trial)
-    is_breach = trial.is_proven and _lies_out(share, limit)
+    is_breach = _lies_out(share, limit) and trial.is_proven
     return Verdict(State.BREACH if is_breach else State.UNPROVEN, share, trial)
 
 
@@ -148,8 +147,10 @@ def _gather_share(condition: Condition, readings: Sequence[Reading], since: date
     """The newest evidence: at least the condition's window, wider while its volume is too small, never before ``since``."""
     least = most = total = 0.0
     first = last = full = None
-    for block in _disjoint_blocks(readings, since):
-        if not isinstance(block, Counts):
+    for block in reversed(readings):
+        if not isinstance(block, Counts) or (first is not None and block.end > first.start):
+            continue
+        if since is not None and block.start < since:
             break
         if last is None or full is None:
             last, full = block, block.end - condition.window

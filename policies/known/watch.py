@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from rollbackd.policies.judge.beside import Beside
 from rollbackd.policies.judge.tally import Calm, Tally
@@ -11,8 +12,7 @@ from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import COUNTED, Counts, Events, Reading, Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """An unbroken breach: ``breaches`` looks that saw it from ``start`` to ``last``, the first on the sample ``oldest`` and the last on ``newest``.
 
     Each proved it; of a condition with a bound, each saw it out of its limit.
@@ -34,8 +34,7 @@ class Look:
     newest: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """One condition's memory.
 
     ``onset``: first proven breach since it was last proven OK (an unknown does not end a breach, it only ends its run).

@@ -26,7 +26,8 @@ NOBODY = "no pods of the old revision ran beside the new ones, so nothing is com
 def sided(policy: Policy, watch: Watch, since: datetime | None) -> Watch:
     """The watch with the newest block in which both sides ran since the change. Counting it again changes nothing."""
     pairs = zip(policy.conditions, watch.tracks, strict=True)
-    return replace(watch, tracks=tuple([track if c.bound is None else _sided(track, since) for c, track in pairs]))
+    tracks = tuple([track if c.bound is None else _sided(track, since) for c, track in pairs])
+    return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
 
 
 def _sided(track: Track, since: datetime | None) -> Track:
@@ -34,10 +35,10 @@ def _sided(track: Track, since: datetime | None) -> Track:
     if known is None or known.since != since:
         known, fresh = None if since is None else Beside(since), track.readings
     for block in fresh if known is not None else ():
-        if isinstance(block, Counts) and known is not None:
+        if isinstance(block, Counts) and block.old is not None and known is not None:
             known = beside.add(known, block)
     kept = known if known is not None and known.pairs else None
-    return track if kept is track.beside else replace(track, beside=kept)
+    return track if kept is track.beside else track._replace(beside=kept)
 
 
 def armed_beside(policy: Policy, watch: Watch, incident: Incident | None) -> Policy:

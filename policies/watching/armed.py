@@ -51,7 +51,7 @@ def rearmed(policy: Policy, now: Policy, watch: Watch, before: Sequence[Before] 
 def _since(track: Track, anchor: datetime) -> Track:
     if track.onset is None or track.onset >= anchor:
         return track
-    return replace(track, onset=None, last_breach=None, run=None, recent=())
+    return track._replace(onset=None, last_breach=None, run=None, recent=())
 
 
 def _armed(condition: Condition, before: Before | None, at: datetime) -> Condition:

@@ -50,8 +50,9 @@ def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: ti
 
 
 def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bool:
-    needed = math.ceil(COVERAGE * (duration / every + 1)) if duration else 1
-    return at - run.start >= duration and run.breaches >= needed and run.newest - run.oldest >= SPANNED * duration
+    if at - run.start < duration or run.newest - run.oldest < SPANNED * duration:
+        return False
+    return run.breaches >= (math.ceil(COVERAGE * (duration / every + 1)) if duration else 1)
 
 
 def _next_run(condition: Condition, track: Track, verdict: Verdict, every: timedelta, at: datetime) -> Run | None:

@@ -44,7 +44,7 @@ def running(last, breaches=4):
 
 
 def test_proven_health_ends_a_breach_and_nothing_else():
-    track = replace(running(AT - EVERY), **KEPT)
+    track = running(AT - EVERY)._replace(**KEPT)
     assert marked(track, OK) == Track(ok_since=AT, ok_last=AT, **KEPT)
 
 
@@ -63,7 +63,7 @@ def test_a_breach_ends_health_and_begins():
 
 
 def test_what_is_unknown_keeps_what_is_known():
-    track = replace(running(AT - EVERY), ok_since=T0, ok_last=AT - EVERY, **KEPT)
+    track = running(AT - EVERY)._replace(ok_since=T0, ok_last=AT - EVERY, **KEPT)
     assert marked(track, UNPROVEN) == track
 
 
@@ -126,7 +126,7 @@ def test_a_run_begins_with_the_sample_that_is_looked_at_and_not_with_the_look():
 def test_what_is_out_of_its_limit_runs_before_it_is_proven():
     bounded = replace(ERRORS, bound=Bound(0.01))
     share = Share(60, 60, 600, Bounds(0.07, 0.13), AT - MINUTE, AT, AT)
-    doubted = Verdict(State.UNPROVEN, share, Trial(T0, 4.6, False, 0, 60, 60, 600, None, ()))
+    doubted = Verdict(State.UNPROVEN, share, Trial(T0, 4.6, 0, 60, 60, 600, None, ()))
     assert marked(Track(), doubted, bounded).run == Run(AT, AT, 1, AT, AT)
     assert marked(Track(), doubted, bounded).onset is None
 
@@ -177,7 +177,7 @@ def looks(*breaches):
     ],
 )
 def test_looks_confirm_once_enough_of_the_last_were_breaches(recent, since, expected):
-    track = replace(running(AT), recent=recent)
+    track = running(AT)._replace(recent=recent)
     assert is_confirmed(THREE_OF_FIVE, track, breach(), EVERY, since, AT) is expected
 
 
@@ -193,12 +193,12 @@ def test_looks_confirm_once_enough_of_the_last_were_breaches(recent, since, expe
     ],
 )
 def test_a_sample_is_remembered_as_what_the_looks_at_it_proved(verdict, seen):
-    assert marked(replace(running(AT - EVERY), recent=(BEFORE,)), verdict, THREE_OF_FIVE).recent == seen
+    assert marked(running(AT - EVERY)._replace(recent=(BEFORE,)), verdict, THREE_OF_FIVE).recent == seen
 
 
 def test_a_sample_that_is_seen_again_after_a_silence_is_no_new_one():
     recent = (BEFORE, Look(AT - SECOND, None, None))
-    assert marked(replace(running(AT - EVERY), recent=recent), breach(AT - EVERY), THREE_OF_FIVE).recent == recent
+    assert marked(running(AT - EVERY)._replace(recent=recent), breach(AT - EVERY), THREE_OF_FIVE).recent == recent
 
 
 def test_looks_more_often_than_scrapes_confirm_no_earlier_and_no_later_than_the_scrapes_do():

@@ -95,7 +95,7 @@ def test_flags_are_put_back_where_a_suspect_of_theirs_touched_them(rung, expecte
 
 def test_the_digest_of_the_evidence_is_of_every_verdict_with_its_numbers():
     silent, other = Verdict(State.NODATA, Nothing("no series")), Verdict(State.NODATA, Nothing("refused"))
-    digests = {evidence_digest(POLICY, (verdict,)) for verdict in (silent, other, replace(silent, state=State.ERROR))}
+    digests = {evidence_digest(POLICY, (verdict,)) for verdict in (silent, other, silent._replace(state=State.ERROR))}
     assert len(digests) == 3
     both = replace(POLICY, conditions=(ERRORS, MEMORY))
     text = b"nodata error-rate nodata: no series\nnodata memory nodata: refused"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.judge.evidence import Happened, Nothing, Share, Z, wilson, wilson_bound
-from rollbackd.policies.judge.trial import Trial
+from rollbackd.policies.judge.evidence import Happened, Nothing, Share, Sums, Z, wilson, wilson_bound
+from rollbackd.policies.judge.trial import Side, Trial
 from rollbackd.policies.judge.verdict import RISE, State, Verdict, has_risen, is_doubted, is_out, judge, log_chance_of_so_few, share_limit
 from rollbackd.policies.model.policy import Bound, Limit, Mode
 from rollbackd.policies.model.readings import Counts, Events, Flow, Lack, Level, Told, Unknown
@@ -32,7 +32,8 @@ def judged(condition, *readings, since=None, trial=None):
 
 def tried(is_enough=True):
     """All evidence since the change together."""
-    return Trial(T0, math.log(100), is_enough, 0, 60, 60, 600, None, ())
+    sums = Sums(60, 60, 600)
+    return Trial(T0, math.log(100), 0, 60, 60, 600, None, (Side(0.05, False, sums, (), 0, 1.0 if is_enough else 100.0),))
 
 
 def share(bad, total=600):
@@ -203,7 +204,7 @@ def test_a_share_of_nothing_is_anything_between_none_and_all():
 def test_extrapolated_counts_never_show_more_bad_than_there_were_events():
     found = counted(Counts(T0 - MINUTE, T0, 2.0, 3.0, 2.5, T0))
     assert (found.least, found.most, found.total) == (2, 2, 2)
-    assert found.bounds == replace(found.bounds, low=wilson(2, 3).low, high=wilson(2, 2).high)
+    assert found.bounds == found.bounds._replace(low=wilson(2, 3).low, high=wilson(2, 2).high)
 
 
 def test_what_rounding_left_of_a_whole_count_is_whole():

@@ -28,7 +28,7 @@ def before(bad, total=100_000.0):
 def verified(share, calm=None, minutes=6, policy=CLOSE):
     """The decisions after so long of this share of 60,000 requests a minute since the rung settled, and what was known of before."""
     watch = new_watch(policy)
-    watch = replace(watch, tracks=(replace(watch.tracks[0], calm=calm),))
+    watch = replace(watch, tracks=(watch.tracks[0]._replace(calm=calm),))
     at = slots(T0 + 7 * MINUTE, T0 + (7 + minutes) * MINUTE)
     return run(policy, {moment: counts(moment, share * 60_000, 60_000) for moment in at}, incident=verifying(), watch=watch).decisions
 
@@ -128,7 +128,7 @@ def test_nothing_is_missing_of_what_is_well_or_has_no_bound_or_was_not_counted()
     close = Verdict(State.UNPROVEN, proven(0.01, 0.045))
     assert leave_text(BOUNDED, close)
     assert not any(
-        (leave_text(BOUNDED, replace(close, state=State.OK)), leave_text(ERRORS, close), leave_text(BOUNDED, replace(close, evidence=Nothing(""))))
+        (leave_text(BOUNDED, close._replace(state=State.OK)), leave_text(ERRORS, close), leave_text(BOUNDED, close._replace(evidence=Nothing(""))))
     )
 
 

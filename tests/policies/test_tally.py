@@ -166,7 +166,7 @@ def test_a_share_that_is_too_small_is_proven_by_the_rest():
 def test_each_side_of_a_range_has_half_of_the_risk():
     tally = of(minute(1, 18, 20))
     ranged = trial(tally, Limit(low=0.01, high=0.05))
-    assert (ranged.log_e, ranged.needed, ranged.is_enough) == (trial(tally).log_e, math.log(200), True)
+    assert (ranged.log_e, ranged.needed, ranged.is_proven) == (trial(tally).log_e, math.log(200), True)
 
 
 @pytest.mark.parametrize(("limit", "bad", "proven"), [(0.0, 1, True), (0.0, 0, False), (1.0, 20, False)])
