@@ -28,7 +28,7 @@ RELOAD_EVERY = timedelta(seconds=5)
 """How often the policy files are looked at; SIGHUP looks at once."""
 ROSTERS_EVERY = timedelta(seconds=30)
 """How often the members of fleets are asked for; SIGHUP asks at once."""
-TIDY_EVERY = timedelta(minutes=1)
+TIDY_EVERY = timedelta(seconds=10)
 """How often memory is tidied, so that what faults leave behind is freed while it is little."""
 OUTBOX_GRACE = timedelta(seconds=5)
 """How long a stop waits for messages under way; the rest leave after the next start."""

@@ -78,7 +78,7 @@ def plain(value: object) -> Json:
     raise ValueError(f"no JSON form for {type(value).__name__}")
 
 
-@lru_cache(maxsize=200)
+@lru_cache(maxsize=64)
 def decode_event(kind: str, body: str) -> IncidentEvent:
     """The event that was written under ``kind``. Raises Undecodable."""
     # Remembered by its text, which says all: the intents of what is under way are read several times a slot.
