@@ -12,7 +12,9 @@ from rollbackd.policies.judge.evidence import Sums
 SLIGHT = 30.0
 """A start that has so much less evidence than another, in ln, adds nothing that shows."""
 BEYOND_ONE = 1.6
-"""So many times the evidence without its heaviest block is what a later start but the first has at most: that block is three eighths of it."""
+"""So many times the evidence without its heaviest block is what a start has at most: that block is three eighths of it."""
+SPARED = 1
+"""While no more of the later starts have come a single block may be all the proof there is."""
 NOTHING = Sums()
 
 
@@ -28,9 +30,8 @@ class Side(NamedTuple):
     """One side of a limit: of what was counted at most the share ``limit`` is within it, of bad events, or ``of_good`` ones.
 
     ``sums`` since the change; ``begun``: what of them was there when each of the later ``starts`` began that has come. ``scale``: the burstiness that
-    counts are divided by. ``heavy``: where that is not known, the blocks with most events out of the limit. From the second later start on, the
-    heaviest is at most three eighths of the proof: a burst is one event that was counted many times, and among so many starts one is sure to begin
-    just before it.
+    counts are divided by. ``heavy``: where that is not known, the blocks with most events out of the limit. Once more than SPARED starts have come,
+    the heaviest is at most three eighths of the proof: a burst is one event that was counted many times, and in a long watch one is sure to come.
     """
 
     limit: float
@@ -47,13 +48,11 @@ class Side(NamedTuple):
             return self._out(self.sums) >= 1
         is_open = False
         for index, out, total in self._candidates(needed):
-            counts = self._whole(out, total)
-            if self._most(*counts) < needed:
+            counts, rest = self._whole(out, total), self._rest(index, out, total)
+            if self._most(*counts) < needed or (rest is not None and BEYOND_ONE * self._most(*rest) < needed):
                 continue
-            capped = BEYOND_ONE * self._without(index, out, total)
-            if capped < needed:
-                continue
-            if min(self._least(*counts), capped) + math.log(weight(index, self.starts)) >= needed:
+            least = self._least(*counts) if rest is None else min(self._least(*counts), BEYOND_ONE * self._least(*rest))
+            if least + math.log(weight(index, self.starts)) >= needed:
                 return True
             is_open = True
         return is_open and self.log_e >= needed
@@ -73,15 +72,15 @@ class Side(NamedTuple):
         """ln E since each start that has come; of one that cannot matter, something beyond it."""
         counts = [self._whole(*pair) for pair in self._since()]
         found = [self._most(*pair) for pair in counts]
-        rest = [BEYOND_ONE * self._without(index, *pair) for index, pair in enumerate(self._since())] if self.heavy else []
+        rests = [self._rest(index, *pair) for index, pair in enumerate(self._since())]
         strongest = max(range(len(found)), key=found.__getitem__)
         least = -math.inf
         for index in (strongest, *(index for index in range(len(found)) if index != strongest)):
             if not counts[index][1] or math.isinf(found[index]):
                 continue
             found[index] = -math.inf if found[index] < least - SLIGHT else self._exact(*counts[index])
-            if rest:
-                found[index] = min(found[index], rest[index])
+            if (rest := rests[index]) is not None:
+                found[index] = min(found[index], BEYOND_ONE * self._evidence(*rest))
             least = max(least, found[index])
         return found
 
@@ -121,14 +120,17 @@ class Side(NamedTuple):
     def _exact(self, out: int, total: int) -> float:
         return log_evalue(out / self.scale, total / self.scale, self.limit)
 
-    def _without(self, index: int, out: float, total: float) -> float:
-        """ln E since a start without its heaviest block; endless for the change, the first later start, and where bursts are known."""
-        if index <= 1 or not self.heavy:
-            return math.inf
+    def _rest(self, index: int, out: float, total: float) -> tuple[int, int] | None:
+        """What was counted since a start beside its heaviest block; None shortly after the change, and where bursts are known."""
+        if not self.heavy or len(self.begun) <= SPARED:
+            return None
         block = next((one.block for one in self.heavy if one.starts >= index), NOTHING)
-        kept = self._whole(out - self._out(block), total - block.total)
-        most = self._most(*kept)
-        return self._exact(*kept) if 0 < most < math.inf else most or -math.inf
+        return self._whole(out - self._out(block), total - block.total)
+
+    def _evidence(self, out: int, total: int) -> float:
+        """ln E of these counts; none at all on the limit's own side."""
+        most = self._most(out, total)
+        return self._exact(out, total) if 0 < most < math.inf else most or -math.inf
 
     def _least(self, out: int, total: int) -> float:
         return least_log_evalue(out / self.scale, total / self.scale, self.limit)

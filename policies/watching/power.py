@@ -2,7 +2,8 @@
 
 The test's own e-value is asked how many bad events would be proof at each of some looks, and the chance of having seen so many by then is summed
 exactly, of events that are independent of one another and come evenly. Later starts of the test are left out and it is asked more seldom than it
-really is, so that a real breach is found at least so soon.
+really is, so that a real breach is found at least so soon. That its heaviest block is but a part of a proof is left out too: by counts that came as
+chance has it, that costs up to three points of the probability.
 """
 
 import math

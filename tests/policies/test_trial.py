@@ -73,13 +73,13 @@ def test_a_share_of_nothing_allowed_is_proven_by_one_event_and_one_of_everything
     assert not Side(1.0, False, Sums(9.0, 9.0, 9.0), (), 0, 1.0).reaches(0.1)
 
 
-def test_from_the_second_on_a_later_start_counts_at_most_eight_fifths_of_what_is_left_without_its_heaviest_block():
+def test_once_the_second_later_start_has_come_each_counts_at_most_eight_fifths_of_what_is_left_without_its_heaviest_block():
     begun = Sums(5, 5, 60), Sums(10, 10, 100), Sums(18, 18, 300)
     side = Side(0.05, False, Sums(40, 40, 400), begun, 3, 1.0, heaviest(Sums(12, 12, 20), Sums(12, 12, 20), Sums(9, 9, 10)))
-    free, capped = (log_evalue(40, 400, 0.05), log_evalue(35, 340, 0.05)), (1.6 * log_evalue(18, 280, 0.05), 1.6 * log_evalue(13, 90, 0.05))
-    assert capped[0] < log_evalue(30, 300, 0.05)
-    assert capped[1] < log_evalue(22, 100, 0.05)
-    assert side.log_e == pytest.approx(mixed([*free, *capped], 3))
+    whole = [log_evalue(40, 400, 0.05), log_evalue(35, 340, 0.05), log_evalue(30, 300, 0.05), log_evalue(22, 100, 0.05)]
+    capped = [1.6 * log_evalue(bad, total, 0.05) for bad, total in ((28, 380), (23, 320), (18, 280), (13, 90))]
+    assert all(less < log_e for less, log_e in zip(capped, whole, strict=True))
+    assert side.log_e == pytest.approx(mixed(capped, 3))
 
 
 def test_what_is_left_out_beside_the_strongest_start_does_not_show():
@@ -91,14 +91,15 @@ def test_a_known_burstiness_divides_all_counts():
     assert Side(0.05, False, Sums(30, 30, 100), (), 0, 3.0).log_e == pytest.approx(log_evalue(10, 100 / 3, 0.05))
 
 
-def test_of_starts_that_saw_nothing_but_one_heavy_block_the_first_counts_it_and_the_second_adds_nothing():
-    begun, burst = (Sums(1, 1, 80), Sums(1, 1, 100)), Sums(10, 10, 10)
-    side = Side(0.05, False, Sums(11, 11, 110), begun, 4, 1.0, heaviest(burst, burst))
-    assert side.log_e == pytest.approx(mixed([log_evalue(11, 110, 0.05), log_evalue(10, 30, 0.05), -math.inf], 4))
+@pytest.mark.parametrize("begun", [(Sums(1, 1, 80),), (Sums(1, 1, 80), Sums(1, 1, 100))], ids=["one-later-start", "two"])
+def test_one_heavy_block_counts_while_one_later_start_has_come_and_adds_nothing_once_two_have(begun):
+    side = Side(0.05, False, Sums(11, 11, 110), begun, 4, 1.0, heaviest(Sums(10, 10, 10), Sums(10, 10, 10)))
+    seen = [log_evalue(11, 110, 0.05), log_evalue(10, 30, 0.05)] if len(begun) == 1 else [-math.inf] * 3
+    assert side.log_e == pytest.approx(mixed(seen, 4))
 
 
-@pytest.mark.parametrize(("begun", "reached"), [(1, True), (2, False)], ids=["the-first-later-start", "the-second"])
-def test_one_heavy_block_is_proof_since_the_first_later_start_and_not_since_the_second(begun, reached):
+@pytest.mark.parametrize(("begun", "reached"), [(1, True), (2, False)], ids=["one-later-start", "two"])
+def test_one_heavy_block_is_proof_while_one_later_start_has_come_and_not_once_two_have(begun, reached):
     """Within its limit since the change: all else that is out of it is in the heaviest block."""
     healthy, burst = Sums(10, 10, 2000), Sums(15, 15, 20)
     starts = (Sums(0, 0, 10), healthy)[-begun:]
