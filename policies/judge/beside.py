@@ -87,8 +87,7 @@ def add(known: Beside, block: Counts) -> Beside:
 def trial(known: Beside, factor: float, bound: Bound, spread: float | None) -> Trial:
     """What all blocks come to against the new side's share being at most ``factor`` times the old side's."""
     duel, seen, needed = Duel(known.pairs, factor, spread or 1.0), known.new, math.log(1 / bound.alpha)
-    counts = math.floor(seen.least + 1e-6), math.ceil(seen.most - 1e-6), math.ceil(seen.total - 1e-6)
-    return Trial(known.since, needed, bound.least, *counts, spread, (duel,))
+    return Trial(known.since, needed, bound.least, seen, spread, (duel,))
 
 
 def out_as_well(known: Beside, limit: float, spread: float | None) -> Sums | None:

@@ -137,10 +137,9 @@ def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
 
 
 def _trial(tally: Tally, limit: Limit, bound: Bound) -> Trial:
-    sides, sums = _sides(tally, limit), tally.sums
+    sides = _sides(tally, limit)
     needed = math.log(len(sides) / bound.alpha)
-    counts = _floor(sums.least), _ceil(sums.most), _ceil(sums.total)
-    return Trial(tally.since, needed, bound.least, *counts, tally.spread, sides)
+    return Trial(tally.since, needed, bound.least, tally.sums, tally.spread, sides)
 
 
 def _with_trials(tally: Tally, closed: Trial | None, opened: Trial | None) -> Tally:
@@ -182,14 +181,6 @@ def _sides(tally: Tally, limit: Limit) -> tuple[Side, ...]:
     counts, scale = (tally.sums, tally.begun, tally.starts), tally.spread or 1.0
     above = () if limit.high is None else (Side(limit.high, False, *counts, scale, tally.heavy),)
     return above if limit.low is None else (*above, Side(1 - limit.low, True, *counts, scale, tally.light))
-
-
-def _floor(count: float) -> int:
-    return math.floor(count + 1e-6)
-
-
-def _ceil(count: float) -> int:
-    return math.ceil(count - 1e-6)
 
 
 def calmer(calm: Calm | None, block: Counts) -> Calm:

@@ -49,12 +49,10 @@ class Side(NamedTuple):
         is_open = False
         for index, out, total in self._candidates(needed):
             counts, rest = self._whole(out, total), self._rest(index, out, total)
-            if self._most(*counts) < needed or (rest is not None and BEYOND_ONE * self._most(*rest) < needed):
-                continue
-            least = self._least(*counts) if rest is None else min(self._least(*counts), BEYOND_ONE * self._least(*rest))
-            if least + math.log(weight(index, self.starts)) >= needed:
+            alone = needed - math.log(weight(index, self.starts))
+            if self._least(*counts) >= alone and (rest is None or BEYOND_ONE * self._least(*rest) >= alone):
                 return True
-            is_open = True
+            is_open = is_open or (self._most(*counts) >= needed and (rest is None or BEYOND_ONE * self._most(*rest) >= needed))
         return is_open and self.log_e >= needed
 
     @property
@@ -124,8 +122,10 @@ class Side(NamedTuple):
         """What was counted since a start beside its heaviest block; None shortly after the change, and where bursts are known."""
         if not self.heavy or len(self.begun) <= SPARED:
             return None
-        block = next((one.block for one in self.heavy if one.starts >= index), NOTHING)
-        return self._whole(out - self._out(block), total - block.total)
+        for starts, _, block in self.heavy:
+            if starts >= index:
+                return self._whole(out - self._out(block), total - block.total)
+        return self._whole(out, total)
 
     def _evidence(self, out: int, total: int) -> float:
         """ln E of these counts; none at all on the limit's own side."""
@@ -133,7 +133,8 @@ class Side(NamedTuple):
         return self._exact(out, total) if 0 < most < math.inf else most or -math.inf
 
     def _least(self, out: int, total: int) -> float:
-        return least_log_evalue(out / self.scale, total / self.scale, self.limit)
+        """What ln E of these counts is at least."""
+        return least_log_evalue(out / self.scale, total / self.scale, self.limit) if out > total * self.limit else -math.inf
 
 
 class Evident(Protocol):
@@ -152,18 +153,31 @@ class Evident(Protocol):
 class Trial(NamedTuple):
     """How strongly everything counted since ``since`` speaks for a breach, whatever the number of looks.
 
-    Proven where ln E comes to ``needed``, ln(1/alpha), and from ``volume`` events on. ``least`` to ``most`` of ``total`` were bad. ``spread``:
-    the burstiness that the counts were divided by; None: not known, and taken as 1. ``sides``: those of the limit.
+    Proven where ln E comes to ``needed``, ln(1/alpha), and from ``volume`` events on. ``spread``: the burstiness that the counts were divided by;
+    None: not known, and taken as 1. ``sides``: those of the limit.
     """
 
     since: datetime
     needed: float
     volume: int
-    least: int
-    most: int
-    total: int
+    sums: Sums
     spread: float | None
     sides: tuple[Evident, ...]
+
+    @property
+    def least(self) -> int:
+        """So many whole events were bad at least."""
+        return math.floor(self.sums.least + 1e-6)
+
+    @property
+    def most(self) -> int:
+        """So many were at most."""
+        return math.ceil(self.sums.most - 1e-6)
+
+    @property
+    def total(self) -> int:
+        """Of so many."""
+        return math.ceil(self.sums.total - 1e-6)
 
     @property
     def is_proven(self) -> bool:
