@@ -1,8 +1,15 @@
 """The three words in which an adapter fails. Nothing else may leave an adapter."""
 
+from typing import Self
+
 
 class AdapterError(Exception):
     """What happened, what was not done and what to do now, in one or two sentences without secrets."""
+
+    def bare(self) -> Self:
+        """The same without where it came from: as an answer it would keep what failed alive, often in a circle that only a full collection ends."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
 
 class Transient(AdapterError):

@@ -159,20 +159,20 @@ class Wire(requests.Session):
             problem = wrong_result(document, kind, self._limits.max_series, excerpt)
             if problem is None:
                 return document
-        fault = self._error(problem or Problem("did not answer as expected", "see its log"), retry_after(response.headers))
-        self._heed(fault)
-        raise fault
+        # No name for the fault here: its traceback has this frame, and the two would keep each other and the whole answer.
+        raise self._heeded(self._error(problem or Problem("did not answer as expected", "see its log"), retry_after(response.headers)))
 
     def _weigh(self, body: bytes | bytearray) -> None:
         """Raises Transient for more series than may be read, before they are parsed: a million small ones are twenty times their text in memory."""
         if (series := body.count(b'"metric":')) > 2 * self._limits.max_series:  # a series may have a label of this name, too
             raise self._error(too_many(series, self._limits.max_series))
 
-    def _heed(self, fault: Permanent | Transient) -> None:
+    def _heeded(self, fault: Permanent | Transient) -> Permanent | Transient:
         if isinstance(fault, Transient) and fault.retry_after:
             rest = min(fault.retry_after, LONGEST_REST)
             self._why_it_rests = f"{fault}; it asked to be left alone for {rest:g} s, and is"
             self._rests_until = time.monotonic() + rest
+        return fault
 
     def _error(self, problem: Problem, wait: float | None = None) -> Permanent | Transient:
         said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,7 +71,7 @@ class Surveyor:
             return kind in self._pools and not any(late.is_about(keys) and not late.answer.done() for late in self._late)
 
     def _ask(self, kind: str, keys: list[str], began: float, at: datetime) -> _Question:
-        return _Question(kind, frozenset(keys), began, at, self._pools[kind].submit(self._targets[kind].survey, keys))
+        return _Question(kind, frozenset(keys), began, at, self._pools[kind].submit(_said, self._targets[kind], keys))
 
     def _answered_late(self, by_kind: Mapping[str, Iterable[str]], at: datetime) -> tuple[Survey, ...]:
         """What earlier slots of these targets asked and has been answered since, the oldest first."""
@@ -91,3 +91,8 @@ class Surveyor:
                 self._late.append(question)
         late = f"targets of kind {kind} did not answer in time; what was known of them stands; look at their API"
         return dict.fromkeys(keys, Transient(late))
+
+
+def _said(target: Target, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+    said = target.survey(keys)
+    return {key: answer.bare() if isinstance(answer, AdapterError) else answer for key, answer in said.items()}

@@ -1,8 +1,10 @@
 """What the Prometheus source does when the other side misbehaves. The server is one of our own, because no real one can be told to."""
 
+import gc
 import gzip
 import json
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -323,3 +325,33 @@ def test_environment_does_not_redirect_questions_or_add_passwords(tmp_path: Path
     with serving(Reply(body=body())) as server:
         assert read(server).rows
     assert "Authorization" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(status=503, body=b"no healthy upstream"), id="down"),
+        pytest.param(Reply(status=429, body=b"slow down", headers={"Retry-After": "1"}), id="too-many-requests"),
+        pytest.param(Reply(status=302, headers={"Location": "/login"}), id="elsewhere"),
+        pytest.param(Reply(body=b"<html>"), id="no-json"),
+        pytest.param(Reply(body=body([{}])), id="another-shape"),
+        pytest.param(Reply(body=body(), promise=10_000), id="cut-off"),
+        pytest.param(Reply(body=body(), wait=5), id="late"),
+    ],
+)
+def test_a_fault_is_gone_once_it_is_told_and_with_it_the_answer_that_it_came_of(reply: Reply) -> None:
+    def fault(server: Loopback) -> "weakref.ref[AdapterError]":
+        try:
+            read(server, timeout=timedelta(seconds=1))
+        except AdapterError as error:
+            return weakref.ref(error)
+        raise AssertionError("it was read")
+
+    with serving(reply) as server:
+        fault(server)  # what is made once
+        gc.collect()
+        gc.disable()
+        try:
+            assert fault(server)() is None
+        finally:
+            gc.enable()

@@ -127,3 +127,27 @@ def test_a_kind_that_nobody_configured_says_so():
     (state,) = surveyor.survey(["nomad:shop"], T0).states.values()
     surveyor.close()
     assert isinstance(state, Permanent)
+
+
+class Failing(Prompt):
+    """A kind of target that cannot be read, for a reason that has a reason."""
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        faults: dict[str, TargetState | AdapterError] = {}
+        for key in keys:
+            try:
+                try:
+                    raise OSError("no route to host")
+                except OSError as error:
+                    raise Transient("not reached") from error
+            except AdapterError as fault:
+                faults[key] = fault
+        return faults
+
+
+def test_a_fault_that_is_an_answer_keeps_nothing_of_where_it_came_from() -> None:
+    surveyor = Surveyor({"command": Failing()})
+    fault = surveyor.survey((SHOP,), T0).states[SHOP]
+    surveyor.close()
+    assert isinstance(fault, Transient)
+    assert (str(fault), fault.__traceback__, fault.__cause__, fault.__context__) == ("not reached", None, None, None)
