@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+from functools import cache
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 """From malloc.h, where they are the same on every machine."""
@@ -21,7 +22,7 @@ def share_one_heap() -> None:
     glibc gives each thread a heap of its own and keeps in it what a large answer leaves: tens of MiB at 10,000 policies. What it keeps by the thread
     beside that, only the environment can switch off (GLIBC_TUNABLES in the Dockerfile). Other C libraries are left alone.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(_c_library(), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
         mallopt(M_MMAP_THRESHOLD, 128 << 10)
@@ -34,6 +35,12 @@ def tidy() -> None:
     a fault ends, would leave the heap as large as it was then.
     """
     gc.collect(1)
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    malloc_trim = getattr(_c_library(), "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+@cache
+def _c_library() -> ctypes.CDLL:
+    """Opened once: each time it is, classes are made for it, which are garbage in circles."""
+    return ctypes.CDLL(None)
