@@ -167,12 +167,14 @@ class Conditions:
             self.findings.fault((*with_path, "quantile"), "a quantile for a latency only", f"one for '{name}'", at_key=True)
         sides = _sides(over) if _sides(over).sides else _sides(base)
         limit = resolve_limit(signal, sides, with_path, self.findings)
+        if base.at_equal_age and over.below is not None:
+            hint = "it is a breach only where it has risen since the change: watch for too little by a gauge of your own"
+            self.findings.fault((*with_path, "below"), f"'above' of '{name}'", "'below'", hint, at_key=True)
         if limit and isinstance(source.signal, LatencySignal) and is_in_milliseconds(source.signal):
             limit = in_own_unit(limit)
         signal, identity = self._identified(name, signal, source, path)
-        return self._add(
-            _Part(name, signal, limit, identity, said(over, base), from_library=True, compares=base.at_equal_age or base.second_fact), path, with_path
-        )
+        compares = base.at_equal_age or base.second_fact
+        return self._add(_Part(name, signal, limit, identity, said(over, base), from_library=True, compares=compares), path, with_path)
 
     def _own(self, item: OwnCondition, path: Path) -> Trigger:
         signal = own_signal(item)

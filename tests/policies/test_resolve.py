@@ -360,7 +360,7 @@ def test_a_side_that_no_value_is_ever_beyond_is_left_out(entry: str, limit: Limi
 
 
 def test_an_override_below_takes_the_place_of_the_limit_above() -> None:
-    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: memory, with: {{below: 10%}}}}]")
+    policy = with_spec(f"{TARGET}\nrollback_when: [{{use: error-rate, with: {{below: 10%}}}}]")
     assert policy.conditions[0].limit == Limit(low=0.1, unit="%")
 
 
