@@ -64,7 +64,7 @@ def takes_unknown_for_a_breach(patch: Patch) -> None:
 
     def sure(*args: Any) -> Any:
         verdict = judge(*args)
-        return verdict if verdict.state.is_known else replace(verdict, state=State.BREACH)
+        return verdict if verdict.state.is_known else verdict._replace(state=State.BREACH)
 
     patch.setattr(evaluate, "judge", sure)
 
