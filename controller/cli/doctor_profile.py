@@ -8,7 +8,7 @@ import click
 
 from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.config_file import read_config
-from rollbackd.controller.cli.show import say, show
+from rollbackd.controller.cli.show import as_yaml, say, show
 from rollbackd.controller.cli.tables import grid
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ def _chosen(around: "Surroundings", name: str | None) -> "tuple[str, Source]":
 
 
 def _table(proposal: "Proposal", out: "Console") -> None:
-    import yaml
     from rich.markup import escape
 
     table = grid("profile!", "condition!", "state!", "metric!", "labels")
@@ -85,7 +84,7 @@ def _table(proposal: "Proposal", out: "Console") -> None:
             table.add_row(named, signal.condition, state, signal.metric, escape(_labels(signal)))
     out.print(table)
     if proposal.spec:
-        text = yaml.safe_dump(dict(proposal.spec), sort_keys=False, allow_unicode=True, width=200)
+        text = as_yaml(proposal.spec, 200)
         out.print("\n[bold]spec:[/]")
         out.print("\n".join(f"  {line}" for line in text.splitlines()), markup=False)
 

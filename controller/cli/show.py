@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -15,21 +16,34 @@ if TYPE_CHECKING:
 WIDE = 10_000
 """The width of a pipe: rows stay whole, so that grep and awk see them."""
 
+_NUMBERS_OF_1_2 = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+")
+"""What YAML 1.2, hence our own reader, takes for a number; PyYAML, of YAML 1.1, would leave the commit ``58e7600`` without quotes."""
+
 
 def show(document: Mapping[str, Any], output: str, table: "Callable[[Console], None]") -> None:
     """The document on stdout: as it is in JSON or YAML, or drawn by ``table``."""
     if output == "json":
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     elif output == "yaml":
-        import yaml
-
-        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=WIDE), nl=False)
+        click.echo(as_yaml(document, WIDE), nl=False)
     elif sys.stdout.isatty():
         table(_console(sys.stdout, None))
     else:
         buffer = io.StringIO()
         table(_console(buffer, WIDE))
         click.echo("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
+def as_yaml(document: Mapping[str, Any], width: int) -> str:
+    """The document in lines of about ``width``: text is text to readers of YAML 1.1 and of 1.2 alike, and what comes twice stands twice."""
+    import yaml
+
+    class Writer(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    Writer.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBERS_OF_1_2, list("-+.0123456789"))
+    return yaml.dump(dict(document), Dumper=Writer, sort_keys=False, allow_unicode=True, width=width)
 
 
 def say(text: str) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from rollbackd.controller.api.client import Client
+from rollbackd.controller.cli.show import as_yaml
 from tests.servers import free_port, poll
 
 SECONDS: Mapping[str, str] = {"warmup": "0s", "settle": "0s", "recover_for": "1s", "give_up": "60s", "cooldown": "0s"}
@@ -27,7 +26,7 @@ def policy(name: str, target: Mapping[str, Any], *when: Mapping[str, Any], timin
     """A policy file: judged every second, acting by itself, telling ``oncall``."""
     spec = {"mode": "auto", "target": target, "every": "1s", "timing": timing, "rollback_when": list(when), "notify": ["oncall"], **spec}
     spec.setdefault("remedy", [{"revert": {"to": "known-good"}}])
-    return yaml.safe_dump({"apiVersion": "rollbackd/v1", "kind": "RollbackPolicy", "metadata": {"name": name}, "spec": spec}, sort_keys=False)
+    return as_yaml({"apiVersion": "rollbackd/v1", "kind": "RollbackPolicy", "metadata": {"name": name}, "spec": spec}, 200)
 
 
 class Daemon:
@@ -46,7 +45,7 @@ class Daemon:
         self.policies.mkdir(parents=True, exist_ok=True)
         api = {"listen": f"127.0.0.1:{self.port}", **config.get("api", {})}
         written = {"apiVersion": "rollbackd/v1", "kind": "Config", "data_dir": "data", "policies": ["policies.d/"], **config, "api": api}
-        self.config.write_text(yaml.safe_dump(written, sort_keys=False))
+        self.config.write_text(as_yaml(written, 200))
         for name, text in policies.items():
             self.write_policy(name, text)
         self._process: subprocess.Popen[bytes] | None = None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rollbackd.controller.cli.show import as_yaml
 from tests.aws import appconfig
 from tests.aws.balancers import MOTO_ID, Balancer, open_balancer
 from tests.aws.ecs_double import EcsDouble, ecs_double
@@ -99,7 +100,7 @@ def as_shown(name: str, release: Release) -> tuple[str, list[list[str]]]:
     spec["target"]["ecs"]["account"] = "prod"
     errors = {"use": "error-rate", "with": {"for": "0s", "over": "5s"}}
     spec.update(mode="auto", every="1s", timing=dict(SECONDS), match={"app": "api"}, rollback_when=[errors])
-    return yaml.safe_dump(policy, sort_keys=False), keys
+    return as_yaml(policy, 200), keys
 
 
 def _named(rung: dict[str, Any], ours: Mapping[str, dict[str, Any]], release: Release) -> str:

@@ -1,0 +1,45 @@
+"""What the program writes as YAML is read back as it was: by its own reader, of YAML 1.2, and by those of YAML 1.1."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollbackd.controller.cli.show import as_yaml
+from rollbackd.policies.text.yaml_text import parse
+
+SHORT = st.text(alphabet="0123456789abcdefeEoxn+-._~", max_size=9)
+"""Where a text is most like a number: commits, identifiers, versions."""
+LONG = st.text(st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_categories=["Cc"]))
+VALUES = st.one_of(SHORT, LONG, st.integers(), st.booleans(), st.none())
+
+
+def read(text: str) -> object:
+    parsed = parse(text, "f.yaml")
+    assert parsed.faults == ()
+    return parsed.documents[0].root.data
+
+
+@pytest.mark.parametrize("text", ["58e7600", "1e5", "0o17", "0x1f", "1.50", "off", "12", "~", ".inf", "2024-01-01", "1:30", ""])
+def test_a_text_like_a_number_stays_a_text(text: str) -> None:
+    written = as_yaml({"revision": text}, 80)
+    assert read(written) == {"revision": text}
+    assert yaml.safe_load(written) == {"revision": text}
+
+
+@given(st.dictionaries(SHORT.filter(bool), st.one_of(VALUES, st.lists(VALUES, max_size=3)), min_size=1, max_size=4))
+def test_whatever_is_written_is_read_back(document: dict[str, object]) -> None:
+    written = as_yaml(document, 80)
+    assert read(written) == document
+    assert yaml.safe_load(written) == document
+
+
+@pytest.mark.parametrize("number", [0.5, 58e7, 1e22, 2.5e-7, float("inf")])
+def test_a_number_stays_a_number(number: float) -> None:
+    assert read(as_yaml({"limit": number}, 80)) == {"limit": number}
+
+
+def test_what_comes_twice_stands_twice() -> None:
+    """Our reader takes no aliases."""
+    labels = {"app": "shop"}
+    assert read(as_yaml({"a": labels, "b": labels}, 80)) == {"a": labels, "b": labels}
