@@ -113,6 +113,15 @@ def test_little_that_is_left_without_the_heaviest_block_counts_as_the_little_it_
     assert side.log_e == pytest.approx(mixed([-math.inf, -math.inf, 1.6 * log_evalue(6, 100, 0.05)], 2))
 
 
+def test_however_strong_it_is_with_its_heaviest_block_the_little_that_is_left_proves_nothing():
+    """What is left since the second start is a little beyond the limit; with the block it would be proof many times over."""
+    begun, burst = (Sums(0, 0, 20), Sums(24, 24, 1190)), Sums(200, 200, 200)
+    side = Side(0.05, False, Sums(235, 235, 1490), begun, 2, 1.0, heaviest(burst, burst))
+    assert side.log_e == pytest.approx(mixed([-math.inf, -math.inf, 1.6 * log_evalue(11, 100, 0.05)], 2))
+    assert side.reaches(0.8)
+    assert not side.reaches(1.0)
+
+
 def test_good_events_too_many_are_counted_since_each_start_as_well():
     side = Side(0.05, True, Sums(15, 20, 100), (Sums(15, 18, 30),), 2, 1.0)
     assert side.log_e == pytest.approx(mixed([log_evalue(80, 100, 0.05), log_evalue(68, 70, 0.05)], 2))
