@@ -1,7 +1,9 @@
-"""``python -m tests.doubles.kube --port 0``: serves until killed; the first line on stdout is its address."""
+"""``python -m tests.doubles.kube --port 0``: serves until it is killed or who started it is gone; the first line on stdout is its address."""
 
 import argparse
 import os
+import threading
+import time
 
 from tests.doubles.kube.server import serve
 
@@ -15,8 +17,16 @@ def main() -> None:
     asked = parser.parse_args()
     with serve(asked.port, asked.token, asked.period, asked.certificate) as server:
         scheme = "https" if asked.certificate else "http"
+        threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
         print(f"{scheme}://127.0.0.1:{server.server_address[1]}", flush=True)
         server.serve_forever()
+
+
+def _end_after(parent: int) -> None:
+    """A test run that is killed leaves no cluster behind: its controllers would go on for ever."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
 
 
 if __name__ == "__main__":
