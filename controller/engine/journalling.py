@@ -11,7 +11,7 @@ from rollbackd.controller.act.order import Order, limits_for
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
-from rollbackd.controller.notify.messages import notice_of, outside_notice, plain_notice
+from rollbackd.controller.notify.messages import again_notice, notice_of, outside_notice, plain_notice
 from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.blame.irreversible import crossed
@@ -124,11 +124,25 @@ class Journalling:
                     tx.mark(target, revision, Standing.GOOD, How.BAKED, decision.at, decision.reason)
                 return True
             case Opened():
-                return tx.open(decision, namespace_of(decision.target)) and self._tell(tx, decision, policy, policies)
+                if not tx.open(decision, namespace_of(decision.target)):
+                    self._again(tx, policy, decision)
+                    return False
+                return self._tell(tx, decision, policy, policies)
             case Joined() | Stopped() | Held() | Closed():
                 return tx.record(decision) and self._tell(tx, decision, policy, policies)
             case Act() | Offer():
                 raise ValueError("an order is no row")
+
+    def _again(self, tx: Transaction, policy: Policy, decision: Opened) -> None:
+        """A change whose incident ended without an effect is in breach again: one incident is all it gets, so people are told, once a day."""
+        former = tx.incident(decision.incident)
+        if former is None or former.is_open:  # another incident is open on the target
+            return
+        body = {"policy": policy.name, "condition": decision.condition, "reason": decision.reason}
+        key = f"{decision.incident}/breach.again/{decision.onset:%Y%m%d}"
+        if tx.note(Note("breach.again", decision.at, body, decision.target, decision.incident), key):
+            log.info("breach.again", incident=decision.incident, target=decision.target, reason=decision.reason)
+            tx.queue(again_notice(key, decision), policy.notify)
 
     def _tell(self, tx: Transaction, event: Said, policy: Policy | None, policies: Mapping[str, Policy]) -> bool:
         incident = tx.incident(event.incident)

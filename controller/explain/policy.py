@@ -97,13 +97,23 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
         watch_until=view.watch_until,
         evidence_from=since,
         warm_at=warm_at,
-        decisions=tuple(decision_text(d) for d in standing.evaluation.decisions) if standing else (),
+        decisions=_decided(view),
         conditions=_conditions(view),
         guards=_guards(view, blamed),
         ladder=tuple(_rung(number, rung, view, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
         incident=incident_line(view.incident) if view.incident else None,
         notes=policy.notes,
     )
+
+
+def _decided(view: PolicyView) -> tuple[str, ...]:
+    """What the newest look came to. A change gets one incident: what would follow from another does not happen, and is not said."""
+    decisions = view.standing.evaluation.decisions if view.standing else ()
+    opened = next((decision for decision in decisions if isinstance(decision, Opened)), None)
+    if opened is None or view.incident is not None:
+        return tuple(decision_text(decision) for decision in decisions)
+    advice = f"to undo it: rollbackd rollback {view.policy.name} --reason '...'"
+    return (f"nothing is undone by itself: {opened.incident} was opened for this change before, and a change gets one: {opened.reason}; {advice}",)
 
 
 def decision_text(decision: Decision) -> str:

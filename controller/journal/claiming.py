@@ -17,6 +17,9 @@ def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Bl
         return Blocked("closed", f"incident {event.incident} is {'closed' if incident else 'unknown'}; nothing more is done for it")
     if incident.phase in (Phase.HELD, Phase.PROPOSED):
         return Blocked("held", f"incident {event.incident} is {incident.phase.value}: people have it, nothing more is done by itself")
+    if incident.acked is not None and not event.by:
+        who, at = incident.acked.who, incident.acked.at
+        return Blocked("acknowledged", f"{who} has taken the incident at {at:%H:%M:%S}: what is done next is theirs to order")
     if event.rung < incident.rung:
         return Blocked("claimed", f"rung {event.rung} lies behind rung {incident.rung}, which was tried already; no rung is repeated")
     if event.rung > incident.rung and incident.phase is Phase.ACTING:

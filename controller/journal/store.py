@@ -22,13 +22,22 @@ from rollbackd.controller.journal.transaction import Transaction
 class Store(Reading):
     """Safe to use from several threads and processes. Every call may raise StoreError; after one, the next call finds the store as it was."""
 
-    def __init__(self, place: Database, engine: Engine, writer: str, clock: Callable[[], datetime] | None, patience: timedelta) -> None:
+    def __init__(
+        self,
+        place: Database,
+        engine: Engine,
+        writer: str,
+        clock: Callable[[], datetime] | None,
+        patience: timedelta,
+        hide: Callable[[str], str] = str,
+    ) -> None:
         super().__init__(self._read, clock)
         self.database = place
         self.writer = writer
         self._engine = engine
         self._clock = clock
         self._patience = patience
+        self._hide = hide
         self._writing = Lock()
 
     @classmethod
@@ -39,11 +48,13 @@ class Store(Reading):
         clock: Callable[[], datetime] | None = None,
         patience: timedelta = timedelta(seconds=5),
         password_file: Path | None = None,
+        hide: Callable[[str], str] = str,
     ) -> "Store":
         """The store at ``url``, made if nothing is there, migrated if it is older. ``writer``: this replica's name in every row, stable over
         restarts and unique among those that live.
 
-        ``clock``: instead of the database's own (a simulation's). ``patience``: how long to wait for another writer.
+        ``clock``: instead of the database's own (a simulation's). ``patience``: how long to wait for another writer. ``hide``: takes
+        the secrets out of what is said in rows and messages.
         Raises StoreError for a database that is damaged, foreign, newer or unusable, and leaves it as it was.
         """
         place = database(url, password_file)
@@ -54,7 +65,7 @@ class Store(Reading):
         except StoreError:
             engine.dispose()
             raise
-        return cls(place, engine, writer, clock, patience)
+        return cls(place, engine, writer, clock, patience, hide)
 
     def close(self) -> None:
         """Every connection is closed; SQLite's write-ahead log is folded into the file."""
@@ -72,7 +83,7 @@ class Store(Reading):
         committing: Transaction | None = None
         try:
             with self._connection(Begin.WRITE) as connection:
-                tx = Transaction(connection, self.writer, self._clock)
+                tx = Transaction(connection, self.writer, self._clock, self._hide)
                 yield tx
                 committing = tx
         except StoreError as fault:

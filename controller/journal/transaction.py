@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, Executable, Table, Update, and_, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,22 +25,29 @@ from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.known.incident import Phase, advance, opened
 
 HEAD = "journal head of "
+SAID = ("reason", "note", "advice", "why", "lines", "fault")
+"""What is told in words, some of them others'. All else is what rollbackd goes by, and stays as it is."""
 
 
 class Transaction(Reading):
-    """One writer at a time. Its readings see what it has written so far."""
+    """One writer at a time. Its readings see what it has written so far.
 
-    def __init__(self, connection: Connection, writer: str, clock: Callable[[], datetime] | None) -> None:
+    ``hide``: what is said gets through it, in rows and in messages: an error of a target or a source may say a secret.
+    """
+
+    def __init__(self, connection: Connection, writer: str, clock: Callable[[], datetime] | None, hide: Callable[[str], str] = str) -> None:
         super().__init__(lambda: nullcontext(connection), clock)
         self.connection = connection
         self.writer = writer
+        self._hide = hide
         self.last: tuple[int, str] | None = None  # number and hash of the newest row of this transaction
 
     # --- journal rows ------------------------------------------------------------------------------------------------------------------
 
     def note(self, note: Note, key: str | None = None) -> bool:
         """The note is in the journal. False, and nothing changed, if a row with this ``key`` was there already."""
-        return self._append(note.kind, note.at, note.target, note.incident, key, canonical(note.body))
+        body = {name: self._hidden(value) if name in SAID else value for name, value in note.body.items()}
+        return self._append(note.kind, note.at, note.target, note.incident, key, canonical(body))
 
     def record(self, event: Joined | Offered | PersonsEvent | Applied | Settled | Stopped | Held | Closed) -> bool:
         """The incident has come so far. False, and nothing changed, if it had already, is closed, or does not exist.
@@ -178,6 +186,7 @@ class Transaction(Reading):
         """
         if notice.urgency == "page" and not any(line.startswith(HEAD) for line in notice.lines):  # one that is passed on has it
             notice = replace(notice, lines=(*notice.lines, f"{HEAD}{self.writer}: {self._end()[1][:16]}"))
+        notice = replace(notice, title=self._hide(notice.title), lines=tuple(map(self._hide, notice.lines)))
         now = self.now()
         turn = self.connection.execute(statements.TURN).scalar_one()
         for contact in contacts:
@@ -202,7 +211,15 @@ class Transaction(Reading):
 
     def _append_event(self, event: IncidentEvent) -> bool:
         kind, target = kind_of(event), getattr(event, "target", None)
+        said: dict[str, Any] = {name: self._hidden(getattr(event, name)) for name in SAID if hasattr(event, name)}
+        event = replace(event, **said)
         return self._append(kind, event.at, target, event.incident, key_of(kind, event), canonical(event))
+
+    def _hidden(self, said: object) -> object:
+        """Text, or lines of it."""
+        if isinstance(said, list | tuple):
+            return [self._hidden(line) for line in said]
+        return self._hide(said) if isinstance(said, str) else said
 
     def _append(self, kind: str, at: datetime, target: str | None, incident: str | None, key: str | None, body: str) -> bool:
         if key is not None and self.has_entry(key):

@@ -72,6 +72,17 @@ def outside_notice(decision: Outside) -> Notice:
     )
 
 
+def again_notice(key: str, decision: Opened) -> Notice:
+    """A change is in breach for which an incident was opened, and closed, before: nothing was done."""
+    lines = (
+        decision.reason,
+        f"{decision.incident} was opened for this change before and has been closed; a change gets one incident, so nothing is undone by itself",
+        f"To undo it: rollbackd rollback {decision.policy} --reason '...'",
+    )
+    title = f"NO ACTION TAKEN {decision.target}: {decision.condition} in breach again after {decision.incident} was closed"
+    return plain_notice("breach-again", key, title, lines, decision.at)
+
+
 def plain_notice(kind: str, key: str, title: str, lines: tuple[str, ...], at: datetime, *, resolved: bool = False) -> Notice:
     """A page about what rollbackd cannot see or may not do: a blind source, a quarantined revision live again."""
     return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency="page", resolved=resolved, at=at)

@@ -113,7 +113,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     now = time_is or clock.now
     config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = hold(config.data_dir / "lock")
-    opened = open_store(config, time_is)
+    opened = open_store(config, secrets.hide, time_is)
     store, reached = opened.store, outside(config, secrets)
     core = _core(config, opened, reached, shard, now)
     eyes = _eyes(config, core, reached, store, now)

@@ -46,15 +46,18 @@ class Stopped(Pause):
         return f"only looking on: {self._damage}; then restart"
 
 
-def open_store(config: Config, time_is: Callable[[], datetime] | None = None) -> Opened:
-    """The journal of this config, or one to look on with. Raises StoreError where neither can be. ``time_is``: instead of the database's clock."""
+def open_store(config: Config, hide: Callable[[str], str], time_is: Callable[[], datetime] | None = None) -> Opened:
+    """The journal of this config, or one to look on with. Raises StoreError where neither can be.
+
+    ``hide``: takes the secrets out of what is said. ``time_is``: instead of the database's clock.
+    """
     host, is_shared = socket.gethostname(), database(config.store).is_shared
     writer = replica_name(config.data_dir / "replica", host) if is_shared else host
     try:
-        return Opened(Store.open(config.store, writer, time_is, password_file=config.store_password))
+        return Opened(Store.open(config.store, writer, time_is, password_file=config.store_password, hide=hide))
     except StoreDamaged as fault:
         damage = str(fault)
     log.error("store.damaged", error=damage)
     # Beside nothing that anybody would take for the journal.
     folder = tempfile.mkdtemp(prefix="rollbackd-looking-on-")
-    return Opened(Store.open(f"sqlite:///{folder}/nobody-keeps-this.db", writer, time_is), damage)
+    return Opened(Store.open(f"sqlite:///{folder}/nobody-keeps-this.db", writer, time_is, hide=hide), damage)

@@ -10,7 +10,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo
-from rollbackd.policies.known.events import Applied, Held, Intended, Offered, Ordered, RungEnd, Stopped
+from rollbackd.policies.known.events import Acked, Applied, Held, Intended, Offered, Ordered, RungEnd, Stopped
 from rollbackd.policies.model.policy import RevertRung
 from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PLAN, SHOP, THERE, AtOnce, Deployments
 from tests.controller.journal_samples import CART, CHECKOUT, CLOSED, HELD, HOUR, SECOND, T0, WIDE, acted_and_closed, begin, claim
@@ -67,16 +67,35 @@ def meets_people(acting):
     return [Held]
 
 
+def meets_somebody_who_has_taken_it(acting):
+    acting.record(Acked("inc-1", T0, "ann"))
+    return [Acked]
+
+
 def meets_its_own_deadline(acting):
     acting.target.made = replace(PLAN, apply_within=timedelta(0))
     return []
 
 
-@pytest.mark.parametrize("meets", [meets_a_claim, meets_people, meets_its_own_deadline])
+@pytest.mark.parametrize("meets", [meets_a_claim, meets_people, meets_somebody_who_has_taken_it, meets_its_own_deadline])
 def test_what_others_did_meanwhile_or_the_next_look_decides_anew_is_no_reason_to_hold(acting, meets):
     there = meets(acting)
     acting.actor.begin(ORDER)
     assert (acting.kinds(), acting.queued(), acting.target.written) == (there, [], [])
+
+
+def test_what_the_machine_decided_is_not_begun_in_an_incident_that_somebody_has_taken_and_what_they_order_is(acting):
+    acting.record(Acked("inc-1", T0, "ann"))
+    acting.actor.begin(replace(ORDER, act=replace(ACT, by=("ann",))))
+    assert (acting.kinds(), len(acting.target.written)) == ([Acked, *DONE], 1)
+
+
+def test_a_pause_that_is_set_after_the_intent_is_durable_stops_the_write(acting):
+    acting.when_told = lambda: acting.pause.pause("game day", "alice", T0)
+    acting.actor.begin(ORDER)
+    ended = acting.events()[-1]
+    assert (acting.kinds(), acting.target.written) == ([Intended, Stopped], [])
+    assert (ended.how, ended.reason.startswith("paused: game day")) == (RungEnd.REFUSED, True)
 
 
 # --- what people see before anything is written ---------------------------------------------------------------------------------------

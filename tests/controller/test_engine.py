@@ -76,6 +76,23 @@ def test_a_change_that_recovers_by_itself_is_left_alone(world):
     assert world.kinds() == []
 
 
+def test_a_change_that_breaks_again_after_its_incident_was_closed_is_told_to_people_and_left_alone(world):
+    world.pause.pause("game day", "ann", world.at)
+    world.deploy("v2")
+    world.slot(60)
+    world.slot(60)
+    world.pause.resume()
+    while world.incidents():
+        world.slot(0)
+    for _ in range(4):
+        world.slot(300)
+    again = [entry for entry in world.store.history(50) if entry.kind == "breach.again"]
+    assert (len(again), world.incidents(), world.version.read_text()) == (1, (), "v2\n")
+    (notice,) = [notice for notice in world.notices() if notice.kind == "breach-again"]
+    assert notice.urgency == "page"
+    assert any("rollbackd rollback shop" in line for line in notice.lines)
+
+
 def test_first_sight_of_a_target_is_no_change(tmp_path):
     world = World(tmp_path)
     world.good("v0")

@@ -1,11 +1,15 @@
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from rollbackd.controller.journal import folding, rows, statements
+from rollbackd.controller.journal.schema import outbox
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim, Note
+from rollbackd.controller.logs import Secrets
 from rollbackd.policies.known.events import CloseHow
 from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.model.policy import Mode
@@ -24,6 +28,7 @@ from tests.controller.journal_samples import (
     SETTLED,
     STOPPED,
     T0,
+    Clock,
     begin,
     claim,
     notice,
@@ -220,3 +225,20 @@ def test_a_notice_is_queued_once_for_each_contact(store: Store) -> None:
         tx.queue(notice("n-1"), ("oncall", "owners"))
         tx.queue(notice("n-1"), ("oncall", "owners"))
     assert (store.outbox_state().waiting, store.outbox_state().oldest) == (2, T0)
+
+
+def test_a_secret_that_an_error_says_is_in_no_row_and_in_no_message(tmp_path: Path) -> None:
+    secrets = Secrets()
+    secrets.add("s3cret-t0ken")
+    store = Store.open(f"sqlite:///{tmp_path}/hiding.db", "one", Clock(), hide=secrets.hide)
+    begin(store)
+    said = replace(notice("n-1"), title="HELD: s3cret-t0ken", lines=("denied for bearer s3cret-t0ken",))
+    with store.transaction() as tx:
+        assert tx.record(replace(HELD, reason="denied for bearer s3cret-t0ken"))
+        assert tx.note(Note("source.blind", T0, {"source": "pages", "why": "401 for s3cret-t0ken", "lines": ["s3cret-t0ken"]}))
+        tx.queue(said, ["oncall"])
+        queued = tx.connection.execute(select(outbox)).one()
+    told = [str(row.body) for row in store.rows()] + [queued.notice]
+    store.close()
+    assert not [text for text in told if "s3cret" in text]
+    assert sum("[hidden]" in text for text in told) == 3

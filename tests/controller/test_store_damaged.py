@@ -55,5 +55,5 @@ def test_people_are_told_once_and_at_once_and_it_is_not_over_before_a_restart(tm
 def test_a_file_that_is_only_out_of_reach_is_no_damage(tmp_path: Path):
     (tmp_path / "rollbackd.db").mkdir()
     with pytest.raises(StoreError, match="cannot be opened") as refused:
-        open_store(read(f"{SHORTEST}data_dir: {tmp_path}\n"))
+        open_store(read(f"{SHORTEST}data_dir: {tmp_path}\n"), str)
     assert not isinstance(refused.value, StoreDamaged)

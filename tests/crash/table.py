@@ -61,6 +61,7 @@ FACTS: Mapping[str, str] = {
     "change.irreversible": "in the same transaction as what it says of the change; a pipeline got no answer, and posts again",
     "observed": "what would have been done, under a key: noted again or found there",
     "breach.outside_watch": "no incident, and one message under a key, in the same transaction",
+    "breach.again": "no new incident, and one message under a key, in the same transaction",
     "breach.unexplained": "counted by its key: noted again or found there",
     "quarantined.live_again": "one message under a key, in the same transaction",
     "handed_over.ended": "one message under a key, in the same transaction; no such target is in the matrix",

@@ -34,7 +34,7 @@ class Acts:
         self.opened = opened
         self.first_at: datetime | None = None
         self.rungs: list[int] = []
-        self.is_held = self.is_closed = False
+        self.is_held = self.is_closed = self.is_acked = False
         self.closed_at: datetime | None = None
 
 
@@ -55,6 +55,7 @@ class Oracles:
             "incident.opened": self._opened,
             "rung.intended": self._intended,
             "incident.held": self._held,
+            "incident.acked": self._acked,
             "incident.closed": self._closed,
             "rung.offered": lambda _, body: self._told(f"{body['incident']}:approval:{body['rung']}:{body['plan_digest'][:12]}"),
         }
@@ -138,6 +139,8 @@ class Oracles:
             raise Violation("I8", f"rung {body['rung']} of {body['incident']} began while paused")
         if act.is_held or act.is_closed or (act.rungs and body["rung"] <= act.rungs[-1]):
             raise Violation("I11", f"rung {body['rung']} of {body['incident']} after rungs {act.rungs}, held: {act.is_held}, closed: {act.is_closed}")
+        if act.is_acked and not body["by"]:
+            raise Violation("ack", f"rung {body['rung']} of {body['incident']} began by itself after somebody had taken the incident")
         self._on_proof(replica, act)
         self._to_a_good_end(body)
         self._after_no_other(replica, body)
@@ -153,6 +156,9 @@ class Oracles:
             raise Violation("bug", body["reason"])
         self.acts[body["incident"]].is_held = True
         self._told(f"{body['incident']}:held:{body['guard']}:{datetime.fromisoformat(body['at']):%Y%m%dT%H%M%S.%f}")
+
+    def _acked(self, _: str, body: dict[str, Any]) -> None:
+        self.acts[body["incident"]].is_acked = True
 
     def _closed(self, _: str, body: dict[str, Any]) -> None:
         act = self.acts[body["incident"]]

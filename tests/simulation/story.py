@@ -10,7 +10,8 @@ from rollbackd.policies.known.fleet import Limits
 SERVICES = 12
 SLOTS = 36
 WIDE = Limits(in_flight_per_namespace=SERVICES, in_flight=SERVICES, per_hour=10_000, per_target_per_day=10_000, cooldown=timedelta(0))
-TIGHT = Limits(per_hour=6, per_target_per_day=3, cooldown=timedelta(minutes=1), cooldown_floor=timedelta(minutes=1))
+TIGHT = Limits(per_hour=6, per_target_per_day=2, cooldown=timedelta(minutes=6), cooldown_floor=timedelta(minutes=6))
+"""Such that each of them is met in many stories; the cool-down is longer than replicas' clocks are apart."""
 
 
 @dataclass(frozen=True, slots=True)

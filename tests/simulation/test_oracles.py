@@ -1,6 +1,8 @@
 """Every oracle can fail: the product is broken on purpose, a function or two at a time, and the promise that this loses is named."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -83,6 +85,25 @@ def counts_nothing(patch: Patch) -> None:
     patch.setattr(guards, "_in_flight", lambda *_: ())
 
 
+def forgets(guard: str) -> Callable[[Patch], None]:
+    """This one of the counting guards is asked nowhere, all others are."""
+
+    def forget(patch: Patch) -> None:
+        spent, in_flight = claiming._spent, guards._in_flight
+        patch.setattr(claiming, "_spent", lambda *args: (each for each in spent(*args) if each.guard != guard))
+        patch.setattr(guards, "_in_flight", lambda *args: [each for each in in_flight(*args) if each.name != guard])
+        for name, asked in (("per-hour", "_per_hour"), ("cool-down", "_cooldown"), ("per-target-day", "_per_day")):
+            if name == guard:
+                patch.setattr(guards, asked, lambda *_: Guard(guard, ""))
+
+    return forget
+
+
+def minds_nobody_who_has_taken_it(patch: Patch) -> None:
+    patch.setattr(guards, "_acknowledged", lambda *_: Guard("acknowledged", ""))
+    patch.setattr(transaction, "refusal", lambda read, event, *rest: claiming.refusal(read, replace(event, by=("nobody",)), *rest))
+
+
 def sees_no_common_cause(patch: Patch) -> None:
     patch.setattr(guards, "_systemic", lambda *_: Guard("systemic", ""))
 
@@ -121,6 +142,7 @@ STORIES = {
     "I9": (BAD,),
     "I10": (Event(30, "deploy-bad", 1, 0.6), Event(30.1, "flip", 1, 0.6), Event(56, "flip", 1, 0.6)),
     "I11": (BAD, Event(31, "write-denied", 0)),
+    "ack": (Event(30, "deploy-bad", 1, 0.6), Event(30.1, "flip", 1, 0.6), Event(60, "ack", 1)),
 }
 """What has to happen so that the promise matters. Services 0 and 4 share a namespace; 1 has a flag."""
 MUTANTS = {
@@ -135,7 +157,17 @@ MUTANTS = {
     "I9": tells_nobody,
     "I10": minds_no_other_writer,
     "I11": repeats_a_rung,
+    "ack": minds_nobody_who_has_taken_it,
 }
+AGAIN = Event(170, "deploy-bad", 0, 0.6)
+COUNTED = {
+    "in-flight-namespace": (replace(WIDE, in_flight_per_namespace=1), (BAD, Event(30.5, "deploy-bad", 4, 0.6))),
+    "in-flight": (replace(WIDE, in_flight=1), (BAD, Event(30.5, "deploy-bad", 2, 0.6))),
+    "per-hour": (replace(WIDE, per_hour=1), (BAD, Event(100, "deploy-bad", 2, 0.6))),
+    "per-target-day": (replace(WIDE, per_target_per_day=1), (BAD, AGAIN)),
+    "cool-down": (replace(WIDE, cooldown=timedelta(minutes=6), cooldown_floor=timedelta(minutes=6)), (BAD, AGAIN)),
+}
+"""Each guard that counts: limits that only it keeps, and what has to happen so that it matters."""
 
 
 def tale(promise: str) -> Story:
@@ -150,6 +182,18 @@ def test_a_product_that_breaks_its_promise_is_found_out(monkeypatch: Patch, prom
     with teller(has_preconditions=promise != "I4") as at:
         broken = at.tell(tale(promise))
     assert (kept.broken, broken.broken) == ("", promise), (kept.text, broken.text)
+
+
+@pytest.mark.parametrize("guard", COUNTED)
+def test_a_guard_that_is_asked_nowhere_is_missed(monkeypatch: Patch, guard: str) -> None:
+    limits, events = COUNTED[guard]
+    tale = Story(1, 1, Settings(limits=limits), events)
+    with teller() as at:
+        kept = at.tell(tale)
+    forgets(guard)(monkeypatch)
+    with teller() as at:
+        broken = at.tell(tale)
+    assert (kept.broken, broken.broken) == ("", "I6"), (kept.text, broken.text)
 
 
 def test_a_failing_story_is_told_without_what_it_does_not_need(monkeypatch: Patch) -> None:
