@@ -7,6 +7,7 @@ import pytest
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.errors import StoreDamaged, StoreError
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.wiring.daemon import Parts, wire
@@ -32,6 +33,23 @@ def test_the_file_is_left_as_it_is_and_no_new_journal_lies_beside_it(parts: Part
     assert not list(tmp_path.glob("*.db-*"))
     assert [file.name for file in tmp_path.glob("*.db")] == ["rollbackd.db"]
     assert tmp_path not in Path(str(parts.store.database.file)).parents
+
+
+def test_a_page_in_the_middle_that_is_damaged_is_found_at_the_start_as_well(tmp_path: Path):
+    file = tmp_path / "rollbackd.db"
+    store = Store.open(f"sqlite:///{file}", "test-0", lambda: T0)
+    with store.transaction() as tx:
+        for number in range(400):
+            tx.note(Note("pause.set", T0, {"reason": f"game day {number}", "who": "ann"}))
+    store.close()
+    text = bytearray(file.read_bytes())
+    middle = len(text) // 2 // 4096 * 4096
+    text[middle : middle + 4096] = b"\xff" * 4096
+    file.write_bytes(text)
+    opened = open_store(read(f"{SHORTEST}data_dir: {tmp_path}\n"), str)
+    opened.store.close()
+    assert opened.damage is not None
+    assert file.read_bytes() == bytes(text)
 
 
 def test_it_only_observes_and_obeys_nobody(parts: Parts):

@@ -1,7 +1,8 @@
 /* One intent, two actors, one target: claim, deadline, precondition, pause switch.
  *
  * The names after "product:" are the functions that a step stands for; tests/model/test_model.py holds that they exist.
- * -DNO_PRECONDITION takes the target's own fence away, -DNO_PAUSE the look at the switch: then the checks below must fail.
+ * -DNO_PRECONDITION takes the target's own fence away, -DNO_PAUSE the look at the switch, -DONE_LOOK the look just before the write: then the
+ * checks below must fail.
  *
  * Time is a choice: a deadline may pass at any moment, as it does for an actor that is frozen, cut off or merely slow.
  */
@@ -20,6 +21,8 @@ bool is_over = false;      /* the claim has its outcome */
 bool has_passed = false;   /* the claim's deadline, on the database clock */
 bool is_paused = false;
 byte attempts = 0;
+bool has_looked[ACTORS + 1];  /* it found the switch open, and has not gone on yet */
+bool may_end[ACTORS + 1];     /* the switch was thrown after it had looked: what it was about to do, it may still do, once */
 
 /* A write on its way: it may arrive late, long after its sender gave up or died. */
 chan line = [ACTORS] of { byte };
@@ -36,6 +39,12 @@ inline precondition_holds() {
 #define PAUSED false
 #else
 #define PAUSED is_paused
+#endif
+
+#ifdef ONE_LOOK
+#define SECOND_LOOK(me) has_looked[me] = true
+#else
+#define SECOND_LOOK(me) look(me)
 #endif
 
 /* The target takes a write, or refuses it: what was judged is no longer there.
@@ -56,16 +65,33 @@ end:
   od
 }
 
-/* A step begins only here: the switch is read, and the intent is durable, in one go.
+/* The switch is a file: no lock is held between the look at it and what follows, however long that takes.
  * product: rollbackd.controller.pause.file.Pause.read
+ * product: rollbackd.controller.act.actor.Actor._why_paused
+ */
+inline look(me) {
+  atomic {
+    has_looked[me] = !PAUSED;
+    may_end[me] = false
+  }
+}
+
+/* What is begun on a look was open at that look: either it is open now, or it was thrown since. */
+inline go_on(me) {
+  assert(!is_paused || may_end[me]);
+  has_looked[me] = false; may_end[me] = false
+}
+
+/* A step begins only here: the intent is durable.
  * product: rollbackd.controller.act.actor.Actor._claim
  * product: rollbackd.controller.journal.transaction.Transaction.claim
  */
 inline claim(me) {
+  look(me);
   atomic {
     if
-    :: !PAUSED && !is_intended ->
-       assert(!is_paused);
+    :: has_looked[me] && !is_intended ->
+       go_on(me);
        is_intended = true; claimant = me; has_passed = false; attempts = 1; holds = true
     :: else -> skip
     fi
@@ -85,13 +111,21 @@ inline take_over(me) {
   }
 }
 
-/* Whether the claim is still held is asked before the write, and may be untrue when it leaves: an actor can stand still in between.
+/* Whether the claim is still held, and whether all is paused, is asked before the write, and may be untrue when it leaves: an actor can stand
+ * still in between.
  * product: rollbackd.controller.journal.values.Claim.is_held_by
  * product: rollbackd.controller.act.actor.Actor._write
  */
 inline write(me) {
   if
-  :: claimant == me && !has_passed && !is_over -> line ! me
+  :: claimant == me && !has_passed && !is_over ->
+     SECOND_LOOK(me);
+     atomic {
+       if
+       :: has_looked[me] -> go_on(me); line ! me
+       :: else -> skip
+       fi
+     }
   :: else -> skip
   fi
 }
@@ -126,7 +160,7 @@ active [ACTORS] proctype Actor() {
         /* product: rollbackd.controller.act.actor.Actor._ask_the_target
          * product: rollbackd.controller.act.actor.Actor._write_again */
         if
-        :: holds && (target != BEFORE || PAUSED) -> holds = false; outcome()
+        :: holds && target != BEFORE -> holds = false; outcome()
         :: else -> skip
         fi
      :: is_over -> break
@@ -155,10 +189,17 @@ end:
 /* product: rollbackd.controller.pause.switch.Switch.pause
  * product: rollbackd.controller.pause.switch.Switch.resume
  */
+inline pause() {
+  atomic {
+    is_paused = true;
+    may_end[1] = has_looked[1]; may_end[2] = has_looked[2]
+  }
+}
+
 active proctype People() {
-  is_paused = true;
+  pause();
   is_paused = false;
-  is_paused = true
+  pause()
 }
 
 /* Somebody else goes on to another revision, and does not come back to the judged one: a target that carries our mark shows that case,

@@ -54,6 +54,12 @@ def test_without_a_look_at_the_switch_a_paused_system_starts_a_step(tmp_path: Pa
     assert "is_paused" in said
 
 
+def test_without_a_second_look_a_write_leaves_long_after_the_switch_was_thrown(tmp_path: Path) -> None:
+    said = checked(tmp_path, "-DONE_LOOK")
+    assert errors(said) > 0
+    assert "is_paused" in said
+
+
 def test_every_step_of_the_model_names_functions_that_exist() -> None:
     names = re.findall(r"product: ([\w.]+)", MODEL.read_text(encoding="utf-8"))
     assert len(names) > 10
