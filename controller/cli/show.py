@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WIDE = 10_000
 """The width of a pipe: rows stay whole, so that grep and awk see them."""
 
-_NUMBERS_OF_1_2 = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+")
+_NUMBERS_OF_1_2 = re.compile(r"(?:[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+)\Z")
 """What YAML 1.2, hence our own reader, takes for a number; PyYAML, of YAML 1.1, would leave the commit ``58e7600`` without quotes."""
 
 

@@ -43,3 +43,8 @@ def test_what_comes_twice_stands_twice() -> None:
     """Our reader takes no aliases."""
     labels = {"app": "shop"}
     assert read(as_yaml({"a": labels, "b": labels}, 80)) == {"a": labels, "b": labels}
+
+
+@pytest.mark.parametrize("text", ["10s", "1.2.3", "v7", "7f9c"])
+def test_what_only_begins_like_a_number_needs_no_quotes(text: str) -> None:
+    assert as_yaml({"every": text}, 80) == f"every: {text}\n"
