@@ -43,7 +43,7 @@ class Sorted:
 def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
     """The samples of the asked workloads. A second series for one part of a workload is a fault of that workload.
 
-    NaN and Inf are no data, so such values are left out.
+    NaN and Inf are no data, so a workload with such a value has none.
     """
     found = nothing()
     values, stamps, known, only = found.values, found.stamps, found.known, question.only
@@ -75,7 +75,8 @@ def sort_samples(samples: Iterable[Sample], question: Question) -> Sorted:
         if not isfinite(value):
             spoilt.add(key)
     for key in spoilt:
-        values[key] = {part: value for part, value in values[key].items() if isfinite(value)}
+        # Not only that part: without it, errors that cannot be counted would look like errors that never were.
+        values[key] = {}
     return found
 
 

@@ -31,7 +31,7 @@ class Prometheus:
     ``max_bytes`` (unpacked) and ``max_series`` bound an answer; beyond, it is Transient.
 
     Levels with a divisor are joined as PromQL joins by default: on equal label sets; series whose divisor is not above zero take no part.
-    Values that are NaN or infinite are no data and left out. A question for no workload is answered without asking.
+    A workload with a value that is NaN or infinite has no row. A question for no workload is answered without asking.
     What a newborn series counted before its first sample is counted where the birth is certain (``births``); of native histograms it is lost.
     """
 

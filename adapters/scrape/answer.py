@@ -35,15 +35,19 @@ class _Found:
 
 @dataclass(slots=True)
 class _Sum:
-    """What was counted for one workload. ``covers``: an endpoint was watched over the whole window."""
+    """What was counted for one workload. ``covers``: an endpoint was watched over the whole window. ``fault``: why it cannot be counted."""
 
     parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     newest: float = -math.inf
     covers: bool = False
+    fault: str = ""
 
     def add(self, part: str, found: _Found, asked: Asked, window: float, *, counts: bool = True) -> None:
         start, whole = found.track.start(asked.at - window, asked.at, asked.gap)
         self.parts[part] += found.series.growth(start, asked.at) if counts else 0.0
+        # A sum without it would be too small: where it counts errors, that would prove health.
+        if counts and not self.fault and (odd := found.series.oddity(start, asked.at)) is not None:
+            self.fault = f"{_named(found.series)} showed {odd:g}: what is below zero or no finite number counts nothing"
         self.newest = max(self.newest, found.series.newest(found.track.scrapes, asked.at))
         self.covers |= whole
 
@@ -74,8 +78,8 @@ def _increases(query: Increases, asked: Asked) -> Answer:
                 known.add(part)
                 if key in query.only:
                     sums[key].add(part, found, asked, window, counts=counts(found))
-    rows = {key: Row(dict(counted.parts), _moment(counted.newest)) for key, counted in sums.items() if counted.covers}
-    return Answer(rows, known_parts=frozenset(known))
+    rows = {key: Row(dict(counted.parts), _moment(counted.newest)) for key, counted in sums.items() if counted.covers and not counted.fault}
+    return Answer(rows, {key: counted.fault for key, counted in sums.items() if counted.fault}, known_parts=frozenset(known))
 
 
 def _chooser(query: Increases, counter: Selector, asked: Asked) -> Callable[[_Found], bool]:
@@ -105,9 +109,9 @@ def _slower(query: Slower, asked: Asked) -> Answer:
             layouts[key][id(found.track), frozenset(item for item in found.labels.items() if item[0] != "le")][_bound(bound)] = stretch
     rows, faults = {}, {}
     for key, counted in sums.items():
-        if not counted.covers:
+        if not counted.covers and not counted.fault:
             continue
-        shared = _shared(tuple(layouts[key].values()))
+        shared = counted.fault or _shared(tuple(layouts[key].values()))
         if isinstance(shared, str):
             faults[key] = shared
         else:
@@ -267,6 +271,11 @@ def _pattern(text: str) -> re.Pattern[str]:
         return re.compile(text, re.DOTALL)
     except re.error as error:
         raise Permanent(f"{text[:80]!r} is no regular expression ({error}); nothing was asked; correct the policy or the metric profile") from error
+
+
+def _named(series: Series) -> str:
+    labels = ",".join(f'{label}="{value}"' for label, value in sorted(series.labels.items()))
+    return f"{series.name}{{{labels}}}"[:200]
 
 
 def _moment(seconds: float) -> datetime:

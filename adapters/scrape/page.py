@@ -40,6 +40,10 @@ class Endpoint:
         parts = urlsplit(self.url)
         return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
+    def may_show(self, shown: Mapping[str, str]) -> bool:
+        """Whether series with these labels can be of this page: none of its own labels says otherwise."""
+        return all(self.labels.get(label, value) == value for label, value in shown.items())
+
 
 Discover: TypeAlias = Callable[[], Sequence[Endpoint]]
 """The endpoints of this moment, asked before each scrape. Raises an AdapterError if they cannot be known."""

@@ -2,6 +2,7 @@
 
 Times are seconds since the epoch. Growth is counted exactly, scrape by scrape: a value below the former one, or of another process, is a reset
 and counts in full; a series that appears on an endpoint scraped before was born and counts in full; one of the first scrape does not.
+A value that no counter can have is kept too: how much was added around it is not known, and ``oddity`` says so.
 """
 
 import math
@@ -30,7 +31,7 @@ class _Process(Enum):
 class Series:
     """One series of one endpoint. A point is kept only where something changed."""
 
-    __slots__ = ("_alive", "_grown", "_times", "_values", "labels", "name", "seen", "stamped")
+    __slots__ = ("_alive", "_grown", "_has_oddity", "_times", "_values", "labels", "name", "seen", "stamped")
 
     def __init__(self, name: str, labels: Mapping[str, str], stamped: bool, time: float, value: float, grown: float) -> None:
         self.name = name
@@ -41,6 +42,7 @@ class Series:
         self._values = array("d", (value,))
         self._grown = array("d", (grown,))
         self._alive = bytearray((1,))
+        self._has_oddity = _is_odd(value)
 
     def take(self, time: float, value: float, process: _Process) -> None:
         """The scrape at ``time`` showed ``value``."""
@@ -60,15 +62,23 @@ class Series:
         # A page that gives its samples old times adds nothing new.
         if time <= self._times[-1]:
             return
+        self._has_oddity |= _is_odd(value)
         self._times.append(time)
         self._values.append(value)
         self._grown.append(self._grown[-1] + growth)
         self._alive.append(alive)
 
     def growth(self, start: float, at: float) -> float:
-        """How much was seen to be added by the scrapes in (start, at]."""
+        """How much was seen to be added by the scrapes in (start, at]. Means nothing where there is an ``oddity``."""
         first, last = bisect_right(self._times, start) - 1, bisect_right(self._times, at) - 1
         return (self._grown[last] if last >= 0 else 0.0) - (self._grown[first] if first >= 0 else 0.0)
+
+    def oddity(self, start: float, at: float) -> float | None:
+        """The first value that its growth over (start, at] rests on though no counter can have it; None if there is none."""
+        if not self._has_oddity:  # as nearly always: most series need not be searched
+            return None
+        first, last = bisect_right(self._times, start) - 1, bisect_right(self._times, at)
+        return next(filter(_is_odd, self._values[max(first, 0) : last]), None)
 
     def is_part_of(self, start: float, at: float) -> bool:
         """It was there at some time in (start, at]."""
@@ -95,6 +105,11 @@ class Series:
                 del points[:first]
             del self._alive[:first]
         return bool(self._alive[-1]) or self._times[-1] > before
+
+
+def _is_odd(value: float) -> bool:
+    """Whether no counter can have this value. NaN is neither below nor above anything."""
+    return not 0 <= value < math.inf
 
 
 class Track:
@@ -191,6 +206,11 @@ class Track:
             return start, True
         return (self.scrapes[before + 1] if before + 1 < len(self.scrapes) else at), False
 
+    @property
+    def newest(self) -> float:
+        """The time of its newest scrape; -inf without one."""
+        return self.scrapes[-1] if self.scrapes else -math.inf
+
     def was_scraped(self, at: float) -> bool:
         """A scrape of ``at`` or before is remembered."""
         return bool(self.scrapes) and self.scrapes[0] <= at
@@ -233,9 +253,9 @@ class Ring:
         return sum(len(track) for track in self._tracks.values())
 
     @property
-    def is_empty(self) -> bool:
-        """Nothing was ever scraped, or all of it is forgotten."""
-        return not any(track.scrapes for track in self._tracks.values())
+    def newest(self) -> float:
+        """The time of the newest scrape of all; -inf if nothing was ever scraped, or all of it is forgotten."""
+        return max((track.newest for track in self._tracks.values()), default=-math.inf)
 
     def named(self, metric: str) -> Iterator[tuple[Track, Series]]:
         """Every series of this name, with its track."""

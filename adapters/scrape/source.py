@@ -6,14 +6,15 @@ It starts empty and keeps no history beyond its ring: a window that its scrapes 
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
-from rollbackd.adapters.base.source import Answer, Query
+from rollbackd.adapters.base.source import Answer, Query, RowKey
 from rollbackd.adapters.scrape.answer import Asked, answer
 from rollbackd.adapters.scrape.pace import Pace
 from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, read_page
@@ -53,6 +54,7 @@ class Scrape:
         self._ring = Ring(retention.total_seconds(), max_series)
         self._lock = threading.Lock()
         self._faults: dict[str, str] = {"": "nothing was scraped yet; start it"}
+        self._tracks: list[Track] = []
         self._new_session = requests.Session
         self._sessions: dict[str, requests.Session] = {}
         self._stopping = threading.Event()
@@ -63,15 +65,36 @@ class Scrape:
         return self._pace.block(every)
 
     def read(self, query: Query, at: datetime) -> Answer:
-        """The answer from the scrapes up to ``at``. Raises Transient as long as nothing was ever scraped, Permanent for an Expression.
+        """The answer from the scrapes up to ``at``. Raises Permanent for an Expression, and Transient with the faults of the pages where none of
+        them was scraped within ``freshness`` of ``at``: before that, what is at hand bridges a scrape that was missed. A workload without fresh
+        samples that only such pages could tell of has their faults as its own.
 
         A workload has a row only if one of its endpoints was scraped at the window's start; endpoints that joined later count from their first
         scrape, those that left keep what was counted, and ``newest`` ages once none answers.
         """
         with self._lock:
-            if self._ring.is_empty:
-                raise Transient(f"source {self.name} has scraped nothing yet; nothing is known; " + "; ".join(self._faults.values()))
-            return answer(query, Asked(self._ring, at.timestamp(), self._pace.gap.total_seconds(), self.freshness.total_seconds()))
+            asked = Asked(self._ring, at.timestamp(), self._pace.gap.total_seconds(), self.freshness.total_seconds())
+            newest = self._ring.newest
+            if self._faults and newest < asked.at - asked.freshness:
+                since = "yet" if newest == -math.inf else f"since {datetime.fromtimestamp(newest, UTC):%H:%M:%S}"
+                raise Transient(f"source {self.name} has scraped nothing {since}; nothing is known; {_first(self._faults.values())}")
+            found = answer(query, asked)
+            oldest = at - self.freshness
+            lacking = query.only - {key for key, row in found.rows.items() if row.newest >= oldest}
+            return replace(found, faults={**self._untold(lacking, query.identity.labels, oldest.timestamp()), **found.faults})
+
+    def _untold(self, lacking: Iterable[RowKey], labels: Sequence[str], oldest: float) -> Mapping[RowKey, str]:
+        """Of each of these workloads that only pages without a scrape since ``oldest`` could tell of, their faults."""
+        silent = [track for track in self._tracks if track.endpoint.url in self._faults and track.newest < oldest]
+        if not silent:
+            return {}
+        heard, found = [track for track in self._tracks if track not in silent], {}
+        for key in lacking:
+            shown = dict(zip(labels, key, strict=True))
+            faults = [self._faults[track.endpoint.url] for track in silent if track.endpoint.may_show(shown)]
+            if faults and not any(track.endpoint.may_show(shown) for track in heard):
+                found[key] = _first(faults)
+        return found
 
     def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         """Empty: what was not scraped by this process is not known."""
@@ -122,7 +145,7 @@ class Scrape:
             return
         with self._lock:
             self._ring.forget(self._now().timestamp())
-            tracks = [self._ring.track(endpoint) for endpoint in endpoints]
+            self._tracks = tracks = [self._ring.track(endpoint) for endpoint in endpoints]
         self._keep_sessions(endpoints)
         with ThreadPoolExecutor(min(len(tracks), _WORKERS), f"scrape-{self.name}") as pool:
             faults = dict(zip((endpoint.url for endpoint in endpoints), pool.map(self._scrape_one, tracks), strict=True))
@@ -156,3 +179,9 @@ class Scrape:
     def _note(self, faults: Mapping[str, str]) -> None:
         with self._lock:
             self._faults = dict(faults)
+
+
+def _first(faults: Iterable[str]) -> str:
+    """What a person reads of faults that may be hundreds."""
+    said = list(dict.fromkeys(faults))
+    return "; ".join(said[:3]) + (f"; and {len(said) - 3} more" if len(said) > 3 else "")

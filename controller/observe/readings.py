@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isnan
 from typing import TypeAlias
 
 import structlog
@@ -285,6 +286,8 @@ class _Reader:
 
     def _doubt(self, *counts: float) -> Unknown | None:
         """Why these are no numbers of events, of which anything could be proven; None where they are."""
+        if any(map(isnan, counts)):
+            return Unknown(self._asked, Lack.ERROR, "the events counted are no number")
         if (lowest := min(counts)) < 0:
             return Unknown(self._asked, Lack.ERROR, f"{lowest:g} events were counted: what falls below zero is no counter")
         if (highest := max(counts)) > MOST_COUNTED:

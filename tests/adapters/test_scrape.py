@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -179,6 +180,59 @@ def test_a_part_that_another_workload_has_is_known(page: Exposition) -> None:
     assert stage.read(query, 5) == Answer({}, known_parts=frozenset({"bad"}))
 
 
+# What no counter shows
+
+ODD = pytest.mark.parametrize("odd", ["NaN", "+Inf", "-Inf", "-40000"])
+
+
+def page_of(requests: int, failed: str) -> str:
+    return f'requests_total{{code="200"}} {requests}\nrequests_total{{code="500"}} {failed}\nseconds{{quantile="0.5"}} NaN\n'
+
+
+@ODD
+def test_a_series_that_shows_what_no_counter_can_is_a_fault_for_as_long_as_the_window_rests_on_it(page: Exposition, odd: str) -> None:
+    stage = Stage(page)
+    ratio = requests(5, bad=failing(), total=Selector("requests_total"))
+    at(stage, page, (0, page_of(0, "0")), (5, page_of(100, odd)), (10, page_of(200, "40000")), (15, page_of(300, "40002")))
+    for second in (5, 10):
+        answer = stage.read(ratio, second)
+        assert answer.rows == {}
+        assert answer.faults[("shop",)].startswith(f'requests_total{{app="shop",code="500"}} showed {float(odd):g}: ')
+    assert stage.read(ratio, 15) == Answer(row(15, bad=2, total=102), known_parts=frozenset({"bad", "total"}))
+
+
+@ODD
+def test_a_series_that_is_born_as_what_no_counter_can_show_is_a_fault(page: Exposition, odd: str) -> None:
+    stage = Stage(page)
+    at(stage, page, (0, 'requests_total{code="200"} 0\n'), (5, page_of(100, odd)))
+    answer = stage.read(requests(5), 5)
+    assert (answer.rows, set(answer.faults)) == ({}, SHOP)
+
+
+def test_an_infinity_that_stands_still_stays_a_fault(page: Exposition) -> None:
+    stage = Stage(page)
+    at(stage, page, *((second, page_of(second, "+Inf")) for second in range(0, 61, 5)))
+    answer = stage.read(requests(10), 60)
+    assert (answer.rows, set(answer.faults)) == ({}, SHOP)
+
+
+@ODD
+def test_a_series_that_is_not_asked_for_spoils_nothing(page: Exposition, odd: str) -> None:
+    stage = Stage(page)
+    at(stage, page, (0, page_of(0, odd)), (5, page_of(100, odd)))
+    served = Selector("requests_total", (Matcher("code", "=", "200"),))
+    assert stage.read(requests(5, total=served), 5) == Answer(row(5, total=100), known_parts=frozenset({"total"}))
+
+
+@ODD
+def test_a_bucket_that_shows_what_no_counter_can_is_a_fault(page: Exposition, odd: str) -> None:
+    stage = Stage(page)
+    at(stage, page, (0, BUCKETS.format(1, 2, 3, 4)), (5, BUCKETS.format(2, odd, 4, 5)))
+    answer = stage.read(slower(1.0), 5)
+    assert answer.rows == {}
+    assert 'le="1.0"' in answer.faults[("shop",)]
+
+
 # What the ring does not cover
 
 
@@ -239,6 +293,64 @@ def test_samples_with_times_of_their_own_age_by_those_times(page: Exposition) ->
     first, second = (int((T0 + seconds * SECOND).timestamp() * 1000) for seconds in (-1, 4))
     at(stage, page, (0, f"requests_total 1 {first}\n"), (5, f"requests_total 3 {second}\n"), (10, f"requests_total 3 {second}\n"))
     assert stage.read(requests(10), 10).rows == row(4, total=2)
+
+
+def test_a_source_none_of_whose_pages_answers_is_down_once_what_it_has_is_stale(pages: list[Exposition]) -> None:
+    stage = Stage(*pages)
+    pages[1].text = "requests_total 1\n"
+    at(stage, pages[0], (0, "requests_total 1\n"), (5, "requests_total 2\n"))
+    pages[0].fault, pages[1].fault = Reply(status=500), Reply(body=b"<html>\n")
+    for second in range(10, 31, 5):
+        stage.scrape(second)
+    assert stage.read(requests(10), 25).rows == row(5, total=0)  # 20 s are bridged
+    with pytest.raises(Transient, match=r"nothing since 12:00:05; nothing is known; .*HTTP 500.*; .*no page of metrics") as raised:
+        stage.read(requests(5), 26)
+    assert pages[0].address in str(raised.value)
+    assert stage.read(requests(5), 5).rows == row(5, total=1)
+    pages[0].fault = None
+    stage.scrape(35)
+    stage.scrape(40)
+    assert stage.read(requests(5), 40).rows == row(40, total=0)
+
+
+def test_a_source_that_is_down_names_three_pages_and_how_many_more(page: Exposition) -> None:
+    stage = Stage(page)
+    stage.endpoints = [Endpoint(f"{page.url}/{number}", {"app": "shop"}) for number in range(5)]
+    page.fault = Reply(status=500)
+    stage.scrape(0)
+    with pytest.raises(Transient, match=r"/0 was .*/1 was .*/2 was .*; and 2 more$"):
+        stage.read(requests(5), 0)
+
+
+def test_a_workload_that_only_pages_without_an_answer_could_tell_of_has_their_fault(pages: list[Exposition]) -> None:
+    stage = Stage(*pages)
+    stage.endpoints[1] = Endpoint(stage.endpoints[1].url, {"app": "zoo"})
+    pages[1].fault = Reply(status=500)
+    at(stage, pages[0], (0, "requests_total 1\n"), (5, "requests_total 2\n"))
+    query = replace(requests(5), only=frozenset({("shop",), ("zoo",), ("elsewhere",)}))
+    answer = stage.read(query, 5)
+    assert answer.rows == row(5, total=1)
+    assert set(answer.faults) == {("zoo",)}
+    assert "HTTP 500" in answer.faults[("zoo",)]
+
+
+def test_a_workload_whose_page_is_replaced_is_bridged_by_what_the_former_one_told(pages: list[Exposition]) -> None:
+    stage = Stage(*pages)
+    coming = stage.endpoints.pop()
+    at(stage, pages[0], (0, "requests_total 1\n"), (5, "requests_total 2\n"))
+    stage.endpoints = [coming]
+    pages[1].fault = Reply(status=503)
+    stage.scrape(10)
+    assert stage.read(requests(10), 10) == Answer(row(5, total=1), known_parts=frozenset({"total"}))
+
+
+def test_a_workload_that_a_page_with_an_answer_could_tell_of_has_no_fault_of_the_others(pages: list[Exposition]) -> None:
+    stage = Stage(*pages)
+    stage.endpoints = [Endpoint(endpoint.url) for endpoint in stage.endpoints]  # who it is stands on the pages
+    pages[1].fault = Reply(status=500)
+    at(stage, pages[0], (0, 'requests_total{app="shop"} 1\n'), (5, 'requests_total{app="shop"} 2\n'))
+    query = replace(requests(5), only=frozenset({("shop",), ("zoo",)}))
+    assert stage.read(query, 5) == Answer(row(5, total=1), known_parts=frozenset({"total"}))
 
 
 def test_before_the_first_scrape_nothing_is_known(page: Exposition) -> None:

@@ -1,5 +1,6 @@
 """What every metric source promises, whatever it reads. Each is asked for a workload that is there and one that nobody has seen."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,9 @@ from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Expression, Identity, Increases, Matcher, Selector, Source
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.adapters.scrape.given import Given, Shown
+from rollbackd.controller.observe.questions import Ask
+from rollbackd.controller.observe.readings import readings_at
+from rollbackd.policies.model.readings import Counts, Unknown
 from tests import servers
 from tests.adapters.openmetrics import START, document, growing, series
 from tests.aws.servers import REGION, aws, hand
@@ -19,12 +23,12 @@ from tests.aws.servers import REGION, aws, hand
 MINUTE = timedelta(minutes=1)
 STEP = timedelta(seconds=15)
 BEGIN = datetime.fromtimestamp(START, UTC)
-SHOP, NOBODY = ("shop",), ("nobody",)
+SHOP, SICK, NOBODY = ("shop",), ("sick",), ("nobody",)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A source in which ``shop`` has ten requests in each minute before ``at``, two of them bad."""
+    """A source in which ``shop`` has ten requests in each minute before ``at``, two of them bad; ``sick``, where there, has bad ones that are NaN."""
 
     source: Source
     at: datetime
@@ -35,19 +39,25 @@ class Stage:
         return Increases(parts, window, Identity(("app",)), frozenset({SHOP, NOBODY}))
 
 
-def _grown(name: str, each: float, times: int) -> dict[str, float]:
-    return {f'{name}{{app="shop"}}': each * times}
+def _grown(name: str, each: float, times: int, app: str = "shop") -> dict[str, float]:
+    return {f'{name}{{app="{app}"}}': each * times}
 
 
 def prometheus(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    past = document(*(series(name, {"app": "shop"}, growing(each)) for name, each in (("bad_total", 2 / 60), ("requests_total", 10 / 60))))
-    with servers.prometheus_with_history(past) as server:
+    bad, total = growing(2 / 60), growing(10 / 60)
+    past = [series("bad_total", {"app": "shop"}, bad), series("bad_total", {"app": "sick"}, [(second, math.nan) for second, _ in bad])]
+    past += [series("requests_total", {"app": app}, total) for app in ("shop", "sick")]
+    with servers.prometheus_with_history(document(*past)) as server:
         yield Stage(Prometheus("prometheus", server.url), BEGIN + timedelta(minutes=9))
 
 
 def scrape(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    shown = [Shown(BEGIN + n * STEP, _grown("bad_total", 0.5, n) | _grown("requests_total", 2.5, n)) for n in range(41)]
-    yield Stage(Given("scrape", [shown], interval=STEP), BEGIN + timedelta(minutes=9))
+    def shown(n: int) -> dict[str, float]:
+        requests = _grown("requests_total", 2.5, n) | _grown("requests_total", 2.5, n, "sick")
+        return _grown("bad_total", 0.5, n) | _grown("bad_total", math.nan, n, "sick") | requests
+
+    pages = [Shown(BEGIN + n * STEP, shown(n)) for n in range(41)]
+    yield Stage(Given("scrape", [pages], interval=STEP), BEGIN + timedelta(minutes=9))
 
 
 def cloudwatch(request: pytest.FixtureRequest) -> Iterator[Stage]:
@@ -76,6 +86,15 @@ def test_a_workload_is_counted_and_one_without_series_has_no_row(stage: Stage) -
     assert answer.rows[SHOP].values == pytest.approx({"bad": 2.0, "total": 10.0})
     assert answer.faults == {}
     assert stage.at - stage.source.freshness <= answer.rows[SHOP].newest <= stage.at
+
+
+@pytest.mark.parametrize("stage", [prometheus, scrape], indirect=True, ids=lambda stage: stage.__name__)  # CloudWatch keeps no such number
+def test_bad_events_that_are_no_number_are_not_counted_as_none(stage: Stage) -> None:
+    question = stage.question()
+    at = stage.at + stage.source.delay
+    shop, sick = readings_at(stage.source, lambda _: None, (Ask(question, SHOP), Ask(question, SICK)), at)
+    assert isinstance(shop, Counts)
+    assert isinstance(sick, Unknown)
 
 
 def test_what_was_counted_ends_no_later_than_asked_and_is_as_long_as_asked(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """From a source's answers to readings: doubt becomes unknown, and one question serves every workload."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,13 +9,15 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Increases, Levels, Query, Row
+from rollbackd.adapters.scrape import Endpoint, Scrape, these
 from rollbackd.controller.config.values import NamedProbe
 from rollbackd.controller.observe.probing import Probing
 from rollbackd.controller.observe.questions import ProbeQuestion
-from rollbackd.controller.observe.readings import Observer
+from rollbackd.controller.observe.readings import Observer, SourceHealth
 from rollbackd.policies.model.policy import Policy
-from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Unknown
+from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Reading, Unknown
 from rollbackd.policies.model.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Ratio, Selector
+from tests.exposition import Exposition, Reply, exposing
 from tests.policies.literals import ERRORS, MINUTE, POLICY, SECOND, T0
 from tests.servers import free_port
 
@@ -116,6 +119,7 @@ TWICE = Answer({}, faults={("checkout",): "two series for one workload"})
             Unknown(ASKED, Lack.ERROR, "-3 events were counted: what falls below zero is no counter"),
             id="a-counter-below-zero",
         ),
+        pytest.param(RATIO, row(bad=math.nan, total=60.0), Unknown(ASKED, Lack.ERROR, "the events counted are no number"), id="no-number"),
         pytest.param(RATIO, row(bad=0.0, total=2.0**53), Counts(ASKED - MINUTE, ASKED, 0.0, 0.0, 2.0**53, ASKED), id="as-many-as-can-be-counted"),
         pytest.param(RATIO, row(bad=0.0, total=2.0**53 + 2), BEYOND, id="more-in-all-than-can-be-counted"),
         pytest.param(RATIO, row(bad=2.0**53 + 2, total=60.0), BEYOND, id="more-bad-ones-than-can-be-counted"),
@@ -196,3 +200,43 @@ def test_a_target_without_replicas_has_no_share():
 def test_a_probe_that_nobody_configured_says_what_to_do():
     with pytest.raises(Permanent, match="add it under probes:"):
         Probing({}, {})(ProbeQuestion("edge", None, None, "command:shop"))
+
+
+def scraped(page: Exposition, *texts: str | None) -> tuple[Reading, SourceHealth]:
+    """What is read, and the source's health, once its only page showed these every 15 s; None: HTTP 500."""
+    clock = [T0]
+    source = Scrape("prometheus", these(Endpoint(page.url, {"app": "checkout"})), interval=15 * SECOND, now=lambda: clock[0])
+    observer = Observer({"prometheus": source}, lambda _: None)
+    for number, text in enumerate(texts):
+        clock[0] = T0 + number * 15 * SECOND
+        page.fault = Reply(status=500) if text is None else Reply(body=text.encode())
+        source.scrape()
+    (found,) = observer.read([policy_with(RATIO)], clock[0])["checkout"]
+    observer.close()
+    source.stop()
+    return found, observer.health["prometheus"]
+
+
+def test_a_scrape_source_whose_only_page_fails_is_down_and_says_why() -> None:
+    with exposing() as page:
+        found, health = scraped(page, "a 1\n", "a 1\n", None, None, None, None)
+    assert isinstance(found, Unknown)
+    assert found.lack is Lack.ERROR
+    assert "HTTP 500" in found.why
+    assert health.fault == found.why
+
+
+def test_a_scrape_source_whose_page_fails_once_is_up() -> None:
+    with exposing() as page:
+        _, health = scraped(page, "a 1\n", "a 1\n", None)
+    assert health.fault is None
+
+
+@pytest.mark.parametrize("odd", ["NaN", "+Inf", "-40000"])
+def test_scraped_errors_that_no_counter_can_show_are_unknown_and_name_the_series(odd: str) -> None:
+    looks = [f'{TOTAL.metric}{{code="200"}} {100 * n}\n{TOTAL.metric}{{code="500"}} {odd if n > 2 else 0}\n' for n in range(6)]
+    with exposing() as page:
+        found, health = scraped(page, *looks)
+    assert isinstance(found, Unknown)
+    assert (found.lack, health.fault) == (Lack.ERROR, None)
+    assert 'code="500"' in found.why
