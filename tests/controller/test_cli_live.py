@@ -183,6 +183,20 @@ def test_markup_in_what_people_wrote_is_shown_as_it_is(cli):
     assert "[red]n[/red]" in cli("history")[1]
 
 
+@pytest.mark.parametrize("words", [("changes",), ("history",), ("changes", "-o", "json"), ("history", "-o", "yaml")], ids=" ".join)
+def test_what_people_wrote_does_not_speak_to_the_terminal(cli, words):
+    cli("change", SHOP, "--revision", "v9", "--note", "a\x1b]0;title\x07\x9b31m\u202eb")
+    out = cli(*words)[1]
+    assert "title" in out
+    assert not set("\x1b\x07\x9b\u202e") & set(out)
+
+
+def test_a_refusal_does_not_speak_to_the_terminal(cli):
+    code, _, err = cli("explain", "a\x9b31m\u202e")
+    assert code != 0
+    assert not set("\x9b\u202e") & set(err)
+
+
 def test_history_is_told_oldest_first_and_of_one_incident(cli, world):
     world.deploy("v2")
     for _ in range(2):
