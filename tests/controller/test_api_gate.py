@@ -211,3 +211,18 @@ def test_a_malformed_request_does_nothing_and_the_next_one_is_served(served, hea
 def test_a_posted_revision_holds_nothing_that_a_terminal_would_obey(served, hidden):
     answer = served.post("/api/v1/changes", target=SHOP, revision=f"v{hidden}2")
     assert (answer.status, answer.json["error"]) == (400, f"'revision' holds the character U+{ord(hidden):04X}, which nobody sees")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "hint"),
+    [
+        pytest.param("GET", "/api/v1/nothing", None, "rollbackd schema api", id="no-such-page"),
+        pytest.param("GET", "/api/v1/pause", None, "send POST", id="wrong-method"),
+        pytest.param("POST", "/api/v1/pause", b"{", "send one JSON object", id="no-json"),
+        pytest.param("POST", "/api/v1/pause", b"[]", "/api/openapi.json", id="no-object"),
+        pytest.param("POST", "/api/v1/pause", b'{"who": "a", "who": "b"}', "say it once", id="told-twice"),
+        pytest.param("POST", "/api/v1/pause", b"x" * 70_000, "send less", id="too-large"),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(served, method, path, body, hint):
+    assert hint in served.ask(method, path, body, content_type="application/json").json["hint"]
