@@ -9,10 +9,9 @@ from functools import partial
 from types import FrameType
 
 import structlog
-import uvicorn
-from starlette.applications import Starlette
 
 from rollbackd.controller import memory
+from rollbackd.controller.api.server import server
 from rollbackd.controller.config.values import Config
 from rollbackd.controller.logs import Secrets, configure
 from rollbackd.controller.notify.readiness import EVERY as READINESS_EVERY
@@ -41,7 +40,7 @@ class Daemon:
         self._parts = parts
         self._stop = threading.Event()
         self._reload = threading.Event()
-        self._served = [(_server(pages.app), _listen(pages.listen)) for pages in parts.pages]
+        self._served = [(server(pages.app), _listen(pages.listen)) for pages in parts.pages]
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT; returns the exit code."""
@@ -78,8 +77,8 @@ class Daemon:
 
     def _start(self) -> None:
         parts = self._parts
-        for server, listener in self._served:
-            threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True).start()
+        for serving, listener in self._served:
+            threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, name="api", daemon=True).start()
         parts.engine.mailbox.start()
         parts.outbox.start()
         for source in parts.startable:
@@ -119,8 +118,8 @@ class Daemon:
         parts.outbox.stop(OUTBOX_GRACE)
         for source in parts.startable:
             source.stop()
-        for server, _ in self._served:
-            server.should_exit = True
+        for serving, _ in self._served:
+            serving.should_exit = True
         parts.store.close()
         log.info("daemon.stopped")
 
@@ -129,10 +128,6 @@ class Daemon:
 
     def _on_reload(self, number: int, frame: FrameType | None) -> None:
         self._reload.set()
-
-
-def _server(app: Starlette) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

@@ -87,10 +87,14 @@ def _metrics(metrics: Metrics) -> Callable[[Request], Response]:
 
 def _not_found(request: Request, fault: Exception) -> Response:
     code, headers = (fault.status_code, fault.headers) if isinstance(fault, HTTPException) else (500, None)
-    said = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not for {request.url.path}"}.get(code, "failed")
-    return error(code, said, headers=headers)
+    there = ", ".join(sorted((headers or {}).get("Allow", "").split(", ")))
+    said, hint = {
+        404: (f"there is nothing at {request.url.path}", f"{DOCUMENT.path} and `rollbackd schema api` say what there is"),
+        405: (f"{request.method} is not for {request.url.path}", f"send {there}"),
+    }.get(code, ("failed", "its log says why"))
+    return error(code, said, hint, headers)
 
 
 def _crashed(request: Request, fault: Exception) -> Response:
     log.error("api.crashed", path=request.url.path, error=repr(fault))
-    return error(500, "rollbackd failed to answer; its log says why")
+    return error(500, "rollbackd failed to answer", "its log says why")

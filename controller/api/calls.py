@@ -20,6 +20,7 @@ from rollbackd.controller.api.parameters import (
     moment,
     needed_text,
     some_text,
+    spoken_name,
     whole,
     words,
 )
@@ -35,6 +36,7 @@ PREFIX = "/api/v1"
 TARGET = needed_text("target", "A target by its key, such as kubernetes:shop/checkout.")
 ONLY_TARGET = some_text("target", "Only this target's.")
 REVISION = needed_text("revision", "A revision, as its target names it.")
+NEW_REVISION = spoken_name(REVISION.name, "A revision, as people will name it. No control characters.")
 STARTED = moment("started", "When it began. Default: now.")
 NOTE = any_text("note", "For people who read it later.")
 IRREVERSIBLE = any_text("irreversible", "Why it must not be undone without people; empty: it may be.")
@@ -94,7 +96,7 @@ def who_of(given: Given) -> str:
 
 def posted(given: Given) -> Posted:
     """The change that a request tells of."""
-    return Posted(given[TARGET], given[REVISION], given[STARTED], given[NOTE], given[IRREVERSIBLE] or None)
+    return Posted(given[TARGET], given[NEW_REVISION], given[STARTED], given[NOTE], given[IRREVERSIBLE] or None)
 
 
 def _declare(standing: Standing) -> Callable[[Office, Given], Declared]:
@@ -105,7 +107,7 @@ def _wish(office: Office, given: Given) -> Wish:
     return Wish(given[RUNG], given[PLAN], office.person(given), given[REASON], given[OVERRIDES])
 
 
-CHANGE = (TARGET, REVISION, STARTED, NOTE, IRREVERSIBLE)
+CHANGE = (TARGET, NEW_REVISION, STARTED, NOTE, IRREVERSIBLE)
 DECLARED = (TARGET, REVISION, NOTE, WHO)
 WISH = (RUNG, PLAN, REASON, OVERRIDES, WHO)
 CALLS = (

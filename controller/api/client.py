@@ -39,6 +39,16 @@ class Client:
         given = {name: value for name, value in body.items() if value is not None}
         return self._ask("POST", path, json.dumps(given).encode(), timeout)
 
+    def reach(self, timeout: float = 5.0) -> None:
+        """Something listens there; nothing was sent to it, the token least of all. Raises ClientFault."""
+        connection = self._connection(timeout)
+        try:
+            connection.connect()
+        except (OSError, http.client.HTTPException) as fault:
+            raise self._unreachable(fault) from fault
+        finally:
+            connection.close()
+
     def _ask(self, method: str, path: str, body: bytes | None, timeout: float) -> dict[str, Any]:
         connection = self._connection(timeout)
         headers = {"authorization": f"Bearer {self.token}", "accept": "application/json"}

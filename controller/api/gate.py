@@ -47,10 +47,10 @@ class Gate:
             async with asyncio.timeout(self._body_within):
                 body = await _read_body(headers, receive)
         except TimeoutError:
-            await error(408, "the body did not come in time")(scope, receive, send)
+            await error(408, "the body did not come in time", "send it at once, and as long as content-length says")(scope, receive, send)
             return
         if body is None:
-            await error(413, f"the body is larger than {LONGEST_BODY} bytes")(scope, receive, send)
+            await error(413, f"the body is larger than {LONGEST_BODY} bytes", "send less, with its content-length")(scope, receive, send)
             return
         await self._app(scope, _replayed(body, receive), send)
 

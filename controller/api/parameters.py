@@ -15,6 +15,8 @@ MOST_WORDS = 20
 MOST_RUNGS = 100
 _UNKEPT = re.compile("[\x00\ud800-\udfff]")
 """PostgreSQL keeps no zero character, and nothing writes half a pair of surrogates as UTF-8."""
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Controls of terminals, of lines, and of the direction of text."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -132,6 +134,11 @@ def words(name: str, about: str) -> Parameter[tuple[str, ...]]:
     return Parameter(name, about, schema, _words, is_needed=False, default=(), in_query=lambda _, texts: list(texts))
 
 
+def spoken_name(name: str, about: str) -> Parameter[str]:
+    """A text that holds something, and nothing that a terminal would obey or that turns text around: people will read it, and write it again."""
+    return Parameter(name, about, needed_text(name, about).schema, _spoken)
+
+
 # --- parts ----------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -148,6 +155,13 @@ def _text(name: str, found: object) -> str:
 def _filled(name: str, found: object) -> str:
     if not (text := _text(name, found)):
         raise Denied("invalid", f"'{name}' is empty")
+    return text
+
+
+def _spoken(name: str, found: object) -> str:
+    text = _filled(name, found)
+    if hidden := _HIDDEN.search(text):
+        raise Denied("invalid", f"'{name}' holds the character U+{ord(hidden[0]):04X}, which nobody sees", "send it without")
     return text
 
 

@@ -63,11 +63,21 @@ def _given(call: Call, request: Request, body: bytes) -> Given:
 def _object(body: bytes) -> Mapping[str, Any]:
     """The JSON object that is the body. Raises Denied."""
     try:
-        found = json.loads(body or b"{}")
+        found = json.loads(body or b"{}", object_pairs_hook=_told_once)
     except (ValueError, RecursionError) as fault:
-        raise Denied("invalid", "the body is no JSON") from fault
+        raise Denied("invalid", "the body is no JSON", 'send one JSON object in UTF-8, such as {"reason": "why"}') from fault
     if not isinstance(found, dict):
-        raise Denied("invalid", "the body has to be a JSON object")
+        raise Denied("invalid", "the body has to be a JSON object", 'write {"name": value}; /api/openapi.json says which names')
+    return found
+
+
+def _told_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises Denied where a key is there twice: whoever looked at the body before us may have gone by the other one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Denied("invalid", f"{twice[:40]!r} is there {names.count(twice)} times", "say it once")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rollbackd.controller.api.client import FAILED, ClientFault
 from rollbackd.controller.cli.options import FILE
 
 if TYPE_CHECKING:
@@ -25,9 +26,14 @@ def run(config: Path, shard: str | None) -> None:
     with _kept_for_good():
         from rollbackd.controller.cli.config_file import read_config
         from rollbackd.controller.daemon import run as run_daemon
+        from rollbackd.controller.wiring.daemon import Occupied
 
         read = read_config(config)
-    click.get_current_context().exit(run_daemon(read, _part(shard, read.store)))
+    try:
+        code = run_daemon(read, _part(shard, read.store))
+    except Occupied as fault:
+        raise ClientFault(str(fault), "", FAILED) from fault
+    click.get_current_context().exit(code)
 
 
 @contextlib.contextmanager

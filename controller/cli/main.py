@@ -1,5 +1,6 @@
 """The `rollbackd` command: what there is, and what its exit codes mean."""
 
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -94,10 +95,10 @@ def outcome(args: list[str]) -> int:
         code = cli.main(args, prog_name="rollbackd", standalone_mode=False)
         sys.stdout.flush()
     except click.UsageError as fault:
-        fault.show()
+        _tell(fault)
         return USAGE
     except click.ClickException as fault:
-        fault.show()
+        _tell(fault)
         return 1
     except ClientFault as fault:
         say(f"rollbackd: {fault}" + (f"\n  {fault.hint}" if fault.hint else ""))
@@ -114,3 +115,11 @@ def outcome(args: list[str]) -> int:
         say(f"rollbackd: {type(fault).__name__}: {fault}\n  ROLLBACKD_DEBUG=1 shows where it came from")
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _tell(fault: click.ClickException) -> None:
+    """What click says of it, said as we say things: it may repeat words of others."""
+    words = io.StringIO()
+    fault.show(words)
+    if words.getvalue():
+        say(words.getvalue().rstrip("\n"))

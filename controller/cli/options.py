@@ -56,6 +56,7 @@ def _said(server: str | None, token_file: Path | None, config: Path | None) -> P
         server = None if source("server") is ParameterSource.ENVIRONMENT else server
         token_file = None if source("token_file") is ParameterSource.ENVIRONMENT else token_file
     elif server is not None and token_file is None:
+        Client(server, "").reach()  # first: whoever is not there needs no token
         raise click.UsageError(f"which token is for {server}? Name its file with --token-file (ROLLBACKD_TOKEN_FILE), or the daemon's --config")
     return Place(server, token_file, config)
 

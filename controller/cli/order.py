@@ -1,5 +1,6 @@
 """Commands by which people order a write: rollback and undo. The plan is shown first, and only that plan is carried out."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from rollbackd.controller.answers.wire import read
 from rollbackd.controller.api.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault
 from rollbackd.controller.cli.decide import OVERRIDE, SLOW, confirm, shown
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
+from rollbackd.controller.cli.show import console
 
 YES = click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
 CODES = {"nothing": BLOCKED, "refused": BLOCKED, "unreachable": UNREACHABLE}
@@ -87,8 +89,6 @@ def _named(answer: DryRun, rung: int) -> RungPlan:
 
 
 def _show_plan(answer: DryRun, chosen: RungPlan) -> None:
-    from rich.console import Console
-
     from rollbackd.controller.cli import tables
 
-    tables.plan(DryRun(answer.policy, answer.target, (chosen,)), Console(stderr=True, highlight=False, emoji=False))
+    tables.plan(DryRun(answer.policy, answer.target, (chosen,)), console(sys.stderr))

@@ -16,7 +16,7 @@ from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.options import FILE
 from rollbackd.controller.cli.past import duration_option
 from rollbackd.controller.cli.prometheus import CA_FILE, TOKEN_FILE
-from rollbackd.controller.cli.show import say
+from rollbackd.controller.cli.show import as_json, say, visible
 from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
@@ -188,13 +188,13 @@ def _print(checked: Checked, form: str) -> None:
 
     found = (*checked.faults, *checked.warnings)
     if form == "json":
-        click.echo(json.dumps(_document(checked), indent=2, ensure_ascii=False))
+        click.echo(as_json(_document(checked)))
     elif form == "github":
         for fault in found:
             click.echo(fault_command(fault))
     else:
         for fault in found:
-            click.echo(fault_text(fault, checked.texts.get(fault.file, "")) + "\n")
+            click.echo(visible(fault_text(fault, checked.texts.get(fault.file, ""))) + "\n")
     say(_summary(checked))
 
 

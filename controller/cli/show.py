@@ -1,4 +1,7 @@
-"""Data on stdout, talk on stderr. Colour and width follow the terminal; a pipe gets neither."""
+"""Data on stdout, talk on stderr. Colour and width follow the terminal; a pipe gets neither.
+
+Nothing that others wrote speaks to the terminal: it is shown what they wrote, and whatever passes through here does so.
+"""
 
 import io
 import json
@@ -12,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 WIDE = 10_000
 """The width of a pipe: rows stay whole, so that grep and awk see them."""
@@ -19,19 +23,38 @@ WIDE = 10_000
 _NUMBERS_OF_1_2 = re.compile(r"(?:[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+)\Z")
 """What YAML 1.2, hence our own reader, takes for a number; PyYAML, of YAML 1.1, would leave the commit ``58e7600`` without quotes."""
 
+_UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""Controls of a terminal, of the direction of text, and of lines, but for the newline and the tab; and halves of characters."""
+_UNSHOWN = re.compile(f"[{_UNSEEN}]")
+
+
+def visible(text: str) -> str:
+    """The text with what would speak to the terminal spelt out, as ``\\x1b``."""
+    return _UNSHOWN.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 def show(document: Mapping[str, Any], output: str, table: "Callable[[Console], None]") -> None:
     """The document on stdout: as it is in JSON or YAML, or drawn by ``table``."""
     if output == "json":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(as_json(document))
     elif output == "yaml":
         click.echo(as_yaml(document, WIDE), nl=False)
     elif sys.stdout.isatty():
-        table(_console(sys.stdout, None))
+        table(console(sys.stdout))
     else:
         buffer = io.StringIO()
-        table(_console(buffer, WIDE))
+        table(console(buffer, WIDE))
         click.echo("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
+def as_json(document: Mapping[str, Any]) -> str:
+    """The document; what a terminal would obey is escaped, and read back as it was."""
+    return _UNSHOWN.sub(_numbered, json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _numbered(found: re.Match[str]) -> str:
+    """The escape that JSON and YAML share."""
+    return f"\\u{ord(found[0]):04x}"
 
 
 def as_yaml(document: Mapping[str, Any], width: int) -> str:
@@ -42,20 +65,29 @@ def as_yaml(document: Mapping[str, Any], width: int) -> str:
         def ignore_aliases(self, data: object) -> bool:
             return True
 
+    def text(writer: yaml.SafeDumper, found: str) -> yaml.ScalarNode:
+        return writer.represent_scalar("tag:yaml.org,2002:str", found, style='"' if _UNSHOWN.search(found) else None)
+
+    Writer.add_representer(str, text)
     Writer.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBERS_OF_1_2, list("-+.0123456789"))
-    return yaml.dump(dict(document), Dumper=Writer, sort_keys=False, allow_unicode=True, width=width)
+    written = yaml.dump(dict(document), Dumper=Writer, sort_keys=False, allow_unicode=True, width=width)
+    return _UNSHOWN.sub(_numbered, written)  # they stand between double quotes, where alone YAML has escapes
 
 
 def say(text: str) -> None:
     """A line for people on stderr."""
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)
 
 
-def _console(file: IO[str], width: int | None) -> "Console":
-    """The terminal's own width where ``width`` is None; NO_COLOR and COLUMNS are honoured."""
+def console(file: IO[str], width: int | None = None) -> "Console":
+    """The terminal's own width where ``width`` is None; NO_COLOR and COLUMNS are honoured. Draws ``visible`` text only."""
     from rich.console import Console
 
-    return Console(file=file, width=width, highlight=False, emoji=False)
+    class Plain(Console):
+        def render_str(self, text: str, **how: Any) -> "Text":
+            return super().render_str(visible(text), **how)
+
+    return Plain(file=file, width=width, highlight=False, emoji=False)
 
 
 def clock(moment: datetime | None, now: datetime) -> str:

@@ -217,14 +217,18 @@ def _pages(config: values.Config, desk: Desk, tokens: TokenBook, metrics: Metric
     return [Pages(config.api.listen, build_app(desk, metrics, tokens, cluster_people(config), hooks)), *health]
 
 
+class Occupied(OSError):
+    """Another daemon works there: no fault of the program, and the text says what to do."""
+
+
 def hold(file: Path) -> IO[str]:
-    """This process alone works in the file's folder until it ends. Raises OSError if another does."""
+    """This process alone works in the file's folder until it ends. Raises Occupied if another does."""
     handle = file.open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
         handle.close()
-        raise OSError(f"another rollbackd works in {file.parent}; nothing was started; stop it, or give this one a data_dir of its own") from fault
+        raise Occupied(f"another rollbackd works in {file.parent}; nothing was started; stop it, or give this one a data_dir of its own") from fault
     return handle
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import uvicorn
-
 from rollbackd.controller.answers.status import Reload
 from rollbackd.controller.api.app import build_app, build_health_app
 from rollbackd.controller.api.cluster import ClusterPeople
 from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
+from rollbackd.controller.api.server import BOUNDS, Bounds, server
 from rollbackd.controller.api.token import TokenBook, ensure_token, hash_of
 from rollbackd.controller.engine.view import Facts
 from rollbackd.controller.explain.coverage import Fleets
@@ -84,6 +83,7 @@ class Served:
         only_health: bool = False,
         cluster: ClusterPeople | None = None,
         hooks: Hooks | None = None,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self.said = Said()
         self.desk = desk_of(world, self.said, fleets, preview, bootstrap)
@@ -96,7 +96,7 @@ class Served:
         tokens = TokenBook(self.token_file, {name: hash_of(token.encode()) for name, token in people.items()})
         api = build_app(self.desk, self.metrics, tokens, cluster, hooks)
         app = build_health_app(self.desk, self.metrics) if only_health else api
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        self._server = server(app, bounds)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
         self._thread.start()
         poll(lambda: self._server.started)

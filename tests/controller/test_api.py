@@ -125,6 +125,7 @@ def test_no_other_site_is_let_in(quiet):
             id="before-all-time",
         ),
         pytest.param("POST", "pause", b'["x"]', "application/json", 400, "object", id="a-list"),
+        pytest.param("POST", "changes", b'{"target": "a", "target": "b"}', "application/json", 400, "'target' is there 2 times", id="told-twice"),
         pytest.param("POST", "pause", b'{"who": "me"}', "application/json", 400, "'reason'", id="no-reason"),
         pytest.param("POST", "pause", b'{"reason": 5, "who": "me"}', "application/json", 400, "'reason'", id="a-number"),
         pytest.param("POST", "pause", b'{"reason": "  ", "who": "me"}', "application/json", 400, "'reason'", id="blank"),

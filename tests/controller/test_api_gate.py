@@ -12,7 +12,7 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.controller.api.cluster import AT_ONCE, ClusterPeople, Unanswered
 from rollbackd.controller.api.gate import Gate
 from tests.controller.served import Served
-from tests.controller.world import World
+from tests.controller.world import SHOP, World
 
 TOKEN = "head.claims.signature"
 
@@ -205,3 +205,24 @@ def test_a_malformed_request_does_nothing_and_the_next_one_is_served(served, hea
         first = b"".join(iter(lambda: connection.recv(65536), b"")).split(b"\r\n")[0]
     assert b" 200 " not in first
     assert served.get("/api/v1/status").json["daemon"]["paused"] is None
+
+
+@pytest.mark.parametrize("hidden", ["\x1b", "\x07", "\n", "\x7f", "\x9b", "\u202e", "\u2066"], ids=ascii)
+def test_a_posted_revision_holds_nothing_that_a_terminal_would_obey(served, hidden):
+    answer = served.post("/api/v1/changes", target=SHOP, revision=f"v{hidden}2")
+    assert (answer.status, answer.json["error"]) == (400, f"'revision' holds the character U+{ord(hidden):04X}, which nobody sees")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "hint"),
+    [
+        pytest.param("GET", "/api/v1/nothing", None, "rollbackd schema api", id="no-such-page"),
+        pytest.param("GET", "/api/v1/pause", None, "send POST", id="wrong-method"),
+        pytest.param("POST", "/api/v1/pause", b"{", "send one JSON object", id="no-json"),
+        pytest.param("POST", "/api/v1/pause", b"[]", "/api/openapi.json", id="no-object"),
+        pytest.param("POST", "/api/v1/pause", b'{"who": "a", "who": "b"}', "say it once", id="told-twice"),
+        pytest.param("POST", "/api/v1/pause", b"x" * 70_000, "send less", id="too-large"),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(served, method, path, body, hint):
+    assert hint in served.ask(method, path, body, content_type="application/json").json["hint"]

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rollbackd.controller.cli.main import SECTIONS, cli, outcome
+from rollbackd.controller.wiring.daemon import hold
 
 ROLLBACKD = str(Path(sys.executable).with_name("rollbackd"))
 SOUND = """\
@@ -231,6 +232,14 @@ def test_a_fault_of_ours_is_a_sentence_and_no_traceback(folder, tmp_path):
     done = subprocess.run([ROLLBACKD, "run", "--config", str(folder / "rollbackd.yaml")], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_second_daemon_in_a_folder_says_what_to_do_and_not_that_it_is_a_bug(folder, tmp_path):
+    (folder / "rollbackd.yaml").write_text(CONFIG + f"data_dir: {tmp_path}\n")
+    with hold(tmp_path / "lock"):
+        done = subprocess.run([ROLLBACKD, "run", "--config", str(folder / "rollbackd.yaml")], capture_output=True, text=True, check=False, timeout=60)
+    said = f"rollbackd: another rollbackd works in {tmp_path}; nothing was started; stop it, or give this one a data_dir of its own\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_ctrl_c_is_130():

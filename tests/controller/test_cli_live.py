@@ -183,6 +183,20 @@ def test_markup_in_what_people_wrote_is_shown_as_it_is(cli):
     assert "[red]n[/red]" in cli("history")[1]
 
 
+@pytest.mark.parametrize("words", [("changes",), ("history",), ("changes", "-o", "json"), ("history", "-o", "yaml")], ids=" ".join)
+def test_what_people_wrote_does_not_speak_to_the_terminal(cli, words):
+    cli("change", SHOP, "--revision", "v9", "--note", "a\x1b]0;title\x07\x9b31m\u202eb")
+    out = cli(*words)[1]
+    assert "title" in out
+    assert not set("\x1b\x07\x9b\u202e") & set(out)
+
+
+def test_a_refusal_does_not_speak_to_the_terminal(cli):
+    code, _, err = cli("explain", "a\x9b31m\u202e")
+    assert code != 0
+    assert not set("\x9b\u202e") & set(err)
+
+
 def test_history_is_told_oldest_first_and_of_one_incident(cli, world):
     world.deploy("v2")
     for _ in range(2):
@@ -240,11 +254,18 @@ def test_a_config_that_is_named_is_stronger_than_the_environment(config, tmp_pat
     assert "command:shop" in capsys.readouterr().out
 
 
-def test_a_server_alone_is_not_sent_the_token_of_the_config_that_lies_here(config, tmp_path, monkeypatch, capsys):
+def test_a_server_alone_is_not_sent_the_token_of_the_config_that_lies_here(config, served, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ROLLBACKD_SERVER", "http://127.0.0.1:9")
+    monkeypatch.setenv("ROLLBACKD_SERVER", served.url)
     assert outcome(["status"]) == 64
-    assert "which token is for http://127.0.0.1:9?" in capsys.readouterr().err
+    assert f"which token is for {served.url}?" in capsys.readouterr().err
+
+
+def test_where_nobody_listens_no_token_is_asked_for(capsys):
+    assert outcome(["status", "--server", "http://127.0.0.1:1"]) == 4
+    err = capsys.readouterr().err
+    assert "rollbackd at http://127.0.0.1:1 could not be reached" in err
+    assert "token" not in err
 
 
 def test_nobody_there_is_4_with_what_to_do(tmp_path, capsys):

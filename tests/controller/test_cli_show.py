@@ -1,11 +1,15 @@
-"""What the program writes as YAML is read back as it was: by its own reader, of YAML 1.2, and by those of YAML 1.1."""
+"""What is written as YAML is read back as it was: by our own reader, of YAML 1.2, and by those of YAML 1.1. None of it speaks to a terminal."""
+
+import io
+import json
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.table import Table
 
-from rollbackd.controller.cli.show import as_yaml
+from rollbackd.controller.cli.show import as_json, as_yaml, console, say, visible
 from rollbackd.policies.text.yaml_text import parse
 
 SHORT = st.text(alphabet="0123456789abcdefeEoxn+-._~", max_size=9)
@@ -48,3 +52,40 @@ def test_what_comes_twice_stands_twice() -> None:
 @pytest.mark.parametrize("text", ["10s", "1.2.3", "v7", "7f9c"])
 def test_what_only_begins_like_a_number_needs_no_quotes(text: str) -> None:
     assert as_yaml({"every": text}, 80) == f"every: {text}\n"
+
+
+# --- what speaks to the terminal ---------------------------------------------------------------------------------------------------------------
+
+SPOKEN = "a\x1b[31mb\x07c\x9bd\u202ee\x7ff\u2028g\x85h"
+SHOWN = r"a\x1b[31mb\x07c\x9bd\u202ee\x7ff\u2028g\x85h"
+
+
+@pytest.mark.parametrize("text", ["two\nlines\tand a tab", "Zoë 👩\u200d🚀 שלום", r"C:\new"])
+def test_what_people_write_is_shown_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_what_speaks_to_a_terminal_is_spelt_out_wherever_it_is_drawn() -> None:
+    drawn, table = io.StringIO(), Table.grid()
+    out = console(drawn, 200)
+    table.add_column()
+    table.add_row(SPOKEN)
+    out.print(SPOKEN, markup=False)
+    out.print(table)
+    assert [line.rstrip() for line in drawn.getvalue().split("\n")] == [SHOWN, SHOWN, ""]
+
+
+def test_what_speaks_to_a_terminal_is_spelt_out_in_talk(capsys: pytest.CaptureFixture[str]) -> None:
+    say(SPOKEN)
+    assert capsys.readouterr().err == f"{SHOWN}\n"
+
+
+@pytest.mark.parametrize(
+    ("write", "read_back"), [(as_json, json.loads), (lambda document: as_yaml(document, 80), yaml.safe_load)], ids=["json", "yaml"]
+)
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_documents_hold_nothing_that_speaks_to_a_terminal_and_are_read_back_as_they_were(write, read_back, text: str) -> None:
+    document = {f"of {text}": [text, SPOKEN]}
+    written = write(document)
+    assert visible(written) == written
+    assert read_back(written) == document
