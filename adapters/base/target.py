@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from rollbackd.adapters.base.errors import AdapterError
 
@@ -195,4 +195,16 @@ class Target(Protocol):
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """What would stop us from acting on these targets, found before the incident; each with what to do."""
+        ...
+
+
+@runtime_checkable
+class AnswersAlone(Protocol):
+    """A Target each of whose keys answers for itself, as slowly as it likes: a survey of all would be as late as the slowest."""
+
+    advice: str
+    """What a person can do about a key that does not answer."""
+
+    def ask(self, key: str, is_over: Callable[[], bool]) -> TargetState | AdapterError:
+        """How this one target stands now. Never raises an AdapterError. Ends soon once ``is_over``: nobody waits for the answer any more."""
         ...

@@ -17,6 +17,11 @@ def one_line(text: str) -> str:
     return "".join(" " if unicodedata.category(char) in _UNFIT else char for char in text).rstrip()
 
 
+def is_fit(text: str) -> bool:
+    """True for a text that ``one_line`` would leave as it is, but for blanks at its end: what it looks like is all that it holds."""
+    return not any(unicodedata.category(char) in _UNFIT for char in text)
+
+
 def cut(text: str, most: int, size: Callable[[str], int] = len) -> str:
     """The text, or as much of it as ``most`` holds, with an ellipsis."""
     if size(text) <= most:

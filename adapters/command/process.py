@@ -6,7 +6,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollbackd.adapters.base.errors import Permanent
@@ -16,11 +16,12 @@ MAX_OUTPUT = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a program ended. ``code`` is None where it was killed at its time-out; output beyond 64 KiB is cut."""
+    """How a program ended. ``code`` is None where it was killed: at its time-out, or because it ``is_over``. Output beyond 64 KiB is cut."""
 
     code: int | None
     stdout: str
     stderr: str
+    is_over: bool = False
 
     @property
     def excerpt(self) -> str:
@@ -29,10 +30,16 @@ class Finished:
         return f" ({words[-200:]})" if words else ""
 
 
-def run(argv: Sequence[str], timeout: float, incident: str) -> Finished:
+def never() -> bool:
+    """Somebody waits for the end of the program, however long it takes."""
+    return False
+
+
+def run(argv: Sequence[str], timeout: float, incident: str, is_over: Callable[[], bool] = never) -> Finished:
     """Run ``argv`` without a shell, without input and with a minimal environment, for at most ``timeout`` seconds.
 
-    Its process group is killed at the time-out. What it leaves running in the background on purpose lives on.
+    Its process group is killed at the time-out, or once ``is_over``: nobody waits for it any more.
+    What it leaves running in the background on purpose lives on.
     Raises Permanent if it cannot be started.
     """
     try:
@@ -43,18 +50,19 @@ def run(argv: Sequence[str], timeout: float, incident: str) -> Finished:
         raise Permanent(f"{argv[0]} cannot be started ({error}); nothing was changed; correct the daemon's config") from error
     with process:
         kept = {pipe.fileno(): bytearray() for pipe in (process.stdout, process.stderr) if pipe}
-        ended = _wait(process, kept, time.monotonic() + timeout)
+        deadline = time.monotonic() + timeout
+        ended = _wait(process, kept, lambda: time.monotonic() >= deadline or is_over())
         if not ended:
             # The group may end on its own between the two lines.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     stdout, stderr = (words.decode(errors="replace") for words in kept.values())
-    return Finished(process.returncode if ended else None, stdout, stderr)
+    return Finished(process.returncode if ended else None, stdout, stderr, not ended and is_over())
 
 
-def _wait(process: "subprocess.Popen[bytes]", kept: Mapping[int, bytearray], deadline: float) -> bool:
-    """Keep what the program prints until it ends (True) or the deadline passes (False).
+def _wait(process: "subprocess.Popen[bytes]", kept: Mapping[int, bytearray], is_late: Callable[[], bool]) -> bool:
+    """Keep what the program prints until it ends (True) or is late (False).
 
     The pipes' end is not awaited: a background process that ``apply`` started on purpose may hold them open for ever.
     """
@@ -62,7 +70,7 @@ def _wait(process: "subprocess.Popen[bytes]", kept: Mapping[int, bytearray], dea
         for pipe in kept:
             os.set_blocking(pipe, False)
             pipes.register(pipe, selectors.EVENT_READ)
-        while (ended := process.poll() is not None) is False and time.monotonic() < deadline:
+        while (ended := process.poll() is not None) is False and not is_late():
             _drain(pipes, kept, 0.01)
         for _ in range(16):
             _drain(pipes, kept, 0)

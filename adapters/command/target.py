@@ -5,22 +5,23 @@ Argument lists come from the daemon's config, never from a policy; no shell read
 """
 
 import json
-import re
 import shlex
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Intent, Interval, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
-from rollbackd.adapters.command.process import Finished, run
+from rollbackd.adapters.base.wording import is_fit
+from rollbackd.adapters.command.process import Finished, never, run
 
 _PLACE = "{revision}"
-# Neither an option nor several lines nor a path's end: what is passed on as one argument must be read as one value.
-_REVISION = re.compile(r"[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]{0,255}")
+_LONGEST = 256
+_YEARS = range(1970, 3000)
+"""A moment is counted from in both directions, which the calendar must have room for. Year 1 is what Go prints for no time at all."""
 _FIELDS = frozenset({"revision", "ready", "started", "change"})
 
 
@@ -46,20 +47,22 @@ class Command:
     """The Target of every command, by name."""
 
     kind = "command"
+    advice = "run its 'describe' by hand"
 
     def __init__(self, commands: Mapping[str, CommandSpec]) -> None:
         self._commands = dict(commands)
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
-        """What each ``describe`` says now, asked at the same time."""
-        if not keys:
-            return {}
+        """What each ``describe`` says now, asked at the same time; as late as the slowest."""
+        if len(keys) < 2:
+            return {key: self.ask(key) for key in keys}
         with ThreadPoolExecutor(min(len(keys), 8), "describe") as pool:
-            return dict(zip(keys, pool.map(self._seen, keys), strict=True))
+            return dict(zip(keys, pool.map(self.ask, keys), strict=True))
 
-    def _seen(self, key: str) -> TargetState | AdapterError:
+    def ask(self, key: str, is_over: Callable[[], bool] = never) -> TargetState | AdapterError:
+        """What ``describe`` says now. Never raises an AdapterError. Once nobody waits any more it is killed with everything it started."""
         try:
-            return _describe(key, self._spec(key), "")
+            return _describe(key, self._spec(key), "", is_over)
         except AdapterError as error:
             return error
 
@@ -69,9 +72,10 @@ class Command:
         to = next((revision for revision in request.candidates if revision != request.from_revision), None)
         if to is None:
             raise Refused(f"no known good revision of {request.target}; nothing was changed", advice=f"rollbackd good {request.target} REVISION")
-        if not _REVISION.fullmatch(to):
+        if not _is_revision(to):
             raise Refused(
-                f"the known good revision {to[:60]!r} of {request.target} could be read as an option; nothing was changed", advice="declare another"
+                f"the known good revision {to[:60]!r} of {request.target} could be read as an option or as another text; nothing was changed",
+                advice="declare another",
             )
         live = _describe(request.target, spec, request.incident).revision
         if live != request.from_revision:
@@ -91,9 +95,10 @@ class Command:
         """Run ``apply`` once if ``describe`` still says what was judged. Any end of it but exit code 0 leaves the outcome unknown."""
         intent = plan.intent
         spec = self._spec(intent.target)
-        if not _REVISION.fullmatch(intent.to_revision):
+        if not _is_revision(intent.to_revision):
             raise Refused(
-                f"{intent.to_revision[:60]!r} could be read as an option; nothing was changed", advice="declare another known good revision"
+                f"{intent.to_revision[:60]!r} could be read as an option or as another text; nothing was changed",
+                advice="declare another known good revision",
             )
         started = time.monotonic()
         live = _describe(intent.target, spec, intent.incident).revision
@@ -129,7 +134,7 @@ class Command:
         absent = [argv[0] for argv in (spec.describe, spec.apply) if shutil.which(argv[0]) is None]
         if absent:
             return [f"{key}: no program {', '.join(absent)}; install it or correct the daemon's config"]
-        seen = self._seen(key)
+        seen = self.ask(key)
         return [f"{key}: {seen}"] if isinstance(seen, AdapterError) else []
 
     def _spec(self, key: str) -> CommandSpec:
@@ -139,35 +144,51 @@ class Command:
         return self._commands[name]
 
 
-def _describe(key: str, spec: CommandSpec, incident: str) -> TargetState:
-    done = run(spec.describe, spec.timeout.total_seconds(), incident)
+def _describe(key: str, spec: CommandSpec, incident: str, is_over: Callable[[], bool] = never) -> TargetState:
+    done = run(spec.describe, spec.timeout.total_seconds(), incident, is_over)
     if done.code != 0:
         raise Transient(f"'describe' of {key} {_end(done, spec)}; nothing is known of it; run it by hand")
     said = done.stdout.strip()
     if not said:
         raise Transient(f"'describe' of {key} printed nothing{done.excerpt}; nothing is known of it; run it by hand")
     fields = _fields(key, said) if said.startswith("{") else {"revision": said}
-    revision = fields["revision"]
-    if revision is None or not _REVISION.fullmatch(revision):
+    revision, change = fields["revision"], fields.get("change")
+    if revision is None or not _is_revision(revision):
         raise Permanent(
-            f"'describe' of {key} printed {said[:60]!r}, which is no revision: one line, at most 256 characters, no '-' in front; correct it"
+            f"'describe' of {key} printed {said[:60]!r}, which is no revision: one line, at most {_LONGEST} characters, "
+            "none of them invisible or half of one, no '-' in front; correct it"
+        )
+    if change is not None and not _is_line(change):
+        raise Permanent(
+            f"'describe' of {key} says change {change[:60]!r}, which names none: one line, 1 to {_LONGEST} characters, "
+            "none of them invisible or half of one; correct it"
         )
     started = _moment(key, "started", fields.get("started"))
     return TargetState(
         key=key,
         revision=revision,
-        change_id=fields.get("change"),
+        change_id=change,
         started=Interval(started, started) if started else None,
         ready=_moment(key, "ready", fields.get("ready")),
         has_readiness="ready" in fields,
     )
 
 
+def _is_revision(text: str) -> bool:
+    """True for what arrives as one value where it is passed on as an argument: no option, and neither several lines nor a path's end."""
+    return _is_line(text) and not text.startswith("-")
+
+
+def _is_line(text: str) -> bool:
+    """True for what the journal and every channel can hold, and people read as it is."""
+    return 0 < len(text) <= _LONGEST and not text[0].isspace() and is_fit(text)
+
+
 def _fields(key: str, said: str) -> Mapping[str, str | None]:
     try:
         fields = json.loads(said)
-    except ValueError as error:
-        raise Permanent(f"'describe' of {key} printed {said[:60]!r}, which is no JSON ({error}); correct it") from error
+    except (ValueError, RecursionError) as error:  # the latter where it is nested deeper than the parser can follow
+        raise Permanent(f"'describe' of {key} printed {said[:60]!r}, which is no JSON that can be read ({error}); correct it") from error
     if not isinstance(fields, dict) or "revision" not in fields or not set(fields) <= _FIELDS:
         raise Permanent(f"'describe' of {key} may print 'revision' (required), 'ready', 'started' and 'change', it printed {said[:60]!r}; correct it")
     if not all(value is None or isinstance(value, str) for value in fields.values()):
@@ -184,7 +205,9 @@ def _moment(key: str, name: str, said: str | None) -> datetime | None:
         raise Permanent(f"'describe' of {key} says {name} {said[:60]!r}, which is no RFC 3339 time; correct it") from error
     if moment.tzinfo is None:
         raise Permanent(f"'describe' of {key} says {name} {said[:60]!r} without a time zone; correct it")
-    return moment
+    if moment.year not in _YEARS:
+        raise Permanent(f"'describe' of {key} says {name} {said[:60]!r}, when nothing can have been {name}; leave out what is not known")
+    return moment.astimezone(UTC)
 
 
 def _argv(spec: CommandSpec, revision: str) -> tuple[str, ...]:
@@ -196,6 +219,8 @@ def _moved(key: str, live: str, judged: str) -> Refused:
 
 
 def _end(done: Finished, spec: CommandSpec) -> str:
+    if done.is_over:
+        return "was ended, as nobody waits for it any more"
     if done.code is None:
         return f"did not end within {spec.timeout.total_seconds():g}s and was killed{done.excerpt}"
     return f"ended with exit code {done.code}{done.excerpt}"

@@ -1,19 +1,15 @@
-"""The command target with real programs: small shell scripts over a file that holds the revision."""
+"""The command target with real programs: what it may see, plans, runs and finds in a check. What it says: test_command_describe.py."""
 
 import os
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.target import Intent, Interval, Plan, PlanRequest, Standing, TargetState
+from rollbackd.adapters.base.errors import Permanent, Refused, Transient
+from rollbackd.adapters.base.target import Intent, Plan, PlanRequest, Standing
 from rollbackd.adapters.command import Command, CommandSpec
-
-DEPLOY = "command:deploy"
+from tests.adapters.commands import DEPLOY, deploy, eventually, is_alive
 
 
 @pytest.fixture
@@ -24,120 +20,10 @@ def running(tmp_path: Path) -> Path:
     return path
 
 
-def sh(script: str, *arguments: str) -> tuple[str, ...]:
-    return ("/bin/sh", "-c", script, "sh", *arguments)
-
-
-def deploy(running: Path, describe: str = "", apply: str = "", **options: Any) -> Command:
-    """A target whose ``describe`` prints the file and whose ``apply`` writes it, unless told otherwise."""
-    return Command(
-        {
-            "deploy": CommandSpec(
-                describe=sh(describe) if describe else ("/bin/cat", str(running)),
-                apply=sh(apply or f"printf %s \"$1\" > '{running}'", "{revision}"),
-                **{"timeout": timedelta(seconds=20), **options},
-            )
-        }
-    )
-
-
-def seen(target: Command) -> TargetState:
-    state = target.survey([DEPLOY])[DEPLOY]
-    assert isinstance(state, TargetState)
-    return state
-
-
-def error(target: Command, key: str = DEPLOY) -> AdapterError:
-    state = target.survey([key])[key]
-    assert isinstance(state, AdapterError)
-    return state
-
-
 def planned(target: Command, *candidates: str, judged: str = "v2") -> Plan:
     plan = target.plan(PlanRequest(DEPLOY, "inc-1", judged, candidates))
     assert isinstance(plan, Plan)
     return plan
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-
-
-# What describe says
-
-
-def test_describe_prints_the_revision(running: Path) -> None:
-    assert seen(deploy(running)) == TargetState(DEPLOY, "v2")
-
-
-def test_describe_may_print_json_with_the_moments_of_the_change(running: Path) -> None:
-    running.write_text('{"revision": "v2", "change": "build-7",\n "started": "2026-01-02T03:04:05Z", "ready": "2026-01-02T04:05:00+01:00"}')
-    started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    ready = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)
-    assert seen(deploy(running)) == TargetState(
-        DEPLOY, "v2", change_id="build-7", started=Interval(started, started), ready=ready, has_readiness=True
-    )
-
-
-@pytest.mark.parametrize(
-    ("script", "kind", "says"),
-    [
-        pytest.param("exit 0", Transient, "printed nothing", id="empty"),
-        pytest.param("echo v1; exit 3", Transient, "exit code 3", id="failed-after-printing"),
-        pytest.param("echo no such host >&2; exit 1", Transient, "exit code 1 (no such host)", id="its-words"),
-        pytest.param("printf 'a\\033[31m\\nb' >&2; exit 1", Transient, "(a [31m b)", id="its-words-on-one-line"),
-        pytest.param("kill -9 $$", Transient, "exit code -9", id="killed"),
-        pytest.param("echo v1; echo v2", Permanent, "no revision", id="two-lines"),
-        pytest.param("echo --force", Permanent, "no revision", id="an-option"),
-        pytest.param("printf 'v1\\000'", Permanent, "no revision", id="nul"),
-        pytest.param("printf 'v%0300d' 1", Permanent, "no revision", id="too-long"),
-        pytest.param("echo '{\"revision\": null}'", Permanent, "no revision", id="json-without-a-revision"),
-        pytest.param('printf %s \'{"revision": "v1\\nv2"}\'', Permanent, "no revision", id="json-with-two-lines"),
-        pytest.param('echo \'{"rev": "v1"}\'', Permanent, "'revision' (required)", id="json-with-another-key"),
-        pytest.param('echo \'{"revision": "v1", "redy": null}\'', Permanent, "'revision' (required)", id="json-with-a-misspelt-key"),
-        pytest.param("echo '{\"revision\": 7}'", Permanent, "no string", id="json-number"),
-        pytest.param("echo '{\"revision\": '", Permanent, "no JSON", id="json-cut"),
-        pytest.param('echo \'{"revision": "v1", "ready": "today"}\'', Permanent, "no RFC 3339 time", id="json-word-for-a-time"),
-        pytest.param('echo \'{"revision": "v1", "ready": "2026-01-02T03:04:05"}\'', Permanent, "time zone", id="json-local-time"),
-    ],
-)
-def test_a_describe_that_says_no_revision_is_an_error(running: Path, script: str, kind: type[AdapterError], says: str) -> None:
-    found = error(deploy(running, describe=script))
-    assert type(found) is kind
-    assert says in str(found)
-
-
-def test_the_words_of_a_failing_command_are_cut_to_200_characters(running: Path) -> None:
-    text = str(error(deploy(running, describe="printf 'x%.0s' $(seq 1000) >&2; exit 1")))
-    assert text.count("x") < 220
-
-
-def test_a_describe_that_prints_without_end_is_killed_and_its_output_capped(running: Path) -> None:
-    assert "did not end within 0.5s" in str(error(deploy(running, describe="yes", timeout=timedelta(seconds=0.5))))
-
-
-def test_a_program_that_does_not_exist_is_permanent() -> None:
-    target = Command({"deploy": CommandSpec(describe=("/no/such/program",), apply=("/bin/true", "{revision}"))})
-    assert type(error(target)) is Permanent
-
-
-def test_an_unknown_name_is_permanent_and_does_not_hide_the_others(running: Path) -> None:
-    states = deploy(running).survey([DEPLOY, "command:other"])
-    assert isinstance(states[DEPLOY], TargetState)
-    assert isinstance(states["command:other"], Permanent)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +76,7 @@ def test_without_a_known_good_revision_the_plan_is_refused_with_advice(running: 
     assert refused.value.advice == "rollbackd good command:deploy REVISION"
 
 
-@pytest.mark.parametrize("revision", ["--force", "-", "v1\nv2", "v1\x00", "v" * 257, "", " v1"])
+@pytest.mark.parametrize("revision", ["--force", "-", "v1\nv2", "v1\x00", "v" * 257, "", " v1", "v1\ud800", "v1\x9b", "v1\u202e"])
 def test_a_revision_that_could_be_read_as_something_else_is_refused(running: Path, revision: str) -> None:
     target = deploy(running)
     with pytest.raises(Refused, match="could be read as an option"):

@@ -144,6 +144,25 @@ def test_first_sight_of_a_target_that_names_its_change_but_not_when_is_no_change
     world.close()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(r'{"revision": "v1\ud800"}', id="half-a-character"),
+        pytest.param('{"revision": ' + 30_000 * "[", id="too-deep"),
+        pytest.param('{"revision": "v3", "started": "0001-01-01T00:00:00+14:00"}', id="before-the-calendar"),
+        pytest.param('{"revision": "v3", "started": "9999-12-31T23:59:59-14:00"}', id="beyond-the-calendar"),
+    ],
+)
+def test_what_one_target_says_wrongly_keeps_no_other_from_being_judged(tmp_path, said):
+    world = two_targets(tmp_path, A, B)
+    (tmp_path / "a").write_text(said)
+    for _ in range(3):
+        world.slot(60, policies=("b",))
+    assert [incident.target for incident in world.store.open_incidents()] == ["command:b"]
+    assert "'describe' of command:a" in world.engine.book.sightings["command:a"].fault
+    world.close()
+
+
 # --- evidence of before ------------------------------------------------------------------------------------------------------------------
 
 

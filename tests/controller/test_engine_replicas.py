@@ -1,6 +1,6 @@
 """Two replicas of the core on one journal, slot by slot: who is late, who cannot see the target, who was overtaken."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 from rollbackd.adapters.command import Command
+from rollbackd.adapters.command.process import never
 from rollbackd.controller.engine.journalling import Journalling, Overtaken
 from rollbackd.controller.journal.store import Store
 from rollbackd.policies.known.events import Acked, Held
@@ -22,8 +23,8 @@ REVERTS = replace(SHOP_POLICY, ladder=(RevertRung(SHOP),))
 class CutOff(Command):
     """Nothing of it can be reached."""
 
-    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
-        return {key: Transient("no route to host") for key in keys}
+    def ask(self, key: str, is_over: Callable[[], bool] = never) -> TargetState | AdapterError:
+        return Transient("no route to host")
 
     def plan(self, request: PlanRequest) -> Plan | NothingToDo:
         raise Transient("no route to host")

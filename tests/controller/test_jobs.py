@@ -6,6 +6,7 @@ import pytest
 
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.adapters.command import Command
+from rollbackd.adapters.command.process import never
 from rollbackd.adapters.kubernetes import Kubernetes
 from rollbackd.controller.observe.jobs import watch_jobs
 from rollbackd.policies.model.policy import RevertRung
@@ -22,10 +23,9 @@ class Doubted(Command):
     doubt: str | None = None
     irreversible: str | None = None
 
-    def survey(self, keys):
-        states = super().survey(keys)
-        said = {"doubt": self.doubt, "irreversible": self.irreversible}
-        return {key: replace(state, **said) if isinstance(state, TargetState) else state for key, state in states.items()}
+    def ask(self, key, is_over=never):
+        state = super().ask(key, is_over)
+        return replace(state, doubt=self.doubt, irreversible=self.irreversible) if isinstance(state, TargetState) else state
 
 
 class Seer(Kubernetes):

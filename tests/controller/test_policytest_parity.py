@@ -5,7 +5,7 @@ Prometheus whose past they are.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Sides, TargetState
 from rollbackd.adapters.command import Command
+from rollbackd.adapters.command.process import never
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.adapters.scrape import Endpoint, Scrape, these
 from rollbackd.controller.engine.slots import Batch
@@ -120,9 +121,9 @@ class Rolling(Command):
         super().__init__({"default/shop/deployment/checkout": command(folder)})
         self._sides = sides
 
-    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
-        states = super().survey(keys)
-        return {key: replace(s, sides=self._sides) if isinstance(s, TargetState) and s.revision != "v1" else s for key, s in states.items()}
+    def ask(self, key: str, is_over: Callable[[], bool] = never) -> TargetState | AdapterError:
+        state = super().ask(key, is_over)
+        return replace(state, sides=self._sides) if isinstance(state, TargetState) and state.revision != "v1" else state
 
 
 class Daemon:

@@ -8,6 +8,7 @@ import pytest
 
 from rollbackd.adapters.base.target import Sides, TargetState
 from rollbackd.adapters.command import Command
+from rollbackd.adapters.command.process import never
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.observe.questions import asks_of
@@ -123,8 +124,8 @@ class Rolling(Command):
 
     kind = "kubernetes"
 
-    def survey(self, keys):
-        return {key: TargetState(key, "r7", sides=SIDES) for key in keys}
+    def ask(self, key, is_over=never):
+        return TargetState(key, "r7", sides=SIDES)
 
 
 def test_the_daemon_asks_while_both_serve(source: Prometheus, tmp_path: Path) -> None:

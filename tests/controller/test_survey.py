@@ -1,13 +1,17 @@
 """How targets are asked where one kind of them does not answer: it costs its own slots, and nobody else's."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.target import TargetState
+from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.survey import Surveyor
 from tests.policies.literals import SECOND, T0
@@ -151,3 +155,143 @@ def test_a_fault_that_is_an_answer_keeps_nothing_of_where_it_came_from() -> None
     surveyor.close()
     assert isinstance(fault, Transient)
     assert (str(fault), fault.__traceback__, fault.__cause__, fault.__context__) == ("not reached", None, None, None)
+
+
+class Broken(Prompt):
+    """A kind of target with a bug, until it is mended."""
+
+    kind = "kubernetes"
+    bug: Exception | None = None
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        if self.bug is not None:
+            raise self.bug
+        return super().survey(keys)
+
+
+@pytest.fixture
+def broken() -> Broken:
+    kind = Broken()
+    kind.bug = KeyError("spec")
+    return kind
+
+
+@pytest.fixture
+def beside_broken(broken: Broken) -> Iterator[Surveyor]:
+    surveyor = Surveyor({"command": Prompt(), "kubernetes": broken}, patience=20 * SECOND)
+    yield surveyor
+    surveyor.close()
+
+
+def test_a_bug_in_one_kind_makes_its_targets_unreadable_and_no_others(beside_broken):
+    found = states(beside_broken)
+    assert found[SHOP] == TargetState(SHOP, "v1")
+    assert isinstance(found[CHECKOUT], Transient)
+    assert str(found[CHECKOUT]) == (
+        "asking kubernetes how it stands failed by a bug of rollbackd (KeyError); what was known of it stands; report 'survey.crashed' of its log"
+    )
+
+
+def test_a_bug_is_in_the_log_once_with_where_it_is_and_again_when_it_is_another(beside_broken, broken):
+    with capture_logs() as logged:
+        states(beside_broken)
+        states(beside_broken)
+        broken.bug = None
+        states(beside_broken)
+        broken.bug = KeyError("spec")
+        states(beside_broken)
+        broken.bug = ValueError("weight")
+        states(beside_broken)
+    assert [(line["event"], line["asked"], line["exc_info"]) for line in logged] == 3 * [("survey.crashed", "kubernetes", True)]
+
+
+class Alone(Prompt):
+    """A kind of target each of whose keys answers for itself: the shop once it is let go, the others at once. Counts how often each was asked."""
+
+    advice = "run it by hand"
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.asked: list[str] = []
+
+    def ask(self, key: str, is_over: Callable[[], bool]) -> TargetState | AdapterError:
+        self.asked.append(key)
+        if key == SHOP:
+            poll(lambda: self.let_go.is_set() or is_over(), within=60)
+        return TargetState(key, "v1")
+
+
+OTHER = "command:other"
+
+
+@pytest.fixture
+def alone() -> Iterator[Alone]:
+    kind = Alone()
+    yield kind
+    kind.let_go.set()
+
+
+@pytest.fixture
+def each(alone: Alone) -> Iterator[Surveyor]:
+    surveyor = Surveyor({"command": alone}, patience=0.1 * SECOND)
+    yield surveyor
+    surveyor.close()
+
+
+def test_a_target_that_hangs_leaves_the_others_of_its_kind_seen(each):
+    poll(lambda: each.survey((SHOP, OTHER), T0).states[OTHER] == TargetState(OTHER, "v1"), within=20)
+
+
+def test_a_target_that_hangs_is_not_seen_and_says_what_to_do(each):
+    late = each.survey((SHOP, OTHER), T0).states[SHOP]
+    assert isinstance(late, Transient)
+    assert str(late) == "command:shop did not answer in time; what was known of it stands; run it by hand"
+
+
+def test_a_target_that_hangs_is_not_asked_again_meanwhile(each, alone):
+    for _ in range(5):
+        each.survey((SHOP, OTHER), T0)
+    assert alone.asked.count(SHOP) == 1
+
+
+def test_the_late_answer_of_a_target_is_told_once_as_of_its_own_slot(each, alone):
+    asked = each.survey((SHOP,), T0)
+    alone.let_go.set()
+    later = []
+    poll(lambda: later.append(each.survey((SHOP, OTHER), T0 + 15 * SECOND)) or later[-1].former, within=20)
+    assert later[-1].former == (Survey(asked.began, T0, {SHOP: TargetState(SHOP, "v1")}),)
+    assert each.survey((SHOP,), T0 + 30 * SECOND).former == ()
+
+
+def test_a_bug_in_reading_one_target_makes_no_other_of_its_kind_unreadable():
+    class Worse(Alone):
+        def ask(self, key: str, is_over: Callable[[], bool]) -> TargetState | AdapterError:
+            if key == SHOP:
+                raise RecursionError("too deep")
+            return super().ask(key, is_over)
+
+    surveyor = Surveyor({"command": Worse()}, patience=20 * SECOND)
+    found = surveyor.survey((SHOP, OTHER), T0).states
+    surveyor.close()
+    assert found[OTHER] == TargetState(OTHER, "v1")
+    assert str(found[SHOP]).startswith("asking command:shop how it stands failed by a bug of rollbackd (RecursionError)")
+
+
+def test_a_command_that_hangs_costs_its_own_target_alone_and_ends_with_the_surveyor(tmp_path: Path):
+    script = f"sleep 1000 & echo $! > '{tmp_path}/new'; mv '{tmp_path}/new' '{tmp_path}/pid'; wait"
+    hangs = CommandSpec(("/bin/sh", "-c", script), ("/bin/true", "{revision}"), timeout=timedelta(seconds=50))
+    quick = CommandSpec(("/bin/echo", "v1"), ("/bin/true", "{revision}"))
+    surveyor = Surveyor({"command": Command({"shop": hangs, "other": quick})}, patience=0.5 * SECOND)
+    try:
+        poll(lambda: surveyor.survey((SHOP, OTHER), T0).states[OTHER] == TargetState(OTHER, "v1"), within=20)
+        late = surveyor.survey((SHOP, OTHER), T0).states[SHOP]
+        assert str(late) == "command:shop did not answer in time; what was known of it stands; run its 'describe' by hand"
+        poll((tmp_path / "pid").exists, within=20)
+    finally:
+        surveyor.close()
+    poll(lambda: has_ended(int((tmp_path / "pid").read_text())), within=20)
+
+
+def has_ended(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return not status.exists() or "State:\tZ" in status.read_text()
