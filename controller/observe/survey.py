@@ -55,6 +55,7 @@ class Surveyor:
         self._pools = {kind: ThreadPoolExecutor(_workers(target), thread_name_prefix=f"survey-{kind}") for kind, target in targets.items()}
         self._late: list[_Question] = []
         self._bugs: dict[str, str] = {}
+        self._slow: set[str] = set()
         self._lock = threading.Lock()
         self._is_closed = threading.Event()
 
@@ -65,11 +66,14 @@ class Surveyor:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def survey(self, keys: Iterable[str], at: datetime) -> Survey:
-        """How these targets stand for the slot ``at``; a target that cannot be read has its error. Each late answer is told once."""
+        """How these targets stand for the slot ``at``; a target that cannot be read has its error. Each late answer is told once.
+
+        What answers alone and hung the last time is asked and not waited for: else each of its hangs would cost all others the same again.
+        """
         began = time.monotonic()
         groups = self._groups(keys)
         asked = {name: self._ask(name, group, began, at) for name, group in groups.items() if self._may_ask(name, group)}
-        wait([question.answer for question in asked.values()], timeout=self._patience)
+        wait([question.answer for name, question in asked.items() if name not in self._slow], timeout=self._patience)
         former = self._answered_late(groups, at)
         states: dict[str, TargetState | AdapterError] = {}
         for name, group in groups.items():
@@ -120,6 +124,7 @@ class Surveyor:
         with self._lock:
             done = [late for late in self._late if late.answer.done()]
             mine = [late for late in done if late.is_about(groups.get(late.asked, ()))]
+            self._slow -= {late.asked for late in mine if not any(isinstance(said, AdapterError) for said in late.answer.result().values())}
             self._late = [late for late in self._late if late not in mine and (late not in done or late.at > at - KEPT)]
         return tuple([Survey(late.began, late.at, late.answer.result()) for late in sorted(mine, key=lambda late: late.began)])
 
@@ -132,6 +137,7 @@ class Surveyor:
         if question is not None:
             with self._lock:
                 self._late.append(question)
+                self._slow |= {name} if isinstance(target, AnswersAlone) else set()
         return dict.fromkeys(keys, Transient(_unanswered(name, target)))
 
 

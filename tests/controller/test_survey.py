@@ -263,6 +263,18 @@ def test_the_late_answer_of_a_target_is_told_once_as_of_its_own_slot(each, alone
     assert each.survey((SHOP,), T0 + 30 * SECOND).former == ()
 
 
+def test_a_target_that_hung_and_failed_is_asked_again_and_no_more_waited_for(each, alone, monkeypatch):
+    monkeypatch.setattr(alone, "ask", lambda key, is_over: (Alone.ask(alone, key, is_over), Transient("killed"))[key == SHOP])
+    each.survey((SHOP,), T0)
+    alone.let_go.set()
+    poll(lambda: each.survey((), T0) and each._late[0].answer.done(), within=20)
+    alone.let_go.clear()
+    each._patience = 600.0
+    again = each.survey((SHOP, OTHER), T0 + 15 * SECOND)
+    assert (again.states[OTHER], type(again.states[SHOP])) == (TargetState(OTHER, "v1"), Transient)
+    assert alone.asked.count(SHOP) == 2
+
+
 def test_a_bug_in_reading_one_target_makes_no_other_of_its_kind_unreadable():
     class Worse(Alone):
         def ask(self, key: str, is_over: Callable[[], bool]) -> TargetState | AdapterError:
