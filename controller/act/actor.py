@@ -157,7 +157,7 @@ class Actor:
                 break
             if isinstance(each, Stopped):
                 self._outcomes.record(each)
-            elif (claim := self._claim(each.plan, each.order)) is not None and self._write(each.target, each.plan, claim, order.policy):
+            elif (claim := self._claim(each.plan, each.order)) is not None and self._write(each.target, each.plan, claim):
                 accepted.append(claim.intended)
         self._complete(accepted, order.policy)
 
@@ -192,7 +192,7 @@ class Actor:
     def _claim(self, plan: Plan, order: Order) -> Claim | None:
         """The intent is durable and ours, its message queued with it; None where something stood against it."""
         act = order.act
-        if reason := self._why_paused(order.policy, act.remedy.target):
+        if reason := why_paused(self._pause, self._targets, (order.policy.target, act.remedy.target)):
             self._hold(act.incident, order.policy, order.contacts, "pause", f"paused: {reason}")
             return None
         with self._store.transaction() as tx:
@@ -214,10 +214,11 @@ class Actor:
         if blocked.guard not in ("claimed", "closed", "held", "acknowledged", "deadline"):  # somebody else's doing, or decided again at the next slot
             self._hold(order.act.incident, order.policy, order.contacts, blocked.guard, blocked.reason)
 
-    def _write(self, target: Target, plan: Plan, claim: Claim, policy: Policy) -> bool:
+    def _write(self, target: Target, plan: Plan, claim: Claim) -> bool:
         """The plan is applied at most once; True if the target has it. Its precondition is the fence; the claim only saves it the work.
 
-        The pause switch is read once more: the intent may have waited for the journal since it was read.
+        The daemon's switch is read once more: the intent may have waited for the journal since. Not those where targets lie: who is cut off from
+        there leaves the claim to others, and must not end it as paused.
         """
         intended = claim.intended
         kept = self._store.claim_on(intended.incident, intended.rung, intended.target)
@@ -225,7 +226,7 @@ class Actor:
             return self._outcomes.unclaimed(intended)
         if self._stop.is_set() or not kept.is_held_by(self._store.writer, self._store.now()):
             return False
-        if reason := self._why_paused(policy, intended.target):
+        if reason := self._pause.read():
             return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")
         try:
             target.apply(plan)
@@ -295,6 +296,8 @@ class Actor:
     def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
         """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
         intended = claim.intended
+        if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
+            return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")
         if is_handed_over(intended.target):  # it was approved for then and not for now, and it may show yet
             reason = f"a restart came between, and it is not seen: it is not asked for again; look first. By hand: {intended.command}"
             return self._outcomes.ended(intended, RungEnd.FAILED, reason)
@@ -304,10 +307,7 @@ class Actor:
             return self._outcomes.ended(intended, RungEnd.REFUSED, str(fault))
         if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
             return self._outcomes.ended(intended, RungEnd.REFUSED, "the same end state can no longer be planned after a restart")
-        return self._write(target, plan, claim, policy)
-
-    def _why_paused(self, policy: Policy, target: str) -> str | None:
-        return why_paused(self._pause, self._targets, (policy.target, target))
+        return self._write(target, plan, claim)
 
     def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:
         self._told_of(Held(incident_id, self._now(), guard, reason), policy, contacts)

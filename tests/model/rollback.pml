@@ -67,7 +67,7 @@ end:
 
 /* The switch is a file: no lock is held between the look at it and what follows, however long that takes.
  * product: rollbackd.controller.pause.file.Pause.read
- * product: rollbackd.controller.act.actor.Actor._why_paused
+ * product: rollbackd.controller.pause.shared.SharedPause.read
  */
 inline look(me) {
   atomic {
