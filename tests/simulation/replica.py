@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.act.actor import Actor
@@ -138,7 +138,7 @@ class Replica:
         states = {kind: target.survey([key for key in keys if key.startswith(kind)]) for kind, target in self.targets.items()}
         seen = {key: state for found in states.values() for key, state in found.items()}
         if not self.line.is_stale and not self.line.is_cut:
-            self.saw = dict.fromkeys(seen, self.clock.now)
+            self.saw |= {key: self.clock.now for key, state in seen.items() if not isinstance(state, AdapterError)}
         readings = {policy.name: (read(policy, at),) for policy in policies}
         for name, (reading,) in readings.items():
             self.given[name] = [*self.given.get(name, [])[-5:], reading]
