@@ -28,6 +28,7 @@ LAST_CLOSED = select(incidents.c.target, func.max(incidents.c.closed_at).label("
 CLOSED = LAST_CLOSED.where(ACTED, incidents.c.closed_at.is_not(None))
 CHANGES_AFTER = select(changes).where(changes.c.seq > bindparam("seq")).order_by(changes.c.seq)
 CHANGE = select(changes).where(changes.c.target == bindparam("target"), changes.c.change_id == bindparam("change"))
+LAST_SEEN = select(func.max(changes.c.first_seen)).where(changes.c.target == bindparam("target"), changes.c.posted.is_(False))
 LEDGER = select(ledger).where(ledger.c.target == bindparam("target")).order_by(ledger.c.last_at.desc(), ledger.c.revision)
 REVISIONS = select(ledger.c.target, ledger.c.revision).order_by(ledger.c.last_at.desc(), ledger.c.revision)
 IS_GOOD = and_(ledger.c.standing == Standing.GOOD.value, ledger.c.last_at >= bindparam("since"))

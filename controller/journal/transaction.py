@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from rollbackd.controller.journal.rows import Stored, change_columns, change_not
 from rollbackd.controller.journal.schema import Moment, changes, claims, incidents, ledger, outbox
 from rollbackd.controller.journal.transitions import is_stale, key_of
 from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note, SeenChange, Standing
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, PersonsEvent, Settled, Stopped
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.known.incident import Phase, advance, opened
@@ -129,9 +130,11 @@ class Transaction(Reading):
     def see_change(self, seen: SeenChange) -> SeenChange:
         """The change is known; returns it as the first replica to see it wrote it.
 
-        A row that is there already is only completed: ``ready`` and ``irreversible`` where they were unknown. That it is irreversible gets a row
-        of its own, which tells every replica, whether it surveys the target or not.
+        Where the replica's clock is late, it is dated after what is known of the target. A row that is there already is only completed: ``ready``
+        and ``irreversible`` where they were unknown. That it is irreversible gets a row of its own, which tells every replica, whether it surveys
+        the target or not.
         """
+        seen = replace(seen, change=self._in_turn(seen.change))
         change = seen.change
         if self.insert_once(changes, change_columns(seen)):
             self.note(change_note(seen))  # needs no key: the row of the change is there once
@@ -253,6 +256,10 @@ class Transaction(Reading):
             changes.c.dated,
         )
         return self.connection.execute(by_id).first() or self.connection.execute(by_step).one()
+
+    def _in_turn(self, change: Change) -> Change:
+        last = self.connection.execute(statements.LAST_SEEN, {"target": change.target}).scalar_one()
+        return change if last is None or change.first_seen > last else replace(change, first_seen=last + timedelta(microseconds=1))
 
     def _known(self, target: str, revision: str) -> Known | None:
         return next((known for known in self.ledger(target) if known.revision == revision), None)

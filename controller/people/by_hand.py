@@ -14,7 +14,7 @@ from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import AT_WORK, Hands, held_back, may_pass
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
-from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.changes import Change, just_seen
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
 from rollbackd.policies.known.incident import Incident, Phase, incident_id, suspects_of
 from rollbackd.policies.model.keys import namespace_of
@@ -174,6 +174,7 @@ class ByHand:
             evidence_digest="",
             notify=policy.notify,
             who=order.who,
+            known=just_seen(self._desk.engine.book.of(policy.targets), order.at),
         )
 
     def _said(self, policy: Policy, order: Ordered) -> Decided:

@@ -8,7 +8,7 @@ from rollbackd.policies.decide.ladder import evidence_digest
 from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.composite import contributors, is_met
 from rollbackd.policies.judge.verdict import State, Verdict
-from rollbackd.policies.known.changes import Change, suspects
+from rollbackd.policies.known.changes import Change, just_seen, suspects
 from rollbackd.policies.known.events import Opened
 from rollbackd.policies.known.incident import incident_id
 from rollbackd.policies.known.reasons import blame_reason
@@ -102,4 +102,5 @@ def _opening(slot: Slot, lead: int, blamed: tuple[Change, ...]) -> Opened:
         reason=f"{slot.reason(lead)}; {_blame(slot, blamed, onset)}",
         evidence_digest=evidence_digest(policy, slot.verdicts),
         notify=policy.notify,
+        known=just_seen(slot.changes, slot.at),
     )

@@ -97,4 +97,4 @@ def other_writer(slot: Slot, incident: Incident) -> Held | None:
 
 def foreign(slot: Slot, incident: Incident, targets: Collection[str]) -> Change | None:
     """The newest change of these targets by another writer since the incident was opened."""
-    return newest_foreign(slot.changes, targets, incident.opened_at, incident.suspects)
+    return newest_foreign(slot.changes, targets, incident.opened_at, {*incident.suspects, *incident.known})

@@ -4,6 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+SKEW = timedelta(minutes=5)
+"""So far apart, at most, the clocks of two replicas are taken to be where the one dates what the other decided about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -83,7 +86,15 @@ def equal_age(changes: Iterable[Change], target: str, at: datetime) -> tuple[dat
     return (then, age) if then <= newest.started_early else None
 
 
+def just_seen(changes: Iterable[Change], at: datetime) -> tuple[str, ...]:
+    """The ids of those that another replica's clock may put after ``at``."""
+    return tuple([change.id for change in changes if change.first_seen > at - SKEW])
+
+
 def newest_foreign(changes: Sequence[Change], targets: Collection[str], since: datetime, known: Collection[str]) -> Change | None:
-    """The newest change by another writer on ``targets`` that came to light after ``since`` and is not among ``known``."""
-    found = [c for c in changes if c.target in targets and not c.ours and not c.posted and c.first_seen > since and c.id not in known]
+    """The newest change by another writer on ``targets`` that came to light after ``since``: it is not among ``known``, what was ``just_seen`` then.
+
+    By its time alone a change would be missed that a replica whose clock is late was the first to see, or that was stored while this one decided.
+    """
+    found = [c for c in changes if c.target in targets and not c.ours and not c.posted and c.first_seen > since - SKEW and c.id not in known]
     return max(found, key=lambda c: c.order, default=None)

@@ -14,7 +14,8 @@ class Opened:
     """A breach was tied to a change of ``target``. ``suspects``: ids of the changes that may have caused it, newest first.
 
     ``mode`` is the effective one: below APPROVE people are told and nothing is done. ``notify``: who is told, whatever becomes of the policy.
-    ``who``: the person who opened it by hand; then no condition did, and ``condition`` is empty.
+    ``who``: the person who opened it by hand; then no condition did, and ``condition`` is empty. ``known``: ids of the changes that were new then,
+    suspects or not: any other is news.
     """
 
     incident: str
@@ -32,6 +33,7 @@ class Opened:
     evidence_digest: str
     notify: tuple[str, ...] = ()
     who: str = ""
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

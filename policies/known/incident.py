@@ -55,6 +55,7 @@ class Incident:
     ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
     ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it;
     ``accepted``: those that a target took so far, of all rungs. ``unsettled``: the rungs of those whose end state is not complete yet.
+    ``known``: ids of the changes that were new when it was opened.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Incident:
     closed_at: datetime | None = None
     how: CloseHow | None = None
     opened_by: str = ""
+    known: tuple[str, ...] = ()
     offer: Offered | None = None
     approvals: tuple[Approved, ...] = ()
     order: Ordered | None = None
@@ -120,6 +122,7 @@ def opened(event: Opened) -> Incident:
         phase=Phase.OPEN if event.mode >= Mode.APPROVE else Phase.PROPOSED,
         notify=event.notify,
         opened_by=event.who,
+        known=event.known,
     )
 
 

@@ -325,8 +325,11 @@ def test_a_rollback_by_hand_needs_no_proof_and_is_verified_all_the_same(people):
     here = people()
     here.world.deploy("v2")
     here.world.slot(0)
-    here.rollback()
+    ordered = here.rollback()
     assert here.version() == "v1"
+    incident = here.world.store.incident(ordered.incident)
+    assert incident.suspects
+    assert incident.suspects == incident.known  # by any other change that is dated about then, somebody else was at work
     here.healthy()
     assert not here.world.incidents()
     assert here.world.kinds() == ["incident.opened", "incident.ordered", "rung.intended", "rung.applied", "rung.settled", "incident.closed"]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -46,6 +47,22 @@ def test_a_dated_target_may_come_to_the_same_revision_after_another_one(store: S
         for name, revision, predecessor in steps:
             tx.see_change(SeenChange(change(name, revision, predecessor), dated=True))
     assert [seen.change.id for seen in store.changes()] == ["1", "2", "3"]
+
+
+def test_what_a_replica_with_a_late_clock_sees_first_is_dated_after_what_is_known_of_its_target(store: Store) -> None:
+    late = change("2", "off", "1", seen=T0 - MINUTE)
+    with store.transaction() as tx:
+        tx.see_change(SeenChange(change("1", "on")))
+        tx.see_change(SeenChange(change("a", "on", target=CART, seen=T0 - MINUTE)))
+        dated = tx.see_change(SeenChange(late))
+        assert tx.see_change(SeenChange(late)) == dated
+    assert [(seen.change.id, seen.change.first_seen - T0) for seen in store.changes()] == [
+        ("a", -MINUTE),
+        ("1", 0 * MINUTE),
+        ("2", timedelta(microseconds=1)),
+    ]
+    assert dated.change == replace(late, first_seen=T0 + timedelta(microseconds=1))  # when it happened is left as it is
+    assert store.history(1)[0].at == dated.change.first_seen
 
 
 def test_readiness_that_comes_later_completes_the_change_and_the_first_one_stays(store: Store) -> None:

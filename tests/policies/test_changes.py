@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rollbackd.policies.known.changes import Change, newest_foreign, suspects, watched
+from rollbackd.policies.known.changes import SKEW, Change, just_seen, newest_foreign, suspects, watched
 from tests.policies.literals import HOUR, SECOND, T0, TARGET
 
 FIRST = Change(TARGET, "uid:1", "r1", None, T0, T0, first_seen=T0 + SECOND, ready=T0)
@@ -28,6 +28,13 @@ def test_of_two_releases_in_one_second_the_one_seen_later_is_what_another_writer
     found = newest_foreign(BOTH, (TARGET,), T0 - SECOND, ())
     assert found is not None
     assert found.id == "uid:2"
+
+
+def test_what_a_late_clock_dates_before_a_decision_that_did_not_know_it_is_news_and_what_it_knew_is_not() -> None:
+    decided = FIRST.first_seen + SKEW
+    assert newest_foreign((FIRST,), (TARGET,), decided - SECOND, ()) == FIRST
+    assert newest_foreign((FIRST,), (TARGET,), decided - SECOND, just_seen((FIRST,), decided - SECOND)) is None
+    assert (newest_foreign((FIRST,), (TARGET,), decided, ()), just_seen((FIRST,), decided)) == (None, ())  # no clock is as late as that
 
 
 # --- a release into a breach ---------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.known.changes import SKEW
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Opened, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.known.watch import new_watch
@@ -140,6 +141,14 @@ def test_another_writers_change_on_any_target_that_was_written_holds():
     assert "Held" not in kinds(decided(verifying(SETTLED), at, good, changes=(RELEASE, theirs)))
 
 
+def test_another_writers_change_that_a_late_clock_dates_before_the_incident_holds_unless_it_was_known_then():
+    at, theirs = SETTLED + 2 * MINUTE, replace(FLIP, id="f3@x", revision="f3", first_seen=OPENED.at - SECOND)
+    written = (intended(0, target=FLAGS), Applied("inc-1", LATER, 0, FLAGS, "written"), Settled("inc-1", SETTLED, 0, FLAGS, SETTLED, "done"))
+    assert only(decided(fold((OPENED, *written)), at, good, changes=(RELEASE, theirs)), Held).guard == "other-writer"
+    knew = replace(OPENED, known=("f3@x",))
+    assert "Held" not in kinds(decided(fold((knew, *written)), at, good, changes=(RELEASE, theirs)))
+
+
 def test_another_writers_change_on_a_target_whose_write_had_no_known_outcome_holds_while_what_began_with_it_is_verified():
     at, theirs = SETTLED + 2 * MINUTE, replace(FLIP, id="f3@x", revision="f3", first_seen=SETTLED + MINUTE)
     accepted = (intended(0), Applied("inc-1", LATER, 0, TARGET, "written"))
@@ -265,6 +274,13 @@ def test_of_two_breaches_the_bolder_leads_and_of_two_alike_the_first():
     assert only(both_break(EITHER), Opened).condition == "error-rate"
     shy = replace(EITHER, conditions=(replace(ERRORS, mode=Mode.SUGGEST), MEMORY))
     assert only(both_break(shy), Opened).condition == "memory"
+
+
+def test_an_incident_keeps_which_changes_were_known_when_it_was_opened():
+    just_now, before = replace(RELEASE, first_seen=LATER - SKEW + SECOND), replace(FLIP, first_seen=LATER - SKEW)
+    opened = only(both_break(EITHER, changes=(just_now, before)), Opened)
+    assert sorted(opened.suspects) == ["f2@x", "uid:7"]
+    assert opened.known == fold((opened,)).known == ("uid:7",)
 
 
 def test_a_breach_that_a_change_explains_leads_before_a_bolder_one():
