@@ -32,6 +32,8 @@ PATIENCE = timedelta(seconds=30)
 """How old a decision may be when its work begins, at least; two looks where those take longer."""
 WORKERS = 4
 """So many threads wait for work; where more is to be done at once, more begin."""
+SETTLES_ITSELF = ("claimed", "closed", "held", "acknowledged", "ordered", "deadline")
+"""Why a claim is not given that is somebody else's doing, or is decided again at the next slot: nobody need be told."""
 ATTEMPTS = 3
 """So many claimants may die on one intent before it is given to people."""
 
@@ -211,7 +213,7 @@ class Actor:
 
     def _lost(self, blocked: Blocked, order: Order) -> None:
         log.info("claim.refused", incident=order.act.incident, guard=blocked.guard, reason=blocked.reason)
-        if blocked.guard not in ("claimed", "closed", "held", "acknowledged", "deadline"):  # somebody else's doing, or decided again at the next slot
+        if blocked.guard not in SETTLES_ITSELF:
             self._hold(order.act.incident, order.policy, order.contacts, blocked.guard, blocked.reason)
 
     def _write(self, target: Target, plan: Plan, claim: Claim) -> bool:

@@ -20,6 +20,8 @@ def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Bl
     if incident.acked is not None and not event.by:
         who, at = incident.acked.who, incident.acked.at
         return Blocked("acknowledged", f"{who} has taken the incident at {at:%H:%M:%S}: what is done next is theirs to order")
+    if incident.order is not None and event.by != (incident.order.who,):
+        return Blocked("ordered", f"{incident.order.who} has ordered rung {incident.order.rung + 1} meanwhile: that comes first")
     if event.rung < incident.rung:
         return Blocked("claimed", f"rung {event.rung} lies behind rung {incident.rung}, which was tried already; no rung is repeated")
     if event.rung > incident.rung and incident.phase is Phase.ACTING:

@@ -16,6 +16,7 @@ from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PL
 from tests.controller.journal_samples import CART, CHECKOUT, CLOSED, HELD, HOUR, SECOND, T0, WIDE, acted_and_closed, begin, claim
 
 TICK = timedelta(microseconds=1)
+ORDERED = Ordered("inc-1", T0, 0, CHECKOUT, "rev-b", "0123456789abcdef", "ann", "customers say so")
 
 
 # --- how old an order may be ----------------------------------------------------------------------------------------------------------
@@ -72,12 +73,19 @@ def meets_somebody_who_has_taken_it(acting):
     return [Acked]
 
 
+def meets_an_order_for_another_rung(acting):
+    acting.record(replace(ORDERED, rung=1))
+    return [Ordered]
+
+
 def meets_its_own_deadline(acting):
     acting.target.made = replace(PLAN, apply_within=timedelta(0))
     return []
 
 
-@pytest.mark.parametrize("meets", [meets_a_claim, meets_people, meets_somebody_who_has_taken_it, meets_its_own_deadline])
+@pytest.mark.parametrize(
+    "meets", [meets_a_claim, meets_people, meets_somebody_who_has_taken_it, meets_an_order_for_another_rung, meets_its_own_deadline]
+)
 def test_what_others_did_meanwhile_or_the_next_look_decides_anew_is_no_reason_to_hold(acting, meets):
     there = meets(acting)
     acting.actor.begin(ORDER)
@@ -88,6 +96,14 @@ def test_what_the_machine_decided_is_not_begun_in_an_incident_that_somebody_has_
     acting.record(Acked("inc-1", T0, "ann"))
     acting.actor.begin(replace(ORDER, act=replace(ACT, by=("ann",))))
     assert (acting.kinds(), len(acting.target.written)) == ([Acked, *DONE], 1)
+
+
+def test_an_order_waits_for_nothing_that_the_machine_decided_meanwhile(acting):
+    acting.record(ORDERED)
+    acting.actor.begin(ORDER)
+    assert (acting.kinds(), acting.store.incident("inc-1").order) == ([Ordered], ORDERED)
+    acting.actor.begin(replace(ORDER, act=replace(ACT, by=("ann",))))
+    assert (acting.kinds(), len(acting.target.written)) == ([Ordered, *DONE], 1)
 
 
 def test_a_pause_that_is_set_after_the_intent_is_durable_stops_the_write(acting):
@@ -102,7 +118,7 @@ def test_a_pause_that_is_set_after_the_intent_is_durable_stops_the_write(acting)
 
 
 def test_an_order_of_people_for_another_plan_than_the_one_that_would_be_carried_out_now_is_held(acting):
-    acting.record(Ordered("inc-1", T0, 0, CHECKOUT, "rev-b", "0123456789abcdef", "ann", "customers say so"))
+    acting.record(ORDERED)
     acting.actor.begin(replace(ORDER, act=replace(ACT, plan_digest="0123456789abcdef", by=("ann",))))
     held = acting.events()[-1]
     seen, now = "0123456789ab", PLAN.digest[:12]
