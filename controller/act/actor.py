@@ -8,11 +8,12 @@ from itertools import takewhile
 
 import structlog
 
-from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.target import NothingToDo, Plan, Standing, Target
-from rollbackd.controller.act.order import Order, digest_of, intent_to, offer_of, request_again
-from rollbackd.controller.act.outcome import Outcomes, intent_of
+from rollbackd.adapters.base.errors import Permanent, Refused, Transient
+from rollbackd.adapters.base.target import Plan, Target
+from rollbackd.controller.act.order import Order, digest_of, intent_to, offer_of
+from rollbackd.controller.act.outcome import Outcomes
 from rollbackd.controller.act.planning import Planned, Planning
+from rollbackd.controller.act.takeover import Takeover
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim
@@ -23,7 +24,6 @@ from rollbackd.controller.pause.places import why_paused
 from rollbackd.controller.pools import begun
 from rollbackd.policies.known.events import Held, Intended, Offered, RungEnd, Stopped
 from rollbackd.policies.known.incident import Incident, Phase, has_ended
-from rollbackd.policies.model.keys import is_handed_over
 from rollbackd.policies.model.policy import Policy
 
 log = structlog.get_logger()
@@ -34,8 +34,6 @@ WORKERS = 4
 """So many threads wait for work; where more is to be done at once, more begin."""
 SETTLES_ITSELF = ("claimed", "closed", "held", "acknowledged", "ordered", "deadline")
 """Why a claim is not given that is somebody else's doing, or is decided again at the next slot: nobody need be told."""
-ATTEMPTS = 3
-"""So many claimants may die on one intent before it is given to people."""
 
 
 class Actor:
@@ -75,6 +73,7 @@ class Actor:
         self._busy: set[str] = set()
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._planning = Planning(targets, self._unreached, now)
+        self._takeover = Takeover(store, targets, pause, now, self._outcomes, self._write)
         self._lock = threading.RLock()
         self._pool = pool or begun(min(WORKERS, most), "act", most)
 
@@ -241,75 +240,16 @@ class Actor:
             return self._outcomes.explain(target, intended, str(doubt), RungEnd.FAILED)
         return self._outcomes.applied(intended, "accepted by the target")
 
-    # --- after a restart --------------------------------------------------------------------------------------------------------------------
+    # --- after a restart ------------------------------------------------------------------------------------------------------------------
 
     def _pick_up(self, incident: Incident, intended: Intended, policy: Policy) -> None:
         settling = [write for write in incident.writes if write.rung in incident.unsettled]
         if incident.phase is Phase.SETTLING:
             self._complete(settling, policy)
-            return
-        target = self._planning.target(intended.target)
-        unseen = self._unseen(target, intended)
-        with self._store.transaction() as tx:
-            claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
-        if claim is None:  # its deadline has not passed, or it has an outcome by now
-            if self._store.claim_on(intended.incident, intended.rung, intended.target) is None:
-                self._outcomes.unclaimed(intended)
-            return
-        log.info("claim.taken_over", incident=incident.id, rung=intended.rung, attempts=claim.attempts)
-        if unseen:
-            self._outcomes.ended(intended, RungEnd.FAILED, f"{unseen}; whether it was written is not known: look first", intended.command)
-            return
-        if claim.attempts > ATTEMPTS:
-            self._outcomes.ended(intended, RungEnd.FAILED, f"it was begun {claim.attempts - 1} times, and each time whoever did came to no end")
-            return
-        if self._ask_the_target(target, claim, policy):
+        elif self._takeover.of(self._planning.target(intended.target), intended, policy):
             self._complete([*settling, intended], policy)
 
-    def _unseen(self, target: Target, intended: Intended) -> str:
-        """Why nobody can know any more what became of the write; empty where the target can be seen.
-
-        Raises Postponed while it may show yet: a claim in the hands of one who cannot see the target helps nobody.
-        """
-        try:
-            target.look(intent_of(intended))
-        except AdapterError as fault:
-            until = intended.complete_by or intended.deadline
-            if self._now() < until:
-                log.warning("step.unseen", incident=intended.incident, target=intended.target, until=until.isoformat(), error=str(fault))
-                raise Postponed from fault
-            return f"it cannot be seen, and was to be complete by {until:%H:%M:%S}: {fault}"
-        return ""
-
-    def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> bool:
-        """True if the target has the write."""
-        intended = claim.intended
-        try:
-            sight = target.look(intent_of(intended))
-        except AdapterError as fault:
-            log.warning("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
-            return False  # asked again once this claim has run out
-        if sight.standing is Standing.ELSEWHERE:
-            return self._outcomes.ended(intended, RungEnd.OVERTAKEN, sight.reason)
-        if sight.standing is Standing.BEFORE:
-            return self._write_again(target, claim, policy)
-        return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
-
-    def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
-        """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
-        intended = claim.intended
-        if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
-            return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")
-        if is_handed_over(intended.target):  # it was approved for then and not for now, and it may show yet
-            reason = f"a restart came between, and it is not seen: it is not asked for again; look first. By hand: {intended.command}"
-            return self._outcomes.ended(intended, RungEnd.FAILED, reason)
-        try:
-            plan = target.plan(request_again(intended))
-        except AdapterError as fault:
-            return self._outcomes.ended(intended, RungEnd.REFUSED, str(fault))
-        if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
-            return self._outcomes.ended(intended, RungEnd.REFUSED, "the same end state can no longer be planned after a restart")
-        return self._write(target, plan, claim)
+    # --- what people hear --------------------------------------------------------------------------------------------------------------
 
     def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:
         self._told_of(Held(incident_id, self._now(), guard, reason), policy, contacts)

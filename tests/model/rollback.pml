@@ -157,8 +157,8 @@ active [ACTORS] proctype Actor() {
      if
      :: !is_intended -> claim(_pid)
      :: is_intended && !is_over -> take_over(_pid);
-        /* product: rollbackd.controller.act.actor.Actor._ask_the_target
-         * product: rollbackd.controller.act.actor.Actor._write_again */
+        /* product: rollbackd.controller.act.takeover.Takeover._ask_the_target
+         * product: rollbackd.controller.act.takeover.Takeover._write_again */
         if
         :: holds && target != BEFORE -> holds = false; outcome()
         :: else -> skip
