@@ -16,11 +16,11 @@ from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.trying import ASKED, Fate, Trial
 
 DECIDING = [
-    *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "trial", "evalue", "tally")),
+    *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "trial", "evalue", "tally", "systemic")),
     *(f"policies/watching/{name}.py" for name in ("confirm", "recovery")),
     *(f"policies/decide/{name}.py" for name in ("step", "opening", "proof", "coming", "ladder", "guards", "hands")),
-    *(f"policies/known/{name}.py" for name in ("freeze", "incident")),
-    "policies/blame/attribution.py",
+    *(f"policies/known/{name}.py" for name in ("freeze", "incident", "changes")),
+    *(f"policies/blame/{name}.py" for name in ("attribution", "neighbours")),
 ]
 """What a wrong rollback would come from."""
 ACCEPTED = Path(__file__).with_name("accepted.yaml")

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from rollbackd.policies.known.changes import SKEW, Change, just_seen, newest_foreign, suspects, watched
-from tests.policies.literals import HOUR, SECOND, T0, TARGET
+from rollbackd.policies.known.changes import Change, is_watched, just_seen, newest_foreign, suspects, watched
+from tests.policies.literals import HOUR, MINUTE, SECOND, T0, TARGET
 
 FIRST = Change(TARGET, "uid:1", "r1", None, T0, T0, first_seen=T0 + SECOND, ready=T0)
 # Kubernetes knows the beginning of a change to the second only.
@@ -20,6 +20,11 @@ def test_what_began_at_the_moment_of_the_onset_came_too_late_for_it() -> None:
     assert suspects((FIRST,), HOUR, (), T0 + SECOND) == (FIRST,)
 
 
+def test_a_watch_is_open_from_the_very_moment_of_the_change_to_the_last_of_its_window() -> None:
+    moments = (T0 - SECOND, T0, T0 + HOUR, T0 + HOUR + SECOND)
+    assert [is_watched((FIRST,), HOUR, (), at) for at in moments] == [False, True, True, False]
+
+
 def test_of_two_releases_in_one_second_the_one_seen_later_is_watched_first() -> None:
     assert [change.id for change in watched(BOTH, HOUR, (), T0 + 10 * SECOND)] == ["uid:2", "uid:1"]
 
@@ -31,7 +36,7 @@ def test_of_two_releases_in_one_second_the_one_seen_later_is_what_another_writer
 
 
 def test_what_a_late_clock_dates_before_a_decision_that_did_not_know_it_is_news_and_what_it_knew_is_not() -> None:
-    decided = FIRST.first_seen + SKEW
+    decided = FIRST.first_seen + 5 * MINUTE
     assert newest_foreign((FIRST,), (TARGET,), decided - SECOND, ()) == FIRST
     assert newest_foreign((FIRST,), (TARGET,), decided - SECOND, just_seen((FIRST,), decided - SECOND)) is None
     assert (newest_foreign((FIRST,), (TARGET,), decided, ()), just_seen((FIRST,), decided)) == (None, ())  # no clock is as late as that

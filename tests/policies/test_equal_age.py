@@ -1,6 +1,7 @@
 """Memory and the like: a level out of its limit acts only where it has risen since the change, compared at equal age."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -81,9 +82,14 @@ def test_one_full_scrape_after_another_that_was_as_full_before_opens_nothing() -
         pytest.param((BEFORE, FLIP, AFTER), (T0 - HOUR + 12 * MINUTE, 12 * MINUTE), id="changes-of-flags-have-no-age"),
         pytest.param((AFTER,), None, id="nobody-saw-the-one-before"),
         pytest.param((replace(BEFORE, started_early=T0 - 5 * MINUTE, ready=T0 - 5 * MINUTE), AFTER), None, id="it-did-not-live-so-long"),
+        pytest.param((replace(BEFORE, ready=T0 - 12 * MINUTE), AFTER), (T0, 12 * MINUTE), id="it-lived-just-so-long"),
         pytest.param((BEFORE, replace(AFTER, ready=ASKED + MINUTE)), None, id="not-ready-yet"),
         pytest.param((), None, id="no-change"),
     ],
 )
 def test_equal_age_is_counted_from_each_one_s_first_serving_replica(changes: tuple[Change, ...], found: object) -> None:
     assert equal_age(changes, TARGET, ASKED) == found
+
+
+def test_at_the_moment_of_a_change_that_serves_at_once_both_are_of_no_age() -> None:
+    assert equal_age((BEFORE, AFTER), TARGET, T0) == (T0 - HOUR, timedelta(0))

@@ -7,11 +7,11 @@ import pytest
 
 from rollbackd.controller.engine.fleet import CLOSELY, Breaches, lasting
 from rollbackd.policies.blame.leaning import leans
-from rollbackd.policies.blame.neighbours import LATE
+from rollbackd.policies.blame.neighbours import Neighbours, late_since, neighbours
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.decide.step import LONE, PATIENCE
-from rollbackd.policies.judge.systemic import RECENT, turned_all, watched_until
+from rollbackd.policies.judge.systemic import RECENT, Chance, turned_all, watched_until
 from rollbackd.policies.judge.systemic import begun as begun_at
 from rollbackd.policies.judge.tally import Calm, add, begin, proven_since, tried
 from rollbackd.policies.judge.verdict import State
@@ -79,6 +79,11 @@ def test_in_a_scope_in_which_many_break_by_themselves_a_few_are_not_waited_for()
     assert "Act" in kinds(begun(LATER + MINUTE, many))
 
 
+def test_it_is_open_whether_the_cause_is_common_where_one_more_would_say_so_and_not_where_two_would():
+    usual = Chance(expected=0.73, counted=744, observed=21 * DAY, needed=4)
+    assert [Neighbours((), leaning, frozenset(), 800, usual).may_be_common for leaning in (("a", "b"), ("a", "b", "c"))] == [False, True]
+
+
 # --- a breach that began long after its change ----------------------------------------------------------------------------------
 
 LONG_AFTER = T0 + 12 * MINUTE
@@ -121,10 +126,16 @@ def test_where_many_break_by_themselves_one_is_chance():
 
 
 def test_soon_after_its_change_a_breach_waits_for_nobody():
-    soon = T0 + LATE - EVERY
+    soon = T0 + 5 * MINUTE - EVERY
     assert "Act" in kinds(late(T0 + 6 * MINUTE, CALM, began=soon))
     assert "Act" in kinds(late(T0 + 9 * MINUTE, replace(CALM, unexplained=frozenset({"a"})), began=soon))
-    assert "Act" not in kinds(late(T0 + 6 * MINUTE, CALM, began=T0 + LATE))
+    assert "Act" not in kinds(late(T0 + 6 * MINUTE, CALM, began=T0 + 5 * MINUTE))
+
+
+def test_it_is_not_late_while_any_of_its_suspects_has_just_served():
+    newer = replace(RELEASE, id="uid:8", ready=LONG_AFTER - MINUTE)
+    known = replace(CALM, began={TARGET: LONG_AFTER})
+    assert [late_since(POLICY, suspects, known) for suspects in ((RELEASE,), (newer, RELEASE))] == [LONG_AFTER, None]
 
 
 def test_a_service_that_is_watched_alone_waits_for_nobody():
@@ -165,6 +176,13 @@ def test_the_longer_it_took_the_more_of_them_are_chance_and_those_of_the_last_mi
     lately = replace(noisy, unexplained=frozenset({"a", "b"}), evident={TARGET: LATER})
     held = only(begun(LATER + 31 * MINUTE, lately), Held)
     assert (held.guard, "are usual in 10m0s" in held.reason) == ("systemic", True)
+
+
+def test_where_neither_time_says_anything_what_is_told_is_of_all_that_broke_since_ten_minutes_before_it_began():
+    proven = LATER + 30 * MINUTE
+    noisy = replace(CALM, watched=1001, usual=watched_until(NOISY, proven), lasting=frozenset({"a"}), onsets={"a": LATER}, evident={TARGET: LATER})
+    found = neighbours(POLICY, (RELEASE,), noisy)
+    assert (found.broken, found.usual.within) == (("a",), 40 * MINUTE)
 
 
 def test_one_that_broke_in_the_last_minutes_is_waited_on_however_many_were_usual_since_it_began():
