@@ -61,12 +61,18 @@ def test_no_rung_is_claimed_after_a_later_one(store: Store) -> None:
     assert blocked_by(claim(store, rung=0)) == "claimed"
 
 
-def test_a_closed_or_unknown_incident_gives_no_claim(store: Store) -> None:
-    assert blocked_by(claim(store)) == "closed"
+def test_what_follows_a_rung_is_not_claimed_while_nobody_knows_what_became_of_it(store: Store) -> None:
+    begin(store)
+    claim(store)
+    assert claim(store, rung=1) == Blocked("claimed", "nobody knows yet what became of rung 0; what follows waits for its answer")
+
+
+def test_a_closed_or_unknown_incident_gives_no_claim_and_the_refusal_says_which(store: Store) -> None:
+    assert claim(store) == Blocked("closed", "incident inc-1 is unknown; nothing more is done for it")
     begin(store)
     with store.transaction() as tx:
         tx.record(CLOSED)
-    assert blocked_by(claim(store)) == "closed"
+    assert claim(store) == Blocked("closed", "incident inc-1 is closed; nothing more is done for it")
 
 
 def test_a_held_incident_gives_no_claim(store: Store) -> None:
@@ -152,6 +158,13 @@ def test_the_third_incident_that_acts_on_a_target_within_a_day_is_blocked(store:
     assert blocked_by(claim(store, "inc-3")) == "per-target-day"
     clock.move(20 * HOUR)
     assert isinstance(claim(store, "inc-3"), Claim)
+
+
+def test_a_target_that_did_not_act_today_has_spent_none_of_its_day(store: Store) -> None:
+    begin(store)
+    none = claim(store, limits=Limits(per_target_per_day=0))
+    assert none == Blocked("per-target-day", "0 of 0 incidents that acted on this target in the last day")
+    assert isinstance(claim(store, limits=Limits(per_target_per_day=1)), Claim)
 
 
 def test_a_target_cools_down_after_an_incident_that_acted(store: Store, clock: Clock) -> None:
