@@ -136,7 +136,9 @@ class Journalling:
     def _again(self, tx: Transaction, policy: Policy, decision: Opened) -> None:
         """A change whose incident ended without an effect is in breach again: one incident is all it gets, so people are told, once a day."""
         former = tx.incident(decision.incident)
-        if former is None or former.is_open:  # another incident is open on the target
+        if former is None or former.closed_at is None:  # another incident is open on the target
+            return
+        if decision.at <= former.closed_at:  # a look from before: this replica stood still while another one ended what it saw
             return
         body = {"policy": policy.name, "condition": decision.condition, "reason": decision.reason}
         key = f"{decision.incident}/breach.again/{decision.onset:%Y%m%d}"

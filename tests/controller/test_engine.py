@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.controller.engine.fleet import Settings
+from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.values import SeenChange, Standing
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Mode, RevertRung
 from rollbackd.policies.model.readings import Lack, Unknown
-from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World
+from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, served
 
 
 @pytest.fixture
@@ -91,6 +92,23 @@ def test_a_change_that_breaks_again_after_its_incident_was_closed_is_told_to_peo
     (notice,) = [notice for notice in world.notices() if notice.kind == "breach-again"]
     assert notice.urgency == "page"
     assert any("rollbackd rollback shop" in line for line in notice.lines)
+
+
+def test_a_look_from_before_an_incident_was_closed_is_no_breach_again(tmp_path):
+    other, frozen = (World(tmp_path, replace(SHOP_POLICY, mode=Mode.SUGGEST)) for _ in range(2))
+    for each in (other, frozen):
+        each.slot(0)
+    other.deploy("v2")
+    for each in (other, frozen, other, frozen, other):
+        each.slot(60)
+    frozen.at += EVERY
+    look = Batch(frozen.at, frozen.survey(), {"shop": (served(frozen.at, 60),)})
+    while other.incidents():
+        other.slot(0)
+    frozen.engine.cycle(look)
+    assert other.kinds() == ["incident.opened", "incident.closed"]
+    for world in (other, frozen):
+        world.close()
 
 
 def test_first_sight_of_a_target_is_no_change(tmp_path):
