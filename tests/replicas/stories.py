@@ -1,7 +1,7 @@
 """What happens to several daemons on one journal: each story once, all at the same time."""
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -83,30 +83,30 @@ def frozen(point: str, band: Band) -> Ending:
 def without_database(band: Band) -> Ending:
     """One does not reach the database any more, before anything is wrong; later it does again."""
     band.start()
-    lonely, other = band.replicas
+    lonely, *others = band.replicas
     wait_for_all(band)
     lonely.database.cut()
     lonely.until(lambda: lonely.answer("/readyz") == 503, "it says so")
     judged = lonely.lives[-1].slots()
-    other.ship()
-    other.until_told("recovered")
+    others[0].ship()
+    others[0].until_told("recovered")
     lonely.until(lambda: len(lonely.lives[-1].slots()) > len(judged) + 1, "it judges on")
     alone = lonely.lives[-1].log()
     lonely.database.mend()
     lonely.until(lambda: lonely.answer("/readyz") == 200, "it is ready again, without a restart")
-    return ended(band, by=other.writer, alone=alone)
+    return ended(band, by=names_of(others), alone=alone)
 
 
 def without_api(band: Band) -> Ending:
     """One does not reach the API server any more, before anything is wrong."""
     band.start()
-    lonely, other = band.replicas
+    lonely, *others = band.replicas
     wait_for_all(band)
     lonely.api.cut()
-    other.ship()
-    other.until_told("recovered")
+    others[0].ship()
+    others[0].until_told("recovered")
     lonely.api.mend()
-    return ended(band, by=other.writer)
+    return ended(band, by=names_of(others))
 
 
 def holder_without_api(band: Band) -> Ending:
@@ -148,6 +148,11 @@ def wait_for_all(band: Band) -> None:
         replica.until(lambda replica=replica: replica.answer("/readyz") == 200 and replica.slots(), "it is at work")
 
 
+def names_of(replicas: Sequence[Replica]) -> tuple[str, ...]:
+    """Their names in the journal."""
+    return tuple(replica.writer for replica in replicas)
+
+
 def took(record: Record) -> float:
     """Seconds from the end of the claim to its takeover."""
     deadline = datetime.fromisoformat(record.of("rung.intended").body["deadline"])
@@ -164,14 +169,15 @@ def played(story: Story, double: KubeDouble, server: Postgres, folder: Path) -> 
 
 
 STORIES: Mapping[str, Story] = {
-    # Those that wait longest begin first.
-    "frozen": Story(2, partial(frozen, "after:rung.intended")),
+    # Those that wait longest begin first. Whatever happens to one of them happens to one of two, and to one of three.
+    "frozen": Story(3, partial(frozen, "after:rung.intended")),
     "zombie": Story(2, partial(frozen, "write")),
     "holder-partitioned-from-api": Story(2, holder_without_api, is_wired=True),
     "holder-partitioned-from-database": Story(2, holder_without_database, is_wired=True),
     "killed": Story(3, killed),
-    "partitioned-from-api": Story(2, without_api, is_wired=True),
-    "partitioned-from-database": Story(2, without_database, is_wired=True),
+    "killed-of-two": Story(2, killed),
+    "partitioned-from-api": Story(3, without_api, is_wired=True),
+    "partitioned-from-database": Story(3, without_database, is_wired=True),
     "without-api": Story(2, without_api),
     "without-database": Story(2, without_database),
     "together": Story(3, together),
