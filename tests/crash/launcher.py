@@ -4,7 +4,7 @@ A point is ``before:KIND`` or ``after:KIND``: before or after the commit of the 
 (``notice.sent:MESSAGE``: that marks a message of that kind as delivered); ``KIND#2``: of the second. The product knows nothing of it: SQLAlchemy's
 public events show each transaction. ``write``: just before a target is written to over HTTP, after the claim was looked at for the last time.
 With ``--once FILE`` the fate meets one of several daemons only: the first that comes to its point; with ``--armed FILE`` nothing counts before
-that file is there.
+that file is there. ``--shard NUMBER/COUNT`` is the product's.
 SIGUSR1 fills the disk (no file can be written any more), SIGUSR2 empties it again.
 """
 
@@ -145,6 +145,7 @@ def main(argv: Sequence[str]) -> int:
     """The daemon's exit code, once it has ended by itself."""
     parser = argparse.ArgumentParser(prog="tests.crash.launcher")
     parser.add_argument("--config", required=True)
+    parser.add_argument("--shard", metavar="NUMBER/COUNT")
     parser.add_argument("--once", metavar="FILE")
     parser.add_argument("--armed", metavar="FILE", type=Path)
     for fate in FATES:
@@ -156,4 +157,5 @@ def main(argv: Sequence[str]) -> int:
             (Write(met) if name == "write" else Point(name, met, asked["armed"])).attach()
     signal.signal(signal.SIGUSR1, fill_disk)
     signal.signal(signal.SIGUSR2, empty_disk)
-    return outcome(["run", "--config", asked["config"]])
+    shard = ["--shard", asked["shard"]] if asked["shard"] else []
+    return outcome(["run", "--config", asked["config"], *shard])

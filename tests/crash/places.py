@@ -62,21 +62,20 @@ class Place(Protocol):
 class Command:
     """A version file behind two commands. What runs is not ready while a file ``slow`` lies there; ``apply`` waits while ``stuck`` lies there."""
 
-    target = acts_on = SHOP
-    spec: Mapping[str, Any] = {**ON_SHOP, **REVERT}
-
     _DESCRIBE = (
         "if [ -e slow ]; then ready=null; else ready=$(date -u -r version '+\"%Y-%m-%dT%H:%M:%SZ\"'); fi;"
         """ printf '{"revision":"%s","ready":%s}' "$(cat version)" "$ready\""""
     )
     _APPLY = 'echo "$1" >> applied; while [ -e stuck ]; do sleep 0.1; done; echo "$1" > new; mv new version'
 
-    def __init__(self, folder: Path, timeout: str = "4s") -> None:
+    def __init__(self, folder: Path, timeout: str = "4s", name: str = "shop") -> None:
         self._folder = folder
+        self.target = self.acts_on = f"command:{name}"
+        self.spec = {"target": {"command": {"name": name}}, **REVERT}
         describe, apply = (f'cd "$0" && {{ {script}; }}' for script in (self._DESCRIBE, self._APPLY))
         shell = ["/bin/sh", "-c"]
         command = {"describe": [*shell, describe, str(folder)], "apply": [*shell, apply, str(folder), "{revision}"], "timeout": timeout}
-        self.config = {"commands": {"shop": {**command, "complete_within": timeout, "settle": "0s"}}}
+        self.config = {"commands": {name: {**command, "complete_within": timeout, "settle": "0s"}}}
         self.deploy("v1")
 
     def deploy(self, version: str) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,13 @@ class World:
 class Meter:
     """The services' pages of metrics: a hundred requests between two looks at one. Half of the shop's fail while it is broken; no other's do.
 
-    ``is_calm``: nobody minds that it is broken. ``has_sequel``: once it was broken and is put back, the shop is silent and ``late`` fails instead.
+    ``others`` fail too, by path, while their claims hold. ``is_calm``: nobody minds a broken shop. ``has_sequel``: once it was broken and is
+    put back, the shop is silent and ``late`` fails instead.
     """
 
-    def __init__(self, is_broken: Callable[[], bool]) -> None:
+    def __init__(self, is_broken: Callable[[], bool], others: Mapping[str, Callable[[], bool]] | None = None) -> None:
         self._is_broken = is_broken
+        self._others = others or {}
         self._good: Counter[str] = Counter()
         self._bad: Counter[str] = Counter()
         self._was_broken = False
@@ -95,6 +98,7 @@ class Meter:
         if self.is_silent or (is_sequel and request.path == "/shop"):
             return Reply(status=503)
         is_bad = (is_sequel and request.path == "/late") or (is_broken and not self.is_calm and request.path == "/shop")
+        is_bad |= request.path in self._others and self._others[request.path]()
         self._good[request.path] += 50 if is_bad else 100
         self._bad[request.path] += 50 if is_bad else 0
         counts = (("200", self._good), ("500", self._bad))
@@ -222,6 +226,16 @@ class Scene:
     def rows(self) -> list[str]:
         """The kinds of the journal's rows, as the daemon tells them."""
         return [row["kind"] for row in self.get("history")]
+
+    @property
+    def writer(self) -> str:
+        """The daemon's name in the journal."""
+        (mark,) = (self._data / "replica").read_text().split()
+        return mark
+
+    def slots(self) -> list[datetime]:
+        """The slots that the newest life has finished."""
+        return self.lives[-1].slots()
 
     def until(self, claim: Callable[[], object], what: str = "") -> None:
         """Returns once the claim holds; fails with the log's end if it does not, or if the daemon died meanwhile."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +34,6 @@ class Replica(Scene):
         url = f"postgresql://postgres@{self.database.address}/{self.folder.parent.name}"
         store = {"url": url, "password_file": str(self.folder / "password")}
         return {**super()._config_of(page, receiver), "clusters": {"test": {"kubeconfig": str(kubeconfig)}}, "store": store}
-
-    @property
-    def writer(self) -> str:
-        """Its name in the journal."""
-        (mark,) = (self._data / "replica").read_text().split()
-        return mark
-
-    def slots(self) -> list[datetime]:
-        """The slots that it has finished."""
-        return self.lives[-1].slots()
 
 
 class Ways:
