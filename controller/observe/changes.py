@@ -1,7 +1,8 @@
 """What the targets are, and which changes brought them there. The store's rows are the truth; this is their nearest copy."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,6 +18,8 @@ from rollbackd.policies.known.incident import Incident, Phase
 HORIZON = timedelta(days=8)
 """Changes older than this matter to no watch window and to no known good."""
 
+OLD = 60.0
+"""Seconds. A survey that has waited for longer, as in a daemon that stood still, is not news where others have told of the target since."""
 
 ROWS_AT_ONCE = 1_000
 """So many rows one transaction writes, so that a fleet seen for the first time does not keep other writers waiting."""
@@ -52,10 +55,13 @@ class ChangeBook:
     """Every known change of the watched targets, and where each target stands now. Used by the engine thread only.
 
     What parts a change brought is kept of the newest alone, which the next is compared with: a fleet's changes of eight days are many.
+    ``steady``: the seconds that ``Survey.began`` is in.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, steady: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._steady = steady
+        self._told_at: dict[str, float] = {}
         self._seen: dict[str, tuple[SeenChange, ...]] = {}
         self._of: dict[str, tuple[Change, ...]] = {}
         self._row = self._told = 0
@@ -81,9 +87,14 @@ class ChangeBook:
         row, fresh = self._store.changes_after(self._row)
         told, completed = self._store.made_irreversible(self._told)
         self._row, self._told = row, told  # only now: where the store did not answer both, both are asked again
+        self._told_at |= {seen.change.target: self._steady() for seen in fresh if self._is_others(seen.change)}
         for seen in (*fresh, *completed):
             if seen.change.target in self._seen:
                 self._keep(seen)
+
+    def _is_others(self, change: Change) -> bool:
+        known = self._seen.get(change.target)
+        return known is not None and not change.posted and change.id not in [seen.change.id for seen in known]
 
     def targets(self) -> tuple[str, ...]:
         """Every target of the book."""
@@ -124,7 +135,7 @@ class ChangeBook:
         # What began at once is looked at write by write, each as if it were its incident's newest.
         intents = {write.target: replace(incident, intent=write) for incident in incidents for write in incident.writes}
         read = {target: state for target, state in survey.states.items() if self._says_more(target, survey.began)}
-        states = {target: state for target, state in read.items() if not isinstance(state, AdapterError)}
+        states = {target: state for target, state in read.items() if not isinstance(state, AdapterError) and not self._is_past(state, survey.began)}
         completed, fresh = [], []
         for target, state in states.items():
             known = self.newest(target)
@@ -153,6 +164,12 @@ class ChangeBook:
 
     def _says_more(self, target: str, began: float) -> bool:
         return target in self._seen and began >= self._last(target).began
+
+    def _is_past(self, state: TargetState, began: float) -> bool:
+        """True where it says otherwise than what another replica told long after it was asked for: it would be a change that never happened."""
+        known = self.newest(state.key)
+        is_old = began <= self._told_at.get(state.key, -1.0) and self._steady() - began > OLD
+        return is_old and known is not None and not is_same(known.change, state)
 
     def _store_all(self, rows: Sequence[SeenChange]) -> tuple[SeenChange, ...]:
         """The rows are stored and known; returns those that hold, which may be another replica's."""

@@ -20,7 +20,7 @@ from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.notify.outbox import Outbox
 from rollbackd.controller.notify.store_trouble import StoreTrouble
-from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.observe.changes import ChangeBook, Survey
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.pause.switch import Switch
 from rollbackd.controller.people.desk import Desk
@@ -103,6 +103,7 @@ class Replica:
             look_every=LOOK_EVERY, pool=self.turns, stop=stop,
         )  # fmt: skip
         self.engine = Engine(self.store, self.actor, Journalling(self.store, self._told), self.pause, settings, self.trouble)
+        self.engine.book = ChangeBook(self.store, lambda: float(self._slots))
         self.hands = Hands(Desk(self.engine, self.store, self.pause, self.targets, dict, _no_facts, self.now))
         self._released = False
 
