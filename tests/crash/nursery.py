@@ -49,8 +49,11 @@ class Process:
         self._answers = answers
         self._code: int | None = None
         self.pid = int(answers.recv(64))
-        # A handle and not the number: a number may be another process's by now.
-        self._handle = os.pidfd_open(self.pid) if self.poll() is None else -1
+        # A handle and not the number: a number may be another process's by now. None of one that ended at once, told of or not yet.
+        self._handle = -1
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._handle = os.pidfd_open(self.pid)
 
     def poll(self) -> int | None:
         """The exit code; None while it lives."""
@@ -68,7 +71,7 @@ class Process:
 
     def send_signal(self, number: signal.Signals) -> None:
         """The signal is on its way, unless the process has ended."""
-        if self.poll() is None:
+        if self._handle >= 0 and self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, number)
 
