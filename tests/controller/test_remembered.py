@@ -1,0 +1,56 @@
+"""What was read of the time before a change: asked for once, and one answer a condition, however many changes come."""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+
+from rollbackd.controller.observe.remembered import Remembered
+from rollbackd.policies.load import load_policies
+from tests.policies.literals import T0
+
+POLICY = """
+apiVersion: rollbackd/v1
+kind: RollbackPolicy
+metadata: {name: checkout}
+spec:
+  target: {kubernetes: {namespace: shop, deployment: checkout}}
+  rollback_when: [{use: traffic-drop}]
+"""
+ONE = load_policies({"checkout.yaml": POLICY}).policies[0]
+OTHER = dataclasses.replace(ONE, digest="another")
+
+
+def asking(answers: list[int], answer: int | None) -> Callable[[], int | None]:
+    """A question that notes its answer."""
+
+    def ask() -> int | None:
+        if answer is not None:
+            answers.append(answer)
+        return answer
+
+    return ask
+
+
+def test_one_change_is_asked_about_once_and_the_next_one_anew() -> None:
+    known, asked = Remembered[int](), list[int]()
+    for began, answer in ((T0, 1), (T0, 2), (T0 + timedelta(hours=1), 3), (T0 + timedelta(hours=1), 4)):
+        known.of(ONE, ONE.conditions[0], began, asking(asked, answer))
+    assert asked == [1, 3]
+
+
+def test_a_policy_that_has_changed_asks_again() -> None:
+    known, asked = Remembered[int](), list[int]()
+    assert [known.of(each, each.conditions[0], T0, asking(asked, n)) for n, each in enumerate((ONE, OTHER, OTHER), 1)] == [1, 2, 2]
+
+
+def test_what_was_not_told_is_asked_for_again() -> None:
+    known = Remembered[int]()
+    assert known.of(ONE, ONE.conditions[0], T0, lambda: None) is None
+    assert known.of(ONE, ONE.conditions[0], T0, lambda: 7) == 7
+
+
+def test_many_changes_leave_one_answer() -> None:
+    known = Remembered[int]()
+    for hour in range(1000):
+        known.of(ONE, ONE.conditions[0], T0 + timedelta(hours=hour), lambda: 1)
+    assert len(known._known) == 1
