@@ -137,7 +137,7 @@ class Replay:
         """What turned to breach without a change says what is usual, as it would have in a daemon that began with the first slot."""
         onsets = self._breaches.onsets()
         if onsets:
-            seen = Fleet(unexplained=self._unexplained(frozenset().union(*(way.answered for way in self.ways)), at), onsets=onsets)
+            seen = Fleet(unexplained=self._unexplained(at), onsets=onsets)
             self._usual = self._turned.take(self._usual, seen)
             self._turned.settle(seen)
         self._usual = watched_until(self._usual, at)
@@ -193,9 +193,9 @@ class Replay:
         recovered = [acted + back for acted in way.acted if acted + back <= at]
         return Fleet(
             watched=len({one.policy.target for one in self.ways}),
-            unexplained=self._unexplained(answered, at),
-            lasting=lasting(at, self._policies, self.of, self._breaches, answered),
-            leaning=without_change(at, self._breaches.leaning(), self._policies, self.of, answered),
+            unexplained=self._unexplained(at),
+            lasting=lasting(at, self._policies, self.of, self._breaches),
+            leaning=without_change(at, self._breaches.leaning(), self._policies, self.of, self._breaches),
             oldest_look=min((one.last for one in self.ways if one.last is not None), default=None),
             usual=self._usual,
             onsets=self._breaches.onsets(),
@@ -212,8 +212,8 @@ class Replay:
             revisions=revisions,
         )
 
-    def _unexplained(self, answered: frozenset[tuple[str, str]], at: datetime) -> frozenset[str]:
-        return unexplained(at, self._policies, self.of, self._breaches, answered)
+    def _unexplained(self, at: datetime) -> frozenset[str]:
+        return unexplained(at, self._policies, self.of, self._breaches)
 
     # --- what it came to ------------------------------------------------------------------------------------------------------------------
 

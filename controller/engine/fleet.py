@@ -13,12 +13,12 @@ from rollbackd.policies.blame.leaning import leans
 from rollbackd.policies.judge.systemic import RECENT, Usual
 from rollbackd.policies.judge.tally import proven_since
 from rollbackd.policies.judge.verdict import State, Verdict
-from rollbackd.policies.known.changes import Change, watched
+from rollbackd.policies.known.changes import Change, is_watched
 from rollbackd.policies.known.fleet import Fleet, Limits
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import Watch
-from rollbackd.policies.model.policy import Mode, Policy, RevertRung
-from rollbackd.policies.watching.since import watch_length
+from rollbackd.policies.model.policy import Condition, Mode, Policy, RevertRung
+from rollbackd.policies.watching.since import ALWAYS_BLAMES
 
 ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
 
@@ -46,12 +46,14 @@ CLOSELY = timedelta(minutes=2)
 class _Broken:
     """A breach: proven ``since``; ``began``: since when it had plainly been out of its limits then.
 
-    ``evident``: since when it may have been: what proves it was counted from then on, or an unbroken run of looks saw it out.
+    ``evident``: since when it may have been: what proves it was counted from then on, or an unbroken run of looks saw it out. ``watch``: for so long
+    a change may be blamed for it, the longest watch among the conditions that broke.
     """
 
     since: datetime
     began: datetime
     evident: datetime
+    watch: timedelta
 
 
 class Breaches:
@@ -59,7 +61,7 @@ class Breaches:
 
     def __init__(self) -> None:
         self._broken: dict[tuple[str, str], _Broken] = {}
-        self._leaning: set[tuple[str, str]] = set()
+        self._leaning: dict[tuple[str, str], timedelta] = {}
         self._risen: dict[tuple[str, str], frozenset[str]] = {}
 
     def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
@@ -68,12 +70,12 @@ class Breaches:
         states = [verdict.state for verdict in seen]
         if policy.depends_on:
             self._risen[key] = _risen(policy, seen)
-        self._leaning.discard(key)
-        if State.BREACH not in states and any(leans(*each) for each in zip(policy.conditions, watch.tracks, seen, strict=True)):
-            self._leaning.add(key)
+        self._leaning.pop(key, None)
         if State.BREACH in states:
-            self._broken[key] = _broken(self._broken.get(key), watch, seen)
-        elif all(track.onset is None for track in watch.tracks):
+            self._broken[key] = _broken(self._broken.get(key), policy, watch, seen)
+        elif lean := [each[0] for each in zip(policy.conditions, watch.tracks, seen, strict=True) if leans(*each)]:
+            self._leaning[key] = _longest(policy, lean)
+        if State.BREACH not in states and all(track.onset is None for track in watch.tracks):
             # Proven over by what had broken: that another condition is well says nothing of it.
             self._broken.pop(key, None)
 
@@ -81,7 +83,7 @@ class Breaches:
         """Forgets policies that are no longer loaded."""
         wanted = {(policy.target, policy.name) for policy in policies}
         self._broken = {key: one for key, one in self._broken.items() if key in wanted}
-        self._leaning &= wanted
+        self._leaning = {key: length for key, length in self._leaning.items() if key in wanted}
         self._risen = {key: on for key, on in self._risen.items() if key in wanted}
 
     def presses(self, last: datetime, incidents: Iterable[Incident], at: datetime) -> bool:
@@ -94,6 +96,13 @@ class Breaches:
     def leaning(self) -> frozenset[str]:
         """The targets that lean towards a breach and are not in one."""
         return frozenset(target for target, _ in self._leaning) - {target for target, _ in self._broken}
+
+    def blamable(self, policy: Policy, at: datetime) -> tuple[datetime, timedelta] | None:
+        """Since when the policy's target is out of its limits, and for how long after a change that may be blamed on it; None where it is not."""
+        key = policy.target, policy.name
+        if (one := self._broken.get(key)) is not None:
+            return one.since, one.watch
+        return (at, self._leaning[key]) if key in self._leaning else None
 
     def onsets(self) -> dict[str, datetime]:
         """Since when each target in breach is."""
@@ -126,17 +135,23 @@ class Breaches:
         return found
 
 
-def _broken(before: _Broken | None, watch: Watch, verdicts: Sequence[Verdict]) -> _Broken:
+def _broken(before: _Broken | None, policy: Policy, watch: Watch, verdicts: Sequence[Verdict]) -> _Broken:
     """The breach as it is known with this look, which proves it: when it began was told when it was proven first."""
     since = min(track.onset for track in watch.tracks if track.onset is not None)
+    blamed = _longest(policy, [c for c, verdict in zip(policy.conditions, verdicts, strict=True) if verdict.state is State.BREACH])
     if before is not None and before.since == since:
-        return before
+        return replace(before, watch=max(before.watch, blamed))
     runs = [track.run.start for track in watch.tracks if track.onset is not None and track.run is not None]
     proven = [track.tally for track, verdict in zip(watch.tracks, verdicts, strict=True) if verdict.state is State.BREACH]
     counted = [proven_since(tally) for tally in proven if tally is not None]
     # Of few requests a single bad one is out of the limit, long before anything went wrong.
     began = min(runs, default=since)
-    return _Broken(since, max(began, min(counted, default=began)), min([since, *runs, *counted]))
+    return _Broken(since, max(began, min(counted, default=began)), min([since, *runs, *counted]), blamed)
+
+
+def _longest(policy: Policy, conditions: Iterable[Condition]) -> timedelta:
+    """For so long after a change any of these conditions may blame it."""
+    return max(condition.watch or policy.watch or ALWAYS_BLAMES for condition in conditions)
 
 
 def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:
@@ -169,7 +184,7 @@ def fleet_at(
     """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
     answered = answered_changes(store, book)
     needs, onsets = depends(policies.values()), breaches.onsets()
-    alone = unexplained(at, policies.values(), book.of, breaches, answered)
+    alone = unexplained(at, policies.values(), book.of, breaches)
     incidents = tuple(incidents)
     open_on = {incident.target for incident in incidents}
     # Without a change nothing is reverted, unless it is always watched: a breach of everything must not ask more of the store.
@@ -181,8 +196,8 @@ def fleet_at(
         paused=pause.read(),
         watched=len({policy.target for policy in policies.values()}),
         unexplained=alone,
-        lasting=lasting(at, policies.values(), book.of, breaches, answered),
-        leaning=without_change(at, breaches.leaning(), policies.values(), book.of, answered),
+        lasting=lasting(at, policies.values(), book.of, breaches),
+        leaning=without_change(at, breaches.leaning(), policies.values(), book.of, breaches),
         answered=answered,
         healthy_since=_healthy_since(at, incidents, policies, watches),
         revisions=book.revisions(),
@@ -224,34 +239,32 @@ def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str
     return frozenset((change.target, change.id) for change in book.of(book.targets()) if change.id in ids)
 
 
-def unexplained(
-    at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches, answered: frozenset[tuple[str, str]]
-) -> frozenset[str]:
+def unexplained(at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches) -> frozenset[str]:
     """The targets whose breach began lately without a change of their own."""
-    return without_change(at, breaches.recent(at), policies, changes_of, answered)
+    return without_change(at, breaches.recent(at), policies, changes_of, breaches)
 
 
-def lasting(
-    at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches, answered: frozenset[tuple[str, str]]
-) -> frozenset[str]:
+def lasting(at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches) -> frozenset[str]:
     """The other targets in breach that no change of their own explained when it began: a watch that has closed since makes none of them innocent."""
-    onsets, known = breaches.onsets(), tuple(policies)
-    return frozenset(t for t in breaches.lasting(at) if without_change(onsets[t], frozenset({t}), known, changes_of, answered))
+    return without_change(at, breaches.lasting(at), policies, changes_of, breaches)
 
 
-def without_change(
-    at: datetime, targets: frozenset[str], policies: Iterable[Policy], changes_of: ChangesOf, answered: frozenset[tuple[str, str]]
-) -> frozenset[str]:
-    """Those of these targets that no change of their own explains."""
+def without_change(at: datetime, targets: frozenset[str], policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches) -> frozenset[str]:
+    """Those of these targets that are out of their limits and no change of their own explains: none whose watch was open when that began.
+
+    Whether an incident has answered the change does not matter: it still explains the breach that it caused, and none of a week later.
+    """
     if not targets:
         return targets
-    return targets - {p.target for p in policies if p.target in targets and _has_change(at, p, changes_of, answered)}
+    return targets - {p.target for p in policies if p.target in targets and _has_change(at, p, changes_of, breaches)}
 
 
-def _has_change(at: datetime, policy: Policy, changes_of: ChangesOf, answered: frozenset[tuple[str, str]]) -> bool:
-    changes = changes_of(policy.targets)
-    # A change that an incident answered still explains the breach that it caused.
-    return bool(watched(changes, watch_length(policy), (), at)) or any((c.target, c.id) in answered for c in changes)
+def _has_change(at: datetime, policy: Policy, changes_of: ChangesOf, breaches: Breaches) -> bool:
+    blamable = breaches.blamable(policy, at)
+    if blamable is None:
+        return False  # another policy of the target broke
+    since, watch = blamable
+    return is_watched(changes_of(policy.targets), watch, (), since)
 
 
 def _healthy_since(

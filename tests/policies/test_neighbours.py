@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.controller.engine.fleet import CLOSELY, Breaches, lasting
+from rollbackd.controller.engine.fleet import CLOSELY, Breaches, lasting, unexplained
 from rollbackd.policies.blame.leaning import leans
 from rollbackd.policies.blame.neighbours import Neighbours, late_since, neighbours
 from rollbackd.policies.decide.decisions import Wait
@@ -18,8 +18,27 @@ from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.incident import fold
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Bound, Limit, OutsideWatch
-from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, kinds, no_data, only, run, slots
+from rollbackd.policies.model.policy import Bound, Group, Leaf, Limit, OutsideWatch
+from tests.policies.literals import (
+    CALM,
+    ERRORS,
+    EVERY,
+    HOUR,
+    MEMORY,
+    MINUTE,
+    OPENED,
+    POLICY,
+    RELEASE,
+    T0,
+    TARGET,
+    counts,
+    kinds,
+    level,
+    no_data,
+    only,
+    run,
+    slots,
+)
 
 LATER = T0 + 5 * MINUTE
 DAY = timedelta(days=1)
@@ -30,6 +49,15 @@ LEANING = replace(CALM, leaning=frozenset({"a", "b"}))
 
 def bad(at):
     return counts(at, 60, 600)
+
+
+def good(at):
+    return counts(at, 0, 600)
+
+
+def released(at):
+    """A release of the target that served at once."""
+    return replace(RELEASE, started_early=at, started_late=at, first_seen=at, ready=at)
 
 
 def begun(at, fleet):
@@ -201,9 +229,33 @@ def test_one_that_broke_by_its_own_release_long_ago_is_not_counted_when_its_watc
     breaches, broke = noted(bad(LATER)), LATER
     long_after = broke + 3 * HOUR
     of_all = {TARGET: (RELEASE,)}
-    known = {"policies": (watched,), "breaches": breaches, "answered": frozenset()}
+    known = {"policies": (watched,), "breaches": breaches}
     assert lasting(long_after, changes_of=lambda targets: of_all[TARGET], **known) == frozenset()
     assert lasting(long_after, changes_of=lambda targets: (), **known) == frozenset({TARGET})
+
+
+def beside(change, policy=POLICY, readings=None):
+    """Who is without a change when it has turned to breach after ``LATER``, having had this one."""
+    at = LATER + 5 * MINUTE
+    breaches, known = Breaches(), new_watch(policy)
+    for slot in slots(T0, at):
+        seen = readings(slot) if readings else (bad(slot) if slot >= LATER else good(slot),)
+        found = evaluate(policy, known, None, seen, (), CALM, slot)
+        known = found.watch
+        breaches.note(policy, known, found.verdicts)
+    return unexplained(at, (policy,), lambda targets: (change,), breaches)
+
+
+def test_what_was_rolled_back_last_week_explains_no_breach_of_today():
+    assert beside(released(LATER - 5 * DAY)) == frozenset({TARGET})
+    assert beside(released(LATER - 10 * MINUTE)) == frozenset()
+
+
+def test_a_condition_that_watches_for_longer_does_not_explain_what_another_saw():
+    watches = replace(POLICY, conditions=(ERRORS, replace(MEMORY, watch=DAY)), trigger=Group((Leaf(0), Leaf(1)), 1))
+    errors = beside(released(LATER - 20 * HOUR), watches, lambda at: (bad(at) if at >= LATER else good(at), level(at, 0.5)))
+    memory = beside(released(LATER - 20 * HOUR), watches, lambda at: (good(at), level(at, 0.99 if at >= LATER else 0.5)))
+    assert (errors, memory) == (frozenset({TARGET}), frozenset())
 
 
 def test_a_new_breach_of_a_target_whose_last_one_was_never_proven_over_has_a_beginning_of_its_own():
