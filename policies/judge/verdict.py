@@ -178,14 +178,13 @@ def _share(first: Counts, last: Counts, least: float, most: float, total: float)
 
 
 def _judge_events(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Verdict:
-    count, first, last = 0.0, None, None
+    count, first, last, span = 0.0, None, None, timedelta(0)
     for block in _disjoint_blocks(readings, since):
         if not isinstance(block, Events) or (last is not None and last.end - block.start > condition.window):
             break
-        count, first, last = count + block.count, block, last or block
+        count, first, last, span = count + block.count, block, last or block, span + (block.end - block.start)
     if first is None or last is None:
         return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet"))
-    span = last.end - first.start
     seen = Happened(count, first.start, last.end, last.newest, is_complete=span + (last.end - last.start) > condition.window)
     return Verdict(_place_events(condition, seen, span), seen)
 

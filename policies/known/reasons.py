@@ -79,16 +79,24 @@ def _tried_text(condition: Condition, share: Share, verdict: Verdict) -> str:
     if verdict.state is State.BREACH:
         return f"{what} {_out_of(limit, share)} ({tried})"
     if is_doubted(condition, verdict):
-        sure = f"lower bound {number_text(share.bounds.low, '%')}" if limit.high is not None else f"upper bound {number_text(share.bounds.high, '%')}"
-        return f"{what} {_out_of(limit, share)}, {sure}, but not proven since the change: {tried}"
+        return f"{what} {_out_of(limit, share)}, {_surely(limit, share)}, but not proven since the change: {tried}"
     text = _share_text(condition, share, verdict)
     return f"{text}; {tried}" if trial is not None and trial.log_e > 0 and verdict.state is State.UNPROVEN else text
 
 
 def _out_of(limit: Limit, share: Share) -> str:
     """Which side of the limit the share is out of."""
-    is_above = limit.high is not None and (limit.low is None or share.least > limit.high * share.total)
-    return f"> {_side_text(limit, limit.high)}" if is_above else f"< {_side_text(limit, limit.low)}"
+    return f"> {_side_text(limit, limit.high)}" if _is_above(limit, share) else f"< {_side_text(limit, limit.low)}"
+
+
+def _surely(limit: Limit, share: Share) -> str:
+    """The bound on that side."""
+    bounds = share.bounds
+    return f"lower bound {number_text(bounds.low, '%')}" if _is_above(limit, share) else f"upper bound {number_text(bounds.high, '%')}"
+
+
+def _is_above(limit: Limit, share: Share) -> bool:
+    return limit.high is not None and (limit.low is None or share.least > limit.high * share.total)
 
 
 def trial_text(trial: Trial) -> str:
@@ -113,10 +121,8 @@ def _share_text(condition: Condition, share: Share, verdict: Verdict) -> str:
     limit, state, what = share_limit(condition), verdict.state, _seen_text(condition, share)
     if state is State.UNPROVEN and share.total < condition.min_volume:
         return f"{what}: {share.total} events prove {'nothing' if verdict.trial is None else 'no health'}, {condition.min_volume} are needed"
-    if state is State.BREACH and limit.high is not None:
-        return f"{what} > {_side_text(limit, limit.high)} (lower bound {number_text(share.bounds.low, '%')})"
-    if state is State.BREACH and limit.low is not None:
-        return f"{what} < {_side_text(limit, limit.low)} (upper bound {number_text(share.bounds.high, '%')})"
+    if state is State.BREACH:
+        return f"{what} {_out_of(limit, share)} ({_surely(limit, share)})"
     interval = f"{number_text(share.bounds.low, '%')} to {number_text(share.bounds.high, '%')}"
     return f"{what}, proven {interval}, {_compared(limit, state)}"
 

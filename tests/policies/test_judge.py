@@ -18,6 +18,7 @@ from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, 
 
 SLOW = replace(ERRORS, name="p95-latency", signal=Latency(Selector("h"), 0.95, 2.0), limit=Limit(high=2.0, unit="s"), min_volume=200)
 FAILURES = replace(ERRORS, name="database-failures", signal=Count(Selector("e")), limit=Limit(high=5), window=2 * MINUTE, min_volume=0)
+HITS = replace(ERRORS, name="cache-hits", limit=Limit(low=0.2, high=0.8, unit="%"))
 RATE = replace(FAILURES, name="rate", signal=Rate(Selector("e")), limit=Limit(high=0.5))
 
 
@@ -170,10 +171,27 @@ def test_a_rate_needs_the_whole_window():
     assert judge(RATE, [events(T0 - MINUTE, 100), events(T0, 100)], None, None, T0).state is State.BREACH
 
 
+@pytest.mark.parametrize("condition", [RATE, FAILURES])
+def test_what_was_not_scraped_is_no_fall(condition):
+    """Sixty a minute, and two of five minutes without a look."""
+    falls = replace(condition, limit=Limit(low=0.8 if condition is RATE else 240), window=5 * MINUTE)
+    looked_at = [events(T0 - n * MINUTE, 60) for n in (4, 3, 0)]
+    assert judge(falls, looked_at, None, None, T0).state is State.UNPROVEN
+    whole = [events(T0 - n * MINUTE, 60) for n in (4, 3, 2, 1, 0)]
+    assert judge(falls, whole, None, None, T0).state is State.OK
+
+
+def test_what_was_not_scraped_thins_no_rate():
+    often = replace(RATE, limit=Limit(high=0.9), window=5 * MINUTE)
+    assert judge(often, [events(T0 - n * MINUTE, 60) for n in (4, 3, 0)], None, None, T0).state is State.UNPROVEN
+
+
 @pytest.mark.parametrize(
     ("condition", "readings", "text"),
     [
         pytest.param(ERRORS, [counts(T0, 41, 412)], "error-rate 41/412 = 10.0 % > 5 % (lower bound 7.02 %)", id="breach"),
+        pytest.param(HITS, [counts(T0, 25, 500)], "cache-hits 25/500 = 5.0 % < 20 % (upper bound 7.79 %)", id="below-a-range"),
+        pytest.param(HITS, [counts(T0, 450, 500)], "cache-hits 450/500 = 90.0 % > 80 % (lower bound 86.4 %)", id="above-a-range"),
         pytest.param(ERRORS, [counts(T0, 2, 20)], "error-rate 2/20 = 10.0 %: 20 events prove nothing, 50 are needed", id="too-few"),
         pytest.param(ERRORS, [counts(T0, 3, 60)], "error-rate 3/60 = 5.0 %, proven 1.43 % to 16 %, not proven <= 5 %", id="between"),
         pytest.param(MEMORY, [level(T0, 0.97)], "memory 97 % > 95 %", id="level"),
