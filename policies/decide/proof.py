@@ -8,7 +8,7 @@ from rollbackd.policies.judge.composite import contributors, is_met
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change, newest_foreign
 from rollbackd.policies.known.events import Closed, CloseHow, Held
-from rollbackd.policies.known.incident import Incident, Phase
+from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 from rollbackd.policies.known.reasons import duration_text, verdict_reason
 from rollbackd.policies.model.policy import Mode
 from rollbackd.policies.watching.recovery import leave_text
@@ -28,11 +28,18 @@ def acting_mode(slot: Slot, incident: Incident) -> Mode | None:
 def _is_breaching(slot: Slot, incident: Incident, mode: Mode) -> bool:
     modes = [min(c.mode, v.most) for c, v in zip(slot.policy.conditions, slot.verdicts, strict=True)]
     joined = set(own_joined(slot, incident))
-    # What is only observed joins no incident; beside another it is part of what proves the breach all the same.
-    standings = [_proven(verdict, index in joined or modes[index] is Mode.OBSERVE) for index, verdict in enumerate(slot.verdicts)]
+    # What is only observed joins no incident, and neither does what broke before the change; beside another both are part of what proves the breach.
+    beside = [mode is Mode.OBSERVE or _is_older(slot, incident, index) for index, mode in enumerate(modes)]
+    standings = [_proven(verdict, index in joined or beside[index]) for index, verdict in enumerate(slot.verdicts)]
     if is_met(slot.policy.trigger, standings) is not True:
         return False
     return any(modes[index] >= mode for index in contributors(slot.policy.trigger, standings) if index in joined)
+
+
+def _is_older(slot: Slot, incident: Incident, index: int) -> bool:
+    """Whether the condition's breach began before every suspect."""
+    onset, blamed = slot.watch.tracks[index].onset, suspects_of(incident, slot.changes)
+    return onset is not None and bool(blamed) and onset <= min(change.started_early for change in blamed)
 
 
 def _proven(verdict: Verdict, counts: bool) -> bool | None:
@@ -42,9 +49,16 @@ def _proven(verdict: Verdict, counts: bool) -> bool | None:
 def own_joined(slot: Slot, incident: Incident) -> list[int]:
     """The conditions of this policy that the incident is about; one that a person opened is about all that are known now."""
     joined = [i for i, c in enumerate(slot.policy.conditions) if (slot.policy.name, c.name) in incident.joined]
-    if joined or not incident.opened_by:
-        return joined
+    return joined if joined or not incident.opened_by else _known(slot)
+
+
+def _known(slot: Slot) -> list[int]:
     return [i for i, verdict in enumerate(slot.verdicts) if verdict.state.is_known]
+
+
+def _to_be_well(slot: Slot, incident: Incident) -> list[int]:
+    """The conditions of this policy that have to be well again: all that are known, where those of the incident were renamed or left out since."""
+    return own_joined(slot, incident) or _known(slot)
 
 
 def proven_breaches(slot: Slot, incident: Incident) -> str:
@@ -54,8 +68,8 @@ def proven_breaches(slot: Slot, incident: Incident) -> str:
 
 
 def all_reasons(slot: Slot, incident: Incident) -> str:
-    """Every condition that the incident is about, with its arithmetic."""
-    found = ((slot.policy.conditions[i], slot.verdicts[i]) for i in own_joined(slot, incident))
+    """Every condition that has to be well again, with its arithmetic."""
+    found = ((slot.policy.conditions[i], slot.verdicts[i]) for i in _to_be_well(slot, incident))
     return (
         "; ".join(verdict_reason(condition, verdict) + leave_text(condition, verdict) for condition, verdict in found)
         or "nothing is known of its conditions"
@@ -64,7 +78,7 @@ def all_reasons(slot: Slot, incident: Incident) -> str:
 
 def recovered(slot: Slot, incident: Incident, start: datetime) -> Closed | None:
     """The incident's end, where everything that it is about was proven well for ``recover_for`` since ``start``."""
-    since = [slot.watch.tracks[i].ok_since if slot.verdicts[i].state is State.OK else None for i in own_joined(slot, incident)]
+    since = [slot.watch.tracks[i].ok_since if slot.verdicts[i].state is State.OK else None for i in _to_be_well(slot, incident)]
     others = (pair for pair in incident.joined if pair[0] != slot.policy.name)
     known = slot.fleet.healthy_since
     since += [known[incident.target, *pair] for pair in others if (incident.target, *pair) in known]  # one that is gone proves nothing any more

@@ -139,3 +139,14 @@ def test_leaving_never_asks_for_less_than_health(bad, total, level, state):
     track = Track(calm=None if level is None else before(level))
     after = as_left(BOUNDED, track, Verdict(state, share)).state
     assert after is state or (state, after) == (State.OK, State.UNPROVEN)
+
+
+def test_an_incident_whose_conditions_were_renamed_is_over_when_all_that_its_policy_asks_now_is_well():
+    renamed = replace(CLOSE, digest="d2", conditions=(replace(BOUNDED, name="failed-requests"),))
+    assert "Closed" in kinds(verified(0.01, policy=renamed))
+    assert "failed-requests" in only(verified(0.01, policy=renamed), Closed).reason
+
+
+def test_a_condition_that_took_the_place_of_another_joins_the_incident_before_it_takes_a_step():
+    renamed = replace(CLOSE, digest="d2", conditions=(replace(BOUNDED, name="failed-requests"),))
+    assert kinds(verified(0.3, policy=renamed, minutes=3))[0] == "Joined"

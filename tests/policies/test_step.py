@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.policies.decide.decisions import Act, Bake, Offer, Outside, Wait, WouldAct
+from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, CloseHow, Held, Joined, Opened, RungEnd, Stopped
 from rollbackd.policies.known.fleet import Fleet, Flight, Limits
 from rollbackd.policies.known.freeze import Freeze, Once
 from rollbackd.policies.known.incident import Phase, fold
+from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Breaches, FlagsRung, For, Group, Leaf, Mode, OnNoData, OutsideWatch, RevertRung
 from rollbackd.policies.model.readings import Lack, Unknown
 from tests.policies.literals import (
@@ -225,9 +227,6 @@ def both(needed):
 
 
 def evaluate_two(policy, errors, memory):
-    from rollbackd.policies.decide.evaluate import evaluate
-    from rollbackd.policies.known.watch import new_watch
-
     return evaluate(policy, new_watch(policy), None, (errors, memory), (RELEASE,), CALM, LATER).decisions
 
 
@@ -503,3 +502,30 @@ def test_warm_up_counts_from_ready():
     late = replace(RELEASE, ready=T0 + 10 * MINUTE)
     at = T0 + 10 * MINUTE + 30 * SECOND
     assert run(POLICY, {at: counts(at, 600, 600, timedelta(seconds=10))}, changes=(late,)).decisions == ()
+
+
+# --- put together with what broke before ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.OBSERVE])
+def test_what_broke_before_the_change_is_part_of_the_proof_whatever_its_mode(mode):
+    policy = replace(POLICY, conditions=(ERRORS, replace(MEMORY, name="queue", mode=mode)), trigger=Group((Leaf(0), Leaf(1)), 2))
+    watch, decided = new_watch(policy), []
+    for at in slots(T0 - 30 * MINUTE, T0 + 5 * MINUTE):
+        known = (RELEASE,) if at >= RELEASE.first_seen else ()
+        found = evaluate(policy, watch, None, (bad(at) if at > T0 else good(at), level(at, 0.99)), known, CALM, at)
+        watch, decided = found.watch, kinds(found.decisions)
+        if "Opened" in decided:
+            break
+    assert "Act" in decided
+
+
+def test_what_broke_before_the_change_is_no_proof_alone():
+    policy = replace(POLICY, conditions=(ERRORS, replace(MEMORY, name="queue")), trigger=Group((Leaf(0), Leaf(1)), 1))
+    watch = new_watch(policy)
+    for at in slots(T0 - 30 * MINUTE, T0):
+        watch = evaluate(policy, watch, None, (good(at), level(at, 0.99)), (), CALM, at).watch
+    for at in slots(T0 + EVERY, T0 + 10 * MINUTE):
+        found = evaluate(policy, watch, fold((OPENED,)), (good(at), level(at, 0.99)), (RELEASE,), CALM, at)
+        watch = found.watch
+        assert "Act" not in kinds(found.decisions)
