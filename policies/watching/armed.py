@@ -14,7 +14,7 @@ from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.known.watch import Track, Watch
-from rollbackd.policies.model.policy import Bound, Condition, Limit, OfBefore, Policy
+from rollbackd.policies.model.policy import Bound, Condition, Leaf, Limit, Mode, OfBefore, Policy, Trigger
 from rollbackd.policies.model.signals import Latency, Ratio
 from rollbackd.policies.watching.baseline import Before
 
@@ -36,7 +36,18 @@ def armed(policy: Policy, before: Sequence[Before] | None, at: datetime) -> Poli
     if before is None and all(condition.limit.of_before is None for condition in policy.conditions):
         return policy
     known: Sequence[Before | None] = before or [None] * len(policy.conditions)
-    return replace(policy, conditions=tuple([_armed(c, b, at) for c, b in zip(policy.conditions, known, strict=True)]))
+    gates = _gates(policy, policy.trigger)
+    conditions = [_armed(c, b, at, is_gate=i in gates) for i, (c, b) in enumerate(zip(policy.conditions, known, strict=True))]
+    return replace(policy, conditions=tuple(conditions))
+
+
+def _gates(policy: Policy, trigger: Trigger) -> frozenset[int]:
+    """The conditions that may only be observed and are needed beside others: nothing is blamed on them, and how it was before is what they ask."""
+    if isinstance(trigger, Leaf):
+        return frozenset()
+    observed = {child.condition for child in trigger.children if isinstance(child, Leaf)}
+    own = {i for i in observed if trigger.needed > 1 and policy.conditions[i].mode is Mode.OBSERVE and policy.mode is not Mode.OBSERVE}
+    return frozenset(own).union(*(_gates(policy, child) for child in trigger.children))
 
 
 def rearmed(policy: Policy, now: Policy, watch: Watch, before: Sequence[Before] | None) -> Watch:
@@ -54,12 +65,12 @@ def _since(track: Track, anchor: datetime) -> Track:
     return track._replace(onset=None, last_breach=None, run=None, recent=())
 
 
-def _armed(condition: Condition, before: Before | None, at: datetime) -> Condition:
+def _armed(condition: Condition, before: Before | None, at: datetime, *, is_gate: bool) -> Condition:
     if condition.limit.of_before is not None:
         if before is None or before.lack:
             return _lacking(condition, UNKNOWN if before is None else before.lack)
         condition = _reckoned(condition, condition.limit.of_before, before, at)
-    return condition if before is None or condition.limit.lack else _if_worse(condition, before)
+    return condition if before is None or is_gate or condition.limit.lack else _if_worse(condition, before)
 
 
 def _lacking(condition: Condition, why: str) -> Condition:

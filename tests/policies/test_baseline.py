@@ -15,7 +15,7 @@ from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.verdict import State, judge
 from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Bound, Condition, For, Limit, OfBefore, Policy
+from rollbackd.policies.model.policy import Bound, Condition, For, Group, Leaf, Limit, Mode, OfBefore, Policy
 from rollbackd.policies.model.readings import Counts, Events, Level, Reading
 from rollbackd.policies.model.signals import Gauge, Latency, PromQL, Rate, Selector
 from rollbackd.policies.resolve.signals import reach_of
@@ -25,6 +25,7 @@ from tests.policies.literals import CALM, ERRORS, HOUR, MINUTE, POLICY, RELEASE,
 
 DAY = timedelta(days=1)
 AFTER = T0 + 10 * MINUTE
+ENOUGH = replace(ERRORS, name="enough-traffic", signal=Rate(Selector("requests")), limit=Limit(high=1.0, unit="/s"), min_volume=0)
 LATENCY = replace(ERRORS, name="latency", signal=PromQL("latency"), limit=Limit(unit="ms", of_before=OfBefore(2.0, is_above=True)), min_volume=0)
 TRAFFIC = replace(ERRORS, name="traffic", signal=Rate(Selector("requests")), limit=Limit(unit="/s", of_before=OfBefore(0.3, is_above=False)))
 TWICE = replace(ERRORS, limit=Limit(unit="%", of_before=OfBefore(2.0, is_above=True)), bound=Bound(0.01))
@@ -285,6 +286,25 @@ def test_a_breach_of_a_third_of_the_time_before_changes_no_limit() -> None:
     memory = replace(ERRORS, signal=Gauge(Selector("memory")), limit=Limit(high=100.0), min_volume=0)
     known = of(memory, lambda at: level(at, 110 if at > T0 - 5 * MINUTE else 50))
     assert verdict(memory, level(AFTER, 101), known)[0] is State.BREACH
+
+
+def gated(mode: Mode, needed: int = 2) -> Policy:
+    """Errors, and enough traffic: which there was before the change."""
+    return replace(POLICY, conditions=(ERRORS, replace(ENOUGH, mode=mode)), trigger=Group((Leaf(0), Leaf(1)), needed))
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit"),
+    [
+        pytest.param(gated(Mode.OBSERVE), 1.0, id="a-gate-asks-how-it-is"),
+        pytest.param(gated(Mode.AUTO), 2.6, id="what-may-act-has-to-become-worse"),
+        pytest.param(gated(Mode.OBSERVE, needed=1), 2.6, id="what-stands-alone-too"),
+        pytest.param(replace(gated(Mode.OBSERVE), mode=Mode.OBSERVE), 2.6, id="where-nothing-may-act-there-is-no-gate"),
+    ],
+)
+def test_what_is_only_observed_beside_others_is_judged_as_it_is_written(policy: Policy, limit: float) -> None:
+    before = of(ERRORS, lambda at: counts(at, 0, 100)), of(ENOUGH, lambda at: Events(at - MINUTE, at, 120, at))
+    assert armed(policy, before, AFTER).conditions[1].limit.high == pytest.approx(limit)
 
 
 def test_a_share_that_cannot_become_so_much_worse_proves_nothing() -> None:
