@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, tried
 from rollbackd.policies.judge.verdict import share_limit
-from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.changes import Change, is_watched
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Track, Watch
@@ -26,9 +26,21 @@ def counted(
     Counting them again changes nothing.
     """
     start = counts_from(policy, since, at) if is_watching(policy, incident, changes, fleet, at) else None
-    pairs = zip(policy.conditions, watch.tracks, strict=True)
-    tracks = tuple([t if c.bound is None else _count(c, c.bound, t, start, c.watch or policy.watch or ALWAYS_BLAMES) for c, t in pairs])
-    return Watch(watch.digest, tracks, watch.revision, watch.clean_since, watch.baked)
+    is_over = _over(policy, changes, fleet, at) if start is not None and incident is None else frozenset()
+    tracks = []
+    for condition, track in zip(policy.conditions, watch.tracks, strict=True):
+        length = condition.watch or policy.watch or ALWAYS_BLAMES
+        begins = None if length in is_over else start
+        tracks.append(track if condition.bound is None else _count(condition, condition.bound, track, begins, length))
+    return Watch(watch.digest, tuple(tracks), watch.revision, watch.clean_since, watch.baked)
+
+
+def _over(policy: Policy, changes: Sequence[Change], fleet: Fleet, at: datetime) -> frozenset[timedelta]:
+    """The shorter watches that have closed while the longest is still open: what they watched for is judged look by look again."""
+    if policy.watch is None:
+        return frozenset()
+    lengths = {policy.watch, *[condition.watch for condition in policy.conditions if condition.watch is not None]}
+    return frozenset() if len(lengths) == 1 else frozenset(each for each in lengths if not is_watched(changes, each, fleet.answered, at))
 
 
 def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:

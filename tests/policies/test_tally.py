@@ -17,10 +17,11 @@ from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.known.watch import Watch, new_watch
-from rollbackd.policies.model.policy import Bound, Limit
+from rollbackd.policies.model.policy import Bound, Group, Leaf, Limit
 from rollbackd.policies.model.readings import Counts
 from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, no_data, slots, verifying
 
+DAY = timedelta(days=1)
 ABOVE = Limit(high=0.05, unit="%")
 ONE = Bound(0.01)
 BOUND = replace(ERRORS, bound=ONE)
@@ -66,6 +67,16 @@ def test_a_block_that_began_before_the_change_is_not_counted():
 
 def test_a_gap_loses_what_nobody_saw_and_nothing_else():
     assert sums(of(minute(1), minute(7))) == (2, 40)
+
+
+@pytest.mark.parametrize(("own", "is_counted"), [(None, False), (DAY, True)])
+def test_what_has_a_shorter_watch_is_judged_by_itself_when_that_is_over(own, is_counted):
+    """Errors watch for an hour, or for a day; something else for a day."""
+    policy = replace(POLICY, conditions=(replace(BOUND, watch=own), replace(BOUND, name="slow", watch=DAY)), trigger=Group((Leaf(0), Leaf(1)), 1))
+    watch, at = new_watch(policy), T0
+    for at in slots(T0 + 30 * MINUTE, T0 + 3 * HOUR, MINUTE):
+        watch = evaluate(policy, watch, None, (counts(at, 0, 100),) * 2, (RELEASE,), CALM, at).watch
+    assert [track.tally is not None for track in watch.tracks] == [is_counted, True]
 
 
 # --- what it comes to -----------------------------------------------------------------------------------------------------------
