@@ -40,5 +40,8 @@ class Remembered(Generic[T]):
 
 
 def newest_start(policy: Policy, changes: Sequence[Change], at: datetime) -> datetime | None:
-    """When the newest change of the policy's own target began at the earliest; None where there was none."""
-    return max((c.started_early for c in changes if c.target == policy.target and c.started_early <= at), default=None)
+    """When the newest change of the policy's own target began at the earliest; None where there was none.
+
+    Our own writes are none: before them is the breach that they answer.
+    """
+    return max((c.started_early for c in changes if c.target == policy.target and not c.ours and c.started_early <= at), default=None)

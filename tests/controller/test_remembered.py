@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
 
-from rollbackd.controller.observe.remembered import Remembered
+from rollbackd.controller.observe.remembered import Remembered, newest_start
 from rollbackd.policies.load import load_policies
-from tests.policies.literals import T0
+from tests.policies.literals import HOUR, RELEASE, T0, TARGET
 
 POLICY = """
 apiVersion: rollbackd/v1
@@ -54,3 +54,9 @@ def test_many_changes_leave_one_answer() -> None:
     for hour in range(1000):
         known.of(ONE, ONE.conditions[0], T0 + timedelta(hours=hour), lambda: 1)
     assert len(known._known) == 1
+
+
+def test_our_own_write_begins_no_new_time_before_which_is_the_breach_that_it_answers() -> None:
+    policy = dataclasses.replace(ONE, target=TARGET)
+    revert = dataclasses.replace(RELEASE, id="uid:8", started_early=T0 + HOUR, started_late=T0 + HOUR, first_seen=T0 + HOUR, ours=True)
+    assert newest_start(policy, (RELEASE, revert), T0 + 2 * HOUR) == RELEASE.started_early
