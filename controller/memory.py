@@ -40,6 +40,15 @@ def tidy() -> None:
         malloc_trim(0)
 
 
+def sweep() -> None:
+    """No garbage is left at all, of whatever age.
+
+    What was in use at one ``tidy`` and in a circle by the next is old, and the interpreter itself would look for it only after as many new objects as
+    never come together between two of them.
+    """
+    gc.collect()
+
+
 @cache
 def _c_library() -> ctypes.CDLL:
     """Opened once: each time it is, classes are made for it, which are garbage in circles."""

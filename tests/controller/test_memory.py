@@ -31,3 +31,16 @@ def test_what_a_fault_left_in_a_cycle_is_freed_though_collections_are_rare() -> 
     assert left() is not None
     memory.tidy()
     assert left() is None
+
+
+@pytest.mark.usefixtures("seldom")
+def test_what_was_in_use_while_memory_was_tidied_and_is_garbage_since_is_freed_by_the_sweep() -> None:
+    used = Knot()
+    left = weakref.ref(used)
+    for _ in range(3):
+        memory.tidy()
+    del used
+    memory.tidy()
+    assert left() is not None, "old by now: tidying does not look at it"
+    memory.sweep()
+    assert left() is None
