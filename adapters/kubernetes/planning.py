@@ -1,13 +1,13 @@
 """A plan towards one ReplicaSet that still exists, rehearsed by the server; and the one write that carries it out."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.past import Kept, Past
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.kubernetes import objects
 from rollbackd.adapters.kubernetes.api import Cluster
+from rollbackd.adapters.kubernetes.deadline import deadline
 from rollbackd.adapters.kubernetes.differences import differences, referenced
 from rollbackd.adapters.kubernetes.failures import Gone, NotAdmitted
 from rollbackd.adapters.kubernetes.objects import Raw
@@ -15,10 +15,6 @@ from rollbackd.adapters.kubernetes.owners import helm_release, owner_to_respect
 from rollbackd.adapters.kubernetes.place import Place
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-NO_DEADLINE = 2147483647
-DEADLINE = timedelta(seconds=600)
-VERDICT_TAKES = timedelta(seconds=30)
-"""Kubernetes counts ``progressDeadlineSeconds`` from the last progress, after the write: its own verdict, which says why, is to come before ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ def plan(cluster: Cluster, place: Place, request: PlanRequest) -> Plan | Nothing
         steps=(f"replace the pod template by that of ReplicaSet {name}", *differences(bad, good)),
         not_undone=(*unrehearsed, *_not_undone(view.deployment, good)),
         command=f"{kubectl} rollout undo deployment/{place.name} --to-revision={objects.number(goal)}",
-        deadline=_deadline(view.deployment),
+        deadline=deadline(view.deployment),
         payload=write,
     )
 
@@ -191,11 +187,6 @@ def _not_undone(deployment: Raw, good: Raw) -> tuple[str, ...]:
     if LAST_APPLIED in objects.notes(deployment):
         lines.append("the last applied configuration of kubectl stays: the next kubectl apply brings its version back")
     return tuple(lines)
-
-
-def _deadline(deployment: Raw) -> timedelta:
-    seconds = deployment["spec"].get("progressDeadlineSeconds")
-    return DEADLINE if not seconds or seconds == NO_DEADLINE else timedelta(seconds=seconds) + VERDICT_TAKES
 
 
 def apply(cluster: Cluster, place: Place, plan: Plan) -> None:

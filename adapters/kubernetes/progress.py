@@ -2,8 +2,8 @@
 
 from rollbackd.adapters.base.target import Progress
 from rollbackd.adapters.kubernetes import objects
+from rollbackd.adapters.kubernetes.deadline import NO_DEADLINE
 from rollbackd.adapters.kubernetes.objects import Raw
-from rollbackd.adapters.kubernetes.planning import NO_DEADLINE
 
 
 def progress(deployment: Raw, current: Raw | None) -> Progress:

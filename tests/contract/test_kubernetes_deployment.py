@@ -205,7 +205,13 @@ def test_a_plan_names_the_way_back_and_what_stays(stage: Stage) -> None:
     assert plan.steps[1:] == ("container web: image shop:2 -> shop:1",)
     assert plan.not_undone[0] == "ConfigMap shop-config keeps its present content"
     assert plan.command == f"kubectl -n {stage.namespace} rollout undo deployment/checkout --to-revision=1"
-    assert plan.deadline == timedelta(seconds=630)  # progressDeadlineSeconds, and the time Kubernetes needs to say that it is over
+    # progressDeadlineSeconds for each of two batches, one pod each, and the time that Kubernetes needs to say that it is over
+    assert plan.deadline == timedelta(seconds=1230)
+
+
+def test_a_revert_whose_pods_all_start_at_once_has_one_progress_deadline(stage: Stage) -> None:
+    plan = stage.plan(stage.broken(strategy={"rollingUpdate": {"maxSurge": "100%"}}))
+    assert plan.deadline == timedelta(seconds=630)
 
 
 def test_planning_changes_nothing(stage: Stage) -> None:
