@@ -7,8 +7,14 @@ from rollbackd.adapters.kubernetes.failures import Gone
 from rollbackd.adapters.kubernetes.objects import Raw
 from rollbackd.adapters.kubernetes.place import Place
 
-_FINAL = frozenset({"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff"})
+_FINAL = frozenset({"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"})
 """Reasons of a waiting container that waiting does not mend."""
+_CRASHING = "CrashLoopBackOff"
+ENOUGH_RESTARTS = 3
+"""From so many restarts on a container that crashes counts as one that will go on: then it has ended four times, over half a minute or more.
+
+Before that it may be one that started while what it needs was restarting: the kubelet starts it again at once, then after 10 s, then after 20 s.
+"""
 
 
 def look(cluster: Cluster, place: Place, intent: Intent) -> Sight:
@@ -73,7 +79,11 @@ def _final_fault(pods: list[Raw]) -> str | None:
         status = pod.get("status", {})
         for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
             waiting = container.get("state", {}).get("waiting") or {}
-            if waiting.get("reason") in _FINAL:
+            if waiting.get("reason") in _FINAL or _crashes_on(container, waiting):
                 detail = f": {waiting['message']}" if waiting.get("message") else ""
                 return f"pod {pod['metadata']['name']}, container {container['name']}: {waiting['reason']}{detail}"
     return None
+
+
+def _crashes_on(container: Raw, waiting: Raw) -> bool:
+    return waiting.get("reason") == _CRASHING and int(container.get("restartCount", 0)) >= ENOUGH_RESTARTS

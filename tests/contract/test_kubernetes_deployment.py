@@ -508,6 +508,27 @@ def test_a_target_whose_pods_cannot_start_has_failed_at_once(stage: Stage, clust
     assert reason in stage.sight(plan.intent, FAILED).reason
 
 
+def test_a_target_whose_pods_crash_until_what_they_need_is_there_is_waited_for(stage: Stage, cluster: World) -> None:
+    good = stage.broken()
+    cluster.image_behaves("shop:1", "stumble")
+    plan = applied(stage, good)
+    until(lambda: {waits_for(pod) for pod in pods_of(stage, "shop:1")}, lambda reasons: reasons == {"CrashLoopBackOff"})
+    assert stage.target.look(plan.intent).standing is UNDERWAY
+    cluster.image_behaves("shop:1", "ready")
+    assert stage.sight(plan.intent, THERE, FAILED).standing is THERE
+
+
+def pods_of(stage: Stage, image: str) -> list[dict[str, Any]]:
+    pods: list[dict[str, Any]] = stage.world.api("GET", stage.path("pods"))["items"]
+    return [pod for pod in pods if pod["spec"]["containers"][0]["image"] == image]
+
+
+def waits_for(pod: dict[str, Any]) -> str | None:
+    (container,) = pod["status"].get("containerStatuses") or [{}]
+    reason: str | None = container.get("state", {}).get("waiting", {}).get("reason")
+    return reason
+
+
 def test_a_target_that_never_becomes_ready_fails_at_its_deadline(stage: Stage, cluster: World) -> None:
     stage.deploy("shop:was-good", progressDeadlineSeconds=2)
     good = stage.state().revision

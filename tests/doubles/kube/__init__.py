@@ -62,7 +62,10 @@ class KubeDouble:
         self.api("DELETE", f"/api/v1/namespaces/{name}")
 
     def image_behaves(self, image: str, behaviour: Behaviour) -> None:
-        """Pods with this image serve ('ready', the default), run without ever serving ('unready'), crash, or find no image ('missing')."""
+        """Pods with this image serve ('ready', the default), run without ever serving ('unready'), or find no image ('missing').
+
+        Or they crash: time and again ('crash'), or so far only twice ('stumble').
+        """
         self.control("POST", "images", {"image": image, "behaviour": behaviour})
 
     def deny(self, verb: str, resource: str, namespace: str = "", name: str = "") -> None:

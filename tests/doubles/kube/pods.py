@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from tests.doubles.kube.store import Object, Store, controller_uid, stamp
 
-Behaviour = Literal["ready", "unready", "crash", "missing"]
+Behaviour = Literal["ready", "unready", "crash", "stumble", "missing"]
 
 _WAITING = {
     "missing": ("ImagePullBackOff", 'Back-off pulling image "{image}": ErrImagePull: {image}: not found'),
-    "crash": ("CrashLoopBackOff", "back-off 10s restarting failed container={name}"),
+    "crash": ("CrashLoopBackOff", "back-off 40s restarting failed container={name}"),
+    "stumble": ("CrashLoopBackOff", "back-off 20s restarting failed container={name}"),
 }
+_RESTARTS = {"crash": 3, "stumble": 2}
 
 
 @dataclass
@@ -120,7 +122,7 @@ def _container(world: World, container: dict[str, Any]) -> dict[str, Any]:
     image, name = container["image"], container["name"]
     behaviour = world.images.get(image, "ready")
     status: dict[str, Any] = {"name": name, "image": image, "imageID": "", "ready": behaviour == "ready", "started": behaviour == "ready"}
-    status["restartCount"] = 3 if behaviour == "crash" else 0
+    status["restartCount"] = _RESTARTS.get(behaviour, 0)
     if behaviour != "missing":
         status["imageID"] = f"{image.split('@')[0].rsplit(':', 1)[0]}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"
     if behaviour in _WAITING:
