@@ -111,10 +111,19 @@ def images(template: Raw) -> dict[str, str]:
 
 def writer_of_template(deployment: Raw) -> str | None:
     """The field manager that wrote a part of its pod template last; all of them where several did so in the same second."""
-    entries: list[Raw] = deployment["metadata"].get("managedFields") or []
-    writers = [item for item in entries if "f:template" in (item.get("fieldsV1") or {}).get("f:spec", {}) and not item.get("subresource")]
+    writers = _holders_of_template(deployment)
     newest = max((str(item.get("time", "")) for item in writers), default="")
     return ", ".join(sorted({str(item.get("manager") or "unknown") for item in writers if str(item.get("time", "")) == newest})) or None
+
+
+def appliers_of_template(deployment: Raw) -> list[str]:
+    """The field managers that hold a part of its pod template by server-side apply."""
+    return sorted({str(item.get("manager") or "unknown") for item in _holders_of_template(deployment) if item.get("operation") == "Apply"})
+
+
+def _holders_of_template(deployment: Raw) -> list[Raw]:
+    entries: list[Raw] = deployment["metadata"].get("managedFields") or []
+    return [item for item in entries if "f:template" in (item.get("fieldsV1") or {}).get("f:spec", {}) and not item.get("subresource")]
 
 
 def moment(text: str) -> datetime:

@@ -6,7 +6,7 @@ from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.past import Kept, Past
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.kubernetes import objects
-from rollbackd.adapters.kubernetes.api import Cluster
+from rollbackd.adapters.kubernetes.api import MANAGER, Cluster
 from rollbackd.adapters.kubernetes.deadline import deadline
 from rollbackd.adapters.kubernetes.differences import differences, referenced
 from rollbackd.adapters.kubernetes.failures import Gone, NotAdmitted
@@ -186,6 +186,9 @@ def _not_undone(deployment: Raw, good: Raw) -> tuple[str, ...]:
         lines.append(f"Helm release {release} still records the reverted version: the next helm upgrade brings its chart's version back")
     if LAST_APPLIED in objects.notes(deployment):
         lines.append("the last applied configuration of kubectl stays: the next kubectl apply brings its version back")
+    # What a patch changes belongs to whoever patched; the server then refuses (409) an apply of others that would change it again.
+    unless_forced = f"its next apply conflicts with {MANAGER} unless it is forced (kubectl apply --server-side --force-conflicts)"
+    lines += [f"{manager} holds the pod template by server-side apply: {unless_forced}" for manager in objects.appliers_of_template(deployment)]
     return tuple(lines)
 
 

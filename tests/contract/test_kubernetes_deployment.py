@@ -341,6 +341,26 @@ def test_a_helm_release_is_reverted_with_a_warning(stage: Stage) -> None:
     assert any("Helm release store" in line for line in stage.plan(good).not_undone)
 
 
+def test_who_applies_server_side_is_told_that_the_next_apply_conflicts_and_so_it_does(stage: Stage) -> None:
+    stage.deploy("shop:1")
+    good = stage.state().revision
+    assert stage.apply("shop:2", manager="ci-pipeline", force=True).ok
+    stage.settle()
+    plan = stage.plan(good)
+    assert [line for line in plan.not_undone if "server-side" in line] == [
+        "ci-pipeline holds the pod template by server-side apply: its next apply conflicts with rollbackd unless it is forced "
+        "(kubectl apply --server-side --force-conflicts)"
+    ]
+    stage.target.apply(plan)
+    refused = stage.apply("shop:3", manager="ci-pipeline")
+    assert (refused.status_code, 'conflict with "rollbackd"' in refused.text.replace('\\"', '"')) == (409, True)
+    assert stage.apply("shop:3", manager="ci-pipeline", force=True).ok
+
+
+def test_a_deployment_that_nobody_applies_server_side_has_no_such_line(stage: Stage) -> None:
+    assert not any("server-side" in line for line in stage.plan(stage.broken()).not_undone)
+
+
 # What is written
 
 

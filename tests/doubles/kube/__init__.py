@@ -2,7 +2,7 @@
 
 It knows Deployments, ReplicaSets, Pods, Namespaces and SelfSubjectAccessReviews; JSON Patch and merge patch; dry runs, managed fields,
 resource versions and generations; the Deployment and ReplicaSet controllers; pods that serve, never serve, crash or find no image.
-It has no watch, no strategic merge, no server-side apply, no admission and no finalizers.
+Server-side apply only of JSON to what is there. It has no watch, no strategic merge, no admission and no finalizers.
 """
 
 import subprocess

@@ -17,6 +17,7 @@ _RESOURCE = re.compile(
 _NAMESPACE = re.compile(r"^/api/v1/namespaces(?:/(?P<name>[^/]+))?$")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 PATCHES = ["application/json-patch+json", "application/merge-patch+json"]
+APPLY = "application/apply-patch+yaml"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,9 @@ class Api:
             case "POST", False:
                 made = store.create(request.resource, request.namespace, _json(request.body), request.manager, dry_run=request.dry_run)
                 return 201, made
+            case "PATCH", True if _kind(request) == APPLY:
+                force = request.query.get("force") == "true"
+                return 200, store.apply(*where, _json(request.body), request.manager, force=force, dry_run=request.dry_run)
             case "PATCH", True:
                 return 200, store.patch(*where, _change(request), request.manager, dry_run=request.dry_run)
             case "DELETE", True:
@@ -123,8 +127,12 @@ class Api:
         return {"kind": f"{kind}List", "apiVersion": api_version, "metadata": meta, "items": items}
 
 
+def _kind(request: Request) -> str:
+    return request.content_type.split(";")[0].strip()
+
+
 def _change(request: Request) -> Any:
-    kind = request.content_type.split(";")[0].strip()
+    kind = _kind(request)
     if kind not in PATCHES:
         raise unsupported_media_type()
     try:

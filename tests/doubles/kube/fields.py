@@ -15,18 +15,37 @@ def owned_after(entries: list[Entry], before: Entry, after: Entry, manager: str,
     if not taken and not gone:
         return entries
     kept = [_without(entry, taken | gone) for entry in entries]
-    own = next((entry for entry in kept if entry["manager"] == manager and "subresource" not in entry), None)
+    own = next((entry for entry in kept if _is(entry, manager, "Update")), None)
     held = _paths(own["fieldsV1"]) if own else set()
     rest = [entry for entry in kept if entry is not own and entry["fieldsV1"]]
-    mine = {
-        "manager": manager,
-        "operation": "Update",
-        "apiVersion": after["apiVersion"],
-        "time": at,
-        "fieldsType": "FieldsV1",
-        "fieldsV1": _tree(held | taken),
-    }
-    return [*rest, mine] if held | taken else rest
+    return [*rest, _entry(manager, "Update", after, at, held | taken)] if held | taken else rest
+
+
+def owned_after_apply(entries: list[Entry], before: Entry, applied: Entry, manager: str, at: str) -> list[Entry]:
+    """The entries once ``manager`` has applied ``applied``: it holds all of that, alone where it changed something, else beside others."""
+    kept = [_without(entry, changed(before, applied)) for entry in entries if not _is(entry, manager, "Apply")]
+    own = _entry(manager, "Apply", before, at, set(dict(_leaves(applied))))
+    return [own, *(entry for entry in kept if entry["fieldsV1"])]
+
+
+def changed(before: Entry, applied: Entry) -> Paths:
+    """The leaves that ``applied`` names and that have another value now."""
+    now = dict(_leaves(before))
+    return {path for path, value in _leaves(applied) if path not in now or now[path] != value}
+
+
+def holders(entries: list[Entry], paths: Paths, manager: str) -> list[str]:
+    """The managers that hold one of ``paths``, but for the applies of ``manager`` itself."""
+    return sorted({entry["manager"] for entry in entries if not _is(entry, manager, "Apply") and paths & _paths(entry["fieldsV1"])})
+
+
+def _is(entry: Entry, manager: str, operation: str) -> bool:
+    return entry["manager"] == manager and entry["operation"] == operation and "subresource" not in entry
+
+
+def _entry(manager: str, operation: str, obj: Entry, at: str, paths: Paths) -> Entry:
+    said = {"manager": manager, "operation": operation, "apiVersion": obj["apiVersion"], "time": at}
+    return {**said, "fieldsType": "FieldsV1", "fieldsV1": _tree(paths)}
 
 
 def _leaves(obj: dict[str, Any]) -> list[tuple[tuple[str, ...], Any]]:

@@ -17,6 +17,7 @@ from tests.doubles.kube.pods import Behaviour
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 PATIENCE = timedelta(seconds=60)
 Seen = TypeVar("Seen")
 
@@ -92,6 +93,14 @@ class Stage:
     def patch(self, *operations: dict[str, Any], name: str = "checkout", manager: str = "kubectl") -> None:
         """Others send a JSON Patch."""
         self.world.api("PATCH", self.path(name=name), list(operations), content_type=JSON_PATCH, manager=manager)
+
+    def apply(self, image: str, *, manager: str, force: bool = False) -> requests.Response:
+        """Others apply another image server-side; the answer, whatever it is."""
+        template = {"metadata": {"labels": {"app": "checkout"}}, "spec": {"containers": [{"name": "web", "image": image}]}}
+        spec = {"selector": {"matchLabels": {"app": "checkout"}}, "template": template}
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout", "namespace": self.namespace}, "spec": spec}
+        query = {"fieldManager": manager, **({"force": "true"} if force else {})}
+        return self.world.send("PATCH", self.path(name="checkout"), body, content_type=APPLY_PATCH, **query)
 
     def job(self, name: str, image: str = "shop:2", **spec: Any) -> None:
         """Others run a Job; a suspended one does not begin."""

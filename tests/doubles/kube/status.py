@@ -59,6 +59,12 @@ def conflict(
     return ApiFailure(409, "Conflict", f'Operation cannot be fulfilled on {qualified(resource)} "{name}": {why}', about(resource, name))
 
 
+def apply_conflict(managers: list[str]) -> ApiFailure:
+    """What a server-side apply without force gets where others hold what it would change; the real one names the fields too."""
+    held = "; ".join(f'conflict with "{manager}"' for manager in managers)
+    return ApiFailure(409, "Conflict", f"Apply failed with {len(managers)} conflicts: {held}")
+
+
 def patch_rejected() -> ApiFailure:
     """What a JSON Patch that cannot be applied gets, a failing ``test`` included: generic words, no cause."""
     return ApiFailure(422, "Invalid", "the server rejected our request due to an error in our request")

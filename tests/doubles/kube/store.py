@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.doubles.kube import defaults, fields, jsonpatch
-from tests.doubles.kube.status import already_exists, conflict, invalid, not_found, patch_rejected
+from tests.doubles.kube.status import already_exists, apply_conflict, conflict, invalid, not_found, patch_rejected
 
 Object = dict[str, Any]
 
@@ -97,7 +97,16 @@ class Store:
                 raise patch_rejected()
             return self._update(resource, before, after, manager, dry_run=dry_run)
 
-    def _update(self, resource: str, before: Object, after: Object, manager: str, *, dry_run: bool) -> Object:
+    def apply(self, resource: str, namespace: str, name: str, applied: Object, manager: str, *, force: bool, dry_run: bool = False) -> Object:
+        """The object after a server-side apply to what is there; a list replaces a list, and what is applied no more stays."""
+        with self.lock:
+            before = self.get(resource, namespace, name)
+            owners = fields.holders(before["metadata"]["managedFields"], fields.changed(before, applied), manager)
+            if owners and not force:
+                raise apply_conflict(owners)
+            return self._update(resource, before, jsonpatch.merge(before, applied), manager, dry_run=dry_run, applied=applied)
+
+    def _update(self, resource: str, before: Object, after: Object, manager: str, *, dry_run: bool, applied: Object | None = None) -> Object:
         old, new = before["metadata"], after["metadata"]
         if new.get("resourceVersion", old["resourceVersion"]) != old["resourceVersion"]:
             raise conflict(resource, old["name"])
@@ -114,17 +123,21 @@ class Store:
             defaults.check(after, before)
         if after == before:
             return copy.deepcopy(before)
-        self._record(before, after, manager, bump=_bumps(before, after))
+        self._record(before, after, manager, bump=_bumps(before, after), applied=applied)
         if not dry_run:
             self.put(resource, after)
         return copy.deepcopy(after)
 
-    def _record(self, before: Object, after: Object, manager: str, *, bump: bool) -> None:
+    def _record(self, before: Object, after: Object, manager: str, *, bump: bool, applied: Object | None) -> None:
         meta = after["metadata"]
         if bump and "generation" in meta:
             meta["generation"] += 1
         at = stamp(datetime.now(UTC))
-        meta["managedFields"] = fields.owned_after(meta.get("managedFields", []), before, after, manager, at)
+        entries = meta.get("managedFields", [])
+        if applied is not None:
+            meta["managedFields"] = fields.owned_after_apply(entries, before, applied, manager, at)
+        else:
+            meta["managedFields"] = fields.owned_after(entries, before, after, manager, at)
 
     def put(self, resource: str, obj: Object) -> None:
         """Store it as it is (a controller's status write): only the resourceVersion moves, and only if something changed."""
