@@ -10,11 +10,15 @@ ARGO_ID = "argocd.argoproj.io/tracking-id"
 ARGO_INSTANCE = "argocd.argoproj.io/instance"
 FLUX = "kustomize.toolkit.fluxcd.io"
 FLUX_HELM = "helm.toolkit.fluxcd.io"
+CONFIG_SYNC = "configmanagement.gke.io/managed"
+CONFIG_SYNC_RECONCILER = "configsync.gke.io/manager"
+OBJECT_SET = "objectset.rio.cattle.io"
+KAPP = "kapp.k14s.io/app"
 
 
 def owner_to_respect(place: Place, deployment: Raw, replicasets: Iterable[Raw]) -> Refused | None:
     """The refusal that this Deployment's owner demands, if it has one that would undo our write."""
-    return _gitops(place, deployment) or _controlled(place, deployment) or _rollout(place, replicasets)
+    return _gitops(place, deployment) or _declared(place, deployment) or _controlled(place, deployment) or _rollout(place, replicasets)
 
 
 def helm_release(deployment: Raw) -> str | None:
@@ -23,6 +27,11 @@ def helm_release(deployment: Raw) -> str | None:
     if labels.get("app.kubernetes.io/managed-by") != "Helm":
         return None
     return notes(deployment).get("meta.helm.sh/release-name") or "of unknown name"
+
+
+def kapp_application(deployment: Raw) -> str | None:
+    """The label of the kapp application that it belongs to. It does not tell whether kapp-controller deploys that time and again, or people."""
+    return (deployment["metadata"].get("labels") or {}).get(KAPP)
 
 
 def _gitops(place: Place, deployment: Raw) -> Refused | None:
@@ -40,6 +49,19 @@ def _gitops(place: Place, deployment: Raw) -> Refused | None:
         name = app or "APPLICATION"
         way = f"git revert the commit that brought this version, or: argocd app set {name} --sync-policy none && argocd app rollback {name}"
         return _refusal(place, f"Argo CD application {name}", way)
+    return None
+
+
+def _declared(place: Place, deployment: Raw) -> Refused | None:
+    told = notes(deployment)
+    if told.get(CONFIG_SYNC) == "enabled":
+        way = "git revert the commit that brought this version: Config Sync then brings the former one by itself"
+        return _refusal(place, f"Config Sync (reconciler {told.get(CONFIG_SYNC_RECONCILER) or 'of unknown name'})", way)
+    # Fleet puts a change back at once only where its drift correction is on, which the object does not tell; its next deployment does so always.
+    if f"{OBJECT_SET}/id" in told:
+        name = told[f"{OBJECT_SET}/id"] or told.get(f"{OBJECT_SET}/owner-name") or "of unknown name"
+        way = f"put the former version back where {name} comes from: git revert the commit of Fleet, or the manifest of k3s"
+        return _refusal(place, f"Rancher's object set {name} (Fleet or an add-on of k3s)", way)
     return None
 
 

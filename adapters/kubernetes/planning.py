@@ -11,7 +11,7 @@ from rollbackd.adapters.kubernetes.deadline import deadline
 from rollbackd.adapters.kubernetes.differences import differences, referenced
 from rollbackd.adapters.kubernetes.failures import Gone, NotAdmitted
 from rollbackd.adapters.kubernetes.objects import Raw
-from rollbackd.adapters.kubernetes.owners import helm_release, owner_to_respect
+from rollbackd.adapters.kubernetes.owners import helm_release, kapp_application, owner_to_respect
 from rollbackd.adapters.kubernetes.place import Place
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -184,6 +184,8 @@ def _not_undone(deployment: Raw, good: Raw) -> tuple[str, ...]:
     lines.append(f"replicas ({deployment['spec'].get('replicas', 1)}), autoscaler, strategy, Services and database schemas stay as they are")
     if (release := helm_release(deployment)) is not None:
         lines.append(f"Helm release {release} still records the reverted version: the next helm upgrade brings its chart's version back")
+    if (label := kapp_application(deployment)) is not None:
+        lines.append(f"kapp application {label} still has the reverted version: its next deploy, by kapp-controller within minutes, brings it back")
     if LAST_APPLIED in objects.notes(deployment):
         lines.append("the last applied configuration of kubectl stays: the next kubectl apply brings its version back")
     # What a patch changes belongs to whoever patched; the server then refuses (409) an apply of others that would change it again.

@@ -311,6 +311,17 @@ OWNERS = [
         id="flux-helmrelease",
     ),
     pytest.param(
+        {"annotations": {"configmanagement.gke.io/managed": "enabled", "configsync.gke.io/manager": ":root_store"}},
+        "git revert the commit that brought this version: Config Sync",
+        id="config-sync",
+    ),
+    pytest.param({"annotations": {"objectset.rio.cattle.io/id": "default-store"}}, "where default-store comes from", id="rancher-fleet"),
+    pytest.param(
+        {"annotations": {"objectset.rio.cattle.io/id": "", "objectset.rio.cattle.io/owner-name": "coredns"}},
+        "where coredns comes from",
+        id="k3s-add-on",
+    ),
+    pytest.param(
         {"ownerReferences": [{"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "checkout", "uid": "1", "controller": True}]},
         "Flagger",
         id="flagger-primary",
@@ -333,6 +344,16 @@ def test_flux_told_to_leave_the_object_alone_does_not_stand_in_the_way(stage: St
     labels = {"kustomize.toolkit.fluxcd.io/name": "apps"}
     good = stage.broken(metadata={"labels": labels, "annotations": {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}})
     assert stage.plan(good)
+
+
+def test_config_sync_told_to_leave_the_object_alone_does_not_stand_in_the_way(stage: Stage) -> None:
+    good = stage.broken(metadata={"annotations": {"configmanagement.gke.io/managed": "disabled"}})
+    assert stage.plan(good)
+
+
+def test_an_application_of_kapp_is_reverted_with_a_warning(stage: Stage) -> None:
+    good = stage.broken(metadata={"labels": {"kapp.k14s.io/app": "1675317921176715845"}})
+    assert any("kapp application 1675317921176715845" in line for line in stage.plan(good).not_undone)
 
 
 def test_a_helm_release_is_reverted_with_a_warning(stage: Stage) -> None:
