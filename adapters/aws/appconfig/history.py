@@ -59,6 +59,10 @@ class History:
         live = self.live
         return tuple(each for each in self.deployments if live is not None and each.number > live.number)
 
+    def was_in_force(self, version: int, until: int) -> bool:
+        """True if a deployment older than number ``until`` had this version in force; False as well where it is older than what was listed."""
+        return any(each.is_in_force and each.version == version and each.number < until for each in self.deployments)
+
     @property
     def is_exact(self) -> bool:
         """True if taking ``live`` back restores the version of ``before``."""

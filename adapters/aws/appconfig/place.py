@@ -77,8 +77,8 @@ class Place:
         for page in self._caller.pages(call, given="NextToken", asked="NextToken", **asked):
             yield from page["Items"]
 
-    def history(self) -> History:
-        """The profile's deployments, as far back as what was in force before the live one; all of them where there is none."""
+    def history(self, *, whole: bool = False) -> History:
+        """The profile's deployments, as far back as what was in force before the live one; all of them where there is none, or if ``whole``."""
         ids, newest, found = self.ids(), 0, list[Deployment]()
         asked = {name: ids[name] for name in ("ApplicationId", "EnvironmentId")}
         with shaped(str(self)):
@@ -87,7 +87,7 @@ class Place:
                 newest = max([newest, *numbers])
                 found += [_deployment(item) for item in page["Items"] if self._is_mine(item, ids)]
                 # They are listed newest first, so an older page can tell nothing more.
-                if numbers == sorted(numbers, reverse=True) and history_of(found, newest).before is not None:
+                if not whole and numbers == sorted(numbers, reverse=True) and history_of(found, newest).before is not None:
                     break
         return history_of(found, newest)
 

@@ -27,12 +27,13 @@ _MARK = "rollbackd:"
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one read showed. ``before``: the version before the live deployment; None if there is none."""
+    """What one read showed. ``before``: the version before the live deployment; None if there is none. ``is_way_back``: to undo that is no remedy."""
 
     history: History
     live: Deployment
     document: Document
     before: Document | None
+    is_way_back: bool
 
     def restores(self, after: Mapping[str, State]) -> bool:
         """True if the version before is what the live one becomes by ``after``, flag by flag."""
@@ -41,9 +42,10 @@ class _Seen:
 
 @dataclass(slots=True)
 class _Memory:
-    """What this process knows: what it saw last, and which deployments it took back for which incident."""
+    """What this process knows: what it saw last, which deployments are ways back, and which it took back for which incident."""
 
     seen: _Seen | None = None
+    ways_back: dict[int, bool] = field(default_factory=dict)
     ours: dict[int, str] = field(default_factory=dict)
 
 
@@ -72,7 +74,7 @@ class Profile:
         history = self.place.history()
         if (live := history.live) is None:
             raise Refused(f"{self.where} has no deployment that is in force; nothing was changed", advice="deploy a version first")
-        seen = _Seen(history, live, self.place.document(live.version), self._former(history))
+        seen = _Seen(history, live, self.place.document(live.version), self._former(history), self._is_way_back(history, live))
         self._memory.seen = seen
         states = seen.document.states
         inside = frozenset(states) if scope.word == "all" else frozenset(scope.names) & states.keys()
@@ -84,6 +86,19 @@ class Profile:
             return self.place.document(history.before.version) if history.before is not None else None
         except Gone:
             return None
+
+    def _is_way_back(self, history: History, live: Deployment) -> bool:
+        """True if the live deployment is ours, or of a version that had been in force before the one it replaced. Asked once for each deployment.
+
+        To undo one of these would deploy what was taken back: the way back is not always by taking a deployment back.
+        """
+        known, before = self._memory.ways_back, history.before
+        if before is None:
+            return False
+        if live.number not in known:
+            said = str(self.place.deployment(live.number).get("Description") or "")
+            known[live.number] = said.startswith(_MARK) or self.place.history(whole=True).was_in_force(live.version, before.number)
+        return known[live.number]
 
     def last_change(self, environment: str, reading: Reading) -> LastChange | None:
         """The newest deployment, or the newest taking back of one, and the flags in scope that differ by it."""
@@ -110,12 +125,12 @@ class Profile:
     def safe_state(self, name: str, state: State, word: str | None) -> State | None:
         """Off or on where that is declared, else as in the version before; a flag that is not in it goes off.
 
-        Where a deployment was taken back since, what stands there is that version already.
+        Where a deployment was taken back since, or the live one is a way back itself, what stands there is where to go back to.
         """
         if word is not None:
             return safe_state(name, state, word)
         seen = self._memory.seen
-        if seen is not None and seen.history.taken_back:
+        if seen is not None and (seen.history.taken_back or seen.is_way_back):
             return state  # what was taken back is never deployed again by itself
         if seen is None or seen.before is None:
             return None

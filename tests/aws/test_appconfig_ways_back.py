@@ -1,0 +1,138 @@
+"""AppConfig: a deployment that is a way back itself, ours or a person's, is never undone; what it took back is not deployed again."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from rollbackd.adapters.aws import Aws
+from rollbackd.adapters.aws.appconfig import AppConfig, Place, Profile
+from rollbackd.adapters.aws.appconfig.calls import LIST_DEPLOYMENTS
+from rollbackd.adapters.aws.calls import Call
+from rollbackd.adapters.base.flags import Scope
+from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, TargetState
+from tests.aws.appconfig import Shop, open_profile
+from tests.aws.servers import REGION, Microburst, microburst
+from tests.servers import Server
+
+pytestmark = pytest.mark.usefixtures("aws_keys")
+
+ALL = "appconfig:shop/all"
+CART = "appconfig:shop/flags:cart"
+TOO_LATE = {"service": "appconfig", "operation": "StopDeployment", "error": {"code": "BadRequestException", "status": 400}}
+"""What AppConfig answers 72 hours after a deployment's end."""
+
+
+@pytest.fixture(scope="module")
+def front(ministack: Server) -> Iterator[Microburst]:
+    with microburst(ministack.url) as front:
+        yield front
+
+
+@pytest.fixture
+def shop(front: Microburst, ministack: Server) -> Shop:
+    """Version 1 has all flags off, version 2 is the release."""
+    front.rules()
+    shop = open_profile(ministack.url)
+    shop.deploy({"cart": False, "search": False, "banner": False})
+    shop.deploy({"cart": True, "search": True})
+    return shop
+
+
+def planned(target: AppConfig, key: str = ALL, **more: Any) -> Plan | NothingToDo:
+    state = target.survey([key])[key]
+    assert isinstance(state, TargetState), state
+    return target.plan(PlanRequest(key, "inc-1", state.revision, **more))
+
+
+def put_back(target: AppConfig, key: str) -> None:
+    plan = planned(target, key)
+    assert isinstance(plan, Plan), plan
+    target.apply(plan)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["same-process", "after-a-restart"])
+def test_a_version_of_our_own_is_not_undone_by_the_next_incident(shop: Shop, is_restarted: bool) -> None:
+    target = shop.target()
+    put_back(target, CART)
+    assert isinstance(planned(shop.target() if is_restarted else target), NothingToDo)
+    assert shop.deployments()[1:] == [(2, "2", "COMPLETE"), (3, "3", "COMPLETE")]
+
+
+def test_the_version_before_that_we_deployed_is_not_undone_by_the_next_incident(shop: Shop, front: Microburst) -> None:
+    target = shop.target(front.url)
+    front.rules(TOO_LATE)
+    put_back(target, ALL)
+    assert shop.deployments()[-1] == (3, "1", "COMPLETE")
+    assert isinstance(planned(target), NothingToDo)
+
+
+def test_a_person_who_deploys_the_old_version_again_is_not_undone(shop: Shop) -> None:
+    shop.start(1)
+    assert isinstance(planned(shop.target(), only=("cart", "search")), NothingToDo)
+
+
+def test_a_declared_safe_state_holds_after_a_way_back_too(shop: Shop) -> None:
+    shop.start(1)
+    put_back(shop.target(safe_states={"cart": "on"}), ALL)
+    assert {name: each["enabled"] for name, each in shop.served().items()} == {"cart": True, "search": False, "banner": False}
+
+
+def test_a_release_after_a_way_back_is_undone(shop: Shop) -> None:
+    shop.start(1)
+    shop.deploy({"banner": True})
+    put_back(shop.target(), ALL)
+    assert shop.deployments()[-1] == (4, "3", "REVERTED")
+
+
+def test_a_version_that_was_in_force_on_an_older_page_is_gone_back_to() -> None:
+    ages = Ages([(9, "1"), (8, "2")], [(7, "1")])
+    profile = Profile("shop", Place(cast(Aws, ages), "prod", REGION, "shop", "production", "flags", "at-once"))
+    for _ in range(2):
+        profile.read("", Scope("all"))
+    assert profile.safe_state("cart", {"enabled": False}, None) == {"enabled": False}
+    assert ages.pages_asked == 4, "the older page is asked for once for each deployment"
+
+
+class Ages:
+    """An account whose deployments fill these pages; version 1 has the cart off, version 2 on. Each of its callers is itself."""
+
+    def __init__(self, *found: list[tuple[int, str]]) -> None:
+        self.found, self.pages_asked = found, 0
+
+    def caller(self, *_: Any, **__: Any) -> "Ages":
+        return self
+
+    def pages(self, call: Call, **_: Any) -> Iterator[dict[str, Any]]:
+        if call != LIST_DEPLOYMENTS:
+            name = {"ListApplications": "shop", "ListEnvironments": "production"}.get(call.operation, "flags")
+            yield {"Items": [{"Id": "id", "Name": name, "Type": "AWS.AppConfig.FeatureFlags"}]}
+            return
+        for page in self.found:
+            self.pages_asked += 1
+            yield {"Items": [self._item(*each) for each in page]}
+
+    def _item(self, number: int, version: str) -> dict[str, Any]:
+        started = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=number)
+        at = {"DeploymentNumber": number, "ConfigurationVersion": version, "StartedAt": started}
+        return {**at, "State": "COMPLETE", "ConfigurationProfileId": "id", "ConfigurationName": "flags"}
+
+    def read(self, call: Call, **asked: Any) -> dict[str, Any]:
+        if call.operation == "GetDeployment":
+            return {"State": "COMPLETE"}
+        return {
+            "Content": Body(
+                f'{{"flags": {{"cart": {{}}}}, "values": {{"cart": {{"enabled": {"true" if asked["VersionNumber"] == 2 else "false"}}}}}}}'
+            )
+        }
+
+
+class Body:
+    """An answer's body."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def read(self) -> bytes:
+        return self._text.encode()
