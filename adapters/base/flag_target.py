@@ -102,7 +102,7 @@ class FlagTarget:
             return _plan(request, place, reading, ends) if ends.after else _nothing_restored(request, ends)
         ends = safe(place.provider, reading, _touched(request, states), request.before)
         if not ends.after:
-            return _nothing_safe(request, ends)
+            return _nothing_safe(request, reading, ends)
         if len(ends.after) > place.provider.max_flags:
             raise Refused(
                 f"{request.target}: {len(ends.after)} flags would change, at most {place.provider.max_flags} may; nothing was changed",
@@ -209,10 +209,10 @@ def _touched(request: PlanRequest, states: Mapping[str, State]) -> tuple[str, ..
     return tuple(sorted(set(request.only)))
 
 
-def _nothing_safe(request: PlanRequest, ends: Ends) -> NothingToDo:
+def _nothing_safe(request: PlanRequest, reading: Reading, ends: Ends) -> NothingToDo:
     if ends.left:
         raise Refused(f"{'; '.join(ends.left)}; nothing was changed", advice="decide about it by hand, or declare its safe state")
-    return NothingToDo(f"{counted(ends.considered)} of {request.target} already at the safe state")
+    return NothingToDo(f"{counted(ends.considered)} of {request.target} already {reading.already}")
 
 
 def _nothing_restored(request: PlanRequest, ends: Ends) -> NothingToDo:

@@ -70,7 +70,8 @@ def test_the_version_before_that_we_deployed_is_not_undone_by_the_next_incident(
 
 def test_a_person_who_deploys_the_old_version_again_is_not_undone(shop: Shop) -> None:
     shop.start(1)
-    assert isinstance(planned(shop.target(), only=("cart", "search")), NothingToDo)
+    nothing = planned(shop.target(), only=("cart", "search"))
+    assert nothing == NothingToDo("2 flags of appconfig:shop/all already as deployment 3 left them, a way back itself")
 
 
 def test_a_declared_safe_state_holds_after_a_way_back_too(shop: Shop) -> None:
@@ -84,6 +85,15 @@ def test_a_release_after_a_way_back_is_undone(shop: Shop) -> None:
     shop.deploy({"banner": True})
     put_back(shop.target(), ALL)
     assert shop.deployments()[-1] == (4, "3", "REVERTED")
+
+
+def test_a_flag_that_an_older_deployment_made_bad_is_not_called_safe(shop: Shop) -> None:
+    shop.deploy({"banner": True})
+    nothing = planned(shop.target(), CART, only=("cart",), before={"cart": {"enabled": False}})
+    end = "as before deployment 3, the newest; no older one is gone back behind"
+    assert nothing == NothingToDo(f"1 flag of {CART} already {end}")
+    nothing = planned(shop.target(safe_states={"search": "off"}), CART, only=("cart",))
+    assert nothing == NothingToDo(f"1 flag of {CART} already at the safe state, or {end}")
 
 
 def test_a_version_that_was_in_force_on_an_older_page_is_gone_back_to() -> None:

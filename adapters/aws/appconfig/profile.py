@@ -78,7 +78,19 @@ class Profile:
         self._memory.seen = seen
         states = seen.document.states
         inside = frozenset(states) if scope.word == "all" else frozenset(scope.names) & states.keys()
-        return Reading({name: state for name, state in states.items() if name in inside or name in also}, inside, handle=seen)
+        chosen = {name: state for name, state in states.items() if name in inside or name in also}
+        return Reading(chosen, inside, already=self._already(seen), handle=seen)
+
+    def _already(self, seen: _Seen) -> str:
+        """How the flags stand that need no write. One that an older deployment made bad is among them, so it is not called safe."""
+        words = ["at the safe state"] if self.safe_states or seen.before is None else []
+        if seen.history.taken_back:
+            words.append(f"as deployment {seen.history.taken_back[0].number} left them, which was taken back")
+        elif seen.is_way_back:
+            words.append(f"as deployment {seen.live.number} left them, a way back itself")
+        elif seen.before is not None:
+            words.append(f"as before deployment {seen.live.number}, the newest; no older one is gone back behind")
+        return ", or ".join(words)
 
     def _former(self, history: History) -> Document | None:
         """The version before the live one; None if there is none, or somebody deleted it: flags with a declared safe state can still go there."""
