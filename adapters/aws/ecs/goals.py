@@ -30,13 +30,16 @@ def goal(reader: Reader, seen: Seen, candidates: Sequence[str]) -> Goal | None:
 
 
 def history(reader: Reader, seen: Seen) -> dict[str, Goal]:
-    """The revisions of the newest successful deployments and of what the current one replaces, by name; the newest first."""
+    """The revisions of the newest successful deployments and of what the current one replaces, by name; the newest first.
+
+    What ECS has forgotten is left out: another of them, or a task definition, may be what is wanted.
+    """
     listed = reader.listed(seen.place, "SUCCESSFUL")
     newest = sorted(listed, key=lambda item: item["createdAt"], reverse=True)[: ARNS_AT_ONCE - 1]
     sources = [item["arn"] for item in seen.deployment.get("sourceServiceRevisions") or []]
     arns = list(dict.fromkeys([*sources, *(item["targetServiceRevisionArn"] for item in newest)]))
     found: dict[str, Goal] = {}
-    for revision in reader.revisions(arns) if arns else []:
+    for revision in reader.revisions_left(arns):
         name = reader.name(revision)
         if not name.endswith(f"@{objects.UNRESOLVED}"):
             found.setdefault(name, _of_revision(name, revision))
@@ -44,9 +47,10 @@ def history(reader: Reader, seen: Seen) -> dict[str, Goal]:
 
 
 def source(reader: Reader, seen: Seen) -> str | None:
-    """The name of the one revision that the current deployment replaces; None where it is not one."""
+    """The name of the one revision that the current deployment replaces; None where it is not one, or ECS has forgotten it."""
     sources = [item["arn"] for item in seen.deployment.get("sourceServiceRevisions") or []]
-    return reader.name(reader.revisions(sources)[0]) if len(sources) == 1 else None
+    left = reader.revisions_left(sources) if len(sources) == 1 else []
+    return reader.name(left[0]) if left else None
 
 
 def _of_revision(name: str, revision: Raw) -> Goal:

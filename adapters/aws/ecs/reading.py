@@ -4,7 +4,7 @@ What cannot change any more is asked for once: a deployment that has ended, a re
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -98,15 +98,24 @@ class Reader:
         return found
 
     def deployments(self, arns: Sequence[str]) -> dict[str, Raw]:
-        """These service deployments."""
+        """These service deployments. Raises Gone if one of them is no longer known."""
         asked = ("deployment", calls.DESCRIBE_DEPLOYMENTS, "serviceDeploymentArns", "serviceDeployments", "serviceDeploymentArn")
-        return self._described(arns, *asked, keeps=lambda item: item["status"] in objects.FINAL)
+        found = self._described(arns, *asked, keeps=lambda item: item["status"] in objects.FINAL)
+        return {arn: _known(calls.DESCRIBE_DEPLOYMENTS, found, arn) for arn in arns}
 
     def revisions(self, arns: Sequence[str]) -> list[Raw]:
-        """These service revisions, in this order."""
+        """These service revisions, in this order. Raises Gone if one of them is no longer known."""
+        found = self._revisions(arns)
+        return [_known(calls.DESCRIBE_REVISIONS, found, arn) for arn in arns]
+
+    def revisions_left(self, arns: Sequence[str]) -> list[Raw]:
+        """Those of these service revisions that ECS still knows, in this order."""
+        found = self._revisions(arns)
+        return [found[arn] for arn in arns if arn in found]
+
+    def _revisions(self, arns: Sequence[str]) -> dict[str, Raw]:
         asked = ("revision", calls.DESCRIBE_REVISIONS, "serviceRevisionArns", "serviceRevisions", "serviceRevisionArn")
-        found = self._described(arns, *asked, keeps=objects.is_resolved)
-        return [found[arn] for arn in arns]
+        return self._described(arns, *asked, keeps=objects.is_resolved)
 
     def _described(
         self, arns: Sequence[str], kind: str, call: Call, ask: str, answered: str, key: str, *, keeps: Callable[[Raw], bool]
@@ -117,8 +126,6 @@ class Reader:
                 found[item[key]] = item
                 if keeps(item):
                     self._memory.put((kind, item[key]), item)
-        if missing := [arn for arn in arns if arn not in found]:
-            raise Gone(f"{call} knows nothing of {missing[0]}: it is older than 90 days, or its service is gone.")
         return found
 
     def definition(self, arn: str) -> Raw:
@@ -173,6 +180,12 @@ def original(described: Raw) -> str | None:
     """The name of what this task definition is a copy of, if we registered it."""
     tags: list[Raw] = described.get("tags") or []
     return next((str(tag["value"]) for tag in tags if tag.get("key") == COPY_OF), None)
+
+
+def _known(call: Call, found: Mapping[str, Raw], arn: str) -> Raw:
+    if arn not in found:
+        raise Gone(f"{call} knows nothing of {arn}: it is older than 90 days, or its service is gone.")
+    return found[arn]
 
 
 def _active(place: Place, service: Raw | None) -> Raw | AdapterError:
