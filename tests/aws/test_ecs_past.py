@@ -1,8 +1,5 @@
 """Services of ECS whose past is long: revisions that ECS has forgotten, history of several pages, copies of copies."""
 
-import pytest
-
-from rollbackd.adapters.aws.failures import Throttled
 from rollbackd.adapters.base.target import Plan, PlanRequest
 from tests.aws.ecs_double import EcsDouble, Fault
 from tests.aws.ecs_state import BASE, Behaviour
@@ -31,3 +28,19 @@ def test_a_deployment_under_way_from_a_forgotten_revision_is_superseded(ecs_clou
     shop = in_flight(ecs_cloud, Behaviour(holds=True))
     forget_the_source(shop)
     assert shop.plan().intent.record["way"] == "update"
+
+
+def test_a_copy_of_a_copy_is_registered_once_however_often_the_update_is_throttled(ecs_cloud: EcsDouble) -> None:
+    shop, cloud = open_stage(ecs_cloud), ecs_cloud.cloud
+    cloud.definitions[GOOD]["status"] = "INACTIVE"
+    target = shop.target(registers=True)
+    target.apply(shop.plan(target))
+    cloud.definitions[cloud.services["api"]["taskDefinition"]]["status"] = "INACTIVE"
+    cloud.deploy("api", cloud.register("api", image=shop.image("v3")))
+    plan = target.plan(PlanRequest(SHOP, "inc-2", "api:4", ("api:1",)))
+    assert isinstance(plan, Plan), plan
+    ecs_cloud.asked.clear()
+    ecs_cloud.faults.append(Fault("UpdateService", code="ThrottlingException", times=2))
+    target.apply(plan)
+    assert [name for name, _ in ecs_cloud.writes()] == ["RegisterTaskDefinition", *["UpdateService"] * 3]
+    assert cloud.tags[f"{BASE}:task-definition/api:5"][0] == {"key": "rollbackd:copy-of", "value": "api:1"}

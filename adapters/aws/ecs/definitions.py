@@ -59,7 +59,7 @@ def usable(reader: Reader, arn: str, command: str) -> Usable:
         by_hand = f"aws ecs describe-task-definition --region {reader.caller.region} --task-definition {name} --query taskDefinition"
         advice = f"Set accounts.{account}.reregister: true, or register it by hand from: {by_hand}; then: {command}"
         raise Refused(f"task definition {name} is INACTIVE: somebody took it out of use. Nothing was changed.", advice=advice)
-    return Usable(_copy(reader, arn), described)
+    return Usable(_copy(reader, original(described) or name), described)
 
 
 def register(reader: Reader, described: Raw, incident: str) -> str:
@@ -74,9 +74,9 @@ def register(reader: Reader, described: Raw, incident: str) -> str:
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
 
-def _copy(reader: Reader, arn: str) -> str | None:
-    """The newest copy that was registered before, such as by an attempt whose answer was lost."""
-    family, wanted = objects.name_of(arn).rpartition(":")[0], objects.name_of(arn)
+def _copy(reader: Reader, wanted: str) -> str | None:
+    """The newest copy of the original ``wanted`` that was registered before, such as by an attempt that was throttled or whose answer was lost."""
+    family = wanted.rpartition(":")[0]
     listed = reader.caller.read(calls.LIST_DEFINITIONS, familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=_MOST_LOOKED_AT)
     found: list[str] = listed.get("taskDefinitionArns") or []
     return next((each for each in found if original(reader.definition(each)) == wanted), None)
