@@ -140,7 +140,8 @@ def test_a_definition_out_of_use_is_refused_unless_the_config_allows_a_copy(ecs_
     ecs_cloud.cloud.definitions[GOOD]["status"] = "INACTIVE"
     with pytest.raises(Refused, match="api:1 is INACTIVE") as refused:
         shop.target().plan(shop.request())
-    assert refused.value.advice.startswith("Set accounts.prod.reregister: true, or register it by hand")
+    assert refused.value.advice.startswith("Set accounts.prod.reregister: true, or register api:1 by hand")
+    assert refused.value.advice.endswith("--task-definition ARN_OF_THE_COPY"), "ECS refuses the one that is out of use"
     assert any("task definition api:1 is INACTIVE" in line for line in shop.target().check([SHOP]))
 
 
@@ -150,6 +151,10 @@ def test_a_copy_is_registered_once_and_goes_by_the_name_of_the_original(ecs_clou
     target = shop.target(registers=True)
     plan = shop.plan(target)
     assert plan.steps[:2] == ("register a copy of task definition api:1, which is out of use", "deploy the copy")
+    assert plan.command == (
+        f"register api:1 by hand from: aws ecs describe-task-definition --region {REGION} --task-definition api:1 --query taskDefinition; "
+        f"then: aws ecs update-service --region {REGION} --cluster main --service api --task-definition ARN_OF_THE_COPY"
+    )
     target.apply(plan)
     assert [name for name, _ in ecs_cloud.writes()] == ["RegisterTaskDefinition", "UpdateService"]
     copy = f"{BASE}:task-definition/api:3"

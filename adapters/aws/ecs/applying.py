@@ -57,7 +57,7 @@ def _ready(reader: Reader, place: Place, intent: Intent) -> Ready:
     _refuse_another(seen, intent)
     move = _recorded(reader, seen, intent)
     if move.way is Way.UPDATE:
-        good = definitions.usable(reader, str(move.parameters["taskDefinition"]), move.command(reader))
+        good = definitions.usable(reader, str(move.parameters["taskDefinition"]), update_to(seen, definitions.COPY).command(reader))
         arn = good.arn or definitions.register(reader, good.of, intent.incident)
         move = update_to(seen, arn)
         if good.arn is None:

@@ -10,6 +10,8 @@ from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.shape import shaped
 
 INCIDENT = "rollbackd:incident"
+COPY = "ARN_OF_THE_COPY"
+"""What stands in a command for people in place of a definition that is not registered yet."""
 ANSWERED_ONLY = frozenset(
     {
         "taskDefinitionArn",
@@ -43,7 +45,7 @@ class Usable:
 def usable(reader: Reader, arn: str, command: str) -> Usable:
     """The task definition at ``arn``, or a copy of it. Raises Refused where it is out of use and the config allows no copy.
 
-    ``command``: what a person types to deploy it.
+    ``command``: what a person types to deploy the copy, which is called COPY in it.
     """
     described = reader.definition(arn)
     with shaped("ECS"):
@@ -55,11 +57,15 @@ def usable(reader: Reader, arn: str, command: str) -> Usable:
         advice = "Register the definition of the good version again by the usual way, and deploy that."
         raise Refused(f"task definition {name} is being deleted ({status}): ECS starts nothing of it. Nothing was changed.", advice=advice)
     if not reader.caller.account.registers:
-        account = reader.caller.account.name
-        by_hand = f"aws ecs describe-task-definition --region {reader.caller.region} --task-definition {name} --query taskDefinition"
-        advice = f"Set accounts.{account}.reregister: true, or register it by hand from: {by_hand}; then: {command}"
+        advice = f"Set accounts.{reader.caller.account.name}.reregister: true, or {by_hand(reader, name, command)}"
         raise Refused(f"task definition {name} is INACTIVE: somebody took it out of use. Nothing was changed.", advice=advice)
     return Usable(_copy(reader, original(described) or name), described)
+
+
+def by_hand(reader: Reader, name: str, command: str) -> str:
+    """How a person registers a definition again and deploys the copy: ECS refuses the one that is out of use."""
+    described = f"aws ecs describe-task-definition --region {reader.caller.region} --task-definition {name} --query taskDefinition"
+    return f"register {name} by hand from: {described}; then: {command}"
 
 
 def register(reader: Reader, described: Raw, incident: str) -> str:

@@ -129,17 +129,19 @@ def _planned(reader: Reader, seen: Seen, request: PlanRequest, wanted: Goal) -> 
     if move.way is Way.UPDATE and wanted.definition == seen.definition:
         raise _same_definition(seen, move.command(reader), wanted)
     _refuse_lost_images(reader, wanted, resolves=move.way is Way.UPDATE)
-    good = definitions.usable(reader, wanted.definition, move.command(reader)) if move.way is Way.UPDATE else None
+    deployed = update_to(seen, definitions.COPY).command(reader)
+    good = definitions.usable(reader, wanted.definition, deployed) if move.way is Way.UPDATE else None
     after = good.definition if good is not None else reader.definition(wanted.definition)["taskDefinition"]
     if good is not None and good.arn is not None:
         move = update_to(seen, good.arn)
+    registers = good is not None and good.arn is None
     before = reader.definition(seen.definition)["taskDefinition"]
     return Plan(
         intent=intent_of(seen, request, wanted.revision, move, wanted.digests),
         summary=f"Put {seen.place.service} of cluster {seen.place.cluster} back to {wanted.revision} ({', '.join(wanted.images.values())})",
-        steps=(*_steps(move, wanted, registers=good is not None and good.arn is None), *differences(before, after)),
+        steps=(*_steps(move, wanted, registers=registers), *differences(before, after)),
         not_undone=_not_undone(seen, move, wanted),
-        command=move.command(reader),
+        command=definitions.by_hand(reader, objects.name_of(wanted.definition), deployed) if registers else move.command(reader),
         deadline=deadline(seen),
     )
 
