@@ -76,7 +76,7 @@ class Sent:
         """What a person types to ask the same. Values with an inside stay out: a definition may hold secrets."""
         words = ["aws", _dashed(self.call.service), _dashed(self.call.operation), "--region", self.region]
         for name, value in self.parameters.items():
-            words += [f"--{_dashed(name)}", *_shown(value)]
+            words += _option(_dashed(name), value)
         return shlex.join(words)
 
     @property
@@ -149,6 +149,12 @@ def _dashed(name: str) -> str:
 
     found: str = xform_name(name, "-")
     return found
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):  # Amazon's command line takes no value for it
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", *_shown(value)]
 
 
 def _shown(value: Any) -> list[str]:

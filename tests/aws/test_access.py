@@ -1,6 +1,7 @@
 """How accounts are entered and called: against moto's STS, with microburst's faults in front."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 
 from rollbackd.adapters.aws import Account, Aws, Caller
+from rollbackd.adapters.aws.appconfig.calls import STOP
 from rollbackd.adapters.aws.calls import ASSUME_ROLE, GET_CALLER_IDENTITY, Call, declare
-from rollbackd.adapters.aws.failures import Denied, Expired, Gone, Rejected, Throttled, WrongAccount
+from rollbackd.adapters.aws.failures import Denied, Expired, Gone, Rejected, Sent, Throttled, WrongAccount
 from rollbackd.adapters.aws.sessions import READER, Sessions, session_name
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from tests.aws.servers import ACCOUNT, REGION, Microburst, aws, hand, microburst
@@ -152,6 +154,12 @@ def test_a_failure_is_told_in_our_words_with_the_command(front: Microburst, code
     with pytest.raises(kind, match=words) as fault:
         caller(front).write(MAKE, "inc-1", clusterName="c")
     assert str(fault.value).endswith("By hand: aws ecs create-cluster --region eu-west-1 --cluster-name c")
+
+
+def test_a_command_has_booleans_as_amazons_command_line_takes_them() -> None:
+    sent = Sent(Account("prod", ACCOUNT, (REGION,)), REGION, STOP, {"DeploymentNumber": 2, "AllowRevert": True})
+    assert sent.command == f"aws appconfig stop-deployment --region {REGION} --deployment-number 2 --allow-revert"
+    assert replace(sent, parameters={"AllowRevert": False}).command.endswith(" --no-allow-revert")
 
 
 def test_a_role_that_may_not_be_assumed_is_told_of(front: Microburst) -> None:
