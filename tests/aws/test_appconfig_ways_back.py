@@ -1,6 +1,7 @@
 """AppConfig: a deployment that is a way back itself, ours or a person's, is never undone; what it took back is not deployed again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -85,6 +86,15 @@ def test_a_release_after_a_way_back_is_undone(shop: Shop) -> None:
     shop.deploy({"banner": True})
     put_back(shop.target(), ALL)
     assert shop.deployments()[-1] == (4, "3", "REVERTED")
+
+
+def test_a_deployment_that_went_on_since_it_was_read_is_still_the_same_one(shop: Shop) -> None:
+    profile = shop.profile()
+    reading = profile.read("", Scope("all"))
+    seen: Any = reading.handle
+    rolling = replace(reading, handle=replace(seen, live=replace(seen.live, state="DEPLOYING")))
+    profile.write("", rolling, {"cart": {"enabled": False}, "search": {"enabled": False}}, "rollbackd:inc-1")
+    assert shop.deployments()[-1] == (2, "2", "REVERTED")
 
 
 def test_a_flag_that_an_older_deployment_made_bad_is_not_called_safe(shop: Shop) -> None:

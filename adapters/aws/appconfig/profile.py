@@ -6,7 +6,7 @@ meant to be; where only some of them are to change, a version of our own is made
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -184,7 +184,9 @@ class Profile:
     def _refuse_moved(self, seen: _Seen) -> None:
         """AppConfig has no lock for taking back, so what is the newest is read once more right before."""
         now = self.place.history()
-        if now.live != seen.live or now.newest != seen.history.newest:
+        # The same deployment may have gone on meanwhile, from rolling out to baking, say.
+        is_same = now.live is not None and replace(now.live, state=seen.live.state) == seen.live
+        if not is_same or now.newest != seen.history.newest:
             raise Refused(f"another deployment was started in {self.where}; nothing was changed", advice="look who deploys there, then plan again")
 
     def _version(self, seen: _Seen, after: Mapping[str, State], incident: str) -> int:
