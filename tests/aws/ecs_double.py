@@ -173,12 +173,12 @@ def list_service_deployments(cloud: Cloud, said: Raw) -> Raw:
     service = _service(cloud, said)
     mine = [item for item in cloud.deployments.values() if item["serviceArn"] == service["serviceArn"]]
     chosen = [item for item in mine if item["status"] in said.get("status", [item["status"]])]
+    start, size = int(said.get("nextToken", 0)), min(said.get("maxResults", 20), 100)
+    more = {"nextToken": str(start + size)} if start + size < len(chosen) else {}
     brief = ("serviceDeploymentArn", "serviceArn", "clusterArn", "createdAt", "startedAt", "finishedAt", "status")
-    return {
-        "serviceDeployments": [
-            {key: item[key] for key in brief if key in item} | {"targetServiceRevisionArn": item["targetServiceRevision"]["arn"]} for item in chosen
-        ]
-    }
+    page = [(item, item["targetServiceRevision"]["arn"]) for item in chosen[start : start + size]]
+    told = [{key: item[key] for key in brief if key in item} | {"targetServiceRevisionArn": arn} for item, arn in page]
+    return {"serviceDeployments": told, **more}
 
 
 def describe_service_deployments(cloud: Cloud, said: Raw) -> Raw:

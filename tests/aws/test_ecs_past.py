@@ -1,9 +1,13 @@
 """Services of ECS whose past is long: revisions that ECS has forgotten, history of several pages, copies of copies."""
 
+from datetime import timedelta
+
+import pytest
+
 from rollbackd.adapters.base.target import Plan, PlanRequest
 from tests.aws.ecs_double import EcsDouble, Fault
-from tests.aws.ecs_state import BASE, Behaviour
-from tests.aws.stage import SHOP, Shop, in_flight, open_stage
+from tests.aws.ecs_state import BASE, REGISTRY, Behaviour
+from tests.aws.stage import SHOP, Shop, in_flight, open_stage, open_tagged
 
 GOOD = f"{BASE}:task-definition/api:1"
 
@@ -44,3 +48,20 @@ def test_a_copy_of_a_copy_is_registered_once_however_often_the_update_is_throttl
     target.apply(plan)
     assert [name for name, _ in ecs_cloud.writes()] == ["RegisterTaskDefinition", *["UpdateService"] * 3]
     assert cloud.tags[f"{BASE}:task-definition/api:5"][0] == {"key": "rollbackd:copy-of", "value": "api:1"}
+
+
+@pytest.mark.parametrize(("order", "pages"), [pytest.param(1, 2, id="oldest-first"), pytest.param(-1, 1, id="newest-first")])
+def test_the_newest_deployments_are_found_in_whatever_order_they_are_listed(ecs_cloud: EcsDouble, order: int, pages: int) -> None:
+    shop, cloud = open_tagged(ecs_cloud, "own"), ecs_cloud.cloud
+    cloud.push("api", "v3", "newest")
+    cloud.deploy("api", cloud.register("api", image=f"{REGISTRY}/api:newest"))
+    newest = list(cloud.deployments.values())
+    older = [{**newest[0], "serviceDeploymentArn": f"{BASE}:old/{age}", "createdAt": cloud.clock - timedelta(days=age)} for age in range(100, 0, -1)]
+    forgotten = {"targetServiceRevision": {"arn": f"{BASE}:service-revision/main/api/forgotten"}}
+    listed = [*({**each, **forgotten} for each in older), *newest][::order]
+    cloud.deployments = {each["serviceDeploymentArn"]: each for each in listed}
+    target = shop.target()
+    request = PlanRequest(SHOP, "inc-1", shop.state(target).revision, (shop.good,))
+    ecs_cloud.asked.clear()
+    assert isinstance(target.plan(request), Plan)
+    assert [name for name, _ in ecs_cloud.asked].count("ListServiceDeployments") == pages

@@ -6,7 +6,7 @@ What cannot change any more is asked for once: a deployment that has ended, a re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rollbackd.adapters.aws.access import Caller
 from rollbackd.adapters.aws.calls import Call
@@ -91,10 +91,14 @@ class Reader:
         return str(max(listed, key=lambda item: item["createdAt"])["serviceDeploymentArn"])
 
     def listed(self, place: Place, *status: str) -> list[Raw]:
-        """The newest hundred service deployments, of these states."""
-        only = {"status": list(status)} if status else {}
-        answer = self.caller.read(calls.LIST_DEPLOYMENTS, cluster=place.cluster, service=place.service, maxResults=100, **only)
-        found: list[Raw] = answer.get("serviceDeployments") or []
+        """Service deployments of these states, in no order: the newest ``ARNS_AT_ONCE`` and older ones."""
+        only: dict[str, Any] = {"status": list(status)} if status else {}
+        found: list[Raw] = []
+        for page in self.caller.pages(calls.LIST_DEPLOYMENTS, cluster=place.cluster, service=place.service, maxResults=100, **only):
+            found += page.get("serviceDeployments") or []
+            # Amazon promises no order. Where they come newest first, a further page can tell nothing newer.
+            if len(found) >= ARNS_AT_ONCE and found == sorted(found, key=lambda item: item["createdAt"], reverse=True):
+                break
         return found
 
     def deployments(self, arns: Sequence[str]) -> dict[str, Raw]:
