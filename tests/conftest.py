@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests import servers
 from tests.aws.ecs_double import EcsDouble, ecs_double
@@ -18,6 +19,8 @@ from tests.unleash.server import UnleashServer
 
 __all__ = ["aws_keys", "ministack", "moto"]
 MINUTE = 60.0
+settings.register_profile("untimed", settings(deadline=None))
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

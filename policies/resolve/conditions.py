@@ -236,7 +236,7 @@ class Conditions:
                 confirm,
                 part.identity,
                 told.window,
-                least_volume(told, signal),
+                least_volume(told, signal, said_path, self.findings),
                 told.on_no_data,
                 most(told, signal),
                 part.from_library,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rollbackd.policies.documents.conditions import BreachCount, Confirmed
 from rollbackd.policies.model.policy import Breaches, Condition, Confirmation, For, Mode, OnNoData
-from rollbackd.policies.model.signals import Gauge, Latency, OfTarget, Probe, PromQL, Ratio, Signal, Vanished
+from rollbackd.policies.model.signals import Gauge, Latency, OfTarget, Probe, PromQL, Ratio, Signal, Traffic, Vanished
 from rollbackd.policies.text.units import written
 from rollbackd.policies.text.validate import Findings
 from rollbackd.policies.text.yaml_text import Path
@@ -89,9 +89,12 @@ def adds_little(told: Said, signal: Signal) -> bool:
     return has_window and told.hold is not None and timedelta(0) < told.hold < told.window
 
 
-def least_volume(told: Said, signal: Signal) -> int:
-    """How many events it takes before a share proves anything."""
+def least_volume(told: Said, signal: Signal, path: Path, findings: Findings) -> int:
+    """How many events it takes before a share proves anything; that is a fault where nothing counts events. ``path`` as in ``confirmation``."""
     if told.min_volume is not None:
+        if not isinstance(signal, Ratio | Latency | Traffic | Vanished):
+            hint = "what this condition reads is no share of events: leave it out"
+            findings.fault((*path, "min_volume"), "a ratio, a latency or traffic beside it", "'min_volume' alone", hint, at_key=True)
         return told.min_volume
     if isinstance(signal, Latency):
         return math.ceil(round(QUANTILE_VOLUME / (1 - signal.quantile), 6))

@@ -227,7 +227,7 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
             id="latency-in-milliseconds-by-its-unit",
         ),
         pytest.param(
-            "{name: c, gauge: g, above: 1, breaches: {at_least: 3, of: 5}, over: 10m, min_volume: 7, on_no_data: hold, mode: approve, watch: 2h, "
+            "{name: c, gauge: g, above: 1, breaches: {at_least: 3, of: 5}, over: 10m, on_no_data: hold, mode: approve, watch: 2h, "
             "unbounded: accepted}",
             Condition(
                 "c",
@@ -236,7 +236,7 @@ def test_the_example_of_the_contract_resolves_to_what_it_says() -> None:
                 Breaches(3, 5),
                 BY_APP,
                 10 * MINUTE,
-                7,
+                0,
                 OnNoData.HOLD,
                 Mode.APPROVE,
                 False,
