@@ -49,7 +49,18 @@ class Outcomes:
             return self.ended(intended, how, why, advice)
         if sight.standing is Standing.ELSEWHERE:
             return self.ended(intended, RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN, sight.reason)
+        if how is RungEnd.REFUSED and self._nobody_else_sent(intended):
+            # On record as ours, what another writer did would count as our act, and an undo would take it back.
+            if sight.ours is False:
+                return self.ended(intended, RungEnd.SUPERSEDED, f"another writer has put {sight.revision} there: {sight.reason}")
+            if sight.standing is Standing.UNDERWAY and sight.ours is None:
+                return self.ended(intended, how, why, advice)
         return self.applied(intended, f"{why}; found carrying it: {sight.reason}")
+
+    def _nobody_else_sent(self, intended: Intended) -> bool:
+        """True if the claim was never taken over, so that the one who was refused is the only one who could have written."""
+        claim = self._store.claim_on(intended.incident, intended.rung, intended.target)
+        return claim is not None and claim.attempts == 1
 
     def applied(self, intended: Intended, reason: str) -> bool:
         """The write is on record as accepted, and the revision it left is quarantined. True: its end state has to be waited for."""

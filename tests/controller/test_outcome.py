@@ -12,7 +12,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.policies.known.events import Applied, RungEnd, Settled, Stopped
 from rollbackd.policies.model.policy import Timing
 from tests.controller.act_samples import BEFORE, ELSEWHERE, THERE, UNDERWAY, Stop
-from tests.controller.journal_samples import CHECKOUT, INTENDED, MINUTE, SECOND, T0, Clock, begin
+from tests.controller.journal_samples import CHECKOUT, INTENDED, MINUTE, SECOND, T0, Clock, begin, claim
 from tests.policies.literals import POLICY
 
 BROKEN = Sight(Standing.FAILED, "the image cannot be pulled", "rev-a")
@@ -60,8 +60,7 @@ class Looking:
         self.stop = Stop(self.clock)
         self.outcomes = Outcomes(self.store, self.clock, self.stop, SECOND)
         begin(self.store)
-        with self.store.transaction() as tx:
-            tx.record(INTENDED)
+        claim(self.store)
 
     def explain(self, *sights, how=RungEnd.FAILED):
         """Whether it was found done, and what is on record."""
@@ -111,6 +110,36 @@ def test_what_is_seen_late_was_done(looking):
 @pytest.mark.parametrize(("how", "ended"), [(RungEnd.FAILED, RungEnd.OVERTAKEN), (RungEnd.REFUSED, RungEnd.SUPERSEDED)])
 def test_somebody_else_who_was_there_is_named(looking, how, ended):
     assert looking.explain(ELSEWHERE, how=how) == (False, stopped(timedelta(0), ended, "it stands at rev-c"))
+
+
+def test_what_another_writer_began_is_not_ours_after_a_refusal(looking):
+    assert looking.explain(UNDERWAY, how=RungEnd.REFUSED) == (False, stopped(timedelta(0), RungEnd.REFUSED, "no answer", "look at it"))
+
+
+@pytest.mark.parametrize("sight", [UNDERWAY, THERE, BROKEN])
+def test_the_same_end_without_our_mark_is_another_writers_after_a_refusal(looking, sight):
+    reason = f"another writer has put rev-a there: {sight.reason}"
+    assert looking.explain(replace(sight, ours=False), how=RungEnd.REFUSED) == (False, stopped(timedelta(0), RungEnd.SUPERSEDED, reason))
+    assert looking.store.quarantined() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("sight", "how"),
+    [
+        pytest.param(replace(UNDERWAY, ours=True), RungEnd.REFUSED, id="our-mark"),
+        pytest.param(UNDERWAY, RungEnd.FAILED, id="an-answer-that-was-lost"),
+        pytest.param(replace(THERE, ours=False), RungEnd.FAILED, id="a-mark-that-was-lost-with-it"),
+    ],
+)
+def test_what_may_be_our_own_write_is_waited_for(looking, sight, how):
+    assert looking.explain(sight, how=how) == (True, [Applied("inc-1", T0, 0, CHECKOUT, f"no answer; found carrying it: {sight.reason}")])
+
+
+def test_what_a_former_claimant_may_have_sent_is_waited_for(looking):
+    looking.journal.move(30 * SECOND)
+    with looking.store.transaction() as tx:
+        assert tx.take_over("inc-1", 0, CHECKOUT, "two")
+    assert looking.explain(UNDERWAY, how=RungEnd.REFUSED)[0]
 
 
 def test_what_cannot_be_read_is_left_to_the_next_claimant(looking):
