@@ -7,6 +7,7 @@ from datetime import datetime
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target, TargetState
 from rollbackd.controller.act.outcome import intent_of
+from rollbackd.controller.act.planning import live_revision
 from rollbackd.controller.answers.past import DryRun, RungPlan
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.observe.changes import ChangeBook, is_first_sight
@@ -38,12 +39,19 @@ def _undo(write: Intended, targets: Mapping[str, Target]) -> RungPlan:
         return _failed(number, what, Permanent(f"no target of kind {_kind(write.target)} is configured"))
     back = (write.from_revision,)
     try:
-        planned = target.plan(PlanRequest(write.target, NOBODY, write.to_revision, back, undo=intent_of(write)))
+        # The revision of flags is that of their whole scope; each flag of the write is compared by itself, and no other matters.
+        judged = live_revision(target, write.target) if _is_of_flags(write) else write.to_revision
+        planned = target.plan(PlanRequest(write.target, NOBODY, judged, back, undo=intent_of(write)))
     except AdapterError as fault:
         return _failed(number, what, fault, write.to_revision)
     if isinstance(planned, NothingToDo):
         return RungPlan(number, what, "nothing", write.to_revision, reason=planned.reason)
     return _planned(number, what, planned, ())
+
+
+def _is_of_flags(write: Intended) -> bool:
+    """True if the write keeps the state of each of its parts."""
+    return isinstance(write.record.get("after"), Mapping)
 
 
 def _live(policy: Policy, targets: Mapping[str, Target]) -> dict[str, TargetState | AdapterError]:

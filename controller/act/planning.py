@@ -46,7 +46,7 @@ class Planning:
         act = order.act
         target = self.target(act.remedy.target)
         try:
-            judged = act.from_revision if act.from_revision is not None else _live(target, act.remedy.target)
+            judged = act.from_revision if act.from_revision is not None else live_revision(target, act.remedy.target)
             before: Mapping[str, Any] = order.before
             undo = intent_of(act.undo) if act.undo is not None else None
             planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo, order.moment))
@@ -70,7 +70,7 @@ def _has_moved_on(target: Target, act: Act) -> bool:
     return act.from_revision is not None and not isinstance(state, AdapterError) and state.revision != act.from_revision
 
 
-def _live(target: Target, key: str) -> str:
+def live_revision(target: Target, key: str) -> str:
     """The revision that stands there now. Raises Transient or Permanent."""
     state = target.survey([key])[key]
     if isinstance(state, AdapterError):

@@ -1,5 +1,6 @@
 """What people decide: plans approved by the people who saw them, orders by hand, undo, acknowledgements. A whole core, real files and commands."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from rollbackd.controller.people.hands import Hands
 from rollbackd.policies.known.events import Applied, CloseHow, RungEnd, Settled, Stopped
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.known.incident import Phase
-from rollbackd.policies.model.policy import Approvals, Mode, RevertRung
+from rollbackd.policies.model.policy import Approvals, FlagsRung, Mode, RevertRung
 from tests.controller.served import Said, desk_of
 from tests.controller.world import FLAGS, SHOP, SHOP_POLICY, World
 from tests.policies.literals import T0, intended, no_data
@@ -519,6 +520,38 @@ def test_what_somebody_else_changed_since_is_not_undone(people):
     with pytest.raises(Denied, match="rung 1 cannot be carried out: refused"):
         here.by_hand.undo(incident, here.wish(shown.digest, overrides=("quarantine",)))
     assert here.version() == "v3"
+
+
+SWITCHING = replace(SHOP_POLICY, digest="switch", ladder=(FlagsRung(FLAGS),))
+
+
+def switched_off(people):
+    """A person switched new-checkout on, that broke the shop, and rollbackd switched it off; banner is off all the while."""
+    here = people(SWITCHING)
+    here.world.flip("off", banner="off")
+    here.world.slot(0)
+    here.world.flip("on", banner="off")
+    for _ in range(2):
+        here.world.slot(60)
+    incident = here.incident().id
+    here.healthy()
+    assert here.flag() == "off"
+    return here, incident
+
+
+def test_another_flag_of_the_scope_that_moved_since_hinders_no_undo_and_stays(people):
+    here, incident = switched_off(people)
+    here.world.flip("off", banner="on")
+    here.undo(incident)
+    flags = json.loads(here.world.flags.read_text())["flags"]
+    assert {name: flag["defaultVariant"] for name, flag in flags.items()} == {"new-checkout": "on", "banner": "on"}
+
+
+def test_the_flag_that_was_switched_itself_stays_where_somebody_put_it_since(people):
+    here, incident = switched_off(people)
+    here.world.flags.write_text(here.world.flags.read_text().replace('"variants"', '"metadata": {"owner": "ann"}, "variants"', 1))
+    (shown,) = here.by_hand.undo_plan(incident).rungs
+    assert (shown.outcome, "flag 'new-checkout' was changed by somebody since and stays as it is" in shown.reason) == ("refused", True)
 
 
 # --- a crash between the decision and the deed ------------------------------------------------------------------------------------------------
