@@ -89,10 +89,12 @@ class Project(EachByItself):
         segments, is_on = state["segments"], goes_on(name, word)
         return {**state, "enabled": is_on, "segments": dict.fromkeys(segments, is_on) if isinstance(segments, Mapping) else {}}
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """One PATCH for each flag, read again just before it."""
         place, found = self._environment(environment), _handle(reading)
-        write_each(after, lambda name, state: self._put(place, name, found[name], reading.states[name], state), patience=self.patience)
+        write_each(
+            after, lambda name, state: self._put(place, name, found[name], reading.states[name], state, ends), ends=ends, patience=self.patience
+        )
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The page to do it on, and what stays."""
@@ -173,13 +175,13 @@ class Project(EachByItself):
     def _path(self, place: _Environment, number: int) -> str:
         return f"/api/__future__/environments/{quote(place.key, safe='')}/features/{number}/"
 
-    def _put(self, place: _Environment, name: str, feature: _Feature, before: State, after: State) -> None:
+    def _put(self, place: _Environment, name: str, feature: _Feature, before: State, after: State, ends: float) -> None:
         if before["values"] != after["values"]:
             raise Refused(
                 f"the values of flag '{name}' changed too, and only its switches are put back; nothing of it was changed",
                 advice="restore the version before the change in Flagsmith",
             )
-        with before_writing(), shaped(self.where):
+        with before_writing(name, ends), shaped(self.where):
             shown = self._shown(place, feature.number)
             now = (shown["environment_default"]["enabled"], _segments(shown["segment_overrides"]))
         if now != (before["enabled"], before["segments"]):

@@ -63,9 +63,11 @@ class Organisation(EachByItself):
         is_on = goes_on(name, word)
         return None if word is None and state["type"] != "boolean" else {**state, "enabled": is_on}
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """One toggle for each feature, read again just before it."""
-        write_each(after, lambda name, state: self._put(environment, name, reading.states[name], state, mark), patience=self.patience)
+        write_each(
+            after, lambda name, state: self._put(environment, name, reading.states[name], state, mark, ends), ends=ends, patience=self.patience
+        )
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The same request as curl sends it."""
@@ -113,14 +115,14 @@ class Organisation(EachByItself):
         values = [item["defaultValue"], settings.get("defaultValue"), rules, item.get("prerequisites")]
         return {"enabled": bool(settings["enabled"]), "type": item["valueType"], "values": digest_of({"": {"all": values}})}
 
-    def _put(self, environment: str, name: str, before: State, after: State, mark: str) -> None:
+    def _put(self, environment: str, name: str, before: State, after: State, mark: str, ends: float) -> None:
         if before["values"] != after["values"]:
             raise Refused(
                 f"the rules or values of flag '{name}' changed too, and only its switch is put back; nothing of it was changed",
                 advice="revert to the revision before the change in GrowthBook",
             )
         place = f"/api/v2/features/{quote(name, safe='')}"
-        with before_writing(), shaped(self.where):
+        with before_writing(name, ends), shaped(self.where):
             now = self._state(self.api.get(place)["feature"], environment)
         if now != before:
             raise Refused(f"{named([name])} in {self.where} changed since it was read; nothing of it was changed", advice="look who changed it")

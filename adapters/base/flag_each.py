@@ -11,8 +11,8 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Tra
 from rollbackd.adapters.base.flags import State, named
 from rollbackd.adapters.base.json_api import Answer, JsonApi
 
-WITHIN = timedelta(seconds=12)
-"""No further flag is begun after this: the read before and the time-out of the last one come on top, and a claim on the effect lasts 30 s."""
+PATIENCE = timedelta(seconds=12)
+"""So long a write waits for a rate limit to pass, if its time allows that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class EachByItself(ABC):
     settle: timedelta = field(default=timedelta(seconds=30), kw_only=True)
     safe_states: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     max_flags: int = field(default=20, kw_only=True)
-    patience: timedelta = field(default=WITHIN, kw_only=True)
+    patience: timedelta = field(default=PATIENCE, kw_only=True)
 
     def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:
         """A write of several flags is several requests."""
@@ -53,14 +53,19 @@ def failure(api: JsonApi, answer: Answer) -> AdapterError:
 
 
 @contextmanager
-def before_writing() -> Iterator[None]:
-    """For the length of the block only reads are sent, so that whoever throttles them throttles a write that was not begun."""
+def before_writing(name: str, ends: float) -> Iterator[None]:
+    """For the length of the block only reads are sent, so that whoever throttles them throttles a write of the flag that was not begun.
+
+    Raises Throttled too where they took so long that it is later than ``ends``, on the monotonic clock: the write would be too late.
+    """
     try:
         yield
     except Transient as error:
         if error.retry_after is None:
             raise
         raise Throttled(str(error), retry_after=error.retry_after) from error
+    if time.monotonic() > ends:
+        raise _late(name)
 
 
 def believed(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
@@ -82,20 +87,23 @@ def write_each(
     after: Mapping[str, State],
     put: Callable[[str, State], None],
     *,
-    patience: timedelta = WITHIN,
-    within: timedelta = WITHIN,
+    ends: float,
+    patience: timedelta = PATIENCE,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Every flag of ``after`` written by ``put``; a flag that fails does not stop the others.
 
     ``put`` raises Refused or Permanent if it changed nothing, Throttled if nothing was begun, Transient if something may have been. A throttled
-    flag is put once more after the wait that the vendor asked for, where that is no longer than ``patience`` and what is left of ``within``;
-    otherwise nothing more is begun. Raises what ``put`` raised, for all flags together.
+    flag is put once more after the wait that the vendor asked for, where that is no longer than ``patience`` and not over later than ``ends``, on
+    the monotonic clock; otherwise nothing more is begun, nor is anything after ``ends``. Raises what ``put`` raised, for all flags together.
     """
-    ends, done = time.monotonic() + within.total_seconds(), list[str]()
+    done = list[str]()
     failed: dict[str, AdapterError] = {}
     for name in sorted(after):
-        if time.monotonic() > ends or any(isinstance(error, Throttled) for error in failed.values()):
+        if time.monotonic() > ends:
+            failed[name] = _late(name)
+            continue
+        if any(isinstance(error, Throttled) for error in failed.values()):
             failed[name] = Throttled(f"flag '{name}' was not begun")
             continue
         try:
@@ -117,6 +125,10 @@ def _put(name: str, state: State, put: Callable[[str, State], None], patience: t
             raise
         pause(wait)
         put(name, state)
+
+
+def _late(name: str) -> Throttled:
+    return Throttled(f"flag '{name}' was not begun, as everything before it took too long: see why, then plan again")
 
 
 def _together(done: list[str], failed: Mapping[str, AdapterError]) -> AdapterError:

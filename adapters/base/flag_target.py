@@ -4,8 +4,10 @@ Keys are ``KIND:PLACE/SCOPE``, or ``KIND:PLACE/ENVIRONMENT/SCOPE`` where the kin
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeGuard
@@ -19,6 +21,8 @@ _AT_ONCE = 4
 """So many scopes are read at the same moment: as many questions as before, but a vendor limits their rate too."""
 _READS = 3
 """So often a scope is read until no change came in between."""
+BUDGET = timedelta(seconds=20)
+"""Nothing is sent later than this after the start of ``apply``: its claim lasts 30 s, and most providers have no fence against who comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,13 @@ class _Place:
 
 
 class FlagTarget:
-    """All flags of one kind. ``providers``: by the place that their keys name."""
+    """All flags of one kind. ``providers``: by the place that their keys name. ``budget``: see BUDGET; no write begins once half of it is over."""
 
-    def __init__(self, kind: str, providers: Mapping[str, FlagProvider], *, has_environments: bool) -> None:
+    def __init__(self, kind: str, providers: Mapping[str, FlagProvider], *, has_environments: bool, budget: timedelta = BUDGET) -> None:
         self.kind = kind
         self._providers = dict(providers)
         self._has_environments = has_environments
+        self._budget = budget.total_seconds()
         self._writing = threading.Lock()
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
@@ -113,11 +118,12 @@ class FlagTarget:
     def apply(self, plan: Plan) -> None:
         """Write the planned flags; other flags stand as they were a moment ago.
 
-        Raises Refused if any planned flag is not exactly as it was planned for.
+        Raises Refused if any planned flag is not exactly as it was planned for, or too much time has gone before anything could be sent.
         """
+        began = time.monotonic()
         place = self._resolve(plan.intent.target)
         before, after = _record(plan.intent)
-        with self._writing:
+        with self._in_turn(place):
             reading = place.provider.read(place.environment, Scope("flags", tuple(sorted(before))))
             moved = [name for name, state in before.items() if reading.states.get(name) != state]
             if moved:
@@ -125,7 +131,18 @@ class FlagTarget:
                     f"{named(moved)} in {place.provider.where} changed since the plan; nothing was changed",
                     advice="look who changed it, then plan again",
                 )
-            place.provider.write(place.environment, reading, after, f"rollbackd:{plan.intent.incident}")
+            if time.monotonic() - began > self._budget / 2:
+                raise _too_slow(f"{place.provider.where} answers so slowly")
+            place.provider.write(place.environment, reading, after, f"rollbackd:{plan.intent.incident}", began + self._budget)
+
+    @contextmanager
+    def _in_turn(self, place: _Place) -> Iterator[None]:
+        if not self._writing.acquire(timeout=self._budget / 2):
+            raise _too_slow(f"another write to flags of {self.kind} takes so long, and {place.provider.where} has to wait for it,")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def look(self, intent: Intent) -> Sight:
         """Where the intent's flags stand now, where they are kept and where applications read them; other flags of the scope do not matter."""
@@ -171,6 +188,10 @@ class FlagTarget:
             known = ", ".join(sorted(self._providers)) or "none"
             raise Permanent(f"'{key}' names the flag provider '{name}', known are: {known}; add it to the daemon's config")
         return _Place(self._providers[name], environment, scope_of(scope))
+
+
+def _too_slow(what: str) -> Refused:
+    return Refused(f"{what} that the claim on this write may end before it; nothing was changed", advice="see why it is slow, then plan again")
 
 
 def _with_change(place: _Place) -> tuple[Reading, LastChange | None]:

@@ -128,11 +128,11 @@ class FlagProvider(Protocol):
         """
         ...
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """Put the flags of ``after`` at these states, provided that they still stand as in ``reading``, where the provider can tell.
 
-        Sent once. ``mark`` goes wherever the provider lets a writer say why. Raises Refused or Permanent if nothing was changed, Transient if
-        something may have been.
+        Sent once, and nothing of it later than ``ends``, on the monotonic clock. ``mark`` goes wherever the provider lets a writer say why.
+        Raises Refused or Permanent if nothing was changed, Transient if something may have been.
         """
         ...
 

@@ -78,10 +78,10 @@ class ConfigFile(EachByItself):
         value = spelt(name, str(state["type"]), word or "off")
         return {**state, "value": value, "rules": serving(state["rules"], value)}
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """One JSON Patch for each setting, which tests each value that it replaces."""
         place, live = self._environment(environment), _handle(reading)
-        write_each(after, lambda name, state: self._put(place, name, live[name], state, mark), patience=self.patience)
+        write_each(after, lambda name, state: self._put(place, name, live[name], state, mark), ends=ends, patience=self.patience)
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The page to do it on."""

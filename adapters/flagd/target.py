@@ -54,7 +54,7 @@ class FlagFile:
         served = {**state, "state": "ENABLED", "defaultVariant": word or "off"}
         return {**served, "targeting": {}} if "targeting" in state else served
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """The flags are replaced in one rename, if the file's bytes are still those that were read."""
         document = reading.handle
         if not isinstance(document, Document):

@@ -74,10 +74,10 @@ class Project(EachByItself):
         """The flag off, on, or off with another off variation."""
         return flags.safe_state(name, state, word)
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """One JSON Patch for each flag, under the version that was read."""
         live = _handle(reading)
-        write_each(after, lambda name, state: self._put(environment, live[name], state, mark), patience=self.patience)
+        write_each(after, lambda name, state: self._put(environment, live[name], state, mark), ends=ends, patience=self.patience)
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """LaunchDarkly's own command line."""

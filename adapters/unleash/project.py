@@ -7,6 +7,7 @@ enabled: to a flag without any, Unleash would add one of its own.
 import json
 import shlex
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -149,7 +150,7 @@ class Project:
             raise Refused(_adds_strategy([name]), advice="add the strategy that you want by hand, or declare another safe state")
         return {**state, "enabled": True}
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """The flags that go off go in one transaction, then those that go on in another."""
         off, on = _ways(reading.states, after)
         if odd := [name for name in after if {**reading.states[name], "enabled": after[name].get("enabled")} != after[name]]:
@@ -159,6 +160,8 @@ class Project:
         if off:
             self._switch(off, environment, "off", mark)
         if on:
+            if off and time.monotonic() > ends:
+                raise Transient(f"{named(off)} went off, but {named(on)} did not go on: {self.where} answers too slowly; see why, then plan again")
             try:
                 self._switch(on, environment, "on", mark)
             except AdapterError as error:

@@ -1,7 +1,9 @@
 """Several flags written one at a time: which of them fail, and with which word."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -21,30 +23,35 @@ def put(put_in_order: list[str], **errors: AdapterError) -> Callable[[str, State
     return one
 
 
+def write(after: Mapping[str, State], put: Callable[[str, State], None], seconds: float = 12.0, **how: Any) -> None:
+    """All of it within so many seconds."""
+    write_each(after, put, ends=time.monotonic() + seconds, **how)
+
+
 def test_each_flag_is_written_once_in_the_order_of_names() -> None:
     order: list[str] = []
-    write_each(AFTER, put(order))
+    write(AFTER, put(order))
     assert order == ["a", "b", "c"]
 
 
 def test_a_flag_that_fails_does_not_stop_the_others_and_the_whole_is_unknown() -> None:
     order: list[str] = []
     with pytest.raises(Transient, match="flags 'b', 'c' written, flag 'a' not: needs an approval"):
-        write_each(AFTER, put(order, a=Refused("needs an approval")))
+        write(AFTER, put(order, a=Refused("needs an approval")))
     assert order == ["a", "b", "c"]
 
 
 def test_where_nothing_was_written_the_first_refusal_speaks_for_all() -> None:
     refused = Refused("needs an approval", advice="ask ann")
     with pytest.raises(Refused, match="needs an approval") as raised:
-        write_each(AFTER, put([], a=refused, b=Permanent("no right"), c=Refused("needs an approval")))
+        write(AFTER, put([], a=refused, b=Permanent("no right"), c=Refused("needs an approval")))
     assert raised.value is refused
 
 
 def test_one_flag_fails_with_its_own_word() -> None:
     for error in (Refused("changed"), Permanent("no right"), Transient("no answer")):
         with pytest.raises(type(error)) as raised:
-            write_each({"a": {}}, put([], a=error))
+            write({"a": {}}, put([], a=error))
         assert raised.value is error
 
 
@@ -58,7 +65,7 @@ def test_a_throttled_flag_is_put_once_more_after_the_wait_that_was_asked_for() -
         if replies.get(name):
             raise replies[name].pop()
 
-    write_each(AFTER, put_later, pause=waits.append)
+    write(AFTER, put_later, pause=waits.append)
     assert (order, waits) == (["a", "b", "b", "c"], [7.0])
 
 
@@ -66,31 +73,31 @@ def test_a_throttled_flag_is_put_once_more_after_the_wait_that_was_asked_for() -
 def test_a_wait_that_is_unknown_or_too_long_is_not_waited_for(wait: float | None) -> None:
     order: list[str] = []
     with pytest.raises(Transient, match="slow down"):
-        write_each(AFTER, put(order, a=Throttled("slow down", retry_after=wait)), patience=timedelta(seconds=7), pause=pytest.fail)
+        write(AFTER, put(order, a=Throttled("slow down", retry_after=wait)), patience=timedelta(seconds=7), pause=pytest.fail)
     assert order == ["a"]
 
 
 def test_a_wait_beyond_what_is_left_of_the_time_is_not_waited_for() -> None:
     with pytest.raises(Throttled):
-        write_each({"a": {}}, put([], a=Throttled("slow down", retry_after=7.0)), within=timedelta(seconds=6), pause=pytest.fail)
+        write({"a": {}}, put([], a=Throttled("slow down", retry_after=7.0)), seconds=6.0, pause=pytest.fail)
 
 
 def test_only_what_was_not_begun_is_put_again() -> None:
     order: list[str] = []
     with pytest.raises(Transient, match="HTTP 503"):
-        write_each({"a": {}}, put(order, a=Transient("HTTP 503", retry_after=1.0)), pause=pytest.fail)
+        write({"a": {}}, put(order, a=Transient("HTTP 503", retry_after=1.0)), pause=pytest.fail)
     assert order == ["a"]
 
 
 def test_after_a_rate_limit_nothing_more_is_begun_and_the_longest_wait_is_kept() -> None:
     order: list[str] = []
     with pytest.raises(Transient, match="flag 'a' written, flags 'b', 'c' not: slow down") as raised:
-        write_each(AFTER, put(order, b=Throttled("slow down", retry_after=60.0)))
+        write(AFTER, put(order, b=Throttled("slow down", retry_after=60.0)))
     assert (order, raised.value.retry_after) == (["a", "b"], 60.0)
 
 
 def test_after_its_time_nothing_more_is_begun() -> None:
     order: list[str] = []
-    with pytest.raises(Transient, match="'a' was not begun"):
-        write_each(AFTER, put(order), within=timedelta(seconds=-1))
+    with pytest.raises(Transient, match="flag 'a' was not begun, as everything before it took too long"):
+        write(AFTER, put(order), seconds=-1.0)
     assert order == []

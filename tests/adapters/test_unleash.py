@@ -1,5 +1,6 @@
 """Unleash's own traits, against a real server: what the contract of all flags (tests/contract) does not say."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
+from rollbackd.adapters.base.flags import Scope
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, TargetState
 from rollbackd.adapters.unleash import Unleash
 from tests.servers import free_port, poll
@@ -216,6 +218,15 @@ def test_flags_that_go_both_ways_go_off_first(unleash: UnleashServer, tmp_path: 
         target.apply(plan)
     sight = target.look(plan.intent)
     assert (sight.standing, sight.reason) == (Standing.UNDERWAY, "1 of 2 flags at the planned state; flag 'old-cart' not")
+
+
+def test_flags_that_would_go_on_too_late_stay(unleash: UnleashServer, tmp_path: Path) -> None:
+    project = open_shop(unleash, tmp_path, CART, Flag("old-cart", is_on=False)).project()
+    reading = project.read("production", Scope("all"))
+    after = {name: {**state, "enabled": name == "old-cart"} for name, state in reading.states.items()}
+    with pytest.raises(Transient, match=r"'new-cart' went off, but flag 'old-cart' did not go on: .* answers too slowly"):
+        project.write("production", reading, after, "rollbackd:inc-1", -math.inf)
+    assert [state["enabled"] for state in project.read("production", Scope("all")).states.values()] == [False, False]
 
 
 # Whether it has arrived

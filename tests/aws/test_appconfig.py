@@ -1,5 +1,6 @@
 """AppConfig's flags against MiniStack, with microburst's faults in front: by which way they go back, and what stops it."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from rollbackd.adapters.aws.appconfig import AppConfig
 from rollbackd.adapters.aws.failures import Denied, Throttled
-from rollbackd.adapters.base.errors import Permanent, Refused, Transient
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.flags import Scope
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Standing, TargetState
 from tests.aws.appconfig import Shop, open_profile
@@ -189,8 +190,17 @@ def test_a_deployment_of_somebody_since_the_read_before_our_write_is_refused(sho
     reading = profile.read("", Scope("all"))
     shop.deploy({"cart": True}, limit=7)
     with pytest.raises(Refused, match="another deployment was started"):
-        profile.write("", reading, after, "rollbackd:inc-1")
+        profile.write("", reading, after, "rollbackd:inc-1", time.monotonic() + 20)
     assert shop.deployments()[1:] == [(2, "2", "COMPLETE"), (3, "3", "COMPLETE")]
+
+
+@pytest.mark.parametrize("after", [{"cart": OFF, "search": OFF}, {"cart": OFF}], ids=["taken-back", "version-of-our-own"])
+def test_nothing_is_deployed_once_the_time_of_the_write_is_over(shop: Shop, after: dict[str, Any]) -> None:
+    shop.deploy({"cart": True, "search": True})
+    profile, before = shop.profile(), shop.deployments()
+    with pytest.raises(AdapterError, match="slowly"):
+        profile.write("", profile.read("", Scope("all")), after, "rollbackd:inc-1", time.monotonic() - 1)
+    assert shop.deployments() == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """AppConfig: a deployment that is a way back itself, ours or a person's, is never undone; what it took back is not deployed again."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -93,7 +94,7 @@ def test_a_deployment_that_went_on_since_it_was_read_is_still_the_same_one(shop:
     reading = profile.read("", Scope("all"))
     seen: Any = reading.handle
     rolling = replace(reading, handle=replace(seen, live=replace(seen.live, state="DEPLOYING")))
-    profile.write("", rolling, {"cart": {"enabled": False}, "search": {"enabled": False}}, "rollbackd:inc-1")
+    profile.write("", rolling, {"cart": {"enabled": False}, "search": {"enabled": False}}, "rollbackd:inc-1", time.monotonic() + 20)
     assert shop.deployments()[-1] == (2, "2", "REVERTED")
 
 

@@ -140,7 +140,7 @@ class FlagsInMemory:
     def safe_state(self, name: str, state: State, word: str | None) -> State | None:
         return {"variant": "off"}
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         self._line.outside.flags.update({name: str(state["variant"]) for name, state in after.items()})
         self._line.outside.changed()
 

@@ -144,11 +144,14 @@ class Place:
         """The configured deployment strategy."""
         return self._caller.read(calls.GET_STRATEGY, DeploymentStrategyId=self.strategy)
 
-    def stop(self, number: int, incident: str, look: Callable[[], None]) -> None:
-        """The deployment is being taken back, finished or not; ``look`` raises what forbids it. Raises Rejected where it no longer can be."""
+    def stop(self, number: int, incident: str, look: Callable[[], None], within: timedelta) -> None:
+        """The deployment is being taken back, finished or not; ``look`` raises what forbids it. Nothing is sent later than ``within``.
+
+        Raises Rejected where it no longer can be.
+        """
         ids = self.ids()
         asked: dict[str, Any] = {name: ids[name] for name in ("ApplicationId", "EnvironmentId")}
-        fenced.write(self._caller, calls.STOP, incident, look, **asked, DeploymentNumber=number, AllowRevert=True)
+        fenced.write(self._caller, calls.STOP, incident, look, budget=within, **asked, DeploymentNumber=number, AllowRevert=True)
 
     def create(self, content: bytes, newest: int, incident: str) -> int:
         """The number of a new version with this content, if ``newest`` still is the newest one. It serves nobody yet."""

@@ -19,8 +19,6 @@ from rollbackd.adapters.base.flag_each import believed, served_otherwise
 from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, named
 from rollbackd.adapters.base.shape import shaped
 
-WITHIN = timedelta(seconds=15)
-"""So long after a write has begun nothing further is sent: a claim on the effect lasts 30 s."""
 _BACK = frozenset({"ROLLBACK_STARTED", "ROLLBACK_COMPLETED", "REVERT_COMPLETED"})
 _MARK = "rollbackd:"
 
@@ -148,12 +146,12 @@ class Profile:
             return None
         return seen.before.states.get(name) or safe_state(name, state, "off")
 
-    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str) -> None:
+    def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
         """The live deployment is taken back, else the version before is deployed, else a version of our own."""
-        seen, incident, ends = _seen(reading), mark.removeprefix(_MARK), time.monotonic() + WITHIN.total_seconds()
+        seen, incident = _seen(reading), mark.removeprefix(_MARK)
         if any(each.is_running for each in seen.history.taken_back):
             raise Refused(f"{self.where} is taking a deployment back; nothing was changed", advice="look again when AppConfig is done")
-        if seen.restores(after) and seen.history.is_exact and self._took_back(seen, incident):
+        if seen.restores(after) and seen.history.is_exact and self._took_back(seen, incident, ends):
             return
         if seen.live.is_running:
             raise Refused(
@@ -169,11 +167,11 @@ class Profile:
         except Rejected as fault:
             raise _conflict(fault, "another deployment was started there or still runs") from fault
 
-    def _took_back(self, seen: _Seen, incident: str) -> bool:
+    def _took_back(self, seen: _Seen, incident: str, ends: float) -> bool:
         """False if AppConfig no longer can: 72 hours after its end it does not, and nothing was changed."""
         live = seen.live
         try:
-            self.place.stop(live.number, incident, lambda: self._refuse_moved(seen))
+            self.place.stop(live.number, incident, lambda: self._refuse_moved(seen), timedelta(seconds=ends - time.monotonic()))
         except Rejected:
             if live.is_running:
                 raise
