@@ -21,7 +21,7 @@ from rollbackd.policies.model.policy import Policy
 log = structlog.get_logger()
 
 ATTEMPTS = 3
-"""So many claimants may die on one intent before it is given to people."""
+"""So many claimants may die on one intent before it is given to people; a write that did arrive is found, however many there were."""
 
 
 class Takeover:
@@ -59,9 +59,6 @@ class Takeover:
         log.info("claim.taken_over", incident=intended.incident, rung=intended.rung, attempts=claim.attempts)
         if unseen:
             return self._outcomes.ended(intended, RungEnd.FAILED, f"{unseen}; whether it was written is not known: look first", intended.command)
-        if claim.attempts > ATTEMPTS:
-            reason = f"it was begun {claim.attempts - 1} times, and each time whoever did came to no end"
-            return self._outcomes.ended(intended, RungEnd.FAILED, reason)
         return self._ask_the_target(target, claim, policy)
 
     def _unseen(self, target: Target, intended: Intended) -> str:
@@ -94,8 +91,11 @@ class Takeover:
         return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
 
     def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
-        """The write never arrived: the same end state is planned anew and sent once, unless the world or the pause switch says no."""
+        """The write never arrived: the same end state is planned anew and sent once, unless too many died on it, or world or pause say no."""
         intended = claim.intended
+        if claim.attempts > ATTEMPTS:
+            died = f"it was begun {claim.attempts - 1} times, and each time whoever did came to no end"
+            return self._outcomes.ended(intended, RungEnd.FAILED, died)
         if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
             return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")
         if is_handed_over(intended.target):  # it was approved for then and not for now, and it may show yet

@@ -38,6 +38,23 @@ def test_after_three_claimants_a_step_is_given_to_people(acting):
     assert acting.target.written == []
 
 
+def test_a_write_of_one_of_three_claimants_that_did_arrive_is_found(acting):
+    claim(acting.store)
+    acting.taken_over("two", "three")
+    acting.target.stands = THERE
+    picked_up_by_one(acting)
+    assert (acting.kinds(), acting.target.written) == (DONE, [])
+    assert (CHECKOUT, "rev-b") in acting.store.quarantined()
+
+
+def test_after_three_claimants_somebody_else_who_was_there_is_named(acting):
+    claim(acting.store)
+    acting.taken_over("two", "three")
+    acting.target.stands = ELSEWHERE
+    picked_up_by_one(acting)
+    assert acting.events()[1:] == [Stopped("inc-1", T0, 0, CHECKOUT, RungEnd.OVERTAKEN, "it stands at rev-c")]
+
+
 def test_a_step_whose_claimant_may_live_is_left_to_it(acting):
     claim(acting.store)
     acting.actor.resume(acting.store.incident("inc-1"), SHOP)
