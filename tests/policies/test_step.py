@@ -520,6 +520,36 @@ def test_what_broke_before_the_change_is_part_of_the_proof_whatever_its_mode(mod
     assert "Act" in decided
 
 
+def beside(onset, *, mode=Mode.AUTO, changes=(RELEASE,)):
+    """What is decided of an incident about errors, needed beside a queue that has been too long since ``onset`` and is not confirmed."""
+    queue = replace(MEMORY, name="queue", confirm=For(12 * HOUR), mode=mode)
+    policy = replace(POLICY, conditions=(ERRORS, queue), trigger=Group((Leaf(0), Leaf(1)), 2))
+    incident = fold((replace(OPENED, suspects=tuple(change.id for change in changes)),))
+    watch = new_watch(policy)
+    for at in slots(T0 - HOUR, T0 + 8 * MINUTE):
+        known = tuple(change for change in changes if change.first_seen <= at)
+        seen = bad(at) if at > T0 else good(at), level(at, 0.99 if at >= onset else 0.1)
+        found = evaluate(policy, watch, incident if at >= T0 + 7 * MINUTE else None, seen, known, CALM, at)
+        watch = found.watch
+    return kinds(found.decisions)
+
+
+def test_what_began_with_the_change_has_to_join_before_it_is_part_of_the_proof():
+    before = RELEASE.started_early - EVERY
+    assert "Act" in beside(before)
+    seen_late = replace(RELEASE, first_seen=RELEASE.started_early + EVERY)
+    assert "Act" in beside(RELEASE.started_early, changes=(seen_late,))
+    assert "Act" not in beside(RELEASE.started_early + EVERY)
+    assert "Act" in beside(RELEASE.started_early + EVERY, mode=Mode.OBSERVE)
+
+
+def test_what_began_after_the_first_of_several_suspects_is_not_older_than_they_are():
+    first = replace(RELEASE, id="uid:6", started_early=T0 - 20 * MINUTE, started_late=T0 - 20 * MINUTE, first_seen=T0 - 20 * MINUTE)
+    between = T0 - 10 * MINUTE
+    assert "Act" not in beside(between, changes=(first, RELEASE))
+    assert "Act" in beside(between)
+
+
 def test_what_broke_before_the_change_is_no_proof_alone():
     policy = replace(POLICY, conditions=(ERRORS, replace(MEMORY, name="queue")), trigger=Group((Leaf(0), Leaf(1)), 1))
     watch = new_watch(policy)
