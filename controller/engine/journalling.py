@@ -172,7 +172,8 @@ class Journalling:
         before = book.parts_before(act.remedy.target, suspects, tx) if isinstance(act.remedy, FlagsRung) and act.suspect else {}
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
         known = known_changes(policy, book.of(policy.targets), fleet)
-        goods = _candidates(tx, act, fleet, known, is_offer=is_offer) if isinstance(act.remedy, RevertRung) else ()
+        # What takes an undo back does not say of itself that it is a revert, and yet it has a place to go to.
+        goods = _candidates(tx, act, fleet, known, is_offer=is_offer) if isinstance(act.remedy, RevertRung) or act.undo is not None else ()
         blamed = suspects_of(incident, known) if incident is not None else ()
         moment = min((change.started_early for change in blamed), default=None)
         return Order(act, policy, goods, before, limits, contacts, is_offer, moment=moment)

@@ -82,7 +82,7 @@ def blocks(
     found = running_guards(suspects, fleet, policy, at, incident, begins)
     if incident is None or not incident.acted:
         found = guards(policy, suspects, fleet, at, incident, begins)
-    if undo is not None and undo.reverts:
+    if undo is not None:  # also where it takes an undo back: the third one goes to the revision that the first had left
         found = (*found, destination(undo.target, undo.from_revision, fleet))
     let = {*passed, *passed_by(undo)}
     return first_block([guard for guard in found if guard.name in ALWAYS_ASKED or guard.name not in let])

@@ -458,6 +458,40 @@ def test_a_quarantined_revision_is_gone_back_to_only_by_name(people):
     assert not here.world.incidents()
 
 
+def test_an_undo_is_undone_as_it_was_shown_and_the_quarantine_is_asked_each_time(people):
+    here = people()
+    here.release()
+    here.approve()
+    here.undo(here.incident().id, overrides=("quarantine",))
+    second = here.incident().id
+    here.world.at += timedelta(seconds=1)  # an order's incident is named by its moment
+    (shown,) = here.by_hand.undo_plan(second).rungs
+    assert (shown.from_revision, shown.to_revision, here.version()) == ("v2", "v1", "v2")
+    here.undo(second, overrides=("per-target-day",))
+    third = here.incident()
+    assert (here.version(), third.phase, third.intent.plan_digest) == ("v1", Phase.VERIFYING, shown.digest)
+    here.world.at += timedelta(seconds=1)
+    with pytest.raises(Denied, match="held by quarantine: revision v2"):
+        here.undo(third.id, overrides=("per-target-day",))
+    here.undo(third.id, overrides=("per-target-day", "quarantine"))
+    assert here.version() == "v2"
+
+
+def test_an_undo_of_flags_is_undone_to_the_exact_states(people):
+    here = people(replace(SHOP_POLICY, digest="auto"))
+    here.world.flip("on")
+    here.world.deploy("v2")
+    here.world.slot(0)
+    here.rollback()
+    assert here.flag() == "off"
+    here.world.at += timedelta(seconds=1)
+    here.undo(here.incident().id)
+    assert here.flag() == "on"
+    here.world.at += timedelta(seconds=1)
+    here.undo(here.incident().id, overrides=("per-target-day",))
+    assert here.flag() == "off"
+
+
 def test_undo_of_an_open_incident_closes_it_and_waits_for_no_cool_down(people):
     here = people(replace(APPROVING, timing=replace(APPROVING.timing, cooldown=timedelta(hours=1))))
     here.release()

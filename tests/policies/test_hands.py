@@ -258,9 +258,10 @@ def test_whose_fault_it_is_people_have_decided():
     assert blocks(POLICY, fold((OPENED,)), unclear, CALM, AT, (), intended()) is None
 
 
-def test_what_did_not_leave_a_revision_behind_is_taken_back_whatever_is_quarantined():
+def test_an_undo_that_goes_to_a_quarantined_revision_has_to_name_it_also_if_it_takes_an_undo_back():
     fleet = replace(CALM, quarantined=frozenset({(TARGET, "bad7")}))
-    assert blocks(POLICY, None, (), fleet, AT, (), replace(intended(), reverts=False)) is None
+    assert blocks(POLICY, None, (), fleet, AT, (), replace(intended(), reverts=False)).name == "quarantine"
+    assert blocks(POLICY, None, (), fleet, AT, (), replace(intended(), reverts=False, target=FLAGS)) is None
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------------------------
