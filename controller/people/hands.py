@@ -21,6 +21,7 @@ from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 SHORTEST_PLAN = 8
 """So many digits of a plan's digest name it, at least."""
 AT_WORK = (Phase.ACTING, Phase.SETTLING)
+UNDER_WAY = (*AT_WORK, Phase.VERIFYING)
 
 
 class Hands:
@@ -34,12 +35,21 @@ class Hands:
         """The person approves the plan that is put to people, if it is the one they name; once enough do, it is carried out."""
         may_pass(overrides, reason)
         incident = self.open_incident(incident_id)
+        if self._is_carried_out(incident, plan):
+            return _approved_already(incident)
         offer = self._offered(incident, plan, who)
-        self._ask_guards(incident, overrides)
+        block = self._block(incident, overrides)
         event = Approved(incident.id, self._desk.now(), offer.plan_digest, who, reason, tuple(overrides))
         with self._store.transaction() as tx:
-            is_new = tx.record(event)
-            after = tx.incident(incident.id) or incident
+            found = tx.incident(incident.id) or incident
+            is_new = block is None and _waits_with(found, offer) and tx.record(event)
+            after = tx.incident(incident.id) or found
+        if self._is_carried_out(found, offer.plan_digest):
+            return _approved_already(found)
+        if not _waits_with(found, offer):
+            raise _moved_on(found, offer)
+        if block is not None:  # said last: a plan that somebody else got going may be what the guard has seen
+            raise held_back(block)
         self._desk.engine.wake(incident.target)
         got = f"{len(after.approvals)} of {offer.needed} approvals"
         said = f"plan {short(offer)} has {got}" if is_new else f"you had approved plan {short(offer)} before: {got}"
@@ -51,6 +61,9 @@ class Hands:
         offer = self._offered(incident, plan, who)
         event = Held(incident.id, self._desk.now(), "rejected", f"{who} rejected plan {short(offer)} ({offer.summary}): {reason}")
         with self._store.transaction() as tx:
+            # Who approved it meanwhile was first: an incident that writes must not come to stand as held.
+            if not _waits_with(found := tx.incident(incident.id) or incident, offer):
+                raise _moved_on(found, offer)
             self.tell(tx, event)
         self._desk.engine.wake(incident.target)
         return Decided(incident.id, incident.target, True, f"plan {short(offer)} is rejected; nothing was written, the incident is held")
@@ -105,6 +118,12 @@ class Hands:
             raise Denied("blocked", f"plan {short(offer)} waited until {offer.expires_at:%H:%M:%S} UTC: its time is up")
         return offer
 
+    def _is_carried_out(self, incident: Incident, plan: str) -> bool:
+        """Whether what is under way in the incident is this plan, because people approved it."""
+        if incident.offer is not None or incident.phase not in UNDER_WAY or len(plan) < SHORTEST_PLAN:
+            return False
+        return any(isinstance(event, Approved) and event.plan_digest.startswith(plan) for event in self._store.events(incident.id))
+
     def _refuse(self, incident: Incident, offer: Offered, plan: str, who: str) -> None:
         body = {"named": plan[:64], "offered": offer.plan_digest, "who": who}
         with self._store.transaction() as tx:
@@ -112,14 +131,14 @@ class Hands:
         message = f"{plan[:16]!r} is not the plan that {incident.id} waits with: that is {short(offer)} ({offer.summary}); nothing was decided"
         raise Denied("blocked", message, f"read it first: rollbackd explain {incident.target}")
 
-    def _ask_guards(self, incident: Incident, overrides: Sequence[str]) -> None:
+    def _block(self, incident: Incident, overrides: Sequence[str]) -> Guard | None:
+        """The guard that holds the plan that waits. Raises Denied."""
         policy = dict(self._desk.engine.policies).get(incident.policy)
         if policy is None:
             raise Denied("blocked", f"policy {incident.policy} is no longer loaded: its ladder cannot run", "load it again, or ack the incident")
         changes = known_changes(policy, self._desk.engine.book.of(policy.targets), self._desk.engine.fleet)
         blamed = suspects_of(incident, changes)
-        if block := blocks(policy, incident, blamed, self._desk.fleet(), self._desk.now(), overrides):
-            raise held_back(block)
+        return blocks(policy, incident, blamed, self._desk.fleet(), self._desk.now(), overrides)
 
 
 def may_pass(overrides: Sequence[str], reason: str) -> None:
@@ -131,6 +150,22 @@ def may_pass(overrides: Sequence[str], reason: str) -> None:
             raise Denied("invalid", f"there is no guard {guard!r} that may be passed", f"these may: {', '.join(PASSABLE)}")
     if overrides and not reason:
         raise Denied("invalid", "a guard is passed only with a reason", "--reason 'why'")
+
+
+def _waits_with(incident: Incident, offer: Offered) -> bool:
+    """Whether it is still this plan that people are asked about."""
+    return incident.is_open and incident.offer is not None and incident.offer.plan_digest == offer.plan_digest
+
+
+def _approved_already(incident: Incident) -> Decided:
+    said = f"it was approved already and is being carried out ({incident.phase.value}): rollbackd explain {incident.target}"
+    return Decided(incident.id, incident.target, False, said)
+
+
+def _moved_on(incident: Incident, offer: Offered) -> Denied:
+    """What a person hears whose plan stopped waiting while they decided."""
+    why = f"plan {short(offer)} does not wait for people any more: {incident.id} is {incident.phase.value}; nothing was decided"
+    return Denied("blocked", why, f"rollbackd explain {incident.target}")
 
 
 def held_back(block: Guard) -> Denied:

@@ -104,6 +104,17 @@ class People:
 
         self.desk.now = overtaken
 
+    def before_it_is_written(self, happens):
+        """Between a decision's look at the incident and its row, this happens."""
+        unhindered = self.desk.now
+
+        def overtaken():
+            self.desk.now = unhindered
+            happens()
+            return unhindered()
+
+        self.desk.now = overtaken
+
     def flag(self):
         return self.world.flag()
 
@@ -158,6 +169,27 @@ def test_two_approvals_are_of_two_people(people):
     here.approve("bob")
     assert here.version() == "v1"
     assert here.incident().intent.by == ("ann", "bob")
+
+
+def test_who_approves_what_was_approved_a_moment_before_hears_that_it_is_carried_out(people):
+    here = people()
+    incident = here.release()
+    plan = incident.offer.plan_digest[:12]
+    here.before_it_is_written(here.approve)
+    said = here.hands.approve(incident.id, plan, "bob", "")
+    told = "it was approved already and is being carried out (verifying): rollbackd explain command:shop"
+    assert (said.was_changed, said.said, here.version()) == (False, told, "v1")
+    assert here.hands.approve(incident.id, plan, "eve", "").said == told
+    assert here.world.kinds().count("rung.approved") == 1
+
+
+def test_a_rejection_that_comes_a_moment_after_the_approval_decides_nothing(people):
+    here = people()
+    incident = here.release()
+    here.before_it_is_written(here.approve)
+    with pytest.raises(Denied, match=r"does not wait for people any more: inc-.* is verifying; nothing was decided"):
+        here.hands.reject(incident.id, incident.offer.plan_digest[:12], "bob", "it is the database")
+    assert (here.incident().phase, here.version()) == (Phase.VERIFYING, "v1")
 
 
 def test_an_approval_for_another_plan_decides_nothing_and_is_on_record(people):
