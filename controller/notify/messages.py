@@ -30,6 +30,8 @@ from rollbackd.policies.model.policy import Policy
 
 SMS = 120
 """A title fits one text message."""
+OTHER_WRITER = "other-writer"
+"""The guard that holds where somebody else wrote after us."""
 UNDER_WAY = (Phase.ACTING, Phase.SETTLING, Phase.VERIFYING)
 """Who joins now has not been told that it started."""
 
@@ -165,6 +167,7 @@ def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
         f"why it was opened: {incident.reason}",
         *_tried(incident),
         *_by_hand(incident),
+        _taken_back(event, incident),
         f"it closes by itself when healthy or when a newer revision starts; explain: rollbackd explain {incident.target}",
     )
 
@@ -227,7 +230,17 @@ def _came_of(write: Intended, ended: Collection[int], incident: Incident) -> str
 
 
 def _by_hand(incident: Incident) -> tuple[str, ...]:
-    return tuple(f"by hand: {write.command}" for write in incident.writes if write.command)
+    """The command of each write: to be run only where ours was not carried out. Once it was, it may be what broke the service."""
+    ways = {True: "was done by", False: "by hand"}
+    return tuple(f"{ways[write in incident.accepted]}: {write.command}" for write in incident.writes if write.command)
+
+
+def _taken_back(event: Held, incident: Incident) -> str:
+    """How a write of ours is taken back that people decided on, or that somebody else changed since; empty where neither is so."""
+    newest = incident.accepted[-1] if incident.accepted else None
+    if newest is None or is_handed_over(newest.target) or not (newest.by or event.guard == OTHER_WRITER):
+        return ""
+    return f"to take back what was written, unless somebody has changed it since: rollbackd undo {incident.id} --reason '...'"
 
 
 def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:

@@ -122,6 +122,23 @@ def test_held_after_a_rung_says_what_was_tried_and_the_command_by_hand():
     assert "by hand: kubectl -n shop rollout undo deployment/checkout --to-revision=6" in found.lines
 
 
+@pytest.mark.parametrize("by_whom", [(), ("ann",)], ids=["by-itself", "by-a-person"])
+def test_the_command_of_what_was_done_is_not_offered_as_the_next_thing_to_do(by_whom):
+    stopped = Stopped("inc-1", T0 + 6 * MINUTE, 1, TARGET, RungEnd.FAILED, "bad7 is not ready")
+    found = notice(OPENED, replace(INTENDED, by=by_whom), APPLIED, stopped, Held("inc-1", T0 + 6 * MINUTE, "by-hand", "rung 2 failed"))
+    assert "was done by: kubectl -n shop rollout undo deployment/checkout --to-revision=6" in found.lines
+    assert not any(line.startswith("by hand:") for line in found.lines)
+    back = "to take back what was written, unless somebody has changed it since: rollbackd undo inc-1 --reason '...'"
+    assert (back in found.lines) is bool(by_whom)
+
+
+def test_where_somebody_else_wrote_after_us_it_is_said_how_ours_is_taken_back():
+    found = notice(OPENED, INTENDED, APPLIED, SETTLED, Held("inc-1", T0 + 6 * MINUTE, "other-writer", "v9 runs, which is not ours"))
+    assert "to take back what was written, unless somebody has changed it since: rollbackd undo inc-1 --reason '...'" in found.lines
+    nothing = notice(OPENED, Held("inc-1", T0 + 6 * MINUTE, "other-writer", "v9 runs, which is not ours"))
+    assert not any("rollbackd undo" in line for line in nothing.lines)
+
+
 def test_a_rung_that_was_refused_is_not_called_done():
     stopped = Stopped("inc-1", T0 + 6 * MINUTE, INTENDED.rung, TARGET, RungEnd.REFUSED, "the server did not take the patch")
     found = notice(OPENED, INTENDED, stopped, Held("inc-1", T0 + 6 * MINUTE, "ladder", "no rung is left"))
