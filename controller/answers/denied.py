@@ -1,7 +1,7 @@
 """What the daemon answers to a request that it does not carry out."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 
@@ -14,9 +14,24 @@ class Denied(Exception):
         self.hint = hint
 
 
+SAME = 0.85
+"""So alike are a name and its misspelling; less alike is another name."""
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """What may have been meant, or what there is."""
     names = sorted(set(known))
     if close := difflib.get_close_matches(word, names, n=1, cutoff=0.5):
         return f"did you mean {close[0]}?"
+    return _listed(names)
+
+
+def near_policy(word: str, targets: Mapping[str, str]) -> str:
+    """As ``near``, of policies by name, for whoever orders a write: the service is said, and a policy that is merely similar is not put forward."""
+    if close := difflib.get_close_matches(word, sorted(targets), n=1, cutoff=SAME):
+        return f"did you mean {close[0]}, which watches {targets[close[0]]}?"
+    return _listed(sorted(targets))
+
+
+def _listed(names: Sequence[str]) -> str:
     return f"known: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}" if names else "no policies are loaded"

@@ -101,7 +101,8 @@ class Journalling:
         """An incident whose policy is gone is held, and people are told: nobody's ladder runs for it any more."""
         if incident.phase in (Phase.HELD, Phase.PROPOSED):
             return
-        event = Held(incident.id, at, "policy-removed", f"policy {incident.policy} is no longer loaded; look at {incident.target} by hand")
+        way = f"before anything is ordered there, end it: rollbackd ack {incident.id} --close"
+        event = Held(incident.id, at, "policy-removed", f"policy {incident.policy} is no longer loaded; look at {incident.target} by hand; {way}")
         with self._store.transaction() as tx:
             if tx.record(event):
                 self._tell(tx, event, None, policies)

@@ -8,6 +8,7 @@ from rollbackd.controller.act.dry_run import dry_run, dry_undo
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Decided
 from rollbackd.controller.answers.past import DryRun, RungPlan
+from rollbackd.controller.engine.orphans import is_orphan
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.observe.changes import is_first_sight
 from rollbackd.controller.people.desk import Desk
@@ -46,7 +47,7 @@ class ByHand:
         policy = self._desk.policy(asked)
         incident = self._free_incident(policy, wish.rung)
         if incident is not None and incident.policy != policy.name:
-            raise Denied("invalid", f"{incident.id} is open on {policy.target} by policy {incident.policy}", f"name that policy: {incident.policy}")
+            raise self._of_another(incident, policy)
         shown = _as_seen(dry_run(policy, self._desk.targets, self._desk.engine.book, self._desk.known_good(policy.targets)), wish)
         order = self._order(policy, policy.ladder[wish.rung - 1].target, shown, wish)
         if incident is not None:
@@ -100,6 +101,13 @@ class ByHand:
         if found is not None:
             _ask_turn(found, rung - 1)
         return found
+
+    def _of_another(self, incident: Incident, policy: Policy) -> Denied:
+        """What a person hears who names a policy while an incident of another one is open on its target."""
+        why = f"{incident.id} is open on {policy.target} by policy {incident.policy}"
+        if is_orphan(incident, dict(self._desk.engine.policies)):
+            return Denied("blocked", f"{why}, which is no longer loaded", f"end it first: rollbackd ack {incident.id} --close")
+        return Denied("invalid", why, f"name that policy: {incident.policy}")
 
     def _policy_for(self, incident: Incident) -> Policy:
         """A loaded policy that can watch over what is done on the incident's target."""

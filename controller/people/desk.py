@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.act.dry_run import dry_run
-from rollbackd.controller.answers.denied import Denied, near
+from rollbackd.controller.answers.denied import Denied, near, near_policy
 from rollbackd.controller.answers.done import Declared, FromHistory
 from rollbackd.controller.answers.explain import Explanation, PowerLine
 from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, History
@@ -245,7 +245,7 @@ class Desk:
         if len(found) > 1:
             raise Denied("invalid", f"several policies watch {target}", f"name one: {', '.join(sorted(p.name for p in found))}")
         if not found:
-            raise Denied("unknown", f"there is no policy {asked!r}", near(asked, policies))
+            raise Denied("unknown", f"there is no policy {asked!r}", near_policy(asked, {name: policy.target for name, policy in policies.items()}))
         return found[0]
 
     def known_good(self, targets: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -135,7 +135,8 @@ class Hands:
         """The guard that holds the plan that waits. Raises Denied."""
         policy = dict(self._desk.engine.policies).get(incident.policy)
         if policy is None:
-            raise Denied("blocked", f"policy {incident.policy} is no longer loaded: its ladder cannot run", "load it again, or ack the incident")
+            why = f"policy {incident.policy} is no longer loaded: its ladder cannot run"
+            raise Denied("blocked", why, f"load it again, or end it: rollbackd ack {incident.id} --close")
         changes = known_changes(policy, self._desk.engine.book.of(policy.targets), self._desk.engine.fleet)
         blamed = suspects_of(incident, changes)
         return blocks(policy, incident, blamed, self._desk.fleet(), self._desk.now(), overrides)

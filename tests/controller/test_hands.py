@@ -472,6 +472,35 @@ def test_a_rung_is_ordered_although_another_replica_tried_one_below_it_meanwhile
     assert here.version() == "v1"
 
 
+def test_an_incident_whose_policy_is_gone_is_ended_before_anything_is_ordered_under_another(people):
+    here = people()
+    incident = here.release()
+    here.world.engine.adopt((replace(APPROVING, name="checkout-b", digest="renamed"),))
+    here.world.slot(60, policies=("checkout-b",))
+    way = f"end it first: rollbackd ack {incident.id} --close"
+    assert f"before anything is ordered there, end it: rollbackd ack {incident.id} --close" in "\n".join(here.world.lines())
+    with pytest.raises(Denied, match=f"{incident.id} is open on command:shop by policy shop, which is no longer loaded") as denied:
+        here.by_hand.rollback(SHOP, here.wish(here.desk.plan(SHOP).rungs[0].digest))
+    assert (denied.value.why, denied.value.hint) == ("blocked", way)
+    here.hands.ack(incident.id, "ann", "", close=True)
+    here.by_hand.rollback(SHOP, here.wish(here.desk.plan(SHOP).rungs[0].digest))
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        pytest.param("checkout-b", "known: checkout-old, shop", id="another-policy"),
+        pytest.param("checkout-odl", "did you mean checkout-old, which watches command:old?", id="a-misspelling"),
+    ],
+)
+def test_whoever_orders_is_not_sent_to_another_service(people, asked, hint):
+    here = people()
+    here.world.engine.adopt((APPROVING, replace(APPROVING, name="checkout-old", target="command:old", ladder=())))
+    with pytest.raises(Denied, match=f"there is no policy '{asked}'") as denied:
+        here.desk.plan(asked)
+    assert denied.value.hint == hint
+
+
 # --- undo ------------------------------------------------------------------------------------------------------------------------------------
 
 
