@@ -16,13 +16,14 @@ class PauseState:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """How a revision stands after a request; ``was_changed`` by it."""
+    """How a revision stands after a request; ``was_changed`` by it; ``warning``: what is doubtful about it."""
 
     target: str
     revision: str
     standing: str | None
     was_changed: bool
     said: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from rollbackd.controller.audit import audit
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.pause.switch import Switch
 from rollbackd.controller.people.by_hand import ByHand, Wish
+from rollbackd.controller.people.declaring import Declaration, declare
 from rollbackd.controller.people.desk import Desk, Posted
 from rollbackd.controller.people.hands import Hands
 from rollbackd.controller.people.standing import standing
@@ -47,6 +48,7 @@ INCIDENT = needed_text("incident", "An incident's id, such as inc-0123456789ab."
 PLAN = needed_text("plan", "The first 8 or more digits of the digest of the plan that was shown.")
 RUNG = whole("rung", "A rung of the plan, counted from 1.", MOST_RUNGS)
 OVERRIDES = words("overrides", "Guards to pass by name.")
+UNSEEN = flag("unseen", "It is meant although the target never showed it.")
 CLOSE = flag("close", "End the incident as well.")
 LABEL = choice("label", "Whether the incident was called rightly.", ("right", "wrong"))
 OF = needed_text("of", "A policy, or a target.")
@@ -100,7 +102,13 @@ def posted(given: Given) -> Posted:
 
 
 def _declare(standing: Standing) -> Callable[[Office, Given], Declared]:
-    return lambda office, given: office.desk.declare(given[TARGET], given[REVISION], standing, who_of(given), given[NOTE])
+    """A declaration of this standing; only one of good asks whether a revision that was never seen is meant."""
+
+    def declared(office: Office, given: Given) -> Declared:
+        is_unseen_meant = standing is Standing.GOOD and given[UNSEEN]
+        return declare(office.desk, Declaration(given[TARGET], given[REVISION], standing, who_of(given), given[NOTE], is_unseen_meant))
+
+    return declared
 
 
 def _wish(office: Office, given: Given) -> Wish:
@@ -147,7 +155,7 @@ CALLS = (
     Call("POST", "/changes", "A change that a pipeline made: a suspect from now on.", ChangeLine, lambda o, g: o.desk.post(posted(g)), CHANGE),
     Call("POST", "/pause", "Nothing is acted on from now on.", PauseState, lambda o, g: o.switch.pause(g[REASON], who_of(g)), (REASON, WHO)),
     Call("POST", "/resume", "Acting is allowed again.", PauseState, lambda o, g: o.switch.resume(who_of(g)), (WHO,)),
-    Call("POST", "/good", "A revision is known good.", Declared, _declare(Standing.GOOD), DECLARED),
+    Call("POST", "/good", "A revision is known good.", Declared, _declare(Standing.GOOD), (*DECLARED, UNSEEN)),
     Call(
         "POST",
         "/good/history",

@@ -10,7 +10,7 @@ from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import say, show
 
 SLOW = 300.0
-"""Seconds that the metrics of a long past may take."""
+"""Seconds that the metrics of a long past may take, or a target that is asked whether it keeps a revision."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,11 +42,12 @@ def change(client: Client, target: str, revision: str, note: str, irreversible: 
 @click.argument("target")
 @click.argument("revision", required=False)
 @click.option("--note", default="", help="Why.")
+@click.option("--unseen", is_flag=True, help="It is meant although it was never seen on the target.")
 @click.option("--from-history", is_flag=True, help="Instead: those of its past revisions that ran the bake time without a breach.")
 @talks_to_daemon
 @prints
-def good(client: Client, target: str, revision: str | None, note: str, output: str, *, from_history: bool) -> None:
-    """Declare a revision known good: a revert may go there.
+def good(client: Client, target: str, revision: str | None, note: str, output: str, *, unseen: bool, from_history: bool) -> None:
+    """Declare a revision known good: a revert may go there. One that was never seen on the target is most likely misspelt, and refused.
 
     With --from-history the daemon replays the metrics of each revision that the target still keeps. What somebody declared bad, and what is in
     quarantine, stays so.
@@ -56,7 +57,9 @@ def good(client: Client, target: str, revision: str | None, note: str, output: s
     if from_history:
         _learnt(client.post("good/history", SLOW, target=target, who=whoami()), output)
         return
-    document = client.post("good", target=target, revision=revision, note=note, who=whoami())
+    # The field is left out unless it is said: a daemon from before it would not know it.
+    said = {"unseen": True} if unseen else {}
+    document = client.post("good", SLOW, target=target, revision=revision, note=note, who=whoami(), **said)
     _shown(document, output, f"{document['target']}: {document['said']}")
 
 
@@ -70,7 +73,7 @@ def good(client: Client, target: str, revision: str | None, note: str, output: s
 @prints
 def bad(client: Client, target: str, revision: str, note: str, output: str) -> None:
     """Declare a revision bad: no revert goes there, until somebody declares it good."""
-    document = client.post("bad", target=target, revision=revision, note=note, who=whoami())
+    document = client.post("bad", SLOW, target=target, revision=revision, note=note, who=whoami())
     _shown(document, output, f"{document['target']}: {document['said']}")
 
 

@@ -19,7 +19,7 @@ from rollbackd.controller.explain.policy import explained, policy_line, word
 from rollbackd.controller.explain.preview import Preview
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import How, SeenChange, Standing
+from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.notify.telling import change_line, history_line
 from rollbackd.controller.observe.changes import HORIZON, dated_id
 from rollbackd.controller.observe.readings import SourceHealth
@@ -189,18 +189,6 @@ class Desk:
         is_named = change.target in self._watched() or change.target in self._depended_on()
         warning = None if is_named else f"no policy names {change.target}: it is in the journal, and no suspect of any"
         return replace(change_line(held, None), warning=warning)
-
-    def declare(self, asked: str, revision: str, standing: Standing, who: str, note: str) -> Declared:
-        """The revision stands as declared, unless it is in quarantine, which only ``rearm`` ends."""
-        target, now = self.watched(asked), self.now()
-        with self.store.transaction() as tx:
-            was_changed = tx.mark(target, revision, standing, How.DECLARED, now, f"{note} ({who})".strip())
-            stands = next((known.standing for known in tx.ledger(target) if known.revision == revision), None)
-        if stands is not standing:
-            hint = f"rollbackd rearm {target} {revision}" if stands is Standing.QUARANTINED else ""
-            raise Denied("blocked", f"revision {revision} of {target} is {stands.value if stands else 'unknown'} and stays so", hint)
-        said = f"{revision} is {standing.value}" if was_changed else f"{revision} was {standing.value} already"
-        return Declared(target, revision, standing.value, was_changed, said)
 
     def good_from_history(self, asked: str, who: str) -> FromHistory:
         """What the target's own past proved good is known good, unless somebody declared it bad or it is in quarantine."""

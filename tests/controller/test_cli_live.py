@@ -150,10 +150,33 @@ def test_a_switch_that_cannot_be_undone_is_refused(cli, world):
 
 
 def test_a_declared_revision_is_a_destination(cli, world):
-    assert cli("good", SHOP, "v0", "--note", "last week's")[:2] == (0, "command:shop: v0 is good\n")
+    assert cli("good", SHOP, "v0", "--unseen", "--note", "last week's")[:2] == (0, "command:shop: v0 is good\n")
     assert "v0" in [known.revision for known in world.store.good(SHOP, world.at)]
     assert cli("bad", SHOP, "v0")[0] == 0
     assert "v0" not in [known.revision for known in world.store.good(SHOP, world.at)]
+
+
+def test_a_misspelt_revision_is_not_good_unless_it_is_meant(cli, world):
+    code, _, err = cli("good", SHOP, "v11")
+    assert (code, "v11 was never seen on command:shop (seen: v1)" in err, "--unseen" in err) == (1, True, True)
+    assert "v11" not in [known.revision for known in world.store.good(SHOP, world.at)]
+    code, out, err = cli("good", SHOP, "v11", "--unseen")
+    assert (code, out) == (0, "command:shop: v11 is good\n")
+    assert "warning: v11 was never seen" in err
+
+
+def test_a_misspelt_revision_is_bad_with_a_warning_and_no_sight_of_it(cli):
+    code, out, err = cli("bad", SHOP, "v11")
+    assert (code, out) == (0, "command:shop: v11 is bad\n")
+    assert err == "warning: v11 was never seen on command:shop (seen: v1)\n"
+    assert cli("good", SHOP, "v11")[0] == 1
+
+
+def test_what_runs_or_is_told_of_by_a_pipeline_was_seen(cli, world):
+    world.deploy("v2")  # no slot has shown it yet
+    assert cli("good", SHOP, "v2")[0::2] == (0, "")
+    cli("change", SHOP, "--revision", "v3")
+    assert cli("bad", SHOP, "v3")[0::2] == (0, "")
 
 
 def test_a_quarantined_revision_is_good_only_after_rearm(cli, world):

@@ -6,11 +6,15 @@ from datetime import timedelta
 
 import pytest
 
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.past import Kept, Past
+from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal.compaction import LEAST, compact
-from rollbackd.controller.journal.values import Note
+from rollbackd.controller.journal.values import Note, Standing
 from rollbackd.controller.people.by_hand import ByHand, Wish
+from rollbackd.controller.people.declaring import Declaration, declare
 from rollbackd.controller.people.hands import Hands
 from rollbackd.policies.known.events import Applied, CloseHow, RungEnd, Settled, Stopped
 from rollbackd.policies.known.fleet import Limits
@@ -349,6 +353,39 @@ def test_of_an_incident_that_was_moved_away_its_end_is_said_and_where_its_story_
         with pytest.raises(Denied, match=f"{closed:%Y-%m-%d %H:%M:%S} UTC, was moved into a file") as denied:
             ask()
         assert denied.value.hint == f"read it there: zgrep {incident.id} FILE"
+
+
+# --- declared --------------------------------------------------------------------------------------------------------------------------------
+
+
+class Keeping:
+    """A target that keeps revisions from before the daemon looked at it for the first time; or says why it cannot be read."""
+
+    def __init__(self, fault=None):
+        self.fault = fault
+
+    def survey(self, keys):
+        return {key: self.fault or TargetState(key, "v1") for key in keys}
+
+    def past(self, key):
+        return Past((Kept("v0", 1, T0), Kept("v1", 2, T0)), "v1")
+
+
+def test_what_the_target_itself_keeps_was_seen(people):
+    here = people()
+    here.desk.targets = {"command": Keeping()}
+    assert declare(here.desk, Declaration(SHOP, "v0", Standing.GOOD, "ann")).warning is None
+    with pytest.raises(Denied, match=r"v11 was never seen on command:shop \(seen: v1, v0\)") as denied:
+        declare(here.desk, Declaration(SHOP, "v11", Standing.GOOD, "ann"))
+    assert denied.value.why == "unknown"
+
+
+def test_a_target_that_cannot_be_read_shows_nothing_and_the_journal_is_believed(people):
+    here = people()
+    here.desk.targets = {"command": Keeping(Transient("no answer"))}
+    assert declare(here.desk, Declaration(SHOP, "v1", Standing.GOOD, "ann")).warning is None
+    with pytest.raises(Denied, match="v0 was never seen"):
+        declare(here.desk, Declaration(SHOP, "v0", Standing.GOOD, "ann"))
 
 
 # --- orders ------------------------------------------------------------------------------------------------------------------------------

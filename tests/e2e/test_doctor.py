@@ -45,7 +45,7 @@ def test_the_doctor_works_beside_a_running_daemon_and_finds_it_sound(daemon: Dae
         ("pause", str(daemon.data / "pause"), "pass"),
     ]
     # The daemon noticed nothing of it: it still writes its journal, and has told nobody.
-    daemon.api.post("good", target=TARGET, revision="v0", who="ann")
+    daemon.api.post("good", target=TARGET, revision="v0", who="ann", unseen=True)
     assert daemon.api.get("status")["daemon"]["outbox_pending"] == 0
 
 
