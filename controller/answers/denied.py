@@ -6,9 +6,9 @@ from typing import Literal
 
 
 class Denied(Exception):
-    """The request was not carried out. ``hint``: what to do instead."""
+    """The request was not carried out. ``hint``: what to do instead. ``failed``: it was tried, and something here did not work."""
 
-    def __init__(self, why: Literal["invalid", "unknown", "blocked"], message: str, hint: str = "") -> None:
+    def __init__(self, why: Literal["invalid", "unknown", "blocked", "failed"], message: str, hint: str = "") -> None:
         super().__init__(message)
         self.why = why
         self.hint = hint

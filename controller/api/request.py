@@ -16,7 +16,7 @@ from rollbackd.controller.api.hooks import HOOK, Hooks, Unsigned
 from rollbackd.controller.api.parameters import Given, of_query, read
 from rollbackd.controller.journal.errors import StoreError
 
-CODES = {"invalid": 400, "unknown": 404, "blocked": 409}
+CODES = {"invalid": 400, "unknown": 404, "blocked": 409, "failed": 503}
 
 
 def routes_of(calls: Sequence[Call], office: Office) -> list[Route]:

@@ -1,12 +1,14 @@
 """Commands that tell a running daemon something: change, good, bad, rearm, pause, resume."""
 
+import functools
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rollbackd.controller.api.client import Client
-from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
+from rollbackd.controller.api.client import UNREACHABLE, Client, ClientFault
+from rollbackd.controller.cli.options import F, data_dir, prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import say, show
 
 SLOW = 300.0
@@ -90,8 +92,25 @@ def rearm(client: Client, target: str, revision: str, output: str) -> None:
     _shown(document, output, f"{document['target']}: {document['said']}")
 
 
+def works_without_daemon(command: F) -> F:
+    """Where the daemon cannot be reached, the hint has what pauses it all the same: it reads the file before anything else, also when it starts."""
+
+    @functools.wraps(command)
+    def tried(**given: Any) -> Any:
+        try:
+            return command(**given)
+        except ClientFault as fault:
+            if fault.code != UNREACHABLE:
+                raise
+            file = shlex.quote(f"{data_dir(given['server'], given['token_file'], given['config'])}/pause")
+            raise ClientFault(str(fault), f"{fault.hint}; or, on its machine: touch {file}", fault.code) from fault
+
+    return tried  # type: ignore[return-value]  # as talks_to_daemon: click reads the options off the function
+
+
 @click.command(short_help="Act on nothing, until resume.", epilog="Examples:\n\n\b\n  rollbackd pause --reason 'database move, back at 15:00'")
 @click.option("--reason", required=True, help="For whoever wonders why nothing happens.")
+@works_without_daemon
 @talks_to_daemon
 @prints
 def pause(client: Client, reason: str, output: str) -> None:

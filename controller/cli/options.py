@@ -77,6 +77,15 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+def data_dir(server: str | None, token_file: Path | None, config: Path | None) -> str:
+    """The daemon's folder, where a config says it that was named, or that the client was found by; else the word for it. Raises as ``client``."""
+    from rollbackd.controller.cli.config_file import read_config
+
+    if config is None and (server is None or token_file is None) and DEFAULT_CONFIG.is_file():
+        config = DEFAULT_CONFIG
+    return str(read_config(config).data_dir) if config is not None else "DATA_DIR"
+
+
 def _from_config(file: Path | None) -> Place:
     from rollbackd.controller.cli.config_file import read_config
 

@@ -1,12 +1,15 @@
 """The pause switch: a file. While it exists nothing new is done, and where nobody can tell whether it exists, it does."""
 
+import errno
 import os
 import stat
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 
 _LONGEST = 4096
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Pause:
@@ -30,21 +33,45 @@ class Pause:
         except OSError as error:
             return f"the pause file {self.file} cannot be read ({error.strerror}); unreadable means paused"
 
-    def pause(self, reason: str, who: str, at: datetime) -> None:
-        """The file is there, whole and durable, and says so; an older reason is replaced. Raises OSError if it could not be written."""
-        text = f"{' '.join(reason.split())} (paused by {who} at {at:%Y-%m-%d %H:%M:%S} UTC)\n"
-        with NamedTemporaryFile("w", dir=self.file.parent, prefix=f".{self.file.name}.", delete=False, encoding="utf-8") as draft:
-            draft.write(text)
-            draft.flush()
-            os.fsync(draft.fileno())
-        os.chmod(draft.name, 0o644)  # whoever may look into the folder may know why nothing happens
-        os.replace(draft.name, self.file)
-        self._sync_folder()
+    def pause(self, reason: str, who: str, at: datetime) -> bool:
+        """The file is there, whole and durable, and says so; an older reason is replaced. Raises OSError if it could not be written.
+
+        False: it is there and pauses, but the disk is full, and this reason is lost.
+        """
+        try:
+            self._write(f"{' '.join(reason.split())} (paused by {who} at {at:%Y-%m-%d %H:%M:%S} UTC)\n")
+        except OSError as fault:
+            if fault.errno not in FULL:
+                raise
+            self._touch()
+            return False
+        return True
 
     def resume(self) -> None:
         """The file is gone; nothing happens if it was not there. Raises OSError if it could not be removed: it is still paused then."""
         self.file.unlink(missing_ok=True)
         self._sync_folder()
+
+    def _write(self, text: str) -> None:
+        """The file holds the text, or is as it was: nothing half-written is left beside it."""
+        descriptor, draft = mkstemp(dir=self.file.parent, prefix=f".{self.file.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(text)
+                opened.flush()
+                os.fsync(opened.fileno())
+            os.chmod(draft, 0o644)  # whoever may look into the folder may know why nothing happens
+            os.replace(draft, self.file)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+        self._sync_folder()
+
+    def _touch(self) -> None:
+        """The file is there, with what it held before: an empty one takes no room where text has none."""
+        os.close(os.open(self.file, os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644))
+        with suppress(OSError):  # it pauses already, whether or not it would outlive a power cut
+            self._sync_folder()
 
     def _reason(self) -> str:
         # O_NONBLOCK: opening a named pipe would wait for a writer, and the rollback with it.

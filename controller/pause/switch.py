@@ -26,10 +26,12 @@ class Switch:
         """Nothing is acted on from now on, on no target; judging and telling go on."""
         was = self._switch.here()
         try:
-            self._switch.pause(reason, who, self._now())
+            is_said = self._switch.pause(reason, who, self._now())
         except OSError as fault:
-            raise Denied("blocked", f"not paused: {self._switch.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
-        return PauseState(self._switch.here(), was is None, self._noted(SET, {"reason": reason, "who": who}))
+            raise Denied("failed", f"not paused: {self._switch.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
+        lost = None if is_said else f"paused, but the disk is full: {self._switch.file} does not have the reason"
+        missing = self._noted(SET, {"reason": reason, "who": who})
+        return PauseState(self._switch.here(), was is None, "; ".join(filter(None, (lost, missing))) or None)
 
     def resume(self, who: str) -> PauseState:
         """Acting is allowed again; where replicas share the journal, on all but those whose own file is still there."""
@@ -37,12 +39,12 @@ class Switch:
         try:
             self._switch.resume()
         except OSError as fault:
-            raise Denied("blocked", f"still paused: {self._switch.file} cannot be removed ({fault.strerror})", "remove it by hand") from fault
+            raise Denied("failed", f"still paused: {self._switch.file} cannot be removed ({fault.strerror})", "remove it by hand") from fault
         if paused := self._switch.here():
             raise Denied("blocked", f"still paused: {paused}", f"look at {self._switch.file}")
         missing = self._noted(LIFTED, {"who": who, "was": was})
         if missing is not None and self._switch.is_shared:
-            raise Denied("blocked", f"still paused for all replicas: {missing}", "resume once the journal works")
+            raise Denied("failed", f"still paused for all replicas: {missing}", "resume once the journal works")
         return PauseState(None, was is not None, missing)
 
     def _was(self) -> str | None:

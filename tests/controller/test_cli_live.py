@@ -145,7 +145,7 @@ def test_pause_and_resume_are_in_the_history(cli):
 def test_a_switch_that_cannot_be_undone_is_refused(cli, world):
     world.pause.file.mkdir()
     code, _, err = cli("resume")
-    assert code == 3
+    assert code == 1
     assert "still paused" in err
 
 
@@ -295,6 +295,20 @@ def test_nobody_there_is_4_with_what_to_do(tmp_path, capsys):
     (tmp_path / "token").write_text("x\n")
     assert outcome(["status", "--server", "http://127.0.0.1:9", "--token-file", str(tmp_path / "token")]) == 4
     assert "is it running there" in capsys.readouterr().err
+
+
+def test_where_nobody_listens_pause_says_what_pauses_all_the_same(tmp_path, capsys):
+    (tmp_path / "token").write_text("x\n")
+    (tmp_path / "rollbackd.yaml").write_text(
+        "apiVersion: rollbackd/v1\nkind: Config\nsources: {p: {kind: prometheus, url: 'http://127.0.0.1:9'}}\npolicies: [policies.d]\n"
+        "api: {listen: '127.0.0.1:9', token_file: token}\ndata_dir: my data\n"
+    )
+    assert outcome(["pause", "--reason", "game day", "--config", str(tmp_path / "rollbackd.yaml")]) == 4
+    assert f"or, on its machine: touch '{tmp_path}/my data/pause'" in capsys.readouterr().err
+    assert outcome(["pause", "--reason", "game day", "--server", "http://127.0.0.1:9"]) == 4
+    assert "or, on its machine: touch DATA_DIR/pause" in capsys.readouterr().err
+    assert outcome(["resume", "--config", str(tmp_path / "rollbackd.yaml")]) == 4
+    assert "touch" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("server", ["ftp://x", "http://", "http://127.0.0.1:99999", "http://u:p@127.0.0.1:1"])

@@ -1,6 +1,8 @@
+import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -117,6 +119,61 @@ def test_a_file_that_may_not_be_read_pauses(file: Path) -> None:
 def test_a_pause_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="unmounted"):
         Pause(tmp_path / "unmounted" / "PAUSE").pause("reason", "alice", AT)
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file can take a byte; an empty one can be made."""
+    unhindered = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        unhindered(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.usefixtures("full")
+def test_on_a_full_disk_it_is_paused_all_the_same_and_the_reason_is_said_to_be_lost(file: Path) -> None:
+    assert not Pause(file).pause("database upgrade", "alice", AT)
+    assert Pause(file).read() == f"{file} exists and gives no reason"
+    assert [each.name for each in file.parent.iterdir()] == ["PAUSE"]
+
+
+@pytest.mark.usefixtures("full")
+def test_on_a_full_disk_an_older_reason_stays(file: Path) -> None:
+    file.write_text("first\n")
+    assert not Pause(file).pause("second", "bob", AT)
+    assert Pause(file).read() == "first"
+
+
+def test_a_pause_that_fails_leaves_nothing_behind(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output error"):
+        Pause(file).pause("reason", "alice", AT)
+    assert list(file.parent.iterdir()) == []
+
+
+def test_a_switch_that_could_not_be_thrown_has_failed_and_was_not_refused(tmp_path: Path) -> None:
+    file = tmp_path / "unmounted" / "pause"
+    with (
+        closing(Store.open(f"sqlite:///{tmp_path}/rollbackd.db", "one")) as store,
+        pytest.raises(Denied, match=r"not paused: .* cannot be written") as denied,
+    ):
+        Switch(Pause(file), store, lambda: AT).pause("game day", "ann")
+    assert denied.value.why == "failed"
+
+
+@pytest.mark.usefixtures("full")
+def test_whoever_pauses_on_a_full_disk_is_told_what_is_lost(file: Path) -> None:
+    with closing(Store.open(f"sqlite:///{file.parent}/rollbackd.db", "one")) as store:
+        state = Switch(Pause(file), store, lambda: AT).pause("game day", "ann")
+    assert (state.was_changed, state.paused) == (True, f"{file} exists and gives no reason")
+    assert state.warning == f"paused, but the disk is full: {file} does not have the reason"
 
 
 # --- replicas -------------------------------------------------------------------------------------------------------------------------------------
