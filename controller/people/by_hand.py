@@ -12,12 +12,12 @@ from rollbackd.controller.engine.orphans import is_orphan
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.observe.changes import is_first_sight
 from rollbackd.controller.people.desk import Desk
-from rollbackd.controller.people.hands import AT_WORK, Hands, held_back, may_pass
+from rollbackd.controller.people.hands import AT_WORK, UNDER_WAY, Hands, held_back, may_pass
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
 from rollbackd.policies.known.changes import Change, just_seen
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
-from rollbackd.policies.known.incident import Incident, Phase, incident_id, suspects_of
+from rollbackd.policies.known.incident import Incident, incident_id, suspects_of
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy, RestoreRung
 
@@ -193,7 +193,7 @@ class ByHand:
 def _ask_turn(found: Incident, rung: int) -> None:
     """Raises Denied unless a person may order the rung of this index in the open incident."""
     over = f"when it is over, order anew; to end it: rollbackd ack {found.id} --close"
-    if found.phase in (*AT_WORK, Phase.VERIFYING):
+    if found.phase in UNDER_WAY:
         raise Denied("blocked", f"{found.id} is {found.phase.value}: its rung {found.rung + 1} is not finished", over)
     if rung <= found.rung:
         raise Denied("blocked", f"{found.id} has tried rung {found.rung + 1} already: no rung is repeated in an incident", over)
