@@ -81,12 +81,22 @@ def store(around: Surroundings) -> Iterator[Finding]:
 
 def _file(place: Database, file: Path, folder: Path) -> Iterator[Finding]:
     if file.parent.is_dir():
-        yield (
-            _journal(place) if file.exists() else Finding("store", str(file), Grade.WARN, "no journal yet", "the daemon makes it at its first start")
-        )
+        if file.exists():
+            yield _unwritable(file) or _journal(place)
+        else:
+            yield Finding("store", str(file), Grade.WARN, "no journal yet", "the daemon makes it at its first start")
         yield _room(file.parent)
     elif file.parent != folder:
         yield Finding("store", str(file), Grade.FAIL, f"its folder {file.parent} is not there", "make it, or mount the volume")
+
+
+def _unwritable(file: Path) -> Finding | None:
+    """The journal's files that are there and take no writes. Asked, not tried: a doctor writes nothing."""
+    parts = (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm"))
+    if not (closed := [part.name for part in parts if part.exists() and not os.access(part, os.W_OK)]):
+        return None
+    advice = "run doctor as the daemon's user, or mend the rights of each: without them no intent is durable, and nothing is undone"
+    return Finding("store", str(file), Grade.FAIL, f"not writable for uid {os.geteuid()}: {', '.join(closed)}", advice)
 
 
 def _shared(place: Database) -> Iterator[Finding]:

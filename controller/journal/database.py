@@ -46,6 +46,14 @@ class Database:
         if self.file is not None:
             sqlite.check(connection, self.file)
 
+    def touch(self, connection: Connection) -> None:
+        """A write that changes nothing was made in the connection's transaction, and fails wherever a row would. Raises the driver's error."""
+        if self.file is not None:
+            sqlite.touch(connection)
+        else:
+            # Of no row; but a standby, and a server that is set to read only, refuse the statement as such.
+            connection.exec_driver_sql("UPDATE claims SET incident = incident WHERE false")
+
 
 def database(url: str, password_file: Path | None = None) -> Database:
     """What the URL names. Raises StoreError where it names nothing that a journal can be kept in."""

@@ -11,7 +11,7 @@ _CAUSES = (
     ("SQLITE_IOERR", "the disk does not take or give data", "check space, quota and health of the volume; rollbackd goes on by itself once it works"),
     ("SQLITE_BUSY", "another process holds the write lock", "find who holds it (fuser on the file); rollbackd goes on by itself"),
     ("SQLITE_LOCKED", "another process holds the write lock", "find who holds it (fuser on the file); rollbackd goes on by itself"),
-    ("SQLITE_READONLY", "the file or its folder is read-only", "give rollbackd the right to write to the file and its folder"),
+    ("SQLITE_READONLY", "the file or its folder is read-only", "give rollbackd the right to write to the file and its folder; it goes on by itself"),
     ("SQLITE_CANTOPEN", "the file cannot be opened", "check that its folder exists and that rollbackd may write there"),
     ("SQLITE_NOTADB", "the file is damaged or no database", "restore a backup, or move the file away yourself to begin with an empty journal"),
     ("SQLITE_CORRUPT", "the file is damaged", "restore a backup, or move the file away yourself to begin with an empty journal"),

@@ -11,6 +11,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from rollbackd.controller.journal.begin import Begin
 from rollbackd.controller.journal.errors import StoreDamaged, StoreError
+from rollbackd.controller.journal.reopening import Reopening
 
 PAGES_KIB = 128
 """So much of the file each connection keeps in memory."""
@@ -42,6 +43,7 @@ def make_engine(file: Path, patience: timedelta) -> Engine:
     )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
+    Reopening(file).listen(engine)
     return engine
 
 
@@ -56,6 +58,15 @@ def check(connection: Connection, file: Path) -> None:
     mode = _write_ahead(connection)
     if mode != "wal":
         raise StoreError(f"store {file}: the file system does not carry a write-ahead log (mode {mode}); use a local volume, never NFS")
+
+
+def touch(connection: Connection) -> None:
+    """A write that changes nothing was made: its commit reaches the disk, or fails as an intent's would.
+
+    Only a commit tells: what is rolled back never leaves memory. And BEGIN IMMEDIATE alone opens a file that is read-only, and only reads it.
+    """
+    number = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA user_version={int(number)}")
 
 
 def _is_busy(error: BaseException) -> bool:

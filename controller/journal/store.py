@@ -77,18 +77,30 @@ class Store(Reading):
 
         Where the answer to the commit is lost, the journal is asked whether it holds: what is on record returns as if nothing had happened.
         """
+        committing: Transaction | None = None
+        with self._alone():
+            try:
+                with self._connection(Begin.WRITE) as connection:
+                    tx = Transaction(connection, self.writer, self._clock, self._hide)
+                    yield tx
+                    committing = tx
+            except StoreError as fault:
+                if committing is None or not self._was_committed(committing, fault):
+                    raise
+
+    def prove_writable(self) -> None:
+        """It takes a write, which changes nothing and leaves no row: reading alone does not show that."""
+        with self._alone(), self._connection(Begin.WRITE) as connection:
+            self.database.touch(connection)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread of this process writes."""
         place, patience = self.database.place, self._patience.total_seconds()
         if not self._writing.acquire(timeout=patience):
             raise StoreError(f"store {place}: another thread has been writing for {patience:g} s; nothing was written")
-        committing: Transaction | None = None
         try:
-            with self._connection(Begin.WRITE) as connection:
-                tx = Transaction(connection, self.writer, self._clock, self._hide)
-                yield tx
-                committing = tx
-        except StoreError as fault:
-            if committing is None or not self._was_committed(committing, fault):
-                raise
+            yield
         finally:
             self._writing.release()
 

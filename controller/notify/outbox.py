@@ -38,7 +38,7 @@ class Outbox:
     """``channels``: what each contact is reached by. At most one message is on its way to a channel at a time, each in a thread of its own.
 
     ``fallback``: the contact that is told what another could not be told, and then also how that ended. ``orphans_after``: how long a notice is left
-    to other replicas where no channel of this one is meant.
+    to other replicas where no channel of this one is meant. ``failed`` hears of a store that would not have something, once in a row.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Outbox:
         max_age: timedelta = MAX_AGE,
         fallback: str | None = None,
         orphans_after: timedelta = timedelta(0),
+        failed: Callable[[str], None] = lambda fault: None,
     ) -> None:
         self._store = store
         self._names = {contact: _distinct(notifiers) for contact, notifiers in channels.items()}
@@ -55,6 +56,7 @@ class Outbox:
         self._max_age = max_age
         self._fallback = fallback
         self._orphans_after = orphans_after
+        self._failed = failed
         self._busy: set[Lane] = set()
         self._guard = Lock()
         self._woken, self._stopped = Event(), Event()
@@ -200,6 +202,7 @@ class Outbox:
             return
         if trouble and trouble != self._trouble:
             log.error("outbox.blocked", error=trouble)
+            self._failed(trouble)
         self._trouble = trouble
 
 

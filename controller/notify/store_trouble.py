@@ -47,6 +47,10 @@ class StoreTrouble:
             return False
         return True
 
+    def look(self) -> None:
+        """Whether the store takes writes is known, also where nobody has anything to write: in a calm it is only read for weeks."""
+        self.kept(self._store.prove_writable)
+
     def check(self, at: datetime) -> None:
         """A trouble that lasts is on the pager. Called once a slot."""
         if self.fault is None:

@@ -17,6 +17,8 @@ from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.secret_files import SecretFiles
 
 CLOCKS_EVERY, AUDIT_EVERY, SECRETS_EVERY = timedelta(minutes=1), timedelta(hours=1), timedelta(seconds=5)
+JOURNAL_EVERY = timedelta(minutes=1)
+"""How long a journal that takes no writes may look well in a calm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: 
     files.learn()
     found = [
         Chore("clocks", CLOCKS_EVERY, clocks.check),
+        Chore("journal", JOURNAL_EVERY, desk.engine.trouble.look),
         Chore("audit", AUDIT_EVERY, watch.check),
         Chore("arrivals", ARRIVALS_EVERY, arrivals.look),
         Chore("secrets", SECRETS_EVERY, files.learn),

@@ -168,8 +168,8 @@ def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard,
     """What decides, acts and tells."""
     store, pause = opened.store, opened.pause(config.data_dir / "pause")
     orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
-    outbox = Outbox(store, reached.contacts, fallback=config.fallback, orphans_after=orphans_after)
     trouble = StoreTrouble(store, past_the_store(reached.contacts, config.fallback), opened.damage)
+    outbox = Outbox(store, reached.contacts, fallback=config.fallback, orphans_after=orphans_after, failed=trouble.failed)
 
     def outcome(target: str) -> None:
         outbox.wake()

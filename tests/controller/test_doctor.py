@@ -1,7 +1,10 @@
 """What the doctor says of what lies on this machine, and how the command ends."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,6 +23,7 @@ from rollbackd.controller.journal.values import How, Standing
 from tests.controller.patient import Patient, contents, report, shop_policy
 from tests.exposition import Reply, serving
 from tests.postgres import Postgres
+from tests.rights import OBEYING
 from tests.servers import free_port
 
 Run = Callable[..., tuple[int, str, str]]
@@ -212,6 +216,26 @@ def test_an_open_journal_is_read_beside_its_daemon(patient: Patient, store: Stor
     with store.transaction() as tx:
         tx.mark(SHOP, "v1", Standing.GOOD, How.DECLARED, now())
     assert patient.lines("store")[0] == ("store", "data/rollbackd.db", "pass")
+
+
+@pytest.mark.parametrize("part", ["", "-wal", "-shm"])
+def test_a_part_of_the_journal_that_takes_no_writes_fails(patient: Patient, store: Store, part: str) -> None:
+    with store.transaction() as tx:
+        tx.mark(SHOP, "v1", Standing.GOOD, How.DECLARED, now())
+    file = patient.folder / "data" / f"rollbackd.db{part}"
+    file.chmod(0o444)
+    failed = [line for line in as_an_obedient_user(patient) if line["check"] == "store" and line["grade"] == "fail"]
+    assert [(line["subject"], line["found"]) for line in failed] == [
+        (str(patient.folder / "data" / "rollbackd.db"), f"not writable for uid {os.geteuid()}: {file.name}")
+    ]
+
+
+def as_an_obedient_user(patient: Patient) -> list[dict[str, str]]:
+    """What the command finds where it may write only what the files' modes allow."""
+    command = [*OBEYING, sys.executable, "-c", "from rollbackd.controller.cli.main import main; main()", "doctor", "--config", str(patient.file)]
+    done = subprocess.run([*command, "-o", "json"], capture_output=True, text=True, check=False)
+    found: list[dict[str, str]] = json.loads(done.stdout)["findings"]
+    return found
 
 
 def test_no_journal_yet_is_a_warning(patient: Patient) -> None:

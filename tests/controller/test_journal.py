@@ -58,6 +58,13 @@ def test_what_was_committed_is_there_after_reopening(store: Store, url: str) -> 
     again.close()
 
 
+def test_a_look_at_whether_it_takes_writes_leaves_the_journal_as_it_was(store: Store) -> None:
+    begin(store)
+    before = list(store.rows())
+    store.prove_writable()
+    assert list(store.rows()) == before
+
+
 def test_a_transaction_reads_what_it_has_written(store: Store) -> None:
     with store.transaction() as tx:
         tx.open(OPENED, "shop")

@@ -14,6 +14,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from tests.controller.journal_samples import HELD, OPENED, T0
+from tests.rights import OBEYING
 
 FULL_DISK = """
 import resource, sys
@@ -43,6 +44,50 @@ print(failed[0])
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 write(99)
 print([entry.body["number"] for entry in store.history(2)])
+"""
+
+FULL_IN_A_CALM = """
+import resource, sys
+from datetime import datetime, UTC
+from pathlib import Path
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
+
+store = Store.open(sys.argv[1], "one")
+with store.transaction() as tx:
+    tx.note(Note("filler", datetime.now(UTC), {}))
+store.prove_writable()
+size = Path(sys.argv[1].removeprefix("sqlite:///") + "-wal").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
+try:
+    store.prove_writable()
+except StoreError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+store.prove_writable()
+print(len(store.history(100)))
+"""
+
+READ_ONLY = """
+import sys
+from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.store import Store
+
+store = Store.open(sys.argv[1], "one")
+with store.snapshot(), store.snapshot():
+    pass  # two connections lie idle, opened for reading
+reader = store.snapshot()
+reader.__enter__().open_incidents()  # and one is at work
+for _ in sys.stdin:
+    try:
+        store.prove_writable()
+        print("fine", flush=True)
+    except StoreError as error:
+        print(error, flush=True)
+    if reader is not None:
+        reader.__exit__(None, None, None)
+        reader = None
 """
 
 ENDLESS = """
@@ -80,6 +125,38 @@ def test_on_a_full_disk_what_was_committed_stays_and_the_store_goes_on_once_ther
     assert verify(store.rows()) is None
     assert len(store.history(100)) == 32
     store.close()
+
+
+def test_a_full_disk_is_found_by_a_look_that_leaves_no_row(url: str) -> None:
+    run = subprocess.run([sys.executable, "-c", FULL_IN_A_CALM, url], capture_output=True, text=True, check=True)
+    message, rows = run.stdout.splitlines()
+    assert "the disk does not take or give data" in message
+    assert rows == "1"
+
+
+@pytest.mark.parametrize("parts", [pytest.param(("",), id="file"), pytest.param(("", "-wal", "-shm"), id="all")])
+def test_a_read_only_file_is_found_by_looking_and_once_mended_the_same_process_goes_on(url: str, parts: tuple[str, ...]) -> None:
+    keeper = Store.open(url, "two")  # so that the write-ahead log is there all the while, as it is beside a command at work
+    with keeper.transaction() as tx:
+        tx.note(Note("daemon.paused", T0))
+    files = [Path(f"{make_url(url).database}{part}") for part in parts]
+    for file in files:
+        file.chmod(0o444)
+    with subprocess.Popen([*OBEYING, sys.executable, "-c", READ_ONLY, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def look() -> str:
+            print(file=process.stdin, flush=True)
+            return process.stdout.readline()
+
+        assert "the file or its folder is read-only" in look()
+        for file in files:
+            file.chmod(0o644)
+        said = [look(), look()]
+        process.stdin.close()
+    assert said == ["fine\n", "fine\n"]
+    keeper.close()
 
 
 def test_a_process_killed_while_it_writes_loses_no_commit_and_leaves_no_half_of_one(url: str) -> None:

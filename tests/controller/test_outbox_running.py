@@ -135,6 +135,24 @@ def test_what_no_thread_could_be_started_for_is_sent_by_the_next_that_starts(sto
     until(lambda: store.outbox_state().waiting == 0)
 
 
+def test_a_store_that_takes_nothing_is_told_to_whoever_tells_people_once_in_a_row(store: Store, running: list[Outbox]) -> None:
+    told: list[str] = []
+    outbox = Outbox(store, {"oncall": [Channel()]}, failed=told.append)
+    running.append(outbox)
+    queue(store, notice("n-1"))
+    with store.transaction() as tx:
+        tx.connection.exec_driver_sql("ALTER TABLE outbox RENAME TO elsewhere")
+    with capture_logs() as logs:
+        outbox.start()
+        until(lambda: told)
+        outbox.wake()
+        outbox.stop(timedelta(seconds=5))
+    assert told == [line["error"] for line in logs if line["event"] == "outbox.blocked"]
+    assert len(told) == len(set(told))
+    with store.transaction() as tx:
+        tx.connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO outbox")
+
+
 def test_stopping_does_not_wait_longer_than_its_grace_for_a_hanging_channel(store: Store) -> None:
     hanging = Channel("hanging")
     hanging.open.clear()

@@ -20,6 +20,7 @@ from tests.controller.journal_samples import OPENED, T0, notice
 from tests.controller.test_migrations import upgraded_and_compacted, written_by_the_first_version
 from tests.postgres import Postgres, postgres
 from tests.replicas.pipe import Pipe, pipe_to
+from tests.servers import poll
 
 SHORT = timedelta(seconds=2)
 HELD_UP = "another replica has been writing for too long"
@@ -192,6 +193,23 @@ def test_the_password_is_read_from_its_file_at_each_connect(tmp_path: Path) -> N
         assert "wrong" not in str(found.value)
         file.write_text("first\n")
         Store.open(where, "one", password_file=file).close()
+
+
+def test_a_server_that_became_read_only_is_found_by_a_look_and_by_no_reading() -> None:
+    with postgres() as server, psycopg.connect(server.dsn(), autocommit=True) as connection:
+        store = Store.open(server.url("postgres"), "one")
+        connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        connection.execute("SELECT pg_reload_conf()")
+        poll(lambda: connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",))
+        assert store.open_incidents() == ()
+        with pytest.raises(StoreError, match=r"the server takes no writes: it is a standby or read-only.*nothing was written"):
+            store.prove_writable()
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        connection.execute("SELECT pg_reload_conf()")
+        poll(lambda: connection.execute("SELECT setting FROM pg_file_settings WHERE name = 'default_transaction_read_only'").fetchone() is None)
+        store.prove_writable()
+        store.close()
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), ("\n", "is empty")])

@@ -38,6 +38,7 @@ class Daemon:
     def __init__(self, folder: Path, config: Mapping[str, Any], policies: Mapping[str, str], environment: Mapping[str, str] = NOTHING) -> None:
         self.folder = folder
         self._beside = environment
+        self._under: Sequence[str] = ()
         self.port = free_port()
         self.data = folder / "data"
         self.config = folder / "rollbackd.yaml"
@@ -58,6 +59,13 @@ class Daemon:
             self._process = subprocess.Popen(self._argv("run"), stdout=out, stderr=out, env=self._environment(), start_new_session=True)
         poll(self._is_ready_or_ended, within=30)
         assert self._process.poll() is None, f"rollbackd ended with {self._process.returncode}:\n{self.log[-3000:]}"
+
+    def begin(self, under: Sequence[str] = ()) -> None:
+        """`rollbackd run` has been typed, behind this command, and its API answers, well or not; from now on every command is behind it."""
+        self._under = under
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(self._argv("run"), stdout=out, stderr=out, env=self._environment(), start_new_session=True)
+        poll(lambda: self.get("/healthz")[0] == 200, within=30)
 
     def end(self) -> int:
         """SIGTERM was sent; the exit code."""
@@ -171,7 +179,7 @@ class Daemon:
         return self.folder / "daemon.log"
 
     def _argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-c", "from rollbackd.controller.cli.main import main; main()", *words, "--config", str(self.config)]
+        return [*self._under, sys.executable, "-c", "from rollbackd.controller.cli.main import main; main()", *words, "--config", str(self.config)]
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, **self._beside, "ROLLBACKD_TEST_MARK": str(self.folder)}
