@@ -1,7 +1,6 @@
 """The process: start everything in order, reload, stop cleanly. Decides nothing and knows no adapter."""
 
 import signal
-import socket
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,6 +16,7 @@ from rollbackd.controller.logs import Secrets, configure
 from rollbackd.controller.notify.readiness import EVERY as READINESS_EVERY
 from rollbackd.controller.policy_files import Reload
 from rollbackd.controller.shard import WHOLE, Shard
+from rollbackd.controller.starting import listener
 from rollbackd.controller.wiring.daemon import Parts, wire
 from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.model.policy import Policy
@@ -42,7 +42,7 @@ class Daemon:
         self._parts = parts
         self._stop = threading.Event()
         self._reload = threading.Event()
-        self._served = [(server(pages.app), _listen(pages.listen)) for pages in parts.pages]
+        self._served = [(server(pages.app), listener(pages.name, pages.listen)) for pages in parts.pages]
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT; returns the exit code."""
@@ -79,8 +79,8 @@ class Daemon:
 
     def _start(self) -> None:
         parts = self._parts
-        for serving, listener in self._served:
-            threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, name="api", daemon=True).start()
+        for serving, bound in self._served:
+            threading.Thread(target=serving.run, kwargs={"sockets": [bound]}, name="api", daemon=True).start()
         parts.engine.mailbox.start()
         parts.outbox.start()
         for source in parts.startable:
@@ -133,19 +133,10 @@ class Daemon:
         self._reload.set()
 
 
-def _listen(address: tuple[str, int]) -> socket.socket:
-    """A bound socket: a port that is taken is known before anything starts."""
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    return listener
-
-
 def run(config: Config, shard: Shard = WHOLE) -> int:
     """The daemon of this config [for a part of its targets], until it is told to stop.
 
-    Raises StoreError, AdapterError or OSError if it cannot start.
+    Raises NotStarted, StoreError or AdapterError with what to do if it cannot start.
     """
     memory.collect_seldom()
     memory.share_one_heap()

@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 def run(config: Path, shard: str | None) -> None:
     """Watch, judge, act and tell, until SIGTERM. Policies are read again when their files change."""
     with _kept_for_good():
+        from rollbackd.adapters.base.errors import AdapterError
         from rollbackd.controller.cli.config_file import read_config
         from rollbackd.controller.daemon import run as run_daemon
-        from rollbackd.controller.wiring.daemon import Occupied
+        from rollbackd.controller.journal.errors import StoreError
+        from rollbackd.controller.starting import NotStarted
 
         read = read_config(config)
     try:
         code = run_daemon(read, _part(shard, read.store))
-    except Occupied as fault:
+    except (NotStarted, StoreError, AdapterError) as fault:
         raise ClientFault(str(fault), "", FAILED) from fault
     click.get_current_context().exit(code)
 

@@ -18,6 +18,7 @@ from rollbackd.controller.pause.shared import SharedPause
 NOT_HERE = ("policies", "data_dir", "api.token_file", "contacts.")
 """Paths of the config that need not be there, or are looked at by another check."""
 TO_READ = "mount it, or give the user that rollbackd runs as the right to read it"
+MEND = "run doctor as the daemon's user, or mend the rights"
 LITTLE, TOO_LITTLE = 1 << 30, 100 << 20
 """Bytes of free space: below the first, somebody should look; below the second, the journal may soon not take an intent."""
 
@@ -71,7 +72,7 @@ def store(around: Surroundings) -> Iterator[Finding]:
     if not folder.is_dir():
         yield Finding("store", str(folder), Grade.WARN, "data_dir is not there yet", "the daemon makes it at its first start, if it may")
     elif not os.access(folder, os.W_OK | os.X_OK):
-        yield Finding("store", str(folder), Grade.WARN, f"not writable for uid {os.geteuid()}", "run doctor as the daemon's user, or mend the rights")
+        yield Finding("store", str(folder), Grade.FAIL, f"not writable for uid {os.geteuid()}: a daemon does not start there", MEND)
     try:
         place = database(around.config.store, around.config.store_password)
         yield from _shared(place) if place.file is None else _file(place, place.file, folder)
@@ -95,7 +96,7 @@ def _unwritable(file: Path) -> Finding | None:
     parts = (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm"))
     if not (closed := [part.name for part in parts if part.exists() and not os.access(part, os.W_OK)]):
         return None
-    advice = "run doctor as the daemon's user, or mend the rights of each: without them no intent is durable, and nothing is undone"
+    advice = f"{MEND}: without them no intent is durable, and nothing is undone"
     return Finding("store", str(file), Grade.FAIL, f"not writable for uid {os.geteuid()}: {', '.join(closed)}", advice)
 
 

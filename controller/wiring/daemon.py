@@ -1,7 +1,7 @@
 """From the config to the parts of one daemon."""
 
-import fcntl
 import importlib.metadata
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,6 +48,7 @@ from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.schedule import Schedule
 from rollbackd.controller.shard import WHOLE, Shard
+from rollbackd.controller.starting import NotStarted, hold
 from rollbackd.controller.wiring.chores import Chore, chores
 from rollbackd.controller.wiring.outside import Outside, outside
 from rollbackd.controller.wiring.people import cluster_people
@@ -77,8 +78,9 @@ class Startable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """An application and the host and port that it is served on."""
+    """An application and the host and port that it is served on. ``name``: what the config calls the address."""
 
+    name: str
     listen: tuple[str, int]
     app: Starlette
 
@@ -106,12 +108,11 @@ class Parts:
 
 
 def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is: Callable[[], datetime] | None = None) -> Parts:
-    """The parts for this config [for a part of its targets]. Raises StoreError, AdapterError or OSError with what to do, before anything runs.
+    """The parts for this config [for a part of its targets]. Raises NotStarted, StoreError or AdapterError with what to do, before anything runs.
 
     ``time_is``: one clock for all that decides, acts and tells, instead of the wall's and the database's own.
     """
     now = time_is or clock.now
-    config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = hold(config.data_dir / "lock")
     opened = open_store(config, secrets.hide, time_is)
     store, reached = opened.store, outside(config, secrets)
@@ -137,7 +138,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     )
     watch = AuditWatch(store, now, past_the_store(reached.contacts, config.fallback))
     return Parts(
-        pages=_pages(config, desk, TokenBook(config.api.token_file, config.api.people, secrets.add), Metrics(desk, eyes.clocks, watch)),
+        pages=_pages(config, desk, _tokens(config.api, secrets), Metrics(desk, eyes.clocks, watch)),
         data_dir=config.data_dir,
         store=store,
         engine=core.engine,
@@ -212,24 +213,19 @@ def _adopt(core: _Core, eyes: _Eyes, reached: Outside, readiness: Readiness) -> 
 
 
 def _pages(config: values.Config, desk: Desk, tokens: TokenBook, metrics: Metrics) -> list[Pages]:
-    health = [Pages(config.health, build_health_app(desk, metrics))] if config.health is not None else []
+    health = [Pages("health.listen", config.health, build_health_app(desk, metrics))] if config.health is not None else []
     hooks = Hooks({name: hook.secret_file for name, hook in config.api.hooks.items()}, clock.now)
-    return [Pages(config.api.listen, build_app(desk, metrics, tokens, cluster_people(config), hooks)), *health]
+    return [Pages("api.listen", config.api.listen, build_app(desk, metrics, tokens, cluster_people(config), hooks)), *health]
 
 
-class Occupied(OSError):
-    """Another daemon works there: no fault of the program, and the text says what to do."""
-
-
-def hold(file: Path) -> IO[str]:
-    """This process alone works in the file's folder until it ends. Raises Occupied if another does."""
-    handle = file.open("a+")
+def _tokens(api: values.Api, secrets: Secrets) -> TokenBook:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return TokenBook(api.token_file, api.people, secrets.add)
     except OSError as fault:
-        handle.close()
-        raise Occupied(f"another rollbackd works in {file.parent}; nothing was started; stop it, or give this one a data_dir of its own") from fault
-    return handle
+        said = f"api.token_file or a token_file of api.people: {fault.filename} cannot be read or made ({fault.strerror}); nothing was started"
+        raise NotStarted(f"{said}; give uid {os.geteuid()} the right to it") from fault
+    except ValueError as fault:
+        raise NotStarted(f"{fault}; nothing was started") from fault
 
 
 def _facts(schedule: Schedule, engine: Engine, files: PolicyFiles, replica: str, started: datetime) -> Callable[[], Facts]:

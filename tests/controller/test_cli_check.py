@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rollbackd.controller.cli.main import SECTIONS, cli, outcome
-from rollbackd.controller.wiring.daemon import hold
+from rollbackd.controller.starting import hold
 
 ROLLBACKD = str(Path(sys.executable).with_name("rollbackd"))
 SOUND = """\
@@ -224,14 +224,6 @@ def test_nothing_is_imported_that_the_command_does_not_need(folder, words, unwan
     asked = "import sys; from rollbackd.controller.cli.main import outcome; outcome(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", asked, *words], capture_output=True, text=True, check=True, cwd=folder / "policies.d")
     assert not unwanted.intersection(done.stderr.split())
-
-
-def test_a_fault_of_ours_is_a_sentence_and_no_traceback(folder, tmp_path):
-    (tmp_path / "file").write_text("no folder")
-    (folder / "rollbackd.yaml").write_text(CONFIG + f"data_dir: {tmp_path}/file/nowhere\n")
-    done = subprocess.run([ROLLBACKD, "run", "--config", str(folder / "rollbackd.yaml")], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
 
 
 def test_a_second_daemon_in_a_folder_says_what_to_do_and_not_that_it_is_a_bug(folder, tmp_path):

@@ -230,6 +230,15 @@ def test_a_part_of_the_journal_that_takes_no_writes_fails(patient: Patient, stor
     ]
 
 
+def test_a_data_dir_that_takes_no_files_fails_as_the_daemon_would(patient: Patient) -> None:
+    folder = patient.folder / "data"
+    folder.chmod(0o555)
+    failed = [line for line in as_an_obedient_user(patient) if line["check"] == "store" and line["grade"] == "fail"]
+    assert [(line["subject"], line["found"]) for line in failed] == [
+        (str(folder), f"not writable for uid {os.geteuid()}: a daemon does not start there")
+    ]
+
+
 def as_an_obedient_user(patient: Patient) -> list[dict[str, str]]:
     """What the command finds where it may write only what the files' modes allow."""
     command = [*OBEYING, sys.executable, "-c", "from rollbackd.controller.cli.main import main; main()", "doctor", "--config", str(patient.file)]

@@ -1,0 +1,50 @@
+"""What a daemon needs of its machine before anything runs: each is there, or a sentence says what is missing and what to do."""
+
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+
+class NotStarted(Exception):
+    """The daemon cannot start here: no fault of the program, nothing was started, and the text says what to do."""
+
+
+def hold(file: Path) -> IO[str]:
+    """This process alone works in the file's folder, made if it is not there, until it ends. Raises NotStarted."""
+    folder = file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = file.open("a+")
+    except OSError as fault:
+        said = f"data_dir {folder} cannot be made or written ({fault.strerror}: {fault.filename}); nothing was started"
+        advice = f"mount it writable, give uid {os.geteuid()} the right to write there (in a pod: fsGroup), or name another data_dir"
+        raise NotStarted(f"{said}; {advice}") from fault
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        handle.close()
+        raise NotStarted(f"another rollbackd works in {folder}; nothing was started; stop it, or give this one a data_dir of its own") from fault
+    return handle
+
+
+def listener(name: str, address: tuple[str, int]) -> socket.socket:
+    """A bound socket: a port that is taken is known before anything runs. ``name``: what the config calls the address. Raises NotStarted."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+    except OSError as fault:
+        bound.close()
+        raise NotStarted(f"{name} {address[0]}:{address[1]} {_unbound(fault, address[1])}") from fault
+    return bound
+
+
+def _unbound(fault: OSError, port: int) -> str:
+    if fault.errno == errno.EADDRINUSE:
+        return f"is taken; nothing was started; stop who listens there (ss -ltnp 'sport = :{port}' names it), or name another port"
+    advice = f"name an address of this machine and a port that uid {os.geteuid()} may open"
+    return f"cannot be listened on ({fault.strerror}); nothing was started; {advice}"
