@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from rollbackd.policies.text.faults import Unreadable
+
 SUFFIXES = (".yaml", ".yml")
 
 
 class Texts(Mapping[str, str]):
     """The text of every policy file below ``places``, by path, read when it is asked for; ``on_read`` is told how many were.
 
-    A file that cannot be read reads as its error, which is no YAML: the file is at fault.
+    A file that cannot be read is Unreadable: a fault of that file, which says why.
     """
 
     def __init__(self, places: Sequence[Path], on_read: Callable[[int], None] = lambda number: None) -> None:
@@ -41,5 +43,7 @@ def policy_files(place: Path) -> list[Path]:
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        return f"\t# unreadable: {fault}"  # a tab is no YAML
+    except OSError as fault:
+        return Unreadable(fault.strerror or str(fault))
+    except UnicodeDecodeError as fault:
+        return Unreadable(f"what is no UTF-8 (byte {fault.start + 1})")

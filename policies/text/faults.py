@@ -49,8 +49,20 @@ class Fault:
         }
 
 
+class Unreadable(str):
+    """What stands for the text of a file that could not be read: why it could not."""
+
+    __slots__ = ()
+
+    def fault(self, file: str) -> Fault:
+        """The one fault of such a file."""
+        return Fault(file, 1, 1, "file", "a file that can be read", str(self), "mount it, mend its rights, or save it as UTF-8 text")
+
+
 def excerpt(fault: Fault, text: str) -> str:
-    """The faulty line of ``text`` with a caret under the column; empty where the text has no such line."""
+    """The faulty line of ``text`` with a caret under the column; empty where the text has no such line, or nobody could read it."""
+    if isinstance(text, Unreadable):
+        return ""
     lines = text.split("\n", fault.line)
     if fault.line > len(lines):
         return ""

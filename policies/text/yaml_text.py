@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
-from rollbackd.policies.text.faults import Fault, quoted
+from rollbackd.policies.text.faults import Fault, Unreadable, quoted
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 Path: TypeAlias = tuple[str | int, ...]
@@ -76,6 +76,8 @@ class Parsed:
 
 def parse(text: str, file: str, loader: type[yaml.SafeLoader] = _Loader) -> Parsed:
     """Every document of ``text`` that could be read, and every fault found on the way. Raises nothing."""
+    if isinstance(text, Unreadable):
+        return Parsed((), (text.fault(file),))
     text = text.removeprefix("\ufeff")
     refused = _refused_unread(text, file)
     if refused:

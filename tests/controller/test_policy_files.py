@@ -1,5 +1,7 @@
 """Reloading: broken files and vanishing mounts never take good policies away."""
 
+from pathlib import Path
+
 import pytest
 
 from rollbackd.controller.policy_files import PolicyFiles
@@ -47,6 +49,25 @@ def test_a_broken_file_keeps_its_last_good_policies_and_the_others_change(files,
 def test_a_file_that_cannot_be_read_keeps_its_last_good_policies(files, folder):
     (folder / "a.yaml").write_bytes(b"\xff\xfe\x00")
     assert [policy.name for policy in files.read().policies] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("arrange", "why"),
+    [
+        pytest.param(lambda file: file.symlink_to("..data/a.yaml"), "No such file or directory", id="link-without-its-file"),
+        pytest.param(lambda file: file.symlink_to(file.name), "Too many levels of symbolic links", id="loop"),
+        pytest.param(Path.mkdir, "Is a directory", id="folder"),
+        pytest.param(lambda file: file.write_bytes(b"kind: \xff"), "what is no UTF-8 (byte 7)", id="no-text"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_said_to_be_one_and_why(files, folder, arrange, why):
+    file = folder / "a.yaml"
+    file.unlink()
+    arrange(file)
+    hint = "mount it, mend its rights, or save it as UTF-8 text"
+    found = files.read()
+    assert [str(fault) for fault in found.faults] == [f"{file}:1:1: file: expected a file that can be read, found {why}; {hint}"]
+    assert found.summary == f"1 fault: {found.faults[0]}"
 
 
 def test_a_removed_file_takes_its_policy_with_it(files, folder):
