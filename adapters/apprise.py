@@ -7,11 +7,15 @@ first message: that takes a quarter of a second and 45 MB.
 import importlib.util
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.adapters.base.secret_files import secret_lines
+from rollbackd.adapters.base.secret_files import secret_lines, spoiled
 from rollbackd.adapters.base.wording import cut, fitted, one_line
+
+if TYPE_CHECKING:
+    import apprise
 
 # Most of what it speaks is cut by apprise itself where its limit is lower.
 _BODY = 8 * 1024
@@ -31,6 +35,21 @@ class Apprise:
         """Delivered to every address once this returns; to some of them twice, if another failed. Raises Transient or Permanent."""
         import apprise
 
+        outside = self._outside()
+        kind = apprise.NotifyType.WARNING if notice.urgency == "page" and not notice.resolved else apprise.NotifyType.INFO
+        lines = fitted(notice.lines, _BODY, lambda line: len(line.encode()) + 1)
+        title = cut(one_line(notice.title), 200) or notice.kind
+        if not outside.notify(body="\n".join(lines) or title, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
+            raise Transient(f"contact {self._contact}: apprise did not deliver it and does not say why; it will be sent again")
+
+    def check(self) -> tuple[str, ...]:
+        """What keeps its secrets from being used for a message, with what to do."""
+        return spoiled(self._outside)
+
+    def _outside(self) -> "apprise.Apprise":
+        """All its addresses. Raises Permanent."""
+        import apprise
+
         # Its log repeats addresses, which hold secrets.
         logging.getLogger("apprise").disabled = True
         outside = apprise.Apprise()
@@ -41,8 +60,4 @@ class Apprise:
                 )
         if not urls:
             raise Permanent(f"contact {self._contact}: {self._urls_file} holds no address; nothing was sent; write one")
-        kind = apprise.NotifyType.WARNING if notice.urgency == "page" and not notice.resolved else apprise.NotifyType.INFO
-        lines = fitted(notice.lines, _BODY, lambda line: len(line.encode()) + 1)
-        title = cut(one_line(notice.title), 200) or notice.kind
-        if not outside.notify(body="\n".join(lines) or title, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
-            raise Transient(f"contact {self._contact}: apprise did not deliver it and does not say why; it will be sent again")
+        return outside

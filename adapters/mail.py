@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 from rollbackd.adapters.base.deadline import ends_within
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
-from rollbackd.adapters.base.secret_files import only_secret
+from rollbackd.adapters.base.secret_files import only_secret, spoiled
 from rollbackd.adapters.base.wording import cut, fitted, one_line
 
 Tls: TypeAlias = Literal["starttls", "implicit", "none"]
@@ -58,14 +58,21 @@ class Mail:
 
     def send(self, notice: Notice) -> None:
         """Taken by the server for at least one recipient once this returns; sent twice, it has the same Message-ID. Raises Transient or Permanent."""
-        server = self._server
-        password = only_secret(self._contact, server.password_file, "one password") if server.password_file is not None else None
+        password = self._password()
         message = _message(notice, self._sender, self._recipients)
         try:
             refused = self._deliver(message, password)
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise self._fault(error) from error
         self.missed = tuple(f"{who} was refused: {_said(code, text)}" for who, (code, text) in refused.items())
+
+    def check(self) -> tuple[str, ...]:
+        """What keeps its secrets from being used for a message, with what to do."""
+        return spoiled(self._password, self._trust)
+
+    def _password(self) -> str | None:
+        file = self._server.password_file
+        return only_secret(self._contact, file, "one password") if file is not None else None
 
     def _deliver(self, message: EmailMessage, password: str | None) -> dict[str, tuple[int, bytes]]:
         server, seconds = self._server, self._timeout.total_seconds()

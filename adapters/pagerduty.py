@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import accepted, host_of, post
-from rollbackd.adapters.base.secret_files import only_secret
+from rollbackd.adapters.base.secret_files import only_secret, spoiled
 from rollbackd.adapters.base.wording import cut, fitted, one_line, short_id
 
 PAGERDUTY = "https://events.pagerduty.com"
@@ -44,7 +44,7 @@ class PagerDuty:
 
         Raises Transient, with a pause for the whole channel where PagerDuty throttles it, or Permanent.
         """
-        key = only_secret(self._contact, self._key_file, "one integration key")
+        key = self._key()
         action = _action(notice)
         path = "/v2/enqueue" if action else "/v2/change/enqueue"
         body = json.dumps({"routing_key": key, **(_alert(notice, action) if action else _change(notice))}).encode()
@@ -55,6 +55,13 @@ class PagerDuty:
             if reply.status == 429 and error.retry_after is None:
                 raise Transient(str(error), retry_after=_BREATH) from error
             raise
+
+    def check(self) -> tuple[str, ...]:
+        """What keeps its secrets from being used for a message, with what to do."""
+        return spoiled(self._key)
+
+    def _key(self) -> str:
+        return only_secret(self._contact, self._key_file, "one integration key")
 
 
 def _action(notice: Notice) -> Action | None:

@@ -9,12 +9,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import Reply, accepted, host_of, post
-from rollbackd.adapters.base.secret_files import only_secret
+from rollbackd.adapters.base.secret_files import only_secret, spoiled
 from rollbackd.adapters.base.wording import cut, fitted, one_line, utf16
 
 SLACK_API = "https://slack.com/api"
@@ -61,14 +62,26 @@ class Slack:
         elif self._token_file is not None:
             self._to_channel(self._token_file, notice)
 
+    def check(self) -> tuple[str, ...]:
+        """What keeps its secrets from being used for a message, with what to do."""
+        if self._url_file is not None:
+            return spoiled(partial(self._address, self._url_file))
+        return spoiled(partial(self._token, self._token_file)) if self._token_file is not None else ()
+
+    def _address(self, url_file: Path) -> str:
+        return only_secret(self._contact, url_file, "one address")
+
+    def _token(self, token_file: Path) -> str:
+        return only_secret(self._contact, token_file, "one token")
+
     def _to_webhook(self, url_file: Path, notice: Notice) -> None:
-        url = only_secret(self._contact, url_file, "one address")
+        url = self._address(url_file)
         # Slack's errors are a word; of whatever else may answer, no part of the address is repeated.
         reply = post(url, json.dumps(_message(notice)).encode(), _headers(), self._timeout)
         accepted(f"contact {self._contact}: Slack at {host_of(url)}", _worded(reply), self._now(), excerpt=True)
 
     def _to_channel(self, token_file: Path, notice: Notice) -> None:
-        token = only_secret(self._contact, token_file, "one token")
+        token = self._token(token_file)
         url = f"{self._api_url}/chat.postMessage"
         body = {"channel": self._channel, **_message(notice), "unfurl_links": False, "unfurl_media": False}
         reply = post(url, json.dumps(body).encode(), _headers(Authorization=f"Bearer {token}"), self._timeout, hide=(token,))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import accepted, host_of, post
-from rollbackd.adapters.base.secret_files import only_secret
+from rollbackd.adapters.base.secret_files import only_secret, spoiled
 from rollbackd.adapters.base.wording import cut, fitted, one_line
 
 # Teams takes about 28 KB. The lines are measured in the longest form that they have on the way, ASCII JSON.
@@ -30,10 +30,17 @@ class Teams:
 
     def send(self, notice: Notice) -> None:
         """Accepted by the workflow once this returns; sent twice, it stands there twice. Raises Transient or Permanent."""
-        url = only_secret(self._contact, self._url_file, "one address")
+        url = self._address()
         reply = post(url, json.dumps(_message(notice)).encode(), {"Content-Type": "application/json"}, self._timeout)
         # What the other side says may repeat the address.
         accepted(f"contact {self._contact}: the Teams workflow at {host_of(url)}", reply, self._now(), excerpt=False)
+
+    def check(self) -> tuple[str, ...]:
+        """What keeps its secrets from being used for a message, with what to do."""
+        return spoiled(self._address)
+
+    def _address(self) -> str:
+        return only_secret(self._contact, self._url_file, "one address")
 
 
 def _message(notice: Notice) -> Mapping[str, object]:

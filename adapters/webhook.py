@@ -11,7 +11,7 @@ from pathlib import Path
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import accepted, host_of, post
-from rollbackd.adapters.base.secret_files import only_secret, secret_lines
+from rollbackd.adapters.base.secret_files import only_secret, secret_lines, spoiled
 from rollbackd.adapters.base.signing import key_of, signature
 from rollbackd.adapters.base.wording import header_id
 
@@ -53,6 +53,10 @@ class Webhook:
         # What the receiver says may repeat the address.
         accepted(f"contact {self.name} at {host_of(url)}", reply, now, excerpt=False)
 
+    def check(self) -> tuple[str, ...]:
+        """What keeps its secrets from being used for a message, with what to do."""
+        return spoiled(self._address, self._keys)
+
     def _address(self) -> str:
         if self._url_file is None:
             return self._url or ""
@@ -61,13 +65,19 @@ class Webhook:
     def _signed(self, message: str, now: datetime, body: bytes) -> dict[str, str]:
         stamp = str(int(now.timestamp()))
         named = {"webhook-id": message, "webhook-timestamp": stamp}
-        if self._secret_file is None:
+        if not (keys := self._keys()):
             return named
+        return {**named, "webhook-signature": " ".join(signature(key, message, stamp, body) for key in keys)}
+
+    def _keys(self) -> list[bytes]:
+        """What signs; nothing where no file is named. Raises Permanent."""
+        if self._secret_file is None:
+            return []
         secrets = secret_lines(self.name, self._secret_file)
         if not secrets:
             # Unsigned, it would be dropped by the receiver, or worse, teach it to accept unsigned messages.
             raise Permanent(f"contact {self.name}: {self._secret_file} holds no secret; nothing was sent; write one")
-        return {**named, "webhook-signature": " ".join(signature(self._key(secret), message, stamp, body) for secret in secrets)}
+        return [self._key(secret) for secret in secrets]
 
     def _key(self, secret: str) -> bytes:
         try:

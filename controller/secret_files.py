@@ -15,7 +15,7 @@ class SecretFiles:
     """The files are read by those who use them; here only so that nothing that is logged can show what they hold."""
 
     def __init__(self, config: Config, secrets: Secrets) -> None:
-        self._files = sorted({file for trail, file in paths_in(config) if _is_secret(trail)})
+        self._files = sorted({file for trail, file in paths_in(config) if is_secret(trail)})
         self._secrets = secrets
         self._seen: dict[Path, tuple[int, int]] = {}
 
@@ -37,6 +37,7 @@ class SecretFiles:
                     self._secrets.add_url(line)
 
 
-def _is_secret(trail: str) -> bool:
+def is_secret(trail: str) -> bool:
+    """What stands there in the config is a file with a secret."""
     name = trail.rpartition(".")[2]
     return (name.endswith("_file") and name not in _PUBLIC) or name == "store_password"

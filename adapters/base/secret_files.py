@@ -1,5 +1,6 @@
 """Secrets in files, read anew for each message, so that they can be rotated while the daemon runs. No error shows what a file holds."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rollbackd.adapters.base.errors import Permanent
@@ -22,3 +23,14 @@ def only_secret(contact: str, file: Path, what: str) -> str:
     if not lines[0].isascii() or not lines[0].isprintable():
         raise Permanent(f"contact {contact}: {file} must hold {what} in plain ASCII; nothing was sent; correct the file")
     return lines[0]
+
+
+def spoiled(*readings: Callable[[], object]) -> tuple[str, ...]:
+    """Why each of these readings of secrets would keep a message from being sent, in a line of its own. Nothing is sent, and no secret is shown."""
+    lines = []
+    for read in readings:
+        try:
+            read()
+        except Permanent as fault:
+            lines.append(str(fault))
+    return tuple(lines)

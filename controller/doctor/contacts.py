@@ -16,7 +16,7 @@ def contacts(around: Surroundings) -> Iterator[Finding]:
         yield Finding("contacts", "config", Grade.WARN, "there is no contact: nobody is ever told", "add one under `contacts`")
     for name, channels in around.contacts.items():
         files = list(unreadable(around.config.contacts[name], f"contacts.{name}"))
-        obstacles = _obstacles(channels)
+        obstacles = [] if files else _obstacles(channels)  # what cannot be read at all is said once
         for trail, fault in files:
             yield Finding("contacts", trail, Grade.FAIL, fault, TO_READ)
         for line in obstacles:

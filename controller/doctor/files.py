@@ -14,10 +14,12 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.inspection import inspected
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import SharedPause
+from rollbackd.controller.secret_files import is_secret
 
 NOT_HERE = ("policies", "data_dir", "api.token_file", "contacts.")
 """Paths of the config that need not be there, or are looked at by another check."""
 TO_READ = "mount it, or give the user that rollbackd runs as the right to read it"
+ANYBODY = 0o007
 MEND = "run doctor as the daemon's user, or mend the rights"
 LITTLE, TOO_LITTLE = 1 << 30, 100 << 20
 """Bytes of free space: below the first, somebody should look; below the second, the journal may soon not take an intent."""
@@ -31,6 +33,19 @@ def config(around: Surroundings) -> Iterator[Finding]:
     for trail, fault in unreadable(found):
         if not trail.startswith(NOT_HERE):
             yield Finding("config", trail, Grade.FAIL, fault, TO_READ)
+    yield from _open_to_all(found)
+
+
+def _open_to_all(found: Config) -> Iterator[Finding]:
+    """Secrets that anybody on this machine may read or write. A group may: so are they mounted for a user that is not root (fsGroup)."""
+    for trail, file in paths_in(found):
+        if is_secret(trail) or trail.startswith("api.people."):
+            try:
+                mode = file.stat().st_mode & 0o777
+            except OSError:  # said by who reads it, or not made yet
+                continue
+            if mode & ANYBODY:
+                yield Finding("config", trail, Grade.WARN, f"anybody may use {file} (mode {mode:04o})", f"chmod o= {file}, or defaultMode: 0440")
 
 
 def unreadable(part: object, trail: str = "") -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Checks of what would be put back: it is there, we may write it, nobody would undo that, and there is something to go back to."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Target, TargetState
@@ -20,12 +20,8 @@ def targets(around: Surroundings) -> Iterator[Finding]:
         yield Finding("targets", "config", Grade.FAIL, str(around.targets))
         return
     watch_jobs(around.targets, around.policies)
-    by_place: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for key in dict.fromkeys(key for policy in around.policies for key in policy.targets):
-        kind, _, rest = key.partition(":")
-        by_place[kind, rest.partition("/")[0]].append(key)
     acting = {key for policy in around.policies if policy.mode > Mode.OBSERVE for key in policy.targets}
-    for (kind, place), keys in by_place.items():
+    for (kind, place), keys in _by_place(key for policy in around.policies for key in policy.targets).items():
         if (target := around.targets.get(kind)) is None:
             yield Finding("targets", kind, Grade.FAIL, f"no target of kind {kind} is configured", "add it to the config")
         else:
@@ -33,12 +29,11 @@ def targets(around: Surroundings) -> Iterator[Finding]:
 
 
 def _place(place: str, target: Target, keys: Sequence[str], acting: set[str]) -> Iterator[Finding]:
-    first = target.survey(keys[:1])[keys[0]]
-    if isinstance(first, Transient):
+    states = _states(target, keys)
+    if isinstance(first := states[keys[0]], Transient):
         others = f"; {len(keys) - 1} more there were not asked" if len(keys) > 1 else ""
         yield Finding("targets", place if others else keys[0], Grade.FAIL, f"{first}{others}", reached=False)
         return
-    states = {keys[0]: first, **(target.survey(keys[1:]) if len(keys) > 1 else {})}
     obstacles = _by_key(target.check(keys), keys)
     for subject, lines in obstacles.items():
         if subject not in states:
@@ -47,6 +42,20 @@ def _place(place: str, target: Target, keys: Sequence[str], acting: set[str]) ->
     yield from _unread(states)
     for key, state in states.items():
         yield from _target(key, state, obstacles.get(key, []), Grade.FAIL if key in acting else Grade.WARN)
+
+
+def _states(target: Target, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+    """How the targets of one place stand; of the first alone where it gives no answer: the others would give none either."""
+    first = target.survey(keys[:1])
+    return first if len(keys) == 1 or isinstance(first[keys[0]], Transient) else {**first, **target.survey(keys[1:])}
+
+
+def _by_place(keys: Iterable[str]) -> Mapping[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for key in dict.fromkeys(keys):
+        kind, _, rest = key.partition(":")
+        found[kind, rest.partition("/")[0]].append(key)
+    return found
 
 
 def _unread(states: Mapping[str, TargetState | AdapterError]) -> Iterator[Finding]:
@@ -87,9 +96,10 @@ def known_goods(around: Surroundings) -> Iterator[Finding]:
     reverted = dict.fromkeys(rung.target for policy in around.policies for rung in policy.ladder if isinstance(rung, RevertRung))
     if not reverted:
         return
+    live = _live(around, reverted)
     try:
         with inspected(database(around.config.store, around.config.store_password)) as look:
-            found = [_known_good(target, look, around) for target in reverted] if look.is_current else [_untold(len(reverted))]
+            found = [_known_good(target, look, around, live.get(target)) for target in reverted] if look.is_current else [_untold(len(reverted))]
     except (StoreError, OSError):  # the check of the store says why
         found = [_untold(len(reverted))]
     yield from found
@@ -100,15 +110,26 @@ def _untold(targets: int) -> Finding:
     return Finding("known goods", "journal", Grade.WARN, said, "start the daemon, and let it run for `bake`, or: rollbackd good TARGET REVISION")
 
 
-def _known_good(target: str, look: Look, around: Surroundings) -> Finding:
+def _live(around: Surroundings, keys: Iterable[str]) -> Mapping[str, str]:
+    """The revisions that stand there now, of those targets that say so: the journal only knows what stood there when the daemon last looked."""
+    if isinstance(around.targets, AdapterError):
+        return {}
+    found: dict[str, str] = {}
+    for (kind, _), place in _by_place(keys).items():
+        if (target := around.targets.get(kind)) is not None:
+            found |= {key: state.revision for key, state in _states(target, place).items() if isinstance(state, TargetState)}
+    return found
+
+
+def _known_good(target: str, look: Look, around: Surroundings, live: str | None) -> Finding:
     longest = around.config.limits.known_good_max_age
     good = [known.revision for known in look.reading.good(target, around.now() - longest)]
     change = look.reading.latest_changes([target]).get(target)
-    live = change.change.revision if change is not None else None
+    seen = change.change.revision if change is not None else None
     if not good:
-        seen = f"; last seen at {live}" if live else ""
-        advice = f"let it run for `bake` under the daemon, or: rollbackd good {target} {live or 'REVISION'}"
-        return Finding("known goods", target, Grade.WARN, f"none yet{seen}: a revert has nowhere to go", advice)
+        said = f"; last seen at {seen}" if seen else ""
+        advice = f"let it run for `bake` under the daemon, or: rollbackd good {target} {live or seen or 'REVISION'}"
+        return Finding("known goods", target, Grade.WARN, f"none yet{said}: a revert has nowhere to go", advice)
     if good == [live]:
         return Finding("known goods", target, Grade.PASS, f"{live}, which is live: the next release has a way back")
     return Finding("known goods", target, Grade.PASS, ", ".join(revision for revision in good if revision != live))

@@ -38,6 +38,7 @@ class Patient:
         (self.folder / "version").write_text("v1\n")
         (self.folder / "data").mkdir()
         (self.folder / "secret").write_text("whsec_c2VjcmV0\n")
+        (self.folder / "secret").chmod(0o600)
 
     @property
     def file(self) -> Path:

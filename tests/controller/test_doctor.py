@@ -19,7 +19,8 @@ from rollbackd.controller.doctor.checks import examine
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import How, Standing
+from rollbackd.controller.journal.values import How, SeenChange, Standing
+from rollbackd.policies.known.changes import Change
 from tests.controller.patient import Patient, contents, report, shop_policy
 from tests.exposition import Reply, serving
 from tests.postgres import Postgres
@@ -166,6 +167,48 @@ def test_a_contact_whose_secret_is_gone_fails(patient: Patient) -> None:
     assert patient.lines("contacts") == [("contacts", "contacts.oncall[0].secret_file", "fail")]
 
 
+@pytest.mark.parametrize(
+    ("channel", "text", "said"),
+    [
+        pytest.param({"webhook": {"url": "http://h", "secret_file": "s"}}, "\n", "holds no secret", id="webhook-secret"),
+        pytest.param({"webhook": {"url_file": "s"}}, "http://a\nhttp://b\n", "must hold one address on one line", id="webhook-address"),
+        pytest.param({"slack": {"url_file": "s"}}, "http://a\nhttp://b\n", "must hold one address on one line", id="slack-address"),
+        pytest.param({"slack": {"token_file": "s", "channel": "c"}}, "\n", "must hold one token on one line", id="slack-token"),
+        pytest.param({"teams": {"url_file": "s"}}, "\n", "must hold one address on one line", id="teams"),
+        pytest.param({"pagerduty": {"key_file": "s"}}, "k\u00e9y\n", "must hold one integration key in plain ASCII", id="pagerduty"),
+        pytest.param(
+            {"email": {"host": "h", "from": "a@h", "to": ["b@h"], "username": "a", "password_file": "s"}},
+            "a\nb\n",
+            "must hold one password on one line",
+            id="email",
+        ),
+        pytest.param({"apprise": {"urls_file": "s"}}, "nonsense\n", "is none that apprise knows", id="apprise"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_a_secret_that_no_message_could_be_sent_with_fails_as_the_message_would(
+    patient: Patient, channel: dict[str, object], text: str, said: str
+) -> None:
+    (patient.folder / "s").write_text(text)
+    (patient.folder / "s").chmod(0o640)
+    patient.config = {"contacts": {"oncall": [channel, {"alertmanager": {"urls": ["http://127.0.0.1:9093"]}}]}}
+    finding = patient.only("contacts")
+    assert (finding.subject, finding.grade, said in finding.found) == ("oncall", Grade.FAIL, True)
+
+
+def test_a_secret_that_anybody_may_use_is_a_warning_and_one_for_a_group_is_not(patient: Patient) -> None:
+    token, own = patient.folder / "data" / "api.token", patient.folder / "ann"
+    for file, mode in ((patient.folder / "secret", 0o604), (token, 0o602), (own, 0o440)):
+        file.touch()
+        file.chmod(mode)
+    patient.config = {"api": {"people": {"ann": {"token_file": str(own)}}}}
+    doubtful = {finding.subject: finding.found for finding in patient.findings("config") if finding.grade is Grade.WARN}
+    assert doubtful == {
+        "api.token_file": f"anybody may use {token} (mode 0602)",
+        "contacts.oncall[0].secret_file": f"anybody may use {patient.folder}/secret (mode 0604)",
+    }
+
+
 def test_every_kind_of_channel_must_find_its_secrets(patient: Patient) -> None:
     mail = {"host": "mail.example", "from": "a@shop.example", "to": ["b@shop.example"], "username": "a", "password_file": "gone"}
     patient.config = {
@@ -297,7 +340,8 @@ def test_a_journal_of_a_newer_rollbackd_fails(patient: Patient, store: Store) ->
     [
         pytest.param([], "warn", "none yet", id="none"),
         pytest.param(["v1"], "pass", "v1", id="one"),
-        pytest.param(["v1", "v0"], "pass", "v1, v0", id="two"),
+        pytest.param(["v1", "v0"], "pass", "v0", id="live-and-another"),
+        pytest.param(["v0", "v00"], "pass", "v0, v00", id="two"),
     ],
 )
 def test_known_goods_are_those_of_the_journal(patient: Patient, store: Store, good: list[str], grade: str, said: str) -> None:
@@ -307,6 +351,23 @@ def test_known_goods_are_those_of_the_journal(patient: Patient, store: Store, go
     finding = patient.only("known goods")
     assert (finding.subject, finding.grade.value) == (SHOP, grade)
     assert finding.found.startswith(said)
+
+
+@pytest.mark.parametrize(("stands", "said"), [("v1", "v1, which is live: the next release has a way back"), ("v10", "v1")])
+def test_what_is_live_is_what_the_target_says_now_and_not_what_the_journal_saw_last(patient: Patient, store: Store, stands: str, said: str) -> None:
+    with store.transaction() as tx:
+        tx.see_change(SeenChange(released("v1")))
+        tx.mark(SHOP, "v1", Standing.GOOD, How.DECLARED, now())
+    (patient.folder / "version").write_text(f"{stands}\n")
+    assert patient.only("known goods").found == said
+
+
+def released(revision: str) -> Change:
+    """As the daemon saw it last."""
+    at = now()
+    return Change(
+        target=SHOP, id=f"{revision}@1", revision=revision, predecessor=None, started_early=at, started_late=at, first_seen=at, irreversible=None
+    )
 
 
 def test_a_known_good_that_served_too_long_ago_is_none(patient: Patient, store: Store) -> None:

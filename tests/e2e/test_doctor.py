@@ -22,6 +22,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     """Running, with a shop whose v1 is declared good and whose on-call is a webhook that nobody listens to."""
     corner = Corner(tmp_path / "shop")
     (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    (tmp_path / "secret").chmod(0o600)
     hook = {"webhook": {"url": f"http://127.0.0.1:{servers.free_port()}", "secret_file": str(tmp_path / "secret")}}
     with exposed(corner) as page, running(tmp_path, {**corner.config(page), "contacts": {"oncall": [hook]}}, {"shop": shop_policy()}) as daemon:
         servers.poll(lambda: daemon.history(TARGET))
