@@ -3,10 +3,12 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
+from weakref import WeakSet
 
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 
 class Reopening:
@@ -15,6 +17,8 @@ class Reopening:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._round = 0
+        self._pools = WeakSet[Pool]()
+        self._guard = Lock()
 
     def listen(self, engine: Engine) -> None:
         """Every connection of the engine is of a round, and a write to a read-only file ends the round."""
@@ -37,9 +41,19 @@ class Reopening:
         if context.execution_context is not None:
             # SQLAlchemy leaves it to a connection that is lost, and SQLite keeps a connection for its last statement.
             context.execution_context.cursor.close()
-        # All that lie idle as well: they share the index of the write-ahead log, and how that was opened.
-        context.engine.dispose()
+        self._close_idle(context.engine)
         _follow(self._file)
+
+    def _close_idle(self, engine: Engine) -> None:
+        """All that lie idle are closed as well: they share the index of the write-ahead log, and how that was opened.
+
+        Also those of former pools: whoever asked one of these for a connection just before it was replaced has brought it back there since.
+        """
+        with self._guard:
+            self._pools.add(engine.pool)
+            engine.dispose()
+            for pool in list(self._pools):
+                pool.dispose()
 
 
 def _is_read_only(error: BaseException | None) -> bool:
