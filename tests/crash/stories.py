@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rollbackd.controller.act.outcome import EXPLAIN
 from tests.crash import places
 from tests.crash.places import Command, Deployment, Place
 from tests.crash.scene import Record, Scene, Told
@@ -179,9 +180,11 @@ def full_before_the_breach(scene: Scene) -> Ending:
 
 
 def full_at(point: str, scene: Scene) -> Ending:
-    """The disk fills at this point of the journal."""
+    """The disk fills at this point of the journal, and stays full until what the write came to has found no space either."""
     scene.start("--fill-at", point)
     scene.ship()
+    scene.until(lambda: scene.answer("/readyz") == 503, "it is not ready")
+    time.sleep(EXPLAIN.total_seconds() + 2)  # for so long a write without an answer is looked for
     return emptied(scene)
 
 
