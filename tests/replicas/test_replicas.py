@@ -9,6 +9,8 @@ from tests.replicas.stories import STORIES, Ending, took
 PARTITIONED_HOLDERS = ("holder-partitioned-from-api", "holder-partitioned-from-database")
 KILLED = ("killed", "killed-of-two")
 TAKEN_OVER = (*KILLED, "frozen", "zombie", *PARTITIONED_HOLDERS)
+UNNOTED = ("zombie", "holder-partitioned-from-database")
+"""Those whose holder stands still, or is cut off, in its write: the message of its begin leaves at that moment."""
 ROWS = ["incident.opened", "rung.intended", "rung.applied", "rung.settled", "incident.closed"]
 
 
@@ -29,16 +31,16 @@ def test_one_incident_goes_from_its_opening_to_its_recovery(story: str, ending: 
     assert ending.record.of("incident.closed").body["how"] == "recovered"
 
 
-@of(*(name for name in STORIES if name != "holder-partitioned-from-database"))
+@of(*(name for name in STORIES if name not in UNNOTED))
 def test_each_message_reaches_on_call_once(story: str, ending: Ending) -> None:
     assert ending.messages == ["started", "recovered"]
     assert ending.record.unsent == 0
 
 
-@of("holder-partitioned-from-database")
+@of(*UNNOTED)
 def test_a_message_whose_delivery_nobody_could_note_down_is_repeated_once_at_most_and_under_its_key(story: str, ending: Ending) -> None:
     assert list({told.id: told.kind for told in ending.told}.values()) == ["started", "recovered"]
-    assert ending.messages in (["started", "recovered"], ["started", "started", "recovered"])
+    assert (ending.messages.count("started") <= 2, ending.messages.count("recovered")) == (True, 1)
     assert ending.record.unsent == 0
 
 
