@@ -27,7 +27,7 @@ from rollbackd.policies.model.keys import recurs
 from rollbackd.policies.model.policy import Mode, OnNoData, OutsideWatch, Policy
 from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.baseline import Before
-from rollbackd.policies.watching.since import ALWAYS_BLAMES, is_due, watch_length
+from rollbackd.policies.watching.since import is_due, watch_of
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tuple[Before, ...]]]
@@ -244,15 +244,14 @@ class Replay:
                 way.incident = way.opening = None
             case Outside(key, policy, target, condition, _, _, reason):
                 onset = _onset(way, condition, at)
-                if not suspects(self.of(way.policy.targets), watch_length(way.policy), (), onset):
+                if not suspects(self.of(way.policy.targets), _watch(way, condition), (), onset):
                     way.alarms.setdefault(key, Alarm(policy, target, condition, onset, at, reason))
             case _:
                 pass
 
     def _blamed(self, way: Replayed, condition: str, onset: datetime) -> tuple[str, ...]:
         """The suspects of a breach that opens no incident, as an incident would name them."""
-        own = next(one.watch for one in way.policy.conditions if one.name == condition)
-        found = suspects(self.of(way.policy.targets), own or way.policy.watch or ALWAYS_BLAMES, way.answered, onset)
+        found = suspects(self.of(way.policy.targets), _watch(way, condition), way.answered, onset)
         return tuple(change.id for change in found)
 
     def _end(self, way: Replayed, word: Literal["rollback", "held"], at: datetime, reason: str, blocked_by: str | None = None) -> None:
@@ -282,6 +281,10 @@ class Replay:
 def _onset(way: Replayed, condition: str, at: datetime) -> datetime:
     names = [one.name for one in way.policy.conditions]
     return way.watch.tracks[names.index(condition)].onset or at
+
+
+def _watch(way: "Replayed", condition: str) -> timedelta:
+    return next(watch_of(way.policy, one) for one in way.policy.conditions if one.name == condition)
 
 
 def _look(policy: Policy, evaluation: Evaluation, at: datetime) -> Look:

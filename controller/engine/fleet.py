@@ -18,7 +18,7 @@ from rollbackd.policies.known.fleet import Fleet, Limits
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Condition, Mode, Policy, RevertRung
-from rollbackd.policies.watching.since import ALWAYS_BLAMES
+from rollbackd.policies.watching.since import watch_of
 
 ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
 
@@ -151,7 +151,7 @@ def _broken(before: _Broken | None, policy: Policy, watch: Watch, verdicts: Sequ
 
 def _longest(policy: Policy, conditions: Iterable[Condition]) -> timedelta:
     """For so long after a change any of these conditions may blame it."""
-    return max(condition.watch or policy.watch or ALWAYS_BLAMES for condition in conditions)
+    return max(watch_of(policy, condition) for condition in conditions)
 
 
 def _risen(policy: Policy, verdicts: Sequence[Verdict]) -> frozenset[str]:

@@ -24,7 +24,7 @@ from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Breaches, Condition, For, Mode, RestoreRung, RevertRung, Rung
 from rollbackd.policies.model.signals import Latency
 from rollbackd.policies.watching.confirm import is_confirmed
-from rollbackd.policies.watching.since import ALWAYS_BLAMES, evidence_since, look_interval
+from rollbackd.policies.watching.since import evidence_since, look_interval, watch_of
 
 NOT_READ = "nothing read yet"
 
@@ -207,7 +207,7 @@ def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:
     onset = view.standing.evaluation.watch.tracks[index].onset if view.standing else None
     if onset is None:
         return ()
-    length = view.policy.conditions[index].watch or view.policy.watch or ALWAYS_BLAMES
+    length = watch_of(view.policy, view.policy.conditions[index])
     fleet = replace(view.fleet, answered=frozenset()) if view.incident else view.fleet
     return suspected(view.policy, _known(view), fleet, length, onset)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.notice import Notice, Urgency
 from rollbackd.policies.decide.decisions import Outside
+from rollbackd.policies.decide.proof import OTHER_WRITER
 from rollbackd.policies.decide.step import HANDED_OVER
 from rollbackd.policies.known.events import (
     Acked,
@@ -23,17 +24,13 @@ from rollbackd.policies.known.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.known.incident import Incident, Phase
+from rollbackd.policies.known.incident import UNDER_WAY, Incident, Phase
 from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.model.keys import is_handed_over
 from rollbackd.policies.model.policy import Policy
 
 SMS = 120
 """A title fits one text message."""
-OTHER_WRITER = "other-writer"
-"""The guard that holds where somebody else wrote after us."""
-UNDER_WAY = (Phase.ACTING, Phase.SETTLING, Phase.VERIFYING)
-"""Who joins now has not been told that it started."""
 
 
 def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -> Notice | None:
@@ -49,6 +46,7 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
             return _notice(event, incident, "acked", f"ACKNOWLEDGED {name}: {event.who} has taken {incident.id}", lines, "notice")
         case Intended():
             return _notice(event, incident, "started", _started_title(event, policy), _started_lines(event, incident), "notice")
+        # Who joins now has not been told that it started.
         case Joined() if incident.intent is not None and incident.phase in UNDER_WAY:
             return _notice(event, incident, "joined", _joined_title(event, incident, policy), _started_lines(incident.intent, incident), "notice")
         case Held():

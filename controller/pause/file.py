@@ -62,9 +62,8 @@ class Pause:
                 os.fsync(opened.fileno())
             os.chmod(draft, 0o644)  # whoever may look into the folder may know why nothing happens
             os.replace(draft, self.file)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        finally:
+            Path(draft).unlink(missing_ok=True)  # there only where it could not be put in place
         self._sync_folder()
 
     def _touch(self) -> None:

@@ -12,12 +12,12 @@ from rollbackd.controller.engine.orphans import is_orphan
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.observe.changes import is_first_sight
 from rollbackd.controller.people.desk import Desk
-from rollbackd.controller.people.hands import AT_WORK, UNDER_WAY, Hands, held_back, may_pass
+from rollbackd.controller.people.hands import Hands, held_back, may_pass
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
 from rollbackd.policies.known.changes import Change, just_seen
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
-from rollbackd.policies.known.incident import Incident, incident_id, suspects_of
+from rollbackd.policies.known.incident import AT_WORK, UNDER_WAY, Incident, incident_id, suspects_of
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy, RestoreRung
 

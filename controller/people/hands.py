@@ -16,12 +16,10 @@ from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE, Guard
 from rollbackd.policies.decide.hands import blocks, short
 from rollbackd.policies.known.events import Acked, Approved, Closed, CloseHow, Held, Offered
-from rollbackd.policies.known.incident import Incident, Phase, suspects_of
+from rollbackd.policies.known.incident import AT_WORK, UNDER_WAY, Incident, suspects_of
 
 SHORTEST_PLAN = 8
 """So many digits of a plan's digest name it, at least."""
-AT_WORK = (Phase.ACTING, Phase.SETTLING)
-UNDER_WAY = (*AT_WORK, Phase.VERIFYING)
 
 
 class Hands:

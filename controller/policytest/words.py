@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from rollbackd.policies.decide.guards import PASSABLE
 from rollbackd.policies.decide.ladder import rung_text, rung_word
+from rollbackd.policies.decide.proof import OTHER_WRITER
 from rollbackd.policies.decide.step import HANDED_OVER
 from rollbackd.policies.model.policy import Condition, Policy, Rung
 from rollbackd.policies.model.signals import (
@@ -23,7 +24,7 @@ from rollbackd.policies.model.signals import (
     Vanished,
 )
 
-GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", "other-writer", "approval", HANDED_OVER})
+GUARDS = frozenset({"pause", *PASSABLE, "suspects", "ladder", "mode", "give-up", OTHER_WRITER, "approval", HANDED_OVER})
 """What an incident of a test may be held by."""
 
 

@@ -123,19 +123,8 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     readiness = Readiness(store, reached.targets, now, core.outbox.wake)
     news = RosterNews(store, core.outbox.wake)
     membership = Membership(reached.roll, known.contacts, now, _adopt(core, eyes, reached, readiness), news.tell)
-    desk = Desk(
-        core.engine,
-        store,
-        core.pause,
-        reached.targets,
-        lambda: eyes.observer.health,
-        _facts(eyes.schedule, core.engine, files, store.writer, now()),
-        now,
-        default_cluster=known.default_cluster,
-        fleets=Fleets(membership, reached.roll, config.clusters),
-        preview=Preview(reached.sources),
-        bootstrap=Bootstrap(store, reached.sources, reached.targets),
-    )
+    facts = _facts(eyes.schedule, core.engine, files, store.writer, now())
+    desk = _desk(core, eyes, reached, store, facts, now, known.default_cluster, Fleets(membership, reached.roll, config.clusters))
     watch = AuditWatch(store, now, past_the_store(reached.contacts, config.fallback))
     return Parts(
         pages=_pages(config, desk, _tokens(config.api, secrets), Metrics(desk, eyes.clocks, watch)),
@@ -198,6 +187,31 @@ def _eyes(config: values.Config, core: _Core, reached: Outside, store: Store, no
     clocks = Clocks(reached.sources, store, now, lambda: tuple(core.engine.policies.values()), core.outbox.wake)
     observation = Observation(core.engine, observer, Surveyor(reached.targets), clocks)
     return _Eyes(observer, clocks, observation, Schedule(observation.observe, now))
+
+
+def _desk(
+    core: _Core,
+    eyes: _Eyes,
+    reached: Outside,
+    store: Store,
+    facts: Callable[[], Facts],
+    now: Callable[[], datetime],
+    default_cluster: str | None,
+    fleets: Fleets,
+) -> Desk:
+    return Desk(
+        core.engine,
+        store,
+        core.pause,
+        reached.targets,
+        lambda: eyes.observer.health,
+        facts,
+        now,
+        default_cluster=default_cluster,
+        fleets=fleets,
+        preview=Preview(reached.sources),
+        bootstrap=Bootstrap(store, reached.sources, reached.targets),
+    )
 
 
 def _adopt(core: _Core, eyes: _Eyes, reached: Outside, readiness: Readiness) -> Callable[[tuple[Policy, ...], frozenset[str]], None]:

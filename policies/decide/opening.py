@@ -13,7 +13,7 @@ from rollbackd.policies.known.events import Opened
 from rollbackd.policies.known.incident import incident_id
 from rollbackd.policies.known.reasons import blame_reason
 from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
-from rollbackd.policies.watching.since import ALWAYS_BLAMES, COARSE
+from rollbackd.policies.watching.since import ALWAYS_BLAMES, COARSE, watch_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = "%Y%m%dT%H%M%S"
@@ -43,7 +43,7 @@ def _standing(verdict: Verdict, confirmed: bool) -> bool | None:
 
 def _blamed(slot: Slot, index: int) -> tuple[Change, ...]:
     onset = slot.watch.tracks[index].onset
-    length = slot.policy.conditions[index].watch or slot.policy.watch or ALWAYS_BLAMES
+    length = watch_of(slot.policy, slot.policy.conditions[index])
     return () if onset is None else suspected(slot.policy, slot.changes, slot.fleet, length, onset)
 
 

@@ -13,6 +13,9 @@ from rollbackd.policies.known.reasons import duration_text, verdict_reason
 from rollbackd.policies.model.policy import Mode
 from rollbackd.policies.watching.recovery import leave_text
 
+OTHER_WRITER = "other-writer"
+"""Holds an incident where somebody else wrote after us."""
+
 
 def acting_mode(slot: Slot, incident: Incident) -> Mode | None:
     """The most that the breaches which are proven now allow: what the one of them that may do most may do, where the trigger is met by them all.
@@ -29,14 +32,14 @@ def _is_breaching(slot: Slot, incident: Incident, mode: Mode) -> bool:
     modes = [min(c.mode, v.most) for c, v in zip(slot.policy.conditions, slot.verdicts, strict=True)]
     joined = set(own_joined(slot, incident))
     # What is only observed joins no incident, and neither does what broke before the change; beside another both are part of what proves the breach.
-    beside = [mode is Mode.OBSERVE or _is_older(slot, incident, index) for index, mode in enumerate(modes)]
+    beside = [mode is Mode.OBSERVE or is_older(slot, incident, index) for index, mode in enumerate(modes)]
     standings = [_proven(verdict, index in joined or beside[index]) for index, verdict in enumerate(slot.verdicts)]
     if is_met(slot.policy.trigger, standings) is not True:
         return False
     return any(modes[index] >= mode for index in contributors(slot.policy.trigger, standings) if index in joined)
 
 
-def _is_older(slot: Slot, incident: Incident, index: int) -> bool:
+def is_older(slot: Slot, incident: Incident, index: int) -> bool:
     """Whether the condition's breach began before every suspect."""
     onset, blamed = slot.watch.tracks[index].onset, suspects_of(incident, slot.changes)
     return onset is not None and bool(blamed) and onset <= min(change.started_early for change in blamed)
@@ -106,7 +109,7 @@ def other_writer(slot: Slot, incident: Incident) -> Held | None:
     if newer is None:
         return None
     reason = f"{newer.target} went to revision {newer.revision} by another writer after our change; nothing is repeated"
-    return Held(incident.id, slot.at, "other-writer", reason)
+    return Held(incident.id, slot.at, OTHER_WRITER, reason)
 
 
 def foreign(slot: Slot, incident: Incident, targets: Collection[str]) -> Change | None:

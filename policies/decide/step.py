@@ -102,9 +102,7 @@ def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
 
 def _is_of(slot: Slot, incident: Incident, index: int) -> bool:
     """True if the condition's breach began after a suspect did: an older one is not the incident's doing."""
-    onset = slot.watch.tracks[index].onset
-    blamed = suspects_of(incident, slot.changes)
-    return onset is not None and (not blamed or onset > min(change.started_early for change in blamed))
+    return slot.watch.tracks[index].onset is not None and not proof.is_older(slot, incident, index)
 
 
 def _begin(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
@@ -170,7 +168,7 @@ def _verify(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     last = incident.stopped[-1]
     if last.how is RungEnd.OVERTAKEN:
-        return (Held(incident.id, slot.at, "other-writer", last.reason),)
+        return (Held(incident.id, slot.at, proof.OTHER_WRITER, last.reason),)
     if last.how is RungEnd.SUPERSEDED and last.target == incident.target:
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
     if (other := proof.other_writer(slot, incident)) is not None:

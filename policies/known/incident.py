@@ -43,6 +43,12 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
+AT_WORK = (Phase.ACTING, Phase.SETTLING)
+"""An actor has it."""
+UNDER_WAY = (*AT_WORK, Phase.VERIFYING)
+"""What was written is not judged yet."""
+
+
 def incident_id(target: str, change_id: str) -> str:
     """The same id on every replica and after every restart: a digest of the watched target and its newest suspect's change id."""
     return "inc-" + hashlib.sha256(f"{target}\n{change_id}".encode()).hexdigest()[:12]

@@ -12,7 +12,7 @@ from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Track, Watch
 from rollbackd.policies.model.policy import Bound, Condition, Policy
 from rollbackd.policies.model.readings import Counts, Reading
-from rollbackd.policies.watching.since import ALWAYS_BLAMES, counts_from, is_watching
+from rollbackd.policies.watching.since import counts_from, is_watching, watch_of
 
 SETTLES = timedelta(minutes=3)
 """So long after a block it is known whether a breach began with it; where less of the past is kept (``over``), the oldest that is has to do."""
@@ -29,7 +29,7 @@ def counted(
     is_over = _over(policy, changes, fleet, at) if start is not None and incident is None else frozenset()
     tracks = []
     for condition, track in zip(policy.conditions, watch.tracks, strict=True):
-        length = condition.watch or policy.watch or ALWAYS_BLAMES
+        length = watch_of(policy, condition)
         begins = None if length in is_over else start
         tracks.append(track if condition.bound is None else _count(condition, condition.bound, track, begins, length))
     return Watch(watch.digest, tuple(tracks), watch.revision, watch.clean_since, watch.baked)
@@ -39,8 +39,8 @@ def _over(policy: Policy, changes: Sequence[Change], fleet: Fleet, at: datetime)
     """The shorter watches that have closed while the longest is still open: what they watched for is judged look by look again."""
     if policy.watch is None:
         return frozenset()
-    lengths = {policy.watch, *[condition.watch for condition in policy.conditions if condition.watch is not None]}
-    return frozenset() if len(lengths) == 1 else frozenset(each for each in lengths if not is_watched(changes, each, fleet.answered, at))
+    lengths = {watch_of(policy, condition) for condition in policy.conditions}
+    return frozenset() if lengths == {policy.watch} else frozenset(each for each in lengths if not is_watched(changes, each, fleet.answered, at))
 
 
 def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:

@@ -16,7 +16,7 @@ from functools import partial
 from rollbackd.policies.judge.evalue import log_evalue, mixed
 from rollbackd.policies.judge.tally import begin, come
 from rollbackd.policies.model.policy import Bound, Condition, For, Policy
-from rollbackd.policies.watching.since import ALWAYS_BLAMES
+from rollbackd.policies.watching.since import watch_of
 
 SURE = 0.95
 """In so many of all cases it has to be found to be called found."""
@@ -55,7 +55,7 @@ def preview(policy: Policy, condition: Condition, limit: float, bound: Bound, pe
 
     ``spread``: how bursty bad events are, None where that is not known.
     """
-    watch = condition.watch or policy.watch or ALWAYS_BLAMES
+    watch = watch_of(policy, condition)
     # No run begins before the warm-up ends, but it may before the proof; looks are counted only from the proof on.
     warmup, held = policy.timing.warmup, _held(condition, policy.every)
     soonest, more = (warmup + held, timedelta(0)) if isinstance(condition.confirm, For) else (warmup, held)

@@ -7,12 +7,17 @@ from rollbackd.policies.known.changes import Change, is_watched
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Watch
-from rollbackd.policies.model.policy import OutsideWatch, Policy
+from rollbackd.policies.model.policy import Condition, OutsideWatch, Policy
 
 COARSE = timedelta(seconds=60)
 """How often a target without an open watch is looked at: for onsets, known goods and the systemic guard."""
 ALWAYS_BLAMES = timedelta(hours=1)
 """How far back a policy with ``watch: always`` looks for a suspect."""
+
+
+def watch_of(policy: Policy, condition: Condition) -> timedelta:
+    """For how long after a change a breach of the condition is laid to it: its own watch, else the policy's."""
+    return condition.watch or policy.watch or ALWAYS_BLAMES
 
 
 def watch_length(policy: Policy) -> timedelta:

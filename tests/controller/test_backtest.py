@@ -74,9 +74,13 @@ def test_good_releases_alone_exit_0_and_say_what_was_seen(capsys, server, tmp_pa
     assert out.startswith("2023-11-14T23:13:20Z  ok            kubernetes:default/shop/deployment/checkout  v1\n    nothing was confirmed in ")
 
 
-def test_what_no_change_explains_is_an_alarm_outside_of_changes(capsys, server, tmp_path):
+OWN_WATCH = samples.POLICY.replace("watch: 30m", "watch: 24h").replace("for: 1m\n", "for: 1m\n      watch: 30m\n")
+
+
+@pytest.mark.parametrize("policy", [samples.POLICY, OWN_WATCH], ids=["the-policys-watch", "the-conditions-own"])
+def test_what_no_change_explains_is_an_alarm_outside_of_changes(capsys, server, tmp_path, policy):
     span = ["--from", samples.when(timedelta(minutes=50)), "--to", samples.when(GAP)]
-    found = document(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1")), *span)
+    found = document(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1"), policy=policy), *span)
     first, second = found["false_alarms_outside_changes"]
     assert moment(BAD) + MINUTE <= time_of(first["onset"]) < time_of(first["confirmed_at"]) < moment(BAD) + 20 * MINUTE
     assert moment(LATE) + 20 * MINUTE <= time_of(second["onset"])

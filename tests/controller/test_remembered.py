@@ -5,18 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from rollbackd.controller.observe.remembered import Remembered, newest_start
-from rollbackd.policies.load import load_policies
-from tests.policies.literals import HOUR, RELEASE, T0, TARGET
+from tests.policies.literals import HOUR, POLICY, RELEASE, T0
 
-POLICY = """
-apiVersion: rollbackd/v1
-kind: RollbackPolicy
-metadata: {name: checkout}
-spec:
-  target: {kubernetes: {namespace: shop, deployment: checkout}}
-  rollback_when: [{use: traffic-drop}]
-"""
-ONE = load_policies({"checkout.yaml": POLICY}).policies[0]
+ONE = POLICY
 OTHER = dataclasses.replace(ONE, digest="another")
 
 
@@ -57,6 +48,5 @@ def test_many_changes_leave_one_answer() -> None:
 
 
 def test_our_own_write_begins_no_new_time_before_which_is_the_breach_that_it_answers() -> None:
-    policy = dataclasses.replace(ONE, target=TARGET)
     revert = dataclasses.replace(RELEASE, id="uid:8", started_early=T0 + HOUR, started_late=T0 + HOUR, first_seen=T0 + HOUR, ours=True)
-    assert newest_start(policy, (RELEASE, revert), T0 + 2 * HOUR) == RELEASE.started_early
+    assert newest_start(POLICY, (RELEASE, revert), T0 + 2 * HOUR) == RELEASE.started_early

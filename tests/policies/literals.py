@@ -73,6 +73,16 @@ def counts(at: datetime, bad: float, total: float, block: timedelta = MINUTE) ->
     return Counts(at - block, at, bad, bad, total, at)
 
 
+def bad(at: datetime) -> Counts:
+    """A tenth of the requests of the last minute failed."""
+    return counts(at, 60, 600)
+
+
+def good(at: datetime) -> Counts:
+    """None did."""
+    return counts(at, 0, 600)
+
+
 def level(at: datetime, value: float) -> Level:
     return Level(at, value, at)
 

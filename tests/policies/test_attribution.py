@@ -12,7 +12,7 @@ from rollbackd.policies.decide.guards import guards
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Held, Opened
 from rollbackd.policies.model.policy import Dependency, FlagsRung
-from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, counts, kinds, only, run
+from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, bad, kinds, only, run
 
 DB, CART, SEARCH = "shared:orders-db", "kubernetes:default/shop/deployment/cart", "kubernetes:default/shop/deployment/search"
 USES_DB = replace(POLICY, depends_on=(Dependency(DB, "error-rate"),))
@@ -22,10 +22,6 @@ LATER = T0 + 5 * MINUTE
 def upgrade(at, target=DB, **more):
     """A change of the database that a pipeline posted."""
     return Change(target, f"posted:15@{at:%H%M}", "15", None, at, at, at, posted=True, **more)
-
-
-def bad(at):
-    return counts(at, 60, 600)
 
 
 def decided(policy=USES_DB, changes=(RELEASE,), at=LATER, **fleet):

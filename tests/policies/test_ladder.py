@@ -25,7 +25,7 @@ from tests.policies.literals import (
     RELEASE,
     T0,
     TARGET,
-    counts,
+    bad,
     kinds,
     only,
     run,
@@ -35,10 +35,6 @@ from tests.policies.literals import (
 LATER = T0 + 5 * MINUTE
 DATABASE = "rds:prod/eu-west-1/orders/point-in-time"
 FLAGS_RUNG, REVERT_RUNG = POLICY.ladder
-
-
-def bad(at):
-    return counts(at, 60, 600)
 
 
 def decided(*events, policy=POLICY, changes=(RELEASE,), fleet=CALM, at=LATER):

@@ -31,7 +31,9 @@ from tests.policies.literals import (
     RELEASE,
     T0,
     TARGET,
+    bad,
     counts,
+    good,
     kinds,
     level,
     no_data,
@@ -45,14 +47,6 @@ DAY = timedelta(days=1)
 NOISY = watched_until(turned_all(begun_at(T0 - 7 * DAY), [(T0 - 7 * DAY + n * timedelta(minutes=3), f"s{n % 900}") for n in range(3000)]), T0)
 """A breach without a change each three minutes."""
 LEANING = replace(CALM, leaning=frozenset({"a", "b"}))
-
-
-def bad(at):
-    return counts(at, 60, 600)
-
-
-def good(at):
-    return counts(at, 0, 600)
 
 
 def released(at):

@@ -30,7 +30,9 @@ from tests.policies.literals import (
     SECOND,
     T0,
     TARGET,
+    bad,
     counts,
+    good,
     intended,
     kinds,
     level,
@@ -42,14 +44,6 @@ from tests.policies.literals import (
 )
 
 LATER = T0 + 5 * MINUTE
-
-
-def bad(at):
-    return counts(at, 60, 600)
-
-
-def good(at):
-    return counts(at, 0, 600)
 
 
 def series(start, end, reading):

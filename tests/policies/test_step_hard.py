@@ -25,7 +25,9 @@ from tests.policies.literals import (
     RELEASE,
     T0,
     TARGET,
+    bad,
     counts,
+    good,
     intended,
     kinds,
     level,
@@ -41,14 +43,6 @@ LATE_RELEASE = replace(RELEASE, started_early=LATER, started_late=LATER, first_s
 LATE_FLIP = replace(FLIP, started_early=LATER, started_late=LATER, first_seen=LATER)
 EITHER = replace(POLICY, conditions=(ERRORS, MEMORY), trigger=Group((Leaf(0), Leaf(1)), 1))
 BOTH = replace(POLICY, conditions=(ERRORS, MEMORY), trigger=Group((Leaf(0), Leaf(1)), 2))
-
-
-def bad(at):
-    return counts(at, 60, 600)
-
-
-def good(at):
-    return counts(at, 0, 600)
 
 
 def settled_at_once(act: Act) -> tuple[IncidentEvent, ...]:

@@ -27,7 +27,9 @@ from tests.policies.literals import (
     SECOND,
     T0,
     TARGET,
+    bad,
     counts,
+    good,
     intended,
     kinds,
     level,
@@ -44,14 +46,6 @@ ORDER = Ordered("inc-1", LATER, 1, TARGET, "bad7", "p" * 64, "ann", "customers s
 OTHER = replace(POLICY, name="other")
 EITHER = replace(POLICY, conditions=(ERRORS, MEMORY), trigger=Group((Leaf(0), Leaf(1)), 1))
 TOLD = replace(OPENED, mode=Mode.SUGGEST)
-
-
-def bad(at):
-    return counts(at, 60, 600)
-
-
-def good(at):
-    return counts(at, 0, 600)
 
 
 def unclear(at):
