@@ -108,6 +108,9 @@ TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "rung.applied": _rung,
     "rung.settled": _rung,
     "rung.stopped": _stopped,
+    "claim.taken_over": lambda body: (
+        f"rung {body['rung'] + 1}: by {body['to']} from {body['from']}, attempt {body['attempts']}, until {body['deadline']}"
+    ),
     "breach.unexplained": lambda body: "turned to breach without a change of its own",
     "change.seen": _change_text,
     "target.good": _revision,

@@ -1,0 +1,20 @@
+"""What the history says of a row."""
+
+import pytest
+
+from rollbackd.controller.notify.telling import row_text
+
+RUNG = {"rung": 1, "reason": "v1 runs"}
+TAKEN = {"rung": 1, "from": "vm-a", "to": "vm-b", "deadline": "2026-11-27T16:35:01.643000Z", "attempts": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        ("rung.settled", RUNG, "rung 2: v1 runs"),
+        ("claim.taken_over", TAKEN, "rung 2: by vm-b from vm-a, attempt 2, until 2026-11-27T16:35:01.643000Z"),
+        ("journal.exported", {"first": 1, "last": 9, "file": "old.gz", "heads": {}}, "first 1, last 9, file old.gz"),
+    ],
+)
+def test_people_count_rungs_from_one_whoever_writes_the_row(kind, body, text):
+    assert row_text(kind, body) == text
