@@ -22,6 +22,7 @@ from rollbackd.controller.notify.unreached import Postponed, Unreached
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.places import why_paused
 from rollbackd.controller.pools import begun
+from rollbackd.policies.decide.decisions import Act
 from rollbackd.policies.known.events import Held, Intended, Offered, RungEnd, Stopped
 from rollbackd.policies.known.incident import Incident, Phase, has_ended
 from rollbackd.policies.model.policy import Policy
@@ -129,7 +130,7 @@ class Actor:
         except Exception as bug:  # the seam
             log.exception("act.crashed", incident=incident)
             reason = f"rollbackd failed in itself ({type(bug).__name__}: {bug}); what was written is in the journal; look at target and log"
-            self._hold(incident, policy, contacts, "bug", reason)
+            self._told_of(Held(incident, self._now(), "bug", reason), policy, contacts)
 
     # --- a new rung --------------------------------------------------------------------------------------------------------------------
 
@@ -157,7 +158,7 @@ class Actor:
             if each is not group[0] and not self._may_go_on(order.act.incident):
                 break
             if isinstance(each, Stopped):
-                self._outcomes.record(each)
+                self._outcomes.unbegun(each)
             elif (claim := self._claim(each.plan, each.order)) is not None and self._write(each.target, each.plan, claim):
                 accepted.append(claim.intended)
         self._complete(accepted, order.policy)
@@ -174,10 +175,10 @@ class Actor:
         """People are asked about the plans, as one; what ended before the first of them is on record."""
         order = plans[0].order
         for ended in takewhile(lambda each: isinstance(each, Stopped), group):
-            self._outcomes.record(ended) if isinstance(ended, Stopped) else None
+            self._outcomes.unbegun(ended) if isinstance(ended, Stopped) else None
         offered = offer_of(order, [each.plan for each in plans], self._now())
         log.info("plan.offered", incident=offered.incident, rung=offered.rung, plan=offered.plan_digest, needed=offered.needed)
-        self._told_of(offered, order.policy, order.contacts)
+        self._told_before(order, offered)
 
     def _plan_has_changed(self, plans: Sequence[Planned], group: Sequence[Planned | Stopped]) -> None:
         """People decided on another plan than the one that would be carried out now: they are asked about this one; an order of theirs is held."""
@@ -188,13 +189,13 @@ class Actor:
             return
         seen, now = (order.act.plan_digest or "")[:12], digest_of([each.plan for each in plans])[:12]
         reason = f"the plan is no longer the one that {', '.join(order.act.by)} saw ({seen} -> {now}); nothing was written; look again"
-        self._hold(order.act.incident, order.policy, order.contacts, "plan", reason)
+        self._hold(order, "plan", reason)
 
     def _claim(self, plan: Plan, order: Order) -> Claim | None:
         """The intent is durable and ours, its message queued with it; None where something stood against it."""
         act = order.act
         if reason := why_paused(self._pause, self._targets, (order.policy.target, act.remedy.target)):
-            self._hold(act.incident, order.policy, order.contacts, "pause", f"paused: {reason}")
+            self._hold(order, "pause", f"paused: {reason}")
             return None
         with self._store.transaction() as tx:
             intended = intent_to(plan, act, tx.now())
@@ -213,7 +214,7 @@ class Actor:
     def _lost(self, blocked: Blocked, order: Order) -> None:
         log.info("claim.refused", incident=order.act.incident, guard=blocked.guard, reason=blocked.reason)
         if blocked.guard not in SETTLES_ITSELF:
-            self._hold(order.act.incident, order.policy, order.contacts, blocked.guard, blocked.reason)
+            self._hold(order, blocked.guard, blocked.reason)
 
     def _write(self, target: Target, plan: Plan, claim: Claim) -> bool:
         """The plan is applied at most once; True if the target has it. Its precondition is the fence; the claim only saves it the work.
@@ -251,12 +252,18 @@ class Actor:
 
     # --- what people hear --------------------------------------------------------------------------------------------------------------
 
-    def _hold(self, incident_id: str, policy: Policy, contacts: tuple[str, ...], guard: str, reason: str) -> None:
-        self._told_of(Held(incident_id, self._now(), guard, reason), policy, contacts)
+    def _hold(self, order: Order, guard: str, reason: str) -> None:
+        self._told_before(order, Held(order.act.incident, self._now(), guard, reason))
 
-    def _told_of(self, event: Held | Offered, policy: Policy, contacts: tuple[str, ...]) -> None:
-        """The event is durable, and people hear of it, unless it was on record before."""
+    def _told_before(self, order: Order, event: Held | Offered) -> None:
+        """As ``_told_of``, unless somebody has claimed the step by now: what becomes of it is no longer decided here."""
+        self._told_of(event, order.policy, order.contacts, order.act)
+
+    def _told_of(self, event: Held | Offered, policy: Policy, contacts: tuple[str, ...], unbegun: Act | None = None) -> None:
+        """The event is durable, and people hear of it, unless it was on record before. ``unbegun``: not where this step was claimed."""
         with self._store.transaction() as tx:
+            if unbegun is not None and tx.claim_on(unbegun.incident, unbegun.rung, unbegun.remedy.target) is not None:
+                return
             if not tx.record(event):
                 return
             incident = tx.incident(event.incident)

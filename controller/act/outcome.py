@@ -131,12 +131,24 @@ class Outcomes:
         self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, reason, advice))
         return False
 
+    def unbegun(self, event: Stopped) -> None:
+        """The step is on record as ended before anybody had claimed it. Once it is claimed, its end is the claimant's to tell, whatever was planned
+        here meanwhile: a plan that comes after another replica's write finds the target moved on.
+        """
+        with self._store.transaction() as tx:
+            if tx.claim_on(event.incident, event.rung, event.target) is not None or not tx.record(event):
+                return
+        self._say(event)
+
     def record(self, event: Settled | Stopped) -> None:
         """The outcome is durable; recording it again changes nothing, nor does a failure after another replica saw the step complete."""
         with self._store.transaction() as tx:
             if isinstance(event, Stopped) and tx.has_settled(event.incident, event.rung, event.target):
                 return
             tx.record(event)
+        self._say(event)
+
+    def _say(self, event: Settled | Stopped) -> None:
         log.info(f"rung.{type(event).__name__.lower()}", incident=event.incident, rung=event.rung, target=event.target, reason=event.reason)
 
 

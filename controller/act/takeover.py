@@ -91,7 +91,10 @@ class Takeover:
         return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
 
     def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
-        """The write never arrived: the same end state is planned anew and sent once, unless too many died on it, or world or pause say no."""
+        """The write has not arrived: the same end state is planned anew and sent once, unless too many died on it, or world or pause say no.
+
+        Where there is no plan for it any more the target is asked once again: a claimant who stood still may have gone on meanwhile.
+        """
         intended = claim.intended
         if claim.attempts > ATTEMPTS:
             died = f"it was begun {claim.attempts - 1} times, and each time whoever did came to no end"
@@ -104,7 +107,7 @@ class Takeover:
         try:
             plan = target.plan(request_again(intended))
         except AdapterError as fault:
-            return self._outcomes.ended(intended, RungEnd.REFUSED, str(fault))
+            return self._outcomes.explain(target, intended, str(fault), RungEnd.REFUSED)
         if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
-            return self._outcomes.ended(intended, RungEnd.REFUSED, "the same end state can no longer be planned after a restart")
+            return self._outcomes.explain(target, intended, "the same end state can no longer be planned after a restart", RungEnd.REFUSED)
         return self._write(target, plan, claim)

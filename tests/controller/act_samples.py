@@ -1,7 +1,7 @@
 """How a target may stand, one that keeps what it was told, waiting that takes no time, and an actor among them: for the tests of what acts."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, select
 
 from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, Standing
+from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.act.order import Order
 from rollbackd.controller.journal.rows import parcel_of
@@ -63,6 +63,10 @@ class Deployments:
         self.made: Plan | NothingToDo | AdapterError = PLAN
         self.looked_for: list[Intent] = []
         self.written: list[Plan] = []
+
+    def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
+        stands = self.stands
+        return {key: stands if isinstance(stands, AdapterError) else TargetState(key, stands.revision or "") for key in keys}
 
     def plan(self, request: PlanRequest) -> Plan | NothingToDo:
         return _said(self.made)

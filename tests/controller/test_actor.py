@@ -92,6 +92,32 @@ def test_what_others_did_meanwhile_or_the_next_look_decides_anew_is_no_reason_to
     assert (acting.kinds(), acting.queued(), acting.target.written) == (there, [], [])
 
 
+@pytest.mark.parametrize(
+    "made", [Refused("it stands at rev-a"), NothingToDo("it serves rev-a"), Transient("503"), Permanent("403")], ids=lambda made: type(made).__name__
+)
+def test_what_was_planned_after_another_one_had_claimed_the_step_does_not_end_it(acting, made):
+    claim(acting.store)
+    acting.target.stands = THERE
+    acting.target.made = made
+    acting.actor.begin(ORDER)
+    assert (acting.kinds(), acting.queued()) == ([Intended], [])
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param(replace(ORDER, is_offer=True), id="to-be-put-to-people"),
+        pytest.param(replace(ORDER, act=replace(ACT, plan_digest="0123456789abcdef", by=("ann",))), id="decided-on-another-plan"),
+        pytest.param(ORDER, id="paused"),
+    ],
+)
+def test_nobody_is_asked_or_told_about_a_step_that_another_one_has_claimed_meanwhile(acting, order):
+    claim(acting.store)
+    acting.pause.pause("game day", "alice", T0)
+    acting.actor.begin(order)
+    assert (acting.kinds(), acting.queued()) == ([Intended], [])
+
+
 def test_what_the_machine_decided_is_not_begun_in_an_incident_that_somebody_has_taken_and_what_they_order_is(acting):
     acting.record(Acked("inc-1", T0, "ann"))
     acting.actor.begin(replace(ORDER, act=replace(ACT, by=("ann",))))

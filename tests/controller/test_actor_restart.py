@@ -6,6 +6,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo
+from rollbackd.controller.act.outcome import EXPLAIN
 from rollbackd.controller.journal.values import Claim
 from rollbackd.policies.known.events import Held, Intended, RungEnd, Stopped
 from tests.controller.act_samples import BEFORE, DONE, ELSEWHERE, PLAN, SHOP, THERE, UNDERWAY
@@ -85,8 +86,23 @@ def test_a_write_that_did_not_arrive_is_not_made_up_for_where_the_world_has_move
     for name, value in there.items():
         setattr(acting.target, name, value)
     picked_up_by_one(acting)
-    assert acting.events()[1:] == [Stopped("inc-1", T0, 0, CHECKOUT, how, reason)]
-    assert (acting.target.written, len(acting.target.looked_for)) == ([], LOOKS)
+    # A claimant who stood still may have gone on while there was no plan: the target is asked once more before the step is called unwritten.
+    at = T0 if how is RungEnd.OVERTAKEN else T0 + EXPLAIN
+    assert acting.events()[1:] == [Stopped("inc-1", at, 0, CHECKOUT, how, reason)]
+    assert acting.target.written == []
+
+
+def test_a_write_that_arrives_while_there_is_no_plan_for_it_any_more_is_found(acting):
+    claim(acting.store)
+
+    def late(request):
+        acting.target.stands = THERE  # the claimant stood still, and has gone on
+        raise Refused("it stands at rev-a")
+
+    acting.target.plan = late
+    picked_up_by_one(acting)
+    assert (acting.kinds(), acting.target.written) == (DONE, [])
+    assert acting.events()[1].reason == "it stands at rev-a; found carrying it: 3 of 3 ready"
 
 
 def test_a_write_that_did_not_arrive_is_not_made_up_for_while_all_is_paused(acting):

@@ -243,8 +243,11 @@ class Scene:
         while not claim():
             life = self.lives[-1]
             if time.monotonic() > ends or life.process.poll() is not None:
-                raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; log:\n{life.log()[-3000:]}")
+                raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; {self._so_far()}; log:\n{life.log()[-3000:]}")
             time.sleep(0.2)
+
+    def _so_far(self) -> str:
+        return f"rows: {self.rows()}; told: {[told.kind for told in self.told()]}"
 
     def until_dead(self, life: Life, meanwhile: Callable[["Scene"], object] = lambda _: None) -> int:
         """How the daemon ended. ``meanwhile`` is done again and again until then."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollbackd.controller.journal.chain import verify
 from rollbackd.controller.journal.values import How, Standing
+from rollbackd.policies.known.events import RungEnd
 from rollbackd.policies.model.readings import Counts, Reading
 from tests.simulation.outside import Accepted, Send
 from tests.simulation.shop import EVERY, WATCH
@@ -54,6 +55,7 @@ class Oracles:
         self._rows: dict[str, Callable[[str, dict[str, Any]], None]] = {
             "incident.opened": self._opened,
             "rung.intended": self._intended,
+            "rung.stopped": self._stopped,
             "incident.held": self._held,
             "incident.acked": self._acked,
             "incident.closed": self._closed,
@@ -150,6 +152,12 @@ class Oracles:
             act.first_at = self.world.clock.now
         act.rungs.append(body["rung"])
         self._told(f"{body['incident']}:started:{body['rung']}")
+
+    def _stopped(self, _: str, body: dict[str, Any]) -> None:
+        """A write that the target took is not told as one that was never made, unless somebody else has written since."""
+        mine = [one for one in self.accepted if (one.intent.incident, one.intent.target) == (body["incident"], body["target"])]
+        if mine and body["how"] in UNWRITTEN and not self._foreign(mine[-1].at, self.world.clock.now, {body["target"]}):
+            raise Violation("outcome", f"rung {body['rung']} of {body['incident']} was accepted, and is told as {body['how']}: {body['reason']}")
 
     def _held(self, _: str, body: dict[str, Any]) -> None:
         if body["guard"] == "bug":
@@ -264,6 +272,8 @@ class Oracles:
         return self.world.memory.raw.execute(query, values).fetchall()
 
 
+UNWRITTEN = {end.value for end in (RungEnd.NOTHING, RungEnd.NO_SUSPECT, RungEnd.REFUSED, RungEnd.SUPERSEDED)}
+"""Ends of a step that say that nothing was written."""
 SKEW = timedelta(minutes=3)
 """So far replicas' clocks may be apart in a story: closing times are theirs."""
 

@@ -58,7 +58,8 @@ class Foreign:
 class Outside:
     """The cluster and the flags that all replicas share. ``seen``: the newest numbers that a survey found; ``met``: see World.
 
-    ``on_send`` and ``on_accept`` are told before anything follows from it."""
+    ``on_send`` and ``on_accept`` are told before anything follows from it. ``answers_in``: seconds until it answers who plans.
+    """
 
     def __init__(self, clock: Clock, met: Counter[str]) -> None:
         self.clock = clock
@@ -71,6 +72,7 @@ class Outside:
         self.changed: Callable[[], None] = lambda: None
         self.on_send: Callable[[Send], None] = lambda _: None
         self.on_accept: Callable[[Accepted], None] = lambda _: None
+        self.answers_in: Callable[[], float] = lambda: 0.0
         self.has_preconditions = True
 
     def add(self, key: str) -> None:

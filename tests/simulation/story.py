@@ -43,13 +43,14 @@ FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """``replicas`` share one journal under ``settings``. Equal stories go equally."""
+    """``replicas`` share one journal under ``settings``. ``slow``: seconds that a plan takes at most. Equal stories go equally."""
 
     seed: int
     replicas: int
     settings: Settings
     events: tuple[Event, ...]
     services: int = SERVICES
+    slow: float = 0.0
 
     def __str__(self) -> str:
         limits = "wide" if self.settings.limits == WIDE else "tight"
@@ -64,7 +65,8 @@ def story(seed: int) -> Story:
     replicas = dice.choice((1, 2, 2, 2, 3, 3))
     faults = [_event(dice, FAULTS, replicas, length) for _ in range(dice.choice((0, 8, 16, 24, 32)))]
     settings = Settings(limits=dice.choice((WIDE, WIDE, WIDE, TIGHT)), orphans_after=timedelta(minutes=5))
-    return Story(seed, replicas, settings, tuple(sorted((*life, *faults), key=lambda event: event.at)))
+    events = tuple(sorted((*life, *faults), key=lambda event: event.at))
+    return Story(seed, replicas, settings, events, slow=1.0 if seed % 5 == 0 else 0.0)
 
 
 def _event(dice: random.Random, kinds: dict[str, int], among: int, length: float) -> Event:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rollbackd.controller.act import actor as act
+from rollbackd.controller.act import outcome
 from rollbackd.controller.act.order import intent_to
 from rollbackd.controller.engine import journalling
 from rollbackd.controller.engine.fleet import Settings
@@ -129,6 +130,10 @@ def repeats_a_rung(patch: Patch) -> None:
     patch.setattr(transaction, "key_of", lambda kind, event, key=transaction.key_of: None if kind == "rung.intended" else key(kind, event))
 
 
+def ends_what_others_have_claimed(patch: Patch) -> None:
+    patch.setattr(outcome.Outcomes, "unbegun", outcome.Outcomes.record)
+
+
 BAD = Event(30, "deploy-bad", 0, 0.6)
 STORIES = {
     "I1": (BAD,),
@@ -143,6 +148,7 @@ STORIES = {
     "I10": (Event(30, "deploy-bad", 1, 0.6), Event(30.1, "flip", 1, 0.6), Event(56, "flip", 1, 0.6)),
     "I11": (BAD, Event(31, "write-denied", 0)),
     "ack": (Event(30, "deploy-bad", 1, 0.6), Event(30.1, "flip", 1, 0.6), Event(60, "ack", 1)),
+    "outcome": (BAD,),
 }
 """What has to happen so that the promise matters. Services 0 and 4 share a namespace; 1 has a flag."""
 MUTANTS = {
@@ -158,6 +164,7 @@ MUTANTS = {
     "I10": minds_no_other_writer,
     "I11": repeats_a_rung,
     "ack": minds_nobody_who_has_taken_it,
+    "outcome": ends_what_others_have_claimed,
 }
 AGAIN = Event(170, "deploy-bad", 0, 0.6)
 COUNTED = {
@@ -171,7 +178,9 @@ COUNTED = {
 
 
 def tale(promise: str) -> Story:
-    return Story(1, 1, Settings(limits=TIGHT if promise == "I6" else WIDE), STORIES[promise])
+    settings = Settings(limits=TIGHT if promise == "I6" else WIDE)
+    # Two that plan at the same time, for a while: the slower one finds what the other has done.
+    return Story(2, 2, settings, STORIES[promise], slow=1.0) if promise == "outcome" else Story(1, 1, settings, STORIES[promise])
 
 
 @pytest.mark.parametrize("promise", STORIES)

@@ -43,6 +43,8 @@ class World:
         self.met: Counter[str] = Counter()
         self.outside = Outside(self.clock, self.met)
         self.outside.has_preconditions = has_preconditions
+        pace = random.Random(story.seed)
+        self.outside.answers_in = lambda: pace.uniform(0.0, story.slow)
         self.pager = Pager(self.met)
         self.services = [service(number, needs_people=number == story.services - 1) for number in range(story.services)]
         for each in self.services:
