@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ def check(
     about = {"--token-file": token_file, "--ca-file": ca_file, "--scrape-interval": scrape_interval}
     if prometheus is None and (astray := [option for option, given in about.items() if given is not None]):
         raise click.UsageError(f"{astray[0]} is for --prometheus URL")
-    checked, unanswered = _checked(places, config), None
+    checked, unanswered = _read(_checked(places, config)), None
     if prometheus is not None:
         from rollbackd.controller.cli.evidence import Server, with_evidence
 
@@ -164,6 +164,22 @@ def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
     if not isinstance(config, Config):
         return _Frame(None, places, config, {str(file): text})
     return _Frame(names(config), places or config.policies, (), {str(file): text}, config)
+
+
+def _read(checked: Checked) -> Checked:
+    """The check with what is no PromQL; the reader of that is loaded only where there is any."""
+    from rollbackd.controller.doctor.grammar import unreadable
+    from rollbackd.policies.model.signals import PromQL
+
+    policies = (*checked.loaded.policies, *(fleet.template for fleet in checked.loaded.fleets))
+    written = [each for each in policies if each.migration_metrics or any(isinstance(one.signal, PromQL) for one in each.conditions)]
+    if not written:
+        return checked
+    from rollbackd.controller.wiring.grammar import why_no_promql
+
+    faults = unreadable(written, checked.texts, why_no_promql)
+    spoilt = len({(fault.file, fault.trail.partition(" › ")[0]) for fault in faults})
+    return replace(checked, faults=(*checked.faults, *faults), policies=checked.policies - spoilt)
 
 
 @contextlib.contextmanager

@@ -154,6 +154,41 @@ def test_what_was_typed_wrong_is_64(capsys, words):
     assert "Usage:" in err
 
 
+EXPRESSIONS = """\
+  match: {app: checkout}
+  reversible: {unless: [{container: migrate}, {metric: 'schema{app=checkout}'}]}
+  rollback_when:
+    - {use: error-rate}
+    - {name: age, promql: "max by (app (age)", above: 5}
+    - all_of: [{name: other, promql: rate(x), above: 5}, {name: sound, promql: max by (app) (x), above: 5}]
+"""
+
+
+def test_an_expression_that_no_daemon_could_read_is_a_fault_where_it_stands_and_needs_no_server(folder, capsys):
+    file = folder / "policies.d" / "checkout.yaml"
+    file.write_text(SOUND.replace("  rollback_when: [{use: error-rate}]\n", EXPRESSIONS))
+    code, out, err = run(capsys, "check", "--format", "json", file)
+    found = [(fault["line"], fault["column"], fault["trail"].partition(" › ")[2], fault["found"]) for fault in json.loads(out)["faults"]]
+    assert found == [
+        (7, 56, "reversible › unless[1] › metric", "'schema{app=checkout}'"),
+        (10, 27, "rollback_when[1] › promql", "'max by (app (age)'"),
+        (11, 38, "rollback_when[2] › all_of[0] › promql", "'rate(x)'"),
+    ]
+    assert (code, "0 policies sound" in err) == (2, True)
+
+
+def test_an_expression_of_a_fleet_is_read_with_its_blanks_filled(folder, capsys):
+    file = folder / "policies.d" / "checkout.yaml"
+    select = 'select: {kubernetes: {labels: {rollback: "on"}}, expect: {min: 1, max: 400}}'
+    target = "target: {kubernetes: {namespace: shop, deployment: checkout}}"
+    text = SOUND.replace(target, select).replace("  rollback_when", "  reversible: {unless: [{metric: $name}]}\n  rollback_when")
+    file.write_text(text)
+    assert run(capsys, "check", file)[0] == 0
+    file.write_text(text.replace("$name", "'$name {'"))
+    code, out, _ = run(capsys, "check", file)
+    assert (code, "expected a PromQL expression, found 'name {'" in out) == (2, True)
+
+
 def test_a_policy_test_among_the_policies_is_one_fault_that_says_where_it_belongs(folder, capsys):
     (folder / "policies.d" / "test.yaml").write_text("apiVersion: rollbackd/v1\nkind: PolicyTest\npolicies: [checkout.yaml]\ntests: []\n")
     code, out, err = run(capsys, "check", folder / "policies.d")
@@ -217,7 +252,7 @@ def test_completion_is_printed_for_bash():
     ("words", "unwanted"),
     [
         pytest.param(["--help"], {"pydantic", "yaml", "rich", "sqlalchemy", "starlette", "kubernetes", "structlog", "asyncio"}, id="help"),
-        pytest.param(["check", "."], {"sqlalchemy", "starlette", "kubernetes", "structlog", "apscheduler", "rich"}, id="check"),
+        pytest.param(["check", "."], {"sqlalchemy", "starlette", "kubernetes", "structlog", "apscheduler", "rich", "promql_parser"}, id="check"),
     ],
 )
 def test_nothing_is_imported_that_the_command_does_not_need(folder, words, unwanted):

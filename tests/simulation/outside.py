@@ -58,7 +58,7 @@ class Foreign:
 class Outside:
     """The cluster and the flags that all replicas share. ``seen``: the newest numbers that a survey found; ``met``: see World.
 
-    ``on_send`` and ``on_accept`` are told before anything follows from it. ``answers_in``: seconds until it answers who plans.
+    ``on_send`` and ``on_accept`` are told before anything follows from it. ``answers_in``: seconds until it answers who plans or looks.
     """
 
     def __init__(self, clock: Clock, met: Counter[str]) -> None:

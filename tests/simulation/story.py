@@ -43,7 +43,7 @@ FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """``replicas`` share one journal under ``settings``. ``slow``: seconds that a plan takes at most. Equal stories go equally."""
+    """``replicas`` share one journal under ``settings``. ``slow``: seconds that a plan or a look takes at most. Equal stories go equally."""
 
     seed: int
     replicas: int

@@ -27,17 +27,13 @@ class Line:
         self._die = die
 
     def read(self) -> None:
-        """Raises Transient where nothing can be read."""
+        """The answer took its while: others went on meanwhile. Raises Transient where nothing can be read."""
+        self._turns.rest(self.outside.answers_in())
         self._reach()
         if self.blind_looks > 0:
             self.blind_looks -= 1
             self.met["looks-fail"] += 1
             raise Transient("503 from the API server")
-
-    def ask(self) -> None:
-        """As ``read``, and the answer takes a while: others go on meanwhile."""
-        self._turns.rest(self.outside.answers_in())
-        self.read()
 
     def write(self, intent: Intent, effect: Callable[[], None]) -> None:
         """The effect is sent once; what becomes of it, and of the answer, is the line's to say."""
@@ -95,7 +91,7 @@ class Workloads:
         return {key: self._cache[key] for key in keys}
 
     def plan(self, request: PlanRequest) -> Plan | NothingToDo:
-        self._line.ask()
+        self._line.read()
         live = self._line.outside.workloads[request.target]
         if live.revision != request.from_revision:
             raise Refused(f"{request.target} runs {live.revision}, not {request.from_revision} that was judged")
