@@ -226,7 +226,7 @@ class Actor:
         kept = self._store.claim_on(intended.incident, intended.rung, intended.target)
         if kept is None:
             return self._outcomes.unclaimed(intended)
-        if self._stop.is_set() or not kept.is_held_by(self._store.writer, self._store.now()):
+        if self._stop.is_set() or not kept.lets_begin(self._store.writer, self._store.now()):
             return False
         if reason := self._pause.read():
             return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")

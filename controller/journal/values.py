@@ -46,6 +46,10 @@ class Exported:
     began: datetime
 
 
+BEGIN_WITHIN = timedelta(seconds=10)
+"""So long after the claim a write may begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The right to one effect: from the durable intent to its outcome, never longer than ``deadline`` on the database clock.
@@ -63,9 +67,12 @@ class Claim:
     ended_at: datetime | None
     intended: Intended
 
-    def is_held_by(self, claimant: str, at: datetime) -> bool:
-        """May this claimant still write at ``at`` (database time)? Asked immediately before every write."""
-        return self.claimant == claimant and self.ended_at is None and at < self.deadline
+    def lets_begin(self, claimant: str, at: datetime) -> bool:
+        """May this claimant still begin its write at ``at`` (database time)? Asked immediately before every write.
+
+        Not once ``BEGIN_WITHIN`` is over: the rest of the claim is what the write itself may take, and after it another one may write.
+        """
+        return self.claimant == claimant and self.ended_at is None and at < min(self.deadline, self.claimed_at + BEGIN_WITHIN)
 
 
 @dataclass(frozen=True, slots=True)

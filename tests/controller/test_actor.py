@@ -170,8 +170,9 @@ def test_what_ended_before_the_plan_that_people_are_asked_about_is_on_record_and
 # --- between the claim and the write --------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_written_on_a_claim_that_has_run_out(acting):
-    acting.when_told = lambda: acting.journal.move(30 * SECOND)
+@pytest.mark.parametrize("late", [10 * SECOND, 30 * SECOND], ids=["too-late-to-be-over-in-time", "run-out"])
+def test_nothing_is_written_on_a_claim_that_ends_before_the_write_has_to(acting, late):
+    acting.when_told = lambda: acting.journal.move(late)
     acting.actor.begin(ORDER)
     assert (acting.kinds(), acting.target.written) == ([Intended], [])
 

@@ -1,8 +1,9 @@
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import Blocked, Claim
+from rollbackd.controller.journal.values import BEGIN_WITHIN, Blocked, Claim
 from rollbackd.policies.known.events import Closed, CloseHow
 from rollbackd.policies.known.fleet import Flight, Limits
 from tests.controller.journal_samples import (
@@ -99,9 +100,10 @@ def test_a_claim_may_be_taken_over_only_after_its_deadline_and_then_lasts_as_lon
         taken = tx.take_over("inc-1", 0, CHECKOUT, "two")
     assert taken is not None
     assert (taken.claimant, taken.deadline, taken.attempts) == ("two", T0 + MINUTE, 2)
-    assert not taken.is_held_by("one", clock.at)
-    assert taken.is_held_by("two", clock.at)
-    assert not taken.is_held_by("two", T0 + MINUTE)
+    assert not taken.lets_begin("one", clock.at)
+    assert taken.lets_begin("two", clock.at)
+    assert taken.lets_begin("two", clock.at + BEGIN_WITHIN - timedelta(microseconds=1))
+    assert not taken.lets_begin("two", clock.at + BEGIN_WITHIN), "what is left of it is what a write may take"
     assert store.history(1)[0].kind == "claim.taken_over"
 
 
