@@ -15,6 +15,7 @@ from rollbackd.controller.journal.database import Database
 from rollbackd.controller.journal.errors import StoreError, translated
 from rollbackd.controller.journal.schema import metadata
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.transaction import Transaction
 from tests.simulation.turns import Killed
 
 
@@ -70,7 +71,10 @@ def _asked(ask: Callable[..., Any]) -> Any:
 
 
 class Disk(Store):
-    """``is_full``: nothing can be written. ``is_cut``: nothing can be read either. ``fate``: what becomes of the commit after ``commits`` more."""
+    """``is_full``: nothing can be written. ``is_cut``: nothing can be read either. ``fate``: what becomes of the commit after ``commits`` more.
+
+    ``pace`` is called before each transaction: others may go on there.
+    """
 
     open_incidents = _asked(Store.open_incidents)
     suspects = _asked(Store.suspects)
@@ -90,6 +94,13 @@ class Disk(Store):
         self.fate = ""
         self.commits = 0
         self.when_killed: Callable[[], None] = lambda: None
+        self.pace: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        self.pace()
+        with super().transaction() as tx:
+            yield tx
 
     def check(self, begin: Begin = Begin.READ) -> None:
         """Raises StoreError where the disk does not do its work."""

@@ -58,7 +58,8 @@ class Foreign:
 class Outside:
     """The cluster and the flags that all replicas share. ``seen``: the newest numbers that a survey found; ``met``: see World.
 
-    ``on_send`` and ``on_accept`` are told before anything follows from it. ``answers_in``: seconds until it answers who plans or looks.
+    ``on_send`` and ``on_accept`` are told before anything follows from it. ``answers_in``: seconds until it answers who plans or looks;
+    ``waits``: seconds that a transaction waits for others. ``is_slow``: either takes a while.
     """
 
     def __init__(self, clock: Clock, met: Counter[str]) -> None:
@@ -73,6 +74,8 @@ class Outside:
         self.on_send: Callable[[Send], None] = lambda _: None
         self.on_accept: Callable[[Accepted], None] = lambda _: None
         self.answers_in: Callable[[], float] = lambda: 0.0
+        self.waits: Callable[[], float] = lambda: 0.0
+        self.is_slow = False
         self.has_preconditions = True
 
     def add(self, key: str) -> None:

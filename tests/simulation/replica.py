@@ -91,6 +91,7 @@ class Replica:
         self.store = Disk(memory, self.name, lambda: self.clock.now, outside.met)
         self.store.when_killed = self.die
         self.turns = Turns(self.clock, lambda: self.frozen_until)
+        self.store.pace = lambda: self.turns.rest(outside.waits())
         self.line = Line(outside, self.name, self.turns, self.die)
         self.targets: Mapping[str, Target] = {"kubernetes": Workloads(self.line), "flagd": Flags(self.line)}
         self.pause = SharedPause(self._pause_file, self.store)
@@ -106,6 +107,7 @@ class Replica:
         self.engine.book = ChangeBook(self.store, lambda: float(self._slots))
         self.hands = Hands(Desk(self.engine, self.store, self.pause, self.targets, dict, _no_facts, self.now))
         self._released = False
+        self._works: list[Callable[[], None]] = []
 
     def now(self) -> datetime:
         """Its own wall clock."""
@@ -143,7 +145,7 @@ class Replica:
         readings = {policy.name: (read(policy, at),) for policy in policies}
         for name, (reading,) in readings.items():
             self.given[name] = [*self.given.get(name, [])[-5:], reading]
-        self.shielded(lambda: self.engine.cycle(Batch(at, Survey(float(self._slots), at, seen), readings)))
+        self._engine_does(lambda: self.engine.cycle(Batch(at, Survey(float(self._slots), at, seen), readings)))
 
     def deliver(self) -> None:
         """The outbox has been worked through once."""
@@ -171,7 +173,7 @@ class Replica:
         self.shielded(said)
 
     def _done(self, target: str) -> None:
-        self._soon(lambda: self.engine.decide_again(target))
+        self._soon(lambda: self._engine_does(lambda: self.engine.decide_again(target)))
         self._told()
 
     def _told(self) -> None:
@@ -188,6 +190,20 @@ class Replica:
                 self.shielded(work)
 
         self.clock.after(0.05, happen)
+
+    def _engine_does(self, work: Callable[[], None]) -> None:
+        """One thing after the other, as on the engine's thread; in the middle of it others go on where transactions take a while."""
+        if not self._parts[1].is_slow:
+            self.shielded(work)
+            return
+        self._works.append(work)
+        if len(self._works) == 1:
+            self.turns.submit(self._work_off, self._works)
+
+    def _work_off(self, works: list[Callable[[], None]]) -> None:
+        while works and self._works is works and not self.is_dead:
+            self.shielded(works[0])
+            works.pop(0)
 
     def shielded(self, work: Callable[[], None]) -> None:
         """As the product's threads: the store may refuse, the process may be killed; a bug of its own fails the story."""

@@ -101,7 +101,7 @@ class Turns(Executor):
     def rest(self, seconds: float) -> None:
         """So much time has passed. Raises Killed. Nothing happens outside of a job: there nobody waits."""
         job = threading.current_thread()
-        if isinstance(job, Job):
+        if isinstance(job, Job) and seconds > 0:
             self._clock.after(seconds, lambda: self._resume(job))
             job.rest()
 

@@ -45,6 +45,8 @@ class World:
         self.outside.has_preconditions = has_preconditions
         pace = random.Random(story.seed)
         self.outside.answers_in = lambda: pace.uniform(0.0, story.slow)
+        self.outside.is_slow = story.slow > 0
+        self.outside.waits = lambda: pace.uniform(0.0, story.slow / 10)
         self.pager = Pager(self.met)
         self.services = [service(number, needs_people=number == story.services - 1) for number in range(story.services)]
         for each in self.services:
