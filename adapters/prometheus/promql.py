@@ -16,6 +16,8 @@ from rollbackd.adapters.base.source import Derived, Matcher, RowKey, Selector
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_STRINGS = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | [#][^\n]* """, re.VERBOSE | re.DOTALL)
+"""Strings and comments: what stands in one of them begins no other."""
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 Op: TypeAlias = Literal["=", "!=", "=~", "!~"]
 OPS: dict[Op, parser.MatchOp] = {"=": parser.MatchOp.Equal, "!=": parser.MatchOp.NotEqual, "=~": parser.MatchOp.Re, "!~": parser.MatchOp.NotRe}
@@ -51,9 +53,14 @@ def duration(span: timedelta) -> str:
 def parse(promql: str) -> parser.Expr:
     """The syntax tree of an expression. Raises Permanent."""
     try:
-        return parser.parse(promql)
+        return parser.parse(_without_raw_strings(promql))
     except ValueError as error:
         raise Permanent(f"not a PromQL expression ({error}), so nothing was asked: {promql[:120]}") from error
+
+
+def _without_raw_strings(promql: str) -> str:
+    """The same with every `raw string` in double quotes: the parser reads escapes in those too, which PromQL does not."""
+    return _STRINGS.sub(lambda found: literal(found[0][1:-1]) if found[0].startswith("`") else found[0], promql)
 
 
 def vector(selector: Selector, extra: Iterable[Matcher] = ()) -> parser.Expr:

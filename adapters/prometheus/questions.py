@@ -107,7 +107,7 @@ def ask_expression(query: Expression) -> Question:
     the value is stale: absence proves nothing by itself. Where there is no selector, it is of the asked instant.
     """
     tree = promql.parse(query.promql)
-    if not _is_vector(tree):
+    if not is_vector(tree):
         raise Permanent(f"the expression is no instant vector, so nothing was asked: give one value per workload: {query.promql[:120]}")
     derived = query.identity.derived
     raw = tuple(name for name in query.identity.labels if derived is None or name != derived.label)
@@ -234,14 +234,15 @@ def _pushed_down(tree: parser.Expr, extra: Iterable[Matcher]) -> parser.Expr:
     return parser.transform(tree, post_visit=lambda node: promql.rebuilt(node, extra) if isinstance(node, parser.VectorSelector) else None)
 
 
-def _is_vector(tree: parser.Expr) -> bool:
+def is_vector(tree: parser.Expr) -> bool:
+    """Whether the expression has one value per series at an instant."""
     match tree:
         case parser.VectorSelector() | parser.AggregateExpr():
             return True
         case parser.ParenExpr() | parser.UnaryExpr():
-            return _is_vector(tree.expr)
+            return is_vector(tree.expr)
         case parser.BinaryExpr():
-            return _is_vector(tree.lhs) or _is_vector(tree.rhs)
+            return is_vector(tree.lhs) or is_vector(tree.rhs)
         case parser.Call():
             return bool(tree.func.return_type == parser.ValueType.Vector)
     return False

@@ -11,7 +11,7 @@ import structlog
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Plan, Target
 from rollbackd.controller.act.order import Order, digest_of, intent_to, offer_of
-from rollbackd.controller.act.outcome import Outcomes
+from rollbackd.controller.act.outcome import Outcomes, is_past
 from rollbackd.controller.act.planning import Planned, Planning
 from rollbackd.controller.act.takeover import Takeover
 from rollbackd.controller.journal.errors import StoreError
@@ -256,13 +256,13 @@ class Actor:
         self._told_before(order, Held(order.act.incident, self._now(), guard, reason))
 
     def _told_before(self, order: Order, event: Held | Offered) -> None:
-        """As ``_told_of``, unless somebody has claimed the step by now: what becomes of it is no longer decided here."""
+        """As ``_told_of``, unless somebody has begun or ended the step by now: what becomes of it is no longer decided here."""
         self._told_of(event, order.policy, order.contacts, order.act)
 
     def _told_of(self, event: Held | Offered, policy: Policy, contacts: tuple[str, ...], unbegun: Act | None = None) -> None:
-        """The event is durable, and people hear of it, unless it was on record before. ``unbegun``: not where this step was claimed."""
+        """The event is durable, and people hear of it, unless it was on record before. ``unbegun``: not where this step is past."""
         with self._store.transaction() as tx:
-            if unbegun is not None and tx.claim_on(unbegun.incident, unbegun.rung, unbegun.remedy.target) is not None:
+            if unbegun is not None and is_past(tx, unbegun.incident, unbegun.rung):
                 return
             if not tx.record(event):
                 return

@@ -8,6 +8,7 @@ import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Intent, Sight, Standing, Target
+from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How
 from rollbackd.controller.journal.values import Standing as Known
@@ -89,7 +90,7 @@ class Outcomes:
         reason = sight.reason if sight is not None else "it could not be read"
         if sight is None or sight.standing is Standing.UNDERWAY:
             reason = f"not complete by {until:%H:%M:%S}: {reason}"
-        self.ended(intended, how, reason)
+        self.record(Stopped(intended.incident, at, intended.rung, intended.target, how, reason))
 
     def _due(self, intended: Intended) -> datetime:
         """When the end state has to be complete: so long after the target took the write, or was found carrying it, as the plan gave it.
@@ -127,29 +128,45 @@ class Outcomes:
         return self.ended(intended, RungEnd.OVERTAKEN, reason)
 
     def ended(self, intended: Intended, how: RungEnd, reason: str, advice: str = "") -> bool:
-        """The step is on record as ended without its end state. False: there is none to wait for."""
-        self.record(Stopped(intended.incident, self._now(), intended.rung, intended.target, how, reason, advice))
+        """The claimed step is on record as ended without its end state. False: there is none to wait for.
+
+        Nothing is recorded by one who has lost the claim: the successor may be writing, and tells what became of it.
+        """
+        event = Stopped(intended.incident, self._now(), intended.rung, intended.target, how, reason, advice)
+        with self._store.transaction() as tx:
+            claim = tx.claim_on(event.incident, event.rung, event.target)
+            if claim is not None and (claim.claimant != tx.writer or claim.ended_at is not None):
+                return False
+            tx.record(event)
+        self._say(event)
         return False
 
     def unbegun(self, event: Stopped) -> None:
-        """The step is on record as ended before anybody had claimed it. Once it is claimed, its end is the claimant's to tell, whatever was planned
+        """The step is on record as ended before anybody had begun it. Once it is begun, its end is the claimant's to tell, whatever was planned
         here meanwhile: a plan that comes after another replica's write finds the target moved on.
         """
         with self._store.transaction() as tx:
-            if tx.claim_on(event.incident, event.rung, event.target) is not None or not tx.record(event):
+            if is_past(tx, event.incident, event.rung) or not tx.record(event):
                 return
         self._say(event)
 
     def record(self, event: Settled | Stopped) -> None:
-        """The outcome is durable; recording it again changes nothing, nor does a failure after another replica saw the step complete."""
+        """The outcome of an accepted write is durable. Recording it again changes nothing: of two replicas that saw it end, the first is believed."""
+        effect = event.incident, event.rung, event.target
         with self._store.transaction() as tx:
-            if isinstance(event, Stopped) and tx.has_settled(event.incident, event.rung, event.target):
+            if (tx.has_settled if isinstance(event, Stopped) else tx.has_stopped)(*effect):
                 return
             tx.record(event)
         self._say(event)
 
     def _say(self, event: Settled | Stopped) -> None:
         log.info(f"rung.{type(event).__name__.lower()}", incident=event.incident, rung=event.rung, target=event.target, reason=event.reason)
+
+
+def is_past(read: Reading, incident: str, rung: int) -> bool:
+    """Has somebody begun or ended this step, or a later one, by now? Then what was planned for it says nothing any more."""
+    found = read.incident(incident)
+    return found is not None and found.rung >= rung
 
 
 def intent_of(intended: Intended) -> Intent:

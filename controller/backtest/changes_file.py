@@ -81,6 +81,8 @@ class _Reading:
                 if head is None:
                     head = fields
                     self._check_keys(dict.fromkeys(head, (here, 1)), (here, 1), "header")
+                    for name in sorted({name for name in head if head.count(name) > 1}):
+                        self.fault(here, 1, "header", "each column once", f"{quoted(name)} again")
                     continue
                 if len(fields) > len(head):
                     self.fault(here, 1, f"line {here}", f"at most {len(head)} fields, as the header has", str(len(fields)))
@@ -185,6 +187,9 @@ class _Reading:
             if later is not None and later < at:
                 other = row.cells[name]
                 self.fault(other.line, other.column, f"{row.trail} › {name}", f"a time not before 'at', {_said(at)}", other.text)
+            elif later is not None and later > frame.now:
+                other = row.cells[name]
+                self.fault(other.line, other.column, f"{row.trail} › {name}", f"a time that has passed (it is {_said(frame.now)})", other.text)
 
     def _check_replicaset(self, row: _Row, target: str) -> None:
         cell, name = row.cells["replicaset"], target.rpartition("/")[2]

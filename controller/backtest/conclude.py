@@ -30,6 +30,9 @@ def _judged(way: Replayed, change: GivenChange, read_until: datetime) -> Judged:
     if back is not None and (found is None or found.at > back):
         why = f"people took it back at {back:%H:%M:%S}, before anything was confirmed: nobody can know what came next"
         return verdict("inconclusive", why, is_censored=True)
+    if change.ready is not None and change.ready >= window.ended:  # what was found meanwhile is about others
+        why = f"no look at it: its watch was over at {window.ended:%H:%M:%S}, before its first replica served at {change.ready:%H:%M:%S}"
+        return verdict("inconclusive", why, is_censored=True)
     if found is not None:
         return verdict(found.word, found.reason)
     if window.ended > read_until:

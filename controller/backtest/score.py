@@ -56,7 +56,7 @@ def score(judged: Sequence[Judged]) -> Score:
     told = [one for one in judged if one.change.outcome is not None]
     known = [one for one in told if one.word in ("rollback", "ok", "held")]
     found = [one for one in known if one.change.outcome == "bad" and one.word == "rollback"]
-    times = [(one.found.at - (one.change.ready or one.change.at)).total_seconds() for one in found if one.found is not None]
+    times = [max(0.0, (one.found.at - (one.change.ready or one.change.at)).total_seconds()) for one in found if one.found is not None]
     return Score(
         found=_rate(known, "bad"),
         false=_rate(known, "good"),

@@ -79,12 +79,13 @@ def source_now(given: Given) -> datetime:
 
 def policies_in(places: tuple[Path, ...]) -> "tuple[Policy, ...]":
     """The policies written there; faulty ones end the command."""
+    from rollbackd.controller.cli.expressions import unreadable_in
     from rollbackd.policies.load import load_policies
 
     texts = Texts(places)
     loaded = load_policies(texts)
-    if loaded.faults:
-        refuse(loaded.faults, texts)
+    if faults := (*loaded.faults, *unreadable_in(loaded, texts)):
+        refuse(faults, texts)
     for fleet in loaded.fleets:
         say(f"fleet '{fleet.name}' is passed over: who belonged to it then is not in Prometheus; name a member as a policy of its own")
     for policy in loaded.policies:

@@ -167,17 +167,10 @@ def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
 
 
 def _read(checked: Checked) -> Checked:
-    """The check with what is no PromQL; the reader of that is loaded only where there is any."""
-    from rollbackd.controller.doctor.grammar import unreadable
-    from rollbackd.policies.model.signals import PromQL
+    """The check with what is no PromQL."""
+    from rollbackd.controller.cli.expressions import unreadable_in
 
-    policies = (*checked.loaded.policies, *(fleet.template for fleet in checked.loaded.fleets))
-    written = [each for each in policies if each.migration_metrics or any(isinstance(one.signal, PromQL) for one in each.conditions)]
-    if not written:
-        return checked
-    from rollbackd.controller.wiring.grammar import why_no_promql
-
-    faults = unreadable(written, checked.texts, why_no_promql)
+    faults = unreadable_in(checked.loaded, checked.texts)
     spoilt = len({(fault.file, fault.trail.partition(" › ")[0]) for fault in faults})
     return replace(checked, faults=(*checked.faults, *faults), policies=checked.policies - spoilt)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from rollbackd.policies.fleets.policy import Workload, filled
+from rollbackd.policies.fleets.policy import NAME, NAMESPACE, Workload, filled
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.signals import PromQL
 from rollbackd.policies.resolve.written import Key, Written, conditions_of
@@ -12,22 +12,29 @@ from rollbackd.policies.text.yaml_text import Path
 
 ANYONE = Workload("namespace", "name")
 """Fills the blanks of a fleet's expressions."""
+WhyNot = Callable[[str], str | None]
 
 
-def unreadable(policies: Iterable[Policy], texts: Mapping[str, str], why_not: Callable[[str], str | None]) -> tuple[Fault, ...]:
+def has_expressions(policy: Policy) -> bool:
+    """Whether anything in the policy is written in PromQL."""
+    return bool(policy.migration_metrics) or any(isinstance(condition.signal, PromQL) for condition in policy.conditions)
+
+
+def unreadable(policies: Iterable[Policy], texts: Mapping[str, str], why_not: WhyNot) -> tuple[Fault, ...]:
     """A fault for each expression of these policies, in their files ``texts``, that ``why_not`` names a reason against."""
     written: dict[str, Mapping[Key, Written]] = {}
     found: set[Fault] = set()
     for policy in policies:
-        if policy.migration_metrics or any(isinstance(condition.signal, PromQL) for condition in policy.conditions):
-            written.setdefault(policy.file, conditions_of(texts[policy.file], policy.file))
-            found.update(_faults(policy, written.get(policy.file, {}), why_not))
+        if policy.file not in written:
+            written[policy.file] = conditions_of(texts[policy.file], policy.file)
+        found.update(_faults(policy, written[policy.file], why_not))
     return tuple(sorted(found))
 
 
-def _faults(policy: Policy, written: Mapping[Key, Written], why_not: Callable[[str], str | None]) -> Iterator[Fault]:
+def _faults(policy: Policy, written: Mapping[Key, Written], why_not: WhyNot) -> Iterator[Fault]:
+    is_of_fleet = NAME in policy.target or NAMESPACE in policy.target
     for place, path, expression in _expressions(policy, written):
-        if (why := why_not(expression)) is not None:
+        if (why := why_not(filled(expression, ANYONE) if is_of_fleet else expression)) is not None:
             found = place.findings()
             found.fault(path, "a PromQL expression", quoted(expression), why)
             yield from found.faults
@@ -45,4 +52,4 @@ def _expressions(policy: Policy, written: Mapping[Key, Written]) -> Iterator[tup
             path = (*unless, index, "metric")
             known, node, _ = locate(place.document.root, path)
             if known == path:
-                yield place, path, filled(str(node.data), ANYONE)
+                yield place, path, str(node.data)

@@ -279,7 +279,9 @@ class Engine:
             if is_orphan(incident, self.policies):
                 if self._orphans.is_due(incident, at):
                     self._journalling.orphaned(incident, self.policies, at)
-            elif not self._actor.is_busy(incident.id):
+                continue
+            self._orphans.is_found(incident)
+            if not self._actor.is_busy(incident.id):
                 self._actor.resume(incident, self.policies[incident.policy])
 
     def _openers_first(self, policies: Sequence[Policy]) -> list[Policy]:

@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from rollbackd.controller.act.order import Order, limits_for
+from rollbackd.controller.journal.claiming import writing
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
@@ -104,7 +105,7 @@ class Journalling:
         way = f"before anything is ordered there, end it: rollbackd ack {incident.id} --close"
         event = Held(incident.id, at, "policy-removed", f"policy {incident.policy} is no longer loaded; look at {incident.target} by hand; {way}")
         with self._store.transaction() as tx:
-            if tx.record(event):
+            if tx.incident(incident.id) == incident and writing(tx, incident, tx.now()) is None and tx.record(event):
                 self._tell(tx, event, None, policies)
         self._told()
 

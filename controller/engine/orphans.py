@@ -18,6 +18,10 @@ class Orphans:
         """Has this orphan been one for long enough?"""
         return at - self._since.setdefault(incident.id, at) >= self._after
 
+    def is_found(self, incident: Incident) -> None:
+        """Its policy is here: the next time that it is not, the waiting begins anew."""
+        self._since.pop(incident.id, None)
+
 
 def is_orphan(incident: Incident, policies: Mapping[str, Policy]) -> bool:
     """Its policy is not there, or watches something else by now."""

@@ -7,7 +7,7 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.values import Blocked, Budget
 from rollbackd.policies.known.events import Intended
 from rollbackd.policies.known.fleet import Limits
-from rollbackd.policies.known.incident import Incident, Phase
+from rollbackd.policies.known.incident import Incident, Phase, has_ended
 
 
 def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Blocked | None:
@@ -20,17 +20,35 @@ def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Bl
     if incident.acked is not None and not event.by:
         who, at = incident.acked.who, incident.acked.at
         return Blocked("acknowledged", f"{who} has taken the incident at {at:%H:%M:%S}: what is done next is theirs to order")
-    if incident.order is not None and event.by != (incident.order.who,):
+    if incident.order is not None and (event.by, event.rung) != ((incident.order.who,), incident.order.rung):
         return Blocked("ordered", f"{incident.order.who} has ordered rung {incident.order.rung + 1} meanwhile: that comes first")
-    if event.rung < incident.rung:
-        return Blocked("claimed", f"rung {event.rung} lies behind rung {incident.rung}, which was tried already; no rung is repeated")
-    if event.rung > incident.rung and incident.phase is Phase.ACTING:
-        return Blocked("claimed", f"nobody knows yet what became of rung {incident.rung}; what follows waits for its answer")
+    if (why := _out_of_turn(read, event.rung, incident, now)) is not None:
+        return Blocked("claimed", why)
     if event.deadline <= now:
         return Blocked("deadline", f"its deadline {event.deadline:%H:%M:%S} had passed at {now:%H:%M:%S} on the database clock; decide again")
     if incident.acted:
         return None
     return next(_spent(read.budget(now), incident, read.namespace_of(event.incident), limits, now), None)
+
+
+def _out_of_turn(read: Reading, rung: int, incident: Incident, now: datetime) -> str | None:
+    """Why nobody may begin this rung now, or ever."""
+    if has_ended(incident):
+        return f"incident {incident.id} has come to its end: {incident.stopped[-1].reason}"
+    if rung <= incident.rung:  # by this replica or another, and on whatever target that one's policy names for it
+        return f"rung {rung} was begun or has ended already, the newest is {incident.rung}; no rung is repeated"
+    if incident.phase is Phase.ACTING:
+        return f"nobody knows yet what became of rung {incident.rung}; what follows waits for its answer"
+    if (holder := writing(read, incident, now)) is not None:
+        return f"{holder} may be writing rung {incident.rung} until its claim ends"
+    return None
+
+
+def writing(read: Reading, incident: Incident, now: datetime) -> str | None:
+    """Who has a claim in this incident; also one that people or a lost policy have held since."""
+    newest = incident.intent
+    claim = read.claim_on(incident.id, newest.rung, newest.target) if newest is not None else None
+    return claim.claimant if claim is not None and claim.ended_at is None and now < claim.deadline else None
 
 
 def _spent(budget: Budget, incident: Incident, namespace: str, limits: Limits, now: datetime) -> Iterator[Blocked]:

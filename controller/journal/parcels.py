@@ -75,6 +75,12 @@ def put_back(tx: Transaction, untried: Iterable[Parcel]) -> None:
         tx.connection.execute(_row(parcel.id).values(claimed_until=None))
 
 
+def is_ours(tx: Transaction, parcel: Parcel) -> bool:
+    """Whether it is still this writer's to tell what became of it: nobody took it since, and nobody sent it or gave it up."""
+    mine = and_(outbox.c.id == parcel.id, outbox.c.claimed_by == tx.writer, _WAITING)
+    return tx.connection.execute(select(outbox.c.id).where(mine)).first() is not None
+
+
 def mark_sent(tx: Transaction, parcel: Parcel) -> None:
     """It arrived; it will not be sent there again."""
     tx.connection.execute(_row(parcel.id).values(sent_at=tx.now(), attempts=parcel.attempts + 1, last_error=None))

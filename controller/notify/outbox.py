@@ -168,6 +168,8 @@ class Outbox:
 
     def _retry_later(self, parcel: Parcel, error: Transient, told: BoundLogger) -> None:
         with self._store.transaction() as tx:
+            if not parcels.is_ours(tx, parcel):  # it stood still for longer than its lease
+                return
             now, wish = tx.now(), timedelta(seconds=error.retry_after or 0)
             is_over = parcel.is_older_than(self._max_age, now)
             if not is_over:
@@ -185,6 +187,8 @@ class Outbox:
 
     def _give_up(self, parcel: Parcel, error: str, told: BoundLogger) -> None:
         with self._store.transaction() as tx:
+            if not parcels.is_ours(tx, parcel):
+                return
             parcels.bury(tx, parcel, error)
             parcels.hand_over(tx, parcel, self._fallback, error)
         told.error("notice.dead", error=error, title=parcel.notice.title)

@@ -134,6 +134,8 @@ class ChangeBook:
         """As ``take``. A late answer is as old as its question: what it brought to light began at any time until ``now``, and may have gone since."""
         # What began at once is looked at write by write, each as if it were its incident's newest.
         intents = {write.target: replace(incident, intent=write) for incident in incidents for write in incident.writes}
+        # What an earlier step put somewhere may show only once a later one has begun.
+        ends = {write.target: replace(incident, intent=write) for incident in incidents for write in (*incident.accepted, *incident.writes)}
         read = {target: state for target, state in survey.states.items() if self._says_more(target, survey.began)}
         states = {target: state for target, state in read.items() if not isinstance(state, AdapterError) and not self._is_past(state, survey.began)}
         completed, fresh = [], []
@@ -143,7 +145,7 @@ class ChangeBook:
                 known = write
                 fresh.append(known)
             if known is None or not is_same(known.change, state):
-                fresh.append(_new_change(state, known, self._last(target).at, now, intents.get(target)))
+                fresh.append(_new_change(state, known, self._last(target).at, now, ends.get(target)))
             elif (state.ready and not known.change.ready) or (state.irreversible and not known.change.irreversible):
                 completed.append(replace(known, change=replace(known.change, ready=state.ready, irreversible=state.irreversible)))
         held = self._store_all((*completed, *fresh))

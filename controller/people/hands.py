@@ -69,10 +69,12 @@ class Hands:
     def ack(self, incident_id: str, who: str, note: str, *, close: bool) -> Decided:
         """The person has the incident: nothing more is begun in it by itself. ``close``: and it is over."""
         incident = self.open_incident(incident_id)
-        if close and incident.phase in AT_WORK:
-            raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first", "ack it without --close")
         at = self._desk.now()
         with self._store.transaction() as tx:
+            # Asked here: whoever waited for this may find that a step was claimed in the meantime.
+            found = tx.incident(incident.id) or incident
+            if close and found.phase in AT_WORK:
+                raise Denied("blocked", f"{incident.id} is {found.phase.value}: what is under way has to end first", "ack it without --close")
             self.tell(tx, Acked(incident.id, at, who, note))
             if close:
                 self.tell(tx, Closed(incident.id, at, CloseHow.ACKED, f"closed by {who}{f': {note}' if note else ''}"))

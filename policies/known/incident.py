@@ -161,7 +161,9 @@ def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
         case Applied():
             taken = tuple(write for write in incident.writes if (write.rung, write.target) == (event.rung, event.target))
             accepted = (*incident.accepted, *taken)
-            return replace(incident, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung), accepted=accepted)
+            # What people were asked about meanwhile is asked anew, once it is known whether this helped.
+            after = replace(incident, offer=None, approvals=())
+            return replace(after, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung), accepted=accepted)
         case Settled():
             return _settled(incident, event)
         case Stopped():

@@ -32,6 +32,10 @@ DEFAULT_QUANTILE = 0.95
 _RANGE = re.compile(r"\[\s*([0-9a-z.]+)\s*[\]:]", re.ASCII)
 # A class such as [45] in a regular expression is no range of 45 seconds.
 _UNREAD = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | [#][^\n]* """, re.VERBOSE | re.DOTALL)
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdwy])", re.ASCII)
+_SPAN = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
+_DAYS = {"y": 365.0, "w": 7.0, "d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86_400, "ms": 1 / 86_400_000}
+_FOREVER = 100_000.0
 _SUBQUERY = re.compile(r"\[[^\]]*:[^\]]*\]")
 _MILLISECONDS = ("_milliseconds", "_ms")
 NEVER_WELL = "no count proves a share of exactly so much, and it would never be healthy again"
@@ -99,9 +103,22 @@ def reach_of(expression: str) -> timedelta:
 
 
 def _range(text: str) -> timedelta | None:
+    """A range as PromQL writes it: `1h30m`, or a number of seconds; one beyond any watch counts as the longest that is."""
+    if _SPAN.fullmatch(text):
+        days = sum(float(number) * _DAYS[unit] for number, unit in _PART.findall(text))
+    elif (seconds := _number(text)) is not None:
+        days = seconds / 86_400
+    else:
+        return None
+    return timedelta(days=min(days, _FOREVER))
+
+
+def _number(text: str) -> float | None:
+    if not text[0].isdigit():  # "inf" and "nan" are names here
+        return None
     try:
-        return units.duration(text if text[-1].isalpha() else f"{text}s")
-    except UnitError:
+        return float(int(text, 16)) if text.startswith("0x") else float(text)
+    except ValueError:
         return None
 
 

@@ -27,6 +27,20 @@ def test_any_label_value_survives_being_written_and_read(value: str) -> None:
     assert (read.name, read.value) == ("a", value)
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        pytest.param(r"up{a=~`5\d\d`}", r"5\d\d", id="an-escape"),
+        pytest.param('up{a="`",b=~`x"y`}', "`", id="one-in-double-quotes"),
+        pytest.param("up{a='`'} # `", "`", id="one-in-single-quotes-and-one-in-a-comment"),
+    ],
+)
+def test_a_raw_string_is_read_as_it_stands(written: str, value: str) -> None:
+    tree = promql.parse(written)
+    assert isinstance(tree, promql_parser.VectorSelector)
+    assert tree.matchers.matchers[0].value == value
+
+
 @given(st.lists(TEXT, min_size=2, max_size=4, unique=True), TEXT)
 def test_matcher_for_several_values_matches_them_and_nothing_else(values: list[str], other: str) -> None:
     pattern = promql.one_of("a", values).value

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -261,6 +262,7 @@ def test_every_fault_of_a_csv_of_changes_is_told_at_once_with_its_line(capsys, s
         "shop/checkout,2999-01-01T00:00:00Z,,,\n"
         "shop/checkout,2023-11-15T01:00:00Z,2023-11-15T00:59:00Z,,\n"
         "shop/checkout,,,,\n"
+        "shop/checkout,2023-11-15T03:00:00Z,2999-01-01T00:00:00Z,,\n"
         "shop/checkout,2023-11-15T02:00:00Z,,,,,\n"
     )
     code, out, err = run(capsys, server, *words)
@@ -276,11 +278,36 @@ def test_every_fault_of_a_csv_of_changes_is_told_at_once_with_its_line(capsys, s
         "7:1: line 7 › at: expected a time that has passed",
         "8:1: line 8 › ready: expected a time not before 'at', 2023-11-15T01:00:00Z, found 2023-11-15T00:59:00Z",
         "9:1: line 9: expected a value for 'at', found nothing",
-        "10:1: line 10: expected at most 5 fields, as the header has, found 7",
+        "10:1: line 10 › ready: expected a time that has passed",
+        "11:1: line 11: expected at most 5 fields, as the header has, found 7",
     ]
-    assert err.endswith("10 faults: nothing was replayed\n")
+    assert err.endswith("11 faults: nothing was replayed\n")
     assert "first at line 2" in err
     assert f"did you mean '{samples.TARGET}'?" in err
+
+
+def test_a_change_that_was_over_before_it_served_is_judged_by_nothing_that_came_next(capsys, server, tmp_path):
+    served = samples.when(samples.BAD + timedelta(minutes=7))
+    early = {**row(samples.BAD - timedelta(minutes=20), "v1"), "ready": served, "outcome": "good"}
+    words = samples.write(tmp_path, early, row(samples.BAD, "v2"))
+    _, out, _ = run(capsys, server, *words, "-o", "json")
+    first, second = json.loads(out)["changes"]
+    assert (first["verdict"], "before its first replica served" in first["reason"], second["verdict"]) == ("inconclusive", True, "rollback")
+
+
+def test_a_column_that_stands_twice_is_a_fault_and_not_the_last_of_them(capsys, server, tmp_path):
+    words = samples.write(tmp_path)
+    (tmp_path / "changes.csv").write_text("target,at,revision,at\nshop/checkout,2023-11-15T00:00:00Z,v1,2023-11-14T00:00:00Z\n")
+    code, _, err = run(capsys, server, *words)
+    assert (code, "changes.csv:1:1: header: expected each column once, found 'at' again" in err) == (64, True)
+
+
+def test_a_policy_with_an_expression_that_no_daemon_could_read_is_not_replayed(capsys, server, tmp_path):
+    words = samples.write(tmp_path, row(samples.GOOD, "v1"))
+    policy = Path(words[0])
+    policy.write_text(policy.read_text().replace("rollback_when:", "rollback_when:\n    - {name: queue, promql: sum by (app) (queue, above: 5}", 1))
+    code, out, err = run(capsys, server, *words)
+    assert (code, out, "expected a PromQL expression, found 'sum by (app) (queue'" in err) == (64, "", True)
 
 
 def test_yaml_reads_the_same_and_its_faults_have_their_places(capsys, server, tmp_path):

@@ -2,9 +2,11 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import BEGIN_WITHIN, Blocked, Claim
-from rollbackd.policies.known.events import Closed, CloseHow
+from rollbackd.policies.known.events import Closed, CloseHow, IncidentEvent, Ordered, RungEnd
 from rollbackd.policies.known.fleet import Flight, Limits
 from tests.controller.journal_samples import (
     APPLIED,
@@ -18,6 +20,7 @@ from tests.controller.journal_samples import (
     MINUTE,
     OPENED,
     SECOND,
+    SETTLED,
     STOPPED,
     T0,
     Clock,
@@ -44,16 +47,60 @@ def test_one_effect_is_claimed_once_ever(store: Store) -> None:
     begin(store)
     claim(store)
     again = claim(store)
-    assert again == Blocked("claimed", f"rung 0 on {CHECKOUT} was claimed by one")
+    assert again == Blocked("claimed", "rung 0 was begun or has ended already, the newest is 0; no rung is repeated")
     assert [entry.kind for entry in store.history(10)] == ["rung.intended", "incident.opened"]
 
 
-def test_two_targets_of_one_rung_are_two_effects(store: Store) -> None:
+@pytest.mark.parametrize("row", [APPLIED, SETTLED, STOPPED], ids=["applied", "settled", "ended"])
+def test_a_rung_is_claimed_on_one_target_only_whatever_another_replica_reads_in_its_policies(store: Store, row: IncidentEvent) -> None:
     begin(store)
     assert isinstance(claim(store), Claim)
-    assert isinstance(claim(store, target=CART), Claim)
-    found = (store.claim_on("inc-1", 0, CHECKOUT), store.claim_on("inc-1", 0, CART))
-    assert [each and each.intended.target for each in found] == [CHECKOUT, CART]
+    with store.transaction() as tx:
+        tx.record(row)
+    assert blocked_by(claim(store, target=CART)) == "claimed"
+
+
+def test_a_rung_that_another_replica_has_ended_unclaimed_gives_no_claim(store: Store) -> None:
+    begin(store)
+    with store.transaction() as tx:
+        tx.record(STOPPED)
+    assert blocked_by(claim(store)) == "claimed"
+    assert isinstance(claim(store, rung=1), Claim)
+
+
+def test_nothing_begins_in_an_incident_that_has_come_to_its_end(store: Store) -> None:
+    begin(store)
+    claim(store)
+    with store.transaction() as tx:
+        tx.record(APPLIED)
+        tx.record(replace(STOPPED, how=RungEnd.OVERTAKEN, reason="rev-c is there"))
+    assert claim(store, rung=1) == Blocked("claimed", "incident inc-1 has come to its end: rev-c is there")
+
+
+def test_an_order_of_people_waits_for_the_claim_of_an_incident_that_was_held_while_somebody_writes(store: Store, clock: Clock) -> None:
+    begin(store)
+    claim(store)
+    with store.transaction() as tx:
+        tx.record(HELD)
+        tx.record(Ordered("inc-1", T0, 1, CART, "rev-b", "p1", "ann", "r"))
+    ordered = replace(intended("inc-1", CART, 1, T0 + MINUTE), by=("ann",))
+    with store.transaction() as tx:
+        assert tx.claim(ordered, "two", LIMITS) == Blocked("claimed", "one may be writing rung 0 until its claim ends")
+    clock.move(30 * SECOND)
+    with store.transaction() as tx:
+        assert isinstance(tx.claim(ordered, "two", LIMITS), Claim)
+
+
+def test_of_two_orders_of_one_person_only_the_newest_is_begun(store: Store) -> None:
+    begin(store)
+    with store.transaction() as tx:
+        tx.record(HELD)
+        tx.record(Ordered("inc-1", T0, 0, CHECKOUT, "rev-b", "p0", "ann", "r"))
+        tx.record(Ordered("inc-1", T0, 1, CART, "rev-b", "p1", "ann", "r"))
+    for rung, target, guard in ((0, CHECKOUT, "ordered"), (1, CART, None)):
+        with store.transaction() as tx:
+            given = tx.claim(replace(intended("inc-1", target, rung, T0 + MINUTE), by=("ann",)), "one", LIMITS)
+        assert (given.guard if isinstance(given, Blocked) else None) == guard
 
 
 def test_no_rung_is_claimed_after_a_later_one(store: Store) -> None:

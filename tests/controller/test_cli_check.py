@@ -186,7 +186,15 @@ def test_an_expression_of_a_fleet_is_read_with_its_blanks_filled(folder, capsys)
     assert run(capsys, "check", file)[0] == 0
     file.write_text(text.replace("$name", "'$name {'"))
     code, out, _ = run(capsys, "check", file)
-    assert (code, "expected a PromQL expression, found 'name {'" in out) == (2, True)
+    assert (code, "expected a PromQL expression, found '$name {'" in out) == (2, True)
+
+
+@pytest.mark.parametrize("expression", ["up[5m]", "1", "time()", "'text'", "flyway_$name"])
+def test_an_expression_that_has_no_value_per_workload_or_is_meant_for_a_fleet_is_a_fault_too(folder, capsys, expression):
+    file = folder / "policies.d" / "checkout.yaml"
+    file.write_text(SOUND.replace("  rollback_when", f'  reversible: {{unless: [{{metric: "{expression}"}}]}}\n  rollback_when'))
+    code, out, _ = run(capsys, "check", file)
+    assert (code, "6:34: policy 'checkout' › reversible › unless[0] › metric: expected a PromQL expression, found" in out) == (2, True)
 
 
 def test_a_policy_test_among_the_policies_is_one_fault_that_says_where_it_belongs(folder, capsys):

@@ -67,6 +67,20 @@ def test_a_flag_that_is_switched_on_again_before_it_was_seen_off_is_another_writ
     assert (incident.held.guard, world.flag(), world.version.read_text()) == ("other-writer", "on", "v1\n")
 
 
+def test_a_flag_write_that_shows_once_the_next_step_has_begun_is_ours(world):
+    world.flip("on")
+    world.slot(60)
+    world.slot(60)
+    (incident,) = world.incidents()
+    (write,) = incident.writes
+    climbed = replace(incident, accepted=(write,), writes=(replace(write, rung=1, target=SHOP),))
+    book = ChangeBook(world.store)
+    book.load([FLAGS, SHOP], world.at)
+    world.at += EVERY
+    (seen,) = book.take(world.survey(), (climbed,))
+    assert (seen.change.target, seen.change.ours) == (FLAGS, True)
+
+
 def test_what_a_change_brought_is_kept_of_the_newest_alone_and_known_of_the_others_too(world):
     for variant in ("on", "off", "on"):
         world.flip(variant)

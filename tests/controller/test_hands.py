@@ -323,6 +323,15 @@ def test_an_incident_may_be_closed_by_hand(people):
         here.hands.ack(incident.id, "ann", "", close=False)
 
 
+def test_an_incident_is_not_closed_by_hand_once_a_step_was_claimed_in_that_moment(people):
+    here = people()
+    incident = here.release()
+    here.meanwhile(0, "command:shop")
+    with pytest.raises(Denied, match=r"inc-.* is acting: what is under way has to end first"):
+        here.hands.ack(incident.id, "ann", "we fix forward", close=True)
+    assert here.incident().acked is None
+
+
 def test_a_label_is_kept_for_a_closed_incident_too(people):
     here = people()
     incident = here.release()

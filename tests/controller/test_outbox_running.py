@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 from structlog.testing import capture_logs
 
-from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.outbox import Outbox, tell_without_store
@@ -71,6 +71,23 @@ def test_another_replica_waits_for_the_lease_and_then_sends_what_a_dead_one_had_
     clock.move(3 * MINUTE)
     assert outbox.deliver_due() == 1
     assert pager.sent == ["n-1"]
+    other.close()
+
+
+@pytest.mark.parametrize("fault", [Permanent("401: the session has expired"), Transient("503")], ids=["for-good", "for-now"])
+def test_one_that_stood_still_says_nothing_of_what_another_one_has_sent_since(store: Store, url: str, clock: Clock, fault: Exception) -> None:
+    pager, other = Channel(), Store.open(url, "two", clock)
+
+    class Frozen(Channel):
+        def send(self, notice: Notice) -> None:
+            clock.move(3 * MINUTE)
+            assert outbox_for(other, oncall=[pager]).deliver_due() == 1
+            raise fault
+
+    queue(store, notice("n-1"))
+    assert outbox_for(store, oncall=[Frozen()]).deliver_due() == 1
+    assert (pager.sent, store.outbox_state().waiting) == (["n-1"], 0)
+    assert "notice.dead" not in [entry.kind for entry in store.history(10)]
     other.close()
 
 

@@ -363,7 +363,11 @@ def test_no_revision_is_known_good_on_a_limit_that_was_raised_for_it() -> None:
         pytest.param("rate(errors[ 90.5 ])", timedelta(seconds=90.5), id="parts-of-a-second"),
         pytest.param("max_over_time(rate(errors[300])[1800:60])", 35 * MINUTE, id="a-subquery-in-seconds"),
         pytest.param("""rate(errors{code=~"[45]..",path=~'/\\'[600]',at=~`[700]`}[2m]) # [800]""", 2 * MINUTE, id="nothing-in-a-string-is-a-range"),
-        pytest.param(f"rate(errors[{10**30}])", timedelta(0), id="longer-than-time"),
+        pytest.param(f"rate(errors[{10**30}])", timedelta(days=100_000), id="longer-than-time"),
+        pytest.param("rate(errors[1y2d])", timedelta(days=367), id="longer-than-any-watch"),
+        pytest.param("rate(errors[1.5e3])", 25 * MINUTE, id="seconds-with-an-exponent"),
+        pytest.param("rate(errors[0x3c])", MINUTE, id="seconds-in-hexadecimal"),
+        pytest.param("rate(errors[inf]) + rate(errors[window])", timedelta(0), id="what-is-no-range"),
     ],
 )
 def test_the_reach_of_an_expression_is_that_of_its_ranges(expression: str, reach: timedelta) -> None:

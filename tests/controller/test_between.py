@@ -1,0 +1,135 @@
+"""What another replica does between the moment at which one has looked, and what that one does then: nobody tells or ends what is another's."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rollbackd.adapters.base.errors import Permanent, Refused, Transient
+from rollbackd.controller.act.actor import Actor
+from rollbackd.controller.engine.journalling import Journalling
+from rollbackd.controller.engine.orphans import Orphans
+from rollbackd.controller.journal.store import Store
+from rollbackd.policies.known.events import Applied, Held, Intended, Offered, Settled, Stopped
+from rollbackd.policies.known.incident import Phase
+from tests.controller.act_samples import ACT, BEFORE, DONE, ORDER, PLAN, SHOP, THERE, Acting, AtOnce
+from tests.controller.journal_samples import APPLIED, CHECKOUT, MINUTE, SECOND, SETTLED, STOPPED, T0, WIDE, claim
+
+NEXT = replace(ORDER, act=replace(ACT, rung=1))
+
+
+@pytest.fixture
+def other(acting: Acting, tmp_path: Path) -> Iterator[Actor]:
+    """Another replica's actor, on the same journal and the same target."""
+    store = Store.open(f"sqlite:///{tmp_path}/journal.db", "two", acting.journal, patience=2 * SECOND)
+    told: Callable[..., None] = lambda *_: None  # noqa: E731
+    actor = Actor(store, {"kubernetes": acting.target}, acting.pause, acting.clock, told, told, look_every=SECOND, pool=AtOnce(), stop=acting.stop)
+    yield actor
+    actor.close()
+    store.close()
+
+
+def test_a_step_that_was_ended_while_it_was_planned_is_not_begun(acting: Acting, other: Actor) -> None:
+    def slowly(request: object) -> object:
+        acting.target.plan = lambda _: (_ for _ in ()).throw(Refused("a webhook said no"))  # type: ignore[method-assign]
+        acting.actor.begin(ORDER)
+        return PLAN
+
+    acting.target.plan = slowly  # type: ignore[assignment,method-assign]
+    other.begin(ORDER)
+    assert (acting.kinds(), acting.target.written) == ([Stopped], [])
+    assert acting.store.claim_on("inc-1", 0, CHECKOUT) is None
+
+
+def test_who_has_lost_the_claim_does_not_end_what_the_successor_writes(acting: Acting) -> None:
+    def slowly(plan: object) -> None:
+        acting.journal.move(31 * SECOND)
+        acting.target.stands = BEFORE
+        with acting.store.transaction() as tx:
+            assert tx.take_over("inc-1", 0, CHECKOUT, "two")
+        raise Transient("read timed out")
+
+    acting.target.apply = slowly  # type: ignore[assignment,method-assign]
+    acting.actor.begin(ORDER)
+    found = acting.store.claim_on("inc-1", 0, CHECKOUT)
+    assert (acting.kinds(), found and (found.claimant, found.ended_at)) == ([Intended], ("two", None))
+
+
+def test_who_has_lost_the_claim_does_not_end_what_the_successor_has_written(acting: Acting, other: Actor) -> None:
+    def slowly(plan: object) -> None:
+        acting.journal.move(31 * SECOND)
+        acting.target.stands = THERE
+        incident = acting.store.incident("inc-1")
+        assert incident is not None
+        other.resume(incident, SHOP)
+        raise Permanent("422 from a server that woke up late")
+
+    acting.target.apply = slowly  # type: ignore[assignment,method-assign]
+    acting.actor.begin(ORDER)
+    assert acting.kinds() == DONE
+
+
+@pytest.mark.parametrize("order", [replace(ORDER, is_offer=True), ORDER], ids=["to-be-put-to-people", "paused"])
+def test_nobody_is_asked_or_told_about_a_step_that_lies_behind_the_newest(acting: Acting, order: object) -> None:
+    acting.record(STOPPED)
+    with acting.store.transaction() as tx:
+        tx.claim(replace(acting_intent(), rung=1), "two", WIDE)
+    acting.pause.pause("game day", "alice", T0)
+    acting.actor.begin(order)  # type: ignore[arg-type]
+    assert not {Held, Offered}.intersection(acting.kinds())
+    assert acting.queued() == []
+
+
+def acting_intent() -> Intended:
+    """What another replica claims."""
+    return Intended("inc-1", T0, 0, CHECKOUT, "rev-b", "rev-a", "p", "e", T0 + 30 * SECOND, "put it back")
+
+
+@pytest.mark.parametrize(("first", "second"), [(SETTLED, STOPPED), (STOPPED, SETTLED)], ids=["settled", "ended"])
+def test_of_two_that_saw_a_step_end_the_first_is_believed(acting: Acting, first: Settled | Stopped, second: Settled | Stopped) -> None:
+    claim(acting.store)
+    acting.record(APPLIED)
+    outcomes = acting.actor._outcomes
+    outcomes.record(first)
+    outcomes.record(second)
+    assert acting.kinds() == [Intended, Applied, type(first)]
+
+
+def test_a_plan_before_people_is_withdrawn_once_the_step_before_it_is_found_accepted(acting: Acting) -> None:
+    claim(acting.store)
+    acting.record(STOPPED)
+    with acting.store.transaction() as tx:
+        assert tx.record(Offered("inc-1", T0, 1, CHECKOUT, "rev-b", "rev-a", "p1", "e", 1, T0 + MINUTE, "put it back", "why"))
+        assert tx.record(APPLIED)
+    incident = acting.store.incident("inc-1")
+    assert incident is not None
+    assert (incident.phase, incident.offer) == (Phase.SETTLING, None)
+
+
+# --- incidents without a policy -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_incident_whose_policy_is_gone_is_not_held_while_somebody_writes(acting: Acting) -> None:
+    journalling = Journalling(acting.store, lambda: None)
+    before = acting.store.incident("inc-1")
+    assert before is not None
+    claim(acting.store)
+    during = acting.store.incident("inc-1")
+    assert during is not None
+    for seen in (before, during):
+        journalling.orphaned(seen, {}, T0)
+        assert acting.kinds() == [Intended]
+    acting.journal.move(30 * SECOND)
+    journalling.orphaned(during, {}, T0)
+    assert acting.kinds() == [Intended, Held]
+
+
+def test_an_incident_whose_policy_came_back_waits_anew_the_next_time(acting: Acting) -> None:
+    orphans = Orphans(5 * MINUTE)
+    incident = acting.store.incident("inc-1")
+    assert incident is not None
+    assert not orphans.is_due(incident, T0)
+    orphans.is_found(incident)
+    assert not orphans.is_due(incident, T0 + 6 * MINUTE)
+    assert orphans.is_due(incident, T0 + 11 * MINUTE)
