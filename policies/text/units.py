@@ -80,7 +80,7 @@ def share(value: object) -> Quantity:
     if isinstance(value, str):
         match = _PERCENT.fullmatch(value) if len(value) <= _LONGEST_TEXT else None
         if match is None:
-            raise UnitError("a percentage such as 5%", f"write {value}%" if _PLAIN.fullmatch(value) else "")
+            raise UnitError("a percentage such as 5%", _percent_for(value))
         fraction = float(match[1]) / 100
         if fraction > 1:
             raise UnitError(expected)
@@ -91,6 +91,13 @@ def share(value: object) -> Quantity:
     if value < 0 or value >= 1:
         raise UnitError(expected, f"write {value}%" if 1 <= value <= 100 else "")
     return Quantity(float(value), "%")
+
+
+def _percent_for(value: str) -> str:
+    """How a plain number between quotes is to be written, if it is one: below 1 it is a fraction, as it is without them."""
+    if not _PLAIN.fullmatch(value) or len(value) > _LONGEST_TEXT:
+        return ""
+    return f"write {float(value) * 100:g}%, or {value} without quotes" if 0 <= float(value) < 1 else f"write {value}%"
 
 
 def risk(value: object) -> Quantity:

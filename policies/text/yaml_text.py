@@ -190,7 +190,10 @@ class _Reading:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = getattr(error, "problem", None) or "text that no parser can read"
-        hint = "indent with spaces, never tabs" if "cannot start any token" in problem else ""
+        hint = ""
+        if "cannot start any token" in problem:
+            is_tab = "\t" in self.text.split("\n")[line - 1][column - 1 : column]
+            hint = "indent with spaces, never tabs" if is_tab else "text that begins with this character needs quotes"
         self._count = max(1, self._count)
         self._pending.append((tuple(self._path), (line, column), "valid YAML", f"a syntax error: {problem}", hint))
         self.close_document()

@@ -53,6 +53,7 @@ def test_a_quantity_reads_in_base_units(read: Callable[[object], object], text: 
         pytest.param(units.share, 1, "a percentage from 0% to 100%", "write 1%", id="one-may-mean-all"),
         pytest.param(units.share, "5", "a percentage such as 5%", "write 5%", id="quoted-five"),
         pytest.param(units.share, "120%", "a percentage from 0% to 100%", "", id="over-a-hundred"),
+        pytest.param(units.share, "0.05", "a percentage such as 5%", "write 5%, or 0.05 without quotes", id="quoted-fraction"),
         pytest.param(units.share, "five", "a percentage such as 5%", "", id="word"),
         pytest.param(units.share, float("nan"), "a percentage such as 5%", "", id="nan"),
         pytest.param(units.seconds, 2000, "a duration such as 800ms or 2s", "write 2000ms or 2000s", id="latency-without-unit"),

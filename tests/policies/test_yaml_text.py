@@ -97,6 +97,14 @@ def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
             id="tab",
         ),
         pytest.param(
+            "a: %5\n",
+            [
+                "f.yaml:1:4: document 1 › a: expected valid YAML, found a syntax error: found character that cannot start any token; "
+                "text that begins with this character needs quotes"
+            ],
+            id="percent-first",
+        ),
+        pytest.param(
             "a: \x07\n",
             ["f.yaml:1:4: text: expected printable text, found the character U+0007; save the file as UTF-8 text"],
             id="control-character",
