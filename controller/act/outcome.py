@@ -151,10 +151,15 @@ class Outcomes:
         self._say(event)
 
     def record(self, event: Settled | Stopped) -> None:
-        """The outcome of an accepted write is durable. Recording it again changes nothing: of two replicas that saw it end, the first is believed."""
+        """The outcome of an accepted write is durable. Recording it again changes nothing: of two replicas that saw it end, the first is believed.
+
+        A write that was found accepted after its step had been called ended is waited for again, and completes.
+        """
         effect = event.incident, event.rung, event.target
         with self._store.transaction() as tx:
-            if (tx.has_settled if isinstance(event, Stopped) else tx.has_stopped)(*effect):
+            found = tx.incident(event.incident)
+            has_ended = tx.has_stopped(*effect) and (found is None or event.rung not in found.unsettled)
+            if has_ended if isinstance(event, Settled) else tx.has_settled(*effect):
                 return
             tx.record(event)
         self._say(event)

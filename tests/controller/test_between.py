@@ -96,6 +96,15 @@ def test_of_two_that_saw_a_step_end_the_first_is_believed(acting: Acting, first:
     assert acting.kinds() == [Intended, Applied, type(first)]
 
 
+def test_a_write_that_is_found_accepted_after_its_step_was_called_ended_completes(acting: Acting) -> None:
+    claim(acting.store)
+    acting.record(STOPPED, APPLIED)
+    acting.actor._outcomes.record(SETTLED)
+    incident = acting.store.incident("inc-1")
+    assert incident is not None
+    assert (acting.kinds(), incident.phase) == ([Intended, Stopped, Applied, Settled], Phase.VERIFYING)
+
+
 def test_a_plan_before_people_is_withdrawn_once_the_step_before_it_is_found_accepted(acting: Acting) -> None:
     claim(acting.store)
     acting.record(STOPPED)
