@@ -105,6 +105,16 @@ def test_a_write_that_is_found_accepted_after_its_step_was_called_ended_complete
     assert (acting.kinds(), incident.phase) == ([Intended, Stopped, Applied, Settled], Phase.VERIFYING)
 
 
+def test_a_write_that_is_found_accepted_after_its_step_was_called_ended_may_end_once_more(acting: Acting) -> None:
+    claim(acting.store)
+    acting.record(STOPPED, APPLIED)
+    for _ in range(2):
+        acting.actor._outcomes.record(replace(STOPPED, reason="not complete by 03:10:00"))
+    incident = acting.store.incident("inc-1")
+    assert incident is not None
+    assert (acting.kinds(), incident.phase) == ([Intended, Stopped, Applied, Stopped], Phase.STOPPED)
+
+
 def test_a_plan_before_people_is_withdrawn_once_the_step_before_it_is_found_accepted(acting: Acting) -> None:
     claim(acting.store)
     acting.record(STOPPED)
