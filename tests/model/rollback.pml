@@ -113,7 +113,7 @@ inline take_over(me) {
 
 /* Whether the claim is still held, and whether all is paused, is asked before the write, and may be untrue when it leaves: an actor can stand
  * still in between.
- * product: rollbackd.controller.journal.values.Claim.is_held_by
+ * product: rollbackd.controller.journal.values.Claim.lets_begin
  * product: rollbackd.controller.act.actor.Actor._write
  */
 inline write(me) {
