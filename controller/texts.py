@@ -41,9 +41,9 @@ def policy_files(place: Path) -> list[Path]:
 
 
 def _text(file: Path) -> str:
-    if file.exists() and not file.is_file():  # a pipe would be waited for
-        return Unreadable("Is a directory" if file.is_dir() else "it is no regular file")
     try:
+        if file.is_fifo():
+            return Unreadable("a pipe, which would be waited for")
         return file.read_text(encoding="utf-8")
     except OSError as fault:
         return Unreadable(fault.strerror or str(fault))

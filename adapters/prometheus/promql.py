@@ -21,6 +21,8 @@ _STRINGS = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | [#]
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 Op: TypeAlias = Literal["=", "!=", "=~", "!~"]
 OPS: dict[Op, parser.MatchOp] = {"=": parser.MatchOp.Equal, "!=": parser.MatchOp.NotEqual, "=~": parser.MatchOp.Re, "!~": parser.MatchOp.NotRe}
+DEEPEST = 200
+"""Parts of an expression within each other, at most: also a sum of so many."""
 RESTRICTED_ROWS = 50
 """Up to so many workloads are asked for by name; beyond, one question for all is cheaper, and the answer is sifted."""
 
@@ -53,9 +55,36 @@ def duration(span: timedelta) -> str:
 def parse(promql: str) -> parser.Expr:
     """The syntax tree of an expression. Raises Permanent."""
     try:
-        return parser.parse(_without_raw_strings(promql))
+        return parser.parse(promql)
     except ValueError as error:
         raise Permanent(f"not a PromQL expression ({error}), so nothing was asked: {promql[:120]}") from error
+
+
+def read(written: str) -> parser.Expr:
+    """The syntax tree of what a person wrote, no deeper than whoever walks it can follow. Raises Permanent."""
+    tree = parse(_without_raw_strings(written))
+    if not _fits(tree, DEEPEST):
+        raise Permanent(
+            f"not a PromQL expression that can be followed (it is nested more than {DEEPEST} deep), so nothing was asked: {written[:120]}"
+        )
+    return tree
+
+
+def _fits(tree: parser.Expr, depth: int) -> bool:
+    return depth > 0 and all(_fits(part, depth - 1) for part in _parts(tree))
+
+
+def _parts(tree: parser.Expr) -> tuple[parser.Expr, ...]:
+    match tree:
+        case parser.BinaryExpr():
+            return tree.lhs, tree.rhs
+        case parser.AggregateExpr():
+            return (tree.expr,) if tree.param is None else (tree.expr, tree.param)
+        case parser.Call():
+            return tuple(tree.args)
+        case parser.ParenExpr() | parser.UnaryExpr() | parser.SubqueryExpr():
+            return (tree.expr,)
+    return ()
 
 
 def _without_raw_strings(promql: str) -> str:

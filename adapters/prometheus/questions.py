@@ -106,7 +106,7 @@ def ask_expression(query: Expression) -> Question:
     Matchers for the asked workloads are pushed down only where that changes nothing. Where no selector sees a sample now, as under ``absent``,
     the value is stale: absence proves nothing by itself. Where there is no selector, it is of the asked instant.
     """
-    tree = promql.parse(query.promql)
+    tree = promql.read(query.promql)
     if not is_vector(tree):
         raise Permanent(f"the expression is no instant vector, so nothing was asked: give one value per workload: {query.promql[:120]}")
     derived = query.identity.derived

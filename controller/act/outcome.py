@@ -155,11 +155,11 @@ class Outcomes:
 
         A write that was found accepted after its step had been called ended is waited for again, and completes.
         """
-        effect = event.incident, event.rung, event.target
         with self._store.transaction() as tx:
             found = tx.incident(event.incident)
-            has_ended = tx.has_stopped(*effect) and (found is None or event.rung not in found.unsettled)
-            if has_ended if isinstance(event, Settled) else tx.has_settled(*effect):
+            if isinstance(event, Settled) and found is not None and found.has_stopped(event.rung, event.target):
+                return
+            if isinstance(event, Stopped) and tx.has_settled(event.incident, event.rung, event.target):
                 return
             tx.record(event)
         self._say(event)

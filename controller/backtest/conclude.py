@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged, Look, Word
@@ -32,7 +33,7 @@ def _judged(way: Replayed, change: GivenChange, read_until: datetime) -> Judged:
         return verdict("inconclusive", why, is_censored=True)
     if change.ready is not None and change.ready >= window.ended:  # what was found meanwhile is about others
         why = f"no look at it: its watch was over at {window.ended:%H:%M:%S}, before its first replica served at {change.ready:%H:%M:%S}"
-        return verdict("inconclusive", why, is_censored=True)
+        return replace(verdict("inconclusive", why), found=None)
     if found is not None:
         return verdict(found.word, found.reason)
     if window.ended > read_until:

@@ -89,10 +89,6 @@ class Reading:
             row = connection.execute(statements.CLAIM_ON, {"incident": incident, "rung": rung, "target": target}).first()
         return None if row is None else claim_of(row)
 
-    def has_stopped(self, incident: str, rung: int, target: str) -> bool:
-        """Is it on record that this effect has ended without its end state?"""
-        return self.has_entry(f"{incident}/rung.stopped/{rung}/{target}")
-
     def has_settled(self, incident: str, rung: int, target: str) -> bool:
         """Did somebody see this effect complete?"""
         return self.has_entry(f"{incident}/rung.settled/{rung}/{target}")

@@ -57,7 +57,7 @@ class Transaction(Reading):
         always on record. After False no message is due.
         """
         incident = self.incident(event.incident)
-        if incident is None or is_stale(incident, event) or not self._append_event(event, "/again" if self._ends_again(incident, event) else ""):
+        if incident is None or is_stale(incident, event) or not self._append_event(event, incident):
             return False
         if isinstance(event, Applied | Stopped):
             self._end_claim(event)
@@ -212,16 +212,11 @@ class Transaction(Reading):
 
     # --- parts -------------------------------------------------------------------------------------------------------------------------
 
-    def _ends_again(self, incident: Incident, event: IncidentEvent) -> bool:
-        """Whether the step was called ended before, and its write was found accepted since: it is waited for, and has to come to an end once more."""
-        return isinstance(event, Stopped) and event.rung in incident.unsettled and self.has_stopped(event.incident, event.rung, event.target)
-
-    def _append_event(self, event: IncidentEvent, again: str = "") -> bool:
+    def _append_event(self, event: IncidentEvent, incident: Incident | None = None) -> bool:
         kind, target = kind_of(event), getattr(event, "target", None)
         said: dict[str, Any] = {name: self._hidden(getattr(event, name)) for name in SAID if hasattr(event, name)}
         event = replace(event, **said)
-        key = key_of(kind, event)
-        return self._append(kind, event.at, target, event.incident, f"{key}{again}" if key is not None else None, canonical(event))
+        return self._append(kind, event.at, target, event.incident, key_of(kind, event, incident), canonical(event))
 
     def _hidden(self, said: object) -> object:
         """Text, or lines of it."""

@@ -20,9 +20,14 @@ from rollbackd.policies.known.events import (
 from rollbackd.policies.known.incident import Incident, Phase
 
 
-def key_of(kind: str, event: IncidentEvent) -> str | None:
-    """What makes a second row of the same transition impossible; an incident may be held more than once."""
+def key_of(kind: str, event: IncidentEvent, incident: Incident | None = None) -> str | None:
+    """What makes a second row of the same transition impossible; an incident may be held more than once.
+
+    A step whose write was found accepted after its end is waited for anew, and may end once more: ``incident``, as it stands, tells.
+    """
     match event:
+        case Stopped() if incident is not None and event.rung in incident.unsettled and incident.was_stopped(event.rung, event.target):
+            return f"{event.incident}/{kind}/{event.rung}/{event.target}/again"
         case Opened() | Closed():
             return f"{event.incident}/{kind}"
         case Joined():

@@ -105,6 +105,14 @@ class Incident:
         """The targets that took a write so far."""
         return frozenset(write.target for write in self.accepted)
 
+    def has_stopped(self, rung: int, target: str) -> bool:
+        """True where this step is on record as ended, and is not waited for again: its write may have been found accepted since."""
+        return rung not in self.unsettled and self.was_stopped(rung, target)
+
+    def was_stopped(self, rung: int, target: str) -> bool:
+        """True where this step was ever on record as ended without its end state."""
+        return any((end.rung, end.target) == (rung, target) for end in self.stopped)
+
     @property
     def is_in_hands(self) -> bool:
         """True where only people may begin anything: they opened it, or its mode allows the machine no more than a word."""

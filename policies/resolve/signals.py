@@ -118,6 +118,8 @@ def _number(text: str) -> float | None:
         return None
     try:
         return float(int(text, 16)) if text.startswith("0x") else float(text)
+    except OverflowError:
+        return math.inf
     except ValueError:
         return None
 

@@ -15,7 +15,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 # RE2, which the metric source runs, has no look-around, no back-references, no conditions and nothing that keeps what it took.
 _NOT_RE2 = re.compile(r"\(\?(?:<?[=!]|[>#(]|P[=>])|\\[1-9ZG]")
 _POSSESSIVE = re.compile(r"[*+?}]\+")
-_ONE_CHARACTER = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_ONE_CHARACTER = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\\?\Z)", re.DOTALL)
 # What RE2 knows and Python does not (or warns about): left to the source to judge.
 _ONLY_RE2 = re.compile(r"\\[pPzCQ]|\(\?(?![:P])|\[\^?\[|--|&&|~~|\|\|")
 

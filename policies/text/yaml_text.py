@@ -192,7 +192,7 @@ class _Reading:
         problem = getattr(error, "problem", None) or "text that no parser can read"
         hint = ""
         if "cannot start any token" in problem:
-            is_tab = "\t" in self.text.split("\n")[line - 1][column - 1 : column]
+            is_tab = any(text[column - 1 : column] == "\t" for text in self.text.splitlines()[line - 1 : line])
             hint = "indent with spaces, never tabs" if is_tab else "text that begins with this character needs quotes"
         self._count = max(1, self._count)
         self._pending.append((tuple(self._path), (line, column), "valid YAML", f"a syntax error: {problem}", hint))

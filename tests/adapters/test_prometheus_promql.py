@@ -12,6 +12,7 @@ from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Derived, Matcher, Selector
 from rollbackd.adapters.prometheus import promql
 from rollbackd.adapters.prometheus.buckets import KEPT_FOR, Around, KnownBounds, around
+from rollbackd.adapters.prometheus.questions import is_vector
 from rollbackd.adapters.prometheus.soundness import is_separable
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,9 +37,19 @@ def test_any_label_value_survives_being_written_and_read(value: str) -> None:
     ],
 )
 def test_a_raw_string_is_read_as_it_stands(written: str, value: str) -> None:
-    tree = promql.parse(written)
+    tree = promql.read(written)
     assert isinstance(tree, promql_parser.VectorSelector)
     assert tree.matchers.matchers[0].value == value
+
+
+@pytest.mark.parametrize("form", ["(", "abs(", "up+"], ids=["brackets", "calls", "a-sum"])
+def test_an_expression_is_as_deep_as_it_can_be_followed(form: str) -> None:
+    def deep(times: int) -> str:
+        return form * times + "up" + ")" * (times * form.count("("))
+
+    assert is_vector(promql.read(deep(150)))
+    with pytest.raises(Permanent, match="nested more than 200 deep"):
+        promql.read(deep(2_000))
 
 
 @given(st.lists(TEXT, min_size=2, max_size=4, unique=True), TEXT)

@@ -293,6 +293,7 @@ def test_a_change_that_was_over_before_it_served_is_judged_by_nothing_that_came_
     _, out, _ = run(capsys, server, *words, "-o", "json")
     first, second = json.loads(out)["changes"]
     assert (first["verdict"], "before its first replica served" in first["reason"], second["verdict"]) == ("inconclusive", True, "rollback")
+    assert first["censored"] is False, "nobody took it back"
 
 
 def test_a_column_that_stands_twice_is_a_fault_and_not_the_last_of_them(capsys, server, tmp_path):

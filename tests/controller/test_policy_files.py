@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_read_keeps_its_last_good_policies(files, folder):
         pytest.param(lambda file: file.symlink_to("..data/a.yaml"), "No such file or directory", id="link-without-its-file"),
         pytest.param(lambda file: file.symlink_to(file.name), "Too many levels of symbolic links", id="loop"),
         pytest.param(Path.mkdir, "Is a directory", id="folder"),
-        pytest.param(os.mkfifo, "it is no regular file", id="pipe"),
+        pytest.param(os.mkfifo, "a pipe, which would be waited for", id="pipe"),
         pytest.param(lambda file: file.write_bytes(b"kind: \xff"), "what is no UTF-8 (byte 7)", id="no-text"),
     ],
 )

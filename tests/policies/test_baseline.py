@@ -364,6 +364,7 @@ def test_no_revision_is_known_good_on_a_limit_that_was_raised_for_it() -> None:
         pytest.param("max_over_time(rate(errors[300])[1800:60])", 35 * MINUTE, id="a-subquery-in-seconds"),
         pytest.param("""rate(errors{code=~"[45]..",path=~'/\\'[600]',at=~`[700]`}[2m]) # [800]""", 2 * MINUTE, id="nothing-in-a-string-is-a-range"),
         pytest.param(f"rate(errors[{10**30}])", timedelta(days=100_000), id="longer-than-time"),
+        pytest.param(f"rate(errors[0x{'f' * 400}])", timedelta(days=100_000), id="more-than-a-float-holds"),
         pytest.param("rate(errors[1y2d])", timedelta(days=367), id="longer-than-any-watch"),
         pytest.param("rate(errors[1.5e3])", 25 * MINUTE, id="seconds-with-an-exponent"),
         pytest.param("rate(errors[0x3c])", MINUTE, id="seconds-in-hexadecimal"),

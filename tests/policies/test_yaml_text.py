@@ -105,6 +105,14 @@ def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
             id="percent-first",
         ),
         pytest.param(
+            "a: 1\rb: %5\r",
+            [
+                "f.yaml:2:4: document 1 › b: expected valid YAML, found a syntax error: found character that cannot start any token; "
+                "text that begins with this character needs quotes"
+            ],
+            id="lines-that-end-as-on-old-machines",
+        ),
+        pytest.param(
             "a: \x07\n",
             ["f.yaml:1:4: text: expected printable text, found the character U+0007; save the file as UTF-8 text"],
             id="control-character",
