@@ -84,7 +84,7 @@ def policies_in(places: tuple[Path, ...]) -> "tuple[Policy, ...]":
 
     texts = Texts(places)
     loaded = load_policies(texts)
-    if faults := (*loaded.faults, *unreadable_in(loaded, texts)):
+    if faults := (*loaded.faults, *unreadable_in(texts)):
         refuse(faults, texts)
     for fleet in loaded.fleets:
         say(f"fleet '{fleet.name}' is passed over: who belonged to it then is not in Prometheus; name a member as a policy of its own")

@@ -21,7 +21,9 @@ from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
     from rollbackd.controller.config.load import Config
+    from rollbackd.policies.fleets.policy import FleetPolicy
     from rollbackd.policies.load import Loaded
+    from rollbackd.policies.model.policy import Policy
     from rollbackd.policies.resolve.names import Names
     from rollbackd.policies.text.faults import Fault
 
@@ -170,9 +172,11 @@ def _read(checked: Checked) -> Checked:
     """The check with what is no PromQL."""
     from rollbackd.controller.cli.expressions import unreadable_in
 
-    faults = unreadable_in(checked.loaded, checked.texts)
-    spoilt = len({(fault.file, fault.trail.partition(" › ")[0]) for fault in faults})
-    return replace(checked, faults=(*checked.faults, *faults), policies=checked.policies - spoilt)
+    faults = unreadable_in(checked.texts)
+    spoilt = {(fault.file, fault.trail.partition(" › ")[0]) for fault in faults}
+    loaded: Sequence[Policy | FleetPolicy] = (*checked.loaded.policies, *checked.loaded.fleets)
+    sound = {(policy.file, f"policy '{policy.name}'") for policy in loaded}
+    return replace(checked, faults=tuple(sorted((*checked.faults, *faults))), policies=checked.policies - len(sound & spoilt))
 
 
 @contextlib.contextmanager

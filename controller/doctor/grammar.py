@@ -1,55 +1,62 @@
-"""Expressions that a daemon cannot read: faults that need no server."""
+"""Expressions in policy files that a daemon cannot read: faults that need no server, and no policy that is sound otherwise."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from rollbackd.policies.fleets.policy import NAME, NAMESPACE, Workload, filled
-from rollbackd.policies.model.policy import Policy
-from rollbackd.policies.model.signals import PromQL
-from rollbackd.policies.resolve.written import Key, Written, conditions_of
-from rollbackd.policies.text.faults import Fault, quoted
-from rollbackd.policies.text.validate import locate
-from rollbackd.policies.text.yaml_text import Path
+from rollbackd.policies.fleets.policy import Workload, filled
+from rollbackd.policies.text.faults import Fault, Unreadable, quoted
+from rollbackd.policies.text.validate import Findings, locate
+from rollbackd.policies.text.yaml_text import Document, Node, Path, parse
 
 ANYONE = Workload("namespace", "name")
 """Fills the blanks of a fleet's expressions."""
-WhyNot = Callable[[str], str | None]
+CONDITIONS: Path = ("spec", "rollback_when")
+MARKS: Path = ("spec", "reversible", "unless")
 
 
-def has_expressions(policy: Policy) -> bool:
-    """Whether anything in the policy is written in PromQL."""
-    return bool(policy.migration_metrics) or any(isinstance(condition.signal, PromQL) for condition in policy.conditions)
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """What stands at ``path`` of the document. ``meant``: with its blanks filled, where a fleet has some."""
+
+    document: Document
+    path: Path
+    written: str
+    meant: str
 
 
-def unreadable(policies: Iterable[Policy], texts: Mapping[str, str], why_not: WhyNot) -> tuple[Fault, ...]:
-    """A fault for each expression of these policies, in their files ``texts``, that ``why_not`` names a reason against."""
-    written: dict[str, Mapping[Key, Written]] = {}
-    found: set[Fault] = set()
-    for policy in policies:
-        if policy.file not in written:
-            written[policy.file] = conditions_of(texts[policy.file], policy.file)
-        found.update(_faults(policy, written[policy.file], why_not))
-    return tuple(sorted(found))
+def expressions_in(texts: Mapping[str, str]) -> Iterator[Expression]:
+    """Every expression that is written in these files: those of conditions, and those that tell a migration."""
+    for file, text in texts.items():
+        if not isinstance(text, Unreadable) and ("promql" in text or "metric" in text):
+            for document in parse(text, file).documents:
+                yield from _of(document)
 
 
-def _faults(policy: Policy, written: Mapping[Key, Written], why_not: WhyNot) -> Iterator[Fault]:
-    is_of_fleet = NAME in policy.target or NAMESPACE in policy.target
-    for place, path, expression in _expressions(policy, written):
-        if (why := why_not(filled(expression, ANYONE) if is_of_fleet else expression)) is not None:
-            found = place.findings()
-            found.fault(path, "a PromQL expression", quoted(expression), why)
-            yield from found.faults
+def unreadable(expressions: Iterable[Expression], why_not: Callable[[str], str | None]) -> tuple[Fault, ...]:
+    """A fault for each expression that ``why_not`` names a reason against."""
+    found: list[Fault] = []
+    for one in expressions:
+        if (why := why_not(one.meant)) is not None:
+            findings = Findings(one.document)
+            findings.fault(one.path, "a PromQL expression", quoted(one.written), why)
+            found += findings.faults
+    return tuple(sorted(set(found)))
 
 
-def _expressions(policy: Policy, written: Mapping[Key, Written]) -> Iterator[tuple[Written, Path, str]]:
-    """Each with where it stands: those of conditions, and those that tell a migration."""
-    places = {name: place for (owner, name), place in written.items() if owner == policy.name}
-    for condition in policy.conditions:
-        if isinstance(condition.signal, PromQL) and (place := places.get(condition.name)) is not None:
-            yield place, (*place.path, "promql"), condition.signal.expression
-    unless: Path = ("spec", "reversible", "unless")
-    for place in list(places.values())[:1]:
-        for index in range(len(locate(place.document.root, unless)[1].children or ())):
-            path = (*unless, index, "metric")
-            known, node, _ = locate(place.document.root, path)
-            if known == path:
-                yield place, path, str(node.data)
+def _of(document: Document) -> Iterator[Expression]:
+    is_of_fleet = locate(document.root, ("spec", "select"))[0] == ("spec", "select")
+    for start, key in ((CONDITIONS, "promql"), (MARKS, "metric")):
+        known, node, _ = locate(document.root, start)
+        for path, written in _written(node, start, key) if known == start else ():
+            yield Expression(document, path, written, filled(written, ANYONE) if is_of_fleet else written)
+
+
+def _written(node: Node, path: Path, key: str) -> Iterator[tuple[Path, str]]:
+    """Every text under this key, however deep."""
+    children = node.children
+    pairs: Iterable[tuple[str | int, Node]] = children.items() if isinstance(children, dict) else enumerate(children or ())
+    for step, child in pairs:
+        if step == key and isinstance(child.data, str):
+            yield (*path, step), child.data
+        else:
+            yield from _written(child, (*path, step), key)

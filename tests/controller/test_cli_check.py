@@ -177,6 +177,14 @@ def test_an_expression_that_no_daemon_could_read_is_a_fault_where_it_stands_and_
     assert (code, "0 policies sound" in err) == (2, True)
 
 
+def test_an_expression_is_read_beside_the_other_faults_of_its_file(folder, capsys):
+    file = folder / "policies.d" / "checkout.yaml"
+    file.write_text(SOUND.replace("[{use: error-rate}]", "[{use: eror-rate}, {name: age, promql: rate(x, above: 5}]\n  rollback_wen: []"))
+    code, out, err = run(capsys, "check", "--format", "json", file)
+    assert [fault["found"] for fault in json.loads(out)["faults"]] == ["'eror-rate'", "'rate(x'", "'rollback_wen'"]
+    assert (code, "3 faults, 0 policies sound" in err) == (2, True)
+
+
 def test_an_expression_of_a_fleet_is_read_with_its_blanks_filled(folder, capsys):
     file = folder / "policies.d" / "checkout.yaml"
     select = 'select: {kubernetes: {labels: {rollback: "on"}}, expect: {min: 1, max: 400}}'
