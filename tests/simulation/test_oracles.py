@@ -127,7 +127,8 @@ def repeats_a_rung(patch: Patch) -> None:
     patch.setattr(transaction, "refusal", lambda *_: None)
     once = transaction.Transaction.insert_once
     patch.setattr(transaction.Transaction, "insert_once", lambda self, table, values: once(self, table, values) or table.name == "claims")
-    patch.setattr(transaction, "key_of", lambda kind, event, key=transaction.key_of: None if kind == "rung.intended" else key(kind, event))
+    key = transaction.key_of
+    patch.setattr(transaction, "key_of", lambda kind, *event: None if kind == "rung.intended" else key(kind, *event))
 
 
 def ends_what_others_have_claimed(patch: Patch) -> None:
