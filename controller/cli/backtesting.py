@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rollbackd.controller.cli.options import prints
+from rollbackd.controller.cli.options import prints, to_write
 from rollbackd.controller.cli.past import Given, policies_in, reached, refuse, source_now, time_option, with_progress
 from rollbackd.controller.cli.policies import FOUND
 from rollbackd.controller.cli.prometheus import CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
@@ -59,7 +59,14 @@ def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path
 @click.option(
     "--against", "others", metavar="POLICY", multiple=True, type=click.Path(exists=True, path_type=Path), help="Show only what these say otherwise."
 )
-@click.option("--plots", "folder", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Write a timeline per change there.")
+@click.option(
+    "--plots",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=to_write,
+    help="Write a timeline per change there.",
+)
 @prints
 def backtest(
     places: tuple[Path, ...],

@@ -36,6 +36,23 @@ class Place:
         return Client(str(server), _token(Path(str(token_file))))
 
 
+def to_write(_: click.Context, option: click.Parameter, place: Path | None) -> Path | None:
+    """The file or folder of an option, whose parents may be missing. One that cannot be written is told before the work that it is for."""
+    if place is not None and (why := _unwritable(place.absolute())) is not None:
+        raise click.BadParameter(f"{place} cannot be written: {why}", param=option)
+    return place
+
+
+def _unwritable(place: Path) -> str | None:
+    try:
+        there = next(each for each in (place, *place.parents) if each.exists())
+    except OSError as fault:
+        return fault.strerror
+    if there != place and not there.is_dir():
+        return f"{there} is no folder"
+    return None if os.access(there, os.W_OK) else f"{there} may not be written to"
+
+
 def talks_to_daemon(command: F) -> F:
     """The command takes --server, --token-file and --config, and gets ``client``. A config that was named is stronger than the environment."""
 

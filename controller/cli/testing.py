@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rollbackd.controller.cli.options import prints
+from rollbackd.controller.cli.options import prints, to_write
 from rollbackd.controller.cli.policies import FOUND
 from rollbackd.controller.cli.show import say, show
 
@@ -34,7 +34,14 @@ SLOW = timedelta(seconds=1)
 )
 @click.argument("places", metavar="FILES|FOLDERS...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-k", "wanted", metavar="NAME", help="Only tests with this in their name.")
-@click.option("--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML too.")
+@click.option(
+    "--junit",
+    "junit_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=to_write,
+    help="Write JUnit XML too.",
+)
 @click.option("--timeline", is_flag=True, help="Show every look of every test.")
 @prints
 def test(places: tuple[Path, ...], wanted: str | None, junit_file: Path | None, output: str, *, timeline: bool) -> None:
@@ -50,10 +57,11 @@ def test(places: tuple[Path, ...], wanted: str | None, junit_file: Path | None, 
 
 
 def _result(places: tuple[Path, ...], wanted: str | None) -> "Result":
+    from rollbackd.controller.cli.expressions import unreadable_in
     from rollbackd.controller.policytest.load import load_tests
     from rollbackd.controller.policytest.report import Result
 
-    loaded = load_tests(places)
+    loaded = load_tests(places, unreadable_in)
     if not loaded.files:
         raise click.UsageError(f"no file with policy tests in {', '.join(str(place) for place in places)}")
     cases = [case for case in loaded.cases if wanted is None or wanted.casefold() in case.name.casefold()]
@@ -81,6 +89,7 @@ def _write_junit(result: "Result", file: Path) -> None:
     from rollbackd.controller.policytest.junit import junit
 
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(junit(result), encoding="utf-8")
     except OSError as fault:
         raise click.ClickException(f"{file} cannot be written: {fault.strerror}") from fault

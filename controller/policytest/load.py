@@ -1,8 +1,9 @@
 """Files of policy tests to cases: every fault of every file at once. A test with a fault is not run, and no verdict is made up for it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from rollbackd.controller.policytest.cases import Case
 from rollbackd.controller.policytest.documents import CaseItem, PolicyTestDocument
@@ -18,6 +19,7 @@ from rollbackd.policies.text.validate import Findings, validate
 from rollbackd.policies.text.yaml_text import Document, parse
 
 OTHER_KINDS = ("RollbackPolicy", "MetricProfile", "ConditionLibrary", "Config")
+FaultsIn: TypeAlias = Callable[[Mapping[str, str]], tuple[Fault, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ class _Policies:
     is_whole: bool
 
 
-def load_tests(places: Sequence[Path]) -> Loaded:
+def load_tests(places: Sequence[Path], faults_in: FaultsIn = lambda _: ()) -> Loaded:
     """The tests below ``places``. In a folder, files that hold something else are passed over; a file that is named has to hold tests.
 
-    Whatever a person wrote, nothing is raised.
+    ``faults_in``: what is wrong in the policies beside what their loading finds. Whatever a person wrote, nothing is raised.
     """
-    reading = _Reading()
+    reading = _Reading(faults_in)
     for place in places:
         for file, text in Texts([place]).items():
             if file not in reading.texts or file not in reading.files:
@@ -63,6 +65,7 @@ def load_tests(places: Sequence[Path]) -> Loaded:
 class _Reading:
     """One pass over the files. Not re-usable."""
 
+    faults_in: FaultsIn
     files: list[str] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -113,10 +116,11 @@ class _Reading:
                 findings.fault(("policies", index), "a policy file, or a folder of them", quoted(name), hint)
             texts |= found
         loaded = load_policies(texts)
-        self.texts |= {fault.file: texts[fault.file] for fault in loaded.faults}
-        self.faults += loaded.faults
+        faults = (*loaded.faults, *self.faults_in(texts))
+        self.texts |= {fault.file: texts[fault.file] for fault in faults}
+        self.faults += faults
         found_policies: tuple[Policy | FleetPolicy, ...] = (*loaded.policies, *loaded.fleets)
-        return _Policies({policy.name: policy for policy in found_policies}, not loaded.faults and len(findings.faults) == before)
+        return _Policies({policy.name: policy for policy in found_policies}, not faults and len(findings.faults) == before)
 
 
 def _policy_texts(place: Path) -> tuple[Mapping[str, str], str]:

@@ -154,11 +154,15 @@ class _Resolving:
 
     def _changes(self, series: Sequence[GivenSeries]) -> Iterator[GivenChange]:
         pods = {one.page[PAGE.index(POD)] for one in series}
+        taken: set[tuple[str, timedelta]] = set()
         for index, one in enumerate(self.item.changes):
             path = (*self.path, "changes", index)
             target = self.policy.target if one.target is None else self._target(one.target, (*path, "target"))
             if isinstance(one.ready, timedelta) and one.ready < one.at:
                 self.findings.fault((*path, "ready"), f"a time not before 'at' ({written(one.at)})", written(one.ready))
+            if (target, one.at) in taken:
+                self.findings.fault((*path, "at"), f"one change of {target} at a time", f"another at {written(one.at)}")
+            taken.add((target, one.at))
             sides = sides_of(one, target, self.policy, pods, path, self.findings)
             yield GivenChange(one.at, target, one.revision, _ready(one), one.irreversible, one.posted, tuple(one.parts or ()), sides)
 

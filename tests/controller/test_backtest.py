@@ -242,6 +242,14 @@ def test_plots_are_xml_with_the_limit_the_onset_and_the_confirmation_and_no_line
     assert all(f'src="{name}"' in page for name in files[:-1])
 
 
+def test_plots_that_cannot_be_written_are_64_before_anything_is_asked(capsys, tmp_path):
+    words = [*samples.write(tmp_path, *five()), "--prometheus", f"http://127.0.0.1:{servers.free_port()}"]
+    code = outcome(["backtest", *words, "--plots", str(tmp_path / "checkout.yaml" / "plots")])
+    said = capsys.readouterr()
+    assert (code, said.out) == (64, "")
+    assert f"plots cannot be written: {tmp_path / 'checkout.yaml'} is no folder" in " ".join(said.err.split())
+
+
 def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
     port = servers.free_port()
     code = outcome(["backtest", *samples.write(tmp_path, *five()), "--prometheus", f"http://127.0.0.1:{port}"])

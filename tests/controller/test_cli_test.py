@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rollbackd.controller.cli.main import outcome
-from tests.controller.policytest_samples import write, written
+from tests.controller.policytest_samples import POLICY, write, written
 
 RIGHT = written({"at": "8m", "decision": "rollback", "remedy": "revert"}, name="a bad release is put back")
 WRONG = written({"at": "7m30s", "verdicts": {"error-rate": "ok"}}, name="a wrong expectation <&>")
@@ -134,10 +134,28 @@ def test_what_was_typed_wrong_is_64(tmp_path, capsys, words, said):
     assert said in " ".join(err.split())
 
 
-def test_a_report_that_cannot_be_written_is_1(tmp_path, capsys):
-    code, _, err = run(capsys, write(tmp_path, RIGHT), "--junit", tmp_path / "nowhere" / "report.xml")
-    assert code == 1
-    assert "report.xml cannot be written: No such file or directory" in err
+def test_a_report_that_cannot_be_written_is_64_and_nothing_is_run(tmp_path, capsys):
+    file = write(tmp_path, RIGHT)
+    code, out, err = run(capsys, file, "--junit", file / "report.xml")
+    assert (code, out) == (64, "")
+    assert f"report.xml cannot be written: {file} is no folder" in " ".join(err.split())
+
+
+def test_the_folders_of_a_report_are_made(tmp_path, capsys):
+    report = tmp_path / "reports" / "policies" / "junit.xml"
+    assert run(capsys, write(tmp_path, RIGHT), "--junit", report)[0] == 0
+    assert ElementTree.parse(report).getroot().tag == "testsuites"
+
+
+def test_an_expression_that_no_daemon_could_read_is_a_fault_of_its_policy(tmp_path, capsys):
+    policy = POLICY.partition("    - name: error-rate")[0] + (
+        "    - {name: depth, promql: 'sum(queue_depth', above: 5, unbounded: accepted}\n"
+        "  remedy: [{revert: {to: known-good}}]\n  notify: [oncall]\n"
+    )
+    code, out, err = run(capsys, write(tmp_path, written({"at": "8m", "verdicts": {"depth": "ok"}}), policy=policy))
+    assert (code, err) == (2, "0 tests in 1 file: 0 passed, 1 fault\n")
+    assert "checkout.yaml:10:29: " in out
+    assert "expected a PromQL expression, found 'sum(queue_depth'" in out
 
 
 def test_nothing_of_the_daemon_is_imported(tmp_path):

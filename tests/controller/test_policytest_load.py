@@ -135,6 +135,12 @@ def test_a_fault_stands_at_its_line_and_column(tmp_path):
             id="ready-before-it-began",
         ),
         pytest.param(
+            calm(changes=[{"at": "2m", "revision": "v2"}, {"at": "120s", "revision": "v3"}]),
+            "policy test › tests[0] › changes[1] › at: expected one change of kubernetes:default/shop/deployment/checkout at a time, "
+            "found another at 2m",
+            id="two-changes-at-once",
+        ),
+        pytest.param(
             calm(answers=[{"condition": "error-rate", "values": "1x60"}]),
             "policy test › tests[0] › answers[0] › condition: expected a condition with promql or probe, or stuck-rollout, found 'error-rate'; "
             "give the series that it reads",
