@@ -82,7 +82,8 @@ class PolicyFiles:
     def _take(self, texts: Mapping[str, str], is_confirmed: bool) -> Reload:
         loaded = load_policies(texts, self._names)
         broken = {fault.file for fault in loaded.faults}
-        fresh: dict[str, tuple[Written, ...]] = {file: self._good.get(file, ()) for file in broken}
+        # Of a folder that cannot be listed it is not known which files are gone.
+        fresh = {file: held for file, held in self._good.items() if not broken.isdisjoint((file, str(Path(file).parent)))}
         sound: list[Written] = [*loaded.policies, *loaded.fleets]
         for policy in sound:
             fresh[policy.file] = (*fresh.get(policy.file, ()), policy)

@@ -33,17 +33,20 @@ class Texts(Mapping[str, str]):
 
 
 def policy_files(place: Path) -> list[Path]:
-    """The policy files of a folder, not of those below it; a file is itself."""
-    if not place.is_dir():
+    """The policy files of a folder, not of those below it; a file is itself, and so is a folder that cannot be listed: reading it says why."""
+    try:
+        # Dot entries are a ConfigMap mount's own bookkeeping (..data); its files are links beside them.
+        return sorted(f for f in place.iterdir() if f.suffix in SUFFIXES and not f.name.startswith("."))
+    except OSError:
         return [place]
-    # Dot entries are a ConfigMap mount's own bookkeeping (..data); its files are links beside them.
-    return sorted(f for f in place.iterdir() if f.suffix in SUFFIXES and not f.name.startswith("."))
 
 
 def _text(file: Path) -> str:
     try:
         if file.is_fifo():
             return Unreadable("a pipe, which would be waited for")
+        if file.is_dir():
+            next(file.iterdir(), None)
         return file.read_text(encoding="utf-8")
     except OSError as fault:
         return Unreadable(fault.strerror or str(fault))

@@ -14,8 +14,11 @@ _SIZED = re.compile(r"(-?\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)", re.ASCII)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|m|h|min)", re.ASCII)
 _PLAIN = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _SIZES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_OTHERWISE = re.compile(r"(-?\d+(?:\.\d+)?) ?([kKMGTP])(i?)[bB]?", re.ASCII)
+_MILLIS = re.compile(r"(\d{3,})m", re.ASCII)
 _PERIODS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _LONGEST_TEXT = 40
+_QUANTITY = "a number, a size such as 512Mi or a duration such as 30s"
 LONGEST = timedelta(days=366)
 """No duration is longer."""
 
@@ -134,19 +137,32 @@ def seconds(value: object) -> Quantity:
 
 
 def quantity(value: object) -> Quantity:
-    """A number, a size (``512Mi``) or a duration (``30s``): what a gauge may hold."""
+    """A number, a size (``512Mi``) or a duration (``30s``): what a gauge may hold. ``500m`` is refused: half, or 500 minutes?"""
     if _is_number(value):
         return Quantity(float(value))
-    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
-        sized = _SIZED.fullmatch(value)
-        if sized:
-            return Quantity(float(sized[1]) * _SIZES[sized[2]], "bytes" if sized[2].endswith("i") else "")
-        found = _duration(value)
-        if found is not None and found <= LONGEST:
-            return Quantity(found.total_seconds(), "s")
-        if _PERCENT.fullmatch(value):
-            raise UnitError("a number", "a share needs 'of': the selector that the gauge is a share of")
-    raise UnitError("a number")
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise UnitError(_QUANTITY)
+    if sized := _SIZED.fullmatch(value):
+        return Quantity(float(sized[1]) * _SIZES[sized[2]], "bytes" if sized[2].endswith("i") else "")
+    found = _duration(value)
+    if found is None or found > LONGEST or _MILLIS.fullmatch(value):
+        raise UnitError(_QUANTITY, _quantity_for(value))
+    return Quantity(found.total_seconds(), "s")
+
+
+def _quantity_for(value: str) -> str:
+    """How what was probably meant is to be written."""
+    if _PERCENT.fullmatch(value):
+        return "a share needs 'of': the selector that the gauge is a share of"
+    if _PLAIN.fullmatch(value):
+        return f"write {value} without quotes"
+    if millis := _MILLIS.fullmatch(value):
+        return f"write {int(millis[1]) / 1000:g} for thousandths, {int(millis[1]) * 60}s for minutes"
+    if (size := _OTHERWISE.fullmatch(value)) is None:
+        return ""
+    number, letter = size[1], size[2]
+    decimal, binary = number + letter.replace("K", "k"), number + letter.replace("k", "K") + "i"
+    return f"write {binary}" if size[3] else f"write {decimal} (powers of 1000) or {binary} (of 1024)"
 
 
 def expression_value(value: object) -> Quantity:

@@ -149,8 +149,7 @@ def test_the_folders_of_a_report_are_made(tmp_path, capsys):
 
 def test_an_expression_that_no_daemon_could_read_is_a_fault_of_its_policy(tmp_path, capsys):
     policy = POLICY.partition("    - name: error-rate")[0] + (
-        "    - {name: depth, promql: 'sum(queue_depth', above: 5, unbounded: accepted}\n"
-        "  remedy: [{revert: {to: known-good}}]\n  notify: [oncall]\n"
+        "    - {name: depth, promql: 'sum(queue_depth', above: 5, unbounded: accepted}\n  remedy: [{revert: {to: known-good}}]\n  notify: [oncall]\n"
     )
     code, out, err = run(capsys, write(tmp_path, written({"at": "8m", "verdicts": {"depth": "ok"}}), policy=policy))
     assert (code, err) == (2, "0 tests in 1 file: 0 passed, 1 fault\n")

@@ -1,5 +1,6 @@
 """Reloading: broken files and vanishing mounts never take good policies away."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -70,6 +71,26 @@ def test_a_file_that_cannot_be_read_is_said_to_be_one_and_why(files, folder, arr
     found = files.read()
     assert [str(fault) for fault in found.faults] == [f"{file}:1:1: file: expected a file that can be read, found {why}; {hint}"]
     assert found.summary == f"1 fault: {found.faults[0]}"
+
+
+def test_a_folder_that_cannot_be_listed_keeps_its_last_good_policies(tmp_path, monkeypatch):
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, names in zip(folders, ("a", "bcd"), strict=True):
+        folder.mkdir()
+        for name in names:
+            (folder / f"{name}.yaml").write_text(POLICY.format(name=name))
+    files, listed = PolicyFiles(folders, None, lambda: T0), Path.iterdir
+    files.read()
+
+    def refuse(folder):
+        if folder == folders[0]:  # we may be root, whom no rights keep out
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    found = files.read(confirm=True)
+    assert [policy.name for policy in found.policies] == ["a", "b", "c", "d"]
+    assert "one:1:1: file: expected a file that can be read, found Permission denied" in str(found.summary)
 
 
 def test_a_removed_file_takes_its_policy_with_it(files, folder):

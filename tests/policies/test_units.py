@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from rollbackd.policies.text import units
 from rollbackd.policies.text.units import Quantity, UnitError
 
+QUANTITY = "a number, a size such as 512Mi or a duration such as 30s"
+"""What a gauge's limit may be."""
+
 
 @pytest.mark.parametrize(
     ("read", "text", "value"),
@@ -28,6 +31,7 @@ from rollbackd.policies.text.units import Quantity, UnitError
         pytest.param(units.quantity, "1.5k", Quantity(1500.0), id="thousands"),
         pytest.param(units.quantity, -3, Quantity(-3.0), id="negative-number"),
         pytest.param(units.quantity, "30s", Quantity(30.0, "s"), id="gauge-in-seconds"),
+        pytest.param(units.quantity, "5m", Quantity(300.0, "s"), id="gauge-in-minutes"),
         pytest.param(units.fraction_of, "150%", Quantity(1.5, "%"), id="more-than-the-whole"),
         pytest.param(units.expression_value, "5%", Quantity(0.05, "%"), id="expression-share"),
         pytest.param(units.events, 10, Quantity(10.0), id="events"),
@@ -58,10 +62,16 @@ def test_a_quantity_reads_in_base_units(read: Callable[[object], object], text: 
         pytest.param(units.share, float("nan"), "a percentage such as 5%", "", id="nan"),
         pytest.param(units.seconds, 2000, "a duration such as 800ms or 2s", "write 2000ms or 2000s", id="latency-without-unit"),
         pytest.param(units.seconds, "0s", "a duration above zero, such as 800ms or 2s", "", id="no-latency"),
-        pytest.param(units.quantity, "five", "a number", "", id="not-a-number"),
-        pytest.param(units.quantity, "95%", "a number", "a share needs 'of': the selector that the gauge is a share of", id="share-of-nothing"),
-        pytest.param(units.quantity, float("inf"), "a number", "", id="infinite"),
-        pytest.param(units.quantity, 10**400, "a number", "", id="beyond-any-float"),
+        pytest.param(units.quantity, "five", QUANTITY, "", id="not-a-number"),
+        pytest.param(units.quantity, "95%", QUANTITY, "a share needs 'of': the selector that the gauge is a share of", id="share-of-nothing"),
+        pytest.param(units.quantity, "1000", QUANTITY, "write 1000 without quotes", id="quoted"),
+        pytest.param(units.quantity, "512MB", QUANTITY, "write 512M (powers of 1000) or 512Mi (of 1024)", id="bytes"),
+        pytest.param(units.quantity, "2 GiB", QUANTITY, "write 2Gi", id="gibibytes"),
+        pytest.param(units.quantity, "64K", QUANTITY, "write 64k (powers of 1000) or 64Ki (of 1024)", id="a-large-k"),
+        pytest.param(units.quantity, "500m", QUANTITY, "write 0.5 for thousandths, 30000s for minutes", id="millicores-or-minutes"),
+        pytest.param(units.quantity, "1_000", QUANTITY, "", id="underscores"),
+        pytest.param(units.quantity, float("inf"), QUANTITY, "", id="infinite"),
+        pytest.param(units.quantity, 10**400, QUANTITY, "", id="beyond-any-float"),
         pytest.param(units.events, -1, "a number of events, 0 or more", "", id="negative-events"),
         pytest.param(units.events_per_second, "10/d", "a rate such as 10/s or 600/m", "", id="per-day"),
     ],
