@@ -68,14 +68,13 @@ def _since(track: Track, anchor: datetime) -> Track:
 def _armed(condition: Condition, before: Before | None, at: datetime, *, is_gate: bool) -> Condition:
     if condition.limit.of_before is not None:
         if before is None or before.lack:
-            return _lacking(condition, UNKNOWN if before is None else before.lack)
+            return _lacking(condition, condition.limit.of_before.is_above, UNKNOWN if before is None else before.lack)
         condition = _reckoned(condition, condition.limit.of_before, before, at)
     return condition if before is None or is_gate or condition.limit.lack else _if_worse(condition, before)
 
 
-def _lacking(condition: Condition, why: str) -> Condition:
+def _lacking(condition: Condition, is_above: bool, why: str) -> Condition:
     """The condition proves nothing. Its counts go on: of a share against a limit that none exceeds."""
-    is_above = condition.limit.of_before is None or condition.limit.of_before.is_above
     never = replace(condition.limit, lack=why)
     if isinstance(condition.signal, Ratio | Latency):
         never = with_share(condition, never, 1.0 if is_above else 0.0, is_above, "")
@@ -108,7 +107,7 @@ def _share(condition: Condition, of_before: OfBefore, before: Before) -> Conditi
     note = f"{_factor_text(of_before)} of {'at most' if is_above else 'at least'} {number_text(sure, '%')} before ({seen}"
     note += f"; {season} it {'rose' if is_above else 'fell'} by {number_text(most, '%')})" if most > 0 else ")"
     if not 0 < share < 1:
-        return _lacking(condition, f"no limit can be reckoned: {note} is {'more than all' if is_above else 'less than none'} of them")
+        return _lacking(condition, is_above, f"no limit can be reckoned: {note} is {'more than all' if is_above else 'less than none'} of them")
     return replace(condition, limit=with_share(condition, condition.limit, share, is_above, note), bound=halved(condition.bound))
 
 
@@ -120,9 +119,8 @@ def _fixed(condition: Condition, is_above: bool) -> float | None:
 
 def with_share(condition: Condition, limit: Limit, share: float, is_above: bool, note: str) -> Limit:
     """The limit on the bad share, and how it was reckoned; of a latency on the share of the slower ones."""
-    limit = replace(limit, of_before=None, note=note)
     if isinstance(condition.signal, Latency):
-        return replace(limit, share=share)
+        return replace(limit, share=share, of_before=None, note=note)
     return _with_side(limit, share, is_above, note)
 
 
@@ -168,10 +166,10 @@ def _level(condition: Condition, of_before: OfBefore, before: Before, at: dateti
     fixed = condition.limit.high if is_above else condition.limit.low
     if span == 0 and fixed is None:
         key = "at_least" if is_above else "at_most"
-        return _lacking(condition, f"no limit can be reckoned: it was 0 before, and always so; write '{key}'")
+        return _lacking(condition, is_above, f"no limit can be reckoned: it was 0 before, and always so; write '{key}'")
     value = expected + span if is_above else expected - span
     if not is_above and value <= 0 <= min(before.centre, expected):
-        return _lacking(condition, f"{number_text(before.centre, condition.limit.unit)} before is too little to tell a fall from chance")
+        return _lacking(condition, is_above, f"{number_text(before.centre, condition.limit.unit)} before is too little to tell a fall from chance")
     note = _level_note(condition, of_before, before, expected, span) + (f" ({reason})" if reason else "")
     value = value if fixed is None else pick([value, fixed])
     return replace(condition, limit=_with_side(condition.limit, value, is_above, note))
@@ -218,7 +216,7 @@ def _raised(condition: Condition, before: Before, written: float, *, is_above: b
     was = f"{sure}{number_text(level, unit)} shortly before the change, when it was beyond {number_text(written, unit)} already"
     note = f"worse than before: {WORSE:g} times {was}"
     if is_share and not 0 < value < 1:
-        return _lacking(condition, f"in breach before the change already, and nothing is {note}")
+        return _lacking(condition, is_above, f"in breach before the change already, and nothing is {note}")
     raised = replace(condition.limit, is_raised=True)
     if is_share:
         return replace(condition, limit=with_share(condition, raised, value, is_above, note), bound=halved(condition.bound))
