@@ -29,10 +29,9 @@ from rollbackd.policies.model.policy import Policy
 
 log = structlog.get_logger()
 
-PATIENCE = timedelta(seconds=30)
-"""How old a decision may be when its work begins, at least; two looks where those take longer."""
 WORKERS = 4
 """So many threads wait for work; where more is to be done at once, more begin."""
+_SLOW = "metrics are read too slowly, or too much is under way; nothing was written"
 SETTLES_ITSELF = ("claimed", "closed", "held", "acknowledged", "ordered", "deadline")
 """Why a claim is not given that is somebody else's doing, or is decided again at the next slot: nobody need be told."""
 
@@ -70,8 +69,9 @@ class Actor:
         self._told = told
         self._failed = failed
         self._stop = stop or threading.Event()
-        self._outcomes = Outcomes(store, now, self._stop, look_every, steady)
+        self._outcomes = Outcomes(store, now, self._stop, look_every, steady, self._is_ordered)
         self._busy: set[str] = set()
+        self._asked: set[str] = set()  # busy ones in which something was to begin meanwhile
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._planning = Planning(targets, self._unreached, now)
         self._takeover = Takeover(store, targets, pause, now, self._outcomes, self._write)
@@ -89,8 +89,12 @@ class Actor:
         return incident in self._busy
 
     def begin(self, order: Order) -> None:
-        """The order is being carried out; nothing happens if its incident is busy."""
-        self._submit(order.act.incident, order.policy, order.contacts, lambda: self._carry_out(order))
+        """The order is being carried out; where its incident is busy, it is decided again once that is over."""
+        with self._lock:
+            if order.act.incident in self._busy:
+                self._asked.add(order.act.incident)
+            begun = self._now()
+            self._submit(order.act.incident, order.policy, order.contacts, lambda: self._carry_out(order, begun))
 
     def resume(self, incident: Incident, policy: Policy) -> None:
         """The incident's open intent is being brought to its outcome, by asking the target first; nothing happens if it is busy."""
@@ -107,10 +111,11 @@ class Actor:
             self._pool.submit(self._run, incident, policy, contacts, work)  # under the lock: a pool that was shut down takes nothing
 
     def _run(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
-        is_done = False
+        is_news = is_asked = False
         try:
+            before = self._store.incident(incident)
             self._sheltered(incident, policy, contacts, work)
-            is_done = True
+            is_news = self._store.incident(incident) != before
         except StoreError as fault:  # without an intent nothing was written; without an outcome the target is asked for it
             self._failed(str(fault))
         except Postponed:
@@ -118,8 +123,15 @@ class Actor:
         finally:
             with self._lock:
                 self._busy.discard(incident)
-        if is_done:  # else deciding at once again would fail at once again
+                is_asked = incident in self._asked
+                self._asked.discard(incident)
+        if is_news or is_asked:  # else deciding at once again would come to the same at once again
             self._done(policy.target)
+
+    def _is_ordered(self, incident: str) -> bool:
+        """Whether something else is to begin in this busy incident, because a person has ordered it."""
+        found = self._store.incident(incident) if incident in self._asked else None
+        return found is not None and found.order is not None
 
     def _sheltered(self, incident: str, policy: Policy, contacts: tuple[str, ...], work: Callable[[], None]) -> None:
         """The work was done, or a bug in it has put the incident into people's hands: it must neither kill the daemon nor be tried for ever."""
@@ -134,10 +146,10 @@ class Actor:
 
     # --- a new rung --------------------------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, order: Order) -> None:
+    def _carry_out(self, order: Order, begun: datetime) -> None:
         act = order.act
-        if self._now() - act.at > max(2 * order.policy.every, PATIENCE):
-            return  # it waited for a free worker: the evidence is old, and the next slot decides anew
+        if self._is_late(order, begun):
+            return
         group = self._planning.group(order)
         plans = [each for each in group if isinstance(each, Planned)]
         if plans and order.is_offer:
@@ -146,6 +158,17 @@ class Actor:
             self._plan_has_changed(plans, group)
         else:
             self._begin_all(group, order)
+
+    def _is_late(self, order: Order, begun: datetime) -> bool:
+        """Whether the evidence is too old by now: the next slot decides anew. Where all come too late, the incident is held. An order needs none."""
+        incident, now = self._store.incident(order.act.incident), self._now()
+        if not order.is_late(begun, now) or incident is None or incident.order is not None:
+            return False
+        age = now - order.act.at
+        log.warning("act.late", incident=incident.id, rung=order.act.rung, seconds=age.total_seconds())
+        if now - incident.rested_at >= order.policy.timing.give_up:
+            self._hold(order, "late", f"what is decided comes too late to be carried out, this time by {age.total_seconds():.0f} s: {_SLOW}")
+        return True
 
     def _begin_all(self, group: Sequence[Planned | Stopped], order: Order) -> None:
         """Each of the group was begun, in the ladder's order; then what the targets accepted is complete, or why not is on record.
@@ -158,7 +181,7 @@ class Actor:
             if each is not group[0] and not self._may_go_on(order.act.incident):
                 break
             if isinstance(each, Stopped):
-                self._outcomes.unbegun(each)
+                self._outcomes.unbegun(each, order.act.by)
             elif (claim := self._claim(each.plan, each.order)) is not None and self._write(each.target, each.plan, claim):
                 accepted.append(claim.intended)
         self._complete(accepted, order.policy)
@@ -174,8 +197,9 @@ class Actor:
     def _put_to_people(self, plans: Sequence[Planned], group: Sequence[Planned | Stopped]) -> None:
         """People are asked about the plans, as one; what ended before the first of them is on record."""
         order = plans[0].order
-        for ended in takewhile(lambda each: isinstance(each, Stopped), group):
-            self._outcomes.unbegun(ended) if isinstance(ended, Stopped) else None
+        for ended in takewhile(lambda each: each is not plans[0], group):
+            if isinstance(ended, Stopped):
+                self._outcomes.unbegun(ended, order.act.by)
         offered = offer_of(order, [each.plan for each in plans], self._now())
         log.info("plan.offered", incident=offered.incident, rung=offered.rung, plan=offered.plan_digest, needed=offered.needed)
         self._told_before(order, offered)
@@ -262,7 +286,7 @@ class Actor:
     def _told_of(self, event: Held | Offered, policy: Policy, contacts: tuple[str, ...], unbegun: Act | None = None) -> None:
         """The event is durable, and people hear of it, unless it was on record before. ``unbegun``: not where this step is past."""
         with self._store.transaction() as tx:
-            if unbegun is not None and is_past(tx, unbegun.incident, unbegun.rung):
+            if unbegun is not None and is_past(tx, unbegun.incident, unbegun.rung, unbegun.by):
                 return
             if not tx.record(event):
                 return

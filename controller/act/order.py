@@ -14,6 +14,12 @@ from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.keys import recurs
 from rollbackd.policies.model.policy import Policy, RevertRung
 
+PATIENCE = timedelta(seconds=30)
+"""How long a decision may wait for a free worker, at least; two looks where those take longer. From its slot on it may take OLDEST times as long:
+metrics that are slowly read are no reason to do nothing.
+"""
+OLDEST = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -32,6 +38,11 @@ class Order:
     is_offer: bool = False
     others: tuple["Order | Stopped", ...] = ()
     moment: datetime | None = None
+
+    def is_late(self, begun: datetime, now: datetime) -> bool:
+        """Whether its evidence is too old to act on, where it has waited since ``begun``."""
+        patience = max(2 * self.policy.every, PATIENCE)
+        return now - begun > patience or now - self.act.at > OLDEST * patience
 
 
 def digest_of(plans: Sequence[Plan]) -> str:

@@ -27,16 +27,24 @@ class Outcomes:
     """Looks at targets and records what it saw. Interrupted by ``stop`` it records nothing: the next start looks again.
 
     ``steady``: seconds that no hand on the clock moves. What is left of a deadline when the looking begins is waited for, wherever the clock goes.
+    ``is_ordered``: whether a person has ordered what comes next in an incident; then nobody waits for what was written before.
     """
 
     def __init__(
-        self, store: Store, now: Callable[[], datetime], stop: threading.Event, look_every: timedelta, steady: Callable[[], float] | None = None
+        self,
+        store: Store,
+        now: Callable[[], datetime],
+        stop: threading.Event,
+        look_every: timedelta,
+        steady: Callable[[], float] | None = None,
+        is_ordered: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
         self._now = now
         self._steady = steady or (lambda: now().timestamp())
         self._stop = stop
         self._look_every = look_every
+        self._is_ordered = is_ordered
 
     def explain(self, target: Target, intended: Intended, why: str, how: RungEnd, advice: str = "") -> bool:
         """What became of a write without an accepting answer is on record: found done, found undone (it ended as ``how``), or overtaken.
@@ -50,13 +58,20 @@ class Outcomes:
             return self.ended(intended, how, why, advice)
         if sight.standing is Standing.ELSEWHERE:
             return self.ended(intended, RungEnd.SUPERSEDED if how is RungEnd.REFUSED else RungEnd.OVERTAKEN, sight.reason)
-        if how is RungEnd.REFUSED and self._nobody_else_sent(intended):
-            # On record as ours, what another writer did would count as our act, and an undo would take it back.
-            if sight.ours is False:
-                return self.ended(intended, RungEnd.SUPERSEDED, f"another writer has put {sight.revision} there: {sight.reason}")
-            if sight.standing is Standing.UNDERWAY and sight.ours is None:
-                return self.ended(intended, how, why, advice)
-        return self.applied(intended, f"{why}; found carrying it: {sight.reason}")
+        reason = f"{why}; found carrying it: {sight.reason}"
+        if how is not RungEnd.REFUSED or not self._nobody_else_sent(intended):
+            return self.applied(intended, reason)
+        if sight.standing is Standing.UNDERWAY and sight.ours is None:
+            return self.ended(intended, how, why, advice)
+        return self.found(intended, sight, reason)
+
+    def found(self, intended: Intended, sight: Sight, reason: str) -> bool:
+        """What a target shows that has the end state is on record: as our write, or as another writer's where it does not carry our mark. As ours it
+        would count as our act, and an undo would take it back. True if its end state has to be waited for.
+        """
+        if sight.ours is False:
+            return self.ended(intended, RungEnd.SUPERSEDED, f"another writer has put {sight.revision} there: {sight.reason}")
+        return self.applied(intended, reason)
 
     def _nobody_else_sent(self, intended: Intended) -> bool:
         """True if the claim was never taken over, so that the one who was refused is the only one who could have written."""
@@ -78,7 +93,7 @@ class Outcomes:
         until = self._due(intended)
         shown_by = self._steady() + SHOWS.total_seconds()
         sight = self._look_until(target, intended, lambda seen: self._is_end(seen, shown_by), until)
-        if self._stop.is_set():
+        if self._stop.is_set() or self._is_ordered(intended.incident):
             return
         at = self._now()
         if sight is not None and sight.standing is Standing.THERE:
@@ -119,7 +134,7 @@ class Outcomes:
             else:
                 if is_enough(sight):
                     return sight
-            if self._steady() >= ends or self._stop.wait(self._look_every.total_seconds()):
+            if self._steady() >= ends or self._is_ordered(intended.incident) or self._stop.wait(self._look_every.total_seconds()):
                 return sight
 
     def unclaimed(self, intended: Intended) -> bool:
@@ -141,12 +156,12 @@ class Outcomes:
         self._say(event)
         return False
 
-    def unbegun(self, event: Stopped) -> None:
-        """The step is on record as ended before anybody had begun it. Once it is begun, its end is the claimant's to tell, whatever was planned
-        here meanwhile: a plan that comes after another replica's write finds the target moved on.
+    def unbegun(self, event: Stopped, by: tuple[str, ...]) -> None:
+        """The step, which was to be begun for ``by``, is on record as ended before anybody had begun it. Once it is begun, its end is the claimant's
+        to tell, whatever was planned here meanwhile: a plan that comes after another replica's write finds the target moved on.
         """
         with self._store.transaction() as tx:
-            if is_past(tx, event.incident, event.rung) or not tx.record(event):
+            if is_past(tx, event.incident, event.rung, by) or not tx.record(event):
                 return
         self._say(event)
 
@@ -168,10 +183,12 @@ class Outcomes:
         log.info(f"rung.{type(event).__name__.lower()}", incident=event.incident, rung=event.rung, target=event.target, reason=event.reason)
 
 
-def is_past(read: Reading, incident: str, rung: int) -> bool:
-    """Has somebody begun or ended this step, or a later one, by now? Then what was planned for it says nothing any more."""
+def is_past(read: Reading, incident: str, rung: int, by: tuple[str, ...]) -> bool:
+    """Has somebody begun or ended this step, or a later one, by now, or does a person's order wait that is another? Then what was planned for it
+    says nothing any more.
+    """
     found = read.incident(incident)
-    return found is not None and found.rung >= rung
+    return found is not None and (found.rung >= rung or found.orders_else(by, rung))
 
 
 def intent_of(intended: Intended) -> Intent:

@@ -1,12 +1,13 @@
 """What becomes of an intent whose claimant died: the target is asked first; only a write that never arrived is sent, once."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.target import NothingToDo, Plan, Standing, Target
+from rollbackd.adapters.base.target import NothingToDo, Plan, Sight, Standing, Target
 from rollbackd.controller.act.order import request_again
 from rollbackd.controller.act.outcome import Outcomes, intent_of
 from rollbackd.controller.journal.store import Store
@@ -47,67 +48,78 @@ class Takeover:
     def of(self, target: Target, intended: Intended, policy: Policy) -> bool:
         """True if the target has the write by now. False where it came to another end, which is on record, or where nothing can be said yet.
 
+        Asked and planned before the claim is taken, as that leaves little time to begin; and after the last one's end, so that it stays true.
         Raises Postponed while the target cannot be seen and may show the write yet, and StoreError.
         """
-        unseen = self._unseen(target, intended)
+        due = self._due(intended)
+        if due is None:
+            return False
+        seen = self._see(target, intended)
         with self._store.transaction() as tx:
             claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
-        if claim is None:  # its deadline has not passed, or it has an outcome by now
-            if self._store.claim_on(intended.incident, intended.rung, intended.target) is None:
-                self._outcomes.unclaimed(intended)
-            return False
+        if claim is None or claim.attempts != due.attempts + 1:
+            return False  # another one had it meanwhile: what was seen says nothing; asked again when its claim, or this one, has run out
         log.info("claim.taken_over", incident=intended.incident, rung=intended.rung, attempts=claim.attempts)
-        if unseen:
-            return self._outcomes.ended(intended, RungEnd.FAILED, f"{unseen}; whether it was written is not known: look first", intended.command)
-        return self._ask_the_target(target, claim, policy)
+        if seen.sight is None:
+            return self._outcomes.ended(intended, RungEnd.FAILED, f"{seen.fault}; whether it was written is not known: look first", intended.command)
+        if seen.sight.standing is Standing.ELSEWHERE:
+            return self._outcomes.ended(intended, RungEnd.OVERTAKEN, seen.sight.reason)
+        if seen.sight.standing is Standing.BEFORE:
+            return self._write_again(target, claim, seen, policy)
+        return self._outcomes.found(intended, seen.sight, f"found carrying it after a restart: {seen.sight.reason}")
 
-    def _unseen(self, target: Target, intended: Intended) -> str:
-        """Why nobody can know any more what became of the write; empty where the target can be seen.
+    def _due(self, intended: Intended) -> Claim | None:
+        """The claim, if its time is over and its outcome is not known."""
+        claim = self._store.claim_on(intended.incident, intended.rung, intended.target)
+        if claim is None:
+            self._outcomes.unclaimed(intended)
+        return claim if claim is not None and claim.ended_at is None and self._store.now() >= claim.deadline else None
 
-        Raises Postponed while it may show yet: a claim in the hands of one who cannot see the target helps nobody.
+    def _see(self, target: Target, intended: Intended) -> "Seen":
+        """What the target shows, and where the write is not there a plan for it.
+
+        Raises Postponed while it cannot be seen and may show yet: a claim in the hands of one who cannot see the target helps nobody.
         """
         try:
-            target.look(intent_of(intended))
+            sight = target.look(intent_of(intended))
         except AdapterError as fault:
             until = intended.complete_by or intended.deadline
             if self._now() < until:
                 log.warning("step.unseen", incident=intended.incident, target=intended.target, until=until.isoformat(), error=str(fault))
                 raise Postponed from fault
-            return f"it cannot be seen, and was to be complete by {until:%H:%M:%S}: {fault}"
-        return ""
-
-    def _ask_the_target(self, target: Target, claim: Claim, policy: Policy) -> bool:
-        """True if the target has the write."""
-        intended = claim.intended
+            return Seen(None, f"it cannot be seen, and was to be complete by {until:%H:%M:%S}: {fault}")
+        if sight.standing is not Standing.BEFORE or is_handed_over(intended.target):
+            return Seen(sight)
         try:
-            sight = target.look(intent_of(intended))
+            plan = target.plan(request_again(intended))
         except AdapterError as fault:
-            log.warning("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
-            return False  # asked again once this claim has run out
-        if sight.standing is Standing.ELSEWHERE:
-            return self._outcomes.ended(intended, RungEnd.OVERTAKEN, sight.reason)
-        if sight.standing is Standing.BEFORE:
-            return self._write_again(target, claim, policy)
-        return self._outcomes.applied(intended, f"found carrying it after a restart: {sight.reason}")
+            return Seen(sight, str(fault))
+        if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
+            return Seen(sight, "the same end state can no longer be planned after a restart")
+        return Seen(sight, plan=plan)
 
-    def _write_again(self, target: Target, claim: Claim, policy: Policy) -> bool:
-        """The write has not arrived: the same end state is planned anew and sent once, unless too many died on it, or world or pause say no.
+    def _write_again(self, target: Target, claim: Claim, seen: "Seen", policy: Policy) -> bool:
+        """The write has not arrived: the same end state is sent once, as it was planned anew, unless too many died on it, or world or pause say no.
 
         Where there is no plan for it any more the target is asked once again: a claimant who stood still may have gone on meanwhile.
         """
         intended = claim.intended
         if claim.attempts > ATTEMPTS:
-            died = f"it was begun {claim.attempts - 1} times, and each time whoever did came to no end"
-            return self._outcomes.ended(intended, RungEnd.FAILED, died)
+            return self._outcomes.ended(intended, RungEnd.FAILED, f"{claim.attempts - 1} had the claim on it, and none of them brought it to an end")
         if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
             return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")
         if is_handed_over(intended.target):  # it was approved for then and not for now, and it may show yet
             reason = f"a restart came between, and it is not seen: it is not asked for again; look first. By hand: {intended.command}"
             return self._outcomes.ended(intended, RungEnd.FAILED, reason)
-        try:
-            plan = target.plan(request_again(intended))
-        except AdapterError as fault:
-            return self._outcomes.explain(target, intended, str(fault), RungEnd.REFUSED)
-        if isinstance(plan, NothingToDo) or plan.intent.to_revision != intended.to_revision:
-            return self._outcomes.explain(target, intended, "the same end state can no longer be planned after a restart", RungEnd.REFUSED)
-        return self._write(target, plan, claim)
+        if seen.plan is None:
+            return self._outcomes.explain(target, intended, seen.fault, RungEnd.REFUSED)
+        return self._write(target, seen.plan, claim)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a target showed; None where it could not be seen. ``plan``: for the write, where it is not there. ``fault``: why there is none."""
+
+    sight: Sight | None
+    fault: str = ""
+    plan: Plan | None = None

@@ -21,7 +21,8 @@ from rollbackd.policies.known.incident import Incident, Phase
 
 
 def key_of(kind: str, event: IncidentEvent, incident: Incident | None = None) -> str | None:
-    """What makes a second row of the same transition impossible; an incident may be held more than once.
+    """What makes a second row of the same transition impossible. An incident may be held more than once, and a plan put to people again that was
+    withdrawn or replaced: ``is_stale`` asks how it stands.
 
     A step whose write was found accepted after its end is waited for anew, and may end once more: ``incident``, as it stands, tells.
     """
@@ -34,11 +35,7 @@ def key_of(kind: str, event: IncidentEvent, incident: Incident | None = None) ->
             return f"{event.incident}/{kind}/{event.policy}/{event.condition}/{event.mode.name.lower()}"
         case Intended() | Applied() | Settled() | Stopped():
             return f"{event.incident}/{kind}/{event.rung}/{event.target}"
-        case Offered():
-            return f"{event.incident}/{kind}/{event.rung}/{event.plan_digest}"
-        case Approved():
-            return f"{event.incident}/{kind}/{event.plan_digest}/{event.who}"
-        case Held() | Ordered() | Acked():
+        case Held() | Ordered() | Acked() | Offered() | Approved():
             return None
         case _:
             assert_never(event)
@@ -51,5 +48,8 @@ def is_stale(incident: Incident, event: IncidentEvent) -> bool:
     if isinstance(event, Held) and incident.phase is Phase.HELD and incident.held is not None:
         return incident.held.guard == event.guard
     if isinstance(event, Offered):
-        return incident.phase in (Phase.HELD, Phase.CLOSED)
+        is_asked = incident.offer is not None and (incident.offer.rung, incident.offer.plan_digest) == (event.rung, event.plan_digest)
+        return is_asked or incident.order is not None or incident.phase in (Phase.HELD, Phase.CLOSED)
+    if isinstance(event, Approved):
+        return not incident.lacks(event)
     return not incident.is_open

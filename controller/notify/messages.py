@@ -274,7 +274,7 @@ def _news(event: IncidentEvent) -> str:
         case Intended():
             return f":{event.rung}"
         case Offered():
-            return f":{event.rung}:{event.plan_digest[:12]}"
+            return f":{event.rung}:{event.plan_digest[:12]}:{event.at:%Y%m%dT%H%M%S.%f}"
         case Held():
             return f":{event.guard}:{event.at:%Y%m%dT%H%M%S.%f}"
         case Acked():

@@ -124,7 +124,11 @@ def _waiting(slot: Slot, incident: Incident, offer: Offered) -> str:
 
 
 def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]:
-    """What a person ordered, unless a guard holds it that the order does not name. No proof is asked for: a person has decided."""
+    """What a person ordered, unless a guard holds it that the order does not name. No proof is asked for: a person has decided.
+
+    Guards are asked as of the order, where the slot is older: what was over when the person was told so must not hold it.
+    """
+    slot = replace(slot, at=max(slot.at, order.at))
     blamed = suspects_of(incident, slot.changes)
     if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, order.overrides, order.undo, (order.target,)):
         reason = f"ordered by {order.who}, but {block.blocks}"

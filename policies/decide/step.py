@@ -186,7 +186,7 @@ def _unproven(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     """What to do instead of acting where the breach is not proven at this slot, as after a restart."""
     if recovered := proof.recovered(slot, incident, incident.opened_at):
         return (recovered,)
-    if slot.at - incident.opened_at >= slot.policy.timing.give_up:
+    if slot.at - incident.rested_at >= slot.policy.timing.give_up:
         reason = f"the breach could not be proven again within {duration_text(slot.policy.timing.give_up)}: {proof.all_reasons(slot, incident)}"
         return (Held(incident.id, slot.at, "give-up", reason),)
     return (Wait(f"not proven now: {proof.all_reasons(slot, incident)}"),)

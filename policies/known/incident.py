@@ -60,7 +60,7 @@ class Incident:
 
     ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
     ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it;
-    ``accepted``: those that a target took so far, of all rungs. ``unsettled``: the rungs of those whose end state is not complete yet.
+    ``begun``: all; ``accepted``: those of them that a target took so far. ``unsettled``: the rungs of those whose end state is not complete yet.
     ``known``: ids of the changes that were new when it was opened.
     """
 
@@ -81,6 +81,7 @@ class Incident:
     acted: bool = False
     intent: Intended | None = None
     writes: tuple[Intended, ...] = ()
+    begun: tuple[Intended, ...] = ()
     accepted: tuple[Intended, ...] = ()
     unsettled: tuple[int, ...] = ()
     evidence_from: datetime | None = None
@@ -114,6 +115,20 @@ class Incident:
         return any((end.rung, end.target) == (rung, target) for end in self.stopped)
 
     @property
+    def rested_at(self) -> datetime:
+        """When anything was last under way in it: it was opened then, a step ended, or its end state settled."""
+        return max([self.opened_at, *(end.at for end in self.stopped), *filter(None, [self.evidence_from])])
+
+    def orders_else(self, by: tuple[str, ...], rung: int) -> bool:
+        """True where a person's order waits that is not this step."""
+        return self.order is not None and (by, rung) != ((self.order.who,), self.order.rung)
+
+    def lacks(self, event: Approved) -> bool:
+        """True for one more approval: of the plan at hand, by somebody who had not approved it before."""
+        is_of_offer = self.offer is not None and self.offer.plan_digest == event.plan_digest
+        return is_of_offer and event.who not in {approval.who for approval in self.approvals}
+
+    @property
     def is_in_hands(self) -> bool:
         """True where only people may begin anything: they opened it, or its mode allows the machine no more than a word."""
         return bool(self.opened_by) or self.mode < Mode.APPROVE
@@ -141,15 +156,21 @@ def opened(event: Opened) -> Incident:
 
 
 def advance(incident: Incident, event: IncidentEvent) -> Incident:
-    """The incident after one more journal row. A row of a closed incident, or of an earlier rung, changes nothing.
+    """The incident after one more journal row. A row of a closed incident changes nothing, one of an earlier rung only what was accepted.
 
-    A held incident stays held whatever outcome arrives late: held is final for the machine. Only a person's order takes it on.
+    A held incident stays held whatever outcome arrives late: held is final for the machine. Only a person's order takes it on, and that waits to be
+    begun whatever becomes of earlier writes, unless another writer was there.
     """
-    if incident.phase is Phase.CLOSED or _is_of_earlier_rung(incident, event):
+    if incident.phase is Phase.CLOSED:
         return incident
+    if _is_of_earlier_rung(incident, event):
+        return _taken(incident, event) if isinstance(event, Applied) else incident
     after = _advanced(incident, event)
-    is_held = incident.phase is Phase.HELD and not isinstance(event, Closed | Ordered)
-    return replace(after, phase=Phase.HELD) if is_held else after
+    if incident.phase is Phase.HELD and not isinstance(event, Closed | Ordered):
+        return replace(after, phase=Phase.HELD)
+    if incident.order is not None and isinstance(event, Applied | Settled | Stopped) and event.rung < incident.order.rung and not has_ended(after):
+        return replace(after, phase=Phase.OPEN, order=incident.order)
+    return after
 
 
 def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
@@ -164,14 +185,13 @@ def _advanced(incident: Incident, event: IncidentEvent) -> Incident:
             return _by_people(incident, event)
         case Intended():
             writes = (*incident.writes, event) if incident.unsettled else (event,)
-            began = replace(incident, rung=event.rung, acted=True, intent=event, writes=writes, evidence_from=None)
+            begun = (*incident.begun, event)
+            began = replace(incident, rung=event.rung, acted=True, intent=event, writes=writes, begun=begun, evidence_from=None)
             return replace(_decided(began), phase=Phase.ACTING)
         case Applied():
-            taken = tuple(write for write in incident.writes if (write.rung, write.target) == (event.rung, event.target))
-            accepted = (*incident.accepted, *taken)
             # What people were asked about meanwhile is asked anew, once it is known whether this helped.
-            after = replace(incident, offer=None, approvals=())
-            return replace(after, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung), accepted=accepted)
+            after = replace(_taken(incident, event), offer=None, approvals=())
+            return replace(after, phase=Phase.SETTLING, unsettled=(*incident.unsettled, event.rung))
         case Settled():
             return _settled(incident, event)
         case Stopped():
@@ -205,6 +225,12 @@ def _is_final(incident: Incident, event: Stopped) -> bool:
     return event.how is RungEnd.OVERTAKEN or (event.how is RungEnd.SUPERSEDED and event.target == incident.target)
 
 
+def _taken(incident: Incident, event: Applied) -> Incident:
+    """A target has taken this write: it is ours from now on, also where it is told after a later rung was begun."""
+    taken = tuple(write for write in incident.begun if (write.rung, write.target) == (event.rung, event.target))
+    return replace(incident, accepted=(*incident.accepted, *taken))
+
+
 def _settled(incident: Incident, event: Settled) -> Incident:
     """One write is complete; what began at once with it is waited for, and evidence counts from the end of the last."""
     left = tuple(rung for rung in incident.unsettled if rung != event.rung)
@@ -225,7 +251,8 @@ def _stopped(incident: Incident, event: Stopped) -> Incident:
         return replace(after, phase=Phase.STOPPED)
     if _is_of_company(incident, event):
         return after
-    has_settled = event.rung in incident.unsettled and incident.evidence_from is not None
+    # What began at once with it may have settled before: while it was written, or is waited for.
+    has_settled = incident.evidence_from is not None and (event.rung in incident.unsettled or incident.phase is Phase.ACTING)
     return replace(after, phase=Phase.SETTLING if left else Phase.VERIFYING if has_settled else Phase.STOPPED)
 
 
@@ -247,19 +274,11 @@ def _joined(incident: Incident, event: Joined) -> Incident:
 def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
     match event:
         case Approved():
-            return _approved(incident, event)
+            return replace(incident, approvals=(*incident.approvals, event)) if incident.lacks(event) else incident
         case Ordered():
             return replace(_decided(incident), phase=Phase.OPEN, order=event, unsettled=())
         case Acked():
             return replace(incident, acked=event)
-
-
-def _approved(incident: Incident, event: Approved) -> Incident:
-    """One more approval, if it is of the plan at hand and its person had not approved it before."""
-    is_of_offer = incident.offer is not None and incident.offer.plan_digest == event.plan_digest
-    if not is_of_offer or event.who in {approval.who for approval in incident.approvals}:
-        return incident
-    return replace(incident, approvals=(*incident.approvals, event))
 
 
 def _decided(incident: Incident) -> Incident:

@@ -2,9 +2,11 @@
 
 import sqlite3
 import threading
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -12,10 +14,23 @@ from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo
 from rollbackd.policies.known.events import Acked, Applied, Held, Intended, Offered, Ordered, RungEnd, Stopped
 from rollbackd.policies.model.policy import RevertRung
-from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PLAN, SHOP, THERE, AtOnce, Deployments
+from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PLAN, SHOP, THERE, UNDERWAY, AtOnce, Deployments
 from tests.controller.journal_samples import CART, CHECKOUT, CLOSED, HELD, HOUR, SECOND, T0, WIDE, acted_and_closed, begin, claim
 
 TICK = timedelta(microseconds=1)
+
+
+class Later(Executor):
+    """What is submitted waits in ``work`` until somebody does it."""
+
+    def __init__(self, work):
+        self._work = work
+
+    def submit(self, fn, /, *args, **kwargs):
+        self._work.append(partial(fn, *args, **kwargs))
+        return Future()
+
+
 ORDERED = Ordered("inc-1", T0, 0, CHECKOUT, "rev-b", "0123456789abcdef", "ann", "customers say so")
 
 
@@ -24,14 +39,81 @@ ORDERED = Ordered("inc-1", T0, 0, CHECKOUT, "rev-b", "0123456789abcdef", "ann", 
 
 @pytest.mark.parametrize(
     ("every", "oldest"),
-    [pytest.param(10 * SECOND, 30 * SECOND, id="half-a-minute"), pytest.param(20 * SECOND, 40 * SECOND, id="two-looks-where-they-take-longer")],
+    [pytest.param(10 * SECOND, 120 * SECOND, id="two-minutes"), pytest.param(20 * SECOND, 160 * SECOND, id="eight-looks-where-they-take-longer")],
 )
 @pytest.mark.parametrize(("older", "kinds"), [(timedelta(0), DONE), (TICK, [])])
-def test_an_order_is_carried_out_as_long_as_its_evidence_is_new(acting, every, oldest, older, kinds):
+def test_what_was_decided_is_carried_out_as_long_as_its_evidence_is_new(acting, every, oldest, older, kinds):
     acting.clock.move(oldest + older)
     acting.actor.begin(replace(ORDER, policy=replace(SHOP, every=every)))
     assert acting.kinds() == kinds
-    assert acting.decided == [CHECKOUT]
+    assert acting.decided == ([CHECKOUT] if kinds else [])
+
+
+@pytest.mark.parametrize("every", [10 * SECOND, 20 * SECOND])
+@pytest.mark.parametrize(("longer", "kinds"), [(timedelta(0), DONE), (TICK, [])])
+def test_it_waits_for_a_free_worker_no_longer_than_two_looks_or_half_a_minute(acting, every, longer, kinds):
+    later = []
+    actor = acting.made(pool=Later(later), stop=acting.stop)
+    actor.begin(replace(ORDER, policy=replace(SHOP, every=every)))
+    acting.clock.move(max(2 * every, 30 * SECOND) + longer)
+    later.pop()()
+    assert acting.kinds() == kinds
+
+
+def test_where_everything_comes_too_late_people_are_told_once_giving_up_is_due(acting):
+    acting.clock.move(SHOP.timing.give_up - TICK)
+    acting.actor.begin(replace(ORDER, act=replace(ACT, at=T0 - HOUR)))
+    assert acting.kinds() == []
+    acting.clock.move(TICK)
+    acting.actor.begin(replace(ORDER, act=replace(ACT, at=T0 - HOUR)))
+    (held,) = acting.events()
+    assert (held.guard, acting.queued(), acting.target.written) == ("late", ["held"], [])
+    assert "metrics are read too slowly, or too much is under way; nothing was written" in held.reason
+
+
+def test_an_order_of_a_person_is_carried_out_however_late(acting):
+    acting.record(replace(ORDERED, plan_digest=PLAN.digest))
+    acting.clock.move(HOUR)
+    acting.actor.begin(replace(ORDER, act=replace(ACT, plan_digest=PLAN.digest, by=("ann",))))
+    assert acting.kinds() == [Ordered, *DONE]
+
+
+# --- when it is decided again at once -------------------------------------------------------------------------------------------------
+
+
+def test_what_changed_nothing_is_not_decided_again_at_once(acting):
+    acting.record(ORDERED)
+    acting.actor.begin(ORDER)  # refused: a person has ordered something else
+    assert (acting.kinds(), acting.decided) == ([Ordered], [])
+
+
+def test_what_was_to_begin_while_the_incident_was_busy_is_decided_again(acting):
+    later = []
+    actor = acting.made(pool=Later(later), stop=acting.stop)
+    actor.begin(replace(ORDER, act=replace(ACT, at=T0 - HOUR)))
+    actor.begin(ORDER)
+    later.pop()()
+    assert (acting.kinds(), acting.decided, later) == ([], [CHECKOUT], [])
+
+
+def test_a_person_who_orders_does_not_wait_for_what_was_written_before(acting):
+    """The rollout of an earlier rung may take hours; it is waited for no longer than until the order is to begin."""
+    later, order = [], replace(ORDERED, rung=1)
+    actor = acting.made(pool=Later(later), stop=acting.stop)
+    look = acting.target.look
+
+    def ordered_meanwhile(intent):
+        if len(acting.target.looked_for) == 2:
+            acting.record(HELD, order)
+            actor.begin(replace(ORDER, act=replace(ACT, rung=1, by=("ann",))))
+        acting.target.looked_for.append(intent)
+        return UNDERWAY
+
+    acting.target.look = ordered_meanwhile
+    actor.begin(ORDER)
+    later.pop()()
+    acting.target.look = look
+    assert (acting.kinds(), acting.decided, actor.is_busy("inc-1")) == ([Intended, Applied, Held, Ordered], [CHECKOUT], False)
 
 
 # --- what stands against a claim ------------------------------------------------------------------------------------------------------

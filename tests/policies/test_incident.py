@@ -86,13 +86,13 @@ def test_opened_again_changes_nothing():
         pytest.param(
             replace(DECIDED, evidence_from=T0),
             intended(1),
-            replace(OPEN, phase=Phase.ACTING, rung=1, acted=True, intent=intended(1), writes=(intended(1),)),
+            replace(OPEN, phase=Phase.ACTING, rung=1, acted=True, intent=intended(1), writes=(intended(1),), begun=(intended(1),)),
             id="intended-answers-what-people-were-asked-and-ends-the-evidence",
         ),
         pytest.param(
-            replace(OPEN, rung=1, writes=(intended(0), intended(1))),
+            replace(OPEN, rung=1, begun=(intended(0), intended(1))),
             ACCEPTED,
-            replace(OPEN, rung=1, phase=Phase.SETTLING, unsettled=(1,), writes=(intended(0), intended(1)), accepted=(intended(1),)),
+            replace(OPEN, rung=1, phase=Phase.SETTLING, unsettled=(1,), begun=(intended(0), intended(1)), accepted=(intended(1),)),
             id="accepted",
         ),
         pytest.param(
@@ -115,6 +115,25 @@ def test_a_second_write_stands_beside_the_first_only_while_that_one_settles():
     beside = fold((OPENED, intended(0), Applied("inc-1", AT, 0, TARGET, "accepted"), intended(1)))
     after = fold((OPENED, intended(0), stopped(0), intended(1)))
     assert ([write.rung for write in beside.writes], [write.rung for write in after.writes]) == ([0, 1], [1])
+
+
+def test_a_write_that_is_told_after_a_later_one_began_is_ours_and_changes_nothing_else():
+    for later in ((), (Applied("inc-1", AT, 1, TARGET, "accepted"), settled(1))):
+        before = fold((OPENED, intended(0), stopped(0), intended(1), *later))
+        after = advance(before, replace(ACCEPTED, rung=0))
+        assert after == replace(before, accepted=(*before.accepted, intended(0)))
+
+
+def test_of_two_at_once_it_does_not_matter_which_outcome_is_told_first():
+    both = OPENED, intended(0), replace(ACCEPTED, rung=0), intended(1)
+    assert fold((*both, stopped(1), settled(0))).phase is Phase.VERIFYING
+    assert fold((*both, settled(0), stopped(1))).phase is Phase.VERIFYING
+
+
+def test_it_rests_since_it_was_opened_a_step_ended_or_its_end_state_settled():
+    assert OPEN.rested_at == OPENED.at
+    assert fold((OPENED, intended(0), stopped(0))).rested_at == AT
+    assert fold((OPENED, intended(0), replace(ACCEPTED, rung=0), settled(0, AT + MINUTE))).rested_at == AT + MINUTE
 
 
 def test_a_rung_that_ended_does_not_take_the_ladder_back():
@@ -227,6 +246,42 @@ def test_an_order_stands_in_for_what_was_asked_and_waits_for_nothing():
 def test_an_incident_that_was_taken_is_known_to_be():
     acked = Acked("inc-1", AT, "bob")
     assert advance(OPEN, acked) == replace(OPEN, acked=acked)
+
+
+WAITING = fold((OPENED, intended(0), HELD, ORDER))
+"""Rung 0 was written and has no outcome yet; then a person ordered rung 1."""
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param((replace(ACCEPTED, rung=0),), id="accepted"),
+        pytest.param((replace(ACCEPTED, rung=0), settled(0)), id="settled"),
+        pytest.param((replace(ACCEPTED, rung=0), stopped(0)), id="accepted-and-not-completed"),
+        pytest.param((stopped(0, RungEnd.REFUSED),), id="refused"),
+    ],
+)
+def test_an_order_waits_to_be_begun_whatever_comes_of_an_earlier_write(rows):
+    after = WAITING
+    for row in rows:
+        after = advance(after, row)
+    assert (after.phase, after.order, after.accepted) == (Phase.OPEN, ORDER, (intended(0),) if isinstance(rows[0], Applied) else ())
+    assert advance(after, intended(1)).phase is Phase.ACTING
+
+
+def test_an_order_does_not_pass_another_writer_who_came_to_light_since():
+    after = advance(advance(WAITING, replace(ACCEPTED, rung=0)), stopped(0, RungEnd.OVERTAKEN))
+    assert (after.phase, has_ended(after)) == (Phase.STOPPED, True)
+
+
+def test_the_end_of_the_ordered_step_is_the_orders_end():
+    assert advance(WAITING, stopped(1)).order is None
+    assert advance(WAITING, stopped(1)).phase is Phase.STOPPED
+
+
+def test_an_order_that_waits_overrules_every_other_step():
+    assert [WAITING.orders_else(by, rung) for by, rung in (((), 1), (("bob",), 1), (("ann",), 0), (("ann",), 1))] == [True, True, True, False]
+    assert not OPEN.orders_else((), 1)
 
 
 # --- a policy that is gone ------------------------------------------------------------------------------------------------------------
