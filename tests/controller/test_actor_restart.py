@@ -1,6 +1,7 @@
 """What an actor does with a step that it, or another, had begun before: the target is asked first. A real journal, a target of our own."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -56,8 +57,53 @@ def test_after_three_claimants_somebody_else_who_was_there_is_named(acting):
 
 def test_a_step_whose_claimant_may_live_is_left_to_it(acting):
     claim(acting.store)
+    acting.journal.move(30 * SECOND - timedelta(microseconds=1))
     acting.actor.resume(acting.store.incident("inc-1"), SHOP)
+    assert (acting.kinds(), acting.target.written, acting.target.looked_for) == ([Intended], [], [])
+
+
+def test_a_target_that_is_slow_to_read_and_to_plan_for_leaves_the_claim_its_time(acting):
+    """A claim lets a write begin for ten seconds; what is asked first takes longer, each."""
+    claim(acting.store)
+    look, plan = acting.target.look, acting.target.plan
+
+    def slowly(ask):
+        def asked(what):
+            acting.journal.move(11 * SECOND)
+            return ask(what)
+
+        return asked
+
+    acting.target.look, acting.target.plan = slowly(look), slowly(plan)
+    picked_up_by_one(acting)
+    assert (acting.kinds(), acting.target.written) == (DONE, [PLAN])
+
+
+def test_what_was_seen_before_another_one_had_the_claim_says_nothing(acting):
+    claim(acting.store)
+
+    def slowly(request):
+        acting.journal.move(SECOND)
+        with acting.store.transaction() as tx:
+            assert tx.take_over("inc-1", 0, CHECKOUT, "two")  # and came to no end, as it stood still or died
+        acting.journal.move(31 * SECOND)
+        return PLAN
+
+    acting.target.plan = slowly
+    picked_up_by_one(acting)
     assert (acting.kinds(), acting.target.written) == ([Intended], [])
+    assert acting.store.claim_on("inc-1", 0, CHECKOUT).claimant == "one"
+
+
+@pytest.mark.parametrize("stands", [replace(THERE, ours=False), replace(UNDERWAY, ours=False)], ids=["there", "under-way"])
+def test_an_end_state_that_another_writer_brought_is_not_taken_for_ours(acting, stands):
+    claim(acting.store)
+    acting.target.stands = stands
+    picked_up_by_one(acting)
+    assert acting.events()[1:] == [
+        Stopped("inc-1", T0, 0, CHECKOUT, RungEnd.SUPERSEDED, f"another writer has put rev-a there: {stands.reason}"),
+    ]
+    assert (acting.store.quarantined(), acting.target.written) == (frozenset(), [])
 
 
 def test_a_write_that_did_arrive_is_found_and_waited_for(acting):
@@ -148,7 +194,7 @@ def test_what_cannot_be_seen_when_it_was_to_be_complete_is_given_to_people_as_wh
 def test_a_write_that_is_sent_again_has_all_the_time_that_its_plan_gave_it(acting):
     begun(acting, replace(INTENDED, complete_by=T0 + 30 * SECOND))
     acting.clock.move(MINUTE)
-    looks = iter([BEFORE, BEFORE, *[UNDERWAY] * 5, THERE])
+    looks = iter([BEFORE, *[UNDERWAY] * 5, THERE])
     acting.target.look = lambda _: next(looks)
     picked_up_by_one(acting)
     assert (acting.kinds(), acting.target.written) == (DONE, [PLAN])

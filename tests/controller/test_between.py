@@ -8,10 +8,11 @@ import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.controller.act.actor import Actor
+from rollbackd.controller.act.order import Order
 from rollbackd.controller.engine.journalling import Journalling
 from rollbackd.controller.engine.orphans import Orphans
 from rollbackd.controller.journal.store import Store
-from rollbackd.policies.known.events import Applied, Held, Intended, Offered, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Approved, Held, IncidentEvent, Intended, Offered, Ordered, Settled, Stopped
 from rollbackd.policies.known.incident import Phase
 from tests.controller.act_samples import ACT, BEFORE, DONE, ORDER, PLAN, SHOP, THERE, Acting, AtOnce
 from tests.controller.journal_samples import APPLIED, CHECKOUT, MINUTE, SECOND, SETTLED, STOPPED, T0, WIDE, claim
@@ -124,6 +125,73 @@ def test_a_plan_before_people_is_withdrawn_once_the_step_before_it_is_found_acce
     incident = acting.store.incident("inc-1")
     assert incident is not None
     assert (incident.phase, incident.offer) == (Phase.SETTLING, None)
+
+
+OFFER = Offered("inc-1", T0, 1, CHECKOUT, "rev-b", "rev-a", "p1", "e", 1, T0 + MINUTE, "put it back", "why")
+OTHER = replace(OFFER, plan_digest="p2")
+ANN = Approved("inc-1", T0, "p1", "ann")
+ORDERED = Ordered("inc-1", T0, 1, CHECKOUT, "rev-b", "p1", "ann", "customers say so")
+
+
+def recorded(acting: Acting, *events: IncidentEvent) -> list[bool]:
+    """Of each, whether it was news."""
+    with acting.store.transaction() as tx:
+        return [tx.record(event) for event in events]  # type: ignore[arg-type]
+
+
+def test_a_plan_is_put_to_people_once_while_they_are_asked_about_it(acting: Acting) -> None:
+    assert recorded(acting, OFFER, replace(OFFER, at=T0 + SECOND), OTHER) == [True, False, True]
+
+
+def test_a_plan_that_was_replaced_or_withdrawn_is_put_to_people_again_and_approved_anew(acting: Acting) -> None:
+    claim(acting.store)
+    assert recorded(acting, STOPPED, OFFER, ANN, OTHER, ANN, OFFER, ANN, ANN) == [True, True, True, True, False, True, True, False]
+    assert recorded(acting, APPLIED, SETTLED, ANN, OFFER, ANN) == [True, True, False, True, True]
+    incident = acting.store.incident("inc-1")
+    assert incident is not None
+    assert (incident.phase, incident.approvals) == (Phase.AWAITING, (ANN,))
+
+
+def test_each_time_that_people_are_asked_they_hear_of_it(acting: Acting) -> None:
+    claim(acting.store)
+    recorded(acting, STOPPED)
+    asked = replace(ORDER, act=replace(ACT, rung=1), is_offer=True)
+    acting.actor.begin(asked)
+    acting.actor.begin(asked)
+    assert acting.queued() == ["approval"]
+    recorded(acting, APPLIED, SETTLED)
+    acting.clock.move(SECOND)
+    acting.actor.begin(asked)
+    assert acting.queued() == ["approval", "approval"]
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param(replace(NEXT, is_offer=True), id="a-plan-for-people"),
+        pytest.param(replace(NEXT, act=replace(NEXT.act, plan_digest="p9", by=("bob",))), id="approved-as-another-plan"),
+    ],
+)
+def test_a_person_who_orders_while_the_machine_plans_is_obeyed(acting: Acting, machine: Order) -> None:
+    def slowly(_: object) -> object:
+        recorded(acting, ORDERED)
+        return PLAN
+
+    acting.target.plan = slowly  # type: ignore[assignment,method-assign]
+    acting.actor.begin(machine)
+    incident = acting.store.incident("inc-1")
+    assert incident is not None
+    assert (acting.kinds(), incident.phase, incident.order) == ([Ordered], Phase.OPEN, ORDERED)
+
+
+def test_a_machines_plan_that_fails_does_not_end_the_step_that_a_person_ordered(acting: Acting) -> None:
+    def refused(_: object) -> object:
+        recorded(acting, ORDERED)
+        raise Refused("an admission webhook did not answer")
+
+    acting.target.plan = refused  # type: ignore[assignment,method-assign]
+    acting.actor.begin(NEXT)
+    assert acting.kinds() == [Ordered]
 
 
 # --- incidents without a policy -----------------------------------------------------------------------------------------------------------

@@ -5,11 +5,30 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer, Wait
+from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import blocks
 from rollbackd.policies.known.events import Acked, Applied, Approved, Closed, Held, Offered, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import Phase, fold
 from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
-from tests.policies.literals import CALM, EVERY, FLAGS, FLIP, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, intended, no_data, only, run, slots
+from tests.policies.literals import (
+    CALM,
+    EVERY,
+    FLAGS,
+    FLIP,
+    MINUTE,
+    OPENED,
+    POLICY,
+    RELEASE,
+    SECOND,
+    T0,
+    TARGET,
+    counts,
+    intended,
+    no_data,
+    only,
+    run,
+    slots,
+)
 
 AT = T0 + 6 * MINUTE
 APPROVING = replace(POLICY, mode=Mode.APPROVE, conditions=tuple(replace(c, mode=Mode.APPROVE) for c in POLICY.conditions))
@@ -132,6 +151,15 @@ def test_an_order_is_held_by_a_guard_that_it_does_not_name():
     fleet = replace(CALM, quarantined=frozenset({(TARGET, RELEASE.revision)}))
     assert only(decided(ORDER, fleet=fleet), Held).guard == "quarantine"
     assert only(decided(replace(ORDER, overrides=("quarantine",)), fleet=fleet), Act).overrides == ("quarantine",)
+
+
+def test_guards_are_asked_of_an_order_as_of_the_order_where_the_look_is_older():
+    """In calm a target is looked at once a minute: what was over when the person was told so must not hold the order."""
+    over = AT + 20 * SECOND - cooldown_of(APPROVING, CALM)
+    fleet = replace(CALM, closed={TARGET: over})
+    assert only(decided(ORDER, fleet=fleet), Held).guard == "cool-down"
+    act = only(decided(replace(ORDER, at=AT + 20 * SECOND), fleet=fleet), Act)
+    assert act.at == AT + 20 * SECOND
 
 
 def test_an_order_for_a_rung_that_is_gone_is_held():

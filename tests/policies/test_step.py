@@ -439,6 +439,15 @@ def test_a_rung_is_begun_only_on_a_breach_proven_now(incident):
     assert only(run(POLICY, {late: no_data(late)}, incident=incident).decisions, Held).guard == "give-up"
 
 
+def test_after_a_rung_that_ended_long_after_the_opening_nothing_is_given_up_at_the_first_look_without_data():
+    """People had approved it late."""
+    late = T0 + 30 * MINUTE
+    incident = fold((OPENED, Stopped("inc-1", late, 0, FLAGS, RungEnd.FAILED, "why")))
+    end = late + POLICY.timing.give_up
+    assert kinds(run(POLICY, {end - EVERY: no_data(end - EVERY)}, incident=incident).decisions) == ["Wait"]
+    assert only(run(POLICY, {end: no_data(end)}, incident=incident).decisions, Held).guard == "give-up"
+
+
 def test_a_held_incident_never_acts_again():
     incident = fold((OPENED, Held("inc-1", LATER, "pause", "paused")))
     assert kinds(run(POLICY, series(LATER, LATER + 20 * MINUTE, bad), incident=incident).decisions) == ["Wait"]
