@@ -149,19 +149,25 @@ inline outcome() {
  */
 active [ACTORS] proctype Actor() {
   bool holds;
-  byte lives = 2;
+  byte lives = 2, known, seen;
   do
   :: lives > 0 ->
      lives--;
      holds = false;
      if
      :: !is_intended -> claim(_pid)
-     :: is_intended && !is_over -> take_over(_pid);
-        /* product: rollbackd.controller.act.takeover.Takeover._ask_the_target
-         * product: rollbackd.controller.act.takeover.Takeover._write_again */
+     :: is_intended && !is_over && !has_passed -> skip  /* whoever has it may be writing */
+     :: is_intended && !is_over && has_passed ->
+        /* product: rollbackd.controller.act.takeover.Takeover._due
+         * product: rollbackd.controller.act.takeover.Takeover._see
+         * product: rollbackd.controller.act.takeover.Takeover.of */
+        known = attempts;
+        seen = target;
+        take_over(_pid);
         if
-        :: holds && target != BEFORE -> holds = false; outcome()
-        :: else -> skip
+        :: holds && attempts != known + 1 -> holds = false  /* another one had it meanwhile: what was seen says nothing */
+        :: holds && attempts == known + 1 && seen != BEFORE -> holds = false; outcome()
+        :: else -> skip  /* product: rollbackd.controller.act.takeover.Takeover._write_again */
         fi
      :: is_over -> break
      fi;
