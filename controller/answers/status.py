@@ -64,10 +64,20 @@ class OfferLine:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentLine:
-    """An open incident. ``rung`` counts from 1, 0 before the first; ``doing``: what was last written; ``stopped``: what did not help.
+class WriteLine:
+    """A write of an incident. ``rung`` counts from 1. ``came_of``: doing, done, tried (it failed or was refused) or, not known, begun and so on."""
 
-    ``acked_by``: who has taken it. ``opened_by``: who ordered it, None where a breach did.
+    rung: int
+    target: str
+    came_of: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentLine:
+    """An open incident. ``rung`` counts from 1, 0 before the first; ``doing``: what is being written, or was last; ``stopped``: what did not help.
+
+    ``writes``: what was written or begun so far, oldest first, with what came of it. ``acked_by``: who has taken it. ``opened_by``: who ordered it, None where a breach did.
     """
 
     id: str
@@ -87,6 +97,7 @@ class IncidentLine:
     offer: OfferLine | None = None
     acked_by: str | None = None
     opened_by: str | None = None
+    writes: tuple[WriteLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,8 +174,9 @@ def incident_block(incident: IncidentLine, now: datetime, out: Console) -> None:
     facts.add_row("  why", escape(incident.reason))
     for stopped in incident.stopped:
         facts.add_row("  tried", escape(stopped))
-    if incident.doing:
-        facts.add_row("  doing" if incident.phase in ("acting", "settling") else "  done", f"rung {incident.rung}: {escape(incident.doing)}")
+    for write in incident.writes:
+        word, _, rest = write.came_of.partition(", ")
+        facts.add_row(f"  {word}", f"rung {write.rung}: {escape(write.summary)}{f' ({rest})' if rest else ''}")
     if incident.phase == "verifying" and incident.evidence_from:
         facts.add_row("  evidence", f"counts from {clock(incident.evidence_from, now)}")
     if incident.offer is not None:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rollbackd.controller.answers.explain import ConditionLine, GuardLine, PolicyExplained, RungLine
-from rollbackd.controller.answers.status import ConditionBrief, IncidentLine, OfferLine, PolicyLine
+from rollbackd.controller.answers.status import ConditionBrief, IncidentLine, OfferLine, PolicyLine, WriteLine
 from rollbackd.controller.engine.view import PolicyView
+from rollbackd.controller.notify.written import DOING, DONE, written
 from rollbackd.policies.blame.attribution import known_changes, suspected
 from rollbackd.policies.blame.irreversible import on_the_way
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
@@ -51,6 +52,8 @@ def policy_line(view: PolicyView) -> PolicyLine:
 
 def incident_line(incident: Incident) -> IncidentLine:
     """The incident as people follow it."""
+    writes = written(incident)
+    done = [write.summary for write, how in writes if write in incident.writes and how in (DOING, DONE)]
     return IncidentLine(
         id=incident.id,
         target=incident.target,
@@ -61,7 +64,7 @@ def incident_line(incident: Incident) -> IncidentLine:
         onset=incident.onset,
         reason=incident.reason,
         rung=incident.rung + 1,
-        doing="; ".join(write.summary for write in incident.writes) or None,
+        doing="; ".join(done) or None,
         evidence_from=incident.evidence_from,
         held_by=incident.held.guard if incident.held else None,
         held_because=incident.held.reason if incident.held else None,
@@ -69,6 +72,7 @@ def incident_line(incident: Incident) -> IncidentLine:
         offer=_offer(incident),
         acked_by=incident.acked.who if incident.acked else None,
         opened_by=incident.opened_by or None,
+        writes=tuple(WriteLine(write.rung + 1, write.target, how, write.summary) for write, how in writes),
     )
 
 

@@ -1,12 +1,11 @@
 """What people are told about an incident: one value per journal row, worded once, rendered by every channel."""
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.notice import Notice, Urgency
+from rollbackd.controller.notify.written import after_rollback, by_hand, is_with_people, taken_back, tried, what_was_done
 from rollbackd.policies.decide.decisions import Outside
-from rollbackd.policies.decide.proof import OTHER_WRITER
 from rollbackd.policies.decide.step import HANDED_OVER
 from rollbackd.policies.known.events import (
     Acked,
@@ -26,7 +25,6 @@ from rollbackd.policies.known.events import (
 )
 from rollbackd.policies.known.incident import UNDER_WAY, Incident, Phase
 from rollbackd.policies.known.reasons import duration_text
-from rollbackd.policies.model.keys import is_handed_over
 from rollbackd.policies.model.policy import Policy
 
 SMS = 120
@@ -163,9 +161,9 @@ def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
         "a human must look now: nothing more is done by itself",
         f"held by {event.guard}: {event.reason}",
         f"why it was opened: {incident.reason}",
-        *_tried(incident),
-        *_by_hand(incident),
-        _taken_back(event, incident),
+        *tried(incident),
+        *by_hand(incident),
+        taken_back(event, incident),
         f"it closes by itself when healthy or when a newer revision starts; explain: rollbackd explain {incident.target}",
     )
 
@@ -177,68 +175,19 @@ def _handed_over(event: Held, intent: Intended, incident: Incident) -> tuple[str
         *intent.not_undone,
         "while this incident is open you are told once it has come, or that it never will",
         f"why: {incident.reason}",
-        *_tried(incident),
+        *tried(incident),
         f"explain: rollbackd explain {incident.target}",
     )
 
 
 def _closed(event: Closed, incident: Incident) -> Notice:
     took = duration_text(event.at - incident.opened_at)
-    if event.how is CloseHow.RECOVERED and incident.accepted and not _is_with_people(incident):
-        title = f"ROLLED BACK {_what_was_done(incident)}: verified, {event.reason}"
-        lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *_tried(incident))
-        return _notice(event, incident, "recovered", title, (*lines, *_after_rollback(incident)), "notice", resolved=True)
+    if event.how is CloseHow.RECOVERED and incident.accepted and not is_with_people(incident):
+        title = f"ROLLED BACK {what_was_done(incident)}: verified, {event.reason}"
+        lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *tried(incident))
+        return _notice(event, incident, "recovered", title, (*lines, *after_rollback(incident)), "notice", resolved=True)
     title = f"CLOSED {incident.target}: {event.how.value} after {took}"
     return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)
-
-
-def _is_with_people(incident: Incident) -> bool:
-    """Whether the last thing done was only a beginning: what made it well, nobody here knows."""
-    return incident.intent is not None and is_handed_over(incident.intent.target)
-
-
-def _what_was_done(incident: Incident) -> str:
-    """The newest that was accepted, with what began at once with it: it is what helped."""
-    newest = [write for write in incident.writes if write in incident.accepted] or incident.accepted[-1:]
-    # A digest of flag states says nothing to people; what was done to which flag does.
-    return ", ".join(w.summary if not w.reverts else f"{w.target} {w.from_revision} -> {w.to_revision}" for w in newest)
-
-
-def _after_rollback(incident: Incident) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(line for write in incident.accepted for line in _after_write(write)))
-
-
-def _after_write(intent: Intended) -> tuple[str, ...]:
-    rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
-    if intent.reverts:
-        return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
-    return (*rest, f"{intent.target} stays so until somebody changes it again: nothing is quarantined")
-
-
-def _tried(incident: Incident) -> tuple[str, ...]:
-    stopped = tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}{f' ({s.advice})' if s.advice else ''}" for s in incident.stopped)
-    ended = {s.rung for s in incident.stopped}
-    return (*stopped, *(f"{_came_of(w, ended, incident)}: rung {w.rung + 1}: {w.summary}" for w in incident.writes))
-
-
-def _came_of(write: Intended, ended: Collection[int], incident: Incident) -> str:
-    if write.rung in ended:
-        return "tried"
-    return "done" if write in incident.accepted else "begun, whether it was written is not known"
-
-
-def _by_hand(incident: Incident) -> tuple[str, ...]:
-    """The command of each write: to be run only where ours was not carried out. Once it was, it may be what broke the service."""
-    ways = {True: "was done by", False: "by hand"}
-    return tuple(f"{ways[write in incident.accepted]}: {write.command}" for write in incident.writes if write.command)
-
-
-def _taken_back(event: Held, incident: Incident) -> str:
-    """How a write of ours is taken back that people decided on, or that somebody else changed since; empty where neither is so."""
-    newest = incident.accepted[-1] if incident.accepted else None
-    if newest is None or is_handed_over(newest.target) or not (newest.by or event.guard == OTHER_WRITER):
-        return ""
-    return f"to take back what was written, unless somebody has changed it since: rollbackd undo {incident.id} --reason '...'"
 
 
 def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
