@@ -77,7 +77,8 @@ class WriteLine:
 class IncidentLine:
     """An open incident. ``rung`` counts from 1, 0 before the first; ``doing``: what is being written, or was last; ``stopped``: what did not help.
 
-    ``writes``: what was written or begun so far, oldest first, with what came of it. ``acked_by``: who has taken it. ``opened_by``: who ordered it, None where a breach did.
+    ``writes``: what was written or begun so far, oldest first, with what came of it. ``acked_by``: who has taken it.
+    ``opened_by``: who ordered it, None where a breach did.
     """
 
     id: str
