@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.notice import Notice, Urgency
+from rollbackd.controller.notify.ways import go_on
 from rollbackd.controller.notify.written import after_rollback, by_hand, is_with_people, taken_back, tried, what_was_done
 from rollbackd.policies.decide.decisions import Outside
 from rollbackd.policies.decide.step import HANDED_OVER
@@ -48,7 +49,7 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
         case Joined() if incident.intent is not None and incident.phase in UNDER_WAY:
             return _notice(event, incident, "joined", _joined_title(event, incident, policy), _started_lines(incident.intent, incident), "notice")
         case Held():
-            return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident), "page")
+            return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident, policy), "page")
         case Closed():
             return _closed(event, incident)
         case Opened() | Joined() | Approved() | Ordered() | Applied() | Settled() | Stopped():
@@ -154,7 +155,7 @@ def _held_title(event: Held, incident: Incident) -> str:
     return f"{lead} {incident.target}: held by {event.guard}: {event.reason}"
 
 
-def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
+def _held_lines(event: Held, incident: Incident, policy: Policy | None) -> tuple[str, ...]:
     if event.guard == HANDED_OVER and incident.intent is not None:
         return _handed_over(event, incident.intent, incident)
     return (
@@ -163,6 +164,7 @@ def _held_lines(event: Held, incident: Incident) -> tuple[str, ...]:
         f"why it was opened: {incident.reason}",
         *tried(incident),
         *by_hand(incident),
+        go_on(event, incident, policy),
         taken_back(event, incident),
         f"it closes by itself when healthy or when a newer revision starts; explain: rollbackd explain {incident.target}",
     )

@@ -1,0 +1,44 @@
+"""The commands by which people go on where rollbackd does not: what is said here has to be true of `rollback` and its guards."""
+
+from rollbackd.controller.notify.written import is_with_people
+from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE
+from rollbackd.policies.known.events import Held
+from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.model.policy import Policy, RestoreRung
+
+
+def go_on(event: Held, incident: Incident, policy: Policy | None) -> str:
+    """How a person has the next rung carried out that the hold keeps back, or an earlier one anew; empty where there is neither."""
+    if policy is None or is_with_people(incident):
+        return ""
+    if (command := next_order(incident, policy)) is None:
+        return _anew(incident, policy)
+    if event.guard in ALWAYS_ASKED:
+        return f"to do it all the same, once the pause is lifted (rollbackd resume): {command}"
+    return f"to do it all the same: {command}{f' --override {event.guard}' if event.guard in PASSABLE else ''}"
+
+
+def next_order(incident: Incident, policy: Policy) -> str | None:
+    """The command that orders the next rung which one person may order in the incident; None where none is left."""
+    left = [index for index in _orderable(policy) if index > incident.rung]
+    if not left:
+        return None
+    # Unasked, it takes the first rung that has something to undo: that may be one that was tried, or a restore.
+    is_any = incident.rung < 0 and len(left) == len(policy.ladder)
+    return f"rollbackd rollback {incident.policy}{'' if is_any else f' --rung {left[0] + 1}'} --reason '...'"
+
+
+def _anew(incident: Incident, policy: Policy) -> str:
+    """No rung is repeated in an incident, but one whose write no target took may be ordered in another one."""
+    taken = {write.rung for write in incident.accepted}
+    if not [index for index in _orderable(policy) if index not in taken]:
+        return ""
+    # The end of an incident that acted begins the cool-down of its target.
+    passed = " --override cool-down" if incident.acted else ""
+    order = f"rollbackd rollback {incident.policy} --reason '...'{passed}"
+    return f"no rung is left to order in this incident; to try one anew, end it: rollbackd ack {incident.id} --close; then: {order}"
+
+
+def _orderable(policy: Policy) -> list[int]:
+    """The rungs that one person may order: a restore is never among them."""
+    return [index for index, rung in enumerate(policy.ladder) if not isinstance(rung, RestoreRung)]
