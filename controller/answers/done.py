@@ -7,16 +7,20 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class PauseState:
-    """Whether anything may be acted on. ``paused`` is the reason; ``was_changed``: by this request; ``warning``: what did not work beside it."""
+    """Whether anything may be acted on. ``paused`` is the reason; ``was_changed``: by this request; ``warning``: what did not work beside it.
+
+    ``notes``: what this does not change, or has replaced.
+    """
 
     paused: str | None
     was_changed: bool
     warning: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """How a revision stands after a request; ``was_changed`` by it; ``warning``: what is doubtful about it."""
+    """How a revision stands after a request; ``was_changed`` by it; ``warning``: what is doubtful about it; ``notes``: what it does not change."""
 
     target: str
     revision: str
@@ -24,6 +28,7 @@ class Declared:
     was_changed: bool
     said: str
     warning: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

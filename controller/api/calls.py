@@ -26,11 +26,11 @@ from rollbackd.controller.api.parameters import (
 )
 from rollbackd.controller.audit import audit
 from rollbackd.controller.journal.values import Standing
-from rollbackd.controller.pause.switch import Switch
 from rollbackd.controller.people.by_hand import ByHand, Wish
 from rollbackd.controller.people.declaring import Declaration, declare
 from rollbackd.controller.people.desk import Desk, Posted
 from rollbackd.controller.people.hands import Hands
+from rollbackd.controller.people.held import Pausing, rearm
 from rollbackd.controller.people.standing import standing
 
 PREFIX = "/api/v1"
@@ -64,7 +64,7 @@ class Office:
 
     def __init__(self, desk: Desk, people_only: bool) -> None:
         self.desk = desk
-        self.switch = Switch(desk.pause_switch, desk.store, desk.now)
+        self.switch = Pausing(desk)
         self.hands = Hands(desk)
         self.by_hand = ByHand(desk, self.hands)
         self._people_only = people_only
@@ -170,7 +170,7 @@ CALLS = (
         "/rearm",
         "A revision is out of quarantine.",
         Declared,
-        lambda o, g: o.desk.rearm(g[TARGET], g[REVISION], who_of(g)),
+        lambda o, g: rearm(o.desk, g[TARGET], g[REVISION], who_of(g)),
         (TARGET, REVISION, WHO),
     ),
     # what people decide

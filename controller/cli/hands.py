@@ -2,7 +2,7 @@
 
 import functools
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,25 +92,31 @@ def rearm(client: Client, target: str, revision: str, output: str) -> None:
     _shown(document, output, f"{document['target']}: {document['said']}")
 
 
-def works_without_daemon(command: F) -> F:
-    """Where the daemon cannot be reached, the hint has what pauses it all the same: it reads the file before anything else, also when it starts."""
+def works_without_daemon(by: str, beside: str = "") -> Callable[[F], F]:
+    """Where the daemon cannot be reached, the hint has what does it all the same: it reads the file before anything else, also when it starts.
 
-    @functools.wraps(command)
-    def tried(**given: Any) -> Any:
-        try:
-            return command(**given)
-        except ClientFault as fault:
-            if fault.code != UNREACHABLE:
-                raise
-            file = shlex.quote(f"{data_dir(given['server'], given['token_file'], given['config'])}/pause")
-            raise ClientFault(str(fault), f"{fault.hint}; or, on its machine: touch {file}", fault.code) from fault
+    ``by``: what to do with the file; ``beside``: what to know then.
+    """
 
-    return tried  # type: ignore[return-value]  # as talks_to_daemon: click reads the options off the function
+    def of(command: F) -> F:
+        @functools.wraps(command)
+        def tried(**given: Any) -> Any:
+            try:
+                return command(**given)
+            except ClientFault as fault:
+                if fault.code != UNREACHABLE:
+                    raise
+                file = shlex.quote(f"{data_dir(given['server'], given['token_file'], given['config'])}/pause")
+                raise ClientFault(str(fault), f"{fault.hint}; or, on its machine: {by} {file}{beside}", fault.code) from fault
+
+        return tried  # type: ignore[return-value]  # as talks_to_daemon: click reads the options off the function
+
+    return of
 
 
 @click.command(short_help="Act on nothing, until resume.", epilog="Examples:\n\n\b\n  rollbackd pause --reason 'database move, back at 15:00'")
 @click.option("--reason", required=True, help="For whoever wonders why nothing happens.")
-@works_without_daemon
+@works_without_daemon("touch")
 @talks_to_daemon
 @prints
 def pause(client: Client, reason: str, output: str) -> None:
@@ -120,6 +126,7 @@ def pause(client: Client, reason: str, output: str) -> None:
 
 
 @click.command(short_help="Allow acting again.", epilog="Examples:\n\n\b\n  rollbackd resume")
+@works_without_daemon("rm", "; what a pause has held stays held, and what replicas were told goes on: see `rollbackd status` once it answers")
 @talks_to_daemon
 @prints
 def resume(client: Client, output: str) -> None:
@@ -143,3 +150,5 @@ def _shown(document: Mapping[str, Any], output: str, line: str) -> None:
     show(document, output, table)
     if warning := document.get("warning"):
         say(f"warning: {warning}")
+    for note in document.get("notes", ()):
+        say(note)

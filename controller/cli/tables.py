@@ -106,7 +106,7 @@ def _daemon(answer: Status, out: Console) -> None:
     daemon, now = answer.daemon, answer.now
     out.print(f"[bold]rollbackd {escape(daemon.version)}[/] up {span(now - daemon.started_at)}, mode cap {daemon.mode_cap}")
     if daemon.paused:
-        out.print(f"[bold red]PAUSED[/]: nothing is acted on: {escape(daemon.paused)}")
+        out.print(f"[bold red]PAUSED[/]: nothing more is begun: {escape(daemon.paused)}")
     if daemon.store_fault:
         out.print(f"[bold red]STORE FAILS[/]: nothing new is done: {escape(daemon.store_fault)}")
     facts = Table.grid(padding=(0, 2, 0, 0))

@@ -18,6 +18,16 @@ def go_on(event: Held, incident: Incident, policy: Policy | None) -> str:
     return f"to do it all the same: {command}{f' --override {event.guard}' if event.guard in PASSABLE else ''}"
 
 
+def stays_held(incident: Incident, policy: Policy | None) -> str:
+    """That it is held for good though what held it is gone, and how a person goes on."""
+    guard = incident.held.guard if incident.held is not None else "people"
+    held = f"{incident.id} on {incident.target} stays held by {guard}"
+    if policy is None:
+        return f"{held}; its policy {incident.policy} is not loaded: to end it: rollbackd ack {incident.id} --close"
+    command = next_order(incident, policy)
+    return f"{held}; {f'to act: {command}' if command is not None else _anew(incident, policy) or 'nothing is left to order in it'}"
+
+
 def next_order(incident: Incident, policy: Policy) -> str | None:
     """The command that orders the next rung which one person may order in the incident; None where none is left."""
     left = [index for index in _orderable(policy) if index > incident.rung]

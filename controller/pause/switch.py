@@ -9,7 +9,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.pause.file import Pause
-from rollbackd.controller.pause.shared import LIFTED, SET
+from rollbackd.controller.pause.shared import LIFTED, SET, SharedPause
 
 PAUSE_BY_HAND = "create that file by hand, or set mode_cap: observe in the daemon's config"
 
@@ -30,8 +30,10 @@ class Switch:
         except OSError as fault:
             raise Denied("failed", f"not paused: {self._switch.file} cannot be written ({fault.strerror})", PAUSE_BY_HAND) from fault
         lost = None if is_said else f"paused, but the disk is full: {self._switch.file} does not have the reason"
+        replaced = was if was is not None else self._of_all()
         missing = self._noted(SET, {"reason": reason, "who": who})
-        return PauseState(self._switch.here(), was is None, "; ".join(filter(None, (lost, missing))) or None)
+        notes = (f"it replaces: {replaced}",) if replaced is not None and is_said else ()
+        return PauseState(self._switch.here(), was is None, "; ".join(filter(None, (lost, missing))) or None, notes)
 
     def resume(self, who: str) -> PauseState:
         """Acting is allowed again; where replicas share the journal, on all but those whose own file is still there."""
@@ -46,6 +48,13 @@ class Switch:
         if missing is not None and self._switch.is_shared:
             raise Denied("failed", f"still paused for all replicas: {missing}", "resume once the journal works")
         return PauseState(None, was is not None, missing)
+
+    def _of_all(self) -> str | None:
+        """Why replicas are paused by the journal, so far; None where they are not, and where nobody knows."""
+        try:
+            return self._switch.anywhere() if isinstance(self._switch, SharedPause) else None
+        except StoreError:
+            return None
 
     def _was(self) -> str | None:
         try:

@@ -159,7 +159,7 @@ def _quarantine(suspects: Sequence[Change], fleet: Fleet) -> Guard:
     found = next((c for c in suspects if (c.target, c.revision) in fleet.quarantined), None)
     if found is None:
         return Guard("quarantine", "no suspect revision is quarantined")
-    again = f"`rollbackd rearm {found.target} {found.revision}` allows a second rollback"
+    again = f"`rollbackd rearm {found.target} {found.revision}` allows a second rollback; what is held by then stays held until people order it"
     why = f"revision {found.revision} was rolled back before and is live again; {again}"
     return Guard("quarantine", why, why)
 

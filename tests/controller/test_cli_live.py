@@ -308,7 +308,8 @@ def test_where_nobody_listens_pause_says_what_pauses_all_the_same(tmp_path, caps
     assert outcome(["pause", "--reason", "game day", "--server", "http://127.0.0.1:9"]) == 4
     assert "or, on its machine: touch DATA_DIR/pause" in capsys.readouterr().err
     assert outcome(["resume", "--config", str(tmp_path / "rollbackd.yaml")]) == 4
-    assert "touch" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"or, on its machine: rm '{tmp_path}/my data/pause'; what a pause has held stays held" in said
 
 
 @pytest.mark.parametrize("server", ["ftp://x", "http://", "http://127.0.0.1:99999", "http://u:p@127.0.0.1:1"])

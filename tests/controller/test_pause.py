@@ -204,6 +204,12 @@ def test_a_pause_on_one_replica_holds_for_all_and_so_does_its_end(tmp_path: Path
         assert there.read() is None
 
 
+def test_whoever_pauses_after_another_replica_hears_whose_pause_it_replaces(tmp_path: Path, journal_url: str) -> None:
+    with replicas(tmp_path, journal_url) as ((_, one), (_, two)):
+        assert one.pause("game day", "ann").notes == ()
+        assert two.pause("second", "bob").notes == ("it replaces: game day (paused by ann on one at 2025-03-01 03:00:00 UTC)",)
+
+
 def test_a_file_pauses_its_own_replica_until_it_is_lifted_there(tmp_path: Path, journal_url: str) -> None:
     with replicas(tmp_path, journal_url) as ((here, one), (there, two)):
         here.file.write_text("by hand\n")
