@@ -26,7 +26,7 @@ from rollbackd.policies.known.events import (
 )
 from rollbackd.policies.known.incident import UNDER_WAY, Incident, Phase
 from rollbackd.policies.known.reasons import duration_text
-from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.policy import Policy, Timing
 
 SMS = 120
 """A title fits one text message."""
@@ -44,7 +44,7 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
             lines = ("nothing more is begun by itself in this incident", event.note)
             return _notice(event, incident, "acked", f"ACKNOWLEDGED {name}: {event.who} has taken {incident.id}", lines, "notice")
         case Intended():
-            return _notice(event, incident, "started", _started_title(event, policy), _started_lines(event, incident), "notice")
+            return _notice(event, incident, "started", _started_title(event, incident, policy), _started_lines(event, incident), "notice")
         # Who joins now has not been told that it started.
         case Joined() if incident.intent is not None and incident.phase in UNDER_WAY:
             return _notice(event, incident, "joined", _joined_title(event, incident, policy), _started_lines(incident.intent, incident), "notice")
@@ -122,20 +122,30 @@ def _offered_lines(event: Offered, incident: Incident) -> tuple[str, ...]:
     )
 
 
-def _started_title(event: Intended, policy: Policy | None) -> str:
-    return f"STARTED {event.summary}: do nothing until {_quiet_until(event, policy):%H:%M:%S} UTC"
+def _started_title(event: Intended, incident: Incident, policy: Policy | None) -> str:
+    return f"STARTED {event.summary}: do nothing until at least {_quiet_until(event, incident, policy):%H:%M:%S} UTC"
 
 
 def _joined_title(event: Joined, incident: Incident, policy: Policy | None) -> str:
     begun = incident.intent
     if begun is None:
         return f"JOINED {incident.target}: {event.reason}"
-    return f"UNDER WAY {begun.summary}: do nothing until {_quiet_until(begun, policy):%H:%M:%S} UTC; {event.condition} joins as evidence"
+    until = _quiet_until(begun, incident, policy)
+    return f"UNDER WAY {begun.summary}: do nothing until at least {until:%H:%M:%S} UTC; {event.condition} joins as evidence"
 
 
-def _quiet_until(event: Intended, policy: Policy | None) -> datetime:
-    wait = policy.timing.settle + policy.timing.recover_for if policy is not None else timedelta(0)
-    return event.at + timedelta(seconds=event.settle_seconds) + wait
+def _quiet_until(event: Intended, incident: Incident, policy: Policy | None) -> datetime:
+    """The earliest end: how long the write itself takes is not known before it is complete."""
+    timing = policy.timing if policy is not None else Timing(settle=timedelta(0), recover_for=timedelta(0))
+    counts_from = incident.evidence_from or event.at + timedelta(seconds=event.settle_seconds) + timing.settle
+    return counts_from + timing.recover_for
+
+
+def _complete_by(event: Intended, incident: Incident) -> str:
+    """How long the write may take, so that waiting has an end; empty once it is complete."""
+    if event.complete_by is None or incident.evidence_from is not None:
+        return ""
+    return f"it may take until {event.complete_by:%H:%M:%S} UTC to be complete, and is verified after that; you are told how it ends"
 
 
 def _started_lines(event: Intended, incident: Incident) -> tuple[str, ...]:
@@ -145,6 +155,7 @@ def _started_lines(event: Intended, incident: Incident) -> tuple[str, ...]:
         f"doing: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
         *(f"  {step}" for step in event.steps),
         *(f"not undone: {rest}" for rest in event.not_undone),
+        _complete_by(event, incident),
         f"by hand: {event.command}" if event.command else "",
         f"to stop before the next step: rollbackd pause --reason '...'; explain: rollbackd explain {incident.target}",
     )

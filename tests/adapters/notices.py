@@ -15,7 +15,7 @@ STARTED = Notice(
     id="inc-1:started:0",
     key="inc-1",
     kind="started",
-    title="STARTED put checkout back to v141: do nothing until 12:09:00 UTC",
+    title="STARTED put checkout back to v141: do nothing until at least 12:09:00 UTC",
     lines=(
         "why: error-rate 0.084 > 0.020 for 3m0s (504 of 6,000)",
         "doing: rung 1: put checkout back to v141 (v142 -> v141)",

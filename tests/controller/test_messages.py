@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.controller.notify.messages import SMS, notice_of
-from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, POLICY, T0, TARGET, intended
@@ -31,7 +31,7 @@ def notice(*events, policy=POLICY):
 
 def test_started_says_what_is_done_why_how_to_stop_it_and_until_when_to_wait():
     found = notice(OPENED, INTENDED)
-    assert found.title == "STARTED put checkout back to good6: do nothing until 14:10:00 UTC"
+    assert found.title == "STARTED put checkout back to good6: do nothing until at least 14:10:00 UTC"
     assert found.urgency == "notice"
     assert found.lines == (
         "why: error-rate 60/600",
@@ -42,6 +42,21 @@ def test_started_says_what_is_done_why_how_to_stop_it_and_until_when_to_wait():
         "to stop before the next step: rollbackd pause --reason '...'; explain: rollbackd explain kubernetes:default/shop/deployment/checkout",
         "incident inc-1, policy checkout",
     )
+
+
+def test_what_takes_long_says_until_when_it_may_be_complete():
+    line = "it may take until 14:20:00 UTC to be complete, and is verified after that; you are told how it ends"
+    slow = replace(INTENDED, complete_by=T0 + 20 * MINUTE)
+    assert line in notice(OPENED, slow).lines
+    joined = Joined("inc-1", T0 + 9 * MINUTE, "checkout", "latency", Mode.AUTO, "slow")
+    assert line in notice(OPENED, slow, APPLIED, joined).lines
+    assert line not in notice(OPENED, slow, APPLIED, SETTLED, joined).lines
+
+
+def test_once_it_is_complete_the_earliest_end_counts_from_then():
+    joined = Joined("inc-1", T0 + 16 * MINUTE, "checkout", "latency", Mode.AUTO, "slow")
+    late = replace(SETTLED, evidence_from=T0 + 15 * MINUTE)
+    assert "do nothing until at least 14:20:00 UTC; latency joins" in notice(OPENED, INTENDED, APPLIED, late, joined).title
 
 
 def test_recovered_leads_with_what_was_done_and_that_it_is_over():
