@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(
     short_help="Watch, judge, act and tell, until SIGTERM.",
-    epilog="Examples:\n\n\b\n  rollbackd run --config /etc/rollbackd/rollbackd.yaml\n  kill -HUP $(pidof rollbackd)   # read the policies again, now",
+    epilog="Examples:\n\n\b\n  rollbackd run --config /etc/rollbackd/rollbackd.yaml\n"
+    "  pkill -HUP -f '[r]ollbackd run'   # read the policies again, now; in a container: kill -HUP 1",
 )
 @click.option("--config", type=FILE, default="rollbackd.yaml", show_default=True, help="The daemon's config.")
 @click.option("--shard", metavar="NUMBER/COUNT", help="Watch only this part of all targets, such as 2/5, from 0 on. Needs a store in PostgreSQL.")
