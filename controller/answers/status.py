@@ -138,6 +138,15 @@ class FleetLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FreezeLine:
+    """A freeze that is on. ``namespaces``: where, as guards count them; none: everywhere."""
+
+    reason: str
+    until: datetime
+    namespaces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything at a glance."""
 
@@ -146,6 +155,7 @@ class Status:
     sources: tuple[SourceLine, ...]
     policies: tuple[PolicyLine, ...]
     fleets: tuple[FleetLine, ...] = ()
+    freezes: tuple[FreezeLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

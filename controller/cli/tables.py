@@ -107,6 +107,9 @@ def _daemon(answer: Status, out: Console) -> None:
     out.print(f"[bold]rollbackd {escape(daemon.version)}[/] up {span(now - daemon.started_at)}, mode cap {daemon.mode_cap}")
     if daemon.paused:
         out.print(f"[bold red]PAUSED[/]: nothing more is begun: {escape(daemon.paused)}")
+    for freeze in answer.freezes:
+        where = f" in {', '.join(freeze.namespaces)}" if freeze.namespaces else ""
+        out.print(f"[bold red]FROZEN[/]{escape(where)} until {clock(freeze.until, now)}: nothing is begun by itself: {escape(freeze.reason)}")
     if daemon.store_fault:
         out.print(f"[bold red]STORE FAILS[/]: nothing new is done: {escape(daemon.store_fault)}")
     facts = Table.grid(padding=(0, 2, 0, 0))

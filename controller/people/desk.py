@@ -15,6 +15,7 @@ from rollbackd.controller.engine.fleet import as_counted
 from rollbackd.controller.engine.view import EngineView, Facts, PolicyView, policy_views
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.covered_changes import covered_changes
+from rollbackd.controller.explain.freezes import freeze_lines
 from rollbackd.controller.explain.policy import explained, policy_line, word
 from rollbackd.controller.explain.preview import Preview
 from rollbackd.controller.journal.errors import StoreError
@@ -104,7 +105,8 @@ class Desk:
     def status(self) -> Status:
         """Everything at a glance."""
         sources = tuple(SourceLine(name, seen.seen, seen.fault) for name, seen in sorted(self.health().items()))
-        return Status(self.now(), self._daemon(), sources, self.policies().items, self.fleets.lines())
+        now, freezes = self.now(), self.engine.settings.limits.freezes
+        return Status(now, self._daemon(), sources, self.policies().items, self.fleets.lines(), freeze_lines(freezes, now))
 
     def coverage(self) -> Coverage:
         """Which targets are watched, and which changes could have been undone; the clusters are asked now what they run and keep."""
