@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import structlog
 
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
+from rollbackd.controller.notify.open_pages import OpenPages
 from rollbackd.controller.policy_files import Reload
 
 log = structlog.get_logger()
@@ -18,9 +20,9 @@ class PolicyNews:
 
     def __init__(self, store: Store, told: Callable[[], None]) -> None:
         """``told``: called after a message was queued."""
-        self._store = store
+        self._here = store.writer
         self._told = told
-        self._paged: str | None = None
+        self._pages = OpenPages(store, "policies", opened=":policies", over=":policies-ok")
 
     def tell(self, outcome: Reload) -> None:
         """A set that is held back is on the pager, any other is off it. What the store does not take is not told: the gauge and the log say it."""
@@ -30,19 +32,28 @@ class PolicyNews:
             log.warning("policies.untold", error=str(fault))
 
     def _tell(self, outcome: Reload) -> None:
-        if outcome.held_back is not None and self._paged is None:
-            key = f"policies:{self._store.writer}:{outcome.at:%Y%m%dT%H%M%S}"
-            lines = (outcome.held_back, "if it is meant: kill -HUP twice, and look at `rollbackd status` in between")
-            self._queue(outcome, "policies", key, "NO ACTION TAKEN: most policies are gone from the files; the former set holds", lines)
-            self._paged = key
-        elif outcome.held_back is None and self._paged is not None:
-            self._queue(outcome, "policies-ok", self._paged, "the set of policies is the one in the files again", (), resolved=True)
-            self._paged = None
+        is_open = bool(self._pages.about(self._here))
+        if outcome.held_back is not None and not is_open:
+            self._begin(outcome, outcome.held_back)
+        elif outcome.held_back is None and is_open:
+            self._end(outcome)
 
-    def _queue(self, outcome: Reload, kind: str, key: str, title: str, lines: tuple[str, ...], *, resolved: bool = False) -> None:
-        own = (contact for policy in outcome.policies for contact in policy.notify_of_all)
-        contacts = sorted({*own, *(contact for fleet in outcome.fleets for contact in fleet.template.notify)})
-        with self._store.transaction() as tx:
-            if tx.note(Note("policies.taken" if resolved else "policies.held_back", outcome.at, {"why": outcome.held_back}), f"{key}:{kind}"):
-                tx.queue(plain_notice(kind, key, title, lines, outcome.at, resolved=resolved), contacts)
+    def _begin(self, outcome: Reload, why: str) -> None:
+        key = f"policies:{self._here}:{outcome.at:%Y%m%dT%H%M%S}"
+        lines = (why, "if it is meant: kill -HUP twice, and look at `rollbackd status` in between")
+        title = "NO ACTION TAKEN: most policies are gone from the files; the former set holds"
+        notice = plain_notice("policies", key, title, lines, outcome.at)
+        self._pages.open(self._here, Note("policies.held_back", outcome.at, {"why": why}), notice, _contacts(outcome))
         self._told()
+
+    def _end(self, outcome: Reload) -> None:
+        def over(key: str) -> Notice:
+            return plain_notice("policies-ok", key, "the set of policies is the one in the files again", (), outcome.at, resolved=True)
+
+        self._pages.end(self._here, Note("policies.taken", outcome.at, {"why": None}), over, _contacts(outcome))
+        self._told()
+
+
+def _contacts(outcome: Reload) -> list[str]:
+    own = (contact for policy in outcome.policies for contact in policy.notify_of_all)
+    return sorted({*own, *(contact for fleet in outcome.fleets for contact in fleet.template.notify)})

@@ -14,7 +14,7 @@ from tests.crash.matrix import STORIES
 from tests.crash.table import CELLS, FACTS, ROWS, STORES, TARGETS, WRITE
 
 CONTROLLER = Path(__file__).parents[2] / "controller"
-COMPOSED = {"transaction.py", "switch.py", "policy_news.py", "usual.py"}
+COMPOSED = {"transaction.py", "switch.py", "usual.py"}
 """Modules that note rows whose kind is no literal; what these kinds are is asked below."""
 NAMED = {row.kind for row in ROWS} | FACTS.keys()
 
@@ -34,7 +34,7 @@ def test_every_event_of_an_incident_has_a_row() -> None:
 
 def test_every_other_kind_of_row_has_one_too_or_a_reason_why_not() -> None:
     assert {kind for _, kind in noted() if kind is not None} - NAMED == set()
-    assert {f"target.{standing.value}" for standing in Standing} | {KIND, SET, LIFTED, "policies.taken", "policies.held_back"} <= NAMED
+    assert {f"target.{standing.value}" for standing in Standing} | {KIND, SET, LIFTED} <= NAMED
 
 
 def test_kinds_that_are_put_together_come_from_known_places_only() -> None:
