@@ -141,6 +141,15 @@ def _quiet_until(event: Intended, incident: Incident, policy: Policy | None) -> 
     return counts_from + timing.recover_for
 
 
+def _why(event: Intended, incident: Incident) -> tuple[str, ...]:
+    """Why this is done, and who decided it. An order in one that had gone further has a reason of its own: it is in the journal."""
+    if not event.by:
+        return (f"why: {incident.reason}",)
+    if not incident.stopped and all(write.rung == event.rung for write in incident.accepted):
+        return (f"why: {incident.reason}", f"decided by: {', '.join(event.by)}")
+    return (f"why it was opened: {incident.reason}", f"decided by: {', '.join(event.by)}; what they said: rollbackd history {incident.id}")
+
+
 def _complete_by(event: Intended, incident: Incident) -> str:
     """How long the write may take, so that waiting has an end; empty once it is complete."""
     if event.complete_by is None or incident.evidence_from is not None:
@@ -150,8 +159,7 @@ def _complete_by(event: Intended, incident: Incident) -> str:
 
 def _started_lines(event: Intended, incident: Incident) -> tuple[str, ...]:
     return (
-        f"why: {incident.reason}",
-        f"decided by: {', '.join(event.by)}" if event.by else "",
+        *_why(event, incident),
         f"doing: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
         *(f"  {step}" for step in event.steps),
         *(f"not undone: {rest}" for rest in event.not_undone),
@@ -197,7 +205,7 @@ def _closed(event: Closed, incident: Incident) -> Notice:
     took = duration_text(event.at - incident.opened_at)
     if event.how is CloseHow.RECOVERED and incident.accepted and not is_with_people(incident):
         title = f"ROLLED BACK {what_was_done(incident)}: verified, {event.reason}"
-        lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", f"why: {incident.reason}", *tried(incident))
+        lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", *_why(incident.accepted[-1], incident), *tried(incident))
         return _notice(event, incident, "recovered", title, (*lines, *after_rollback(incident)), "notice", resolved=True)
     title = f"CLOSED {incident.target}: {event.how.value} after {took}"
     return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)

@@ -59,6 +59,16 @@ def test_once_it_is_complete_the_earliest_end_counts_from_then():
     assert "do nothing until at least 14:20:00 UTC; latency joins" in notice(OPENED, INTENDED, APPLIED, late, joined).title
 
 
+def test_the_reason_of_a_first_order_is_not_given_for_a_second_one():
+    first = replace(INTENDED, rung=0, target=FLAGS, by=("ann",))
+    assert notice(OPENED, first).lines[:2] == ("why: error-rate 60/600", "decided by: ann")
+    refused = replace(REFUSED, rung=0, target=FLAGS)
+    rows = (OPENED, first, refused, replace(INTENDED, by=("bob",)))
+    said = ("why it was opened: error-rate 60/600", "decided by: bob; what they said: rollbackd history inc-1")
+    assert notice(*rows).lines[:2] == said
+    assert notice(*rows, APPLIED, SETTLED, WELL).lines[2:4] == said
+
+
 def test_recovered_leads_with_what_was_done_and_that_it_is_over():
     closed = Closed("inc-1", T0 + 11 * MINUTE, CloseHow.RECOVERED, "healthy for 5m0s: error-rate 0/600")
     found = notice(OPENED, INTENDED, APPLIED, SETTLED, closed)
