@@ -84,7 +84,9 @@ def _rung(
         return RungPlan(number, what, "nothing", live.revision, reason=reason)
     if isinstance(rung, RevertRung) and set(known_good.get(rung.target, ())) == {live.revision}:
         reason = f"{rung.target} stands at {live.revision} already, the only known-good revision: there is nothing else to go back to"
-        return RungPlan(number, what, "refused", live.revision, reason=reason, advice=f"or declare another: rollbackd good {rung.target} REVISION")
+        return RungPlan(
+            number, what, "refused", live.revision, reason=reason, advice=f"declare another one good: rollbackd good {rung.target} REVISION"
+        )
     target = targets[_kind(rung.target)]
     try:
         planned = target.plan(replace(_request(rung, live, change, book, known_good), moment=moment))

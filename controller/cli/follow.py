@@ -11,6 +11,7 @@ import click
 from rollbackd.controller.api.client import Client
 from rollbackd.controller.cli.options import FILE, prints, talks_to_daemon
 from rollbackd.controller.cli.show import say, show
+from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.text.units import UnitError, duration
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def wait(client: Client, target: str, revision: str, timeout: timedelta, output:
         code = ENDS.get(document["state"], PASSED_BY if time.monotonic() >= until else None)
         if code is not None:
             _told(document, output)
+            if document["state"] not in ENDS:
+                say(f"the time is up, after {duration_text(timeout)}: it is neither known good nor bad")
             click.get_current_context().exit(code)
         if (said := f"{document['state']}: {document['said']}") != last:
             say(f"{document['target']} {revision} {said}")

@@ -9,6 +9,7 @@ from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Declared
 from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.people.desk import Desk
+from rollbackd.policies.model.policy import RevertRung
 
 MOST_NAMED = 5
 
@@ -41,7 +42,17 @@ def declare(desk: Desk, said: Declaration) -> Declared:
         hint = f"rollbackd rearm {target} {revision}" if stands is Standing.QUARANTINED else ""
         raise Denied("blocked", f"revision {revision} of {target} is {stands.value if stands else 'unknown'} and stays so", hint)
     text = f"{revision} is {standing.value}" if was_changed else f"{revision} was {standing.value} already"
-    return Declared(target, revision, standing.value, was_changed, text, warning=doubt)
+    left = _nothing_left(desk, target) if standing is Standing.BAD else None
+    return Declared(target, revision, standing.value, was_changed, text, warning="; ".join(filter(None, (doubt, left))) or None)
+
+
+def _nothing_left(desk: Desk, target: str) -> str | None:
+    """That a revert of the target would have nowhere to go; None where it has, and where no policy reverts it."""
+    ladders = [policy.ladder for policy in dict(desk.engine.policies).values()]
+    is_reverted = any(isinstance(rung, RevertRung) and rung.target == target for ladder in ladders for rung in ladder)
+    if not is_reverted or desk.known_good([target])[target]:
+        return None
+    return f"no revision of {target} is known good: nothing is left to go back to; to declare one: rollbackd good {target} REVISION"
 
 
 def _doubt(desk: Desk, target: str, revision: str) -> str | None:

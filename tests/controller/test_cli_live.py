@@ -112,7 +112,7 @@ def test_plan_of_what_is_refused_is_3(cli):
     code, out, _ = cli("plan", "shop")
     assert code == 3
     assert "command:shop stands at v1 already, the only known-good revision" in " ".join(out.split())
-    assert "rollbackd good command:shop REVISION" in out
+    assert "instead declare another one good: rollbackd good command:shop REVISION" in " ".join(out.split())
 
 
 def test_plan_of_a_target_that_cannot_be_read_says_so(cli, world):
@@ -177,6 +177,18 @@ def test_what_runs_or_is_told_of_by_a_pipeline_was_seen(cli, world):
     assert cli("good", SHOP, "v2")[0::2] == (0, "")
     cli("change", SHOP, "--revision", "v3")
     assert cli("bad", SHOP, "v3")[0::2] == (0, "")
+
+
+def test_whoever_declares_the_only_known_good_bad_hears_that_nothing_is_left_to_go_back_to(cli, world):
+    world.good("v2")
+    assert cli("bad", SHOP, "v2")[2] == "warning: v2 was never seen on command:shop (seen: v1)\n"
+    left = "no revision of command:shop is known good: nothing is left to go back to; to declare one: rollbackd good command:shop REVISION"
+    assert cli("bad", SHOP, "v1") == (0, "command:shop: v1 is bad\n", f"warning: {left}\n")
+
+
+def test_nothing_is_said_of_a_target_that_no_policy_reverts(cli, world):
+    world.engine.adopt((replace(SHOP_POLICY, digest="flags", ladder=SHOP_POLICY.ladder[:1]),))
+    assert cli("bad", SHOP, "v1") == (0, "command:shop: v1 is bad\n", "")
 
 
 def test_a_quarantined_revision_is_good_only_after_rearm(cli, world):
