@@ -1,7 +1,7 @@
 """The eleven promises as questions to the journal and to the outside, asked after every step. They share no code with what they judge."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ class Oracles:
             "incident.held": self._held,
             "incident.acked": self._acked,
             "incident.closed": self._closed,
-            "rung.offered": lambda _, body: self._told(f"{body['incident']}:approval:{body['rung']}:{body['plan_digest'][:12]}"),
+            "rung.offered": lambda _, body: self._told(f"{body['incident']}:approval:{body['rung']}:{body['plan_digest'][:12]}:{_moment(body)}"),
         }
         world.outside.on_send = lambda send: self._kept(lambda: self.sent(send))
         world.outside.on_accept = lambda write: self._kept(lambda: self.taken(write))
@@ -164,7 +164,7 @@ class Oracles:
         if body["guard"] == "bug":
             raise Violation("bug", body["reason"])
         self.acts[body["incident"]].is_held = True
-        self._told(f"{body['incident']}:held:{body['guard']}:{datetime.fromisoformat(body['at']):%Y%m%dT%H%M%S.%f}")
+        self._told(f"{body['incident']}:held:{body['guard']}:{_moment(body)}")
 
     def _acked(self, _: str, body: dict[str, Any]) -> None:
         self.acts[body["incident"]].is_acked = True
@@ -296,3 +296,8 @@ def _at(moment: datetime | None) -> datetime:
 
 def _text(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(body: Mapping[str, Any]) -> str:
+    """When it was, as the id of a message spells it."""
+    return f"{datetime.fromisoformat(body['at']):%Y%m%dT%H%M%S.%f}"
