@@ -712,3 +712,15 @@ def test_what_people_decided_is_carried_out_after_a_restart(people, tmp_path, de
     world.slot(60)
     assert world.version.read_text() == "v1\n"
     world.close()
+
+
+def test_what_an_earlier_incident_was_about_is_no_suspect_of_the_open_one(people):
+    here = people(replace(SHOP_POLICY, digest="auto", ladder=(RevertRung(SHOP),)))
+    for version in ("v2", "v3"):
+        here.world.deploy(version)
+        here.world.slot(60)
+        here.world.slot(60)
+        (condition,) = here.desk.explain("shop").items[0].conditions
+        assert [version in suspect for suspect in condition.suspects] == [True]
+        here.healthy()
+    assert not here.world.incidents()
