@@ -1,6 +1,6 @@
 """The commands by which people go on where rollbackd does not: what is said here has to be true of `rollback` and its guards."""
 
-from rollbackd.controller.notify.written import is_with_people
+from rollbackd.controller.notify.written import UNKNOWN, is_with_people, written
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.incident import Incident
@@ -9,13 +9,18 @@ from rollbackd.policies.model.policy import Policy, RestoreRung
 
 def go_on(event: Held, incident: Incident, policy: Policy | None) -> str:
     """How a person has the next rung carried out that the hold keeps back, or an earlier one anew; empty where there is neither."""
-    if policy is None or is_with_people(incident):
+    if policy is None or is_with_people(incident) or _may_be_writing(incident):
         return ""
     if (command := next_order(incident, policy)) is None:
         return _anew(incident, policy)
     if event.guard in ALWAYS_ASKED:
         return f"to do it all the same, once the pause is lifted (rollbackd resume): {command}"
     return f"to do it all the same: {command}{f' --override {event.guard}' if event.guard in PASSABLE else ''}"
+
+
+def _may_be_writing(incident: Incident) -> bool:
+    """Whether a write of it may be under way though it is held: an order beside that is not what a page should advise."""
+    return bool(incident.unsettled) or any(came_of == UNKNOWN for _, came_of in written(incident))
 
 
 def stays_held(incident: Incident, policy: Policy | None) -> str:

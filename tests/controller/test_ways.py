@@ -69,6 +69,8 @@ def test_no_cool_down_is_passed_that_no_act_began():
     [
         pytest.param((*FLAG_DONE, *REVERT_DONE), POLICY, id="everything-was-done"),
         pytest.param(RESTORED, replace(WITH_RESTORE, ladder=(*WITH_RESTORE.ladder, FlagsRung(FLAGS))), id="it-is-with-people"),
+        pytest.param(FLAG_TRIED[:1], POLICY, id="nobody-knows-whether-it-wrote"),
+        pytest.param(FLAG_DONE[:2], POLICY, id="what-it-wrote-is-not-complete"),
         pytest.param((), None, id="its-policy-is-gone"),
         pytest.param((), replace(POLICY, ladder=()), id="no-remedy"),
     ],
