@@ -5,11 +5,13 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.command import guard
 
 MAX_OUTPUT = 64 * 1024
 
@@ -39,18 +41,60 @@ def run(argv: Sequence[str], timeout: float, incident: str, is_over: Callable[[]
     """Run ``argv`` without a shell, without input and with a minimal environment, for at most ``timeout`` seconds.
 
     Its process group is killed at the time-out, or once ``is_over``: nobody waits for it any more.
-    What it leaves running in the background on purpose lives on.
+    What it leaves running in the background on purpose lives on, and so does all of it where the daemon dies.
     Raises Permanent if it cannot be started.
     """
+    deadline = time.monotonic() + timeout
     try:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(incident), start_new_session=True
-        )
+        process = _start(argv, incident)
     except (OSError, ValueError) as error:
-        raise Permanent(f"{argv[0]} cannot be started ({error}); nothing was changed; correct the daemon's config") from error
+        raise _not_started(argv, error) from error
+    return _followed(process, deadline, is_over)
+
+
+def run_guarded(argv: Sequence[str], timeout: float, incident: str) -> Finished:
+    """As ``run``, and the time-out holds even where the daemon is killed: until then the program goes on, then its process group is killed.
+
+    Takes about 20 ms longer to start.
+    """
+    deadline = time.monotonic() + timeout
+    reader, writer = os.pipe()
+    with open(reader, "rb", buffering=0) as fault:
+        try:
+            process = _start([sys.executable, "-I", "-S", guard.__file__, str(deadline), str(writer), *argv], incident, writer)
+        except (OSError, ValueError) as error:
+            raise _not_started(argv, error) from error
+        finally:
+            os.close(writer)
+        done = _followed(process, deadline, never)
+        os.set_blocking(reader, False)
+        if number := fault.read(16):
+            raise _not_started(argv, OSError(int(number), os.strerror(int(number)), argv[0]))
+    # The guard may have been quicker than we were.
+    is_late = done.code == -signal.SIGKILL and time.monotonic() >= deadline
+    return replace(done, code=None) if is_late else done
+
+
+def _start(argv: Sequence[str], incident: str, *kept_open: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(incident),
+        start_new_session=True,
+        pass_fds=kept_open,
+    )
+
+
+def _not_started(argv: Sequence[str], error: Exception) -> Permanent:
+    return Permanent(f"{argv[0]} cannot be started ({error}); nothing was changed; correct the daemon's config")
+
+
+def _followed(process: "subprocess.Popen[bytes]", deadline: float, is_over: Callable[[], bool]) -> Finished:
+    """How it ended, or that it was killed with all of its process group."""
     with process:
         kept = {pipe.fileno(): bytearray() for pipe in (process.stdout, process.stderr) if pipe}
-        deadline = time.monotonic() + timeout
         ended = _wait(process, kept, lambda: time.monotonic() >= deadline or is_over())
         if not ended:
             # The group may end on its own between the two lines.

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Intent, Interval, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
 from rollbackd.adapters.base.wording import is_fit
-from rollbackd.adapters.command.process import Finished, never, run
+from rollbackd.adapters.command.process import Finished, never, run, run_guarded
 
 _PLACE = "{revision}"
 _LONGEST = 256
@@ -92,7 +92,10 @@ class Command:
         )
 
     def apply(self, plan: Plan) -> None:
-        """Run ``apply`` once if ``describe`` still says what was judged. Any end of it but exit code 0 leaves the outcome unknown."""
+        """Run ``apply`` once if ``describe`` still says what was judged. Any end of it but exit code 0 leaves the outcome unknown.
+
+        It never goes on beyond its time-out, and so not beyond ``apply_within``, even where the daemon is killed meanwhile.
+        """
         intent = plan.intent
         spec = self._spec(intent.target)
         if not _is_revision(intent.to_revision):
@@ -105,7 +108,7 @@ class Command:
         if live != intent.from_revision:
             raise _moved(intent.target, live, intent.from_revision)
         left = spec.timeout.total_seconds() - (time.monotonic() - started)
-        done = run(_argv(spec, intent.to_revision), max(left, 0.001), intent.incident)
+        done = run_guarded(_argv(spec, intent.to_revision), max(left, 0.001), intent.incident)
         if done.code != 0:
             raise Transient(f"'apply' of {intent.target} {_end(done, spec)}; it is unknown what runs now; look at what 'describe' says")
 
