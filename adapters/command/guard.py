@@ -1,7 +1,7 @@
 """One program that ends at a moment, with everything in its process group, whatever happens to the daemon.
 
 A process of its own, run by its path: the daemon's child, the program's parent, and the leader of the group. It imports nothing of ours, so that it
-starts in 20 ms, and must never write to what the program writes to.
+starts in 30 ms, and must never write to what the program writes to.
 """
 
 import contextlib

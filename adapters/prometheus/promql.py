@@ -7,6 +7,7 @@ parsed, compared with what was meant, and from then on only trees are combined; 
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from itertools import accumulate
 from typing import Literal, TypeAlias
 
 import promql_parser as parser
@@ -16,13 +17,19 @@ from rollbackd.adapters.base.source import Derived, Matcher, RowKey, Selector
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_STRINGS = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | [#][^\n]* """, re.VERBOSE | re.DOTALL)
-"""Strings and comments: what stands in one of them begins no other."""
+_STRINGS = re.compile(r""" "(?:[^"\\]|\\.)*+(?:"|\\?\Z) | '(?:[^'\\]|\\.)*+(?:'|\\?\Z) | `[^`]*` | [#][^\n\r]* """, re.VERBOSE | re.DOTALL)
+"""Strings and comments: what stands in one of them begins no other. One that is left open goes on to the end, lest each of its quotes be tried."""
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 Op: TypeAlias = Literal["=", "!=", "=~", "!~"]
 OPS: dict[Op, parser.MatchOp] = {"=": parser.MatchOp.Equal, "!=": parser.MatchOp.NotEqual, "=~": parser.MatchOp.Re, "!~": parser.MatchOp.NotRe}
+_MATCHERS = re.compile(r"\{[^{}]*\}")
+_OPERATORS = re.compile(r"==|!=|[<>]=?|[-+*/%^]|\b(?:and|or|unless|atan2)\b|\[[^\[\]]*:", re.IGNORECASE)
+_BRACKETS = re.compile(r"[(\[]|[)\]]")
 DEEPEST = 200
-"""Parts of an expression within each other, at most: also a sum of so many."""
+"""Parts of an expression within each other, at most, and as many operators: the parser ends the process where it runs out of stack.
+That is at 4,000 operators in a thread of 8 MiB, at 250 in one of 512 KiB."""
+LONGEST = 20_000
+"""Characters: twice what a policy may hold, whose blanks are filled."""
 RESTRICTED_ROWS = 50
 """Up to so many workloads are asked for by name; beyond, one question for all is cheaper, and the answer is sifted."""
 
@@ -61,13 +68,43 @@ def parse(promql: str) -> parser.Expr:
 
 
 def read(written: str) -> parser.Expr:
-    """The syntax tree of what a person wrote, no deeper than whoever walks it can follow. Raises Permanent."""
-    tree = parse(_without_raw_strings(written))
+    """The syntax tree of what a person wrote, no deeper than the parser, and whoever walks it, can follow. Raises Permanent."""
+    meant = _without_raw_strings(written)
+    if (why := _why_not_followed(meant)) is not None:
+        raise _not_followed(why, written)
+    tree = parse(meant)
     if not _fits(tree, DEEPEST):
-        raise Permanent(
-            f"not a PromQL expression that can be followed (it is nested more than {DEEPEST} deep), so nothing was asked: {written[:120]}"
-        )
+        raise _not_followed(f"nested more than {DEEPEST} deep", written)
     return tree
+
+
+def patterns(tree: parser.Expr) -> tuple[str, ...]:
+    """The regular expressions of its selectors."""
+    found: list[str] = []
+
+    def note(node: parser.Expr) -> None:
+        if isinstance(node, parser.VectorSelector):
+            every = (node.matchers.matchers, *node.matchers.or_matchers)
+            found.extend(one.value for some in every for one in some if op_of(one) in ("=~", "!~"))
+
+    parser.walk(tree, pre_visit=note)
+    return tuple(found)
+
+
+def _not_followed(why: str, written: str) -> Permanent:
+    return Permanent(f"not a PromQL expression that can be followed (it is {why}), so nothing was asked: {written[:120]}")
+
+
+def _why_not_followed(promql: str) -> str | None:
+    """What would be too much for the parser, asked of the text alone: no tree is deeper than its brackets and its operators together."""
+    if len(promql) > LONGEST:
+        return f"{len(promql)} characters long, at most {LONGEST} are read"
+    bare = _MATCHERS.sub(" ", _STRINGS.sub(" ", promql))
+    depths = accumulate(1 if bracket in "([" else -1 for bracket in _BRACKETS.findall(bare))
+    operators = len(_OPERATORS.findall(bare))
+    if max(depths, default=0) + operators > DEEPEST:
+        return f"nested more than {DEEPEST} deep" + (f", where each of its {operators} operators counts" if operators else "")
+    return None
 
 
 def _fits(tree: parser.Expr, depth: int) -> bool:

@@ -1,14 +1,26 @@
 """Which expressions a daemon can read."""
 
 from rollbackd.adapters.base.errors import Permanent
-from rollbackd.adapters.prometheus.promql import read
+from rollbackd.adapters.prometheus.promql import literal, patterns, read
 from rollbackd.adapters.prometheus.questions import is_vector
+from rollbackd.policies.text.selectors import SelectorError, parse_selector
 
 
 def why_no_promql(expression: str) -> str | None:
-    """Why a daemon would not ask this for one value per workload; None where it would."""
+    """Why a daemon would not ask this for one value per workload, or Prometheus not answer; None where they would."""
     try:
         tree = read(expression)
     except Permanent as fault:
         return str(fault.__cause__ or fault)
-    return None if is_vector(tree) else "it is no instant vector: give one value per workload"
+    if not is_vector(tree):
+        return "it is no instant vector: give one value per workload"
+    return next(filter(None, map(_why_not_re2, patterns(tree))), None)
+
+
+def _why_not_re2(pattern: str) -> str | None:
+    try:
+        parse_selector(f"x{{y=~{literal(pattern)}}}")
+    except SelectorError as fault:
+        # Whether it is a pattern at all has been judged: of what RE2 knows, Python knows less.
+        return f"found {fault.found} in {pattern[:60]!r}" if "RE2" in fault.expected else None
+    return None

@@ -1,6 +1,9 @@
 """Questions as syntax trees: nothing that a value holds can become syntax."""
 
 import re
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import promql_parser
@@ -14,6 +17,7 @@ from rollbackd.adapters.prometheus import promql
 from rollbackd.adapters.prometheus.buckets import KEPT_FOR, Around, KnownBounds, around
 from rollbackd.adapters.prometheus.questions import is_vector
 from rollbackd.adapters.prometheus.soundness import is_separable
+from rollbackd.controller.wiring.grammar import why_no_promql
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -50,6 +54,79 @@ def test_an_expression_is_as_deep_as_it_can_be_followed(form: str) -> None:
     assert is_vector(promql.read(deep(150)))
     with pytest.raises(Permanent, match="nested more than 200 deep"):
         promql.read(deep(2_000))
+
+
+READ_IN_A_SMALL_THREAD = """
+import sys, threading
+from rollbackd.controller.wiring.grammar import why_no_promql
+threading.stack_size(512 * 1024)
+thread = threading.Thread(target=lambda: print(why_no_promql(sys.stdin.read())))
+thread.start()
+thread.join()
+"""
+
+
+def why_not(expression: str) -> str:
+    """Read by a process of its own: where the parser runs out of stack, that ends and this one does not."""
+    ended = subprocess.run([sys.executable, "-c", READ_IN_A_SMALL_THREAD], input=expression, text=True, capture_output=True, check=True)
+    return ended.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("x" + "+x" * 4_999, id="sum"),
+        pytest.param("x" + "^-x" * 3_333, id="powers"),
+        pytest.param("-" * 9_999 + "x", id="signs"),
+        pytest.param("x" + " > x" * 2_499, id="comparisons"),
+        pytest.param("x" + " AND x" * 1_600, id="words"),
+        pytest.param("(" * 4_999 + "x" + ")" * 4_999, id="brackets"),
+        pytest.param("abs(" * 1_999 + "x" + ")" * 1_999, id="calls"),
+        pytest.param("max_over_time(" * 400 + "x" + "[1m:])" * 400, id="subqueries"),
+        pytest.param("x # comment \r" + "+x" * 4_990, id="after-a-comment"),
+        pytest.param("x{a='\\'',b=\"#\",c=`\\`}" + "+x" * 4_980, id="after-strings"),
+    ],
+)
+def test_an_expression_that_the_parser_cannot_follow_is_refused_before_it_is_parsed(expression: str) -> None:
+    assert "it is nested more than 200 deep" in why_not(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("x" + "+x" * 199, id="sum"),
+        pytest.param("x" + "^-x" * 99, id="powers"),
+        pytest.param("-(" * 99 + "x" + ")" * 99, id="signs-and-brackets"),
+        pytest.param("abs(" * 198 + "x" + ")" * 198, id="calls"),
+        pytest.param('x{a="' + "+(" * 1_000 + '"} # ' + "+(" * 1_000, id="operators-in-a-string-and-a-comment"),
+        pytest.param(" or ".join(['sum by (ns) (rate(x{a!="b"}[5m]))'] * 150), id="many-side-by-side"),
+    ],
+)
+def test_what_is_read_fits_into_a_small_stack(expression: str) -> None:
+    assert why_not(expression) == "None"
+
+
+def test_a_string_that_is_left_open_is_read_through_once() -> None:
+    # With each of its quotes tried as the beginning of another it took 4 s.
+    before = time.process_time()
+    with pytest.raises(Permanent, match="not a PromQL expression"):
+        promql.read('"\\' * 10_000)
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize("pattern", ["a++", "[a-z]*+", "(a|b)?+"])
+def test_a_pattern_that_re2_does_not_know_is_refused_as_in_a_selector(pattern: str) -> None:
+    why = why_no_promql(f"sum(rate(x{{a!~'{pattern}'}}[5m])) / sum(rate(x[5m]))")
+    assert why == f"found '{pattern[-2:]}', which RE2 does not have, in {pattern!r}"
+
+
+def test_a_pattern_that_only_re2_knows_is_read() -> None:
+    assert why_no_promql(r"x{a=~`\x{2d}[[:alpha:]]\pL\z`}") is None
+
+
+def test_an_expression_that_is_too_long_is_not_parsed() -> None:
+    with pytest.raises(Permanent, match="it is 20001 characters long, at most 20000 are read"):
+        promql.read("x" * 20_001)
 
 
 @given(st.lists(TEXT, min_size=2, max_size=4, unique=True), TEXT)
