@@ -13,6 +13,9 @@ from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Breaches, Condition, For, Limit
 from rollbackd.policies.model.signals import Gauge, Latency, Rate
 
+BLIND = timedelta(minutes=2)
+"""Changes are looked for more often than this, unless the target cannot be seen."""
+
 
 def verdict_reason(condition: Condition, verdict: Verdict) -> str:
     """What the evidence said and how it compares with the limit: ``error-rate 41/412 = 10.0 % > 5 % (lower bound 7.8 %)``."""
@@ -187,10 +190,15 @@ def blame_reason(found: Sequence[Change]) -> str:
 
 
 def _change_text(change: Change) -> str:
-    when = f"ready {change.ready:%H:%M:%S}" if change.ready else f"changed by {change.started_late:%H:%M:%S}"
+    when = f"ready {change.ready:%H:%M:%S}" if change.ready else _changed_text(change.started_early, change.started_late)
     parts = f" ({', '.join(change.parts)})" if change.parts else ""
     note = f" [{change.note}]" if change.note else ""
     return f"{change.target} revision {change.revision}{parts} {when}{note}"
+
+
+def _changed_text(early: datetime, late: datetime) -> str:
+    """When it changed; from when on it may have, where nobody could look for longer than between two looks in calm: it may lie after the onset."""
+    return f"changed by {late:%H:%M:%S}" if late - early <= BLIND else f"changed between {early:%H:%M:%S} and {late:%H:%M:%S}"
 
 
 def number_text(value: float, unit: str) -> str:

@@ -11,6 +11,7 @@ from rollbackd.policies.decide.decisions import Outside
 from rollbackd.policies.decide.guards import guards
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Held, Opened
+from rollbackd.policies.known.reasons import blame_reason
 from rollbackd.policies.model.policy import Dependency, FlagsRung
 from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, bad, kinds, only, run
 
@@ -149,3 +150,14 @@ def test_those_that_depend_on_the_changed_target_itself_do_not_hold_it():
 def test_without_a_change_of_its_own_nobody_is_the_culprit():
     policy = replace(USES_DB, watch=None, ladder=(FlagsRung(FLIP.target, only_changed=False, always=True),))
     assert only(decided(policy, changes=(), **VICTIMS), Held).guard == "systemic"
+
+
+@pytest.mark.parametrize(
+    ("blind", "said"),
+    [
+        pytest.param(2 * MINUTE, "changed by 14:00:00", id="between-two-looks"),
+        pytest.param(3 * MINUTE, "changed between 13:57:00 and 14:00:00", id="nobody-could-look"),
+    ],
+)
+def test_a_change_that_came_to_light_late_says_since_when_it_may_have_been(blind, said):
+    assert blame_reason([replace(RELEASE, ready=None, started_early=T0 - blind)]) == f"{TARGET} revision bad7 {said}"
