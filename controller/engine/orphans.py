@@ -1,9 +1,10 @@
 """Incidents whose policy is not loaded here: nobody's ladder runs for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.known.incident import Incident, Phase, adopted
+from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.model.policy import Policy
 
 
@@ -35,3 +36,11 @@ def incident_of(policy: Policy, incidents: Sequence[Incident], policies: Mapping
     if found is None or found.phase not in (Phase.HELD, Phase.PROPOSED) or not is_orphan(found, policies):
         return found
     return adopted(found, policy.name, [condition.name for condition in policy.conditions], policies)
+
+
+def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded: Collection[str]) -> Incident:
+    """The incident of a policy that is gone, as another policy of the same target watches over it until it is over."""
+    kept = [pair for pair in incident.joined if pair[0] in loaded]
+    same = [(policy, condition) for owner, condition in incident.joined if owner not in loaded and condition in conditions]
+    joined = tuple(dict.fromkeys((*kept, *same))) or tuple((policy, condition) for condition in conditions)
+    return replace(incident, policy=policy, joined=joined)

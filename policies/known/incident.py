@@ -1,7 +1,7 @@
 """An incident as the fold of its journal rows: the only state that replicas share about it."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -284,14 +284,6 @@ def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
 def _decided(incident: Incident) -> Incident:
     """Nothing is put to people any more, and no order waits."""
     return replace(incident, offer=None, approvals=(), order=None)
-
-
-def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded: Collection[str]) -> Incident:
-    """The incident of a policy that is gone, as another policy of the same target watches over it until it is over."""
-    kept = [pair for pair in incident.joined if pair[0] in loaded]
-    same = [(policy, condition) for owner, condition in incident.joined if owner not in loaded and condition in conditions]
-    joined = tuple(dict.fromkeys((*kept, *same))) or tuple((policy, condition) for condition in conditions)
-    return replace(incident, policy=policy, joined=joined)
 
 
 def _is_of_earlier_rung(incident: Incident, event: IncidentEvent) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.policies.known.events import Acked, Applied, Approved, Closed, CloseHow, Held, Joined, Offered, Ordered, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import Incident, Phase, adopted, advance, fold, has_ended, incident_id
+from rollbackd.policies.known.incident import Incident, Phase, advance, fold, has_ended, incident_id
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended, verifying
 
@@ -282,24 +282,3 @@ def test_the_end_of_the_ordered_step_is_the_orders_end():
 def test_an_order_that_waits_overrules_every_other_step():
     assert [WAITING.orders_else(by, rung) for by, rung in (((), 1), (("bob",), 1), (("ann",), 0), (("ann",), 1))] == [True, True, True, False]
     assert not OPEN.orders_else((), 1)
-
-
-# --- a policy that is gone ------------------------------------------------------------------------------------------------------------
-
-BOTH = replace(OPEN, joined=(("checkout", "error-rate"), ("checkout", "latency"), ("other", "memory")))
-
-
-@pytest.mark.parametrize(
-    ("loaded", "joined"),
-    [
-        pytest.param({"heir"}, (("heir", "error-rate"),), id="what-the-heir-has-too"),
-        pytest.param({"heir", "other"}, (("other", "memory"), ("heir", "error-rate")), id="what-is-still-loaded-stays"),
-    ],
-)
-def test_an_heir_watches_over_what_it_knows(loaded, joined):
-    found = adopted(BOTH, "heir", ("error-rate", "other-one"), loaded)
-    assert (found.policy, found.joined) == ("heir", joined)
-
-
-def test_an_heir_that_knows_none_of_it_watches_over_all_of_its_own():
-    assert adopted(OPEN, "heir", ("a", "b"), {"heir"}).joined == (("heir", "a"), ("heir", "b"))
