@@ -181,7 +181,7 @@ class Actor:
             if each is not group[0] and not self._may_go_on(order.act.incident):
                 break
             if isinstance(each, Stopped):
-                self._outcomes.unbegun(each, order.act.by)
+                self._outcomes.unbegun(each, order.act)
             elif (claim := self._claim(each.plan, each.order)) is not None and self._write(each.target, each.plan, claim):
                 accepted.append(claim.intended)
         self._complete(accepted, order.policy)
@@ -199,7 +199,7 @@ class Actor:
         order = plans[0].order
         for ended in takewhile(lambda each: each is not plans[0], group):
             if isinstance(ended, Stopped):
-                self._outcomes.unbegun(ended, order.act.by)
+                self._outcomes.unbegun(ended, order.act)
         offered = offer_of(order, [each.plan for each in plans], self._now())
         log.info("plan.offered", incident=offered.incident, rung=offered.rung, plan=offered.plan_digest, needed=offered.needed)
         self._told_before(order, offered)
@@ -286,7 +286,7 @@ class Actor:
     def _told_of(self, event: Held | Offered, policy: Policy, contacts: tuple[str, ...], unbegun: Act | None = None) -> None:
         """The event is durable, and people hear of it, unless it was on record before. ``unbegun``: not where this step is past."""
         with self._store.transaction() as tx:
-            if unbegun is not None and is_past(tx, unbegun.incident, unbegun.rung, unbegun.by):
+            if unbegun is not None and is_past(tx, unbegun, unbegun.rung):
                 return
             if not tx.record(event):
                 return

@@ -12,6 +12,7 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How
 from rollbackd.controller.journal.values import Standing as Known
+from rollbackd.policies.decide.decisions import Act
 from rollbackd.policies.known.events import Applied, Intended, RungEnd, Settled, Stopped
 from rollbackd.policies.model.policy import Policy
 
@@ -52,7 +53,7 @@ class Outcomes:
         True if it was found done.
         """
         sight = self._look_until(target, intended, lambda seen: seen.standing is not Standing.BEFORE, self._now() + EXPLAIN)
-        if sight is None or self._stop.is_set():
+        if sight is None or self._stop.is_set() or self._is_ordered(intended.incident):
             return False  # nobody knows: the claim runs out, and whoever takes it over asks again
         if sight.standing is Standing.BEFORE:
             return self.ended(intended, how, why, advice)
@@ -156,12 +157,12 @@ class Outcomes:
         self._say(event)
         return False
 
-    def unbegun(self, event: Stopped, by: tuple[str, ...]) -> None:
-        """The step, which was to be begun for ``by``, is on record as ended before anybody had begun it. Once it is begun, its end is the claimant's
+    def unbegun(self, event: Stopped, act: Act) -> None:
+        """The step, which belongs to ``act``, is on record as ended before anybody had begun it. Once it is begun, its end is the claimant's
         to tell, whatever was planned here meanwhile: a plan that comes after another replica's write finds the target moved on.
         """
         with self._store.transaction() as tx:
-            if is_past(tx, event.incident, event.rung, by) or not tx.record(event):
+            if is_past(tx, act, event.rung) or not tx.record(event):
                 return
         self._say(event)
 
@@ -183,12 +184,12 @@ class Outcomes:
         log.info(f"rung.{type(event).__name__.lower()}", incident=event.incident, rung=event.rung, target=event.target, reason=event.reason)
 
 
-def is_past(read: Reading, incident: str, rung: int, by: tuple[str, ...]) -> bool:
-    """Has somebody begun or ended this step, or a later one, by now, or does a person's order wait that is another? Then what was planned for it
-    says nothing any more.
+def is_past(read: Reading, act: Act, rung: int) -> bool:
+    """Has somebody begun or ended this rung, or a later one, by now, or does a person's order wait that is not this act? Then what was planned for
+    it says nothing any more.
     """
-    found = read.incident(incident)
-    return found is not None and (found.rung >= rung or found.orders_else(by, rung))
+    found = read.incident(act.incident)
+    return found is not None and (found.rung >= rung or found.orders_else(act.by, rung, act.plan_digest))
 
 
 def intent_of(intended: Intended) -> Intent:

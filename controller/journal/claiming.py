@@ -20,7 +20,7 @@ def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Bl
     if incident.acked is not None and not event.by:
         who, at = incident.acked.who, incident.acked.at
         return Blocked("acknowledged", f"{who} has taken the incident at {at:%H:%M:%S}: what is done next is theirs to order")
-    if incident.order is not None and incident.orders_else(event.by, event.rung):
+    if incident.order is not None and incident.orders_else(event.by, event.rung, event.plan_digest):
         return Blocked("ordered", f"{incident.order.who} has ordered rung {incident.order.rung + 1} meanwhile: that comes first")
     if (why := _out_of_turn(read, event.rung, incident, now)) is not None:
         return Blocked("claimed", why)

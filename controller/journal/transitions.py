@@ -17,7 +17,7 @@ from rollbackd.policies.known.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.known.incident import Incident, Phase
+from rollbackd.policies.known.incident import AT_WORK, Incident, Phase
 
 
 def key_of(kind: str, event: IncidentEvent, incident: Incident | None = None) -> str | None:
@@ -48,8 +48,9 @@ def is_stale(incident: Incident, event: IncidentEvent) -> bool:
     if isinstance(event, Held) and incident.phase is Phase.HELD and incident.held is not None:
         return incident.held.guard == event.guard
     if isinstance(event, Offered):
-        is_asked = incident.offer is not None and (incident.offer.rung, incident.offer.plan_digest) == (event.rung, event.plan_digest)
-        return is_asked or incident.order is not None or incident.phase in (Phase.HELD, Phase.CLOSED)
+        asked = incident.offer if incident.phase is Phase.AWAITING else None
+        is_asked = asked is not None and (asked.rung, asked.plan_digest) == (event.rung, event.plan_digest)
+        return is_asked or incident.order is not None or incident.phase in (*AT_WORK, Phase.HELD, Phase.CLOSED)
     if isinstance(event, Approved):
         return not incident.lacks(event)
     return not incident.is_open

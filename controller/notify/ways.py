@@ -29,6 +29,8 @@ def stays_held(incident: Incident, policy: Policy | None) -> str:
     held = f"{incident.id} on {incident.target} stays held by {guard}"
     if policy is None:
         return f"{held}; its policy {incident.policy} is not loaded: to end it: rollbackd ack {incident.id} --close"
+    if _may_be_writing(incident):
+        return f"{held}, and a write of it may be under way: rollbackd explain {incident.target}"
     command = next_order(incident, policy)
     return f"{held}; {f'to act: {command}' if command is not None else _anew(incident, policy) or 'nothing is left to order in it'}"
 

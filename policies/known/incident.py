@@ -116,17 +116,18 @@ class Incident:
 
     @property
     def rested_at(self) -> datetime:
-        """When anything was last under way in it: it was opened then, a step ended, or its end state settled."""
-        return max([self.opened_at, *(end.at for end in self.stopped), *filter(None, [self.evidence_from])])
+        """When anything was last done in it: it was opened then, a step ended or its end state settled, or somebody approved of a plan."""
+        return max([self.opened_at, *(end.at for end in self.stopped), *(one.at for one in self.approvals), *filter(None, [self.evidence_from])])
 
-    def orders_else(self, by: tuple[str, ...], rung: int) -> bool:
-        """True where a person's order waits that is not this step."""
-        return self.order is not None and (by, rung) != ((self.order.who,), self.order.rung)
+    def orders_else(self, by: tuple[str, ...], rung: int, plan_digest: str | None) -> bool:
+        """True where a person's order waits that is not this step, by this plan: what they had approved before is another one."""
+        order = self.order
+        return order is not None and (by, rung, plan_digest) != ((order.who,), order.rung, order.plan_digest)
 
     def lacks(self, event: Approved) -> bool:
         """True for one more approval: of the plan at hand, by somebody who had not approved it before."""
-        is_of_offer = self.offer is not None and self.offer.plan_digest == event.plan_digest
-        return is_of_offer and event.who not in {approval.who for approval in self.approvals}
+        is_of_it = self.offer is not None and self.offer.plan_digest == event.plan_digest
+        return is_of_it and event.who not in {approval.who for approval in self.approvals}
 
     @property
     def is_in_hands(self) -> bool:
@@ -276,7 +277,7 @@ def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
         case Approved():
             return replace(incident, approvals=(*incident.approvals, event)) if incident.lacks(event) else incident
         case Ordered():
-            return replace(_decided(incident), phase=Phase.OPEN, order=event, unsettled=())
+            return replace(_decided(incident), phase=Phase.OPEN, order=event)
         case Acked():
             return replace(incident, acked=event)
 

@@ -12,7 +12,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo
-from rollbackd.policies.known.events import Acked, Applied, Held, Intended, Offered, Ordered, RungEnd, Stopped
+from rollbackd.policies.known.events import Acked, Applied, Approved, Held, Intended, Offered, Ordered, RungEnd, Stopped
 from rollbackd.policies.model.policy import RevertRung
 from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PLAN, SHOP, THERE, UNDERWAY, AtOnce, Deployments
 from tests.controller.journal_samples import CART, CHECKOUT, CLOSED, HELD, HOUR, SECOND, T0, WIDE, acted_and_closed, begin, claim
@@ -69,6 +69,15 @@ def test_where_everything_comes_too_late_people_are_told_once_giving_up_is_due(a
     (held,) = acting.events()
     assert (held.guard, acting.queued(), acting.target.written) == ("late", ["held"], [])
     assert "metrics are read too slowly, or too much is under way; nothing was written" in held.reason
+
+
+def test_what_people_have_just_approved_is_not_given_up_at_the_first_decision_that_comes_too_late(acting):
+    """They may have thought about it for longer than that."""
+    acting.clock.move(SHOP.timing.give_up)
+    plan = Offered("inc-1", T0, 0, CHECKOUT, "rev-b", "rev-a", PLAN.digest, "e1", 1, T0 + HOUR, "put it back", "why")
+    acting.record(plan, Approved("inc-1", T0 + SHOP.timing.give_up, PLAN.digest, "ann"))
+    acting.actor.begin(replace(ORDER, act=replace(ACT, plan_digest=PLAN.digest, by=("ann",))))
+    assert acting.kinds() == [Offered, Approved]
 
 
 def test_an_order_of_a_person_is_carried_out_however_late(acting):
@@ -207,10 +216,11 @@ def test_what_the_machine_decided_is_not_begun_in_an_incident_that_somebody_has_
 
 
 def test_an_order_waits_for_nothing_that_the_machine_decided_meanwhile(acting):
-    acting.record(ORDERED)
+    ordered = replace(ORDERED, plan_digest=PLAN.digest)
+    acting.record(ordered)
     acting.actor.begin(ORDER)
-    assert (acting.kinds(), acting.store.incident("inc-1").order) == ([Ordered], ORDERED)
-    acting.actor.begin(replace(ORDER, act=replace(ACT, by=("ann",))))
+    assert (acting.kinds(), acting.store.incident("inc-1").order) == ([Ordered], ordered)
+    acting.actor.begin(replace(ORDER, act=replace(ACT, by=("ann",), plan_digest=PLAN.digest)))
     assert (acting.kinds(), len(acting.target.written)) == ([Ordered, *DONE], 1)
 
 

@@ -170,6 +170,7 @@ def test_each_time_that_people_are_asked_they_hear_of_it(acting: Acting) -> None
     [
         pytest.param(replace(NEXT, is_offer=True), id="a-plan-for-people"),
         pytest.param(replace(NEXT, act=replace(NEXT.act, plan_digest="p9", by=("bob",))), id="approved-as-another-plan"),
+        pytest.param(replace(NEXT, act=replace(NEXT.act, plan_digest="p9", by=("ann",))), id="approved-as-another-plan-by-themselves"),
     ],
 )
 def test_a_person_who_orders_while_the_machine_plans_is_obeyed(acting: Acting, machine: Order) -> None:
@@ -182,6 +183,16 @@ def test_a_person_who_orders_while_the_machine_plans_is_obeyed(acting: Acting, m
     incident = acting.store.incident("inc-1")
     assert incident is not None
     assert (acting.kinds(), incident.phase, incident.order) == ([Ordered], Phase.OPEN, ORDERED)
+
+
+def test_people_are_not_asked_while_the_step_before_is_still_coming(acting: Acting) -> None:
+    """Its late acceptance came while the plan was made; once it has settled they are, also where the plan is the same."""
+    claim(acting.store)
+    assert recorded(acting, STOPPED, APPLIED, OFFER) == [True, True, False]
+    assert recorded(acting, SETTLED, OFFER, replace(OFFER, at=T0 + SECOND)) == [True, True, False]
+    incident = acting.store.incident("inc-1")
+    assert incident is not None
+    assert incident.phase is Phase.AWAITING
 
 
 def test_a_machines_plan_that_fails_does_not_end_the_step_that_a_person_ordered(acting: Acting) -> None:

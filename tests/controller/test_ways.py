@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.controller.notify.messages import notice_of
+from rollbackd.controller.notify.ways import stays_held
 from rollbackd.policies.known.events import Applied, Held, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import FlagsRung, RestoreRung, RevertRung
@@ -77,3 +78,10 @@ def test_no_cool_down_is_passed_that_no_act_began():
 )
 def test_no_order_is_named_that_would_not_be_taken(events, policy):
     assert ways("give-up", *events, policy=policy) == []
+
+
+@pytest.mark.parametrize("events", [FLAG_TRIED[:1], FLAG_DONE[:2]], ids=["nobody-knows-whether-it-wrote", "what-it-wrote-is-not-complete"])
+def test_whoever_lifts_what_held_it_is_not_told_to_order_beside_a_write_either(events):
+    incident = fold((OPENED, *events, Held("inc-1", AT, "pause", "it is")))
+    said = f"inc-1 on {TARGET} stays held by pause, and a write of it may be under way: rollbackd explain {TARGET}"
+    assert stays_held(incident, POLICY) == said

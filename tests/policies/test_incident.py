@@ -134,6 +134,7 @@ def test_it_rests_since_it_was_opened_a_step_ended_or_its_end_state_settled():
     assert OPEN.rested_at == OPENED.at
     assert fold((OPENED, intended(0), stopped(0))).rested_at == AT
     assert fold((OPENED, intended(0), replace(ACCEPTED, rung=0), settled(0, AT + MINUTE))).rested_at == AT + MINUTE
+    assert fold((OPENED, OFFER, replace(ANN, at=AT + MINUTE))).rested_at == AT + MINUTE
 
 
 def test_a_rung_that_ended_does_not_take_the_ladder_back():
@@ -239,8 +240,16 @@ def test_approvals_are_of_the_plan_at_hand_and_one_for_each_person():
     assert fold((OPENED, ANN)).approvals == ()
 
 
-def test_an_order_stands_in_for_what_was_asked_and_waits_for_nothing():
-    assert advance(replace(DECIDED, unsettled=(0,), phase=Phase.HELD), ORDER) == replace(OPEN, order=ORDER)
+def test_an_order_stands_in_for_what_was_asked_and_what_is_still_coming_is_waited_for_after_it():
+    assert advance(replace(DECIDED, unsettled=(0,), phase=Phase.HELD), ORDER) == replace(OPEN, order=ORDER, unsettled=(0,))
+
+
+def test_what_is_still_coming_when_a_person_orders_is_waited_for_before_anything_follows():
+    ordered = fold((OPENED, intended(0), replace(ACCEPTED, rung=0), HELD, ORDER))
+    refused = advance(ordered, stopped(1, RungEnd.REFUSED))
+    assert (refused.phase, advance(refused, settled(0)).phase) == (Phase.SETTLING, Phase.VERIFYING)
+    written = advance(advance(ordered, intended(1)), ACCEPTED)
+    assert (written.phase, written.unsettled, written.writes) == (Phase.SETTLING, (0, 1), (intended(0), intended(1)))
 
 
 def test_an_incident_that_was_taken_is_known_to_be():
@@ -279,6 +288,16 @@ def test_the_end_of_the_ordered_step_is_the_orders_end():
     assert advance(WAITING, stopped(1)).phase is Phase.STOPPED
 
 
-def test_an_order_that_waits_overrules_every_other_step():
-    assert [WAITING.orders_else(by, rung) for by, rung in (((), 1), (("bob",), 1), (("ann",), 0), (("ann",), 1))] == [True, True, True, False]
-    assert not OPEN.orders_else((), 1)
+@pytest.mark.parametrize(
+    ("by", "rung", "plan", "is_other"),
+    [
+        pytest.param((), 1, ORDER.plan_digest, True, id="the-machines"),
+        pytest.param(("bob",), 1, ORDER.plan_digest, True, id="another-persons"),
+        pytest.param(("ann",), 0, ORDER.plan_digest, True, id="another-rung"),
+        pytest.param(("ann",), 1, "q" * 64, True, id="what-the-same-person-had-approved-before"),
+        pytest.param(("ann",), 1, ORDER.plan_digest, False, id="the-order"),
+    ],
+)
+def test_an_order_that_waits_overrules_every_other_step(by, rung, plan, is_other):
+    assert WAITING.orders_else(by, rung, plan) is is_other
+    assert not OPEN.orders_else(by, rung, plan)

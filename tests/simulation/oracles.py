@@ -37,6 +37,11 @@ class Acts:
         self.rungs: list[int] = []
         self.is_held = self.is_closed = self.is_acked = False
         self.closed_at: datetime | None = None
+        self.order: dict[str, Any] | None = None  # what a person has ordered, and nobody has begun
+
+    def is_ordered(self, intended: dict[str, Any]) -> bool:
+        """Whether this step is what a person has ordered."""
+        return self.order is not None and (intended["by"], intended["rung"]) == ([self.order["who"]], self.order["rung"])
 
 
 class Oracles:
@@ -59,7 +64,8 @@ class Oracles:
             "incident.held": self._held,
             "incident.acked": self._acked,
             "incident.closed": self._closed,
-            "rung.offered": lambda _, body: self._told(f"{body['incident']}:approval:{body['rung']}:{body['plan_digest'][:12]}:{_moment(body)}"),
+            "rung.offered": self._offered,
+            "incident.ordered": self._ordered,
         }
         world.outside.on_send = lambda send: self._kept(lambda: self.sent(send))
         world.outside.on_accept = lambda write: self._kept(lambda: self.taken(write))
@@ -140,19 +146,34 @@ class Oracles:
         # Where transactions wait, a pause may come before this one: then the second look, just before the write, stops it (``sent``).
         if self._is_paused(writer) and not self.world.outside.is_slow:
             raise Violation("I8", f"rung {body['rung']} of {body['incident']} began while paused")
-        if act.is_held or act.is_closed or (act.rungs and body["rung"] <= act.rungs[-1]):
+        is_ordered = act.is_ordered(body)
+        if act.order is not None and not is_ordered:
+            raise Violation("order", f"rung {body['rung']} of {body['incident']} began instead of what {act.order['who']} had ordered")
+        if (act.is_held and not is_ordered) or act.is_closed or (act.rungs and body["rung"] <= act.rungs[-1]):
             raise Violation("I11", f"rung {body['rung']} of {body['incident']} after rungs {act.rungs}, held: {act.is_held}, closed: {act.is_closed}")
         if act.is_acked and not body["by"]:
             raise Violation("ack", f"rung {body['rung']} of {body['incident']} began by itself after somebody had taken the incident")
-        self._on_proof(replica, act)
         self._to_a_good_end(body)
-        self._after_no_other(replica, body)
+        if not is_ordered:  # what a person decides needs no proof, and they may know who else is at work
+            self._on_proof(replica, act)
+            self._after_no_other(replica, body)
+        act.order = None
         if act.first_at is None:
             self._within_budgets(act)
             self._alone(replica, act)
             act.first_at = self.world.clock.now
         act.rungs.append(body["rung"])
         self._told(f"{body['incident']}:started:{body['rung']}")
+
+    def _offered(self, _: str, body: dict[str, Any]) -> None:
+        """An order of a person comes before everything that the machine would ask."""
+        if self.acts[body["incident"]].order is not None:
+            raise Violation("order", f"people are asked about rung {body['rung']} of {body['incident']} instead of what was ordered")
+        self._told(f"{body['incident']}:approval:{body['rung']}:{body['plan_digest'][:12]}:{_moment(body)}")
+
+    def _ordered(self, _: str, body: dict[str, Any]) -> None:
+        act = self.acts[body["incident"]]
+        act.order, act.is_held = body, False
 
     def _stopped(self, _: str, body: dict[str, Any]) -> None:
         """A write that the target took is not told as one that was never made, unless somebody else has written since."""
@@ -163,7 +184,8 @@ class Oracles:
     def _held(self, _: str, body: dict[str, Any]) -> None:
         if body["guard"] == "bug":
             raise Violation("bug", body["reason"])
-        self.acts[body["incident"]].is_held = True
+        act = self.acts[body["incident"]]
+        act.is_held, act.order = True, None
         self._told(f"{body['incident']}:held:{body['guard']}:{_moment(body)}")
 
     def _acked(self, _: str, body: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from rollbackd.controller.notify.store_trouble import StoreTrouble
 from rollbackd.controller.observe.changes import ChangeBook, Survey
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.pause.switch import Switch
+from rollbackd.controller.people.by_hand import ByHand, Wish
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import Hands
 from rollbackd.policies.model.policy import Policy
@@ -105,7 +106,8 @@ class Replica:
         )  # fmt: skip
         self.engine = Engine(self.store, self.actor, Journalling(self.store, self._told), self.pause, settings, self.trouble)
         self.engine.book = ChangeBook(self.store, lambda: float(self._slots))
-        self.hands = Hands(Desk(self.engine, self.store, self.pause, self.targets, dict, _no_facts, self.now))
+        self.desk = Desk(self.engine, self.store, self.pause, self.targets, dict, _no_facts, self.now)
+        self.hands = Hands(self.desk)
         self._released = False
         self._works: list[Callable[[], None]] = []
 
@@ -171,6 +173,18 @@ class Replica:
                 self._done(target)
 
         self.shielded(said)
+
+    def order(self, policy: Policy) -> None:
+        """A person looks at what a rollback would write, and orders the first rung that writes anything; between the two goes what a plan takes."""
+
+        def said() -> None:
+            with contextlib.suppress(Denied):
+                rung = next((each for each in self.desk.plan(policy.name).rungs if each.outcome == "planned"), None)
+                if rung is not None and rung.digest is not None:
+                    ByHand(self.desk, self.hands).rollback(policy.name, Wish(rung.number, rung.digest, "ann", "it burns"))
+                    self._done(policy.target)
+
+        self.turns.submit(self.shielded, said)
 
     def _done(self, target: str) -> None:
         self._soon(lambda: self._engine_does(lambda: self.engine.decide_again(target)))

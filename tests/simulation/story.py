@@ -1,6 +1,7 @@
 """A story: what happens outside and what breaks, when. Plain values made from a seed, so that any part of it can be left out."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,6 +33,8 @@ LIFE = {
     "ack": 1, "close": 4, "approve": 8, "silent": 4,
 }  # fmt: skip
 """What happens to services, by how often."""
+ORDERING = 4
+"""In every seventh story people order rollbacks too: none of those that broke a promise before there were orders."""
 FAULTS = {
     "kill": 4, "kill-before-commit": 4, "kill-after-commit": 4, "kill-before-write": 8, "kill-after-write": 8,
     "freeze": 4, "write-frozen": 8, "write-lost": 8, "write-late": 8, "write-throttled": 6, "write-denied": 4,
@@ -64,9 +67,21 @@ def story(seed: int) -> Story:
     life = [_event(dice, LIFE, SERVICES, length) for _ in range(dice.randint(48, 72))]
     replicas = dice.choice((1, 2, 2, 2, 3, 3))
     faults = [_event(dice, FAULTS, replicas, length) for _ in range(dice.choice((0, 8, 16, 24, 32)))]
+    orders = _orders(random.Random(-1 - seed), life, length) if seed % 7 == ORDERING else []
     settings = Settings(limits=dice.choice((WIDE, WIDE, WIDE, TIGHT)), orphans_after=timedelta(minutes=5))
-    events = tuple(sorted((*life, *faults), key=lambda event: event.at))
-    return Story(seed, replicas, settings, events, slow=1.0 if seed % 5 == 0 else 0.0)
+    events = tuple(sorted((*life, *faults, *orders), key=lambda event: event.at))
+    return Story(seed, replicas, settings, events, slow=1.0 if seed % 5 == 0 or orders else 0.0)
+
+
+def _orders(dice: random.Random, life: Sequence[Event], length: float) -> list[Event]:
+    """People order rollbacks themselves, most often while the machine plans; and there is more to approve, so that both want the same."""
+    asked = [Event(round(dice.uniform(15, length), 1), "deploy-bad", SERVICES - 1, 0.6) for _ in range(5)]
+    bad = [event for event in (*life, *asked) if event.kind in ("deploy-bad", "flip")]
+    return [*asked, *(Event(_in_a_slot(dice, event.at + dice.uniform(2, 45)), "order", event.who) for event in bad)]
+
+
+def _in_a_slot(dice: random.Random, at: float) -> float:
+    return round(10 * (at // 10) + dice.uniform(0.1, 2.0), 2)
 
 
 def _event(dice: random.Random, kinds: dict[str, int], among: int, length: float) -> Event:

@@ -198,6 +198,11 @@ class World:
             approving, lambda hands, incident: hands.approve(incident.id, incident.offer.plan_digest if incident.offer else "", "ann", "")
         )
 
+    def _order(self, event: Event) -> None:
+        asked = next((each for each in self.replicas if each.answers()), None)
+        if asked:
+            asked.order(self.services[event.who].policy)
+
     def _by_people(self, event: Event, say: Callable[[Hands, Incident], object]) -> None:
         """Somebody goes to the first replica that answers."""
         target, asked = self.services[event.who].key, next((each for each in self.replicas if each.answers()), None)
