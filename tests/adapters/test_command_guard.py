@@ -82,7 +82,7 @@ def test_an_apply_that_cannot_be_started_changed_nothing(running: Path) -> None:
         pytest.param("kill -TERM $$", "-15", id="ended"),
         pytest.param("kill -ALRM $$", "-14", id="its-own-alarm"),
         pytest.param("kill -PIPE $$; exit 0", "-13", id="nobody-reads-on"),
-        pytest.param("kill -HUP $$; exit 0", "-1", id="hung-up"),
+        pytest.param("kill -USR1 $$; exit 0", "-10", id="signalled"),  # nohup leaves this one alone
     ],
 )
 def test_an_apply_ends_as_its_program_does(running: Path, script: str, code: str) -> None:

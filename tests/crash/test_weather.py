@@ -97,7 +97,7 @@ def test_a_step_on_which_three_daemons_died_is_given_up_and_given_to_people(endi
     assert ending.last.rows == ["incident.opened", "rung.intended", *["claim.taken_over"] * 3, "rung.stopped", "incident.held"]
     assert ending.last.of("rung.stopped").body["how"] == "failed"
     assert ending.last.writes == 0
-    assert "it was begun 3 times, and each time whoever did came to no end" in ending.told[-1].text
+    assert "3 had the claim on it, and none of them brought it to an end" in ending.told[-1].text
     assert ending.messages == ["started", "held"]
 
 
