@@ -19,7 +19,7 @@ from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.policies.decide import evaluate, guards, hands, ladder, proof, step
 from rollbackd.policies.decide.guards import Guard
 from rollbackd.policies.judge.verdict import State
-from rollbackd.policies.known.incident import Phase
+from rollbackd.policies.known.incident import Incident, Phase
 from tests.simulation.story import TIGHT, WIDE, Event, Story
 from tests.simulation.telling import teller
 
@@ -135,6 +135,12 @@ def ends_what_others_have_claimed(patch: Patch) -> None:
     patch.setattr(outcome.Outcomes, "unbegun", lambda self, event, _: self.record(event))
 
 
+def obeys_nobody(patch: Patch) -> None:
+    """The machine goes on with what it would do by itself."""
+    patch.setitem(step.TRANSITIONS, Phase.OPEN, lambda slot, incident, begin=step.TRANSITIONS[Phase.OPEN]: begin(slot, replace(incident, order=None)))
+    patch.setattr(Incident, "orders_else", lambda *_: False)
+
+
 BAD = Event(30, "deploy-bad", 0, 0.6)
 STORIES = {
     "I1": (BAD,),
@@ -150,6 +156,7 @@ STORIES = {
     "I11": (BAD, Event(31, "write-denied", 0)),
     "ack": (Event(30, "deploy-bad", 1, 0.6), Event(30.1, "flip", 1, 0.6), Event(60, "ack", 1)),
     "outcome": (BAD,),
+    "order": (Event(20, "pause", 0), BAD, Event(120, "resume", 0), Event(131, "order", 0)),
 }
 """What has to happen so that the promise matters. Services 0 and 4 share a namespace; 1 has a flag."""
 MUTANTS = {
@@ -166,6 +173,7 @@ MUTANTS = {
     "I11": repeats_a_rung,
     "ack": minds_nobody_who_has_taken_it,
     "outcome": ends_what_others_have_claimed,
+    "order": obeys_nobody,
 }
 AGAIN = Event(170, "deploy-bad", 0, 0.6)
 COUNTED = {
