@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from rollbackd.controller.cli.main import outcome
+from tests.servers import binary
 
 ROLLBACKD = str(Path(sys.executable).with_name("rollbackd"))
-pytestmark = pytest.mark.skipif(shutil.which("pgrep") is None, reason="not installed: pgrep")
 
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[int]:
     """The process of a `rollbackd run` as the kernel lists it; it waits for its config."""
+    binary("pgrep")
     config = tmp_path / "rollbackd.yaml"
     os.mkfifo(config)
     with subprocess.Popen([ROLLBACKD, "run", "--config", str(config)], stderr=subprocess.DEVNULL) as started:
