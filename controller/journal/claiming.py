@@ -64,5 +64,6 @@ def _spent(budget: Budget, incident: Incident, namespace: str, limits: Limits, n
         if used >= limit:
             yield Blocked(guard, f"{used} of {limit} {what}")
     closed = budget.closed.get(incident.target)
-    if closed is not None and now < closed + limits.cooldown:
+    # Without a cool-down none is asked for: the closing time is a replica's clock, which may be ahead of this one.
+    if closed is not None and limits.cooldown and now < closed + limits.cooldown:
         yield Blocked("cool-down", f"last incident closed {closed:%H:%M:%S}, cool-down until {closed + limits.cooldown:%H:%M:%S}")

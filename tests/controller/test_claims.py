@@ -224,6 +224,13 @@ def test_a_target_cools_down_after_an_incident_that_acted(store: Store, clock: C
     assert isinstance(claim(store, "inc-2"), Claim)
 
 
+def test_without_a_cool_down_a_closing_time_that_is_ahead_of_the_database_clock_holds_nothing(store: Store, clock: Clock) -> None:
+    acted_and_closed(store, "inc-1")
+    clock.move(-SECOND)
+    begin(store, "inc-2")
+    assert isinstance(claim(store, "inc-2", limits=replace(LIMITS, cooldown=timedelta(0))), Claim)
+
+
 def test_incidents_that_did_not_act_spend_nothing(store: Store) -> None:
     for number in range(12):
         begin(store, f"inc-{number}")

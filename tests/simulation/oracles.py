@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rollbackd.controller.journal.chain import verify
 from rollbackd.controller.journal.values import How, Standing
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 LIMIT = 0.05
+Ends: TypeAlias = tuple[str, str]
+"""The revisions that a write goes from and to."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -35,6 +37,7 @@ class Acts:
         self.opened = opened
         self.first_at: datetime | None = None
         self.rungs: list[int] = []
+        self.intents: dict[tuple[int, str], Ends] = {}
         self.is_held = self.is_closed = self.is_acked = False
         self.closed_at: datetime | None = None
         self.order: dict[str, Any] | None = None  # what a person has ordered, and nobody has begun
@@ -84,6 +87,11 @@ class Oracles:
             if kind in self._rows:
                 self._rows[kind](writer, json.loads(body))
 
+    def written_last(self, target: str) -> str:
+        """The newest incident on what this target's policy watches that wrote; empty where none did."""
+        wrote = {one.intent.incident for one in self.accepted}
+        return next((name for name, act in reversed(self.acts.items()) if act.opened["target"] == target and name in wrote), "")
+
     def is_quiet(self) -> bool:
         """Nothing is under way, and nobody is still to be told anything."""
         under_way = "SELECT 1 FROM incidents WHERE phase NOT IN ('held', 'closed')"
@@ -119,7 +127,7 @@ class Oracles:
     def taken(self, write: Accepted) -> None:
         """I1: one effect for each rung. I4: it met what was judged. I5: its end state was there to go to."""
         intent, now = write.intent, self.world.clock.now
-        before = [one for one in self.accepted if (one.intent.incident, one.intent.target) == (intent.incident, intent.target)]
+        before = self._accepted(intent.incident, intent.target, (intent.from_revision, intent.to_revision))
         # A flag carries no mark: whether somebody took our write back, or it never arrived, looks the same there.
         is_taken_back = before and "flagd" in intent.target and self._foreign(before[-1].at, now, {intent.target})
         if before and not is_taken_back:
@@ -153,13 +161,18 @@ class Oracles:
             raise Violation("I11", f"rung {body['rung']} of {body['incident']} after rungs {act.rungs}, held: {act.is_held}, closed: {act.is_closed}")
         if act.is_acked and not body["by"]:
             raise Violation("ack", f"rung {body['rung']} of {body['incident']} began by itself after somebody had taken the incident")
-        self._to_a_good_end(body)
+        undone = act.order["undo"] if is_ordered and act.order is not None else None
+        if undone is None:
+            self._to_a_good_end(body)
+        else:
+            self._to_where_it_was(body, undone)
         if not is_ordered:  # what a person decides needs no proof, and they may know who else is at work
             self._on_proof(replica, act)
             self._after_no_other(replica, body)
         act.order = None
+        act.intents[body["rung"], body["target"]] = body["from_revision"], body["to_revision"]
         if act.first_at is None:
-            self._within_budgets(act)
+            self._within_budgets(act, is_cool=undone is not None)
             self._alone(replica, act)
             act.first_at = self.world.clock.now
         act.rungs.append(body["rung"])
@@ -177,7 +190,8 @@ class Oracles:
 
     def _stopped(self, _: str, body: dict[str, Any]) -> None:
         """A write that the target took is not told as one that was never made, unless somebody else has written since."""
-        mine = [one for one in self.accepted if (one.intent.incident, one.intent.target) == (body["incident"], body["target"])]
+        intended = self.acts[body["incident"]].intents.get((body["rung"], body["target"]))
+        mine = [] if intended is None else self._accepted(body["incident"], body["target"], intended)
         if mine and body["how"] in UNWRITTEN and not self._foreign(mine[-1].at, self.world.clock.now, {body["target"]}):
             raise Violation("outcome", f"rung {body['rung']} of {body['incident']} was accepted, and is told as {body['how']}: {body['reason']}")
 
@@ -185,6 +199,8 @@ class Oracles:
         if body["guard"] == "bug":
             raise Violation("bug", body["reason"])
         act = self.acts[body["incident"]]
+        if act.order is not None and act.order["undo"] and body["guard"] == "cool-down":
+            raise Violation("order", f"{body['incident']} takes a write back, and waits for the cool-down that this very write began")
         act.is_held, act.order = True, None
         self._told(f"{body['incident']}:held:{body['guard']}:{_moment(body)}")
 
@@ -216,8 +232,17 @@ class Oracles:
         if known != [("good",)]:
             raise Violation("I5", f"{body['target']} was to go to {body['to_revision']}, which is {known}")
 
-    def _within_budgets(self, act: Acts) -> None:
-        """I6: counted over all replicas and lives from the journal's rows."""
+    def _to_where_it_was(self, body: dict[str, Any], undone: dict[str, Any]) -> None:
+        """I5: what is taken back goes exactly to what was there before; of flags those that are as they were left."""
+        if body["target"] != undone["target"]:
+            raise Violation("I5", f"{body['target']} was to be written to take back what was written to {undone['target']}")
+        after, before = body["record"].get("after"), undone["record"].get("before")
+        is_back = body["to_revision"] == undone["from_revision"] if after is None else after.items() <= before.items()
+        if not is_back:
+            raise Violation("I5", f"{body['target']} was to go to {body['to_revision']}, {after}, to take back {undone}")
+
+    def _within_budgets(self, act: Acts, *, is_cool: bool) -> None:
+        """I6: counted over all replicas and lives from the journal's rows. ``is_cool``: no cool-down holds it."""
         now, limits = self.world.clock.now, self.world.story.settings.limits
         target = act.opened["target"]
         others = [one for one in self.acts.values() if one.first_at is not None]
@@ -225,7 +250,8 @@ class Oracles:
         here = [one for one in aloft if _namespace(one) == _namespace(act)]
         hour = [one for one in others if now - _at(one.first_at) < HOUR]
         day = [one for one in others if one.opened["target"] == target and now - _at(one.first_at) < DAY]
-        cooling = [one for one in others if one.opened["target"] == target and one.closed_at and now - one.closed_at < limits.cooldown - SKEW]
+        ended = [one for one in others if one.opened["target"] == target and one.closed_at and not is_cool]
+        cooling = [one for one in ended if now - _at(one.closed_at) < limits.cooldown - SKEW]
         used = (len(aloft), limits.in_flight), (len(here), limits.in_flight_per_namespace), (len(hour), limits.per_hour)
         if cooling or any(count >= limit for count, limit in (*used, (len(day), limits.per_target_per_day))):
             raise Violation("I6", f"{act.opened['incident']} acted beyond the budgets: {used}, {len(day)} a day, cooling: {len(cooling)}")
@@ -282,6 +308,11 @@ class Oracles:
             raise Violation("audit", str(broken))
 
     # --- parts ------------------------------------------------------------------------------------------------------------------------------
+
+    def _accepted(self, incident: str, target: str, ends: Ends) -> list[Accepted]:
+        """The writes of one rung that its target took. What takes a write back and a later rung may share a target, not both ends."""
+        here = [one for one in self.accepted if (one.intent.incident, one.intent.target) == (incident, target)]
+        return [one for one in here if (one.intent.from_revision, one.intent.to_revision) == ends]
 
     def _is_paused(self, name: str) -> bool:
         replica = next(each for each in self.world.replicas if each.name == name)

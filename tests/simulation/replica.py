@@ -186,6 +186,19 @@ class Replica:
 
         self.turns.submit(self.shielded, said)
 
+    def undo(self, incident: str) -> None:
+        """A person looks at what taking back the incident's newest write would do, and orders that."""
+
+        def said() -> None:
+            with contextlib.suppress(Denied):
+                by_hand = ByHand(self.desk, self.hands)
+                rung = next((each for each in reversed(by_hand.undo_plan(incident).rungs) if each.outcome == "planned"), None)
+                if rung is not None and rung.digest is not None:
+                    by_hand.undo(incident, Wish(rung.number, rung.digest, "ann", "it was the database", ("quarantine",)))
+                    self._done(self.desk.incident(incident).target)
+
+        self.turns.submit(self.shielded, said)
+
     def _done(self, target: str) -> None:
         self._soon(lambda: self._engine_does(lambda: self.engine.decide_again(target)))
         self._told()

@@ -34,7 +34,9 @@ LIFE = {
 }  # fmt: skip
 """What happens to services, by how often."""
 ORDERING = 4
-"""In every seventh story people order rollbacks too: none of those that broke a promise before there were orders."""
+"""In every seventh story people order rollbacks too, and take back what was written: none of those that broke a promise before there were orders."""
+UNDOING = 0.5
+"""So many of what is bad are followed by somebody who takes back what was written last."""
 FAULTS = {
     "kill": 4, "kill-before-commit": 4, "kill-after-commit": 4, "kill-before-write": 8, "kill-after-write": 8,
     "freeze": 4, "write-frozen": 8, "write-lost": 8, "write-late": 8, "write-throttled": 6, "write-denied": 4,
@@ -74,10 +76,14 @@ def story(seed: int) -> Story:
 
 
 def _orders(dice: random.Random, life: Sequence[Event], length: float) -> list[Event]:
-    """People order rollbacks themselves, most often while the machine plans; and there is more to approve, so that both want the same."""
+    """People order rollbacks themselves, most often while the machine plans; there is more to approve, so that both want the same; and some of what
+    was written people take back, or what they took back.
+    """
     asked = [Event(round(dice.uniform(15, length), 1), "deploy-bad", SERVICES - 1, 0.6) for _ in range(5)]
     bad = [event for event in (*life, *asked) if event.kind in ("deploy-bad", "flip")]
-    return [*asked, *(Event(_in_a_slot(dice, event.at + dice.uniform(2, 45)), "order", event.who) for event in bad)]
+    orders = [Event(_in_a_slot(dice, event.at + dice.uniform(2, 45)), "order", event.who) for event in bad]
+    undos = [Event(_in_a_slot(dice, event.at + dice.uniform(20, 150)), "undo", event.who) for event in bad if dice.random() < UNDOING]
+    return [*asked, *orders, *undos]
 
 
 def _in_a_slot(dice: random.Random, at: float) -> float:

@@ -203,6 +203,13 @@ class World:
         if asked:
             asked.order(self.services[event.who].policy)
 
+    def _undo(self, event: Event) -> None:
+        """What was written last for the service, whatever became of that incident."""
+        asked = next((each for each in self.replicas if each.answers()), None)
+        written = self.oracles.written_last(self.services[event.who].key)
+        if asked and written:
+            asked.undo(written)
+
     def _by_people(self, event: Event, say: Callable[[Hands, Incident], object]) -> None:
         """Somebody goes to the first replica that answers."""
         target, asked = self.services[event.who].key, next((each for each in self.replicas if each.answers()), None)
