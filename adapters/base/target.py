@@ -57,7 +57,8 @@ class TargetState:
     for a write of ours, ``rollbackd:<incident>``. ``irreversible``: why a revert across this change would be unsafe, if the target says so.
     ``doubt``: why that is unknown now; it holds no longer than it is said.
     ``progress``: how far its rollout is, where the kind has rollouts.
-    ``sides``: how pods of the new and of an old revision are told apart while both serve; None where only one does.
+    ``sides``: how pods of the new and of an old revision are told apart while both serve; None where only one does. ``past_sides``: the same of
+    those that may have served beside it earlier.
     ``touched``: the parts that this change touched, where the target's own history says so; else the caller compares what it saw.
     """
 
@@ -75,6 +76,7 @@ class TargetState:
     touched: tuple[str, ...] = ()
     progress: Progress | None = None
     sides: Sides | None = None
+    past_sides: Sides | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from rollbackd.adapters.kubernetes.objects import Raw
 from rollbackd.adapters.kubernetes.place import Place
 from rollbackd.adapters.kubernetes.progress import progress
 
+OLDER = 2
+"""Of so many revisions before it pods may have served beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
@@ -101,6 +104,7 @@ def state(rollout: Rollout, ready: datetime | None) -> TargetState:
         writer=_writer(deployment, revision),
         progress=progress(deployment, current),
         sides=_sides(rollout),
+        past_sides=_past_sides(rollout),
         irreversible=objects.notes(deployment).get(objects.IRREVERSIBLE) or _template_notes(template).get(objects.IRREVERSIBLE),
     )
 
@@ -111,6 +115,15 @@ def _sides(rollout: Rollout) -> Sides | None:
     new = rollout.current["metadata"]["name"] if rollout.current is not None else None
     old = tuple(sorted(name for name in serving if name != new))
     return Sides(str(new), old) if new in serving and old else None
+
+
+def _past_sides(rollout: Rollout) -> Sides | None:
+    """Those of the newest ReplicaSets before it; one that is kept for a later undo serves no more."""
+    if rollout.current is None:
+        return None
+    older = [item for item in rollout.replicasets if item is not rollout.current]
+    names = [str(item["metadata"]["name"]) for item in sorted(older, key=objects.number, reverse=True)[:OLDER]]
+    return Sides(str(rollout.current["metadata"]["name"]), tuple(names)) if names else None
 
 
 def _started(current: Raw | None) -> Interval | None:

@@ -91,7 +91,7 @@ class Replay:
         policies: Sequence[Policy],
         given: Sequence[GivenChange],
         windows: Mapping[str, Mapping[str, Window]],
-        look_back: LookBack = lambda compared, at: {},
+        look_back: LookBack | None = None,
     ) -> None:
         backs = [_Event(one.rolled_back_at, one, is_back=True) for one in given if one.rolled_back_at is not None]
         self._coming = sorted([*(_Event(one.at, one, is_back=False) for one in given), *backs], key=lambda event: event.at)
@@ -144,11 +144,14 @@ class Replay:
 
     def _compare(self, ways: Sequence[Replayed], at: datetime) -> None:
         """What was before the changes that are known is read, as the daemon would: in the slot after the one in which they came to light."""
+        if self._look_back is None:
+            return
         lacking = [self._baselines.lacking(way.policy, way.incident, self.of(way.policy.targets), self._fleet(way, at), at) for way in ways]
-        pairs = zip(ways, lacking, strict=True)
-        compared = [one for way, one in pairs if one is not None and one.anchor not in way.unlike]
-        if compared:
-            self._baselines.take(compared, self._look_back(compared, at))
+        pairs = [(way, one) for way, one in zip(ways, lacking, strict=True) if one is not None]
+        compared = [one for way, one in pairs if one.anchor not in way.unlike]
+        self._baselines.take(compared, self._look_back(compared, at) if compared else {})
+        unlike = [one for way, one in pairs if one.anchor in way.unlike]
+        self._baselines.take(unlike, {one.policy.name: None for one in unlike})
 
     def _decided(self, way: Replayed, watch: Watch, at: datetime) -> Evaluation:
         known = way.incident, self.of(way.policy.targets), self._fleet(way, at), at

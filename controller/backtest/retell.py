@@ -71,8 +71,7 @@ class Retelling:
     def _compare(self, due: Sequence[Policy], known: Sequence[Change], fleet: Fleet, at: datetime) -> None:
         lacking = (self._baselines.lacking(policy, self._incident(policy), _of(known, policy), fleet, at) for policy in due)
         compared = [one for one in lacking if one is not None]
-        if compared:
-            self._baselines.take(compared, self._look_back(compared, at))
+        self._baselines.take(compared, self._look_back(compared, at) if compared else {})
 
     def _look(self, policy: Policy, readings: Sequence[Reading], visible: Sequence[Change], fleet: Fleet, at: datetime) -> None:
         known = self._incident(policy), _of(visible, policy), fleet, at

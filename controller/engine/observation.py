@@ -19,8 +19,8 @@ from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.facts import with_facts
 from rollbackd.controller.observe.migrations import Migrations
 from rollbackd.controller.observe.past import Past
-from rollbackd.controller.observe.readings import Observer
-from rollbackd.controller.observe.sides import beside_old
+from rollbackd.controller.observe.readings import Observer, SourceHealth
+from rollbackd.controller.observe.sides import beside_old, beside_old_past
 from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.observe.vanished import Absences
@@ -40,8 +40,9 @@ log = structlog.get_logger()
 PATIENCE = 1.0
 """So many seconds a slot waits for what was before a change, at most."""
 Before: TypeAlias = tuple[Sequence[Compared], Mapping[str, tuple[baseline.Before, ...]]]
-"""Whose time before a change was read, and what it told."""
+"""Whose time before a change was read, and what it told. What is not told of is asked for again; no breach is proven until then."""
 NOTHING_READ: Before = ((), {})
+BEFORE, BESIDE = "what was before a change", "what old pods counted beside new ones"
 
 
 class Observation:
@@ -58,6 +59,7 @@ class Observation:
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
         self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
         self._unfinished: dict[Grid, Future[Before]] = {}
+        self._untold: dict[tuple[str, str], str] = {}
 
     def close(self) -> None:
         """Nothing is read after this."""
@@ -84,21 +86,44 @@ class Observation:
         readings = self._aged(due, self._observer.read(due, at), at)  # before the past, which may take long and much memory
         if self._clocks is not None:
             readings = self._clocks.doubted(due, readings)
-        past = self._past(new, at)
+        past, untold = self._past(new, survey.result(), at)
+        due = [policy for policy in due if policy.name not in untold]
         compared, before = self._before(due, at)
         names = {policy.name for policy in due}
         surveyed = self._migrations.beside(survey.result(), self._engine.policies.values(), names, self._engine.book, self._observer.source, at)
         readings = self._beside(due, with_facts(due, readings, surveyed.states, at), surveyed, at)
-        return Batch(at, surveyed, readings, past, dict(self._observer.health), compared=compared, before=before)
+        return Batch(at, surveyed, readings, past, self._health(), compared=compared, before=before)
 
-    def _past(self, new: Sequence[Policy], at: datetime) -> Past:
-        """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on."""
+    def _past(self, new: Sequence[Policy], survey: Survey, at: datetime) -> tuple[Past, frozenset[str]]:
+        """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on.
+
+        And those of which it is not known what old pods counted beside: they are not judged yet, as what both suffer would be the change's fault.
+        """
         begun = {policy.name: self._begun(policy, at) for policy in new}
         watched = [policy for policy in new if begun[policy.name] is not None]
-        past = self._observer.read_history(watched, history_slots(watched, at, min(filter(None, begun.values()), default=at)))
+        slots = history_slots(watched, at, min(filter(None, begun.values()), default=at))
+        past = self._observer.read_history(watched, slots)
+        untold = self._take_sides([policy for policy in watched if policy.name in past], past, survey, slots)
         others = [policy for policy in new if policy.name not in past]
         past.join(self._observer.read_history(others, history_slots(others, at)))
-        return past
+        return past, untold
+
+    def _take_sides(self, policies: Sequence[Policy], past: Past, survey: Survey, slots: Sequence[datetime]) -> frozenset[str]:
+        """The past of these policies, which share a source, knows of old pods; returns those of which that cannot be read now."""
+        untold: dict[str, str] = {}
+
+        def beside(policy: Policy) -> Past:
+            try:
+                return beside_old_past(policy, past, self._observer.source(policy.source), survey.states.get(policy.target), slots)
+            except AdapterError as fault:
+                untold[policy.name] = str(fault)
+                return past
+
+        for one in list(self._slow.map(beside, policies)):
+            past.join(one)
+        for source in {policy.source for policy in policies}:
+            self._note(source, BESIDE, next(iter(untold.values()), None))
+        return frozenset(untold)
 
     def _aged(self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], at: datetime) -> dict[str, tuple[Reading, ...]]:
         book = self._engine.book
@@ -134,6 +159,7 @@ class Observation:
         if reading is None:
             compared = self._engine.lacking(due, at)
             if not compared:
+                self._note(grid.source, BEFORE, None)
                 return NOTHING_READ
             reading, patience = self._slow.submit(self._read_before, compared, at), PATIENCE
         try:
@@ -145,14 +171,31 @@ class Observation:
     def _read_before(self, compared: Sequence[Compared], at: datetime) -> Before:
         source, asks = self._observer.asked_of([one.policy for one in compared])
         try:
-            return compared, read_before(source, compared, asks, at)
+            told = read_before(source, compared, asks, at)
         except AdapterError as fault:
-            # It is asked for again: until then nothing is proven by what needs it.
-            log.warning("baseline.unread", source=source.name, error=str(fault))
+            self._note(source.name, BEFORE, str(fault))
             return NOTHING_READ
-        except (ValueError, KeyError, ArithmeticError):
+        except (ValueError, KeyError, ArithmeticError) as bug:
             log.exception("baseline.failed", source=source.name)
+            self._note(source.name, BEFORE, f"its answer cannot be taken in: {type(bug).__name__}: {bug}")
             return NOTHING_READ
+        self._note(source.name, BEFORE, None)
+        return compared, told
+
+    def _note(self, source: str, what: str, fault: str | None) -> None:
+        if fault is None:
+            self._untold.pop((source, what), None)
+        elif self._untold.get((source, what)) != fault:  # never the same error twice in a row
+            log.warning("past.unread", source=source, what=what, error=fault)
+            self._untold[source, what] = fault
+
+    def _health(self) -> dict[str, SourceHealth]:
+        """How the sources are. One that tells nothing of the past is as blind as one that does not answer: what is judged by it stays unproven."""
+        health = dict(self._observer.health)
+        for (name, what), fault in tuple(self._untold.items()):
+            if health[name].fault is None:
+                health[name] = replace(health[name], fault=f"it does not tell {what}: {fault}")
+        return health
 
 
 def history_slots(policies: Sequence[Policy], at: datetime, begun: datetime | None = None) -> list[datetime]:

@@ -34,7 +34,7 @@ class Batch:
     """One slot as it was observed: how the targets stand, the readings of each due policy, past slots of new ones, how the sources are.
 
     ``past`` is empty once it was taken in. ``meanings``: the digest of each policy that was asked for; what was asked for another meaning is no
-    evidence. ``before``: of those ``compared``, what their signals were before the change that is judged.
+    evidence. ``before``: of those ``compared``, what their signals were before the change that is judged; None: nobody reads that.
     """
 
     at: datetime
@@ -45,7 +45,7 @@ class Batch:
     grid: Grid | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
     compared: Sequence[Compared] = ()
-    before: Mapping[str, tuple[Before, ...]] = field(default_factory=dict)
+    before: Mapping[str, tuple[Before, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

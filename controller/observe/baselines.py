@@ -39,14 +39,15 @@ class Compared:
 class _Known:
     digest: str
     anchor: datetime
-    before: tuple[Before, ...]
+    before: tuple[Before, ...] | None
 
 
 class Baselines:
-    """The time before each change that is judged, by policy. Reads nothing by itself."""
+    """The time before each change that is judged, by policy. Reads nothing by itself. Once somebody reads it, what was not told yet is unread."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
+        self._is_read = False
 
     def lacking(self, policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> Compared | None:
         """What has to be read before the policy's change can be compared; None where nothing has."""
@@ -55,23 +56,28 @@ class Baselines:
             return None
         return Compared(policy, anchor, baseline.clean_from(changes, anchor))
 
-    def take(self, compared: Iterable[Compared], told: Mapping[str, tuple[Before, ...]]) -> None:
-        """What was read is known from now on."""
+    def take(self, compared: Iterable[Compared], told: Mapping[str, tuple[Before, ...] | None] | None) -> None:
+        """What was read is known from now on; where it is None, the change is compared with nothing. ``told`` is None where nobody reads it."""
+        if told is None:
+            return
+        self._is_read = True
         for one in compared:
             if one.policy.name in told:
                 self._known[one.policy.name] = _Known(one.policy.digest, one.anchor, told[one.policy.name])
 
     def of(self, policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> tuple[Before, ...] | None:
-        """What each condition's signal was before the change that is judged at ``at``; None where there is none or it was not read yet."""
+        """What each condition's signal was before the change that is judged at ``at``; None where there is none, or nobody reads it."""
         anchor = baseline.anchor(policy, incident, changes, fleet, at)
         if anchor is None:
             self._known.pop(policy.name, None)
             return None
-        return self._of(policy, anchor)
+        if (known := self._of(policy, anchor)) is not None:
+            return known.before
+        return baseline.unread(policy, anchor) if self._is_read else None
 
-    def _of(self, policy: Policy, anchor: datetime) -> tuple[Before, ...] | None:
+    def _of(self, policy: Policy, anchor: datetime) -> _Known | None:
         known = self._known.get(policy.name)
-        return known.before if known is not None and known.digest == policy.digest and known.anchor == anchor else None
+        return known if known is not None and known.digest == policy.digest and known.anchor == anchor else None
 
 
 def read_before(source: Source, compared: Sequence[Compared], asks: Mapping[str, Sequence[Ask]], at: datetime) -> dict[str, tuple[Before, ...]]:

@@ -7,8 +7,9 @@ from datetime import datetime
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Derived, Identity, Increases, MeteredSource, RowKey, Slower, Source
 from rollbackd.adapters.base.target import Sides, TargetState
+from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.questions import Ask, asks_of
-from rollbackd.controller.observe.readings import readings_at
+from rollbackd.controller.observe.readings import SLOTS_AT_ONCE, past_readings, readings_at
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Counts, Reading
 
@@ -30,6 +31,23 @@ def beside_old(
         return readings
     asks = {index: each for index, each in asks_by_side(policy, source, sides).items() if isinstance(readings[index], Counts)}
     return told_apart(policy, readings, {index: readings_at(source, lambda _: None, each, at) for index, each in asks.items()})
+
+
+def beside_old_past(policy: Policy, past: Past, source: Source, state: TargetState | AdapterError | None, slots: Sequence[datetime]) -> Past:
+    """The policy's past slots as ``beside_old`` would have given them: a comparison with old pods that are gone by now holds on.
+
+    Raises Transient or Permanent where the source cannot be asked for it; then ``past`` is as it was.
+    """
+    sides = state.past_sides if isinstance(state, TargetState) else None
+    if sides is None or isinstance(source, MeteredSource):
+        return past
+    asks = {str(index): each for index, each in asks_by_side(policy, source, sides).items()}
+    chunks = [slots[start : start + SLOTS_AT_ONCE] for start in range(0, len(slots), SLOTS_AT_ONCE)] if asks else []
+    found = {at: told for chunk in chunks for at, told in past_readings(source, asks, chunk).items()}
+    beside = Past({policy.name: len(policy.conditions)})
+    for at, readings in past.take_out(policy.name):
+        beside.add(at, told_apart(policy, readings, {int(index): each for index, each in found.get(at, {}).items()}))
+    return beside
 
 
 def asks_by_side(policy: Policy, source: Source, sides: Sides) -> Mapping[int, Sequence[Ask]]:
@@ -54,11 +72,16 @@ def told_apart(policy: Policy, readings: tuple[Reading, ...], found: Mapping[int
 
 def _told_apart(condition: Condition, whole: Counts, found: Sequence[Reading]) -> Counts:
     new, *others = found
-    old = [each for each in others if isinstance(each, Counts) and (each.low, each.high) == (whole.low, whole.high)]
-    if not isinstance(new, Counts) or not old or (new.low, new.high) != (whole.low, whole.high):
+    old = [each for each in others if isinstance(each, Counts) and _is_comparable(each, whole)]
+    if not isinstance(new, Counts) or not old or not _is_comparable(new, whole):
         return whole
     beside = replace(old[0], least=sum(o.least for o in old), most=sum(o.most for o in old), total=sum(o.total for o in old))
     return replace(whole if condition.limit.of_old is None else new, old=beside)
+
+
+def _is_comparable(side: Counts, whole: Counts) -> bool:
+    """Whether it was counted by the same bounds, or exactly: a side without requests in the limit's own bucket of a native histogram is exact."""
+    return (side.low, side.high) == (whole.low, whole.high) or side.low == side.high
 
 
 def _by_side(group: Increases | Slower, row: RowKey, sides: Sides) -> Sequence[Ask]:

@@ -64,8 +64,8 @@ def _looks(case: Case) -> Iterator[Look]:
         if not due:
             continue
         last = at
-        if lacking is not None:
-            baselines.take([lacking], read_before(source, [lacking], {policy.name: asks}, at))
+        compared = [] if lacking is None else [lacking]
+        baselines.take(compared, read_before(source, compared, {policy.name: asks}, at) if compared else {})
 
         def probing(question: ProbeQuestion, at: datetime = at) -> float | None:
             return source.probe(question, at)

@@ -113,6 +113,13 @@ def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
     return _with_trials(tally, _trial(tally, limit, bound), None)
 
 
+def is_against(trial: Trial, limit: Limit, bound: Bound) -> bool:
+    """Whether it was against this limit, with this bound: what was before a change is read after the first looks, and may raise it."""
+    limits = [side.limit for side in trial.sides if isinstance(side, Side)]
+    high, low = ([] if limit.high is None else [limit.high]), ([] if limit.low is None else [1 - limit.low])
+    return limits == [*high, *low] and trial.needed == math.log(len(limits) / bound.alpha)
+
+
 def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
     """The tally with what happened since its last block, which ``block`` overlaps: what it has beyond that one is certainly newer.
 

@@ -60,6 +60,14 @@ def judge(
 
     With a ``trial`` a share is in breach where that proves it and the newest window is still out of its limit; health is proven as without.
     """
+    verdict = _judged(condition, readings, since, warm_at, at, trial)
+    is_masked = verdict.state is State.BREACH and condition.limit.unread
+    return Verdict(State.UNPROVEN, Nothing(condition.limit.unread)) if is_masked else verdict
+
+
+def _judged(
+    condition: Condition, readings: Sequence[Reading], since: datetime | None, warm_at: datetime | None, at: datetime, trial: Trial | None
+) -> Verdict:
     if not readings:
         return Verdict(State.NODATA, Nothing("nothing read yet"))
     if warm_at is not None and at < warm_at:

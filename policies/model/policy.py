@@ -33,7 +33,7 @@ class Limit:
     ``high`` and ``low`` are the least that it may come to. ``of_old``: breached only where pods of the new revision are so many times worse than
     those of the old one that run beside them. Of a limit that was reckoned so, or raised for what was there before: ``share`` of requests that may
     be slower than a latency limit, ``note`` how it was reckoned, ``lack`` why it cannot be (then nothing is proven); ``is_raised``
-    for one change, since the signal was out of it before.
+    for one change, since the signal was out of it before. ``unread``: why it is not known whether it was (then no breach is proven).
     """
 
     high: float | None = None
@@ -45,6 +45,7 @@ class Limit:
     note: str = ""
     lack: str = ""
     is_raised: bool = False
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

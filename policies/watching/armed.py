@@ -15,7 +15,7 @@ from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.known.watch import Track, Watch
 from rollbackd.policies.model.policy import Bound, Condition, Leaf, Limit, Mode, OfBefore, Policy, Trigger
-from rollbackd.policies.model.signals import Latency, Ratio
+from rollbackd.policies.model.signals import Latency, OfTarget, Probe, Ratio, Signal, Traffic, Vanished
 from rollbackd.policies.watching.baseline import Before
 
 WORSE = 1.3
@@ -51,11 +51,14 @@ def _gates(policy: Policy, trigger: Trigger) -> frozenset[int]:
 
 
 def rearmed(policy: Policy, now: Policy, watch: Watch, before: Sequence[Before] | None) -> Watch:
-    """The watch, in which what was a breach before the change is no breach of this one: a re-armed condition begins anew with it."""
+    """The watch, in which what was a breach before the change is no breach of this one: a re-armed condition begins anew with it.
+
+    One of which nobody knows yet whether it is to be re-armed keeps its onset: that explains why no change is to blame.
+    """
     if before is None or policy is now:
         return watch
     quads = zip(policy.conditions, now.conditions, watch.tracks, before, strict=True)
-    tracks = tuple([t if was.limit is is_.limit else _since(t, b.anchor) for was, is_, t, b in quads])
+    tracks = tuple([t if was.limit is is_.limit or is_.limit.unread else _since(t, b.anchor) for was, is_, t, b in quads])
     return replace(watch, tracks=tracks)
 
 
@@ -70,7 +73,14 @@ def _armed(condition: Condition, before: Before | None, at: datetime, *, is_gate
         if before is None or before.lack:
             return _lacking(condition, condition.limit.of_before.is_above, UNKNOWN if before is None else before.lack)
         condition = _reckoned(condition, condition.limit.of_before, before, at)
-    return condition if before is None or is_gate or condition.limit.lack else _if_worse(condition, before)
+    if before is None or is_gate or condition.limit.lack or _keeps_no_past(condition.signal):
+        return condition
+    return _if_worse(condition, before) if before.is_read else replace(condition, limit=replace(condition.limit, unread=before.lack))
+
+
+def _keeps_no_past(signal: Signal) -> bool:
+    """Whether nobody could say what the signal was before."""
+    return isinstance(signal, Probe | OfTarget | Traffic | Vanished)
 
 
 def _lacking(condition: Condition, is_above: bool, why: str) -> Condition:

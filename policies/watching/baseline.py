@@ -73,7 +73,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a signal was before the change that began at ``anchor``. ``lack``: why that says nothing.
+    """What a signal was before the change that began at ``anchor``. ``lack``: why that says nothing; ``is_read``: False while it is asked for.
 
     Of a level ``centre``, ``noise`` and ``seasons``; of a share ``sums``, the burstiness ``spread`` and ``shifts``. ``recent``: the values shortly
     before the change, in order, which tell of ``recent_part`` of that time; ``recent_sums``: of a share.
@@ -90,6 +90,12 @@ class Before:
     recent: tuple[float, ...] = ()
     recent_part: float = 0.0
     recent_sums: Sums = NOTHING
+    is_read: bool = True
+
+
+def unread(policy: Policy, anchor: datetime) -> tuple[Before, ...]:
+    """What is known of the time before ``anchor`` while it is asked for."""
+    return (Before(anchor, f"what was before the change at {anchor:%H:%M:%S} is not read yet", is_read=False),) * len(policy.conditions)
 
 
 def anchor(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> datetime | None:
@@ -116,7 +122,8 @@ def look_back(condition: Condition, anchor: datetime, block: timedelta, clean: d
     before = _within(readings, begin, end)
     recent = _within(readings, max(anchor - SHORTLY, begin), anchor)
     blocks = [reading for reading in recent if isinstance(reading, Counts) and reading.total > 0]
-    values = tuple([_middle(b) for b in blocks]) if blocks else tuple([value for _, value in levels(condition, recent)])
+    # Of a share what is certain: inside a bucket nobody knows whether a limit was kept.
+    values = tuple([b.least / b.total for b in blocks]) if blocks else tuple([value for _, value in levels(condition, recent)])
     known = recent[-1].end - _start(recent[0]) + (block if isinstance(recent[0], Level) else timedelta(0)) if recent else timedelta(0)
     common = Before(anchor, _lack(before, clean, end), recent=values, recent_part=min(1.0, known / SHORTLY), recent_sums=_sums(blocks))
     return common if common.lack else _summed(condition, common, before)
@@ -218,10 +225,6 @@ def _stayed_away(points: list[tuple[datetime, float]], centre: float) -> float:
 def _smoothed(points: list[tuple[datetime, float]]) -> list[tuple[datetime, float]]:
     """The median of each value and its two neighbours."""
     return [(end, median(value for _, value in points[max(0, index - 1) : index + 2])) for index, (end, _) in enumerate(points)]
-
-
-def _middle(block: Counts) -> float:
-    return (block.least + block.most) / 2 / block.total
 
 
 def _sums(blocks: Iterable[Counts]) -> Sums:

@@ -13,7 +13,7 @@ from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import Observer, readings_at
-from rollbackd.controller.observe.sides import beside_old
+from rollbackd.controller.observe.sides import beside_old, told_apart
 from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
@@ -117,6 +117,21 @@ def test_shares_are_told_apart_by_the_names_of_pods(source: Prometheus, watched:
 )
 def test_where_they_cannot_be_told_apart_nothing_is_compared(source: Prometheus, watched: Policy, sides: Sides | None) -> None:
     assert shown(read(source, watched, sides)) == (180, 1500, None, None)
+
+
+@pytest.mark.parametrize("side", [(0.8, 0.8), (0.77, 0.84)], ids=["exact", "by-the-same-bounds"])
+def test_a_side_that_has_nothing_in_the_limits_own_bucket_is_compared(side: tuple[float, float]) -> None:
+    """The bounds of a native histogram follow the requests: where the limit's bucket is empty the count is exact."""
+    watched, at = policy("{use: p95-latency, with: {above: 800ms}}"), datetime.fromtimestamp(START + END, UTC)
+    whole, new = (Counts(at, at, 240, 300, total, at, 0.77, 0.84) for total in (1200, 600))
+    (found,) = told_apart(watched, (whole,), {0: [new, Counts(at, at, 0, 0, 600, at, *side)]})
+    assert shown(found) == (240, 1200, 0, 600)
+
+
+def test_sides_by_other_bounds_are_not_compared() -> None:
+    watched, at = policy("{use: p95-latency}"), datetime.fromtimestamp(START + END, UTC)
+    whole = Counts(at, at, 240, 300, 1200, at, 1.0, 2.5)
+    assert told_apart(watched, (whole,), {0: [whole, Counts(at, at, 0, 0, 600, at, 1.5, 3.0)]}) == (whole,)
 
 
 class Rolling(Command):

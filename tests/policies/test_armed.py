@@ -10,9 +10,9 @@ from rollbackd.policies.judge.tally import NOTHING
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.watch import Look, Run, new_watch
 from rollbackd.policies.model.policy import Bound, Condition, Limit, OfBefore, Policy
-from rollbackd.policies.model.signals import Gauge, Latency, PromQL, Selector
+from rollbackd.policies.model.signals import Gauge, Latency, OfTarget, Probe, PromQL, Selector, Signal
 from rollbackd.policies.watching.armed import RISK, UNKNOWN, armed, edge, rearmed
-from rollbackd.policies.watching.baseline import Before, Season, Shift
+from rollbackd.policies.watching.baseline import Before, Season, Shift, unread
 from tests.policies.literals import ERRORS, MINUTE, POLICY, T0, counts, level
 from tests.policies.test_baseline import AFTER, verdict
 
@@ -288,3 +288,29 @@ def test_a_share_too_low_before_is_no_breach_until_it_falls_further() -> None:
     assert verdict(plain, counts(AFTER, 78, 100), None)[0] is State.BREACH
     assert verdict(plain, counts(AFTER, 78, 100), known)[0] is not State.BREACH
     assert verdict(plain, counts(AFTER, 20, 100), known)[0] is State.BREACH
+
+
+# --- while the time before a change is asked for ------------------------------------------------------------------------------------------
+
+
+def test_until_it_is_read_whether_it_was_in_breach_before_no_breach_is_proven_and_health_is() -> None:
+    (known,) = unread(alone(ERRORS), T0)
+    assert verdict(ERRORS, counts(AFTER, 20, 100), known) == (
+        State.UNPROVEN,
+        "error-rate unproven: what was before the change at 14:00:00 is not read yet",
+    )
+    assert verdict(ERRORS, counts(AFTER, 0, 1000), known)[0] is State.OK
+    assert verdict(MORE, counts(AFTER, 0, 1000), known)[0] is State.UNPROVEN  # without a baseline there is no limit either
+
+
+@pytest.mark.parametrize("signal", [OfTarget("rollout"), Probe("front")])
+def test_what_keeps_no_past_is_judged_at_once(signal: Signal) -> None:
+    told = replace(ERRORS, signal=signal)
+    assert now(told, unread(alone(told), T0)[0]) is told
+
+
+def test_a_condition_that_may_be_rearmed_yet_keeps_its_onset() -> None:
+    policy = alone(FREE)
+    known, watch = unread(policy, T0), new_watch(policy)
+    old = replace(watch, tracks=(watch.tracks[0]._replace(onset=T0 - MINUTE),))
+    assert rearmed(policy, armed(policy, known, AFTER), old, known) == old

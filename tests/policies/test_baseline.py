@@ -282,6 +282,15 @@ def test_a_level_in_breach_before_has_to_become_worse() -> None:
     assert verdict(memory, level(AFTER, 144), known)[0] is State.BREACH
 
 
+def test_requests_inside_the_bucket_of_the_limit_were_no_breach_before() -> None:
+    """A fifth of them took 1 to 2.5 s, the limit is 2 s: nobody knows whether it was kept, so that it was out of it is not said."""
+    slow = replace(ERRORS, signal=Latency(Selector("seconds"), 0.95, 2.0), limit=Limit(2.0, unit="s"))
+    before = of(slow, lambda at: Counts(at - MINUTE, at, 0, 20, 100, at, 1.0, 2.5))
+    assert before.recent_sums.most == 20 * len(before.recent)
+    assert set(before.recent) == {0.0}
+    assert limits(slow, before) is slow
+
+
 def test_a_breach_of_a_third_of_the_time_before_changes_no_limit() -> None:
     memory = replace(ERRORS, signal=Gauge(Selector("memory")), limit=Limit(high=100.0), min_volume=0)
     known = of(memory, lambda at: level(at, 110 if at > T0 - 5 * MINUTE else 50))

@@ -63,6 +63,21 @@ def test_what_happened_since_the_last_block_is_tried_at_each_look() -> None:
     assert (closes.sums.least, closes.open) == (14, None)
 
 
+def test_what_was_proven_against_a_limit_that_was_raised_since_is_tried_anew() -> None:
+    """What was before the change is read after the first looks at it; no block has ended in between."""
+    raised = replace(BOUNDED, conditions=(replace(BOUND, limit=Limit(0.3, unit="%")),))
+    block = counts(T0 + 2 * MINUTE, 20, 100)
+    found = looked(BOUNDED, block)
+    assert found.verdicts[0].state is State.BREACH
+    again = looked(raised, counts(T0 + 2 * MINUTE, 20, 100), watch=found.watch)
+    assert again.watch.tracks[0].tally is not None
+    assert again.verdicts[0].trial == looked(raised, block).verdicts[0].trial
+    halved = replace(BOUNDED, conditions=(replace(BOUND, bound=Bound(0.005)),))
+    tried = looked(halved, block, watch=found.watch).verdicts[0].trial
+    assert tried is not None
+    assert tried.needed == looked(halved, block).verdicts[0].trial.needed  # type: ignore[union-attr]
+
+
 def test_a_look_without_an_answer_leaves_the_counts_as_they_were() -> None:
     found = looked(BOUNDED, *minutes(T0 + MINUTE, 3), no_data(T0 + 4 * MINUTE)).watch.tracks[0].tally
     assert found == looked(BOUNDED, *minutes(T0 + MINUTE, 3)).watch.tracks[0].tally

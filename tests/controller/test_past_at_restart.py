@@ -1,0 +1,163 @@
+"""A daemon that starts in the middle of a watch, or reads an edited policy there, blames no change for what it would not have blamed it before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.source import Answer, Increases, Query, Row, RowKey
+from rollbackd.adapters.base.target import Sides, TargetState
+from rollbackd.controller.engine.observation import Observation
+from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.observe.readings import Observer
+from rollbackd.controller.observe.sides import SIDE
+from rollbackd.policies.known.reasons import verdict_reason
+from rollbackd.policies.model.policy import Bound, For
+from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
+from tests.policies.literals import ERRORS, MINUTE, SECOND, T0
+
+POLICY = replace(
+    SHOP_POLICY,
+    conditions=(replace(ERRORS, bound=Bound(0.01), confirm=For(45 * SECOND)),),
+    timing=replace(SHOP_POLICY.timing, warmup=MINUTE),
+)
+NEW, OLD = "shop-7c6d9f8b5", "shop-5d4f8c7b9"
+
+
+class Town:
+    """A metric source and a survey: of 100 requests in each of its looks so many are bad, and beside new pods old ones fail alike for a while."""
+
+    name, delay, freshness = "prometheus", timedelta(0), timedelta(seconds=40)
+
+    def __init__(self) -> None:
+        self.bad: dict[datetime, float] = {}
+        self.has_old: set[datetime] = set()
+        self.refuses = ""  # "all" of the past, or what "sides" counted in it
+
+    def block(self, every: timedelta) -> timedelta:
+        return MINUTE
+
+    def read(self, query: Query, at: datetime) -> Answer:
+        assert isinstance(query, Increases)
+        rows = {row: found for row in query.only if (found := self._row(row, SIDE in query.identity.labels, at)) is not None}
+        return Answer(rows, known_parts=frozenset({"bad", "total"}))
+
+    def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        assert isinstance(query, Increases)
+        if self.refuses == "all" or (self.refuses == "sides" and SIDE in query.identity.labels):
+            raise Transient("prometheus: did not answer a range in 10 s")
+        return {at: self.read(query, at) for at in instants}
+
+    def check(self) -> tuple[str, ...]:
+        return ()
+
+    def _row(self, row: RowKey, is_side: bool, at: datetime) -> Row | None:
+        known = at in self.bad and (not is_side or at in self.has_old)
+        return Row({"bad": self.bad[at], "total": 100.0}, at) if known else None
+
+
+class Daemon:
+    """One life of a daemon in the town."""
+
+    def __init__(self, folder: Path, town: Town, at: datetime = T0) -> None:
+        self.town = town
+        self.world = World(folder, POLICY, at=at)
+        surveyed = self.world.surveyor.survey
+
+        def survey(keys: Sequence[str], at: datetime) -> Survey:
+            found = surveyed(keys, at)
+            return replace(found, states={key: self._sided(state, at) for key, state in found.states.items()})
+
+        self.world.surveyor.survey = survey  # type: ignore[method-assign]
+        self._observation = Observation(self.world.engine, Observer({"prometheus": town}, lambda _: None), self.world.surveyor)  # type: ignore[dict-item]
+
+    def look(self, looks: int, bad: float, *, has_old: bool = False) -> str:
+        """So many slots, and what the last one says of the errors."""
+        for _ in range(looks):
+            at = self.world.at = self.world.at + EVERY
+            self.town.bad[at] = bad
+            self.town.has_old |= {at} if has_old else set()
+            (policy,) = self.world.engine.policies.values()
+            self.world.engine.cycle(self._observation.batch([policy], self.world.engine.due([policy], at), at))
+            self.world.rest()
+        standing = self.world.engine.standings.get("shop")
+        return "not judged" if standing is None else verdict_reason(standing.evaluation.policy.conditions[0], standing.evaluation.verdicts[0])
+
+    def _sided(self, state: object, at: datetime) -> object:
+        if not isinstance(state, TargetState) or state.key != SHOP:
+            return state
+        sides = Sides(NEW, (OLD,))
+        return replace(state, sides=sides if at in self.town.has_old else None, past_sides=sides)
+
+
+def in_an_outage_of_both(daemon: Daemon) -> None:
+    """v2 is rolled out, a database goes slow while old pods still serve beside; they go, and the fault goes on."""
+    daemon.world.good("v1")
+    daemon.look(30, 0)
+    daemon.world.deploy("v2")
+    daemon.look(12, 1, has_old=True)
+    daemon.look(24, 20, has_old=True)
+    assert "worse than the old pods" in daemon.look(12, 20)
+
+
+def in_breach_before(daemon: Daemon) -> None:
+    """One in five fails for 40 minutes; then v2, of which one in five fails."""
+    daemon.world.good("v1")
+    daemon.look(240, 20)
+    daemon.world.deploy("v2")
+    assert "worse than before" in daemon.look(42, 20)
+
+
+def test_a_restart_does_not_forget_old_pods_that_failed_alike(tmp_path: Path) -> None:
+    first = Daemon(tmp_path, Town())
+    in_an_outage_of_both(first)
+    again = Daemon(tmp_path, first.town, first.world.at)
+    assert "worse than the old pods" in again.look(12, 20)
+    assert not again.world.incidents()
+
+
+def test_an_edit_of_the_policy_does_not_forget_them_either(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, Town())
+    in_an_outage_of_both(daemon)
+    daemon.world.engine.adopt([replace(POLICY, digest="d2")])
+    assert "worse than the old pods" in daemon.look(12, 20)
+    assert not daemon.world.incidents()
+
+
+def test_nothing_is_judged_until_it_is_known_what_old_pods_counted(tmp_path: Path) -> None:
+    first = Daemon(tmp_path, Town())
+    in_an_outage_of_both(first)
+    first.town.refuses = "sides"
+    again = Daemon(tmp_path, first.town, first.world.at)
+    assert again.look(12, 20) == "not judged"
+    again.look(24, 20)
+    assert any("source prometheus" in title for title in again.world.titles())
+    again.town.refuses = ""
+    assert "worse than the old pods" in again.look(12, 20)
+    assert not again.world.incidents()
+
+
+@pytest.mark.parametrize("refused", ["all", ""])
+def test_what_was_in_breach_before_is_not_blamed_on_a_change_after_a_restart(tmp_path: Path, refused: str) -> None:
+    first = Daemon(tmp_path, Town())
+    in_breach_before(first)
+    first.town.refuses = refused
+    again = Daemon(tmp_path, first.town, first.world.at)
+    said = again.look(36, 20)
+    assert ("is not read yet" if refused else "worse than before") in said
+    assert not again.world.incidents()
+    assert any("source prometheus" in title for title in again.world.titles()) == bool(refused)
+    again.town.refuses = ""
+    assert "worse than before" in again.look(2, 20)
+
+
+def test_health_is_proven_while_the_time_before_is_not_read(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, Town())
+    daemon.world.good("v1")
+    daemon.look(30, 0)
+    daemon.world.deploy("v2")
+    daemon.town.refuses = "all"
+    assert daemon.look(42, 0).endswith("<= 5 %")
