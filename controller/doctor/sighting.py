@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.source import RowKey, Slower, Source
+from rollbackd.adapters.base.source import Identity, Increases, RowKey, Selector, Slower, Source
+from rollbackd.controller.doctor.doubles import doubles
+from rollbackd.controller.doctor.labels import main_selector
 from rollbackd.controller.doctor.sources import read_now, without_probes
-from rollbackd.controller.doctor.surroundings import ShowsBuckets
+from rollbackd.controller.doctor.surroundings import ShowsBuckets, ShowsSeries
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
@@ -25,13 +27,14 @@ def sighted(policies: Sequence[Policy], texts: Mapping[str, str], source: Source
     """
     asked = [without_probes(policy) for policy in policies]
     readings = _readings(asked, source, at)
-    mixed = _mixed(asked, source, at)
+    mixed, doubled = _mixed(asked, source, at), _doubled(asked, source, at)
     written: dict[str, Mapping[Key, Written]] = {}
     found: list[Fault] = []
     for policy in asked:
         if policy.file not in written:
             written[policy.file] = conditions_of(texts[policy.file], policy.file)
         found += _faults(policy, readings[policy.name], mixed, written[policy.file])
+        found += _doubts(policy, doubled, written[policy.file])
     return tuple(sorted(set(found)))
 
 
@@ -59,6 +62,35 @@ def _mixed(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[
             continue  # so were the readings, which say why
         found |= {key: buckets[row].shared for row in keys if row in buckets and buckets[row].is_mixed for key in keys[row]}
     return found
+
+
+def _doubled(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[Key, str]:
+    """The conditions that count events of a workload twice, and by what its series differ; where the source cannot tell, none."""
+    if not isinstance(source, ShowsSeries):
+        return {}
+    keys: dict[tuple[Selector, Identity], list[tuple[RowKey, Key]]] = defaultdict(list)
+    for policy in policies:
+        for condition, one in zip(policy.conditions, asks_of(policy, source.block(policy.every)), strict=True):
+            if isinstance(one.group, Increases | Slower) and (selector := main_selector(one.group)) is not None:
+                keys[selector, one.group.identity].append((one.row, (policy.name, condition.name)))
+    found: dict[Key, str] = {}
+    for (selector, identity), asked in keys.items():
+        try:
+            seen = doubles(lambda selector, most: source.series(selector, at - source.delay, most), selector, identity)
+        except AdapterError:
+            continue  # so were the readings, which say why
+        found |= {key: seen[row] for row, key in asked if row in seen}
+    return found
+
+
+def _doubts(policy: Policy, doubled: Mapping[Key, str], written: Mapping[Key, Written]) -> Iterator[Fault]:
+    for condition in policy.conditions:
+        key = policy.name, condition.name
+        if (by := doubled.get(key)) is not None and (place := written.get(key)) is not None:
+            found = place.findings()
+            hint = "name one of them in the selector, or let the store deduplicate: one failure is two pieces of evidence as it is"
+            found.warn(place.path, f"{condition.name}: its events are counted once for {by}", hint)
+            yield from found.faults
 
 
 def _faults(policy: Policy, readings: Sequence[Reading], mixed: Mapping[Key, tuple[float, ...]], written: Mapping[Key, Written]) -> Iterator[Fault]:

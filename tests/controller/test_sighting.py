@@ -40,7 +40,16 @@ def shop(start: int = 0, end: int = 600) -> str:
     buckets = [series("seconds_bucket", {"app": "shop", "le": le}, growing(rate, first=start, last=end)) for le, rate in RATES.items()]
     one = series("single_bucket", {"app": "shop", "le": "+Inf"}, growing(10, first=start, last=end))
     mixed = [series("mixed_bucket", {"app": "shop", "pod": pod, "le": le}, growing(1, first=start, last=end)) for pod, le in PODS]
-    return document(["# TYPE http_requests counter"], code, ["# TYPE seconds gauge"], *buckets, ["# TYPE single gauge"], one, *mixed)
+    twice = [
+        series("served_total", {"app": "shop", "pod": "a", "code": code, **scraped}, growing(2, first=start, last=end))
+        for code in ("200", "500")
+        for scraped in ({"job": "pods"}, {"job": "services", "service": "shop"})
+    ]
+    for service in ("cart", "search"):  # of a gateway, which tells its own services apart
+        labels = {"app": "other", "pod": "b", "code": "200", "job": "pods", "service": service}
+        twice.append(series("served_total", labels, growing(2, first=start, last=end)))
+    counters = ["# TYPE http_requests counter"], code, ["# TYPE served counter"], *twice
+    return document(*counters, ["# TYPE seconds gauge"], *buckets, ["# TYPE single gauge"], one, *mixed)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +100,26 @@ def test_replicas_with_different_buckets_are_told_with_those_that_count(source: 
     (said,) = told(source, POLICY.replace("LIMIT", "2s").replace("seconds}", "mixed}"))
     assert said.startswith("shop.yaml:10:14: warning: policy 'shop' › rollback_when[0] › above: slow: the limit 2 s lies inside a bucket")
     assert "its series have different buckets, and only those that all of them have count (1 s, 2.5 s)" in said
+
+
+SERVED = "    - {name: errors, ratio: {bad: 'served_total{code=\"500\"}', total: MATCHED}, above: 5%}\n"
+
+
+def test_events_that_two_jobs_scrape_are_a_warning_with_their_names(source: Prometheus) -> None:
+    text = POLICY[: POLICY.index("    - name")] + SERVED.replace("MATCHED", "served_total")
+    (said,) = told(source, text)
+    assert said.startswith(
+        'shop.yaml:8:7: warning: policy \'shop\' › rollback_when[0]: errors: its events are counted once for job="pods" and job="services"'
+    )
+    assert "name one of them in the selector" in said
+
+
+@pytest.mark.parametrize(
+    ("app", "matched"), [("shop", "'served_total{job=\"pods\"}'"), ("other", "served_total")], ids=["one-job-named", "scraped-once"]
+)
+def test_events_that_are_scraped_once_are_no_finding(source: Prometheus, app: str, matched: str) -> None:
+    text = (POLICY[: POLICY.index("    - name")] + SERVED.replace("MATCHED", matched)).replace("app: shop", f"app: {app}")
+    assert told(source, text) == []
 
 
 def test_a_condition_by_hand_that_has_no_series_is_an_error_where_it_stands(source: Prometheus) -> None:
