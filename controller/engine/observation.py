@@ -99,29 +99,31 @@ class Observation:
 
         And those of which it is not known what old pods counted beside: they are not judged yet, as what both suffer would be the change's fault.
         """
-        begun = {policy.name: self._begun(policy, at) for policy in new}
-        watched = [policy for policy in new if begun[policy.name] is not None]
-        slots = history_slots(watched, at, min(filter(None, begun.values()), default=at))
+        begun = {policy.name: since for policy in new if (since := self._begun(policy, at)) is not None}
+        watched = [policy for policy in new if policy.name in begun]
+        slots = history_slots(watched, at, min(begun.values(), default=at))
         past = self._observer.read_history(watched, slots)
-        untold = self._take_sides([policy for policy in watched if policy.name in past], past, survey, slots)
+        sides = [(policy, [slot for slot in slots if slot > begun[policy.name]]) for policy in watched if policy.name in past]
+        untold = self._take_sides(sides, past, survey)
         others = [policy for policy in new if policy.name not in past]
         past.join(self._observer.read_history(others, history_slots(others, at)))
         return past, untold
 
-    def _take_sides(self, policies: Sequence[Policy], past: Past, survey: Survey, slots: Sequence[datetime]) -> frozenset[str]:
-        """The past of these policies, which share a source, knows of old pods; returns those of which that cannot be read now."""
+    def _take_sides(self, asked: Sequence[tuple[Policy, Sequence[datetime]]], past: Past, survey: Survey) -> frozenset[str]:
+        """The past of these policies, which share a source, knows of old pods at these slots; returns those of which that cannot be read now."""
         untold: dict[str, str] = {}
 
-        def beside(policy: Policy) -> Past:
+        def beside(one: tuple[Policy, Sequence[datetime]]) -> Past:
+            policy, slots = one
             try:
                 return beside_old_past(policy, past, self._observer.source(policy.source), survey.states.get(policy.target), slots)
             except AdapterError as fault:
                 untold[policy.name] = str(fault)
                 return past
 
-        for one in list(self._slow.map(beside, policies)):
-            past.join(one)
-        for source in {policy.source for policy in policies}:
+        for told in list(self._slow.map(beside, asked)):
+            past.join(told)
+        for source in {policy.source for policy, _ in asked}:
             self._note(source, BESIDE, next(iter(untold.values()), None))
         return frozenset(untold)
 
