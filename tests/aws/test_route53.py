@@ -214,6 +214,30 @@ def test_an_alias_does_not_go_back_to_a_load_balancer_that_is_gone(url: str) -> 
         names.plan()
 
 
+def test_a_name_is_not_left_with_a_record_that_stays_and_leads_to_no_targets(url: str) -> None:
+    empty, full = balancer(url, "dns-stays-empty", targets=0), balancer(url, "dns-stays-full", targets=1)
+
+    def shared(weight: int) -> Any:
+        return lambda name: [
+            alias(name, address, SetIdentifier=color, Weight=part) for color, address, part in (("blue", empty, 100), ("green", full, weight))
+        ]
+
+    names = open_names(url, shared(0), shared(50))
+    with pytest.raises(Refused, match=f"load balancer {empty} has no healthy target in any of its 1 target groups"):
+        names.plan()
+
+
+def test_the_only_record_that_serves_is_not_taken_away(url: str) -> None:
+    gone, full = "web-8.eu-west-1.elb.amazonaws.com", balancer(url, "dns-added", targets=1)
+
+    def blue(name: str) -> list[dict[str, Any]]:
+        return [alias(name, gone, SetIdentifier="blue", Weight=100)]
+
+    names = open_names(url, blue, lambda name: [*blue(name), alias(name, full, SetIdentifier="green", Weight=100)])
+    with pytest.raises(Refused, match=f"has no application or network load balancer {gone}"):
+        names.plan()
+
+
 def test_a_zone_that_several_share_a_name_with_is_named_by_its_id(url: str) -> None:
     names = open_names(url)
     other = names.dns.create_hosted_zone(Name=names.zone, CallerReference=f"{names.zone}-2")["HostedZone"]["Id"].rpartition("/")[2]

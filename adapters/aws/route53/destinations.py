@@ -14,7 +14,10 @@ _BALANCER = re.compile(r"(?:.+\.(?P<region>[a-z]{2}(-[a-z]+)+-\d)\.elb|.+\.elb\.
 
 
 def refuse_lost(reader: Reader, sets: Sequence[Raw]) -> tuple[str, ...]:
-    """What stays unknown of the destinations, in lines. Raises Refused where a load balancer is gone or has no healthy target."""
+    """What stays unknown of where these records lead, in lines; one of weight 0 gets nothing and is not asked about.
+
+    Raises Refused where a load balancer is gone or has no healthy target.
+    """
     unknown: list[str] = []
     for each in sets:
         if each.get("Weight") == 0:

@@ -33,8 +33,8 @@ def plan(reader: Reader, place: Place, request: PlanRequest) -> Plan | NothingTo
         good = ", ".join(request.candidates) or "none"
         what = f"{place} has no previous state that is known good (known good: {good})"
         raise Refused(f"{what}. Nothing was changed.", advice="Change the name by hand, or declare what is good: rollbackd good.")
-    _, coming = difference(seen.addresses, after)
-    return _planned(place, request, seen, after, refuse_lost(reader, coming))
+    # What stays leads somewhere too: with the others gone, it may be all that is left.
+    return _planned(place, request, seen, after, refuse_lost(reader, after))
 
 
 def restored(undone: Intent) -> list[Raw]:
