@@ -78,7 +78,7 @@ class Caller:
     def write(self, call: Call, incident: str, **parameters: Any) -> Answer:
         """The answer to a change, sent once, in the incident's name, once our credentials are proven to be of the configured account.
 
-        Throttled and Expired mean that it was not done; any other Transient that nobody knows.
+        Throttled and Expired mean that it was not done, and after Expired credentials are fetched anew; any other Transient that nobody knows.
         """
         if not call.writes:
             raise Permanent(f"{call} is declared as a read and was not sent; this is a bug of rollbackd.")
@@ -124,7 +124,7 @@ class Caller:
             # Refused at the door, so nothing was done: asking again with credentials fetched anew is safe; they may have been rotated.
             self._sessions.forget()
             if sent.call.writes:
-                self.prove(session)  # they may be somebody else's by now
+                raise  # fetching them takes time that the look before a write grows old by: who looked has to look again
             return self._sent(sent, session)
 
     def _sent(self, sent: Sent, session: str) -> Answer:

@@ -7,11 +7,11 @@ from typing import Any
 
 from rollbackd.adapters.aws.access import Answer, Caller
 from rollbackd.adapters.aws.calls import Call
-from rollbackd.adapters.aws.failures import Throttled
+from rollbackd.adapters.aws.failures import Expired, Throttled
 from rollbackd.adapters.base.errors import Refused
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before the write is tried again: after Amazon refused to take it for its frequency, or when the look has grown old."""
+"""Seconds before the write is tried again: after Amazon refused to take it for its frequency or its token, or when the look has grown old."""
 FRESH = timedelta(seconds=3)
 """How old the second look may be when the write leaves."""
 BUDGET = timedelta(seconds=20)
@@ -34,11 +34,12 @@ def write(
 ) -> Answer:
     """The answer to the write. ``look`` raises whatever forbids it; it is asked before every try. ``budget``: nothing is sent later.
 
-    Raises Refused if Amazon was too slow for the look to mean anything, Throttled if it never took the write: nothing was changed either way.
+    Raises Refused if Amazon was too slow for the look to mean anything, Throttled if it never took the write, Expired if it did not take it with
+    renewed credentials either: nothing was changed in any of these.
     """
-    began = time.monotonic()
-    caller.prove(incident)  # entering the account takes time that the look must not grow old by
+    began, is_renewed = time.monotonic(), False
     for pause in (*pauses, None):
+        caller.prove(incident)  # entering the account takes time that the look must not grow old by
         looked_at = time.monotonic()
         look()
         now = time.monotonic()
@@ -50,6 +51,10 @@ def write(
             except Throttled:
                 if pause is None:
                     raise
+            except Expired:
+                if pause is None or is_renewed:
+                    raise
+                is_renewed = True
         caller.sleep(pause or 0)
     what = f"{call} in account {caller.account.name}: Amazon answers so slowly that somebody may have been there since the last look"
     raise Refused(f"{what}. Nothing was changed.", advice="See why it answers slowly, then plan again.")

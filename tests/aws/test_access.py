@@ -103,10 +103,13 @@ def test_whose_credentials_they_are_is_asked_once_for_each_access_key(front: Mic
     assert asked_who(front) - before == 2
 
 
-def test_credentials_that_were_renewed_for_a_write_are_proven_before_it_is_sent_again(front: Microburst) -> None:
+def test_a_write_with_an_expired_token_is_left_to_whoever_looked_before_it_and_its_next_credentials_are_proven(front: Microburst) -> None:
     expired = {"service": "ecs", "operation": "CreateCluster", "error": {"code": "ExpiredTokenException", "status": 400}, "times": 1}
     front.rules(expired, {"service": "sts", "operation": "GetCallerIdentity", "latency": 1})
     made, before = caller(front), len(front.fired())
+    with pytest.raises(Expired, match="Nothing was changed"):
+        made.write(MAKE, "inc-1", clusterName="renewed")
+    assert "renewed" not in clusters(front)
     made.write(MAKE, "inc-1", clusterName="renewed")
     assert [each["operation"] for each in front.fired()[before:]] == ["GetCallerIdentity", "CreateCluster", "GetCallerIdentity"]
 

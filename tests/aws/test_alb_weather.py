@@ -53,10 +53,11 @@ def test_a_change_that_never_arrived_stands_before(front: Microburst, moto: Serv
     assert shop.look(plan.intent).standing is Standing.BEFORE
 
 
-def test_a_listener_that_is_edited_while_the_write_is_throttled_is_left_alone(front: Microburst, moto: Server) -> None:
+@pytest.mark.parametrize("code", ["Throttling", "ExpiredToken"])
+def test_a_listener_that_is_edited_before_the_write_is_sent_again_is_left_alone(front: Microburst, moto: Server, code: str) -> None:
     shop = open_balancer(moto.url)
     plan = shop.plan()
-    front.rules({**WRITE, "error": {"code": "Throttling", "status": 400}})
+    front.rules({**WRITE, "error": {"code": code, "status": 400}})
 
     target = shop.target(front.url, sleep=lambda _: (shop.share(50, 50), front.rules()))
     with pytest.raises(Refused, match="no longer at"):

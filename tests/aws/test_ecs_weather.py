@@ -38,10 +38,11 @@ def test_a_change_that_never_arrived_stands_before(ecs_cloud: EcsDouble) -> None
     assert shop.look(plan.intent).standing is Standing.BEFORE
 
 
-def test_a_throttled_change_is_sent_again_only_after_another_look(ecs_cloud: EcsDouble) -> None:
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
+def test_a_change_that_was_not_taken_is_sent_again_only_after_another_look(ecs_cloud: EcsDouble, code: str) -> None:
     shop = open_stage(ecs_cloud)
     plan = shop.plan()
-    ecs_cloud.faults.append(Fault(UPDATE, "ThrottlingException", times=1))
+    ecs_cloud.faults.append(Fault(UPDATE, code, times=1))
     ecs_cloud.asked.clear()
     shop.target().apply(plan)
     order = [name for name, _ in ecs_cloud.asked if name in (UPDATE, "DescribeServices")]

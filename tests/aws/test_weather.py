@@ -134,6 +134,8 @@ def test_a_token_that_expires_at_the_write_is_renewed_and_the_write_done_once(we
     front.faults.append(Fault(ride.writes[-1], "ExpiredTokenException", times=1))
     assert under.ridden(ride).standing is Standing.THERE
     assert written(front, ride) == list(ride.writes)
+    first, again = (place for place, name in enumerate(front.asked) if name == ride.writes[-1])
+    assert set(front.asked[first + 1 : again]) - {"GetCallerIdentity", "AssumeRole"}, "it was sent again without another look"
 
 
 @ADAPTERS

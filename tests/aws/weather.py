@@ -105,7 +105,7 @@ WEATHER: Mapping[str, Mapping[str, str]] = {
     },
     "edited by somebody meanwhile": {
         "ecs": "test_ecs_weather::test_another_deployment_of_the_same_release_stops_us",
-        "alb": "test_alb_weather::test_a_listener_that_is_edited_while_the_write_is_throttled_is_left_alone",
+        "alb": "test_alb_weather::test_a_listener_that_is_edited_before_the_write_is_sent_again_is_left_alone",
         "route53": "test_route53_weather::test_a_record_that_is_changed_after_the_last_look_is_left_alone",
         "appconfig": "test_appconfig::test_a_deployment_of_somebody_between_plan_and_write_is_never_overwritten",
         "rds": "test_rds::test_one_that_appears_under_that_name_while_it_is_ordered_is_refused_unless_it_carries_our_tag",

@@ -11,7 +11,7 @@ from rollbackd.adapters.aws.ecs.goals import goal
 from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.planning import Move, Way, move_of, plan, update_to
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen
-from rollbackd.adapters.aws.failures import Rejected, Throttled
+from rollbackd.adapters.aws.failures import Expired, Rejected, Throttled
 from rollbackd.adapters.aws.fenced import BUDGET, FRESH, PAUSES
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
@@ -31,9 +31,9 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
     """See Target.apply. All that it needs is in the intent, so that one out of the journal is as good."""
     if intent.record.get("way") == Way.VERIFY.value:
         return
-    began = time.monotonic()
-    reader.caller.prove(intent.incident)  # entering the account takes time that the second look must not grow old by
+    began, is_renewed = time.monotonic(), False
     for pause in (*PAUSES, None):
+        reader.caller.prove(intent.incident)  # entering the account takes time that the second look must not grow old by
         ready = _ready(reader, place, intent)
         now = time.monotonic()
         if now - began > BUDGET.total_seconds() or (pause is None and now - ready.looked_at > FRESH.total_seconds()):
@@ -46,6 +46,10 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
                 if pause is None:
                     raise
                 # A definite no: nothing was done. The service is looked at again before the next try.
+            except Expired:
+                if pause is None or is_renewed:
+                    raise
+                is_renewed = True
             else:
                 return
         reader.caller.sleep(pause or 0)
