@@ -1,5 +1,7 @@
 """Names in Route 53: put back in one batch, all addresses together, or not at all."""
 
+import json
+import shlex
 from typing import Any
 
 import pytest
@@ -135,6 +137,23 @@ def test_a_change_whose_id_was_lost_gets_the_time_that_a_change_takes(url: str) 
     after_a_restart = names.target(clock=lambda: next(clock))
     seen = [after_a_restart.look(plan.intent).standing for _ in range(3)]
     assert seen == [Standing.UNDERWAY, Standing.UNDERWAY, Standing.THERE]
+
+
+def test_what_stays_as_it_is_guards_the_batch_and_is_no_step(url: str) -> None:
+    checked = {"SetIdentifier": "blue", "Weight": 100, "HealthCheckId": "0a-1b"}
+    full = balancer(url, "dns-guard", targets=1)
+
+    def shared(green: int) -> Any:
+        return lambda name: [alias(name, full, **checked), alias(name, full, SetIdentifier="green", Weight=green)]
+
+    names = open_names(url, shared(0), shared(50))
+    stays = next(each for each in names.records() if each["SetIdentifier"] == "blue")
+    plan = carried_out(names)
+    batch = json.loads(shlex.split(plan.command)[-1])["Changes"]
+    assert [each["Action"] for each in batch if each["ResourceRecordSet"] == stays] == ["DELETE", "CREATE"]
+    assert [each["Action"] for each in batch] == ["DELETE", "DELETE", "CREATE", "CREATE"]
+    assert all("green" in step for step in plan.steps)
+    assert names.state().revision == names.before
 
 
 def test_other_records_of_the_name_and_of_the_zone_stay(url: str) -> None:

@@ -1,15 +1,17 @@
 """Route 53 in bad weather: one batch, never two, and every refusal names its reason and what a person can do."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from rollbackd.adapters.aws.failures import Denied, Throttled, WrongAccount
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Standing
-from tests.aws.names import Settling, open_names, plain
+from tests.aws.names import Settling, open_names, plain, weighted
 from tests.aws.servers import Microburst, microburst
 from tests.servers import Server
 
@@ -31,6 +33,23 @@ def calm(front: Microburst, aws_keys: None) -> None:
 def fired(front: Microburst) -> int:
     """How many batches met a fault. Rules of one test fire for no other."""
     return len([each for each in front.fired() if each["operation"] == "ChangeResourceRecordSets"])
+
+
+@contextlib.contextmanager
+def during_the_write(front: Microburst, edit: Callable[[], object]) -> Iterator[None]:
+    """Somebody edits after our last look, while the batch is held up on its way."""
+    before = fired(front)
+    front.rules({**WRITE, "latency": 1500})
+
+    def once_held() -> None:
+        while fired(front) == before:
+            time.sleep(0.02)
+        edit()
+
+    somebody = threading.Thread(target=once_held)
+    somebody.start()
+    yield
+    somebody.join()
 
 
 def test_a_reply_that_is_lost_after_the_change_leaves_one_change_that_is_found(front: Microburst, ministack: Server) -> None:
@@ -86,20 +105,27 @@ def test_a_record_that_is_changed_while_the_zone_is_busy_is_left_alone(front: Mi
 
 def test_a_record_that_is_changed_after_the_last_look_is_left_alone(front: Microburst, ministack: Server) -> None:
     names = open_names(ministack.url)
-    plan, before = names.plan(), fired(front)
-    front.rules({**WRITE, "latency": 1500})
-
-    def edit() -> None:
-        while fired(front) == before:
-            time.sleep(0.02)
-        names.put(plain(names.name, "192.0.2.3"))
-
-    somebody = threading.Thread(target=edit)
-    somebody.start()
-    with pytest.raises(Refused, match=r"was changed in this very moment, to A ttl=60 192\.0\.2\.3"):
+    plan = names.plan()
+    with (
+        during_the_write(front, lambda: names.put(plain(names.name, "192.0.2.3"))),
+        pytest.raises(Refused, match=r"was changed in this very moment, to A ttl=60 192\.0\.2\.3"),
+    ):
         names.target(front.url).apply(plan)
-    somebody.join()
     assert names.look(plan.intent).standing is Standing.ELSEWHERE
+
+
+def test_a_record_that_would_stay_and_is_drained_after_the_last_look_is_not_left_alone_with_a_bad_one(front: Microburst, ministack: Server) -> None:
+    def shared(green: int) -> Any:
+        return lambda name: [weighted(name, "blue", 100, "192.0.2.1"), weighted(name, "green", green, "192.0.2.2")]
+
+    names = open_names(ministack.url, shared(0), shared(100))
+    plan = names.plan()
+    with (
+        during_the_write(front, lambda: names.put(weighted(names.name, "blue", 0, "192.0.2.1"))),
+        pytest.raises(Refused, match="was changed in this very moment, to A#blue weight=0"),
+    ):
+        names.target(front.url).apply(plan)
+    assert "A#green weight=100" in names.state().revision
 
 
 def test_a_protected_name_is_given_to_people(front: Microburst, ministack: Server) -> None:

@@ -4,7 +4,7 @@ from rollbackd.adapters.aws import fenced
 from rollbackd.adapters.aws.failures import Rejected
 from rollbackd.adapters.aws.route53 import calls
 from rollbackd.adapters.aws.route53.place import Place
-from rollbackd.adapters.aws.route53.planning import changes, comment, difference, recorded
+from rollbackd.adapters.aws.route53.planning import changes, comment, recorded
 from rollbackd.adapters.aws.route53.reading import Reader, Seen
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
 from rollbackd.adapters.base.target import Intent, Sight, Standing
@@ -22,7 +22,7 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
     zone = reader.zone(place)
     if zone.id != intent.record.get("zone", zone.id):
         raise Refused(f"{place} is in another zone than the one that was planned for. Nothing was changed.", advice=_JUDGE)
-    batch = {"Comment": comment(intent.incident), "Changes": changes(*difference(before, after))}
+    batch = {"Comment": comment(intent.incident), "Changes": changes(before, after)}
     try:
         answer = fenced.write(
             reader.caller,

@@ -69,7 +69,7 @@ def _planned(place: Place, request: PlanRequest, seen: Seen, after: Sequence[Raw
     leaving, coming = difference(seen.addresses, after)
     record = {"before": list(seen.addresses), "after": list(after), "zone": seen.zone.id}
     kept = seconds_kept(leaving)
-    batch = {"Comment": comment(request.incident), "Changes": changes(leaving, coming)}
+    batch = {"Comment": comment(request.incident), "Changes": changes(seen.addresses, after)}
     words = ["aws", "route53", "change-resource-record-sets", "--hosted-zone-id", seen.zone.id, "--change-batch", json.dumps(batch)]
     return Plan(
         intent=Intent(request.target, request.incident, request.from_revision, revision_of(after), json.loads(json.dumps(record))),
@@ -89,9 +89,15 @@ def _not_undone(seen: Seen, kept: int) -> tuple[str, ...]:
     return (caches, *(f"its {kind} record stays as it is" for kind in hints))
 
 
-def changes(leaving: Sequence[Raw], coming: Sequence[Raw]) -> list[dict[str, Any]]:
-    """One batch: what leaves has to be there to the letter, what comes must not be, or nothing of it is done."""
-    return [{"Action": action, "ResourceRecordSet": dict(each)} for action, sets in (("DELETE", leaving), ("CREATE", coming)) for each in sets]
+def changes(before: Sequence[Raw], after: Sequence[Raw]) -> list[dict[str, Any]]:
+    """One batch: all that stood has to be there to the letter, what comes must not be, or nothing of it is done.
+
+    What stays leaves and comes too, as it was read: left out, it could be drained meanwhile, and what comes would be wrong beside it.
+    """
+    leaving, coming = difference(before, after)
+    staying = [each for each in before if each not in leaving]
+    sets = (("DELETE", [*leaving, *staying]), ("CREATE", [*coming, *staying]))
+    return [{"Action": action, "ResourceRecordSet": dict(each)} for action, those in sets for each in those]
 
 
 def comment(incident: str) -> str:
