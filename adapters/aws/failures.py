@@ -44,7 +44,7 @@ class Expired(Permanent):
 
 
 class Gone(Permanent):
-    """What was asked about does not exist (any more)."""
+    """What was asked about does not exist (any more): a whole answer says so, and not a missing one."""
 
 
 class Rejected(Permanent):

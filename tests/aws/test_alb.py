@@ -247,6 +247,23 @@ def test_a_place_that_is_not_there_says_what_is(url: str, key: str, said: str) -
     assert said in str(found)
 
 
+@pytest.mark.parametrize("which", ["rule", "listener"])
+def test_a_rule_that_is_taken_away_after_the_write_was_taken_by_another_writer(url: str, which: str) -> None:
+    shop = open_balancer(url)
+    conditions = [{"Field": "path-pattern", "Values": ["/api/*"]}]
+    good, bad = ([{"Type": "forward", "TargetGroupArn": group}] for group in (shop.good, shop.bad))
+    rule = shop.elb.create_rule(ListenerArn=shop.listener, Priority=7, Conditions=conditions, Actions=good)["Rules"][0]["RuleArn"]
+    key = shop.key.replace("default", "7")
+    before = revision(shop.target(), key)
+    shop.elb.modify_rule(RuleArn=rule, Actions=bad)
+    plan = shop.target().plan(PlanRequest(key, "inc-1", revision(shop.target(), key), (before,)))
+    assert isinstance(plan, Plan)
+    shop.target().apply(plan)
+    shop.elb.delete_rule(RuleArn=rule) if which == "rule" else shop.elb.delete_listener(ListenerArn=shop.listener)
+    sight = shop.look(plan.intent)
+    assert (sight.standing, sight.revision) == (Standing.ELSEWHERE, "")
+
+
 def test_a_load_balancer_that_was_made_anew_is_found_again(url: str) -> None:
     shop = open_balancer(url)
     target = shop.target()

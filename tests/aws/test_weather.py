@@ -10,11 +10,14 @@ from functools import cache
 import pytest
 
 from rollbackd.adapters.aws import Aws
+from rollbackd.adapters.aws.alb.calls import ALB
 from rollbackd.adapters.aws.calls import ASSUME_ROLE, GET_CALLER_IDENTITY, Call, Declared
 from rollbackd.adapters.aws.cloudwatch.calls import CLOUDWATCH
 from rollbackd.adapters.aws.declarations import ALL
-from rollbackd.adapters.aws.failures import Expired, WrongAccount
+from rollbackd.adapters.aws.ecs.calls import ECS
+from rollbackd.adapters.aws.failures import Denied, Expired, WrongAccount
 from rollbackd.adapters.aws.rds.calls import RDS
+from rollbackd.adapters.aws.route53.calls import ROUTE53
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Standing
 from tests.aws.ecs_double import ecs_double
@@ -170,3 +173,29 @@ def test_what_is_taken_away_after_the_plan_gets_no_write(weather: Weather, adapt
     with pytest.raises((Permanent, Refused)):
         under.target.apply(plan)
     assert written(front, ride) == []
+
+
+@pytest.mark.parametrize("adapter", [ALB, ECS, ROUTE53], ids=lambda adapter: adapter.name)
+def test_what_is_taken_away_after_the_write_was_taken_by_another_writer(weather: Weather, adapter: Declared) -> None:
+    ride = ride_of(adapter, "")
+    under, front = weather.opened(ride)
+    plan = under.plan()
+    under.target.apply(plan)
+    under.stage.vanish()
+    sight = under.seen(plan)
+    assert (sight.standing, sight.revision) == (Standing.ELSEWHERE, "")
+    assert "Another writer took it away." in sight.reason
+    assert isinstance(under.target.survey([plan.intent.target])[plan.intent.target], Permanent)
+    assert [line.partition(": ")[0] for line in under.target.check([plan.intent.target])] == [plan.intent.target]
+    assert written(front, ride) == list(ride.writes)
+
+
+@ADAPTERS
+def test_what_may_not_be_read_after_the_write_is_not_called_taken_away(weather: Weather, adapter: Declared) -> None:
+    ride = ride_of(adapter, "")
+    under, front = weather.opened(ride)
+    plan = under.plan()
+    under.target.apply(plan)
+    front.faults += [Fault(call.operation, "AccessDeniedException") for call in adapter.calls if not call.writes]
+    with pytest.raises(Denied):
+        under.target.look(plan.intent)

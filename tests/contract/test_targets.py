@@ -5,13 +5,17 @@ A further kind joins by one ``Stage`` in ``STAGES``.
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rollbackd.adapters.aws.alb.calls import ALB
+from rollbackd.adapters.aws.calls import Declared
+from rollbackd.adapters.aws.route53.calls import ROUTE53
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Standing, Target, TargetState
 from rollbackd.adapters.command import Command, CommandSpec
@@ -19,6 +23,8 @@ from rollbackd.adapters.flagd import Flagd, FlagFile
 from tests.aws.appconfig import open_profile
 from tests.aws.balancers import open_balancer
 from tests.aws.ecs_double import Fault
+from tests.aws.front import Fault as Refusal
+from tests.aws.front import Front, front
 from tests.aws.names import Settling, open_names, plain
 from tests.aws.stage import SHOP, open_stage
 from tests.contract.flag_vendors import HOSTED, Hosted
@@ -107,29 +113,48 @@ def appconfig(request: pytest.FixtureRequest) -> Stage:
     )
 
 
+@pytest.fixture(scope="module")
+def fronts() -> Iterator[Callable[[str], Front]]:
+    with ExitStack() as stack:
+        yield functools.cache(lambda url: stack.enter_context(front(url)))
+
+
+def in_front(request: pytest.FixtureRequest, url: str) -> Front:
+    there: Front = request.getfixturevalue("fronts")(url)
+    there.calm()
+    return there
+
+
+def denied(declared: Declared) -> list[Refusal]:
+    """Nothing may be asked."""
+    return [Refusal(call.operation, "AccessDenied") for call in declared.calls]
+
+
 def alb(request: pytest.FixtureRequest) -> Stage:
     request.getfixturevalue("aws_keys")
     shop = open_balancer(request.getfixturevalue("moto").url)
+    there = in_front(request, shop.url)
     return Stage(
-        target=shop.target(),
+        target=shop.target(there.url),
         key=shop.key,
         candidates=(shop.before,),
         content=lambda: json.dumps(shop.actions()),
         another_writer=lambda: shop.share(10, 90),
-        make_unreadable=lambda: shop.elb.delete_load_balancer(LoadBalancerArn=shop.arn),
+        make_unreadable=lambda: there.faults.extend(denied(ALB)),
     )
 
 
 def route53(request: pytest.FixtureRequest) -> Stage:
     request.getfixturevalue("aws_keys")
     names = open_names(request.getfixturevalue("ministack").url)
+    there = in_front(request, names.url)
     return Stage(
-        target=names.target(of=Settling),
+        target=names.target(there.url, of=Settling),
         key=names.key,
         candidates=(names.before,),
         content=lambda: json.dumps(names.records()),
         another_writer=lambda: names.put(plain(names.name, "192.0.2.3")),
-        make_unreadable=lambda: names.put(*names.records(), action="DELETE"),
+        make_unreadable=lambda: there.faults.extend(denied(ROUTE53)),
     )
 
 

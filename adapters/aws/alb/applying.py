@@ -9,6 +9,7 @@ from rollbackd.adapters.aws.alb.counts import Counts
 from rollbackd.adapters.aws.alb.place import Place
 from rollbackd.adapters.aws.alb.planning import restored, written
 from rollbackd.adapters.aws.alb.reading import Reader
+from rollbackd.adapters.aws.failures import Gone
 from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.target import Intent, Sight, Standing
 
@@ -43,8 +44,14 @@ def _recorded(intent: Intent) -> Actions:
 
 
 def look(reader: Reader, counts: Counts, place: Place, intent: Intent) -> Sight:
-    """See Target.look. Done is what request counts prove, or cannot; whether the group copes with the traffic, the metrics say."""
-    rule = reader.rule(place)
+    """See Target.look. Done is what request counts prove, or cannot; whether the group copes with the traffic, the metrics say.
+
+    A rule that is gone is ELSEWHERE.
+    """
+    try:
+        rule = reader.rule(place)
+    except Gone as fault:
+        return Sight(Standing.ELSEWHERE, f"{fault} Another writer took it away.", "")
     if rule.revision == intent.to_revision:
         return _there(reader, counts, rule, intent)
     if rule.revision == intent.from_revision:

@@ -44,7 +44,7 @@ class Reader:
         self._memory = memory
 
     def rule(self, place: Place) -> Rule:
-        """The rule as it stands."""
+        """The rule as it stands. Raises Gone if it, its listener or its load balancer is not there."""
         listener, rules = self.rules(place)
         return self.chosen(place, listener, rules)
 
@@ -62,12 +62,12 @@ class Reader:
             return listener, self._rules(listener)
 
     def chosen(self, place: Place, listener: Listener, rules: Sequence[Raw]) -> Rule:
-        """The place's rule among those of its listener. Raises Permanent if it is not there."""
+        """The place's rule among those of its listener. Raises Gone if it is not there."""
         with shaped(str(place)):
             raw = next((rule for rule in rules if (rule["IsDefault"] if place.rule == DEFAULT else rule["Priority"] == place.rule)), None)
             if raw is None:
                 known = ", ".join(str(rule["Priority"]) for rule in rules)
-                raise Permanent(f"there is no {place}; its listener has the rules {known}. Correct the target in the policy.")
+                raise Gone(f"there is no {place}; its listener has the rules {known}. Correct the target in the policy.")
             frame = {"arn": raw["RuleArn"], "conditions": raw.get("Conditions") or [], "transforms": raw.get("Transforms") or []}
             return Rule(raw["RuleArn"], listener.arn, listener.balancer, bool(raw["IsDefault"]), frame, canonical(raw["Actions"]))
 
@@ -124,11 +124,12 @@ class Reader:
             listeners = {each["Port"]: str(each["ListenerArn"]) for page in pages for each in page["Listeners"]}
         if place.port not in listeners:
             known = ", ".join(map(str, sorted(listeners))) or "none"
-            raise Permanent(f"load balancer {place.balancer} has no listener on port {place.port}; known: {known}. Correct the target in the policy.")
+            raise Gone(f"load balancer {place.balancer} has no listener on port {place.port}; known: {known}. Correct the target in the policy.")
         found = Listener(listeners[place.port], arn)
         self._memory.listeners[place.listener] = found
         return found
 
     def _rules(self, listener: Listener) -> Sequence[Raw]:
         pages = self.caller.pages(calls.DESCRIBE_RULES, given="NextMarker", asked="Marker", ListenerArn=listener.arn)
-        return [rule for page in pages for rule in page.get("Rules") or []]
+        with shaped(f"listener {listener.arn}"):
+            return [rule for page in pages for rule in page["Rules"]]

@@ -1,7 +1,7 @@
 """The one batch of a plan, and where the name stands relative to it."""
 
 from rollbackd.adapters.aws import fenced
-from rollbackd.adapters.aws.failures import Rejected
+from rollbackd.adapters.aws.failures import Gone, Rejected
 from rollbackd.adapters.aws.route53 import calls
 from rollbackd.adapters.aws.route53.place import Place
 from rollbackd.adapters.aws.route53.planning import changes, comment, recorded
@@ -56,8 +56,11 @@ def _explained(reader: Reader, place: Place, intent: Intent, fault: Rejected) ->
 
 
 def look(reader: Reader, place: Place, intent: Intent) -> Sight:
-    """See Target.look. Done is what all name servers have."""
-    revision = reader.seen(place).revision
+    """See Target.look. Done is what all name servers have. A name that is gone is ELSEWHERE."""
+    try:
+        revision = reader.seen(place).revision
+    except Gone as fault:
+        return Sight(Standing.ELSEWHERE, f"{fault} Another writer took it away.", "")
     if revision == intent.from_revision:
         return Sight(Standing.BEFORE, f"still at {revision}", revision)
     if revision != intent.to_revision:

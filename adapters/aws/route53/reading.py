@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollbackd.adapters.aws.access import Caller
+from rollbackd.adapters.aws.failures import Gone
 from rollbackd.adapters.aws.route53 import calls
 from rollbackd.adapters.aws.route53.place import Place, plain
 from rollbackd.adapters.aws.route53.records import ADDRESSES, Raw, revision_of
@@ -53,19 +54,19 @@ class Reader:
         self.memory = memory
 
     def seen(self, place: Place) -> Seen:
-        """The name as it stands. Raises Permanent where it leads nowhere, or in a way that could not be put back."""
+        """The name as it stands. Raises Gone where it leads nowhere, Permanent where it does in a way that could not be put back."""
         zone = self.zone(place)
         records = self.records(zone, place.name)
         addresses = [each for each in records if each["Type"] in ADDRESSES]
         if not addresses:
-            raise Permanent(f"{place} has no record of type {', '.join(ADDRESSES)}. Correct the target in the policy.")
+            raise Gone(f"{place} has no record of type {', '.join(ADDRESSES)}. Correct the target in the policy.")
         try:
             return Seen(zone, records, addresses, revision_of(addresses))
         except Permanent as fault:
             raise Permanent(f"{place}: {fault} Leave it out of the policy.") from fault
 
     def zone(self, place: Place) -> Zone:
-        """The zone that the place names. Raises Permanent if there is none, several, or one that does not hold the name."""
+        """The zone that the place names. Raises Gone if there is none, Permanent if there are several, or one that does not hold the name."""
         key = (place.account, place.zone)
         if key not in self.memory.zones:
             self.memory.zones[key] = self._by_id(place.zone_id) if place.zone_id else self._by_name(place)
@@ -114,7 +115,7 @@ class Reader:
             found = [each for each in answer["HostedZones"] if plain(each["Name"]) == place.zone]
             ids = [str(each["Id"]).rpartition("/")[2] for each in found]
         if not ids:
-            raise Permanent(f"account {place.account} has no hosted zone {place.zone}. Correct the target in the policy.")
+            raise Gone(f"account {place.account} has no hosted zone {place.zone}. Correct the target in the policy.")
         if len(ids) > 1:
             raise Permanent(f"account {place.account} has several hosted zones {place.zone}: {', '.join(ids)}. Name the one that is meant by its id.")
         return Zone(ids[0], place.zone)
