@@ -34,7 +34,7 @@ class Request:
 class Fault:
     """What happens to the next ``times`` requests for an operation: ``code`` is answered, or the answer is lost.
 
-    ``lost``: after: it was done; late: it is done at ``Front.catch_up``.
+    ``lost``: after: it was done; late: it is done at ``Front.catch_up``; body: it was done, and the answer is empty.
     """
 
     operation: str
@@ -102,6 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault.lost == "after":
             _pass(front, request)
+        elif fault.lost == "body":
+            status, headers, _ = _pass(front, request)
+            self._answer(status, headers, b"")
+            return
         else:
             front.late.append(request)
         self.close_connection = True

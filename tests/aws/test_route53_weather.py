@@ -11,6 +11,8 @@ import pytest
 from rollbackd.adapters.aws.failures import Denied, Throttled, WrongAccount
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Standing
+from tests.aws.front import Fault
+from tests.aws.front import front as front_of
 from tests.aws.names import Settling, open_names, plain, weighted
 from tests.aws.servers import Microburst, microburst
 from tests.servers import Server
@@ -64,6 +66,16 @@ def test_a_reply_that_is_lost_after_the_change_leaves_one_change_that_is_found(f
     with pytest.raises(Refused):
         target.apply(plan)
     assert fired(front) - before == 1
+
+
+def test_an_empty_answer_to_a_batch_that_was_taken_is_no_fault(ministack: Server) -> None:
+    names, clock = open_names(ministack.url), iter((0.0, 60.0))
+    plan = names.plan()
+    with front_of(ministack.url) as emptied:
+        emptied.faults.append(Fault("ChangeResourceRecordSets", lost="body"))
+        target = names.target(emptied.url, clock=lambda: next(clock))
+        target.apply(plan)
+        assert [target.look(plan.intent).standing for _ in range(2)] == [Standing.UNDERWAY, Standing.THERE]
 
 
 def test_a_change_that_never_arrived_stands_before(front: Microburst, ministack: Server) -> None:

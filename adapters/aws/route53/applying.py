@@ -35,7 +35,9 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
         )
     except Rejected as fault:
         raise _explained(reader, place, intent, fault) from fault
-    reader.memory.changes[_ours(intent)] = str(answer["ChangeInfo"]["Id"]).rpartition("/")[2]
+    # An answer without the id still says that the batch was taken: a look then gives it the time that a change takes.
+    if change := (answer.get("ChangeInfo") or {}).get("Id"):
+        reader.memory.changes[_ours(intent)] = str(change).rpartition("/")[2]
 
 
 def _refuse_moved(seen: Seen, place: Place, intent: Intent) -> None:
