@@ -44,7 +44,11 @@ class Expired(Permanent):
 
 
 class Gone(Permanent):
-    """What was asked about does not exist (any more): a whole answer says so, and not a missing one."""
+    """What was asked about does not exist (any more): a whole answer says so, not a missing one. ``code``: the service's own word, if any."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Rejected(Permanent):
@@ -129,7 +133,7 @@ def _answered(sent: Sent, response: Mapping[str, Any]) -> AdapterError:
         resources = ", ".join(sent.call.resources)
         return Denied(f"not allowed to {sent}: {said}.{sent.unchanged} Allow {role}: {sent.call.permission} on {resources}. {by_hand}")
     if _GONE.search(code):
-        return Gone(f"{sent} found nothing ({code}): {said}.{sent.unchanged} {by_hand}")
+        return Gone(f"{sent} found nothing ({code}): {said}.{sent.unchanged} {by_hand}", code)
     if status >= 500 or not code:
         return Transient(f"{sent} failed at Amazon's end ({status} {code}): {said}.{sent.unknown} {by_hand}", retry_after=_retry_after(response))
     return Rejected(f"{sent} was refused ({code}): {said}.{sent.unchanged} {by_hand}", code)

@@ -169,6 +169,16 @@ def test_a_rollback_by_ecs_between_plan_and_apply_leaves_nothing_to_send(ecs_clo
     assert shop.look(plan.intent).standing is Standing.THERE
 
 
+@pytest.mark.parametrize("code", ["ConflictException", "ServiceDeploymentNotFoundException"])
+def test_a_deployment_that_ends_as_it_is_stopped_is_given_to_people(ecs_cloud: EcsDouble, code: str) -> None:
+    shop = in_flight(ecs_cloud, Behaviour(holds=True))
+    plan = shop.plan()
+    ecs_cloud.faults.append(Fault("StopServiceDeployment", code, times=1))
+    with pytest.raises(Refused, match=r"is no longer one that can be rolled back: .*Nothing was changed") as refused:
+        shop.target().apply(plan)
+    assert refused.value.advice == "Look at the service; judge what runs now."
+
+
 def test_a_lost_answer_to_a_stop_is_found_too(ecs_cloud: EcsDouble) -> None:
     shop = in_flight(ecs_cloud, Behaviour(holds=True))
     plan = shop.plan()

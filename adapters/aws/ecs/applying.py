@@ -11,7 +11,7 @@ from rollbackd.adapters.aws.ecs.goals import goal
 from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.planning import Move, Way, move_of, plan, update_to
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen
-from rollbackd.adapters.aws.failures import Expired, Rejected, Throttled
+from rollbackd.adapters.aws.failures import Expired, Gone, Rejected, Throttled
 from rollbackd.adapters.aws.fenced import BUDGET, FRESH, PAUSES
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import Intent, Plan, PlanRequest
@@ -102,7 +102,7 @@ def _send(reader: Reader, move: Move, intent: Intent) -> None:
         return
     try:
         reader.caller.write(move.call, intent.incident, **move.parameters)
-    except Rejected as fault:
+    except (Rejected, Gone) as fault:
         if fault.code in ("ConflictException", "ServiceDeploymentNotFoundException"):
             raise Refused(f"the deployment is no longer one that can be rolled back: {fault}", advice=_JUDGE) from fault
         raise
