@@ -74,10 +74,21 @@ def test_what_ecs_rolls_back_itself_is_only_verified(ecs_cloud: EcsDouble) -> No
     shop.target().apply(plan)
     assert ecs_cloud.writes() == []
     assert plan.steps == ("nothing is sent: its deployment circuit breaker has it rolled back to api:1",)
+    assert plan.command.startswith(f"aws ecs describe-service-deployments --region {REGION} --service-deployment-arns arn:aws:ecs:")
     assert shop.look(plan.intent).standing is Standing.UNDERWAY
     ecs_cloud.cloud.finish("api")
     assert shop.look(plan.intent).standing is Standing.THERE
     assert shop.state().writer == "ECS (its deployment circuit breaker)"
+
+
+def test_what_another_hand_stops_is_waited_for_with_the_exact_command(ecs_cloud: EcsDouble) -> None:
+    shop = in_flight(ecs_cloud, Behaviour(holds=True))
+    request = shop.request()
+    next(each for each in ecs_cloud.cloud.deployments.values() if each["status"] == "IN_PROGRESS")["status"] = "STOP_REQUESTED"
+    with pytest.raises(Refused, match=r"by another hand \(STOP_REQUESTED\)") as refused:
+        shop.target().plan(request)
+    command = f"aws ecs describe-service-deployments --region {REGION} --service-deployment-arns arn:aws:ecs:"
+    assert refused.value.advice.startswith(f"Wait for its end: {command}")
 
 
 def test_a_service_of_codedeploy_is_refused_with_the_exact_command(ecs_cloud: EcsDouble) -> None:

@@ -95,11 +95,16 @@ def _refuse_what_moves(seen: Seen, request: PlanRequest) -> None:
         advice = "Judge the new revision on its own; it has a watch window of its own."
         raise Refused(f"{place} is at {seen.revision} and no longer at {request.from_revision}: superseded. Nothing was changed.", advice=advice)
     if seen.deployment["status"] in objects.ROLLING_BACK | {"STOP_REQUESTED"}:
-        advice = f"Wait for its end: aws ecs describe-service-deployments --service-deployment-arns {seen.deployment['serviceDeploymentArn']}"
+        advice = f"Wait for its end: {_shown(seen)}"
         raise Refused(f"{place} is being stopped or rolled back by another hand ({seen.deployment['status']}). Nothing was changed.", advice=advice)
     if not seen.service.get("desiredCount") and seen.service.get("schedulingStrategy") != "DAEMON":
         advice = "Scale it up first, or revert by hand: nothing could be verified."
         raise Refused(f"{place} is scaled to 0 tasks: a revert would serve nobody and prove nothing. Nothing was changed.", advice=advice)
+
+
+def _shown(seen: Seen) -> str:
+    """What a person types to see how far its deployment is."""
+    return f"aws ecs describe-service-deployments --region {seen.place.region} --service-deployment-arns {seen.deployment['serviceDeploymentArn']}"
 
 
 def _nowhere_to_go(seen: Seen, request: PlanRequest) -> Refused:
@@ -119,7 +124,7 @@ def _only_verified(seen: Seen, request: PlanRequest) -> Plan:
         intent=intent,
         summary=f"Verify that ECS puts {seen.place.service} back to {seen.revision} by itself",
         steps=(f"nothing is sent: {who} has it rolled back to {seen.revision}",),
-        command=f"aws ecs describe-service-deployments --service-deployment-arns {seen.deployment['serviceDeploymentArn']}",
+        command=_shown(seen),
         deadline=deadline(seen),
     )
 
