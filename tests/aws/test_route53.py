@@ -8,7 +8,7 @@ import pytest
 
 from rollbackd.adapters.aws.route53.records import LONGEST, parsed, revision_of
 from rollbackd.adapters.base.errors import Permanent, Refused
-from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Standing
+from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Standing, TargetState
 from tests.aws.names import ZONE_OF_BALANCERS, Names, Settling, alias, balancer, open_names, plain, weighted
 from tests.aws.servers import REGION
 from tests.servers import Server
@@ -266,6 +266,23 @@ def test_a_zone_that_several_share_a_name_with_is_named_by_its_id(url: str) -> N
     assert names.zone_id in str(found)
     key = names.key.replace(f"/{names.zone}/", f"/{names.zone_id}/")
     assert names.state(key).revision == "A ttl=60 192.0.2.2"
+
+
+def test_a_zone_that_was_made_anew_is_found_again_and_gets_no_write_that_was_planned_for_the_old_one(url: str) -> None:
+    names = open_names(url)
+    target = names.target()
+    plan = names.plan(target)
+    names.put(*(records := names.records()), action="DELETE")
+    names.dns.delete_hosted_zone(Id=names.zone_id)
+    made = names.dns.create_hosted_zone(Name=names.zone, CallerReference=f"{names.zone}-anew")
+    names.zone_id = made["HostedZone"]["Id"].rpartition("/")[2]
+    names.put(*records)
+    found = target.survey([names.key])[names.key]
+    assert isinstance(found, TargetState)
+    assert found.revision == plan.intent.from_revision
+    with pytest.raises(Refused, match="is in another zone than the one that was planned for"):
+        target.apply(plan)
+    assert names.records() == records
 
 
 def test_a_name_of_another_zone_is_no_place(url: str) -> None:

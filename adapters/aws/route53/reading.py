@@ -55,8 +55,7 @@ class Reader:
 
     def seen(self, place: Place) -> Seen:
         """The name as it stands. Raises Gone where it leads nowhere, Permanent where it does in a way that could not be put back."""
-        zone = self.zone(place)
-        records = self.records(zone, place.name)
+        zone, records = self._found(place)
         addresses = [each for each in records if each["Type"] in ADDRESSES]
         if not addresses:
             raise Gone(f"{place} has no record of type {', '.join(ADDRESSES)}. Correct the target in the policy.")
@@ -74,6 +73,19 @@ class Reader:
         if place.name != zone.name and not place.name.endswith(f".{zone.name}"):
             raise Permanent(f"{place.name} is no name of zone {zone.name}. Correct the target in the policy.")
         return zone
+
+    def _found(self, place: Place) -> tuple[Zone, list[Raw]]:
+        known = self.memory.zones.get((place.account, place.zone))
+        try:
+            zone = self.zone(place)
+            return zone, self.records(zone, place.name)
+        except Gone:
+            if known is None:
+                raise
+            # It was deleted and made anew, as deployments of infrastructure do.
+            self.memory.zones.pop((place.account, place.zone), None)
+            zone = self.zone(place)
+            return zone, self.records(zone, place.name)
 
     def records(self, zone: Zone, name: str) -> list[Raw]:
         """All record sets of the name."""
