@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rollbackd.adapters.aws.appconfig import AppConfig, Place, Profile
@@ -59,6 +59,12 @@ class Shop:
     def remove(self) -> None:
         """Somebody deletes the environment."""
         self.api.delete_environment(**self.environment)
+
+    def made_anew(self) -> "Shop":
+        """Somebody deletes the environment and makes it anew: without deployments, and under another id."""
+        self.remove()
+        made = self.api.create_environment(ApplicationId=self.ids["ApplicationId"], Name="production")
+        return replace(self, ids={**self.ids, "EnvironmentId": made["Id"]})
 
     @property
     def _profile(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from rollbackd.adapters.aws import Aws
 from rollbackd.adapters.aws.appconfig import AppConfig, Place, Profile
 from rollbackd.adapters.aws.appconfig.calls import LIST_DEPLOYMENTS
 from rollbackd.adapters.aws.calls import Call
+from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.flags import Scope
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, TargetState
 from tests.aws.appconfig import Shop, open_profile
@@ -87,6 +88,27 @@ def test_a_release_after_a_way_back_is_undone(shop: Shop) -> None:
     shop.deploy({"banner": True})
     put_back(shop.target(), ALL)
     assert shop.deployments()[-1] == (4, "3", "REVERTED")
+
+
+def test_an_environment_that_was_made_anew_is_found_again_and_nothing_is_known_of_its_numbers(shop: Shop) -> None:
+    shop.start(1)
+    target = shop.target()
+    assert isinstance(planned(target), NothingToDo)
+    anew = shop.made_anew()
+    anew.start(1)
+    anew.start(2)
+    anew.deploy({"banner": True})
+    put_back(target, ALL)
+    assert anew.deployments() == [(1, "1", "COMPLETE"), (2, "2", "COMPLETE"), (3, "3", "REVERTED")]
+
+
+def test_an_environment_that_is_gone_for_good_stays_a_fault(shop: Shop) -> None:
+    target = shop.target()
+    planned(target)
+    shop.remove()
+    found = target.survey([ALL])[ALL]
+    assert isinstance(found, Permanent)
+    assert "there is no environment 'production'" in str(found)
 
 
 def test_a_deployment_that_went_on_since_it_was_read_is_still_the_same_one(shop: Shop) -> None:

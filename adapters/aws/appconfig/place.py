@@ -11,7 +11,7 @@ from rollbackd.adapters.aws.appconfig import calls
 from rollbackd.adapters.aws.appconfig.document import Document, document_of, served
 from rollbackd.adapters.aws.appconfig.history import Deployment, History, history_of
 from rollbackd.adapters.aws.calls import Call
-from rollbackd.adapters.aws.failures import whole
+from rollbackd.adapters.aws.failures import Gone, whole
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.shape import shaped
 
@@ -22,11 +22,11 @@ _VERSIONS = 100
 
 @dataclass(slots=True)
 class _Memory:
-    """What never changes, once it was read."""
+    """What never changes, once it was read. Numbers begin again in what is made anew, so they are kept with the id of what they are of."""
 
     ids: Mapping[str, str] | None = None
-    documents: dict[int, Document] = field(default_factory=dict)
-    ended: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    documents: dict[tuple[str, int], Document] = field(default_factory=dict)
+    ended: dict[tuple[str, int], Mapping[str, Any]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -79,6 +79,18 @@ class Place:
 
     def history(self, *, whole: bool = False) -> History:
         """The profile's deployments, as far back as what was in force before the live one; all of them where there is none, or if ``whole``."""
+        is_known = self._memory.ids is not None
+        try:
+            return self._history(whole=whole)
+        except Gone:
+            if not is_known:
+                raise
+            # The environment was deleted and made anew, as deployments of infrastructure do.
+            with self._memory.lock:
+                self._memory.ids = None
+            return self._history(whole=whole)
+
+    def _history(self, *, whole: bool) -> History:
         ids, newest, found = self.ids(), 0, list[Deployment]()
         asked = {name: ids[name] for name in ("ApplicationId", "EnvironmentId")}
         with shaped(str(self)):
@@ -97,29 +109,32 @@ class Place:
 
     def deployment(self, number: int) -> Mapping[str, Any]:
         """All about a deployment, its events and what was said of it included."""
+        ids = self.ids()
+        key = (ids["EnvironmentId"], number)
         with self._memory.lock:
-            kept = self._memory.ended.get(number)
+            kept = self._memory.ended.get(key)
         if kept is not None:
             return kept
-        ids = self.ids()
         asked = {name: ids[name] for name in ("ApplicationId", "EnvironmentId")}
         found = self._caller.read(calls.GET_DEPLOYMENT, **asked, DeploymentNumber=number)
         if found.get("State") in ("ROLLED_BACK", "REVERTED"):
             with self._memory.lock:
-                _kept(self._memory.ended, number, found)
+                _kept(self._memory.ended, key, found)
         return found
 
     def document(self, version: int) -> Document:
         """The version's document; a version never changes."""
+        ids = self._profile_ids()
+        key = (ids["ConfigurationProfileId"], version)
         with self._memory.lock:
-            kept = self._memory.documents.get(version)
+            kept = self._memory.documents.get(key)
         if kept is not None:
             return kept
-        found = self._caller.read(calls.GET_VERSION, **self._profile_ids(), VersionNumber=version)
+        found = self._caller.read(calls.GET_VERSION, **ids, VersionNumber=version)
         with shaped(str(self)):
             document = document_of(whole(found["Content"], str(self)))
         with self._memory.lock:
-            _kept(self._memory.documents, version, document)
+            _kept(self._memory.documents, key, document)
         return document
 
     def _profile_ids(self) -> dict[str, str]:
@@ -191,7 +206,7 @@ def _deployment(item: Mapping[str, Any]) -> Deployment:
     return Deployment(int(item["DeploymentNumber"]), int(item["ConfigurationVersion"]), str(item["State"]), item["StartedAt"])
 
 
-def _kept(memory: dict[int, Any], key: int, value: Any) -> None:
+def _kept(memory: dict[tuple[str, int], Any], key: tuple[str, int], value: Any) -> None:
     memory[key] = value
     for old in list(memory)[:-_VERSIONS]:
         del memory[old]

@@ -43,8 +43,8 @@ class _Memory:
     """What this process knows: what it saw last, which deployments are ways back, and which it took back for which incident."""
 
     seen: _Seen | None = None
-    ways_back: dict[int, bool] = field(default_factory=dict)
-    ours: dict[int, str] = field(default_factory=dict)
+    ways_back: dict[tuple[str, int], bool] = field(default_factory=dict)
+    ours: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,17 @@ class Profile:
 
         To undo one of these would deploy what was taken back: the way back is not always by taking a deployment back.
         """
-        known, before = self._memory.ways_back, history.before
+        known, before, key = self._memory.ways_back, history.before, self._key(live)
         if before is None:
             return False
-        if live.number not in known:
+        if key not in known:
             said = str(self.place.deployment(live.number).get("Description") or "")
-            known[live.number] = said.startswith(_MARK) or self.place.history(whole=True).was_in_force(live.version, before.number)
-        return known[live.number]
+            known[key] = said.startswith(_MARK) or self.place.history(whole=True).was_in_force(live.version, before.number)
+        return known[key]
+
+    def _key(self, deployment: Deployment) -> tuple[str, int]:
+        """Its number, and of which environment: in one that was made anew they begin again."""
+        return (self.place.ids()["EnvironmentId"], deployment.number)
 
     def last_change(self, environment: str, reading: Reading) -> LastChange | None:
         """The newest deployment, or the newest taking back of one, and the flags in scope that differ by it."""
@@ -128,7 +132,7 @@ class Profile:
         if event.get("TriggeredBy") != "USER":
             return f"AppConfig ({event.get('TriggeredBy')})"
         # Nothing can be written beside it, so another process cannot tell whether it was ours.
-        return self._memory.ours.get(deployment.number)
+        return self._memory.ours.get(self._key(deployment))
 
     # --- what is written -----------------------------------------------------------------------------------------------------------------
 
@@ -176,7 +180,7 @@ class Profile:
             if live.is_running:
                 raise
             return False
-        self._memory.ours[live.number] = f"{_MARK}{incident}"
+        self._memory.ours[self._key(live)] = f"{_MARK}{incident}"
         return True
 
     def _refuse_moved(self, seen: _Seen) -> None:
