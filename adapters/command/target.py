@@ -7,7 +7,6 @@ Argument lists come from the daemon's config, never from a policy; no shell read
 import json
 import shlex
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ _FIELDS = frozenset({"revision", "ready", "started", "change"})
 class CommandSpec:
     """How one target is seen and put back.
 
-    ``timeout`` bounds one look, and a whole write with its look before; ``complete_within`` what follows, until ``describe`` says ready.
+    ``timeout`` bounds one run of either; ``complete_within`` what follows a write, until ``describe`` says ready.
     """
 
     describe: tuple[str, ...]
@@ -86,7 +85,7 @@ class Command:
             summary=f"put {request.target} back to {to}",
             steps=(f"run {command}",),
             command=command,
-            apply_within=spec.timeout + timedelta(seconds=10),
+            apply_within=2 * spec.timeout + timedelta(seconds=10),  # a look comes before the write
             deadline=spec.complete_within,
             settle=spec.settle,
         )
@@ -103,12 +102,10 @@ class Command:
                 f"{intent.to_revision[:60]!r} could be read as an option or as another text; nothing was changed",
                 advice="declare another known good revision",
             )
-        started = time.monotonic()
         live = _describe(intent.target, spec, intent.incident).revision
         if live != intent.from_revision:
             raise _moved(intent.target, live, intent.from_revision)
-        left = spec.timeout.total_seconds() - (time.monotonic() - started)
-        done = run_guarded(_argv(spec, intent.to_revision), max(left, 0.001), intent.incident)
+        done = run_guarded(_argv(spec, intent.to_revision), spec.timeout.total_seconds(), intent.incident)
         if done.code != 0:
             raise Transient(f"'apply' of {intent.target} {_end(done, spec)}; it is unknown what runs now; look at what 'describe' says")
 

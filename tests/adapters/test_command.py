@@ -61,7 +61,7 @@ def test_apply_learns_the_incident(running: Path) -> None:
 def test_the_plan_takes_the_first_candidate_that_is_not_the_judged_revision(running: Path) -> None:
     plan = planned(deploy(running, complete_within=timedelta(minutes=5), settle=timedelta(seconds=3)), "v2", "v1", "v0")
     assert plan.intent == Intent(DEPLOY, "inc-1", "v2", "v1")
-    assert (plan.apply_within, plan.deadline, plan.settle) == (timedelta(seconds=30), timedelta(minutes=5), timedelta(seconds=3))
+    assert (plan.apply_within, plan.deadline, plan.settle) == (timedelta(seconds=50), timedelta(minutes=5), timedelta(seconds=3))
     assert plan.command.endswith(" sh v1")
 
 
@@ -122,6 +122,12 @@ def test_an_apply_beyond_its_time_out_is_killed_with_everything_it_started(runni
     with pytest.raises(Transient, match="did not end within 1s and was killed"):
         target.apply(planned(target, "v1"))
     assert eventually(lambda: not is_alive(int((tmp_path / "pid").read_text())))
+
+
+def test_a_slow_look_before_it_takes_nothing_of_the_time_of_an_apply(running: Path) -> None:
+    target = deploy(running, describe=f"sleep 1.5; cat '{running}'", apply=f"sleep 1; echo \"$1\" > '{running}'", timeout=timedelta(seconds=2))
+    target.apply(planned(target, "v1"))
+    assert running.read_text() == "v1\n"
 
 
 def test_what_apply_leaves_in_the_background_lives_on_and_is_not_waited_for(running: Path, tmp_path: Path) -> None:
