@@ -51,7 +51,8 @@ def _state(variations: list[dict[str, Any]], settings: Mapping[str, Any]) -> Sta
         "on": bool(settings["on"]),
         "offVariation": off,
         "off": None if off is None else variations[off]["value"],
-        "variations": [_label(index, each) for index, each in enumerate(variations)],
+        # With their values: ours is compared with what is read back, so that none may be guessed from what people call it.
+        "variations": [{"called": _label(index, each), "value": each["value"]} for index, each in enumerate(variations)],
         "targeting": digest_of({"": {**targeting, "values": [each["value"] for each in variations]}}),
     }
 
@@ -60,9 +61,12 @@ def _label(index: int, variation: Mapping[str, Any]) -> str:
     """What a person calls a variation: its name, else its value where that is short, else its place."""
     if variation.get("name"):
         return str(variation["name"])
-    value = variation["value"]
-    word = value if isinstance(value, str) else json.dumps(value)
+    word = _word(variation["value"])
     return word if len(word) <= 40 else f"variation {index}"
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def safe_state(name: str, state: State, word: str | None) -> State | None:
@@ -76,23 +80,14 @@ def safe_state(name: str, state: State, word: str | None) -> State | None:
             return None if state["offVariation"] is None or state["off"] is True else {**state, "on": False}
         case "off" | "on":
             return {**state, "on": word == "on"}
-    labels = state["variations"]
-    if not isinstance(labels, list) or word not in labels:
+    variations: Any = state["variations"]
+    called = [each["called"] for each in variations] + [_word(each["value"]) for each in variations]
+    if word not in called:
         raise Refused(
             f"flag '{name}' has no variation '{word}', its declared safe state; nothing was changed", advice="correct safe_states or the flag"
         )
-    index = labels.index(word)
-    return {**state, "on": False, "offVariation": index, "off": _value(state, index, word)}
-
-
-def _value(state: State, index: int, word: str) -> Any:
-    """The value of a variation whose label is known, where it can be told from it; only people read it."""
-    if index == state["offVariation"]:
-        return state["off"]
-    try:
-        return json.loads(word)
-    except ValueError:
-        return word
+    index = called.index(word) % len(variations)
+    return {**state, "on": False, "offVariation": index, "off": variations[index]["value"]}
 
 
 def patch(before: State, after: State, environment: str, version: int) -> list[dict[str, Any]]:

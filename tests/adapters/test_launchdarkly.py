@@ -83,16 +83,42 @@ def test_an_off_that_is_not_off_needs_a_declared_safe_state(stand: Stand, variat
     assert not settings(stand, "odd")["on"]
 
 
-def test_a_flag_goes_off_to_the_variation_that_is_declared_and_back_exactly(stand: Stand) -> None:
-    stand.vendor.add("theme", variations=("new", "old", "plain"), off=1)
-    key, target = "launchdarkly:shop/production/flags:theme", stand.target({"theme": "plain"})
+@pytest.mark.parametrize(
+    ("values", "names", "word", "shown"),
+    [
+        pytest.param(("new", "old", "plain"), ("New", "Old", "Plain"), "Plain", '"plain"', id="by-name"),
+        pytest.param(("new", "old", "plain"), ("New", "Old", "Plain"), "plain", '"plain"', id="by-value-beside-a-name"),
+        pytest.param(("1", "2", "3"), None, "3", '"3"', id="by-a-text-that-is-a-number"),
+        pytest.param((1, 2, 3), None, "3", "3", id="by-a-number"),
+        pytest.param((0, 1, 2), ("2", "1", "0"), "0", "2", id="by-a-name-that-is-the-value-of-another"),
+        pytest.param(({"a": 1}, {"a": 2}, {"a": "x" * 50}), None, "variation 2", '{"a": "' + "x" * 50 + '"}', id="by-its-place"),
+    ],
+)
+def test_a_flag_goes_off_to_the_variation_that_is_declared_and_back_exactly(
+    stand: Stand, values: tuple[Any, ...], names: tuple[str, ...] | None, word: str, shown: str
+) -> None:
+    stand.vendor.add("theme", variations=values, off=1)
+    for place, variation in enumerate(stand.vendor.flags["theme"]["variations"]):
+        variation["name"] = names[place] if names else ""
+    key, target = "launchdarkly:shop/production/flags:theme", stand.target({"theme": word})
     plan = stand.planned(key, target)
     target.apply(plan)
-    assert plan.command.endswith("--flag theme; and set the off variation of 'theme' to \"plain\" in LaunchDarkly")
+    assert f"flags.theme.off: {json.dumps(values[1])} -> {shown}" in plan.steps
+    assert plan.command.endswith(f"--flag theme; and set the off variation of 'theme' to {shown} in LaunchDarkly")
     assert (settings(stand, "theme")["on"], settings(stand, "theme")["offVariation"]) == (False, 2)
     assert target.look(plan.intent).standing is Standing.THERE
+    assert stand.seen(key).revision == plan.intent.to_revision
     target.apply(stand.planned(key, target, undo=plan.intent))
     assert (settings(stand, "theme")["on"], settings(stand, "theme")["offVariation"]) == (True, 1)
+
+
+def test_a_boolean_flag_is_put_at_the_variation_of_this_name(stand: Stand) -> None:
+    stand.vendor.add("odd", variations=(True, False), off=0)
+    key, target = "launchdarkly:shop/production/flags:odd", stand.target({"odd": "Way 1"})
+    plan = stand.planned(key, target)
+    target.apply(plan)
+    assert target.look(plan.intent).standing is Standing.THERE
+    assert isinstance(target.plan(stand.asked(key)), NothingToDo)
 
 
 def test_an_off_variation_is_added_where_there_was_none_and_removed_by_the_undo(stand: Stand) -> None:

@@ -64,7 +64,7 @@ class LaunchDarkly(Vendor):
             "archived": False,
             "temporary": True,
             "_version": 1,
-            "variations": [{"_id": f"{key}-{index}", "value": value} for index, value in enumerate(variations)],
+            "variations": [{"_id": f"{key}-{index}", "value": value, "name": f"Way {index}"} for index, value in enumerate(variations)],
             "environments": {name: copy.deepcopy(environment) for name in ("production", "staging")},
         }
         self.propagate()
