@@ -17,8 +17,9 @@ OURS = "rollbackd.io/"
 INCIDENT = "rollbackd.io/incident"
 WRITTEN = "rollbackd.io/revision"
 FROM = "rollbackd.io/from"
+ROLLOUT = "rollbackd.io/rollout"
 IRREVERSIBLE = "rollbackd.io/irreversible"
-OWN = frozenset((INCIDENT, WRITTEN, FROM, IRREVERSIBLE))
+OWN = frozenset((INCIDENT, WRITTEN, FROM, ROLLOUT, IRREVERSIBLE))
 """Annotations that this adapter writes and reads itself; all others under ``OURS`` are a workload's wishes for the fleet that watches it."""
 
 

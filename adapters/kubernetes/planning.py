@@ -140,7 +140,13 @@ def _write(place: Place, intent: Intent, deployment: Raw, goal: Raw) -> Write:
 
     A template that went and came back is another rollout, and no longer the one that was judged. Its number tells, once its controller gave it one.
     """
-    marks = {objects.INCIDENT: intent.incident, objects.WRITTEN: intent.to_revision, objects.FROM: intent.from_revision}
+    marks = {
+        objects.INCIDENT: intent.incident,
+        objects.WRITTEN: intent.to_revision,
+        objects.FROM: intent.from_revision,
+        # The number that its controller will give to the rollout of this write, and to no other.
+        objects.ROLLOUT: str(objects.number(deployment) + 1),
+    }
     meta = deployment["metadata"]
     guards = [
         {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},

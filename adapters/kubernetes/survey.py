@@ -101,7 +101,7 @@ def state(rollout: Rollout, ready: datetime | None) -> TargetState:
         has_readiness=True,
         stuck=objects.stall(deployment, current) or objects.refusal_of_pods(deployment),
         parts=_parts(template),
-        writer=_writer(deployment, revision),
+        writer=_writer(deployment, current, revision),
         progress=progress(deployment, current),
         sides=_sides(rollout),
         past_sides=_past_sides(rollout),
@@ -134,10 +134,11 @@ def _started(current: Raw | None) -> Interval | None:
     return Interval(created, created)
 
 
-def _writer(deployment: Raw, revision: str) -> str | None:
+def _writer(deployment: Raw, current: Raw | None, revision: str) -> str | None:
+    """Us, where the mark is of this very rollout: it outlives ours, and comes back with ``kubectl rollout undo``."""
     marks = objects.notes(deployment)
-    if objects.INCIDENT in marks and marks.get(objects.WRITTEN) == revision:
-        return f"rollbackd:{marks[objects.INCIDENT]}"
+    if current is not None and (marks.get(objects.WRITTEN), marks.get(objects.ROLLOUT)) == (revision, str(objects.number(current))):
+        return f"rollbackd:{marks.get(objects.INCIDENT)}"
     return objects.writer_of_template(deployment)
 
 

@@ -70,6 +70,7 @@ def test_a_revert_is_one_patch_as_field_manager_rollbackd_and_its_rehearsal_anot
         ("add", "/metadata/annotations/rollbackd.io~1incident"),
         ("add", "/metadata/annotations/rollbackd.io~1revision"),
         ("add", "/metadata/annotations/rollbackd.io~1from"),
+        ("add", "/metadata/annotations/rollbackd.io~1rollout"),
     ]
 
 

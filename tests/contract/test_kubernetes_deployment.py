@@ -15,7 +15,7 @@ import yaml
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused
 from rollbackd.adapters.base.target import NothingToDo, Plan, Progress, Standing
-from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
+from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes, objects
 from tests.doubles.kube import running_double
 from tests.doubles.kube.stage import Stage, World, stage_in, until
 
@@ -402,6 +402,54 @@ def test_a_later_release_is_not_taken_for_ours(stage: Stage) -> None:
     stage.sight(plan.intent, THERE)
     stage.release("shop:3", manager="ci-pipeline")
     assert "ci-pipeline" in str(stage.state().writer)
+
+
+@pytest.mark.parametrize("between", [pytest.param("shop:3", id="after-another"), pytest.param("shop:2", id="after-the-bad-one-again")])
+def test_a_later_return_to_the_revision_that_we_wrote_is_not_taken_for_ours(stage: Stage, between: str) -> None:
+    good = stage.broken()
+    stage.sight(applied(stage, good).intent, THERE)
+    stage.release(between, manager="ci-pipeline")
+    stage.release("shop:1", manager="ann")
+    state = stage.state()
+    assert state.revision == good
+    assert "ann" in str(state.writer)
+
+
+def test_our_mark_that_an_undo_of_others_brings_back_is_not_taken_for_ours(stage: Stage) -> None:
+    good = stage.broken()
+    stage.sight(applied(stage, good).intent, THERE)
+    stage.release("shop:3")
+    (former,) = (item for item in stage.replicasets() if objects.digest(item["spec"]["template"]) == good)
+    marks = {name: value for name, value in former["metadata"]["annotations"].items() if name.startswith("rollbackd.io/")}
+    assert marks["rollbackd.io/incident"] == "inc-1"
+    # What kubectl rollout undo writes.
+    annotate = [{"op": "add", "path": f"/metadata/annotations/{name.replace('/', '~1')}", "value": value} for name, value in marks.items()]
+    revert = {"op": "replace", "path": "/spec/template", "value": objects.bare(former["spec"]["template"])}
+    stage.patch(revert, *annotate, manager="kubectl-rollout")
+    stage.settle()
+    state = stage.state()
+    assert state.revision == good
+    assert "kubectl-rollout" in str(state.writer)
+
+
+def test_a_revert_is_ours_as_long_as_it_stands_whoever_scales_or_labels_it(stage: Stage) -> None:
+    good = stage.broken()
+    stage.sight(applied(stage, good).intent, THERE)
+    stage.merge({"spec": {"replicas": 3}, "metadata": {"labels": {"team": "shop"}}})
+    stage.settle()
+    assert stage.state().writer == "rollbackd:inc-1"
+
+
+def test_each_revert_of_a_bad_release_that_comes_again_is_ours(stage: Stage) -> None:
+    stage.deploy("shop:1", revisionHistoryLimit=1)
+    good = stage.state().revision
+    for incident in ("inc-1", "inc-2"):
+        stage.release("shop:2")
+        plan = stage.target.plan(stage.request(good, incident=incident))
+        assert isinstance(plan, Plan)
+        stage.target.apply(plan)
+        stage.sight(plan.intent, THERE)
+        assert stage.state().writer == f"rollbackd:{incident}"
 
 
 def test_everything_that_the_bad_release_added_to_the_template_goes(stage: Stage) -> None:

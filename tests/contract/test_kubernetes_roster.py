@@ -49,7 +49,8 @@ def test_those_that_carry_all_the_labels_are_listed(stage: Stage) -> None:
 
 def test_a_workload_comes_with_its_labels_and_with_its_annotations_to_us_and_no_others(stage: Stage) -> None:
     ours = {"rollbackd.io/mode": "observe", "rollbackd.io/error-rate.above": "8%"}
-    written_by_us = {"rollbackd.io/incident": "inc-1", "rollbackd.io/revision": "a", "rollbackd.io/from": "b", "rollbackd.io/irreversible": "drops"}
+    marks = {"rollbackd.io/incident": "inc-1", "rollbackd.io/revision": "a", "rollbackd.io/from": "b", "rollbackd.io/rollout": "3"}
+    written_by_us = {**marks, "rollbackd.io/irreversible": "drops"}
     deploy(stage, "cart", {"rollback": "on", "team": "payments"}, {**ours, **written_by_us, "kubernetes.io/change-cause": "secret"})
     (found,) = stage.target.workloads("test", ON, [stage.namespace])
     assert found == Listed(stage.namespace, "cart", {"rollback": "on", "team": "payments"}, {"mode": "observe", "error-rate.above": "8%"})

@@ -118,7 +118,8 @@ def test_the_former_replicaset_serves_again_under_the_next_number_and_none_was_m
 def test_the_deployment_carries_the_mark_of_the_incident_and_the_field_manager_rollbackd(story: Story) -> None:
     notes, wrote = story.deployment["metadata"]["annotations"], story.intended
     marks = {key.removeprefix("rollbackd.io/"): value for key, value in notes.items() if key.startswith("rollbackd.io/")}
-    assert marks == {"incident": wrote["incident"], "revision": wrote["body"]["to_revision"], "from": wrote["body"]["from_revision"]}
+    body = wrote["body"]
+    assert marks == {"incident": wrote["incident"], "revision": body["to_revision"], "from": body["from_revision"], "rollout": "3"}
     assert "rollbackd" in {item["manager"] for item in story.deployment["metadata"]["managedFields"]}
 
 
