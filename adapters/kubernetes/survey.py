@@ -32,7 +32,7 @@ class Rollout:
         """The uid with the revision number, where a ReplicaSet carries this number."""
         if self.current is None:
             return None
-        return f"{self.deployment['metadata']['uid']}:{objects.number(self.deployment)}"
+        return f"{self.deployment['metadata']['uid']}:{objects.number(self.current)}"
 
 
 def rollouts(cluster: Cluster, namespace: str, places: Sequence[Place]) -> dict[Place, Rollout | AdapterError]:
@@ -59,10 +59,14 @@ def _rollout(place: Place, deployment: Raw, replicasets: Iterable[Raw]) -> Rollo
         return Transient(f"{place}: its controller has not observed generation {generation} yet; what is known of it stays as it was.")
     mine = objects.owned(deployment, replicasets)
     current = objects.of_template(mine, objects.digest(deployment["spec"]["template"]))
-    if current is None and deployment["spec"].get("paused"):
-        # An edit of a paused Deployment runs nowhere yet: what runs is the ReplicaSet of the recorded number.
-        current = next((item for item in mine if objects.number(item) == objects.number(deployment)), None)
+    if deployment["spec"].get("paused") and (current is None or not _has_pods(current)):
+        # An edit of a paused Deployment runs nowhere yet, be it to a new version or back to an old one: what runs has pods.
+        current = next((item for item in mine if _has_pods(item)), current or next(iter(mine), None))
     return Rollout(place, deployment, tuple(mine), current)
+
+
+def _has_pods(replicaset: Raw) -> bool:
+    return bool(replicaset.get("status", {}).get("replicas"))
 
 
 def awaits_first_sight(rollout: Rollout) -> bool:

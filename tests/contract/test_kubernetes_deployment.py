@@ -128,6 +128,25 @@ def test_an_edit_of_a_paused_deployment_is_no_change_until_it_runs(stage: Stage)
     assert (after.revision, after.change_id) == (before.revision, before.change_id)
 
 
+def test_a_paused_deployment_that_is_edited_back_still_runs_what_has_pods(stage: Stage) -> None:
+    stage.broken()
+    before = stage.state()
+    stage.merge({"spec": {"paused": True}})
+    stage.release("shop:1", settled=False)
+    after = stage.state()
+    assert (after.revision, after.change_id) == (before.revision, before.change_id)
+    stage.merge({"spec": {"paused": False}})
+    stage.settle()
+    assert stage.state().parts == {"image web": "shop:1"}
+
+
+def test_a_paused_deployment_without_any_pod_stands_at_its_template(stage: Stage) -> None:
+    stage.deploy("shop:1", replicas=0)
+    before = stage.state()
+    stage.merge({"spec": {"paused": True}})
+    assert stage.state().revision == before.revision
+
+
 def test_several_deployments_of_a_namespace_are_seen_at_once_and_a_missing_one_hides_none(stage: Stage) -> None:
     stage.deploy("shop:1")
     stage.deploy("cart:1", name="cart")
