@@ -234,7 +234,7 @@ def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime 
         started_early=started_early,
         started_late=started_late,
         first_seen=at,
-        ready=state.ready,
+        ready=max(state.ready, started_early) if state.ready and known is not None else state.ready,  # pods that outlived a rollout were ready before
         ours=_is_ours(state, incident),
         irreversible=state.irreversible,
         parts=_touched(state, known.parts if known is not None else {}),

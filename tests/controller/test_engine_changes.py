@@ -158,6 +158,16 @@ def test_first_sight_of_a_target_that_names_its_change_but_not_when_is_no_change
     world.close()
 
 
+def test_a_version_that_comes_back_over_pods_that_outlived_the_rollout_is_ready_once_it_began(world):
+    before = world.at
+    world.deploy("v3")
+    world.at += timedelta(minutes=1)
+    survey = world.survey()
+    states = {key: replace(state, ready=before - timedelta(hours=1)) for key, state in survey.states.items()}
+    (seen,) = world.engine.book.take(replace(survey, states=states), ())
+    assert (seen.change.revision, seen.change.started_early, seen.change.ready) == ("v3", before, before)
+
+
 @pytest.mark.parametrize(
     "said",
     [
