@@ -47,7 +47,7 @@ def seen(item: Mapping[str, Any]) -> Seen:
     conditions = [[rule.get("conditions"), [option["percentage"] for option in rule.get("percentageOptions") or ()]] for rule in rules]
     state: State = {
         "type": kind,
-        "value": item["defaultValue"][long],
+        "value": _value(item["defaultValue"], long),
         "rules": [_served(rule, long) for rule in rules],
         # Who is targeted may name people, and is never written: a digest is enough to see it change.
         "targeting": digest_of({"": {"all": [conditions, item.get("percentageEvaluationAttribute")]}}),
@@ -65,7 +65,16 @@ def _moment(text: str) -> datetime:
 def _served(rule: Mapping[str, Any], long: str) -> Json:
     """What one rule serves: a value, or the values of its percentages in their order."""
     options = rule.get("percentageOptions") or ()
-    return [option["value"][long] for option in options] if options else rule["value"][long]
+    return [_value(option["value"], long) for option in options] if options else _value(rule["value"], long)
+
+
+def _value(holder: Mapping[str, Any], long: str) -> Json:
+    return _plain(holder[long])
+
+
+def _plain(value: Json) -> Json:
+    """A whole number without its point: servers write 5.0 as 5, and ours must be told to be the same."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def spelt(name: str, kind: str, word: str) -> Json:
@@ -77,7 +86,7 @@ def spelt(name: str, kind: str, word: str) -> Json:
             case "int":
                 return int(word)
             case "double":
-                return float(word)
+                return _plain(float(word))
     except (KeyError, ValueError) as error:
         raise Refused(
             f"flag '{name}' is of type {kind} and cannot be '{word}', its declared safe state; nothing was changed", advice="correct safe_states"

@@ -73,6 +73,19 @@ def test_a_setting_that_is_no_switch_goes_to_its_declared_value(stand: Stand, ki
     assert target.look(plan.intent).standing is Standing.THERE
 
 
+@pytest.mark.parametrize("printed", [5, 5.0])
+def test_a_whole_number_is_the_same_however_the_server_prints_it(stand: Stand, printed: float) -> None:
+    stand.vendor.add("limit", kind="double", value=0.5, rules=[rule(0.5, "double")])
+    key, target = "configcat:shop/production/flags:limit", stand.target({"limit": "5"})
+    plan = stand.planned(key, target)
+    target.apply(plan)
+    value(stand, "limit")["defaultValue"]["doubleValue"] = printed
+    value(stand, "limit")["targetingRules"][0]["value"]["doubleValue"] = printed
+    stand.vendor.propagate()
+    assert target.look(plan.intent).standing is Standing.THERE
+    assert stand.seen(key).revision == plan.intent.to_revision
+
+
 def test_a_number_that_is_none_is_refused(stand: Stand) -> None:
     stand.vendor.add("limit", kind="int", value=50)
     with pytest.raises(Refused, match="of type int and cannot be 'many'"):
