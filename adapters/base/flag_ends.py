@@ -35,9 +35,24 @@ def safe(provider: FlagProvider, reading: Reading, names: Sequence[str], before:
             left[name] = f"{named([name])} stays as it is: {reading.guarded[name]}"
         else:
             end = safe_end(provider, name, reading.states[name], before.get(name))
-            if end != reading.states[name]:
+            if end == reading.states[name]:
+                continue
+            if (why := held_by_dependents(provider, reading, name)) is not None:
+                left[name] = why
+            else:
                 after[name] = end
     return Ends(after, tuple(names), frozenset(left), tuple(left.values()))
+
+
+def held_by_dependents(provider: FlagProvider, reading: Reading, name: str) -> str | None:
+    """Why the flag is left alone for the sake of one that depends on it and must not go off with it; None if there is none such."""
+    for child in reading.dependents.get(name, ()):
+        word = provider.safe_states.get(child)
+        if word is None and child in reading.guarded:
+            return f"{named([name])} stays as it is: {named([child])} depends on it and would go with it, but {reading.guarded[child]}"
+        if word not in (None, "off"):
+            return f"{named([name])} stays as it is: {named([child])} depends on it and would go with it, but its declared safe state is '{word}'"
+    return None
 
 
 def safe_end(provider: FlagProvider, name: str, state: State, before: Json) -> State:

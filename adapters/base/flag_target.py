@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import TypeGuard
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.flag_ends import Ends, restored, safe, safe_end
-from rollbackd.adapters.base.flags import FlagProvider, LastChange, Reading, Scope, State, counted, digest_of, edits, named, scope_of
+from rollbackd.adapters.base.flag_ends import Ends, held_by_dependents, restored, safe, safe_end
+from rollbackd.adapters.base.flags import LEAVE, FlagProvider, LastChange, Reading, Scope, State, counted, digest_of, edits, named, scope_of
 from rollbackd.adapters.base.target import Intent, Interval, Json, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
 
 _AT_ONCE = 4
@@ -257,12 +257,20 @@ def _plan(request: PlanRequest, place: _Place, reading: Reading, ends: Ends) -> 
         ),
         summary=f"set {named(list(after))} of {provider.name} {end}",
         steps=tuple(edit for name in after for edit in edits(name, before[name], after[name])),
-        not_undone=(*ends.left, *((f"{named(kept)} in scope stay as they are",) if kept else ())),
+        not_undone=(*ends.left, *((f"{named(kept)} in scope stay as they are",) if kept else ()), *_followers(reading, ends)),
         command=provider.command(place.environment, before, after),
         # Where applications are seen to be served, they may take as long as they are said to.
         deadline=max(timedelta(seconds=30), provider.settle),
         settle=provider.settle,
     )
+
+
+def _followers(reading: Reading, ends: Ends) -> list[str]:
+    """What is served otherwise beside the flags that are written."""
+    written = [(name, [child for child in reading.dependents.get(name, ()) if child not in ends.after]) for name in ends.after]
+    return [
+        f"{named(each)} {'depend' if each[1:] else 'depends'} on '{name}': what is served of them changes with it" for name, each in written if each
+    ]
 
 
 def _record(intent: Intent) -> tuple[Mapping[str, State], Mapping[str, State]]:
@@ -281,6 +289,8 @@ def _faults(provider: FlagProvider, reading: Reading) -> list[str]:
     if len(reading.scope) > provider.max_flags:
         found.append(f"{len(reading.scope)} flags in scope, at most {provider.max_flags} may change at once; narrow the scope")
     for name, state in reading.in_scope.items():
+        if provider.safe_states.get(name) != LEAVE and (why := held_by_dependents(provider, reading, name)) is not None:
+            found.append(f"{why}; take the dependency away, or declare that '{name}' is left")
         try:
             safe_end(provider, name, state, state)
         except Refused as error:

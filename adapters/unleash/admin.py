@@ -33,16 +33,19 @@ _TYPES = (
     "feature-strategy-update",
     "feature-strategy-remove",
     "strategy-order-changed",
+    "feature-dependency-added",
+    "feature-dependency-removed",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A flag of the project. ``state`` None: the project does not have the environment that was asked for."""
+    """A flag of the project. ``state`` None: the project does not have the environment that was asked for. ``children`` depend on it."""
 
     kind: str
     environments: tuple[str, ...]
     state: State | None
+    children: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,17 @@ class Admin:
             return None
         environments = {_text(each, "name"): each for each in found.get("environments") or ()}
         here = environments.get(environment)
-        return Feature(str(found.get("type", "")), tuple(environments), self._state(here) if here is not None else None)
+        state = self._state(here, found.get("dependencies") or ()) if here is not None else None
+        return Feature(str(found.get("type", "")), tuple(environments), state, tuple(sorted(found.get("children") or ())))
 
-    def _state(self, found: Document) -> State:
+    def _state(self, found: Document, dependencies: Sequence[Document]) -> State:
         if not isinstance(found.get("enabled"), bool) or not isinstance(found.get("strategies"), list):
             raise self._odd("a flag without 'enabled' or 'strategies'")
         strategies = [{key: each[key] for key in sorted(each) if key not in ("id", "title", "sortOrder")} for each in found["strategies"]]
         variants = [dict(each) for each in found.get("variants") or ()]
-        return {"enabled": found["enabled"], "strategies": strategies, **({"variants": variants} if variants else {})}
+        parents = sorted((dict(each) for each in dependencies), key=lambda each: str(each.get("feature")))
+        beside = {"variants": variants, "dependencies": parents}
+        return {"enabled": found["enabled"], "strategies": strategies, **{name: value for name, value in beside.items() if value}}
 
     def events(self, names: Collection[str], environment: str) -> Iterator[Event]:
         """What happened to these flags in this environment, or in all, newest first."""

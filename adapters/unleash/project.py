@@ -101,11 +101,14 @@ class Project:
             inside = frozenset(name for name, tagged in tags.items() if scope.word == "all" or scope.names[0] in tagged)
             wanted = {*inside, *also}
         found = {name: feature for name in sorted(wanted) if (feature := admin.feature(name, environment)) is not None}
+        children = {child for feature in found.values() for child in feature.children}
+        known = found | {name: feature for name in sorted(children - found.keys()) if (feature := admin.feature(name, environment)) is not None}
         states = {name: self._stated(name, feature, environment) for name, feature in found.items()}
         guarded = {
-            name: f"it is of type {feature.kind}, so it must declare what is safe" for name, feature in found.items() if feature.kind in _GUARDED
+            name: f"it is of type {feature.kind}, so it must declare what is safe" for name, feature in known.items() if feature.kind in _GUARDED
         }
-        return Reading(states, inside & states.keys(), guarded)
+        dependents = {name: on for name, feature in found.items() if (on := tuple(child for child in feature.children if _is_on(known.get(child))))}
+        return Reading(states, inside & states.keys(), guarded, dependents)
 
     def _stated(self, name: str, feature: Feature, environment: str) -> State:
         if feature.state is None:
@@ -154,7 +157,10 @@ class Project:
         """The flags that go off go in one transaction, then those that go on in another."""
         off, on = _ways(reading.states, after)
         if odd := [name for name in after if {**reading.states[name], "enabled": after[name].get("enabled")} != after[name]]:
-            raise Refused(f"{named(odd)} would need another strategy, which is not ours to write; nothing was changed", advice="put it back by hand")
+            raise Refused(
+                f"{named(odd)} would need another strategy or dependency, which is not ours to write; nothing was changed",
+                advice="put it back by hand",
+            )
         if inexact := [name for name in on if not _is_exact_when_on(after[name])]:
             raise Refused(_adds_strategy(inexact), advice="switch it on by hand")
         if off:
@@ -220,6 +226,10 @@ class Project:
         if evaluation is not None and (fault := evaluation.fault(environment)) is not None:
             found.append(fault)
         return tuple(found)
+
+
+def _is_on(feature: Feature | None) -> bool:
+    return feature is not None and (feature.state is None or feature.state["enabled"] is True)
 
 
 def _signed(token: str) -> Mapping[str, str]:

@@ -176,6 +176,53 @@ def test_a_flag_of_a_protective_type_is_left_alone_unless_its_safe_state_is_decl
     assert len(declared.steps) == 2
 
 
+def test_a_dependency_is_part_of_what_decides_and_its_coming_and_going_are_changes(unleash: UnleashServer, tmp_path: Path) -> None:
+    shop = open_shop(unleash, tmp_path, CART, Flag("gate", tag="other", is_on=False))
+    target, key = shop.target(), shop.key("tag:checkout")
+    before = seen(target, key)
+    shop.depend("new-cart", "gate")
+    after = seen(target, key)
+    assert after.revision != before.revision
+    assert (after.touched, after.writer) == (("new-cart",), "dana@example.com")
+    assert after.parts["new-cart"]["dependencies"] == [{"feature": "gate", "enabled": True, "variants": []}]  # type: ignore[index,call-overload]
+    shop.server.ask("dana", "DELETE", "/api/admin/projects/default/features/new-cart/dependencies/gate")
+    gone = seen(target, key)
+    assert (gone.revision, gone.change_id == before.change_id) == (before.revision, False)
+
+
+def test_what_goes_off_with_a_flag_is_said_before_it_does(unleash: UnleashServer, tmp_path: Path) -> None:
+    shop = open_shop(unleash, tmp_path, CART, Flag("coupons", tag="other"), Flag("gifts", tag="other"), Flag("old", tag="other", is_on=False))
+    for child in ("coupons", "gifts", "old"):
+        shop.depend(child, "new-cart")
+    target, key = shop.target(), shop.key("tag:checkout")
+    plan = planned(target, key)
+    assert plan.not_undone == ("flags 'coupons', 'gifts' depend on 'new-cart': what is served of them changes with it",)
+    assert target.check([key]) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared", "why"),
+    [
+        pytest.param("kill-switch", {}, "it is of type kill-switch, so it must declare what is safe", id="protective"),
+        pytest.param("release", {"fallback": "leave"}, "its declared safe state is 'leave'", id="left"),
+        pytest.param("kill-switch", {"fallback": "on"}, "its declared safe state is 'on'", id="safe-when-on"),
+    ],
+)
+def test_a_flag_on_which_one_depends_that_must_not_go_off_is_left(
+    unleash: UnleashServer, tmp_path: Path, kind: str, declared: dict[str, str], why: str
+) -> None:
+    shop = open_shop(unleash, tmp_path, CART, SEARCH, Flag("fallback", tag="other", kind=kind))
+    shop.depend("fallback", "new-cart")
+    target, key = shop.target(safe_states=declared), shop.key("tag:checkout")
+    left = f"flag 'new-cart' stays as it is: flag 'fallback' depends on it and would go with it, but {why}"
+    plan = planned(target, key)
+    assert (list(plan.intent.record["after"]), plan.not_undone) == (["new-search"], (left,))  # type: ignore[arg-type]
+    assert target.check([key]) == (f"{key}: {left}; take the dependency away, or declare that 'new-cart' is left",)
+    with pytest.raises(Refused, match="'fallback' depends on it"):
+        planned(target, shop.key("flags:new-cart"))
+    assert planned(shop.target(safe_states={"fallback": "off"}), shop.key("flags:new-cart")).intent.record["after"]
+
+
 def test_a_flag_to_which_unleash_would_add_a_strategy_is_never_switched_on(unleash: UnleashServer, tmp_path: Path) -> None:
     shop = open_shop(unleash, tmp_path, Flag("bare", is_on=False, strategies=()))
     target = shop.target(safe_states={"bare": "on"})

@@ -58,6 +58,10 @@ class Shop:
         """A person switches a flag."""
         self.server.ask(who, "POST", f"{self._flag(name)}/environments/{environment}/{'on' if is_on else 'off'}")
 
+    def depend(self, child: str, parent: str) -> None:
+        """Dana lets one flag be off wherever another is."""
+        self.server.ask("dana", "POST", f"{self._flag(child)}/dependencies", {"feature": parent})
+
     def flag(self, name: str) -> Any:
         """All that the Admin API says about a flag, but when it was used."""
         found = self.server.ask("dana", "GET", self._flag(name))
@@ -94,7 +98,7 @@ def open_shop(server: UnleashServer, folder: Path, *flags: Flag) -> Shop:
     """The default project with these flags, a month old, and nothing else: people of the free edition may change no other project."""
     shop = Shop(server, "default", folder)
     with psycopg.connect(server.database, autocommit=True) as connection:
-        for table in ("features", "feature_lifecycles", "events"):
+        for table in ("dependent_features", "features", "feature_lifecycles", "events"):
             connection.execute(SQL("DELETE FROM {}").format(Identifier(table)))
         if flags:
             shop.add(*flags)
