@@ -9,20 +9,21 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Json
 
 MAX_BYTES = 8 * 1024 * 1024
+_REFERENCE, _RULE = "$ref", "$rule"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _INDENT = re.compile(r'\s*\{[ \t]*\r?\n([ \t]+)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag: its full state, and the characters [start, end) of the file that hold it."""
+    """One flag: its full state, as ``with_rules`` shows it, and the characters [start, end) of the file that hold it."""
 
     state: Mapping[str, Json]
     start: int
@@ -31,11 +32,12 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A flag file that was read whole. ``path`` is the real file, behind every link."""
+    """A flag file that was read whole. ``path`` is the real file, behind every link; ``rules``: those that its flags share, by name."""
 
     path: Path
     text: str
     flags: Mapping[str, Flag]
+    rules: Mapping[str, Json]
 
 
 def read_document(file: Path) -> Document:
@@ -52,12 +54,13 @@ def read_document(file: Path) -> Document:
         raise Permanent(f"the flag file {file} is larger than {MAX_BYTES} bytes; nothing was changed; split it")
     try:
         text = raw.decode()
-        return Document(path, text, _flags(text))
+        return Document(path, text, *_content(text))
     except (ValueError, RecursionError) as error:
         raise Transient(f"the flag file {file} is no complete flagd JSON ({error}); nothing was changed; a half-written file mends itself") from error
 
 
-def _flags(text: str) -> Mapping[str, Flag]:
+def _content(text: str) -> tuple[Mapping[str, Flag], Mapping[str, Json]]:
+    """Its flags, and the rules that they share."""
     decoder = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
     document, end = decoder.raw_decode(text, _skip(text, 0))
     if not isinstance(document, dict) or not isinstance(document.get("flags"), dict):
@@ -69,7 +72,40 @@ def _flags(text: str) -> Mapping[str, Flag]:
     for name, flag in flags.items():
         if not isinstance(flag.state, dict) or not isinstance(flag.state.get("variants"), dict):
             raise ValueError(f"flag '{name}' has no variants")
-    return flags
+    rules = document.get("$evaluators") or {}
+    if not isinstance(rules, dict):
+        raise ValueError("its '$evaluators' are no object")
+    return {name: replace(flag, state=with_rules(flag.state, rules)) for name, flag in flags.items()}, rules
+
+
+def with_rules(state: Mapping[str, Json], rules: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The flag with each shared rule beside the reference to it: a change of the rule is one of the flag."""
+    return {**state, "targeting": _resolved(state["targeting"], rules)} if rules and "targeting" in state else state
+
+
+def without_rules(state: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The flag as it stands in a file."""
+    return {**state, "targeting": _bare(state["targeting"])} if "targeting" in state else state
+
+
+def _resolved(node: Json, rules: Mapping[str, Json], within: tuple[str, ...] = ()) -> Json:
+    if isinstance(node, list):
+        return [_resolved(each, rules, within) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    shown = {key: _resolved(value, rules, within) for key, value in node.items()}
+    name = node.get(_REFERENCE)
+    if isinstance(name, str) and name in rules and name not in within:
+        shown[_RULE] = _resolved(rules[name], rules, (*within, name))
+    return shown
+
+
+def _bare(node: Json) -> Json:
+    if isinstance(node, list):
+        return [_bare(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    return {key: _bare(value) for key, value in node.items() if key != _RULE or _REFERENCE not in node}
 
 
 def _members(decoder: json.JSONDecoder, text: str, start: int) -> Iterator[tuple[str, int, int]]:
@@ -111,7 +147,7 @@ def with_flags(document: Document, states: Mapping[str, Mapping[str, Json]]) -> 
         line = text[text.rfind("\n", 0, flag.start) + 1 : flag.start]
         margin = line[: len(line) - len(line.lstrip(" \t"))]
         # Half of a surrogate pair can be written as an escape only.
-        shown = json.dumps(states[name], indent=found[1] if found else None, ensure_ascii=text.isascii() or "\\ud" in text.lower())
+        shown = json.dumps(without_rules(states[name]), indent=found[1] if found else None, ensure_ascii=text.isascii() or "\\ud" in text.lower())
         text = text[: flag.start] + shown.replace("\n", ("\r\n" if "\r\n" in text else "\n") + margin) + text[flag.end :]
     return text
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.flag_target import FlagTarget
-from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, edits
-from rollbackd.adapters.flagd.document import Document, read_document, replace_document, with_flags
+from rollbackd.adapters.base.flags import LastChange, Reading, Scope, State, edits, named
+from rollbackd.adapters.flagd.document import Document, read_document, replace_document, with_flags, with_rules, without_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ class FlagFile:
         if not isinstance(document, Document):
             raise Permanent(f"{self.file} was not read before the write; nothing was changed")
         self._refuse_mount()
+        if odd := [name for name, state in after.items() if with_rules(without_rules(state), document.rules) != state]:
+            raise Refused(
+                f"a shared rule in the targeting of {named(odd)} changed too, and only flags are put back; nothing was changed",
+                advice=f"put '$evaluators' of {self.file} back by hand",
+            )
         replace_document(document, with_flags(document, after))
 
     def is_atomic(self, before: Mapping[str, State], after: Mapping[str, State]) -> bool:

@@ -36,6 +36,39 @@ DOCUMENT = """{
 SHOP = "flagd:shop/all"
 
 
+SHARING = """{
+  "$evaluators": {
+    "staff": {"in": ["@shop.example", {"var": ["email"]}]},
+    "beta": {"or": [{"$ref": "staff"}, {"==": [{"var": "plan"}, "beta"]}]},
+    "self": {"!": [{"$ref": "self"}]}
+  },
+  "flags": {
+    "cart": {
+      "state": "ENABLED",
+      "variants": {"on": true, "off": false},
+      "defaultVariant": "off",
+      "targeting": {"if": [{"and": [{"$ref": "beta"}, {"$ref": "self"}, {"$ref": "none"}]}, "on", "off"]}
+    },
+    "banner": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on"}
+  }
+}
+"""
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Path:
+    """A file whose flag ``cart`` refers to rules that are shared."""
+    path = tmp_path / "sharing.json"
+    path.write_text(SHARING)
+    return path
+
+
+def share(file: Path, **rules: Any) -> None:
+    document = json.loads(file.read_text())
+    document["$evaluators"].update(rules)
+    file.write_text(json.dumps(document, indent=2))
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "flags.json"
@@ -109,6 +142,39 @@ def test_the_revision_follows_the_meaning_and_not_the_layout(file: Path) -> None
     assert seen(shop(file)).revision != revision
 
 
+@pytest.mark.parametrize("rule", ["beta", "staff"])
+def test_a_shared_rule_is_part_of_the_flags_that_refer_to_it_and_of_no_other(sharing: Path, rule: str) -> None:
+    target = shop(sharing)
+    cart, banner = (seen(target, f"flagd:shop/flags:{name}").revision for name in ("cart", "banner"))
+    share(sharing, **{rule: {"!=": [1, 2]}})
+    assert seen(target, "flagd:shop/flags:cart").revision != cart
+    assert seen(target, "flagd:shop/flags:banner").revision == banner
+
+
+def test_a_flag_that_refers_to_a_shared_rule_goes_off_and_comes_back_exactly(sharing: Path) -> None:
+    target, key = shop(sharing), "flagd:shop/flags:cart"
+    plan = planned(target, key)
+    target.apply(plan)
+    assert (flags(sharing)["cart"]["targeting"], target.look(plan.intent).standing) == ({}, Standing.THERE)
+    back = planned(target, key, undo=plan.intent)
+    target.apply(back)
+    assert json.loads(sharing.read_text()) == json.loads(SHARING)
+    assert target.look(back.intent).standing is Standing.THERE
+
+
+def test_a_shared_rule_that_changed_is_not_ours_to_put_back(sharing: Path) -> None:
+    target, key = shop(sharing), "flagd:shop/flags:cart"
+    plan = planned(target, key)
+    target.apply(plan)
+    share(sharing, staff={"!=": [1, 2]})
+    before = sharing.read_text()
+    back = planned(target, key, undo=plan.intent)
+    with pytest.raises(Refused, match="a shared rule in the targeting of flag 'cart' changed too") as refused:
+        target.apply(back)
+    assert "$evaluators" in refused.value.advice
+    assert sharing.read_text() == before
+
+
 def test_a_change_outside_the_scope_leaves_the_revision(file: Path) -> None:
     revision = seen(shop(file), "flagd:shop/tag:checkout").revision
     edit(file, "grüße", defaultVariant="off")
@@ -122,6 +188,7 @@ def test_a_change_outside_the_scope_leaves_the_revision(file: Path) -> None:
         pytest.param("", Transient, "no complete flagd JSON", id="empty"),
         pytest.param("<html>", Transient, "no complete flagd JSON", id="html"),
         pytest.param("[1]", Transient, "no 'flags' object", id="list"),
+        pytest.param('{"flags": {}, "$evaluators": [1]}', Transient, "'$evaluators' are no object", id="rules-are-a-list"),
         pytest.param('{"flags": []}', Transient, "no 'flags' object", id="flags-is-a-list"),
         pytest.param('{"flags": {"a": {"state": "ENABLED"}}}', Transient, "'a' has no variants", id="no-variants"),
         pytest.param('{"flags": {"a": {"variants": {}}, "a": {"variants": {}}}}', Transient, "'a' twice", id="repeated-flag"),
