@@ -31,6 +31,8 @@ TIDY_EVERY = timedelta(seconds=10)
 """How often memory is tidied, so that what faults leave behind is freed while it is little."""
 SWEEP_EVERY = timedelta(hours=1)
 """How often old garbage is looked for, too: at 10,000 policies that holds everything up for half a second to a second."""
+CHECK_GRACE = timedelta(seconds=0.5)
+"""How long a stop waits for the check of targets to end the programs that it started."""
 OUTBOX_GRACE = timedelta(seconds=5)
 """How long a stop waits for messages under way; the rest leave after the next start."""
 
@@ -74,8 +76,7 @@ class Daemon:
         before = {policy.name for standing in membership.standings() for policy in standing.policies}
         membership.refresh(confirm=confirm)
         if joined := [policy for standing in membership.standings() for policy in standing.policies if policy.name not in before]:
-            # A thread that nobody waits for: hundreds of targets behind a slow API server must not keep the daemon from stopping.
-            threading.Thread(target=self._check, args=(joined,), name="check", daemon=True).start()
+            self._check_beside(joined)
 
     def _start(self) -> None:
         parts = self._parts
@@ -103,12 +104,17 @@ class Daemon:
             log.error("policy.refused", fault=str(fault))
         self._parts.policy_news.tell(outcome)
         self._parts.membership.take(outcome.policies, outcome.fleets, outcome.claimed)
-        self._check(outcome.policies, outcome.fleets)
+        self._check_beside(outcome.policies, outcome.fleets)
         memory.tidy()  # what reading them left: files that are saved twice in a minute must not take twice as much
 
-    def _check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy] = ()) -> None:
-        for problem in self._parts.check(policies, fleets):
-            log.warning("target.not_ready", problem=problem)
+    def _check_beside(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy] = ()) -> None:
+        # A thread that nobody waits for: a target that hangs must keep neither the first slot nor a stop waiting.
+        threading.Thread(target=self._check, args=(policies, fleets), name="check", daemon=True).start()
+
+    def _check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy]) -> None:
+        for problem in self._parts.check(policies, fleets, self._stop.is_set):
+            if not self._stop.is_set():  # what the stop itself cut short is no fault of the target
+                log.warning("target.not_ready", problem=problem)
 
     def _shut_down(self) -> None:
         """In the order in which things depend on each other: nothing new, then what is under way, then the store."""
@@ -123,6 +129,8 @@ class Daemon:
             source.stop()
         for serving, _ in self._served:
             serving.should_exit = True
+        for checking in [thread for thread in threading.enumerate() if thread.name == "check"]:
+            checking.join(CHECK_GRACE.total_seconds())
         parts.store.close()
         log.info("daemon.stopped")
 

@@ -210,3 +210,7 @@ class AnswersAlone(Protocol):
     def ask(self, key: str, is_over: Callable[[], bool]) -> TargetState | AdapterError:
         """How this one target stands now. Never raises an AdapterError. Ends soon once ``is_over``: nobody waits for the answer any more."""
         ...
+
+    def check(self, keys: Sequence[str], is_over: Callable[[], bool] = ...) -> tuple[str, ...]:
+        """See Target.check. Ends soon once ``is_over``, as ``ask`` does."""
+        ...

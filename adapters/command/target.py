@@ -122,11 +122,11 @@ class Command:
             Standing.ELSEWHERE, f"{state.revision} runs, neither the judged nor the planned revision: another writer was here", state.revision
         )
 
-    def check(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """What would stop us, per key: an unknown name, a program that is not there, a ``describe`` that does not answer."""
-        return tuple(fault for key in keys for fault in self._faults(key))
+    def check(self, keys: Sequence[str], is_over: Callable[[], bool] = never) -> tuple[str, ...]:
+        """What would stop us, per key: an unknown name, a program that is not there, a ``describe`` that does not answer before it ``is_over``."""
+        return tuple(fault for key in keys for fault in self._faults(key, is_over))
 
-    def _faults(self, key: str) -> list[str]:
+    def _faults(self, key: str, is_over: Callable[[], bool]) -> list[str]:
         try:
             spec = self._spec(key)
         except AdapterError as error:
@@ -134,7 +134,7 @@ class Command:
         absent = [argv[0] for argv in (spec.describe, spec.apply) if shutil.which(argv[0]) is None]
         if absent:
             return [f"{key}: no program {', '.join(absent)}; install it or correct the daemon's config"]
-        seen = self.ask(key)
+        seen = self.ask(key, is_over)
         return [f"{key}: {seen}"] if isinstance(seen, AdapterError) else []
 
     def _spec(self, key: str) -> CommandSpec:

@@ -102,7 +102,7 @@ class Parts:
     membership: Membership
     readiness: Readiness
     startable: Sequence[Startable]
-    check: Callable[[Sequence[Policy], Sequence[FleetPolicy]], tuple[str, ...]]
+    check: Callable[[Sequence[Policy], Sequence[FleetPolicy], Callable[[], bool]], tuple[str, ...]]
     chores: Sequence[Chore]
     lock: IO[str]
 

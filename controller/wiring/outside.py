@@ -1,6 +1,6 @@
 """From the config to everything that the daemon reads and writes outside: sources, targets and contacts. Nothing is asked or sent yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -9,7 +9,7 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.notice import Notifier
 from rollbackd.adapters.base.roster import Roll
 from rollbackd.adapters.base.source import Source
-from rollbackd.adapters.base.target import Target
+from rollbackd.adapters.base.target import AnswersAlone, Target
 from rollbackd.controller.clock import now
 from rollbackd.controller.config import values
 from rollbackd.controller.logs import Secrets
@@ -39,9 +39,12 @@ class Outside:
         """The kinds of targets that know the addresses of their own replicas."""
         return {kind: target.addresses for kind, target in self.targets.items() if hasattr(target, "addresses")}
 
-    def check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy]) -> tuple[str, ...]:
-        """What would stop a rollback of these policies' targets, or keep the members of these fleets from being found, before either is needed."""
-        return (*_unlisted(self.roll, fleets), *_problems(self.targets, policies))
+    def check(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy], is_over: Callable[[], bool]) -> tuple[str, ...]:
+        """What would stop a rollback of these policies' targets, or keep the members of these fleets from being found, before either is needed.
+
+        Takes as long as what it asks. Once it ``is_over`` nothing that was started for it runs on.
+        """
+        return (*_unlisted(self.roll, fleets), *_problems(self.targets, policies, is_over))
 
 
 def outside(config: values.Config, secrets: Secrets) -> Outside:
@@ -103,13 +106,14 @@ def targets_of(config: values.Config, amazon: Aws) -> dict[str, Target]:
     return {**found, **aws_targets(amazon)}
 
 
-def _problems(targets: Mapping[str, Target], policies: Sequence[Policy]) -> tuple[str, ...]:
+def _problems(targets: Mapping[str, Target], policies: Sequence[Policy], is_over: Callable[[], bool]) -> tuple[str, ...]:
     """What would stop a rollback of these policies' targets, found before it is needed."""
     keys = dict.fromkeys(key for policy in policies for key in policy.targets)
     found: list[str] = []
     for kind, target in targets.items():
         mine = [key for key in keys if key.startswith(f"{kind}:")]
-        found += target.check(mine) if mine else ()
+        if mine:
+            found += target.check(mine, is_over) if isinstance(target, AnswersAlone) else target.check(mine)
     return tuple(found)
 
 

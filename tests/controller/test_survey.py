@@ -220,6 +220,9 @@ class Alone(Prompt):
             poll(lambda: self.let_go.is_set() or is_over(), within=60)
         return TargetState(key, "v1")
 
+    def check(self, keys: Sequence[str], is_over: Callable[[], bool] = lambda: False) -> tuple[str, ...]:
+        return ()
+
 
 OTHER = "command:other"
 
