@@ -58,11 +58,11 @@ class Release:
         self.account = User(self.cluster.admin.url, answer["status"]["token"], self.cluster.admin.authority)
 
     def pod(self) -> Object:
-        """The pod that a kubelet would be given."""
+        """One more pod, as a kubelet would be given it."""
         template = self.get("statefulsets/undo-rollbackd")["spec"]["template"]
-        claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data-undo-rollbackd-0"}}
+        claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data-undo-rollbackd-1"}}
         spec = {**template["spec"], "volumes": [*template["spec"]["volumes"], claim]}
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": "undo-rollbackd-0"}, "spec": spec}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], "name": "undo-rollbackd-1"}, "spec": spec}
 
     @contextmanager
     def daemon(self, name: str) -> Iterator[Daemon]:

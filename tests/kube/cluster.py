@@ -28,7 +28,8 @@ HOME = "rollbackd"
 STARTS_WITHIN = 90.0
 """Seconds; alone on the machine it is ready after some six."""
 CONTROLLERS = (
-    "deployment-controller,replicaset-controller,job-controller,serviceaccount-controller,garbage-collector-controller,resourcequota-controller"
+    "deployment-controller,replicaset-controller,statefulset-controller,disruption-controller,job-controller,"
+    "serviceaccount-controller,garbage-collector-controller,resourcequota-controller"
 )
 AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
