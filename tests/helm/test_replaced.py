@@ -49,6 +49,12 @@ class Pods:
             any(each["type"] == "Ready" and each["status"] == "True" for each in pod.get("status", {}).get("conditions", [])) for pod in self.all()
         ]
 
+    def evicted(self, number: int) -> int:
+        """The status with which the server would let this pod be evicted."""
+        name = f"undo-rollbackd-{number}"
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": HOME}}
+        return self.cluster.send("POST", f"/api/v1/namespaces/{HOME}/pods/{name}/eviction", eviction, dryRun="All").status_code
+
     def stand(self, *images: str) -> bool:
         """Whether these run, and are ready unless their image is broken."""
         return self.images() == list(images) and self.ready() == [image != BROKEN for image in images]
@@ -109,3 +115,12 @@ def test_a_release_of_before_is_brought_to_this_chart_as_the_page_says_and_keeps
     pods.helm("upgrade", "undo", str(CHART), image=GOOD)
     poll(lambda: pods.cluster.api("GET", path).get("status", {}).get("readyReplicas") == 1)
     assert [pod["metadata"]["uid"] for pod in pods.all()] == [before["metadata"]["uid"]]
+
+
+def test_pods_of_which_none_is_ready_let_a_node_be_drained(pods: Pods) -> None:
+    # As while the journal that they share is down: there is nothing that a drain could interrupt.
+    pods.helm("install", "undo", str(CHART), image=BROKEN, values=SHARED)
+    poll(lambda: pods.stand(BROKEN, BROKEN, BROKEN))
+    budget = f"/apis/policy/v1/namespaces/{HOME}/poddisruptionbudgets/undo-rollbackd"
+    poll(lambda: pods.cluster.api("GET", budget).get("status", {}).get("expectedPods") == 3)
+    assert [pods.evicted(number) for number in range(3)] == [201, 201, 201]
