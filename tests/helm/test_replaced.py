@@ -49,6 +49,10 @@ class Pods:
             any(each["type"] == "Ready" and each["status"] == "True" for each in pod.get("status", {}).get("conditions", [])) for pod in self.all()
         ]
 
+    def parts(self) -> list[str]:
+        """Which part of all targets each is told to watch."""
+        return [pod["spec"]["containers"][0]["args"][-1] for pod in self.all()]
+
     def evicted(self, number: int) -> int:
         """The status with which the server would let this pod be evicted."""
         name = f"undo-rollbackd-{number}"
@@ -124,3 +128,13 @@ def test_pods_of_which_none_is_ready_let_a_node_be_drained(pods: Pods) -> None:
     budget = f"/apis/policy/v1/namespaces/{HOME}/poddisruptionbudgets/undo-rollbackd"
     poll(lambda: pods.cluster.api("GET", budget).get("status", {}).get("expectedPods") == 3)
     assert [pods.evicted(number) for number in range(3)] == [201, 201, 201]
+
+
+def test_parts_are_told_a_new_count_all_at_once_as_the_page_says(pods: Pods) -> None:
+    sharded = {**SHARED, "sharded": True}
+    pods.helm("install", "undo", str(CHART), image=GOOD, values=sharded)
+    poll(lambda: pods.stand(GOOD, GOOD, GOOD))
+    pods.helm("upgrade", "undo", str(CHART), image=GOOD, values={**sharded, "replicas": 4})
+    pods.cluster.admin.send("DELETE", f"/api/v1/namespaces/{HOME}/pods", labelSelector="app.kubernetes.io/instance=undo")
+    assert set(pods.parts()) <= {"$(POD_INDEX)/4"}
+    poll(lambda: pods.parts() == ["$(POD_INDEX)/4"] * 4 and all(pods.ready()))
