@@ -64,7 +64,9 @@ class Desk:
         fleets: Fleets | None = None,
         preview: Preview | None = None,
         bootstrap: Bootstrap | None = None,
+        longest_wait: timedelta = timedelta(0),
     ) -> None:
+        """``longest_wait``: for one answer of a source, while it hangs."""
         self.engine = engine
         self.store = store
         self.health = health
@@ -72,6 +74,7 @@ class Desk:
         self.now = now
         self.pause_switch = pause
         self.targets = targets
+        self.longest_wait = longest_wait
         self._cluster = default_cluster
         self.fleets = fleets or Fleets()
         self._preview = preview or Preview({})

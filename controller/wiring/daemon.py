@@ -124,7 +124,8 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     news = RosterNews(store, core.outbox.wake)
     membership = Membership(reached.roll, known.contacts, now, _adopt(core, eyes, reached, readiness), news.tell)
     facts = _facts(eyes.schedule, core.engine, files, store.writer, now())
-    desk = _desk(core, eyes, reached, store, facts, now, known.default_cluster, Fleets(membership, reached.roll, config.clusters))
+    fleets = Fleets(membership, reached.roll, config.clusters)
+    desk = _desk(core, eyes, reached, store, facts, now, known.default_cluster, fleets, _longest_wait(config))
     watch = AuditWatch(store, now, past_the_store(reached.contacts, config.fallback))
     return Parts(
         pages=_pages(config, desk, _tokens(config.api, secrets), Metrics(desk, eyes.clocks, watch)),
@@ -198,6 +199,7 @@ def _desk(
     now: Callable[[], datetime],
     default_cluster: str | None,
     fleets: Fleets,
+    longest_wait: timedelta,
 ) -> Desk:
     return Desk(
         core.engine,
@@ -211,7 +213,13 @@ def _desk(
         fleets=fleets,
         preview=Preview(reached.sources),
         bootstrap=Bootstrap(store, reached.sources, reached.targets),
+        longest_wait=longest_wait,
     )
+
+
+def _longest_wait(config: values.Config) -> timedelta:
+    """For one answer of a source. Pages of a `scrape` source are read beside the slots, which wait for none of them."""
+    return max((source.timeout for source in config.sources.values() if isinstance(source, values.PrometheusSource)), default=timedelta(0))
 
 
 def _adopt(core: _Core, eyes: _Eyes, reached: Outside, readiness: Readiness) -> Callable[[tuple[Policy, ...], frozenset[str]], None]:

@@ -9,7 +9,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.heartbeat import Beacon
-from rollbackd.controller.api.heartbeat import Pulse
+from rollbackd.controller.api.heartbeat import Heartbeat, Pulse
 from tests.controller.served import Said, desk_of
 from tests.controller.world import World
 from tests.policies.literals import T0
@@ -46,6 +46,17 @@ def test_a_sign_is_sent_while_slots_are_finished(world):
     world.slot(0)
     pulse.beat()
     assert beats.sent == 2
+
+
+def test_the_engine_is_not_called_dead_while_a_source_may_still_answer(world):
+    seconds, desk = [0.0], desk_of(world, Said())
+    desk.longest_wait = timedelta(seconds=60)
+    heartbeat = Heartbeat(desk, lambda: seconds[0])
+    heartbeat.fault()
+    seconds[0] = 180.0
+    assert heartbeat.fault() is None
+    seconds[0] = 181.0
+    assert heartbeat.fault() == "no slot was finished for 181 s, at most 180 s are expected"
 
 
 def test_no_sign_is_sent_while_the_store_fails(world):
