@@ -14,6 +14,8 @@ from rollbackd.adapters.base.posting import accepted, host_of, post
 _SEVERITY = {"page": "critical", "notice": "warning"}
 # An end that comes by itself reads as "resolved", and a held incident may wait for people over a holiday.
 _LASTS = timedelta(days=30)
+# What ends in Alertmanager's future has not ended for it, and the end that it has, the later one, stays. Its clock may be behind ours.
+_ENDED_SINCE = timedelta(hours=1)
 
 
 class Alertmanager:
@@ -65,12 +67,13 @@ def _alerts(notice: Notice) -> list[dict[str, object]]:
 
 
 def _alert(notice: Notice, severity: str) -> dict[str, object]:
+    since, until = (notice.at - _ENDED_SINCE,) * 2 if notice.resolved else (notice.at, notice.at + _LASTS)
     # The policy is no label: another one may take the incident on, and the end would then be that of an alert that never fired.
     return {
         "labels": {"alertname": "RollbackdIncident", "incident": notice.key, "severity": severity, **_named(notice, "target")},
         "annotations": {"summary": notice.title, "description": "\n".join(notice.lines), **_named(notice, "policy")},
-        "startsAt": notice.at.isoformat(),
-        "endsAt": (notice.at if notice.resolved else notice.at + _LASTS).isoformat(),
+        "startsAt": since.isoformat(),
+        "endsAt": until.isoformat(),
     }
 
 

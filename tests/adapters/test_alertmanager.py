@@ -102,6 +102,15 @@ def test_the_end_of_an_incident_resolves_what_was_said_at_any_urgency(alertmanag
     poll(lambda: alerts(alertmanager) == [])
 
 
+@pytest.mark.parametrize("lasted", [timedelta(0), timedelta(hours=2)], ids=["just opened", "for two hours"])
+def test_a_clock_that_is_ahead_of_alertmanagers_resolves_it_all_the_same(alertmanager: Server, lasted: timedelta) -> None:
+    target, ahead = channel(alertmanager.url), timedelta(seconds=30)
+    target.send(notice(at=now() + ahead - lasted))
+    assert len(alerts(alertmanager)) == 1
+    target.send(notice(id="msg-2", resolved=True, at=now() + ahead, title="RECOVERED"))
+    poll(lambda: alerts(alertmanager) == [])
+
+
 def test_an_incident_that_another_policy_took_on_is_the_same_alert_to_its_end(alertmanager: Server) -> None:
     target, taken_on = channel(alertmanager.url), {"target": "command:deploy", "policy": "latency"}
     target.send(notice())
