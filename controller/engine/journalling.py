@@ -12,7 +12,7 @@ from rollbackd.controller.journal.claiming import writing
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
-from rollbackd.controller.notify.messages import again_notice, notice_of, outside_notice, plain_notice
+from rollbackd.controller.notify.messages import again_notice, fitted, notice_of, outside_notice, plain_notice
 from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.blame.irreversible import crossed
@@ -183,9 +183,14 @@ class Journalling:
     def _page_quarantined(self, tx: Transaction, seen: SeenChange, policies: Iterable[Policy], at: datetime) -> None:
         change = seen.change
         key = f"quarantine:{change.target}:{change.id}"
-        title = f"NO ACTION TAKEN {change.target}: revision {change.revision} was rolled back before and is live again"
+        what, news = f"revision {change.revision}", "was rolled back before and is live again"
+        title = fitted("NO ACTION TAKEN ", f"{change.target}: {what}", f" {news}")
         who = f"written by {seen.writer}" if seen.writer else "the writer is unknown"
-        lines = (f"{who}; nothing is done about it automatically", f"to allow a second rollback: rollbackd rearm {change.target} {change.revision}")
+        lines = (
+            f"{what} {news}",
+            f"{who}; nothing is done about it automatically",
+            f"to allow a second rollback: rollbackd rearm {change.target} {change.revision}",
+        )
         contacts = sorted({contact for policy in policies if change.target in policy.targets for contact in policy.notify})
         if tx.note(Note("quarantined.live_again", at, {"revision": change.revision, "writer": seen.writer}, change.target), key):
             tx.queue(plain_notice("quarantined", key, title, lines, at), contacts)

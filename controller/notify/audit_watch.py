@@ -41,6 +41,7 @@ class AuditWatch:
         at = self._now()
         title = f"SECURITY: the journal of {self._store.writer} is not the one that was written: {fault}"
         lines = (
+            fault,
             "somebody, or a fault of the disk, changed rows after they were written; rollbackd acts on as before",
             "see: rollbackd audit verify; compare with the heads in the log (journal.verified) and in older pages",
         )

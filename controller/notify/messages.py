@@ -44,10 +44,11 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
             lines = ("nothing more is begun by itself in this incident", event.note)
             return _notice(event, incident, "acked", f"ACKNOWLEDGED {name}: {event.who} has taken {incident.id}", lines, "notice")
         case Intended():
-            return _notice(event, incident, "started", _started_title(event, incident, policy), _started_lines(event, incident), "notice")
+            return _notice(event, incident, "started", _started_title(event, incident, policy), _started_lines(event, incident, policy), "notice")
         # Who joins now has not been told that it started.
         case Joined() if incident.intent is not None and incident.phase in UNDER_WAY:
-            return _notice(event, incident, "joined", _joined_title(event, incident, policy), _started_lines(incident.intent, incident), "notice")
+            doing = _started_lines(incident.intent, incident, policy)
+            return _notice(event, incident, "joined", _joined_title(event, incident, policy), doing, "notice")
         case Held():
             return _notice(event, incident, "held", _held_title(event, incident), _held_lines(event, incident, policy), "page")
         case Closed():
@@ -103,15 +104,26 @@ def arrival_notice(key: str, incident: Incident, arrival: Arrival, reached: str,
     )
 
 
+def fitted(lead: str, what: str, news: str) -> str:
+    """A title of which ``what`` is cut where it is too long: what has happened, or what is to be done, stays."""
+    room = max(SMS - len(lead) - len(news), 1)
+    return f"{lead}{_short(what, room)}{news}"
+
+
 def _offered_title(event: Offered) -> str:
+    return fitted("APPROVAL NEEDED ", f"{event.target}: {event.summary}", f"; {_waits(event)}")
+
+
+def _waits(event: Offered) -> str:
     people = "your approval" if event.needed == 1 else f"{event.needed} approvals"
-    return f"APPROVAL NEEDED {event.target}: {event.summary}; waits for {people} until {event.expires_at:%H:%M:%S} UTC"
+    return f"waits for {people} until {event.expires_at:%H:%M:%S} UTC"
 
 
 def _offered_lines(event: Offered, incident: Incident) -> tuple[str, ...]:
     plan = event.plan_digest[:12]
     return (
         "nothing was done yet: it is yours to decide",
+        _waits(event),
         f"why: {event.reason}",
         f"would do: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
         *(f"  {step}" for step in event.steps),
@@ -123,15 +135,18 @@ def _offered_lines(event: Offered, incident: Incident) -> tuple[str, ...]:
 
 
 def _started_title(event: Intended, incident: Incident, policy: Policy | None) -> str:
-    return f"STARTED {event.summary}: do nothing until at least {_quiet_until(event, incident, policy):%H:%M:%S} UTC"
+    return fitted("STARTED ", event.summary, f": {_wait(event, incident, policy)}")
 
 
 def _joined_title(event: Joined, incident: Incident, policy: Policy | None) -> str:
     begun = incident.intent
     if begun is None:
         return f"JOINED {incident.target}: {event.reason}"
-    until = _quiet_until(begun, incident, policy)
-    return f"UNDER WAY {begun.summary}: do nothing until at least {until:%H:%M:%S} UTC; {event.condition} joins as evidence"
+    return fitted("UNDER WAY ", begun.summary, f": {_wait(begun, incident, policy)}; {event.condition} joins as evidence")
+
+
+def _wait(event: Intended, incident: Incident, policy: Policy | None) -> str:
+    return f"do nothing until at least {_quiet_until(event, incident, policy):%H:%M:%S} UTC"
 
 
 def _quiet_until(event: Intended, incident: Incident, policy: Policy | None) -> datetime:
@@ -157,8 +172,9 @@ def _complete_by(event: Intended, incident: Incident) -> str:
     return f"it may take until {event.complete_by:%H:%M:%S} UTC to be complete, and is verified after that; you are told how it ends"
 
 
-def _started_lines(event: Intended, incident: Incident) -> tuple[str, ...]:
+def _started_lines(event: Intended, incident: Incident, policy: Policy | None) -> tuple[str, ...]:
     return (
+        _wait(event, incident, policy),
         *_why(event, incident),
         f"doing: rung {event.rung + 1}: {event.summary} ({event.from_revision} -> {event.to_revision})",
         *(f"  {step}" for step in event.steps),
@@ -255,5 +271,5 @@ def _news(event: IncidentEvent) -> str:
             return ""
 
 
-def _short(title: str) -> str:
-    return title if len(title) <= SMS else title[: SMS - 1] + "…"
+def _short(text: str, room: int = SMS) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"

@@ -54,6 +54,7 @@ def test_a_changed_row_is_paged_once_past_the_store(world):
     assert [notice.urgency for notice in told] == ["page"]
     assert told[0].title.startswith("SECURITY: the journal of test-0 is not the one that was written: row ")
     assert watch.fault is not None
+    assert told[0].lines[0] == watch.fault  # of the title the end is cut
 
 
 def test_rows_cut_off_since_the_last_look_show_although_the_chain_holds(world):

@@ -6,7 +6,7 @@ import pytest
 
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.slots import Batch
-from rollbackd.controller.journal.values import SeenChange, Standing
+from rollbackd.controller.journal.values import How, SeenChange, Standing
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Mode, RevertRung
@@ -148,6 +148,18 @@ def test_a_rolled_back_revision_is_quarantined_and_paged_when_it_is_seen_again(w
     (incident,) = world.incidents()
     assert incident.held.guard == "quarantine"
     assert any("was rolled back before and is live again" in title for title in world.titles())
+
+
+def test_a_long_revision_leaves_room_for_what_has_become_of_it(world):
+    long = f"sha256-{'7d9f' * 16}"
+    with world.store.transaction() as tx:
+        tx.mark(SHOP, long, Standing.QUARANTINED, How.ROLLED_BACK, world.at)
+    world.deploy(long)
+    world.slot(60)
+    page = next(notice for notice in world.notices() if notice.kind == "quarantined")
+    assert page.title.startswith(f"NO ACTION TAKEN {SHOP}: revision sha256-7d9f")
+    assert page.title.endswith("… was rolled back before and is live again")
+    assert page.lines[0] == f"revision {long} was rolled back before and is live again"
 
 
 def test_a_paused_daemon_writes_nothing_and_says_so(world):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.controller.notify.messages import SMS, notice_of
-from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Offered, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, POLICY, T0, TARGET, intended
@@ -34,6 +34,7 @@ def test_started_says_what_is_done_why_how_to_stop_it_and_until_when_to_wait():
     assert found.title == "STARTED put checkout back to good6: do nothing until at least 14:10:00 UTC"
     assert found.urgency == "notice"
     assert found.lines == (
+        "do nothing until at least 14:10:00 UTC",
         "why: error-rate 60/600",
         "doing: rung 2: put checkout back to good6 (bad7 -> good6)",
         "  image app: shop:7 -> shop:6",
@@ -61,11 +62,11 @@ def test_once_it_is_complete_the_earliest_end_counts_from_then():
 
 def test_the_reason_of_a_first_order_is_not_given_for_a_second_one():
     first = replace(INTENDED, rung=0, target=FLAGS, by=("ann",))
-    assert notice(OPENED, first).lines[:2] == ("why: error-rate 60/600", "decided by: ann")
+    assert notice(OPENED, first).lines[1:3] == ("why: error-rate 60/600", "decided by: ann")
     refused = replace(REFUSED, rung=0, target=FLAGS)
     rows = (OPENED, first, refused, replace(INTENDED, by=("bob",)))
     said = ("why it was opened: error-rate 60/600", "decided by: bob; what they said: rollbackd history inc-1")
-    assert notice(*rows).lines[:2] == said
+    assert notice(*rows).lines[1:3] == said
     assert notice(*rows, APPLIED, SETTLED, WELL).lines[2:4] == said
 
 
@@ -176,6 +177,32 @@ def test_suggested_says_that_nothing_was_done_and_how_to_see_the_plan():
     assert found.title.startswith("SUGGESTED kubernetes:default/shop/deployment/checkout: error-rate 60/600")
     assert found.lines[0] == "nothing was done: the mode is suggest"
     assert "what it would write: rollbackd plan checkout" in found.lines
+
+
+REAL = (
+    pytest.param("Put shop/checkout back to ReplicaSet checkout-7d9f8b6c5d (registry.shop.example/shop/checkout:2026.11.22-3)", id="kubernetes"),
+    pytest.param("Put checkout of cluster prod back to checkout:41 (1234.dkr.ecr.eu-central-1.amazonaws.com/checkout:1.4.1)", id="ecs"),
+)
+
+
+@pytest.mark.parametrize("summary", REAL)
+def test_of_a_long_title_the_summary_is_cut_and_not_what_people_are_to_do(summary):
+    begun = replace(INTENDED, summary=summary)
+    joined = notice(OPENED, begun, Joined("inc-1", T0 + 9 * MINUTE, "checkout", "latency", Mode.AUTO, "slow"))
+    for found, ends in ((notice(OPENED, begun), " UTC"), (joined, " UTC; latency joins as evidence")):
+        assert found.title.endswith(f"…: do nothing until at least 14:10:00{ends}")
+        assert len(found.title) == SMS
+        assert found.lines[0] == "do nothing until at least 14:10:00 UTC"
+
+
+@pytest.mark.parametrize(("needed", "people"), [(1, "your approval"), (2, "2 approvals")])
+@pytest.mark.parametrize("summary", REAL)
+def test_an_approval_says_how_many_are_needed_and_until_when(summary, needed, people):
+    found = notice(OPENED, Offered("inc-1", T0, 1, TARGET, "bad7", "good6", "p" * 64, "e", needed, T0 + 15 * MINUTE, summary, "error-rate 60/600"))
+    assert found.title.startswith(f"APPROVAL NEEDED {TARGET}: Put")
+    assert found.title.endswith(f"…; waits for {people} until 14:15:00 UTC")
+    assert len(found.title) == SMS
+    assert f"waits for {people} until 14:15:00 UTC" in found.lines
 
 
 @pytest.mark.parametrize("event", [INTENDED, Held("inc-1", T0, "pause", "x" * 400)], ids=["started", "held"])
