@@ -89,7 +89,7 @@ def _blind(rows: Sequence[JournalRow]) -> Iterator[Blind]:
     for row in rows:
         if row.kind == "source.blind":
             open_since.setdefault(_body(row)["source"], moment(row.at) - PATIENCE)
-        elif row.kind == "source.sighted" and (since := open_since.pop(_body(row)["source"], None)) is not None:
+        elif row.kind in ("source.sighted", "source.dropped") and (since := open_since.pop(_body(row)["source"], None)) is not None:
             yield Blind(_body(row)["source"], since, moment(row.at))
     yield from (Blind(source, since, None) for source, since in open_since.items())
 

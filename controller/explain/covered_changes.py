@@ -113,6 +113,6 @@ def _silences(newest_first: Sequence[Entry], now: datetime) -> Iterator[_Silence
     for entry in reversed(newest_first):
         if entry.kind == "source.blind":
             since.setdefault(entry.body["source"], entry.at - PATIENCE)
-        elif entry.kind == "source.sighted" and (began := since.pop(entry.body["source"], None)) is not None:
+        elif entry.kind in ("source.sighted", "source.dropped") and (began := since.pop(entry.body["source"], None)) is not None:
             yield _Silence(entry.body["source"], began, entry.at)
     yield from (_Silence(source, began, now) for source, began in since.items())

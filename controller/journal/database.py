@@ -30,6 +30,11 @@ class Database:
         """Other replicas may work on it at the same time."""
         return self.file is None
 
+    @property
+    def may_differ(self) -> timedelta:
+        """How long replicas may differ in the config and policies that they have read: a ConfigMap reaches the pods within a minute or two."""
+        return timedelta(minutes=5) if self.is_shared else timedelta(0)
+
     def engine(self, patience: timedelta) -> Engine:
         """Connections to it, which nothing was asked yet. ``patience``: how long to wait for another writer. Raises StoreError."""
         if self.file is None:

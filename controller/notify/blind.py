@@ -7,7 +7,7 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
-from rollbackd.controller.notify.open_pages import OpenPages
+from rollbackd.controller.notify.open_pages import OpenPages, watched_no_more
 from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Policy
@@ -27,7 +27,10 @@ class Blindness:
         self._first_look: dict[tuple[str, str], datetime] = {}
 
     def check_sources(self, health: Mapping[str, SourceHealth], policies: Iterable[Policy], at: datetime) -> None:
-        """A source that has not answered for five minutes is on the pager; one that answers again is off it."""
+        """A source that has not answered for five minutes is on the pager; one that answers again is off it, also one that is none any more.
+
+        ``health``: of every source of the config.
+        """
         for name, state in tuple(health.items()):
             if state.fault is None:
                 self._silent_since.pop(name, None)
@@ -37,6 +40,8 @@ class Blindness:
             since = self._silent_since.setdefault(name, state.seen or at)
             if at - since >= PATIENCE and not self._pages.is_told(name):
                 self._blinded(name, state.fault, since, policies, at)
+        for name in self._pages.dropped(health, at):
+            self._pages.end(name, Note("source.dropped", at, {"source": name}), watched_no_more(f"source {name}", at), ())
 
     def check_signals(self, policy: Policy, watch: Watch, at: datetime) -> None:
         """A hand-written signal that never had data is a finding: most likely it is misspelt."""

@@ -12,7 +12,7 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.blind import readers
 from rollbackd.controller.notify.messages import plain_notice
-from rollbackd.controller.notify.open_pages import OpenPages
+from rollbackd.controller.notify.open_pages import OpenPages, watched_no_more
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Lack, Reading, Unknown
 from rollbackd.policies.model.signals import OfTarget, Probe
@@ -70,6 +70,7 @@ class Clocks:
             answered.append(name)
         for name in answered:  # not before: a store that fails must not keep the others from being read
             self._tell(name, self._skews[name])
+        self._drop(self._now())
 
     def doubted(self, policies: Iterable[Policy], readings: Mapping[str, tuple[Reading, ...]]) -> dict[str, tuple[Reading, ...]]:
         """The readings, without those of which nobody can say on which side of a change they lie."""
@@ -82,6 +83,12 @@ class Clocks:
             self._part(name, skew)
         elif abs(skew) <= NEAR and is_paged:
             self._agree(name)
+
+    def _drop(self, at: datetime) -> None:
+        for name in self._pages.dropped(self._sources, at):
+            note = Note("clock.dropped", at, {"source": name})
+            self._pages.end(name, note, watched_no_more(f"the clock of source {name}", at), ())
+            self._message_queued()
 
     def _part(self, name: str, skew: timedelta) -> None:
         at = self._now()

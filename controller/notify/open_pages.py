@@ -1,16 +1,28 @@
 """Pages that a later message ends. Which of them are open is what the journal says: a restart neither forgets one nor opens it twice."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
+from rollbackd.controller.notify.messages import plain_notice
 
 MOMENT = r"\d{8}T\d{6}"
+
+
+def watched_no_more(subject: str, at: datetime) -> Callable[[str], Notice]:
+    """The message that ends a page about what was dropped, for ``end``."""
+
+    def notice(key: str) -> Notice:
+        lines = ("what is loaded here names it no more; whether it became well is not known",)
+        return plain_notice("dropped", key, f"{subject} is watched no more", lines, at, resolved=True)
+
+    return notice
 
 
 class OpenPages:
@@ -26,6 +38,7 @@ class OpenPages:
         self._opening = re.compile(f"({re.escape(name)}:(.+):{stamp}){opened}")
         self._opened, self._over = opened, over
         self._open: dict[str, tuple[str, ...]] | None = None
+        self._dropped_since: dict[str, datetime] = {}
         self._told: set[str] = set()
 
     def about(self, what: str) -> tuple[str, ...]:
@@ -61,6 +74,15 @@ class OpenPages:
                     tx.queue(notice(page), sorted({*contacts, *parcels.contacts_of(tx, page)}))
         known.pop(what, None)
         self._told.discard(what)
+
+    def dropped(self, kept: Collection[str], at: datetime) -> tuple[str, ...]:
+        """What open pages are about that is none of ``kept``: nobody looks at it any more, so nothing else would end them. Raises StoreError.
+
+        Where replicas share the journal it has to be so for some minutes: another one may have read newer files.
+        """
+        gone = sorted(self._known().keys() - set(kept))
+        self._dropped_since = {what: self._dropped_since.get(what, at) for what in gone}
+        return tuple(what for what, since in self._dropped_since.items() if at - since >= self._store.database.may_differ)
 
     def _known(self) -> dict[str, tuple[str, ...]]:
         if self._open is None:

@@ -1,6 +1,5 @@
 """What people are told when the way back of a target is lost while nobody looks: one page, and one message when it is sound again."""
 
-import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
-from rollbackd.controller.notify.open_pages import OpenPages
+from rollbackd.controller.notify.open_pages import MOMENT, OpenPages, watched_no_more
 from rollbackd.policies.model.policy import Mode, Policy
 
 log = structlog.get_logger()
@@ -33,16 +32,21 @@ class Readiness:
         self._lock = threading.Lock()
         self._contacts: dict[str, tuple[str, ...]] = {}
         self._troubled: frozenset[str] = frozenset()
-        self._pages = OpenPages(store, "readiness", stamp=r"[0-9a-f]{12}:\d{8}", opened=":not-ready", over=":ready")
+        self._all: frozenset[str] | None = None
+        """Whatever is looked at, once all of it is known."""
+        # Earlier versions stamped with the trouble and the day, so that the same one was never told twice a day.
+        stamp = rf"(?:[0-9a-f]{{12}}:\d{{8}}|{MOMENT})"
+        self._pages = OpenPages(store, "readiness", stamp=stamp, opened=":not-ready", over=":ready")
 
-    def keep(self, policies: Sequence[Policy]) -> None:
-        """The targets of these policies are looked at from now on, and no others."""
+    def keep(self, policies: Sequence[Policy], unread: frozenset[str] = frozenset()) -> None:
+        """The targets of these policies are looked at from now on, and no others. ``unread``: see PolicySet."""
         found: dict[str, tuple[str, ...]] = {}
         for policy in policies:
             if policy.mode > Mode.OBSERVE:
                 for key in policy.targets:
                     found[key] = tuple(dict.fromkeys((*found.get(key, ()), *policy.notify)))
         self._contacts = {key: contacts for key, contacts in found.items() if key.partition(":")[0] in self._targets}
+        self._all = frozenset(self._contacts) if not unread else None
 
     def look(self) -> None:
         """Every target was asked, and who must know was told. What the store does not take is told the next time."""
@@ -56,14 +60,14 @@ class Readiness:
             try:
                 for key, whom in contacts.items():
                     self._tell(key, found.get(key, ()), whom, again=key in before)
+                self._drop(self._now())
             except StoreError as fault:
                 log.warning("readiness.untold", error=str(fault))
 
     def _tell(self, key: str, lines: tuple[str, ...], contacts: tuple[str, ...], *, again: bool) -> None:
         at, is_paged = self._now(), bool(self._pages.about(key))
         if lines and again and not is_paged:
-            # The day is part of it: every replica tells of the same trouble under the same key, and a new one of tomorrow is told anew.
-            page = f"readiness:{key}:{hashlib.sha256(str(lines).encode()).hexdigest()[:12]}:{at:%Y%m%d}"
+            page = f"readiness:{key}:{at:%Y%m%dT%H%M%S}"
             shown = tuple(line.removeprefix(f"{key}: ") for line in lines)
             title = f"NOT READY: {key} could not be put back if it had to be: {shown[0]}"
             notice = plain_notice("not-ready", page, title, (*shown, "see: rollbackd doctor"), at)
@@ -71,6 +75,13 @@ class Readiness:
             self._told()
         elif not lines and is_paged:
             self._end(key, contacts, at)
+
+    def _drop(self, at: datetime) -> None:
+        if self._all is None:
+            return
+        for key in self._pages.dropped(self._all, at):
+            self._pages.end(key, Note("target.dropped", at, target=key), watched_no_more(f"the way back of {key}", at), ())
+            self._told()
 
     def _end(self, key: str, contacts: tuple[str, ...], at: datetime) -> None:
         lines = ("nothing known stands in the way",)

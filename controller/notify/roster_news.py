@@ -13,7 +13,7 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import plain_notice
-from rollbackd.controller.notify.open_pages import OpenPages
+from rollbackd.controller.notify.open_pages import OpenPages, watched_no_more
 from rollbackd.controller.observe.membership import FleetStanding
 
 log = structlog.get_logger()
@@ -33,10 +33,14 @@ class RosterNews:
         self._pages = OpenPages(store, "roster", opened=":roster", over=":roster-ok")
 
     def tell(self, standings: Sequence[FleetStanding], at: datetime) -> None:
-        """Every fleet in trouble is on the pager, and every other is off it. What the store does not take is told the next time."""
+        """Every fleet in trouble is on the pager, and every other is off it, also one that is none any more. ``standings``: of all fleets.
+
+        What the store does not take is told the next time.
+        """
         try:
             for standing in standings:
                 self._tell(standing, at)
+            self._drop({standing.fleet.name for standing in standings}, at)
         except StoreError as fault:
             log.warning("roster.untold", error=str(fault))
 
@@ -48,6 +52,12 @@ class RosterNews:
             for what in (name, f"{name}{UNWATCHED}"):
                 if self._pages.about(what):
                     self._end(what, standing, at)
+
+    def _drop(self, names: set[str], at: datetime) -> None:
+        for what in self._pages.dropped(names | {f"{name}{UNWATCHED}" for name in names}, at):
+            name = what.removesuffix(UNWATCHED)
+            self._pages.end(what, Note("roster.dropped", at, {"fleet": name}), watched_no_more(f"fleet {name}", at), ())
+            self._told()
 
     def _begin(self, standing: FleetStanding, why: str, at: datetime) -> None:
         name, is_known = standing.fleet.name, standing.roster is not None

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol, runtime_checkable
 
@@ -55,9 +55,6 @@ from rollbackd.controller.wiring.people import cluster_people
 from rollbackd.controller.wiring.store import Opened, open_store
 from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.model.policy import Mode, Policy
-
-ORPHANS_AFTER = timedelta(minutes=5)
-"""How long replicas may differ in the policies and contacts that they have read: a ConfigMap reaches the pods within a minute or two."""
 
 BY_HAND = 8
 """So many more incidents than ``guards.in_flight`` may be acted on at once, where people order it."""
@@ -158,7 +155,7 @@ class _Core:
 def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard, now: Callable[[], datetime]) -> _Core:
     """What decides, acts and tells."""
     store, pause = opened.store, opened.pause(config.data_dir / "pause")
-    orphans_after = ORPHANS_AFTER if store.database.is_shared else timedelta(0)
+    orphans_after = store.database.may_differ
     trouble = StoreTrouble(store, past_the_store(reached.contacts, config.fallback), opened.damage)
     outbox = Outbox(store, reached.contacts, fallback=config.fallback, orphans_after=orphans_after, failed=trouble.failed)
 
@@ -229,7 +226,7 @@ def _adopt(core: _Core, eyes: _Eyes, reached: Outside, readiness: Readiness) -> 
         watch_jobs(reached.targets, policies)  # before the engine decides by them
         core.engine.replace(policies, unread)
         eyes.schedule.keep(grids(policies))
-        readiness.keep(policies)
+        readiness.keep(policies, unread)
 
     return adopt
 

@@ -79,6 +79,16 @@ def test_a_source_that_is_silent_anew_is_a_page_anew(world: World) -> None:
     assert len(silent(world, Blindness(world.store))) == 3
 
 
+def test_a_source_that_is_configured_no_more_is_off_the_pager(world: World) -> None:
+    (page,) = silent(world, Blindness(world.store))
+    restarted = Blindness(world.store)
+    for _ in range(2):
+        restarted.check_sources({"mimir": SourceHealth(world.at, None)}, [replace(SHOP_POLICY, source="mimir")], world.at)
+    assert world.titles() == [page, "source prometheus is watched no more"]
+    assert world.told() == [("oncall", "blind"), ("oncall", "dropped")]
+    assert len(silent(world, Blindness(world.store))) == 3
+
+
 def test_two_shards_with_contacts_of_their_own_tell_them_all_and_a_restart_tells_nobody_again(world: World) -> None:
     silent(world, Blindness(world.store), "payments")
     for _ in range(2):

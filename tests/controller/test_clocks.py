@@ -98,6 +98,14 @@ def test_clocks_that_agree_right_after_the_restart_are_off_the_pager_before_any_
     assert world.told() == [("oncall", "clock"), ("oncall", "clock-again")]
 
 
+def test_the_clock_of_a_source_that_is_configured_no_more_is_off_the_pager(world, clock, clocks):
+    clock.ahead = 40 * SECOND
+    clocks.check()
+    for _ in range(2):
+        Clocks({}, world.store, lambda: world.at, tuple).check()
+    assert world.titles()[1:] == ["the clock of source prometheus is watched no more"]
+
+
 def test_the_clocks_of_another_replica_are_its_own(world, clock, clocks):
     clock.ahead = 40 * SECOND
     clocks.check()

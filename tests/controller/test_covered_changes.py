@@ -92,6 +92,15 @@ def test_a_source_that_was_silent_throughout_the_watch_proves_nothing(world):
     assert hindrances(world) == [f"no data: source {SHOP_POLICY.source} was silent throughout its watch"]
 
 
+def test_a_silence_ends_where_the_source_was_dropped(world):
+    world.good("v1")
+    with world.store.transaction() as tx:
+        for kind in ("source.blind", "source.dropped"):
+            tx.note(Note(kind, world.at, {"source": SHOP_POLICY.source}))
+    released(world, "v2")
+    assert hindrances(world) == [None]
+
+
 def test_coverage_says_how_many_changes_could_have_been_rolled_back(world, tmp_path, capsys):
     world.good("v1")
     released(world, "v2")

@@ -233,6 +233,21 @@ def test_a_selector_that_suddenly_matches_2000_is_one_page_and_one_message_when_
     assert fleet.world.titles() == [page, "fleet web: its roster is as expected again, 2 are watched"]
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_fleet_that_is_gone_from_the_files_is_off_the_pager(fleet, is_restarted):
+    fleet.listing.shows(*CROWD)
+    fleet.membership.refresh()
+    if is_restarted:  # a page of its own: nobody knows who was watched
+        fleet.membership.take((), ())
+        fleet.membership.take((), (FLEET,))
+        fleet.membership.refresh()
+    pages = fleet.world.titles()
+    fleet.membership.take((), ())
+    for _ in range(2):
+        fleet.membership.refresh()
+    assert fleet.world.titles()[len(pages) :] == ["fleet web is watched no more"] * len(pages)
+
+
 def test_a_roster_that_several_replicas_do_not_believe_is_one_page(fleet):
     others = []
     for _ in range(2):

@@ -159,6 +159,16 @@ def test_a_page_that_ended_is_not_open_whatever_was_compacted_away(store: Store,
     assert made(store).about("prometheus") == ()
 
 
+def test_what_is_dropped_is_given_up_at_once_or_where_others_may_know_it_yet_after_five_minutes_on_end(store: Store) -> None:
+    begin(made(store))
+    begin(made(store), "blind:old:20250301T030000", "old")
+    pages, both = made(store), ("old", "prometheus")
+    assert pages.dropped(both, T0) == ()
+    for minutes, kept, shared in ((0, (), ()), (4, (), ()), (5, both, ()), (6, ("prometheus",), ()), (11, ("prometheus",), ("old",))):
+        alone = tuple(what for what in both if what not in kept)
+        assert pages.dropped(kept, T0 + timedelta(minutes=minutes)) == (shared if store.database.is_shared else alone)
+
+
 def test_a_database_whose_order_ignores_colons_finds_the_page_too(journals: Postgres, clock: Clock) -> None:
     with psycopg.connect(journals.dsn(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE shifted TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-u-ka-shifted'")

@@ -231,12 +231,13 @@ def test_a_policy_that_was_another_then_is_not_compared(life, run, tmp_path):
     assert code == 0
 
 
-def test_what_was_decided_while_the_source_was_silent_is_counted_apart(life, run, tmp_path):
+@pytest.mark.parametrize("end", ["source.sighted", "source.dropped"])
+def test_what_was_decided_while_the_source_was_silent_is_counted_apart(life, run, tmp_path, end):
     other = rewritten(life, tmp_path, "incident.opened", lambda body: None)
     store = Store.open(f"sqlite:///{other.journal}", "test-0", lambda: moment(SECOND))
     with store.transaction() as tx:
         tx.note(Note("source.blind", moment(SECOND + 5 * MINUTE), {"source": "prometheus", "why": "gone"}))
-        tx.note(Note("source.sighted", moment(SECOND + 18 * MINUTE), {"source": "prometheus"}))
+        tx.note(Note(end, moment(SECOND + 18 * MINUTE), {"source": "prometheus"}))
     store.close()
     code, found = run(other)
     assert [(one["verdict"], one["why"]) for one in found["transitions"]] == [

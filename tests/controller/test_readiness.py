@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from rollbackd.adapters.command import Command
+from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.readiness import EVERY, Readiness
-from rollbackd.policies.model.policy import Mode
+from rollbackd.policies.model.policy import Mode, Policy
 from tests.controller.world import SECOND, SHOP, SHOP_POLICY, World
 
 GONE = "the way back to v1 is not sound: its image is gone"
@@ -81,6 +82,41 @@ def test_a_policy_that_only_observes_need_not_be_ready(world: World, target: Wan
     readiness.keep((replace(SHOP_POLICY, mode=Mode.OBSERVE),))
     target.trouble = (GONE,)
     assert look(world, readiness, 3) == []
+
+
+@pytest.mark.parametrize("kept", [(), (replace(SHOP_POLICY, mode=Mode.OBSERVE),)], ids=["policy-removed", "observes"])
+def test_what_no_policy_may_act_on_any_more_is_off_the_pager(world: World, target: Waning, readiness: Readiness, kept: Sequence[Policy]) -> None:
+    target.trouble = (GONE,)
+    look(world, readiness, 2)
+    readiness.keep(kept)
+    assert look(world, readiness, 3) == [PAGE, f"the way back of {SHOP} is watched no more"]
+    assert world.contacts() == set(SHOP_POLICY.notify)
+
+
+def test_what_is_acted_on_again_on_the_same_day_is_paged_anew(world: World, target: Waning, readiness: Readiness) -> None:
+    target.trouble = (GONE,)
+    look(world, readiness, 2)
+    readiness.keep(())
+    look(world, readiness)
+    readiness.keep((replace(SHOP_POLICY, mode=Mode.AUTO),))
+    assert [title == PAGE for title in look(world, readiness, 4)] == [True, False, True]
+
+
+def test_nothing_is_dropped_before_the_policies_are_known(world: World, target: Waning, readiness: Readiness) -> None:
+    target.trouble = (GONE,)
+    look(world, readiness, 2)
+    restarted = Readiness(world.store, {"command": target}, lambda: world.at, lambda: None)
+    assert look(world, restarted, 2) == [PAGE]
+    restarted.keep((), frozenset({"web"}))  # a fleet of which nobody knows yet who belongs to it
+    assert look(world, restarted, 2) == [PAGE]
+
+
+def test_a_page_of_an_earlier_version_ends_too(world: World, target: Waning) -> None:
+    key = f"readiness:{SHOP}:0123456789ab:20261121"
+    with world.store.transaction() as tx:
+        tx.note(Note("target.not_ready", world.at, {}, target=SHOP), f"{key}:not-ready")
+    assert look(world, made(world, target)) == [AGAIN]
+    assert [notice.key for notice in world.notices()] == [key]
 
 
 def test_two_replicas_tell_once(world: World, target: Waning, readiness: Readiness) -> None:

@@ -58,6 +58,7 @@ FACTS: Mapping[str, str] = {
     "target.rearmed": "the ledger: the person got no answer, and asks again",
     "target.ready": "one message under a key, in the same transaction",
     "target.not_ready": "one message under a key, in the same transaction",
+    "target.dropped": "one message under a key, in the same transaction",
     "change.irreversible": "in the same transaction as what it says of the change; a pipeline got no answer, and posts again",
     "observed": "what would have been done, under a key: noted again or found there",
     "breach.outside_watch": "no incident, and one message under a key, in the same transaction",
@@ -75,11 +76,14 @@ FACTS: Mapping[str, str] = {
     "notice.dead": "what is lost with it is tried, and given up, once more",
     "source.blind": "one message under a key, in the same transaction",
     "source.sighted": "one message under a key, in the same transaction",
+    "source.dropped": "one message under a key, in the same transaction",
     "signal.absent": "one message under a key, in the same transaction",
     "clock.apart": "one message under a key, in the same transaction",
     "clock.agrees": "one message under a key, in the same transaction",
+    "clock.dropped": "one message under a key, in the same transaction",
     "roster.held_back": "one message under a key, in the same transaction",
     "roster.believed": "one message under a key, in the same transaction",
+    "roster.dropped": "one message under a key, in the same transaction",
     "store.recovered": "proves that the store takes rows; nothing hangs on it",
 }
 """The rows that are no step of an incident, and why each has none of its own in the table."""
