@@ -63,6 +63,7 @@ class Hooks:
         self._now = now
         self._most_kept = most_kept
         self._lock = Lock()
+        self._taking: set[tuple[str, str]] = set()
         self._kept: dict[tuple[str, str], datetime] = {}
         for file in self._files.values():
             _keys(file)
@@ -77,13 +78,15 @@ class Hooks:
         at, now = datetime.fromtimestamp(int(stamp), UTC), self._now()
         if abs(now - at) > WINDOW:
             raise Unsigned(f"the message is of {at:%Y-%m-%d %H:%M:%S} UTC, and it is {now:%H:%M:%S}: more than {WINDOW.seconds // 60} minutes apart")
-        self._keep((name, message), at, now)
+        key = name, message
+        self._begin(key, now)
         try:
             yield Message(name, at)
-        except BaseException:  # whatever kept it from being posted: the sender may send it again
             with self._lock:
-                self._kept.pop((name, message), None)
-            raise
+                self._kept[key] = at + WINDOW
+        finally:  # whatever kept it from being posted: the sender may send it again
+            with self._lock:
+                self._taking.discard(key)
 
     def _is_genuine(self, name: str, message: str, stamp: str, given: list[str], body: bytes) -> bool:
         if _ID.fullmatch(message) is None or _STAMP.fullmatch(stamp) is None:
@@ -103,18 +106,21 @@ class Hooks:
             log.warning("hook.unreadable", hook=name, error=str(fault))
             return []
 
-    def _keep(self, key: tuple[str, str], at: datetime, now: datetime) -> None:
+    def _begin(self, key: tuple[str, str], now: datetime) -> None:
         with self._lock:
             self._kept = {known: until for known, until in self._kept.items() if until >= now}
+            # Nobody knows yet whether it will be: who is told that it was would not send it again.
+            if key in self._taking:
+                raise Denied("failed", f"message {key[1]!r} is being taken just now", "send it again in a few seconds")
             if key in self._kept:
                 raise Denied(
                     "blocked",
                     f"message {key[1]!r} was taken before",
                     "sent again after a lost answer, there is nothing to do; else give it an id of its own",
                 )
-            if len(self._kept) >= self._most_kept:
+            if len(self._kept) + len(self._taking) >= self._most_kept:
                 raise Denied("blocked", f"more than {self._most_kept:,} messages in {2 * WINDOW.seconds // 60} minutes", "wait")
-            self._kept[key] = at + WINDOW
+            self._taking.add(key)
 
 
 def _keys(file: Path) -> list[bytes]:

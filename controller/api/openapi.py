@@ -32,7 +32,7 @@ REFUSED = {
     409: "A guard, a pause or the state of things stands against it.",
     413: "The body is too large.",
     415: "The body is not application/json.",
-    503: "The journal, the cluster that knows people, or the disk with the pause file does not do its part. Ask again.",
+    503: "The journal, the cluster that knows people, or the disk with the pause file does not do its part; a message is being taken. Ask again.",
 }
 READING = (400, 401, 403, 404, 409, 503)
 POSTING = tuple(REFUSED)

@@ -88,6 +88,27 @@ def test_a_message_is_taken_once(served, world):
     assert (again.status, again.json["error"]) == (409, "message 'msg-1' was taken before")
 
 
+def test_a_message_that_comes_again_while_it_is_being_taken_is_told_so_and_not_that_it_was(tmp_path):
+    (tmp_path / "deploys").write_text(SECRET)
+    hooks = Hooks({"deploys": tmp_path / "deploys"}, lambda: T0)
+
+    def again():
+        with pytest.raises(Denied) as denied, hooks.opened("deploys", headers(T0), BODY):
+            pass
+        return denied.value.why, str(denied.value)
+
+    def fails():
+        with hooks.opened("deploys", headers(T0), BODY):
+            assert again() == ("failed", "message 'msg-1' is being taken just now")
+            raise OSError("no answer")
+
+    with pytest.raises(OSError, match="no answer"):
+        fails()
+    with hooks.opened("deploys", headers(T0), BODY):  # nothing was taken before
+        assert again() == ("failed", "message 'msg-1' is being taken just now")
+    assert again() == ("blocked", "message 'msg-1' was taken before")
+
+
 def test_a_message_that_was_refused_for_what_it_says_may_come_again(served, world):
     nonsense = b'{"target": "command:shop"}'
     assert post(served, world.at, body=nonsense, sent=nonsense).status == 400
