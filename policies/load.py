@@ -12,7 +12,14 @@ from rollbackd.policies.resolve.profiles import library
 from rollbackd.policies.text.faults import Fault
 from rollbackd.policies.text.remainder import remainder
 from rollbackd.policies.text.validate import Findings, locate, validate
-from rollbackd.policies.text.yaml_text import MAX_FAULTS, Document, parse
+from rollbackd.policies.text.yaml_text import MAX_FAULTS, Document, Path, Value, parse
+
+_STAND_INS: Mapping[Path, Value] = {
+    ("metadata",): {"name": "unnamed"},
+    ("spec", "target"): {"kubernetes": {"namespace": "unnamed", "deployment": "unnamed"}},
+    ("spec", "rollback_when"): [{"use": "stuck-rollout"}],
+}
+"""In place of what every policy has, so that a fault in it hides none of the others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ def _read(document: Document, names: Names | None, findings: Findings) -> list[P
         return []
     written = validate(document, PolicyDocument, findings)
     if written is None:
-        if (rest := remainder(document, PolicyDocument)) is not None:
+        if (rest := remainder(document, PolicyDocument, _STAND_INS)) is not None:
             sound, beside = rest
             resolve(sound, library(), names, beside)
             findings.faults += beside.faults

@@ -120,7 +120,7 @@ class Conditions:
     def _at_least(self, item: AtLeast, path: Path) -> Trigger:
         parts = item.at_least
         children = [self._trigger(child, (*path, "of", index)) for index, child in enumerate(parts.of)]
-        if parts.count > len(children):
+        if parts.count > len(children) and self.findings.is_whole((*path, "of")):
             self.findings.fault((*path, "count"), f"at most {len(children)}, the number of entries", str(parts.count), "this can never be met")
         return group(children, parts.count)
 

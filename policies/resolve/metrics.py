@@ -46,7 +46,8 @@ def dimensioned(signal: Signal, spec: Spec | FleetSpec, target: str, path: Path,
         return located(signal, _match(spec), target)
     except Unmatched as error:
         key = "join" if isinstance(spec, FleetSpec) else "match"
-        findings.fault(path, f"'{error.dimension}' under '{key}'", "none", error.hint)
+        if not any(findings.was_cut(("spec", needed)) for needed in (key, "target")):
+            findings.fault(path, f"'{error.dimension}' under '{key}'", "none", error.hint)
     except DimensionError as error:
         findings.fault(path, error.expected, error.found, error.hint)
     return signal, Identity((), ())

@@ -141,7 +141,7 @@ def _source(spec: Spec | FleetSpec, names: Names | None, findings: Findings) -> 
 def _timing(spec: Spec | FleetSpec, findings: Findings) -> Timing:
     said = {name: value for name, value in (spec.timing or ()) if value is not None}
     timing = Timing(**said)
-    if timing.recover_for > timing.give_up:
+    if timing.recover_for > timing.give_up and not findings.was_cut(("spec", "timing", "give_up")):
         hint = "an incident would always be given up before it has recovered"
         expected = f"'recover_for' no longer than 'give_up' ({written(timing.give_up)})"
         findings.fault(("spec", "timing", "recover_for"), expected, written(timing.recover_for), hint)

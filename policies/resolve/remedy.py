@@ -122,6 +122,11 @@ class References:
                 rungs.append(self._own_rung(item, watched, path, rungs, is_fleet=is_fleet))
         return tuple(rungs)
 
+    @property
+    def _is_read(self) -> bool:
+        """Whether the ladder was read whole: else a rung may be another one than it seems."""
+        return self.findings.is_whole(("spec", "remedy"))
+
     def _together(self, item: TogetherItem, watched: str, path: Path, before: Sequence[Rung], *, is_fleet: bool) -> list[Rung]:
         """The rungs of one entry. Two of one target would write it twice at once, and neither would know what it finds."""
         if len(item.together) == 1:
@@ -130,7 +135,7 @@ class References:
         for index, one in enumerate(item.together):
             here = (*path, "together", index)
             rung = self._own_rung(one, watched, here, (*before, *found), is_fleet=is_fleet)
-            if rung.target in {each.target for each in found}:
+            if self._is_read and rung.target in {each.target for each in found}:
                 self.findings.fault(here, "a rung of another target", "one of the same", "what begins at once may not write the same thing")
             found.append(replace(rung, with_next=index < len(item.together) - 1))
         return found
@@ -139,7 +144,7 @@ class References:
         rung = self._rung(item, watched, path)
         if is_fleet:
             self._check_fleet(item, path)
-        if rung in [replace(each, with_next=False) for each in before]:
+        if self._is_read and rung in [replace(each, with_next=False) for each in before]:
             self.findings.fault(path, "a rung of its own", "the same as an earlier one", "no rung is repeated")
         return rung
 

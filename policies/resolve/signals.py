@@ -165,6 +165,8 @@ def resolve_limit(signal: Signal, written: WrittenLimit, path: Path, findings: F
     side = written.sides[0]
     if not _has_side(signal, side, getattr(written, side), path, findings):
         return None
+    if isinstance(signal, Gauge) and findings.was_cut((*path, "of")):
+        return None  # a share or a plain value: its limit cannot be read
     if isinstance(before := getattr(written, side), BeforeLimit | OldLimit):
         return _before(signal, "above" if side == "above" else "below", before, path, findings)
     values = written.outside if written.outside is not None else [getattr(written, side)]
@@ -278,7 +280,7 @@ def check_sense(signal: Signal, path: Path, findings: Findings) -> None:
         findings.fault((*path, "ratio", "bad"), "a selector of the bad events only", "the same selector as 'total'", "such a share is always 100%")
     if isinstance(signal, Gauge) and signal.of == signal.value:
         findings.fault((*path, "of"), "another selector than the gauge's", "the same", "such a share is always 100%")
-    if isinstance(signal, Gauge) and (signal.pick == "second") != (signal.per is not None):
+    if isinstance(signal, Gauge) and (signal.pick == "second") != (signal.per is not None) and not findings.was_cut((*path, "pick")):
         expected, found = ("the key 'per'", "none") if signal.per is None else ("'per' beside pick: second only", f"pick: {signal.pick}")
         findings.fault(path if signal.per is None else (*path, "per"), expected, found, "it is the label that tells the units apart, such as pod")
     if isinstance(signal, Probe):

@@ -43,6 +43,10 @@ class Findings:
         """Whether something was written at ``path`` that had its fault already and is not in the document: then nothing follows from its absence."""
         return False
 
+    def is_whole(self, path: Path) -> bool:
+        """Whether nothing at or in ``path`` had its fault already and is not in the document: only then is it all that was written."""
+        return True
+
     @property
     def is_faulty(self) -> bool:
         """Whether anything worse than a warning was found."""

@@ -1,5 +1,6 @@
 """Wrong policies: what is said about each, exactly."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,87 @@ def test_a_wrong_policy_is_refused_with_the_place_and_what_was_expected(spec: st
 
 @pytest.mark.parametrize(("spec", "answer"), wrong_policies())
 def test_a_malformed_key_hides_no_other_fault(spec: str, answer: list[str]) -> None:
-    # But for keys that are missing: what is malformed may be just that key, misspelt.
-    placeless = [fault.partition(": ")[2] for fault in said(HEAD + "  hurry: 15s\n" + spec)]
-    wanted = [fault.partition(": ")[2] for fault in answer if not (fault.startswith("shop.yaml:5:3:") and ", found none; " in fault)]
-    assert [fault for fault in placeless if "'hurry'" not in fault and fault in wanted] == wanted
-    assert len(placeless) == len(wanted) + 1
+    found = said(HEAD.replace("{name: checkout}", "{name: checkout, hurry: 15s}") + spec)
+    assert "'hurry'" in found[0]
+    assert found[1:] == answer
+
+
+FOUR_FAULTS = """\
+  target: {kubernetes: {namespace: shop, deployment: checkout}}
+  rollback_when:
+    - {use: error-rate, with: {above: 5}}
+    - {name: slow, latency: {histogram: s_seconds}, above: 800}
+    - {name: few, ratio: {bad: a_total, total: b_total}, above: 5%, over: 2h}
+  timing: {recover_for: 20m, give_up: 10m}
+"""
+
+
+@pytest.mark.parametrize(
+    ("sound", "malformed"),
+    [
+        pytest.param("namespace: shop", "namespce: shop", id="part-of-the-target"),
+        pytest.param("deployment: checkout", "deployment: Check Out", id="name-in-the-target"),
+        pytest.param("kubernetes:", "kubernets:", id="kind-of-the-target"),
+        pytest.param("target:", "taget:", id="target"),
+        pytest.param("{name: checkout}", "{name: Checkout}", id="name"),
+        pytest.param("histogram: s_seconds", "histogram: s_seconds_bucket", id="part-of-a-signal"),
+        pytest.param("bad: a_total", "bad: 'a_total{code=\"500}'", id="selector"),
+    ],
+)
+def test_a_required_value_that_is_malformed_hides_no_other_fault(sound: str, malformed: str) -> None:
+    text = HEAD + FOUR_FAULTS
+    found = {fault.partition(" › ")[2] for fault in said(text.replace(sound, malformed, 1))}
+    others = {fault.partition(" › ")[2] for fault in said(text)}
+    assert len(others) == 3
+    assert others < found
+
+
+def test_a_malformed_condition_hides_no_other_fault_where_it_is_the_only_one() -> None:
+    found = said(HEAD + "  target: {command: {name: deploy}}\n  rollback_when: [{usee: memory}]\n  timing: {recover_for: 20m, give_up: 10m}\n")
+    assert [fault.split(": ")[1] for fault in found] == ["policy 'checkout' › rollback_when[0]", "policy 'checkout' › timing › recover_for"]
+
+
+SOUND = """\
+  mode: approve
+  target: {kubernetes: {namespace: shop, deployment: checkout}}
+  match: {app: checkout}
+  metrics: istio
+  every: 5m
+  watch: 4h
+  timing: {warmup: 70m, settle: 1m, recover_for: 20m, give_up: 30m}
+  rollback_when:
+    - {name: few, rate: orders_total, below: 5/m, over: 2h}
+    - {name: full, gauge: x_bytes, of: y_bytes, pick: second, per: pod, above: 90%}
+    - at_least: {count: 2, of: [{use: error-rate, with: {above: 5%, for: 10m, watch: 3h}}, {use: memory, name: ram}]}
+    - all_of: [{name: odd, promql: 'x[2h]', outside: [1, 2]}, {name: slow, latency: {histogram: s_seconds}, above: 800ms, quantile: 0.9}]
+    - {name: bad, ratio: {bad: a_total, total: b_total}, above: {of_before: 200%, at_least: 1%}}
+  remedy:
+    - together:
+        - revert: {to: known-good, target: {command: {name: traffic}}}
+        - revert: {to: known-good}
+    - flags: {provider: switches, environment: staging, tag: shop}
+    - flags: {provider: switches, tag: shop}
+    - revert: {target: {command: {name: proxy}}}
+    - revert: {always: true, mode: approve}
+  approvals: {count: 2, within: 1h}
+  depends_on: [{name: orders-db, use: few}]
+  notify: [platform]
+"""
+MISSPELT = [
+    pytest.param(SOUND[: key.start()] + typo + SOUND[key.end() :], id=f"{typo}-{key.start()}")
+    for key in re.finditer(r"[a-z_]+(?=: )|\b[a-z_]+(?=:\n)", SOUND)
+    for typo in (f"{key[0][:-1]}", f"x{key[0]}")
+    if key[0] != "app"
+]
+
+
+def test_a_policy_to_misspell_is_sound() -> None:
+    assert said(HEAD + SOUND) == []
+
+
+@pytest.mark.parametrize("spec", MISSPELT)
+def test_a_misspelt_key_is_one_fault_and_no_other_follows_from_it(spec: str) -> None:
+    assert len(said(HEAD + spec)) == 1
 
 
 def test_what_was_cut_out_with_a_malformed_part_is_not_called_unknown() -> None:
