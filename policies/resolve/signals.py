@@ -1,10 +1,8 @@
 """Written signals and limits to the engine's: units typed, limits that can never be met refused."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from rollbackd.policies.documents.conditions import (
     CountCondition,
@@ -22,6 +20,7 @@ from rollbackd.policies.model.policy import Limit
 from rollbackd.policies.model.signals import Count, Gauge, Latency, Matcher, OfTarget, Probe, PromQL, Rate, Ratio, Selector, Signal, Traffic, Vanished
 from rollbackd.policies.resolve.before import Side, before_limit, old_limit
 from rollbackd.policies.resolve.profiles import WrittenSignal
+from rollbackd.policies.resolve.reach import reach_of
 from rollbackd.policies.text import units
 from rollbackd.policies.text.selectors import parse_selector
 from rollbackd.policies.text.units import Quantity, UnitError
@@ -29,14 +28,6 @@ from rollbackd.policies.text.validate import Findings
 from rollbackd.policies.text.yaml_text import Path
 
 DEFAULT_QUANTILE = 0.95
-_RANGE = re.compile(r"\[\s*([0-9a-z.]+)\s*[\]:]", re.ASCII)
-# A class such as [45] in a regular expression is no range of 45 seconds.
-_UNREAD = re.compile(r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | `[^`]*` | [#][^\n]* """, re.VERBOSE | re.DOTALL)
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdwy])", re.ASCII)
-_SPAN = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
-_DAYS = {"y": 365.0, "w": 7.0, "d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86_400, "ms": 1 / 86_400_000}
-_FOREVER = 100_000.0
-_SUBQUERY = re.compile(r"\[[^\]]*:[^\]]*\]")
 _MILLISECONDS = ("_milliseconds", "_ms")
 NEVER_WELL = "no count proves a share of exactly so much, and it would never be healthy again"
 """Why a limit is refused that ``is_never_well``."""
@@ -90,38 +81,6 @@ def library_signal(written: WrittenSignal, quantile: float = DEFAULT_QUANTILE, l
     if isinstance(written, VanishedSignal):
         return Vanished(selector(written.vanished))
     return Rate(selector(written.rate))
-
-
-def reach_of(expression: str) -> timedelta:
-    """How far back the ranges of an expression look, together where one is a subquery; what cannot be read (a variable) counts nothing.
-
-    Nor does ``offset``: who writes it means the past, as what the present is compared with.
-    """
-    expression = _UNREAD.sub("", expression)
-    ranges = [found for text in _RANGE.findall(expression) if (found := _range(text)) is not None]
-    return sum(ranges, timedelta(0)) if _SUBQUERY.search(expression) else max(ranges, default=timedelta(0))
-
-
-def _range(text: str) -> timedelta | None:
-    """A range as PromQL writes it: `1h30m`, or a number of seconds; one beyond any watch counts as the longest that is."""
-    if _SPAN.fullmatch(text):
-        days = sum(float(number) * _DAYS[unit] for number, unit in _PART.findall(text))
-    elif (seconds := _number(text)) is not None:
-        days = seconds / 86_400
-    else:
-        return None
-    return timedelta(days=min(days, _FOREVER))
-
-
-def _number(text: str) -> float | None:
-    if not text[0].isdigit():  # "inf" and "nan" are names here
-        return None
-    try:
-        return float(int(text, 16)) if text.startswith("0x") else float(text)
-    except OverflowError:
-        return math.inf
-    except ValueError:
-        return None
 
 
 def is_in_milliseconds(written: LatencySignal) -> bool:
@@ -260,11 +219,17 @@ def is_out_of_reach(signal: Signal, limit: Limit) -> bool:
 
 def reachable(signal: Signal, limit: Limit) -> Limit:
     """The limit without a side that no value of the signal can ever be beyond: nor is it ever proven to be within that one."""
-    most = 1.0 if isinstance(signal, Ratio | Probe) else math.inf
+    most = 1.0 if isinstance(signal, Ratio | Probe) or _is_held_by_kernel(signal) else math.inf
     least = -math.inf if isinstance(signal, Gauge | PromQL) else 0.0
     if limit.high is not None and limit.high >= most:
         limit = replace(limit, high=None)
     return replace(limit, low=None) if limit.low is not None and limit.low <= least else limit
+
+
+def _is_held_by_kernel(signal: Signal) -> bool:
+    """Whether it is what containers use of their own memory limit: the kernel kills what would use more."""
+    used, limit = "container_memory_working_set_bytes", "container_spec_memory_limit_bytes"
+    return isinstance(signal, Gauge) and signal.value.metric == used and signal.of == replace(signal.value, metric=limit)
 
 
 def is_never_well(signal: Signal, limit: Limit) -> bool:

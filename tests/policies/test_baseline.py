@@ -18,7 +18,7 @@ from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Condition, For, Group, Leaf, Limit, Mode, OfBefore, Policy
 from rollbackd.policies.model.readings import Counts, Events, Level, Reading
 from rollbackd.policies.model.signals import Gauge, Latency, PromQL, Rate, Selector
-from rollbackd.policies.resolve.signals import reach_of
+from rollbackd.policies.resolve.reach import reach_of
 from rollbackd.policies.watching.armed import UNKNOWN, armed, edge
 from rollbackd.policies.watching.baseline import Before, Reference, anchor, clean_from, look_back, with_reference
 from tests.policies.literals import CALM, ERRORS, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, kinds, level
