@@ -1,4 +1,7 @@
-"""The daemon's config, read by a command: either it is sound, or every fault is on stderr and nothing else is done."""
+"""The daemon's config, read by a command: either it is sound, or every fault is on stderr and nothing else is done.
+
+Only where the daemon is, is read of a faulty one too: a half-edited file must not keep on-call from the daemon that runs.
+"""
 
 from pathlib import Path
 
@@ -6,7 +9,8 @@ import click
 
 from rollbackd.controller.cli.faults import fault_text
 from rollbackd.controller.cli.show import say
-from rollbackd.controller.config.load import Config, load_config
+from rollbackd.controller.config.load import Config, load_config, whereabouts
+from rollbackd.controller.config.values import Whereabouts
 from rollbackd.policies.text.faults import Fault
 
 
@@ -24,9 +28,31 @@ def read_config(file: Path) -> Config:
     config = parsed(text, file)
     if isinstance(config, Config):
         return config
-    for fault in config:
+    raise _bad(file, text, config)
+
+
+def read_whereabouts(file: Path) -> Whereabouts:
+    """Where the daemon of the config in ``file`` is, with a warning where anything else in it is at fault. Raises as ``read_config``."""
+    text = config_text(file)
+    config = parsed(text, file)
+    if isinstance(config, Config):
+        return Whereabouts(config.api.listen, config.api.token_file, config.data_dir)
+    if (found := known_whereabouts(file)) is None:
+        raise _bad(file, text, config, "so no daemon was asked: mend it, or name the daemon with --server URL and --token-file FILE")
+    say(f"rollbackd: warning: {file} is not sound, and only where its daemon is was read; see `rollbackd check --config {file}`")
+    return found
+
+
+def known_whereabouts(file: Path) -> Whereabouts | None:
+    """As ``read_whereabouts``, without a word; None where a fault leaves it uncertain."""
+    return whereabouts(config_text(file), str(file), file.parent.absolute())
+
+
+def _bad(file: Path, text: str, faults: tuple[Fault, ...], advice: str = "") -> BadConfig:
+    for fault in faults:
         say(fault_text(fault, text))
-    raise BadConfig(f"{file} is not sound; see `rollbackd check --config {file}`")
+    said = f"{file} is not sound; see `rollbackd check --config {file}`"
+    return BadConfig(f"{said}; {advice}" if advice else said)
 
 
 def config_text(file: Path) -> str:

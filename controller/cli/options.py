@@ -96,24 +96,25 @@ def whoami() -> str:
 
 def data_dir(server: str | None, token_file: Path | None, config: Path | None) -> str:
     """The daemon's folder, where a config says it that was named, or that the client was found by; else the word for it. Raises as ``client``."""
-    from rollbackd.controller.cli.config_file import read_config
+    from rollbackd.controller.cli.config_file import known_whereabouts
 
     if config is None and (server is None or token_file is None) and DEFAULT_CONFIG.is_file():
         config = DEFAULT_CONFIG
-    return str(read_config(config).data_dir) if config is not None else "DATA_DIR"
+    found = known_whereabouts(config) if config is not None else None
+    return str(found.data_dir) if found is not None else "DATA_DIR"
 
 
 def _from_config(file: Path | None) -> Place:
-    from rollbackd.controller.cli.config_file import read_config
+    from rollbackd.controller.cli.config_file import read_whereabouts
 
     if file is None and not DEFAULT_CONFIG.is_file():
         raise click.UsageError(
             "which daemon? Name its config with --config, or --server URL and --token-file FILE (ROLLBACKD_SERVER, ROLLBACKD_TOKEN_FILE)"
         )
-    api = read_config(file or DEFAULT_CONFIG).api
-    listens, port = api.listen
+    found = read_whereabouts(file or DEFAULT_CONFIG)
+    listens, port = found.listen
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listens, listens)  # noqa: S104 - who listens everywhere is reached here
-    return Place(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", api.token_file, file)
+    return Place(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", found.token_file, file)
 
 
 def _token(file: Path) -> str:

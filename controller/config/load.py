@@ -39,6 +39,7 @@ from rollbackd.controller.config.values import (
     SignOfLife,
     Source,
     StaticPages,
+    Whereabouts,
 )
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode
@@ -49,7 +50,7 @@ from rollbackd.policies.text.validate import Findings, validate, validate_part
 from rollbackd.policies.text.yaml_text import Path as Trail
 from rollbackd.policies.text.yaml_text import parse
 
-__all__ = ["Config", "load_config", "names"]
+__all__ = ["Config", "load_config", "names", "whereabouts"]
 
 DEFAULT_CLUSTER = "default"
 _NONE_LATER: Mapping[str, str] = {}
@@ -74,6 +75,19 @@ def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
         findings.faults += beside.faults
     faults += findings.faults
     return config if config is not None and not faults else tuple(sorted(faults))
+
+
+def whereabouts(text: str, file: str, base: Path) -> Whereabouts | None:
+    """Where the daemon is, also of a config that is at fault elsewhere; None where a fault leaves that uncertain. As ``load_config`` otherwise."""
+    parsed = parse(text, file)
+    if parsed.faults or len(parsed.documents) != 1 or (rest := remainder(parsed.documents[0], ConfigDocument, {})) is None:
+        return None
+    sound, beside = rest
+    # What is cut leaves its default: another daemon's address, or another's token.
+    if any(beside.was_cut(path) for path in (("data_dir",), ("api", "listen"), ("api", "token_file"))):
+        return None
+    config = _Reading(sound, beside, base).config()
+    return Whereabouts(config.api.listen, config.api.token_file, config.data_dir)
 
 
 def names(config: Config) -> Names:

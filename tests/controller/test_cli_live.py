@@ -279,6 +279,32 @@ def test_the_daemon_is_found_by_its_config(config, capsys):
     assert "command:shop" in capsys.readouterr().out
 
 
+def test_a_fault_elsewhere_in_the_config_keeps_nobody_from_the_daemon(config, capsys):
+    config.write_text(config.read_text() + "commands: {deploy: {describe: [/bin/true], apply: [/bin/true]}}\n")
+    assert outcome(["pause", "--reason", "game day", "--config", str(config)]) == 0
+    err = capsys.readouterr().err
+    assert f"{config} is not sound, and only where its daemon is was read" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("sound", "faulty"),
+    [
+        pytest.param("data_dir:", "data_dirr:", id="folder-misspelt"),
+        pytest.param("api: {listen:", "api: {listn:", id="address-misspelt"),
+        pytest.param("api: {", "api: {token: x, ", id="perhaps-a-token-file"),
+        pytest.param('listen: "127.0.0.1:', 'listen: "127.0.0.1;', id="address-malformed"),
+        pytest.param("kind: Config", "kind: Config\napi: {}", id="twice"),
+    ],
+)
+def test_a_fault_that_leaves_the_daemon_uncertain_stops_a_command(config, sound, faulty, capsys):
+    config.write_text(config.read_text().replace(sound, faulty))
+    assert outcome(["status", "--config", str(config)]) == 1
+    err = capsys.readouterr().err
+    assert f"{config}:" in err
+    assert "so no daemon was asked: mend it, or name the daemon with --server URL and --token-file FILE" in err
+
+
 @pytest.mark.parametrize("is_whole", [True, False], ids=["server-and-token", "server-alone"])
 def test_a_config_that_is_named_is_stronger_than_the_environment(config, tmp_path, monkeypatch, capsys, is_whole):
     (tmp_path / "other.token").write_text("other\n")
