@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rollbackd.controller.api.client import BLOCKED, Client, ClientFault
+from rollbackd.controller.api.client import BLOCKED, FAILED, Client, ClientFault
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import say, show
 
@@ -100,10 +100,13 @@ def confirm(question: str, otherwise: str) -> None:
 
 
 def _asked(client: Client, incident: str, question: str) -> str:
-    """The digest of the plan that the person was shown and decided on. Raises ClientFault where none waits; as ``confirm``."""
+    """The digest of the plan that the person was shown and decided on. Raises ClientFault where none waits or there is no such incident, or as
+    ``confirm``.
+    """
     lines = (policy["incident"] for policy in client.get("status")["policies"])
     offer = next((line["offer"] for line in lines if line is not None and line["id"] == incident), None)
     if offer is None:
+        _find(client, incident)
         raise ClientFault(f"no plan of {incident} waits for people", "rollbackd status", BLOCKED)
     say(f"plan {offer['plan']}: {offer['summary']}")
     for step in offer["steps"]:
@@ -112,3 +115,10 @@ def _asked(client: Client, incident: str, question: str) -> str:
         say(f"  not undone: {rest}")
     confirm(question, f"name the plan with --plan {offer['plan']}")
     return str(offer["plan"])
+
+
+def _find(client: Client, incident: str) -> None:
+    """There is such an incident, open or closed. Raises ClientFault, which names those that are open."""
+    if not incident.startswith("inc-"):
+        raise ClientFault(f"there is no incident {incident!r}", "`rollbackd status` shows those that are open", FAILED)
+    client.get("history", of=incident, limit="1")

@@ -102,6 +102,24 @@ def test_without_a_plan_it_is_shown_and_asked_for(cli, world, monkeypatch):
     assert "Approve this plan?" in err
 
 
+@pytest.mark.parametrize("command", [("approve",), ("reject", "--reason", "no")], ids=["approve", "reject"])
+def test_an_incident_that_is_misspelt_is_not_said_to_have_no_plan(cli, world, command):
+    misspelt = incident(world).id[:-1]
+    code, _, err = cli(*command, misspelt)
+    assert code == 1
+    assert f"there is no incident '{misspelt}'" in err
+    assert f"open incidents: {incident(world).id}" in err
+    assert cli(*command, SHOP)[0] == 1
+
+
+def test_an_incident_that_is_over_has_no_plan(cli, world):
+    over = incident(world).id
+    cli("ack", over, "--close")
+    settle(world)
+    code, _, err = cli("approve", over)
+    assert (code, f"no plan of {over} waits for people" in err) == (3, True)
+
+
 def test_who_says_no_has_decided_nothing(cli, world, monkeypatch):
     typed(monkeypatch, "n")
     assert cli("approve", incident(world).id)[0] == 130
