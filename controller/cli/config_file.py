@@ -3,15 +3,24 @@
 Only where the daemon is, is read of a faulty one too: a half-edited file must not keep on-call from the daemon that runs.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from rollbackd.controller.cli.faults import fault_text
 from rollbackd.controller.cli.show import say
-from rollbackd.controller.config.load import Config, load_config, whereabouts
-from rollbackd.controller.config.values import Whereabouts
+from rollbackd.controller.config.load import Config, certain, load_config
 from rollbackd.policies.text.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """All of a config that a command needs to find its daemon, and the daemon's folder."""
+
+    listen: tuple[str, int]
+    token_file: Path
+    data_dir: Path
 
 
 class BadConfig(click.ClickException):
@@ -45,7 +54,15 @@ def read_whereabouts(file: Path) -> Whereabouts:
 
 def known_whereabouts(file: Path) -> Whereabouts | None:
     """As ``read_whereabouts``, without a word; None where a fault leaves it uncertain."""
-    return whereabouts(config_text(file), str(file), file.parent.absolute())
+    # A key that is cut leaves its default: another daemon's address, or another's token.
+    found = certain(config_text(file), str(file), file.parent.absolute(), (("data_dir",), ("api", "listen"), ("api", "token_file")))
+    return Whereabouts(found.api.listen, found.api.token_file, found.data_dir) if found is not None else None
+
+
+def own_policies(file: Path) -> tuple[Path, ...]:
+    """Where the policies of a faulty config are; none where a fault leaves that uncertain."""
+    found = certain(config_text(file), str(file), file.parent.absolute(), (("policies",),))
+    return found.policies if found is not None else ()
 
 
 def _bad(file: Path, text: str, faults: tuple[Fault, ...], advice: str = "") -> BadConfig:

@@ -158,12 +158,15 @@ def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
 
 
 def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
-    from rollbackd.controller.cli.config_file import config_text, parsed
+    from rollbackd.controller.cli.config_file import config_text, own_policies, parsed
     from rollbackd.controller.config.load import Config, names
 
     text = config_text(file)
     config = parsed(text, file)
     if not isinstance(config, Config):
+        places = places or own_policies(file)
+        if not places:
+            say(f"{file}: its policies were not checked: mend it first, or name their files")
         return _Frame(None, places, config, {str(file): text})
     return _Frame(names(config), places or config.policies, (), {str(file): text}, config)
 

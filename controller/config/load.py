@@ -39,7 +39,6 @@ from rollbackd.controller.config.values import (
     SignOfLife,
     Source,
     StaticPages,
-    Whereabouts,
 )
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode
@@ -50,7 +49,7 @@ from rollbackd.policies.text.validate import Findings, validate, validate_part
 from rollbackd.policies.text.yaml_text import Path as Trail
 from rollbackd.policies.text.yaml_text import parse
 
-__all__ = ["Config", "load_config", "names", "whereabouts"]
+__all__ = ["Config", "certain", "load_config", "names"]
 
 DEFAULT_CLUSTER = "default"
 _NONE_LATER: Mapping[str, str] = {}
@@ -77,17 +76,15 @@ def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
     return config if config is not None and not faults else tuple(sorted(faults))
 
 
-def whereabouts(text: str, file: str, base: Path) -> Whereabouts | None:
-    """Where the daemon is, also of a config that is at fault elsewhere; None where a fault leaves that uncertain. As ``load_config`` otherwise."""
+def certain(text: str, file: str, base: Path, trails: Collection[Trail]) -> Config | None:
+    """What is sound of a config that may be at fault elsewhere, of which only what ``trails`` lead to may be used; None where a fault leaves one of
+    those uncertain. As ``load_config`` otherwise.
+    """
     parsed = parse(text, file)
     if parsed.faults or len(parsed.documents) != 1 or (rest := remainder(parsed.documents[0], ConfigDocument, {})) is None:
         return None
     sound, beside = rest
-    # What is cut leaves its default: another daemon's address, or another's token.
-    if any(beside.was_cut(path) for path in (("data_dir",), ("api", "listen"), ("api", "token_file"))):
-        return None
-    config = _Reading(sound, beside, base).config()
-    return Whereabouts(config.api.listen, config.api.token_file, config.data_dir)
+    return None if any(beside.was_cut(trail) for trail in trails) else _Reading(sound, beside, base).config()
 
 
 def names(config: Config) -> Names:

@@ -176,15 +176,6 @@ class Api:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """All of a config that a command needs to find its daemon, and the daemon's folder."""
-
-    listen: tuple[str, int]
-    token_file: Path
-    data_dir: Path
-
-
 Source: TypeAlias = PrometheusSource | ScrapeSource | CloudWatchSource
 KIND_OF_SOURCE = {PrometheusSource: "prometheus", ScrapeSource: "scrape", CloudWatchSource: "cloudwatch"}
 

@@ -121,6 +121,24 @@ def test_faults_of_the_config_are_shown_too(folder, capsys):
     assert err == "2 files: 1 fault, 1 policy sound\n"
 
 
+def test_the_policies_of_a_faulty_config_are_checked_too(folder, capsys):
+    (folder / "rollbackd.yaml").write_text(CONFIG + "polices: []\n")
+    (folder / "policies.d" / "checkout.yaml").write_text(SOUND + "  hurry: 15s\n")
+    code, out, err = run(capsys, "check", "--config", folder / "rollbackd.yaml")
+    assert code == 2
+    assert "rollbackd.yaml:5:1" in out
+    assert "checkout.yaml:7:3" in out
+    assert err == "2 files: 2 faults, 0 policies sound\n"
+
+
+def test_where_a_faulty_config_does_not_say_which_policies_are_its_own_none_was_checked(folder, capsys):
+    config = folder / "rollbackd.yaml"
+    config.write_text(CONFIG.replace("policies:", "polices:"))
+    code, _, err = run(capsys, "check", "--config", config)
+    assert code == 2
+    assert f"{config}: its policies were not checked: mend it first, or name their files" in err
+
+
 def test_a_file_that_is_no_text_is_a_fault_of_that_file(folder, capsys):
     (folder / "policies.d" / "zip.yaml").write_bytes(b"\xff\xfe\x00")
     code, out, err = run(capsys, "check", folder / "policies.d")
