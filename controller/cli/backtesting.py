@@ -1,6 +1,6 @@
 """`rollbackd backtest`: what policies would have done about the changes of the past."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rollbackd.controller.backtest.compare import Difference
     from rollbackd.controller.backtest.run import Outcome
     from rollbackd.policies.model.policy import Policy
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path | None:
@@ -117,11 +119,17 @@ def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path | No
 
 
 def _outcomes(sets: tuple[tuple[Path, ...], ...], file: Path | None, given: Given) -> "list[Outcome]":
+    from rollbackd.adapters.base.errors import AdapterError
     from rollbackd.controller.backtest.run import Asked, run
 
     read = [policies_in(places) for places in sets]
-    now = source_now(given)
     every = tuple(policy for policies in read for policy in policies)
+    try:
+        now = source_now(given)
+    except AdapterError:
+        if file is not None:
+            _changes(file, every, given, _NEVER)  # no server is needed to tell of its faults
+        raise
     changes = _seen_changes(every, given, now) if file is None else _changes(file, every, given, now)
     return [with_progress(partial(run, Asked(policies, changes, now, given.since, given.until), given.source)) for policies in read]
 

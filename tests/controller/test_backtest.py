@@ -258,6 +258,13 @@ def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
     assert "could not be reached" in said.err
 
 
+def test_a_faulty_file_of_changes_is_told_though_prometheus_is_not_there(capsys, tmp_path):
+    words = samples.write(tmp_path, {"target": "shop/checkout", "at": "yesterday"})
+    code = outcome(["backtest", *words, "--prometheus", f"http://127.0.0.1:{servers.free_port()}"])
+    assert code == 64
+    assert f"{words[-1]}:2:1: line 2 › at: expected a time with its zone" in capsys.readouterr().err
+
+
 def test_every_fault_of_a_csv_of_changes_is_told_at_once_with_its_line(capsys, server, tmp_path):
     words = samples.write(tmp_path)
     (tmp_path / "changes.csv").write_text(
