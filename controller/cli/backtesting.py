@@ -25,12 +25,14 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path | None:
-    """The file; None where Prometheus is to be asked."""
-    if file.is_file():
-        return file
-    if str(file) == "prometheus":
+    """The file, which may be a pipe; None where Prometheus is to be asked."""
+    if str(file) == "prometheus" and not file.is_file():
         return None
-    raise click.BadParameter(f"there is no file {str(file)!r}", param=option)
+    if file.is_dir():
+        raise click.BadParameter(f"{file} is a folder, not a file of changes", param=option)
+    if not file.exists():
+        raise click.BadParameter(f"there is no file {str(file)!r}", param=option)
+    return file
 
 
 @click.command(

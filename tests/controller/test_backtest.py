@@ -1,6 +1,7 @@
 """`rollbackd backtest` over the past of a real Prometheus: what it finds, what it leaves open, and that the daemon would have said the same."""
 
 import json
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,32 @@ def test_a_faulty_file_of_changes_is_told_though_prometheus_is_not_there(capsys,
     code = outcome(["backtest", *words, "--prometheus", f"http://127.0.0.1:{servers.free_port()}"])
     assert code == 64
     assert f"{words[-1]}:2:1: line 2 › at: expected a time with its zone" in capsys.readouterr().err
+
+
+def test_changes_may_come_through_a_pipe(capsys, server, tmp_path):
+    policy, option, file = samples.write(tmp_path, row(samples.GOOD, "v1"))
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as pipe:
+        pipe.write(Path(file).read_text())
+    try:
+        code, _, err = run(capsys, server, policy, option, f"/dev/fd/{read}")
+    finally:
+        os.close(read)
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        pytest.param("/dev/null", "/dev/null:1:1: file: expected at least one change, found none", id="device"),
+        pytest.param("/dev", "/dev is a folder, not a file of changes", id="folder"),
+        pytest.param("/nowhere", "there is no file '/nowhere'", id="nothing"),
+    ],
+)
+def test_what_holds_no_changes_is_called_what_it_is(capsys, server, tmp_path, file, said):
+    policy, option, _ = samples.write(tmp_path, *five())
+    code, _, err = run(capsys, server, policy, option, file)
+    assert (code, said in err) == (64, True)
 
 
 def test_every_fault_of_a_csv_of_changes_is_told_at_once_with_its_line(capsys, server, tmp_path):
