@@ -10,7 +10,7 @@ import click
 from rollbackd.controller.cli.options import prints, to_write
 from rollbackd.controller.cli.past import Given, policies_in, reached, refuse, source_now, time_option, with_progress
 from rollbackd.controller.cli.policies import FOUND
-from rollbackd.controller.cli.prometheus import CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
+from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path
     "  rollbackd backtest new.yaml --against old.yaml --prometheus http://127.0.0.1:9090 --changes deploys.csv",
 )
 @click.argument("places", metavar="POLICY...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--prometheus", "url", metavar="URL", required=True, help="Its address, without /api. Every source of the policies is asked here.")
+@ADDRESS
 @click.option(
     "--changes",
     "file",

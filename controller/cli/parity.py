@@ -11,7 +11,7 @@ from rollbackd.controller.api.client import FAILED, ClientFault
 from rollbackd.controller.cli.options import FILE, prints
 from rollbackd.controller.cli.past import Given, policies_in, reached, source_now, time_option
 from rollbackd.controller.cli.policies import FOUND
-from rollbackd.controller.cli.prometheus import CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
+from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.argument("file", metavar="JOURNAL", type=FILE)
 @click.argument("places", metavar="POLICY...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--prometheus", "url", metavar="URL", required=True, help="Its address, without /api. Every source of the policies is asked here.")
+@ADDRESS
 @click.option("--from", "since", metavar="TIME", callback=time_option, help="Compare from here. Default: seven days, as far as the journal reaches.")
 @click.option("--to", "until", metavar="TIME", callback=time_option, help="Compare up to here. Default: now.")
 @TOKEN_FILE

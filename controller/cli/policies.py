@@ -15,7 +15,7 @@ import click
 from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.options import FILE
 from rollbackd.controller.cli.past import duration_option
-from rollbackd.controller.cli.prometheus import CA_FILE, TOKEN_FILE
+from rollbackd.controller.cli.prometheus import CA_FILE, TOKEN_FILE, address_option
 from rollbackd.controller.cli.show import as_json, say, visible
 from rollbackd.controller.texts import Texts
 
@@ -63,7 +63,12 @@ class Checked:
 )
 @click.argument("places", metavar="FILES|FOLDERS...", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--config", type=FILE, help="Check this too, and that policies name only what it has. Without FILES: its own policies.")
-@click.option("--prometheus", metavar="URL", help="Ask this server, too, as the daemon would: data, and buckets that let each limit fire.")
+@click.option(
+    "--prometheus",
+    metavar="URL",
+    callback=address_option,
+    help="Ask this server, too, as the daemon would: data, and buckets that let each limit fire.",
+)
 @TOKEN_FILE
 @CA_FILE
 @click.option(

@@ -255,6 +255,24 @@ def test_a_broken_config_stops_a_command_with_its_faults(folder, capsys):
     assert "rollbackd.yaml:5:1" in err
 
 
+@pytest.mark.parametrize("command", ["check", "backtest", "parity"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param("127.0.0.1:9090", "expected an address such as http://127.0.0.1:9090", id="no-scheme"),
+        pytest.param("ftp://x", "expected an address such as http://127.0.0.1:9090", id="ftp"),
+        pytest.param("http://x:99999", "expected an address such as http://127.0.0.1:9090", id="no-port"),
+        pytest.param("http://u:p@127.0.0.1:9090", "name it with --token-file", id="password"),
+    ],
+)
+def test_a_prometheus_whose_address_is_none_is_a_usage_error(folder, capsys, command, url, said):
+    policy = folder / "policies.d" / "checkout.yaml"
+    words = {"check": [policy], "backtest": [policy, "--changes", policy], "parity": [policy, policy]}[command]
+    code, out, err = run(capsys, command, *words, "--prometheus", url)
+    assert (code, out) == (64, "")
+    assert said in " ".join(err.replace("│", " ").split())
+
+
 @pytest.mark.parametrize("what", ["policy", "test", "config"])
 def test_the_schema_is_json_schema_2020_12(capsys, what):
     code, out, err = run(capsys, "schema", what)
