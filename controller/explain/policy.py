@@ -170,7 +170,7 @@ def _conditions(view: PolicyView) -> tuple[ConditionLine, ...]:
 def _condition(view: PolicyView, index: int, condition: Condition, is_sure: bool) -> ConditionLine:
     mode, how = word(min(view.mode, condition.mode)), confirmation_text(condition)
     if view.standing is None:
-        return ConditionLine(condition.name, mode, State.NODATA.value, NOT_READ, how, is_sure, None, ())
+        return ConditionLine(condition.name, mode, State.NODATA.value, f"{condition.name} {NOT_READ}", how, is_sure, None, ())
     evaluation = view.standing.evaluation
     track, verdict = evaluation.watch.tracks[index], evaluation.verdicts[index]
     return ConditionLine(

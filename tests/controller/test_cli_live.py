@@ -70,6 +70,17 @@ def test_explain_shows_counts_guards_and_ladder(cli, world):
     assert "a known-good revision: v1" in out
 
 
+def test_explain_before_the_first_look_names_each_condition(tmp_path, capsys):
+    world = World(tmp_path)
+    served = Served(world, tmp_path)
+    try:
+        assert outcome(["explain", "shop", *served.options()]) == 0
+    finally:
+        served.close()
+        world.close()
+    assert f"{SHOP_POLICY.conditions[0].name} nothing read yet" in capsys.readouterr().out
+
+
 def test_explain_says_what_a_breach_would_take(cli, world):
     (errors,) = SHOP_POLICY.conditions
     world.engine.adopt((replace(SHOP_POLICY, digest="bounded", conditions=(replace(errors, bound=Bound(0.01)),)),))
