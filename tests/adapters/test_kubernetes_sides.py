@@ -31,3 +31,21 @@ def test_the_sides_of_a_rollout_are_the_replicasets_that_serve(new: int | None, 
     current = None if new is None else replicaset("new", new)
     every = (*([current] if current is not None else []), *(replicaset(name, ready) for name, ready in others.items()))
     assert state(Rollout(Place("test", "shop", "checkout"), DEPLOYMENT, every, current), None).sides == expected
+
+
+@pytest.mark.parametrize(
+    ("new", "others", "expected"),
+    [
+        pytest.param(3, {"a": 0}, Sides("new", ("a",)), id="the-rollout-is-complete"),
+        pytest.param(3, {"a": 0, "c": 0, "b": 0}, Sides("new", ("c", "b")), id="the-two-newest-of-those-that-are-kept"),
+        pytest.param(3, {}, None, id="the-first-rollout"),
+        pytest.param(None, {"a": 3}, None, id="the-new-one-is-not-made-yet"),
+    ],
+)
+def test_pods_that_are_gone_are_told_by_what_is_kept_for_an_undo(new: int | None, others: dict[str, int], expected: Sides | None) -> None:
+    numbers = {"a": 1, "b": 2, "c": 3, "new": 4}
+    every = [replicaset(name, ready) for name, ready in {**others, **({} if new is None else {"new": new})}.items()]
+    for item in every:
+        item["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": str(numbers[item["metadata"]["name"]])}
+    current = None if new is None else every[-1]
+    assert state(Rollout(Place("test", "shop", "checkout"), DEPLOYMENT, tuple(every), current), None).past_sides == expected
