@@ -31,7 +31,9 @@ def problem_of(status: int, document: Document | None, excerpt: str, location: s
         return Problem(f"asks us to slow down (HTTP {status}): {excerpt}", "raise `every`, or its limits, if this goes on")
     if document is None:
         return _not_json(status, excerpt)
-    if document.get("status") != "success":
+    if document.get("status") not in ("success", "error"):
+        return Problem(f"answered with something that Prometheus never says: {excerpt}", "see whether the address is a Prometheus API's")
+    if document["status"] == "error":
         return _error(document, excerpt)
     if warnings := document.get("warnings"):
         said = "; ".join(str(one) for one in warnings)[:300] if isinstance(warnings, list) else excerpt

@@ -77,6 +77,7 @@ FAULTS = [
     pytest.param(Reply(body=b"garbage", headers={"Content-Encoding": "gzip"}), Transient, "broke off", id="gzip-that-is-none"),
     pytest.param(Reply(body=body(kind="scalar")), Transient, "'scalar' where 'vector'", id="scalar-where-a-vector-was-asked"),
     pytest.param(Reply(body=body({})), Transient, "where 'vector'", id="result-is-no-list"),
+    pytest.param(Reply(body=b'{"a": 1}'), Transient, 'something that Prometheus never says: {"a": 1}', id="json-of-another"),
     pytest.param(Reply(body=b'{"status": "success"}'), Transient, "'None' where 'vector'", id="no-data"),
     pytest.param(Reply(body=body([7])), Transient, "unknown shape", id="series-that-is-a-number"),
     pytest.param(Reply(body=body([{"metric": SERIES[0]["metric"], "value": []}])), Transient, "unknown shape", id="series-without-value"),
