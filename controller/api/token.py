@@ -44,11 +44,18 @@ def ensure_token(file: Path) -> str:
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return read_token(file)
+        return _held_token(file)
     token = new_token()
     with os.fdopen(handle, "w", encoding="ascii") as out:
         out.write(token + "\n")
     return token
+
+
+def _held_token(file: Path) -> str:
+    try:
+        return read_token(file)
+    except ValueError as fault:
+        raise ValueError(f"{fault}; remove the file and restart the daemon to have one made") from fault
 
 
 def new_token() -> str:
@@ -58,9 +65,9 @@ def new_token() -> str:
 
 def read_token(file: Path) -> str:
     """The token in ``file``. Raises OSError; ValueError where it is empty or no line of plain text."""
-    token = file.read_text(encoding="ascii").strip()
-    if not token or not token.isprintable() or " " in token:
-        raise ValueError(f"{file} holds no token: expected one line of plain text; remove the file and restart the daemon to have one made")
+    token = file.read_text(encoding="ascii", errors="replace").strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError(f"{file} holds no token: expected one line of plain text")
     return token
 
 

@@ -126,5 +126,7 @@ def _token(file: Path) -> str:
         raise click.ClickException(f"{file} does not exist: the daemon makes it at its first start; has it run, and as the same user?") from fault
     except PermissionError as fault:
         raise click.ClickException(f"{file} may not be read: run this as the daemon's user, or have the token copied to you") from fault
-    except (OSError, ValueError) as fault:
+    except OSError as fault:
         raise click.ClickException(str(fault)) from fault
+    except ValueError as fault:
+        raise click.ClickException(f"{fault}; name the file that the daemon keeps its token in: --token-file DATA_DIR/api.token") from fault

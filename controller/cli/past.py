@@ -56,7 +56,7 @@ def duration_option(_: click.Context, option: click.Parameter, text: str | None)
     try:
         return None if text is None else positive_duration(text)
     except UnitError as fault:
-        raise click.BadParameter(f"expected {fault}, such as 15s", param=option) from fault
+        raise click.BadParameter(f"expected {fault}", param=option) from fault
 
 
 def reached(work: Callable[[], T]) -> T:

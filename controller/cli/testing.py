@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rollbackd.controller.policytest.report import Result
     from rollbackd.controller.policytest.run import Outcome
 
+NAMED = 5  # tests
 SLOW = timedelta(seconds=1)
 """From when on a person at a terminal is told how far it is."""
 
@@ -66,8 +67,14 @@ def _result(places: tuple[Path, ...], wanted: str | None) -> "Result":
         raise click.UsageError(f"no file with policy tests in {', '.join(str(place) for place in places)}")
     cases = [case for case in loaded.cases if wanted is None or wanted.casefold() in case.name.casefold()]
     if not cases and not loaded.faults:
-        raise click.UsageError(f"no test has {wanted!r} in its name; there are: {', '.join(repr(case.name) for case in loaded.cases[:5])}")
+        raise click.UsageError(f"no test has {wanted!r} in its name; there are: {_named([case.name for case in loaded.cases])}")
     return Result(loaded, tuple(_outcomes(cases)))
+
+
+def _named(names: Sequence[str]) -> str:
+    known = tuple(dict.fromkeys(names))
+    more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+    return f"{', '.join(repr(name) for name in known[:NAMED])}{more}"
 
 
 def _outcomes(cases: "list[Case]") -> "Iterator[tuple[Outcome, timedelta]]":

@@ -26,7 +26,8 @@ LATER_SOURCES = {
 def _applies(argv: list[str]) -> list[str]:
     whole = [element for element in argv[1:] if element == REVISION]
     if len(whole) != 1 or any(REVISION in element and element != REVISION for element in argv) or argv[0] == REVISION:
-        raise refuse(f"'{REVISION}' once, as an argument of its own", "another use of it", f"for example [deploy, --to, '{REVISION}']")
+        found = "another use of it" if any(REVISION in element for element in argv) else "none"
+        raise refuse(f"'{REVISION}' once, as an argument of its own", found, f"for example [deploy, --to, '{REVISION}']")
     return argv
 
 

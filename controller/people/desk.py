@@ -175,7 +175,7 @@ class Desk:
         if started < now - HORIZON:
             raise Denied("invalid", f"the change is older than {HORIZON.days} days: it can be no suspect any more")
         shared = shared_key(posted.target)
-        target = shared if shared in self._depended_on() else self.resolve(posted.target)
+        target = shared if shared in self._depended_on() else self._changed(posted.target)
         change = Change(
             target=target,
             id=f"posted:{dated_id(target, posted.revision, started)}",
@@ -219,6 +219,12 @@ class Desk:
             return parse_target(asked, self._cluster)
         except ValueError as fault:
             raise Denied("invalid", str(fault)) from fault
+
+    def _changed(self, asked: str) -> str:
+        try:
+            return self.resolve(asked)
+        except Denied as fault:
+            raise Denied("invalid", str(fault), "a name alone is taken once a policy has it in depends_on") from fault
 
     def watched(self, asked: str) -> str:
         """The key of a target that a policy names. Raises Denied."""

@@ -361,6 +361,20 @@ def test_where_nobody_listens_pause_says_what_pauses_all_the_same(tmp_path, caps
     assert f"or, on its machine: rm '{tmp_path}/my data/pause'; what a pause has held stays held" in said
 
 
+def test_a_file_that_holds_no_token_is_not_advised_to_be_removed(served, tmp_path, capsys):
+    (tmp_path / "notes").write_text("not a token: “quoted”\n")
+    assert outcome(["status", "--server", served.url, "--token-file", str(tmp_path / "notes")]) == 1
+    err = capsys.readouterr().err
+    assert "holds no token: expected one line of plain text; name the file that the daemon keeps its token in" in err
+    assert "remove" not in err
+
+
+def test_a_change_of_what_no_policy_depends_on_says_when_a_name_alone_is_taken(cli):
+    code, _, err = cli("change", "orders-db", "--revision", "14")
+    assert code == 64
+    assert "a name alone is taken once a policy has it in depends_on" in err
+
+
 @pytest.mark.parametrize("server", ["ftp://x", "http://", "http://127.0.0.1:99999", "http://u:p@127.0.0.1:1"])
 def test_what_is_no_address_is_a_usage_error(tmp_path, server):
     (tmp_path / "token").write_text("x\n")

@@ -116,6 +116,16 @@ def test_junit_names_a_faulty_policy_file_as_a_suite_of_its_own(tmp_path, capsys
     assert int(suites[str(tmp_path / "checkout.yaml")] or 0) > 0
 
 
+def test_where_no_test_has_the_name_the_first_are_named_once_and_the_others_counted(tmp_path, capsys):
+    tests = [written({"at": "8m", "decision": "rollback", "remedy": "revert"}, name=name) for name in "abcdef"]
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, *tests)
+    code, _, err = run(capsys, tmp_path / "one", tmp_path / "two", "-k", "nobody")
+    assert code == 64
+    assert "there are: 'a', 'b', 'c', 'd', 'e' and 1 more" in " ".join(err.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -280,6 +280,14 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             id="revision-inside-an-argument",
         ),
         pytest.param(
+            f"{SHORTEST}commands: {{deploy: {{describe: [d], apply: [/bin/true]}}}}\n",
+            [
+                "rollbackd.yaml:5:43: config › commands › deploy › apply: expected '{revision}' once, as an argument of its own, "
+                "found none; for example [deploy, --to, '{revision}']"
+            ],
+            id="no-revision",
+        ),
+        pytest.param(
             f"{SHORTEST}commands: {{deploy: {{describe: [d], apply: ['{{revision}}']}}}}\n",
             [
                 "rollbackd.yaml:5:43: config › commands › deploy › apply: expected '{revision}' once, as an argument of its own, "
