@@ -52,8 +52,46 @@ tests:
 """
 
 
+LOST = """\
+rule_files: [{rules}]
+evaluation_interval: 30s
+tests:
+  - interval: 30s
+    input_series:
+      - {{series: 'rollbackd_build_info{{instance="a"}}', values: '1x60'}}
+      - {{series: 'up{{job="rollbackd",instance="a"}}', values: '1x60'}}
+      - {{series: 'rollbackd_build_info{{instance="b"}}', values: '1x10 stale'}}
+      - {{series: 'up{{job="rollbackd",instance="b"}}', values: '1x10 {then}'}}
+    alert_rule_test:
+      - {{eval_time: 5m, alertname: {alert}, exp_alerts: []}}
+      - eval_time: 20m
+        alertname: {alert}
+        exp_alerts:
+          - exp_labels: {{severity: page{labels}}}
+            exp_annotations: {{summary: '{says}'}}
+"""
+PART = "if it is a part of several, nobody watches its targets"
+PARTS = "if they are parts, nobody watches the targets of the others"
+
+
 @pytest.mark.parametrize(("late", "long"), [("5m", "4m 0s"), ("8m", "7m 0s")])
 def test_an_engine_that_stops_is_paged(tmp_path, late, long):
-    (tmp_path / "test.yaml").write_text(SILENT.format(rules=RULES.absolute(), late=late, long=long))
-    run = subprocess.run([binary("promtool"), "test", "rules", str(tmp_path / "test.yaml")], capture_output=True, text=True, check=False)
+    passes(tmp_path, SILENT.format(rules=RULES.absolute(), late=late, long=long))
+
+
+def test_one_of_several_that_dies_is_paged(tmp_path):
+    told = {"alert": "RollbackdDown", "labels": ", job: rollbackd, instance: b", "says": f"b does not answer; {PART}"}
+    passes(tmp_path, LOST.format(rules=RULES.absolute(), then="0x49", **told))
+
+
+def test_one_of_several_that_runs_nowhere_is_paged_where_their_number_is_given(tmp_path):
+    (tmp_path / "two.yaml").write_text(RULES.read_text().replace("count(rollbackd_build_info) < 1", "count(rollbackd_build_info) < 2"))
+    told = {"alert": "RollbackdTooFew", "labels": "", "says": f"only 1 rollbackd are scraped; {PARTS}"}
+    passes(tmp_path, LOST.format(rules=tmp_path / "two.yaml", then="stale", **told))
+
+
+def passes(folder: Path, test: str) -> None:
+    """promtool finds that the rules do as the test says."""
+    (folder / "test.yaml").write_text(test)
+    run = subprocess.run([binary("promtool"), "test", "rules", str(folder / "test.yaml")], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
