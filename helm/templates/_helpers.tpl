@@ -62,6 +62,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "rollbackd.replicas" . }}
 {{- $store := dict }}
 {{- with .Values.store.url }}
+{{- if regexMatch "[?&](ssl)?password=" . }}
+{{- fail "store.url: a password in it would be written into a ConfigMap: remove it, and name a Secret in store.passwordSecret" }}
+{{- end }}
 {{- $parts := dict "url" . }}
 {{- if $.Values.store.passwordSecret }}{{ $_ := set $parts "password_file" "/store/password" }}{{ end }}
 {{- $store = dict "store" $parts }}

@@ -225,6 +225,13 @@ def test_each_of_several_parts_is_told_its_own_number(tmp_path: Path) -> None:
         pytest.param({"sharded": True}, "sharded: needs a journal that the parts share: set store.url", id="parts-without-a-shared-store"),
         pytest.param({"store": {"passwordSecret": "pw"}}, "store.passwordSecret: there is no store.url", id="password-for-nothing"),
         pytest.param({"store": {"url": "postgresql://rollbackd:hunter2@db/rollbackd"}}, "/store/url", id="password-in-the-url"),
+        pytest.param(
+            {"store": {"url": "postgresql://rollbackd@db/rollbackd?password=hunter2"}}, "store.url: a password in it", id="password-behind-the-url"
+        ),
+        pytest.param(
+            {"store": {"url": "postgresql://db/a?user=b&sslpassword=hunter2"}}, "store.url: a password in it", id="password-of-a-key-behind-the-url"
+        ),
+        pytest.param({"store": {"url": "postgresql://rollbackd@db"}}, "/store/url", id="no-database"),
         pytest.param({"store": {"url": "sqlite:////data/a.db"}}, "/store/url", id="another-kind-of-store"),
         pytest.param({**SHARED, "persistence": {"existingClaim": "one"}}, "each replica needs a volume of its own", id="one-volume-for-all"),
         pytest.param({"config": {"mode_cap": "atuo"}}, "'observe', 'suggest', 'approve', 'auto'", id="mode-misspelt"),
