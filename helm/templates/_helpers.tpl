@@ -6,12 +6,16 @@
 {{- define "rollbackd.fullname" -}}
 {{- $name := include "rollbackd.name" . }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- default $full .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- $name = default $full .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- if not (regexMatch "^[a-z]" $name) }}
+{{- fail (printf "the objects would be called %s, but a Service's name begins with a letter: set fullnameOverride" $name) }}
+{{- end }}
+{{- $name }}
 {{- end }}
 
 {{- define "rollbackd.selector" -}}
-app.kubernetes.io/name: {{ include "rollbackd.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "rollbackd.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "rollbackd.labels" -}}

@@ -102,9 +102,9 @@ def render(folder: Path, values: Object, *, release: str = "rollbackd") -> list[
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
-def refusal(folder: Path, values: Object) -> str:
+def refusal(folder: Path, values: Object, *, release: str = "rollbackd") -> str:
     """What Helm says instead of rendering."""
-    done = run(folder, values, "template", "rollbackd", str(CHART), "--namespace", NAMESPACE)
+    done = run(folder, values, "template", release, str(CHART), "--namespace", NAMESPACE)
     assert done.returncode != 0, "it rendered"
     return done.stderr
 
