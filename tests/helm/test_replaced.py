@@ -121,6 +121,20 @@ def test_a_release_of_before_is_brought_to_this_chart_as_the_page_says_and_keeps
     assert [pod["metadata"]["uid"] for pod in pods.all()] == [before["metadata"]["uid"]]
 
 
+@pytest.mark.parametrize("persistence", [{"size": "2Gi"}, {"storageClassName": "fast"}, {"existingClaim": "journal"}])
+def test_a_release_cannot_be_given_another_kind_of_volume_and_keeps_its_pod(pods: Pods, persistence: Object) -> None:
+    pods.helm("install", "undo", str(CHART), image=GOOD)
+    poll(lambda: pods.stand(GOOD))
+    (before,) = pods.all()
+    said = pods.try_helm("upgrade", "undo", str(CHART), image=MENDED, values={"persistence": persistence})
+    assert ("updates to statefulset spec" in said, pods.images(), pods.all()[0]["metadata"]["uid"]) == (True, [GOOD], before["metadata"]["uid"])
+
+
+def test_a_release_may_be_given_another_existing_claim(pods: Pods) -> None:
+    pods.helm("install", "undo", str(CHART), image=GOOD, values={"persistence": {"existingClaim": "journal"}})
+    pods.helm("upgrade", "undo", str(CHART), image=GOOD, values={"persistence": {"existingClaim": "copy"}})
+
+
 def test_pods_of_which_none_is_ready_let_a_node_be_drained(pods: Pods) -> None:
     # As while the journal that they share is down: there is nothing that a drain could interrupt.
     pods.helm("install", "undo", str(CHART), image=BROKEN, values=SHARED)
