@@ -39,8 +39,8 @@ class Heartbeat:
 
     def _allowed(self) -> timedelta:
         every = min((policy.every for policy in dict(self._desk.engine.policies).values()), default=timedelta(0))
-        # A slot may take several waits while a source hangs: its past is asked for as well. A restart would not mend the source.
-        return max(3 * every, 3 * self._desk.longest_wait, PATIENCE)
+        # A restart does not mend a source that hangs.
+        return max(3 * every, self._desk.longest_wait(), PATIENCE)
 
 
 class Pulse:

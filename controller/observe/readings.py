@@ -22,7 +22,6 @@ log = structlog.get_logger()
 Probing = Callable[[ProbeQuestion], float | None]
 """The share of a workload's endpoints that fail their check; None where there is no endpoint to ask. Raises AdapterError."""
 
-
 Slots: TypeAlias = dict[datetime, dict[str, tuple[Reading, ...]]]
 """Each policy's readings at each slot."""
 
@@ -61,7 +60,7 @@ class Observer:
         self._pools = {name: ThreadPoolExecutor(workers, thread_name_prefix=f"observe-{name}") for name in sources}
         self._asks: dict[str, tuple[str, tuple[Ask, ...]]] = {}
         # One object for equal questions: from here on identity stands for equality, since hashing 40,000 of them takes a quarter second a slot.
-        self._questions: dict[Question, Question] = {}
+        self.questions: dict[Question, Question] = {}
         self._lock = threading.Lock()
         self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
 
@@ -108,7 +107,7 @@ class Observer:
         known = self._asks.get(policy.name)
         if known is None or known[0] != policy.digest:
             asks = asks_of(policy, source.block(policy.every))
-            known = (policy.digest, tuple(Ask(self._questions.setdefault(one.group, one.group), one.row) for one in asks))
+            known = (policy.digest, tuple(Ask(self.questions.setdefault(one.group, one.group), one.row) for one in asks))
             self._asks[policy.name] = known
         return known[1]
 

@@ -64,9 +64,9 @@ class Desk:
         fleets: Fleets | None = None,
         preview: Preview | None = None,
         bootstrap: Bootstrap | None = None,
-        longest_wait: timedelta = timedelta(0),
+        longest_wait: Callable[[], timedelta] = timedelta,
     ) -> None:
-        """``longest_wait``: for one answer of a source, while it hangs."""
+        """``longest_wait``: of a slot for its source, while that hangs."""
         self.engine = engine
         self.store = store
         self.health = health

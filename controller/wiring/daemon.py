@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import IO, Protocol, runtime_checkable
 
@@ -55,6 +56,9 @@ from rollbackd.controller.wiring.people import cluster_people
 from rollbackd.controller.wiring.store import Opened, open_store
 from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.model.policy import Mode, Policy
+
+ASKED_AT_ONCE = 4
+"""So many questions of a slot are put to its source at the same moment."""
 
 BY_HAND = 8
 """So many more incidents than ``guards.in_flight`` may be acted on at once, where people order it."""
@@ -122,7 +126,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     membership = Membership(reached.roll, known.contacts, now, _adopt(core, eyes, reached, readiness), news.tell)
     facts = _facts(eyes.schedule, core.engine, files, store.writer, now())
     fleets = Fleets(membership, reached.roll, config.clusters)
-    desk = _desk(core, eyes, reached, store, facts, now, known.default_cluster, fleets, _longest_wait(config))
+    desk = _desk(core, eyes, reached, store, facts, now, known.default_cluster, fleets, _longest_wait(config, eyes.observer))
     watch = AuditWatch(store, now, past_the_store(reached.contacts, config.fallback))
     return Parts(
         pages=_pages(config, desk, _tokens(config.api, secrets), Metrics(desk, eyes.clocks, watch)),
@@ -181,7 +185,7 @@ class _Eyes:
 
 def _eyes(config: values.Config, core: _Core, reached: Outside, store: Store, now: Callable[[], datetime]) -> _Eyes:
     """What looks, slot by slot, and hands what it saw to the engine."""
-    observer = Observer(reached.sources, Probing(config.probes, reached.addresses))
+    observer = Observer(reached.sources, Probing(config.probes, reached.addresses), workers=ASKED_AT_ONCE)
     clocks = Clocks(reached.sources, store, now, lambda: tuple(core.engine.policies.values()), core.outbox.wake)
     observation = Observation(core.engine, observer, Surveyor(reached.targets), clocks)
     return _Eyes(observer, clocks, observation, Schedule(observation.observe, now))
@@ -196,7 +200,7 @@ def _desk(
     now: Callable[[], datetime],
     default_cluster: str | None,
     fleets: Fleets,
-    longest_wait: timedelta,
+    longest_wait: Callable[[], timedelta],
 ) -> Desk:
     return Desk(
         core.engine,
@@ -214,9 +218,11 @@ def _desk(
     )
 
 
-def _longest_wait(config: values.Config) -> timedelta:
-    """For one answer of a source. Pages of a `scrape` source are read beside the slots, which wait for none of them."""
-    return max((source.timeout for source in config.sources.values() if isinstance(source, values.PrometheusSource)), default=timedelta(0))
+def _longest_wait(config: values.Config, observer: Observer) -> Callable[[], timedelta]:
+    """Of a slot for its source, while that hangs. Pages of a `scrape` source are read beside the slots, which wait for none of them."""
+    timeout = max((source.timeout for source in config.sources.values() if isinstance(source, values.PrometheusSource)), default=timedelta(0))
+    # Two more: its first slot asks for the past, too, of what is watched and of the others.
+    return lambda: timeout * (ceil(len(observer.questions) / ASKED_AT_ONCE) + 2)
 
 
 def _adopt(core: _Core, eyes: _Eyes, reached: Outside, readiness: Readiness) -> Callable[[tuple[Policy, ...], frozenset[str]], None]:

@@ -50,7 +50,7 @@ def test_a_sign_is_sent_while_slots_are_finished(world):
 
 def test_the_engine_is_not_called_dead_while_a_source_may_still_answer(world):
     seconds, desk = [0.0], desk_of(world, Said())
-    desk.longest_wait = timedelta(seconds=60)
+    desk.longest_wait = lambda: timedelta(seconds=180)
     heartbeat = Heartbeat(desk, lambda: seconds[0])
     heartbeat.fault()
     seconds[0] = 180.0
