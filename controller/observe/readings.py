@@ -60,8 +60,9 @@ class Observer:
         self._pools = {name: ThreadPoolExecutor(workers, thread_name_prefix=f"observe-{name}") for name in sources}
         self._asks: dict[str, tuple[str, tuple[Ask, ...]]] = {}
         # One object for equal questions: from here on identity stands for equality, since hashing 40,000 of them takes a quarter second a slot.
-        self.questions: dict[Question, Question] = {}
+        self._questions: dict[Question, Question] = {}
         self._lock = threading.Lock()
+        self.asking: dict[str, int] = dict.fromkeys(sources, 0)  # so many questions in the newest slot
         self.health: dict[str, SourceHealth] = {name: SourceHealth(None, None) for name in sources}
 
     def source(self, name: str) -> Source:
@@ -107,13 +108,14 @@ class Observer:
         known = self._asks.get(policy.name)
         if known is None or known[0] != policy.digest:
             asks = asks_of(policy, source.block(policy.every))
-            known = (policy.digest, tuple(Ask(self.questions.setdefault(one.group, one.group), one.row) for one in asks))
+            known = (policy.digest, tuple(Ask(self._questions.setdefault(one.group, one.group), one.row) for one in asks))
             self._asks[policy.name] = known
         return known[1]
 
     def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, list[Reading]]:
-        pool = self._pools[source.name]
-        futures = [(group, pool.submit(_ask, source, self._probing, group, rows, asked)) for group, rows in _rows(wanted)]
+        pool, groups = self._pools[source.name], _rows(wanted)
+        self.asking[source.name] = len(groups)
+        futures = [(group, pool.submit(_ask, source, self._probing, group, rows, asked)) for group, rows in groups]
         heard = [(group, *future.result()) for group, future in futures]
         # One question that always fails is a fault of its source, however well the others are answered.
         fault = next((fault for _, _, fault in heard if fault is not None), None)

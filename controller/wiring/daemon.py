@@ -222,7 +222,7 @@ def _longest_wait(config: values.Config, observer: Observer) -> Callable[[], tim
     """Of a slot for its source, while that hangs. Pages of a `scrape` source are read beside the slots, which wait for none of them."""
     timeout = max((source.timeout for source in config.sources.values() if isinstance(source, values.PrometheusSource)), default=timedelta(0))
     # Two more: its first slot asks for the past, too, of what is watched and of the others.
-    return lambda: timeout * (ceil(len(observer.questions) / ASKED_AT_ONCE) + 2)
+    return lambda: timeout * (ceil(max(observer.asking.values(), default=0) / ASKED_AT_ONCE) + 2)
 
 
 def _adopt(core: _Core, eyes: _Eyes, reached: Outside, readiness: Readiness) -> Callable[[tuple[Policy, ...], frozenset[str]], None]:
