@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import structlog
 
-from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.errors import AdapterError, Permanent
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.notify.clocks import Clocks
@@ -20,7 +20,7 @@ from rollbackd.controller.observe.facts import with_facts
 from rollbackd.controller.observe.migrations import Migrations
 from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.readings import Observer, SourceHealth
-from rollbackd.controller.observe.sides import beside_old, beside_old_past
+from rollbackd.controller.observe.sides import Slot, beside_old, beside_old_past
 from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.observe.vanished import Absences
@@ -32,6 +32,8 @@ from rollbackd.policies.watching.since import counts_from, evidence_since, is_wa
 
 CALM_REACH = timedelta(hours=2)
 """So much of the time before a change says how bursty its calm was."""
+MOST_SIDES = 100
+"""Of so many policies what old pods counted is asked in one slot; the others are judged from the next one on."""
 MOST_READINGS = 200_000
 """So many readings of the past are kept at most while watches are rebuilt; where many are watched, they reach back less far."""
 
@@ -59,7 +61,7 @@ class Observation:
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="pass")
         self._slow = ThreadPoolExecutor(4, thread_name_prefix="before")
         self._unfinished: dict[Grid, Future[Before]] = {}
-        self._untold: dict[tuple[str, str], str] = {}
+        self._untold: dict[tuple[Grid, str], str] = {}
 
     def close(self) -> None:
         """Nothing is read after this."""
@@ -103,29 +105,44 @@ class Observation:
         watched = [policy for policy in new if policy.name in begun]
         slots = history_slots(watched, at, min(begun.values(), default=at))
         past = self._observer.read_history(watched, slots)
-        sides = [(policy, [slot for slot in slots if slot > begun[policy.name]]) for policy in watched if policy.name in past]
-        untold = self._take_sides(sides, past, survey)
+        untold = self._take_sides([(policy, begun[policy.name]) for policy in watched if policy.name in past], past, survey)
+        for grid in grids(new):
+            self._note(grid, BESIDE, next(filter(None, untold.values()), None))
         others = [policy for policy in new if policy.name not in past]
         past.join(self._observer.read_history(others, history_slots(others, at)))
-        return past, untold
+        return past, frozenset(untold)
 
-    def _take_sides(self, asked: Sequence[tuple[Policy, Sequence[datetime]]], past: Past, survey: Survey) -> frozenset[str]:
-        """The past of these policies, which share a source, knows of old pods at these slots; returns those of which that cannot be read now."""
+    def _take_sides(self, asked: Sequence[tuple[Policy, datetime]], past: Past, survey: Survey) -> dict[str, str]:
+        """The past of these policies, which share a source, knows of old pods since then. Returns those of which that is not known yet, and why.
+
+        One fault, or many of them at once, and the others are asked about in the next slot: this one must not outlast its time.
+        """
         untold: dict[str, str] = {}
+        asks = [0]
 
-        def beside(one: tuple[Policy, Sequence[datetime]]) -> Past:
-            policy, slots = one
+        def beside(one: tuple[Policy, datetime]) -> tuple[Policy, Sequence[Slot]]:
+            policy, since = one
+            known = tuple(past.take_out(policy.name))
+            if untold or asks[0] >= MOST_SIDES:
+                untold.setdefault(policy.name, "")
+                return policy, known
             try:
-                return beside_old_past(policy, past, self._observer.source(policy.source), survey.states.get(policy.target), slots)
+                told = beside_old_past(policy, known, self._observer.source(policy.source), survey.states.get(policy.target), since)
+            except Permanent as fault:  # nobody will ever tell; a whole watch without a judgement would be worse
+                log.warning("sides.refused", policy=policy.name, error=str(fault))
+                return policy, known
             except AdapterError as fault:
                 untold[policy.name] = str(fault)
-                return past
+                return policy, known
+            asks[0] += told is not known
+            return policy, told
 
-        for told in list(self._slow.map(beside, asked)):
-            past.join(told)
-        for source in {policy.source for policy, _ in asked}:
-            self._note(source, BESIDE, next(iter(untold.values()), None))
-        return frozenset(untold)
+        for policy, slots in list(self._slow.map(beside, asked)):
+            kept = Past({policy.name: len(policy.conditions)})
+            for at, readings in slots:
+                kept.add(at, readings)
+            past.join(kept)
+        return untold
 
     def _aged(self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], at: datetime) -> dict[str, tuple[Reading, ...]]:
         book = self._engine.book
@@ -161,7 +178,7 @@ class Observation:
         if reading is None:
             compared = self._engine.lacking(due, at)
             if not compared:
-                self._note(grid.source, BEFORE, None)
+                self._note(grid, BEFORE, None)
                 return NOTHING_READ
             reading, patience = self._slow.submit(self._read_before, compared, at), PATIENCE
         try:
@@ -172,31 +189,29 @@ class Observation:
 
     def _read_before(self, compared: Sequence[Compared], at: datetime) -> Before:
         source, asks = self._observer.asked_of([one.policy for one in compared])
+        grid = Grid(source.name, compared[0].policy.every)
         try:
             told = read_before(source, compared, asks, at)
-        except AdapterError as fault:
-            self._note(source.name, BEFORE, str(fault))
-            return NOTHING_READ
         except (ValueError, KeyError, ArithmeticError) as bug:
             log.exception("baseline.failed", source=source.name)
-            self._note(source.name, BEFORE, f"its answer cannot be taken in: {type(bug).__name__}: {bug}")
+            self._note(grid, BEFORE, f"its answer cannot be taken in: {type(bug).__name__}: {bug}")
             return NOTHING_READ
-        self._note(source.name, BEFORE, None)
+        self._note(grid, BEFORE, next((before.lack for each in told.values() for before in each if not before.is_read), None))
         return compared, told
 
-    def _note(self, source: str, what: str, fault: str | None) -> None:
+    def _note(self, grid: Grid, what: str, fault: str | None) -> None:
         if fault is None:
-            self._untold.pop((source, what), None)
-        elif self._untold.get((source, what)) != fault:  # never the same error twice in a row
-            log.warning("past.unread", source=source, what=what, error=fault)
-            self._untold[source, what] = fault
+            self._untold.pop((grid, what), None)
+        elif (grid, what) not in self._untold:  # once, not at each slot
+            log.warning("past.unread", source=grid.source, what=what, error=fault)
+            self._untold[grid, what] = fault
 
     def _health(self) -> dict[str, SourceHealth]:
         """How the sources are. One that tells nothing of the past is as blind as one that does not answer: what is judged by it stays unproven."""
         health = dict(self._observer.health)
-        for (name, what), fault in tuple(self._untold.items()):
-            if health[name].fault is None:
-                health[name] = replace(health[name], fault=f"it does not tell {what}: {fault}")
+        for (grid, what), fault in tuple(self._untold.items()):
+            if health[grid.source].fault is None:
+                health[grid.source] = replace(health[grid.source], fault=f"it does not tell {what}: {fault}")
         return health
 
 

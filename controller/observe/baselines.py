@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
+from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Source
 from rollbackd.controller.observe.questions import Ask, ProbeQuestion
 from rollbackd.controller.observe.readings import past_readings
@@ -16,6 +19,8 @@ from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching import baseline
 from rollbackd.policies.watching.baseline import REFERENCES, Before, Reference
 from rollbackd.policies.watching.since import watch_length
+
+log = structlog.get_logger()
 
 READ_AT_ONCE = 200_000
 """So many readings are fetched at a time."""
@@ -52,7 +57,8 @@ class Baselines:
     def lacking(self, policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> Compared | None:
         """What has to be read before the policy's change can be compared; None where nothing has."""
         anchor = baseline.anchor(policy, incident, changes, fleet, at)
-        if anchor is None or self._of(policy, anchor) is not None:
+        known = self._of(policy, anchor) if anchor is not None else None
+        if anchor is None or (known is not None and all(before.is_read for before in known.before or ())):
             return None
         return Compared(policy, anchor, baseline.clean_from(changes, anchor))
 
@@ -73,7 +79,7 @@ class Baselines:
             return None
         if (known := self._of(policy, anchor)) is not None:
             return known.before
-        return baseline.unread(policy, anchor) if self._is_read else None
+        return (baseline.unread(anchor),) * len(policy.conditions) if self._is_read else None
 
     def _of(self, policy: Policy, anchor: datetime) -> _Known | None:
         known = self._known.get(policy.name)
@@ -83,7 +89,8 @@ class Baselines:
 def read_before(source: Source, compared: Sequence[Compared], asks: Mapping[str, Sequence[Ask]], at: datetime) -> dict[str, tuple[Before, ...]]:
     """What each policy's signals were before its change. One question for all policies that share a signal and changed within the same hour.
 
-    ``asks``: by policy, on this source. All policies are of one grid. Raises Transient or Permanent: then nothing is known of any.
+    ``asks``: by policy, on this source. All policies are of one grid. A question that fails takes no other with it: what it was about is unread,
+    or nothing is known of it where it would fail again.
     """
     found: dict[str, tuple[Before, ...]] = {}
     for together in _together(compared):
@@ -113,6 +120,7 @@ class _Reading:
         self._step = block * max(1, -(-SPACING // block))
         spans = [baseline.span(condition, one.anchor, self._step)[0] for one in compared for condition in one.policy.conditions]
         self._begin, self._end = min(spans), max(one.anchor for one in compared)
+        self._faults: dict[tuple[str, int], str] = {}
 
     def found(self) -> dict[str, tuple[Before, ...]]:
         told = self._told({one.policy.name: range(len(one.policy.conditions)) for one in self._compared}, self._begin, self._end)
@@ -124,7 +132,11 @@ class _Reading:
             for one in self._compared:
                 if one.policy.name in relative:
                     found[one.policy.name] = self._with(one, found[one.policy.name], name, lag, earlier[one.policy.name])
-        return found
+        return {one.policy.name: self._without_faults(one, found[one.policy.name]) for one in self._compared}
+
+    def _without_faults(self, one: Compared, before: tuple[Before, ...]) -> tuple[Before, ...]:
+        faults = [self._faults.get((one.policy.name, index)) for index in range(len(before))]
+        return tuple([known if fault is None else baseline.unread(one.anchor, fault) for known, fault in zip(before, faults, strict=True)])
 
     def _before(self, one: Compared, told: Mapping[int, list[Reading]]) -> tuple[Before, ...]:
         conditions = enumerate(one.policy.conditions)
@@ -142,9 +154,31 @@ class _Reading:
         moments = [first + index * self._step for index in range((min(end, self._now) - first) // self._step + 1)]
         slots = [moment + self._source.delay for moment in moments]
         asked = {name: [i for i in chosen if not isinstance(self._asks[name][i].group, ProbeQuestion)] for name, chosen in indexes.items()}
-        told = past_readings(self._source, {name: [self._asks[name][i] for i in chosen] for name, chosen in asked.items()}, slots)
-        readings = {name: {i: [told[slot][name][place] for slot in slots] for place, i in enumerate(chosen)} for name, chosen in asked.items()}
-        return {name: {i: readings[name].get(i, []) for i in chosen} for name, chosen in indexes.items()}
+        told: dict[tuple[str, int], list[Reading]] = defaultdict(list)
+        for wanted in _by_question(self._asks, asked):
+            told |= self._answered(wanted, slots)
+        return {name: {i: told[name, i] for i in chosen} for name, chosen in indexes.items()}
+
+    def _answered(self, wanted: Mapping[str, Sequence[int]], slots: Sequence[datetime]) -> dict[tuple[str, int], list[Reading]]:
+        """The readings of these conditions, which ask the same question; none where it fails."""
+        places = [(name, index) for name, chosen in wanted.items() for index in chosen]
+        try:
+            read = past_readings(self._source, {name: [self._asks[name][i] for i in chosen] for name, chosen in wanted.items()}, slots)
+        except Transient as fault:
+            self._faults |= dict.fromkeys(places, str(fault))
+            return {}
+        except AdapterError as fault:  # it would fail for ever, and nothing would ever be proven: as where a source keeps no past
+            log.warning("baseline.refused", source=self._source.name, conditions=len(places), error=str(fault))
+            return {}
+        return {(name, i): [read[slot][name][place] for slot in slots] for name, chosen in wanted.items() for place, i in enumerate(chosen)}
+
+
+def _by_question(asks: Mapping[str, Sequence[Ask]], indexes: Mapping[str, Sequence[int]]) -> Iterable[Mapping[str, Sequence[int]]]:
+    found: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for name, chosen in indexes.items():
+        for index in chosen:
+            found[id(asks[name][index].group)][name].append(index)
+    return found.values()
 
 
 def _relative(policy: Policy) -> tuple[int, ...]:

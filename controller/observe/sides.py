@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Derived, Identity, Increases, MeteredSource, RowKey, Slower, Source
 from rollbackd.adapters.base.target import Sides, TargetState
-from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.questions import Ask, asks_of
 from rollbackd.controller.observe.readings import SLOTS_AT_ONCE, past_readings, readings_at
+from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Counts, Reading
 
@@ -17,6 +18,9 @@ POD, SIDE = "pod", "rollbackd_replicaset"
 """The label that names a pod, and the one that is made of it."""
 SUFFIX = "-[bcdfghjklmnpqrstvwxz2456789]{5}"
 """What Kubernetes puts behind the name of a ReplicaSet to name a pod."""
+
+Slot: TypeAlias = tuple[datetime, tuple[Reading, ...]]
+"""A policy's readings at a slot."""
 
 
 def beside_old(
@@ -33,21 +37,32 @@ def beside_old(
     return told_apart(policy, readings, {index: readings_at(source, lambda _: None, each, at) for index, each in asks.items()})
 
 
-def beside_old_past(policy: Policy, past: Past, source: Source, state: TargetState | AdapterError | None, slots: Sequence[datetime]) -> Past:
+def beside_old_past(
+    policy: Policy, past: Sequence[Slot], source: Source, state: TargetState | AdapterError | None, since: datetime
+) -> Sequence[Slot]:
     """The policy's past slots as ``beside_old`` would have given them: a comparison with old pods that are gone by now holds on.
 
-    Raises Transient or Permanent where the source cannot be asked for it; then ``past`` is as it was.
+    It is asked for only where a share was out of its limit after ``since``: else there is nothing that both sides may have suffered. Raises Transient
+    or Permanent.
     """
     sides = state.past_sides if isinstance(state, TargetState) else None
-    if sides is None or isinstance(source, MeteredSource):
+    slots = [at for at, _ in past if at > since]
+    if sides is None or isinstance(source, MeteredSource) or not any(_is_out(policy, readings) for at, readings in past if at > since):
         return past
     asks = {str(index): each for index, each in asks_by_side(policy, source, sides).items()}
     chunks = [slots[start : start + SLOTS_AT_ONCE] for start in range(0, len(slots), SLOTS_AT_ONCE)] if asks else []
     found = {at: told for chunk in chunks for at, told in past_readings(source, asks, chunk).items()}
-    beside = Past({policy.name: len(policy.conditions)})
-    for at, readings in past.take_out(policy.name):
-        beside.add(at, told_apart(policy, readings, {int(index): each for index, each in found.get(at, {}).items()}))
-    return beside
+    return [(at, told_apart(policy, readings, {int(index): each for index, each in found.get(at, {}).items()})) for at, readings in past]
+
+
+def _is_out(policy: Policy, readings: Sequence[Reading]) -> bool:
+    for condition, reading in zip(policy.conditions, readings, strict=True):
+        if condition.bound is not None and isinstance(reading, Counts):
+            limit = share_limit(condition)
+            is_above = limit.high is not None and reading.least > limit.high * reading.total
+            if is_above or (limit.low is not None and reading.most < limit.low * reading.total):
+                return True
+    return False
 
 
 def asks_by_side(policy: Policy, source: Source, sides: Sides) -> Mapping[int, Sequence[Ask]]:

@@ -93,9 +93,9 @@ class Before:
     is_read: bool = True
 
 
-def unread(policy: Policy, anchor: datetime) -> tuple[Before, ...]:
-    """What is known of the time before ``anchor`` while it is asked for."""
-    return (Before(anchor, f"what was before the change at {anchor:%H:%M:%S} is not read yet", is_read=False),) * len(policy.conditions)
+def unread(anchor: datetime, why: str = "") -> Before:
+    """What is known of the time before ``anchor`` while it is asked for. ``why``: what kept it from being told."""
+    return Before(anchor, f"what was before the change at {anchor:%H:%M:%S} is not read yet{why and ': '}{why}", is_read=False)
 
 
 def anchor(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Increases, Query, Row, RowKey
 from rollbackd.adapters.base.target import Sides, TargetState
 from rollbackd.controller.engine.observation import Observation
@@ -15,7 +15,8 @@ from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.readings import Observer
 from rollbackd.controller.observe.sides import SIDE
 from rollbackd.policies.known.reasons import verdict_reason
-from rollbackd.policies.model.policy import Bound, For
+from rollbackd.policies.model.policy import Bound, For, Group, Leaf, Policy
+from rollbackd.policies.model.signals import Ratio, Selector
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
 from tests.policies.literals import ERRORS, MINUTE, SECOND, T0
 
@@ -35,7 +36,8 @@ class Town:
     def __init__(self) -> None:
         self.bad: dict[datetime, float] = {}
         self.has_old: set[datetime] = set()
-        self.refuses = ""  # "all" of the past, or what "sides" counted in it
+        self.refuses = ""  # "all" of the past, what "sides" counted in it, or what it is asked of a metric
+        self.fault: AdapterError = Transient("prometheus: did not answer a range in 10 s")
 
     def block(self, every: timedelta) -> timedelta:
         return MINUTE
@@ -47,8 +49,9 @@ class Town:
 
     def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         assert isinstance(query, Increases)
-        if self.refuses == "all" or (self.refuses == "sides" and SIDE in query.identity.labels):
-            raise Transient("prometheus: did not answer a range in 10 s")
+        metrics = {selector.metric for _, selector in query.parts}
+        if self.refuses in ("all", *metrics) or (self.refuses == "sides" and SIDE in query.identity.labels):
+            raise self.fault
         return {at: self.read(query, at) for at in instants}
 
     def check(self) -> tuple[str, ...]:
@@ -62,9 +65,9 @@ class Town:
 class Daemon:
     """One life of a daemon in the town."""
 
-    def __init__(self, folder: Path, town: Town, at: datetime = T0) -> None:
+    def __init__(self, folder: Path, town: Town, at: datetime = T0, policy: Policy = POLICY) -> None:
         self.town = town
-        self.world = World(folder, POLICY, at=at)
+        self.world = World(folder, policy, at=at)
         surveyed = self.world.surveyor.survey
 
         def survey(keys: Sequence[str], at: datetime) -> Survey:
@@ -72,7 +75,7 @@ class Daemon:
             return replace(found, states={key: self._sided(state, at) for key, state in found.states.items()})
 
         self.world.surveyor.survey = survey  # type: ignore[method-assign]
-        self._observation = Observation(self.world.engine, Observer({"prometheus": town}, lambda _: None), self.world.surveyor)  # type: ignore[dict-item]
+        self.observation = Observation(self.world.engine, Observer({"prometheus": town}, lambda _: None), self.world.surveyor)  # type: ignore[dict-item]
 
     def look(self, looks: int, bad: float, *, has_old: bool = False) -> str:
         """So many slots, and what the last one says of the errors."""
@@ -81,7 +84,7 @@ class Daemon:
             self.town.bad[at] = bad
             self.town.has_old |= {at} if has_old else set()
             (policy,) = self.world.engine.policies.values()
-            self.world.engine.cycle(self._observation.batch([policy], self.world.engine.due([policy], at), at))
+            self.world.engine.cycle(self.observation.batch([policy], self.world.engine.due([policy], at), at))
             self.world.rest()
         standing = self.world.engine.standings.get("shop")
         return "not judged" if standing is None else verdict_reason(standing.evaluation.policy.conditions[0], standing.evaluation.verdicts[0])
@@ -161,3 +164,53 @@ def test_health_is_proven_while_the_time_before_is_not_read(tmp_path: Path) -> N
     daemon.world.deploy("v2")
     daemon.town.refuses = "all"
     assert daemon.look(42, 0).endswith("<= 5 %")
+
+
+ODD = replace(POLICY.conditions[0], name="odd", signal=Ratio(Selector("odd_bad"), Selector("odd_total")))
+TWO = replace(POLICY, conditions=(*POLICY.conditions, ODD), trigger=Group((Leaf(0), Leaf(1)), 1))
+
+
+def test_one_question_about_the_past_that_fails_disarms_no_other(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, Town(), policy=TWO)
+    daemon.world.good("v1")
+    daemon.town.refuses = "odd_total"
+    daemon.look(120, 0)
+    daemon.world.deploy("v2")
+    daemon.look(24, 60)
+    assert "rung.intended" in daemon.world.kinds()
+
+
+@pytest.mark.parametrize("fault", [Transient("503"), Permanent("422: would load too many samples")], ids=["it-may-answer-yet", "it-never-will"])
+def test_what_will_never_be_told_is_judged_as_it_is_written(tmp_path: Path, fault: AdapterError) -> None:
+    daemon = Daemon(tmp_path, Town())
+    daemon.world.good("v1")
+    daemon.town.refuses, daemon.town.fault = "all", fault
+    daemon.look(60, 0)
+    daemon.world.deploy("v2")
+    daemon.look(24, 60)
+    assert ("rung.intended" in daemon.world.kinds()) == isinstance(fault, Permanent)
+
+
+def test_old_pods_are_not_asked_about_where_nothing_was_out_of_its_limit(tmp_path: Path) -> None:
+    first = Daemon(tmp_path, Town())
+    first.world.good("v1")
+    first.look(30, 0)
+    first.world.deploy("v2")
+    first.look(12, 1, has_old=True)
+    first.town.refuses = "sides"
+    again = Daemon(tmp_path, first.town, first.world.at)
+    assert again.look(1, 1) != "not judged"
+
+
+def test_a_grid_that_lacks_nothing_does_not_clear_what_another_was_not_told(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, Town())
+    daemon.world.good("v1")
+    daemon.look(30, 0)
+    daemon.world.deploy("v2")
+    daemon.town.refuses = "all"
+    slower = replace(POLICY, name="slower", target="command:other", every=6 * EVERY)
+    for _ in range(40):
+        daemon.look(1, 20)
+        daemon.world.engine.cycle(daemon.observation.batch([slower], [], daemon.world.at))
+        daemon.observation._before([slower], daemon.world.at)
+    assert any("source prometheus" in title for title in daemon.world.titles())

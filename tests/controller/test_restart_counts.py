@@ -102,7 +102,7 @@ def test_a_restart_in_the_middle_of_a_watch_changes_no_verdict(tmp_path: Path, s
 
 
 def test_a_source_that_cannot_tell_so_much_tells_what_a_look_rests_on(tmp_path: Path) -> None:
-    source = Kept(1, most=20)
+    source = Kept(1, most=70)
     run = Run(tmp_path, source, 0)
     run.until(KILLED)
     run.close()

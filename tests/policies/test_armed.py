@@ -294,7 +294,7 @@ def test_a_share_too_low_before_is_no_breach_until_it_falls_further() -> None:
 
 
 def test_until_it_is_read_whether_it_was_in_breach_before_no_breach_is_proven_and_health_is() -> None:
-    (known,) = unread(alone(ERRORS), T0)
+    known = unread(T0)
     assert verdict(ERRORS, counts(AFTER, 20, 100), known) == (
         State.UNPROVEN,
         "error-rate unproven: what was before the change at 14:00:00 is not read yet",
@@ -306,11 +306,11 @@ def test_until_it_is_read_whether_it_was_in_breach_before_no_breach_is_proven_an
 @pytest.mark.parametrize("signal", [OfTarget("rollout"), Probe("front")])
 def test_what_keeps_no_past_is_judged_at_once(signal: Signal) -> None:
     told = replace(ERRORS, signal=signal)
-    assert now(told, unread(alone(told), T0)[0]) is told
+    assert now(told, unread(T0)) is told
 
 
 def test_a_condition_that_may_be_rearmed_yet_keeps_its_onset() -> None:
     policy = alone(FREE)
-    known, watch = unread(policy, T0), new_watch(policy)
+    known, watch = (unread(T0),), new_watch(policy)
     old = replace(watch, tracks=(watch.tracks[0]._replace(onset=T0 - MINUTE),))
     assert rearmed(policy, armed(policy, known, AFTER), old, known) == old
