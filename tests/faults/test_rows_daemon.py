@@ -176,7 +176,7 @@ def test_row_11_a_step_that_was_claimed_ends_and_its_outcome_is_found_later(tmp_
             poll(lambda: house.version() == "v1")
             assert house.applied() == ["v1"]
         house.measured(shop=WELL)
-        house.slots(12)
+        house.slots(18)  # its claim lasts for two time-outs
         assert house.applied() == ["v1"]
         assert house.kinds()[-1] == "incident.closed"
 
