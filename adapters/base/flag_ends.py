@@ -1,6 +1,6 @@
 """Where each flag of a write ends, and which flags are left alone and why (I5). Reads and writes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollbackd.adapters.base.errors import Refused
@@ -37,20 +37,30 @@ def safe(provider: FlagProvider, reading: Reading, names: Sequence[str], before:
             end = safe_end(provider, name, reading.states[name], before.get(name))
             if end == reading.states[name]:
                 continue
-            if (why := held_by_dependents(provider, reading, name)) is not None:
+            if (why := held_by_dependents(provider, reading, name, end, names)) is not None:
                 left[name] = why
             else:
                 after[name] = end
     return Ends(after, tuple(names), frozenset(left), tuple(left.values()))
 
 
-def held_by_dependents(provider: FlagProvider, reading: Reading, name: str) -> str | None:
-    """Why the flag is left alone for the sake of one that depends on it and must not go off with it; None if there is none such."""
+def held_by_dependents(provider: FlagProvider, reading: Reading, name: str, end: State, asked: Collection[str] = ()) -> str | None:
+    """Why the flag is not put at ``end`` for the sake of one that depends on it; None if there is none such, or it does not go off.
+
+    ``asked``: the flags that go to their safe states in the same write.
+    """
+    # Only a provider whose states have this field knows dependents.
+    if end.get("enabled") is not False:
+        return None
     for child in reading.dependents.get(name, ()):
         word = provider.safe_states.get(child)
-        if word is None and child in reading.guarded:
+        if child in reading.opposed.get(name, ()):
+            # One that goes off in the same write does not come on.
+            if word == LEAVE or (word == "off" and child not in asked):
+                return f"{named([name])} stays as it is: {named([child])} would come on without it, but its declared safe state is '{word}'"
+        elif word is None and child in reading.guarded:
             return f"{named([name])} stays as it is: {named([child])} depends on it and would go with it, but {reading.guarded[child]}"
-        if word not in (None, "off"):
+        elif word not in (None, "off"):
             return f"{named([name])} stays as it is: {named([child])} depends on it and would go with it, but its declared safe state is '{word}'"
     return None
 

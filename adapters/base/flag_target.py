@@ -289,10 +289,11 @@ def _faults(provider: FlagProvider, reading: Reading) -> list[str]:
     if len(reading.scope) > provider.max_flags:
         found.append(f"{len(reading.scope)} flags in scope, at most {provider.max_flags} may change at once; narrow the scope")
     for name, state in reading.in_scope.items():
-        if provider.safe_states.get(name) != LEAVE and (why := held_by_dependents(provider, reading, name)) is not None:
-            found.append(f"{why}; take the dependency away, or declare that '{name}' is left")
         try:
-            safe_end(provider, name, state, state)
+            end = safe_end(provider, name, state, state)
         except Refused as error:
             found.append(f"{error}; {error.advice}")
+            continue
+        if provider.safe_states.get(name) != LEAVE and (why := held_by_dependents(provider, reading, name, end)) is not None:
+            found.append(f"{why}; take the dependency away, or declare that '{name}' is left")
     return found

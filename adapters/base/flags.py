@@ -50,14 +50,15 @@ class Reading:
 
     ``states``: those in scope and those asked for by name; a flag that is not there does not exist. ``scope``: the names in scope.
     ``guarded``: flags that are left alone unless a safe state is declared for them, and why; of those in ``dependents`` too. ``dependents``: what
-    else is served otherwise as soon as a flag is, by that flag: others that are on and depend on it. ``already``: how flags are said to stand that
-    need no write. ``handle``: the provider's own, such as versions.
+    else is served otherwise as soon as a flag is, by that flag: others that are on and depend on it. ``opposed``: those of them that are served only
+    while the flag is off. ``already``: how flags are said to stand that need no write. ``handle``: the provider's own, such as versions.
     """
 
     states: Mapping[str, State]
     scope: frozenset[str]
     guarded: Mapping[str, str] = field(default_factory=dict)
     dependents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    opposed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     already: str = "at the safe state"
     handle: object = field(default=None, repr=False, compare=False)
 

@@ -108,7 +108,8 @@ class Project:
             name: f"it is of type {feature.kind}, so it must declare what is safe" for name, feature in known.items() if feature.kind in _GUARDED
         }
         dependents = {name: on for name, feature in found.items() if (on := tuple(child for child in feature.children if _is_on(known.get(child))))}
-        return Reading(states, inside & states.keys(), guarded, dependents)
+        opposed = {name: frozenset(child for child in on if _is_opposed(known[child], name)) for name, on in dependents.items()}
+        return Reading(states, inside & states.keys(), guarded, dependents, opposed)
 
     def _stated(self, name: str, feature: Feature, environment: str) -> State:
         if feature.state is None:
@@ -230,6 +231,13 @@ class Project:
 
 def _is_on(feature: Feature | None) -> bool:
     return feature is not None and (feature.state is None or feature.state["enabled"] is True)
+
+
+def _is_opposed(child: Feature, parent: str) -> bool:
+    """Whether the child is served only while the parent is off."""
+    parents = child.state.get("dependencies") if child.state is not None else None
+    each_of = parents if isinstance(parents, Sequence) else ()
+    return any(isinstance(each, Mapping) and each.get("feature") == parent and each.get("enabled") is False for each in each_of)
 
 
 def _signed(token: str) -> Mapping[str, str]:

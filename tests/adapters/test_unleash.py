@@ -223,6 +223,45 @@ def test_a_flag_on_which_one_depends_that_must_not_go_off_is_left(
     assert planned(shop.target(safe_states={"fallback": "off"}), shop.key("flags:new-cart")).intent.record["after"]
 
 
+def test_a_flag_that_goes_on_is_not_held_by_one_that_comes_with_it(unleash: UnleashServer, tmp_path: Path) -> None:
+    shop = open_shop(unleash, tmp_path, Flag("new-cart", is_on=False), Flag("coupons", tag="other"))
+    shop.depend("coupons", "new-cart")
+    target, key = shop.target(safe_states={"new-cart": "on", "coupons": "on"}), shop.key("tag:checkout")
+    plan = planned(target, key)
+    assert plan.steps == ("flags.new-cart.enabled: false -> true",)
+    assert plan.not_undone == ("flag 'coupons' depends on 'new-cart': what is served of them changes with it",)
+    assert target.check([key]) == ()
+
+
+@pytest.mark.parametrize("declared", [pytest.param({"old-cart": "on"}, id="on"), pytest.param({}, id="undeclared")])
+def test_a_flag_goes_off_so_that_its_fallback_comes_on(unleash: UnleashServer, tmp_path: Path, declared: dict[str, str]) -> None:
+    shop = open_shop(unleash, tmp_path, CART, Flag("old-cart", tag="other"))
+    shop.depend("old-cart", "new-cart", while_on=False)
+    target, key = shop.target(safe_states=declared), shop.key("tag:checkout")
+    plan = planned(target, key)
+    assert plan.steps == ("flags.new-cart.enabled: true -> false",)
+    assert plan.not_undone == ("flag 'old-cart' depends on 'new-cart': what is served of them changes with it",)
+    assert target.check([key]) == ()
+
+
+@pytest.mark.parametrize("word", ["off", "leave"])
+def test_a_flag_whose_fallback_must_not_come_on_is_left(unleash: UnleashServer, tmp_path: Path, word: str) -> None:
+    shop = open_shop(unleash, tmp_path, CART, Flag("old-cart", tag="other"))
+    shop.depend("old-cart", "new-cart", while_on=False)
+    target, key = shop.target(safe_states={"old-cart": word}), shop.key("tag:checkout")
+    left = f"flag 'new-cart' stays as it is: flag 'old-cart' would come on without it, but its declared safe state is '{word}'"
+    with pytest.raises(Refused, match=left):
+        planned(target, key)
+    assert target.check([key]) == (f"{key}: {left}; take the dependency away, or declare that 'new-cart' is left",)
+
+
+def test_a_flag_goes_off_together_with_its_fallback(unleash: UnleashServer, tmp_path: Path) -> None:
+    shop = open_shop(unleash, tmp_path, CART, Flag("old-cart"))
+    shop.depend("old-cart", "new-cart", while_on=False)
+    plan = planned(shop.target(safe_states={"old-cart": "off"}), shop.key("tag:checkout"))
+    assert plan.steps == ("flags.new-cart.enabled: true -> false", "flags.old-cart.enabled: true -> false")
+
+
 def test_a_flag_to_which_unleash_would_add_a_strategy_is_never_switched_on(unleash: UnleashServer, tmp_path: Path) -> None:
     shop = open_shop(unleash, tmp_path, Flag("bare", is_on=False, strategies=()))
     target = shop.target(safe_states={"bare": "on"})

@@ -58,9 +58,9 @@ class Shop:
         """A person switches a flag."""
         self.server.ask(who, "POST", f"{self._flag(name)}/environments/{environment}/{'on' if is_on else 'off'}")
 
-    def depend(self, child: str, parent: str) -> None:
-        """Dana lets one flag be off wherever another is."""
-        self.server.ask("dana", "POST", f"{self._flag(child)}/dependencies", {"feature": parent})
+    def depend(self, child: str, parent: str, *, while_on: bool = True) -> None:
+        """Dana lets one flag be off wherever another is; without ``while_on`` wherever the other is on."""
+        self.server.ask("dana", "POST", f"{self._flag(child)}/dependencies", {"feature": parent, "enabled": while_on})
 
     def flag(self, name: str) -> Any:
         """All that the Admin API says about a flag, but when it was used."""
