@@ -16,11 +16,15 @@ PATIENCE = timedelta(seconds=30)
 
 
 class Heartbeat:
-    """Whether the engine still finishes slots, by the number of slots and a clock that nobody sets."""
+    """Whether the engine still finishes slots, by the number of slots and a clock that nobody sets.
 
-    def __init__(self, desk: Desk, monotonic: Callable[[], float] = time.monotonic) -> None:
+    ``is_patient``: while a source hangs a slot may last as long as that, since the restart that follows does not mend the source.
+    """
+
+    def __init__(self, desk: Desk, monotonic: Callable[[], float] = time.monotonic, *, is_patient: bool = True) -> None:
         self._desk = desk
         self._monotonic = monotonic
+        self._is_patient = is_patient
         self._slots = -1
         self._since = monotonic()
 
@@ -39,8 +43,7 @@ class Heartbeat:
 
     def _allowed(self) -> timedelta:
         every = min((policy.every for policy in dict(self._desk.engine.policies).values()), default=timedelta(0))
-        # A restart does not mend a source that hangs.
-        return max(3 * every, self._desk.longest_wait(), PATIENCE)
+        return max(3 * every, self._desk.longest_wait() if self._is_patient else PATIENCE, PATIENCE)
 
 
 class Pulse:
@@ -48,7 +51,7 @@ class Pulse:
 
     def __init__(self, desk: Desk, send: Callable[[], None], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._desk = desk
-        self._heartbeat = Heartbeat(desk, monotonic)
+        self._heartbeat = Heartbeat(desk, monotonic, is_patient=False)  # it restarts nothing: people are told
         self._send = send
         self._said: str | None = None
 

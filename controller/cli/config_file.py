@@ -54,8 +54,10 @@ def read_whereabouts(file: Path) -> Whereabouts:
 
 def known_whereabouts(file: Path) -> Whereabouts | None:
     """As ``read_whereabouts``, without a word; None where a fault leaves it uncertain."""
-    # A key that is cut leaves its default: another daemon's address, or another's token.
-    found = certain(config_text(file), str(file), file.parent.absolute(), (("data_dir",), ("api", "listen"), ("api", "token_file")))
+    text, base = config_text(file), file.parent.absolute()
+    config = parsed(text, file)
+    trails = ("api", "listen"), ("data_dir",)
+    found = config if isinstance(config, Config) else certain(text, str(file), base, trails, also=(("api", "token_file"),))
     return Whereabouts(found.api.listen, found.api.token_file, found.data_dir) if found is not None else None
 
 

@@ -95,7 +95,9 @@ def whoami() -> str:
 
 
 def data_dir(server: str | None, token_file: Path | None, config: Path | None) -> str:
-    """The daemon's folder, where a config says it that was named, or that the client was found by; else the word for it. Raises as ``client``."""
+    """The daemon's folder, where a config says it that was named, or that the client was found by; else the word for it, also where a fault
+    leaves it uncertain.
+    """
     from rollbackd.controller.cli.config_file import known_whereabouts
 
     if config is None and (server is None or token_file is None) and DEFAULT_CONFIG.is_file():

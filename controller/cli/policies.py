@@ -170,7 +170,9 @@ def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:
     config = parsed(text, file)
     if not isinstance(config, Config):
         places = places or own_policies(file)
-        if not places:
+        if places:
+            say(f"{file}: whether it has the sources, contacts and commands that policies name was not checked: mend it first")
+        else:
             say(f"{file}: its policies were not checked: mend it first, or name their files")
         return _Frame(None, places, config, {str(file): text})
     return _Frame(names(config), places or config.policies, (), {str(file): text}, config)

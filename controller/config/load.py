@@ -45,7 +45,7 @@ from rollbackd.policies.model.policy import Mode
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.text.faults import Fault, choices, quoted
 from rollbackd.policies.text.remainder import remainder
-from rollbackd.policies.text.validate import Findings, validate, validate_part
+from rollbackd.policies.text.validate import Findings, locate, validate, validate_part
 from rollbackd.policies.text.yaml_text import Path as Trail
 from rollbackd.policies.text.yaml_text import parse
 
@@ -76,15 +76,19 @@ def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
     return config if config is not None and not faults else tuple(sorted(faults))
 
 
-def certain(text: str, file: str, base: Path, trails: Collection[Trail]) -> Config | None:
-    """What is sound of a config that may be at fault elsewhere, of which only what ``trails`` lead to may be used; None where a fault leaves one of
-    those uncertain. As ``load_config`` otherwise.
+def certain(text: str, file: str, base: Path, trails: Collection[Trail], also: Collection[Trail] = ()) -> Config | None:
+    """What is sound of a config that may be at fault elsewhere, of which only what ``trails`` lead to may be used; None where one of those is not
+    written in its place, whole: a default would stand for what was written somewhere else. ``also``: what may be left out, if no other key may have
+    been meant for it. As ``load_config`` otherwise.
     """
     parsed = parse(text, file)
     if parsed.faults or len(parsed.documents) != 1 or (rest := remainder(parsed.documents[0], ConfigDocument, {})) is None:
         return None
     sound, beside = rest
-    return None if any(beside.was_cut(trail) for trail in trails) else _Reading(sound, beside, base).config()
+    is_written = all(locate(parsed.documents[0].root, trail)[0] == trail for trail in trails)
+    if not is_written or not all(beside.is_whole(trail) for trail in (*trails, *also)):
+        return None
+    return _Reading(sound, beside, base).config()
 
 
 def names(config: Config) -> Names:

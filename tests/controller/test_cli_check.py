@@ -118,7 +118,7 @@ def test_faults_of_the_config_are_shown_too(folder, capsys):
     code, out, err = run(capsys, "check", folder / "policies.d", "--config", folder / "rollbackd.yaml")
     assert code == 2
     assert "rollbackd.yaml:5:1" in out
-    assert err == "2 files: 1 fault, 1 policy sound\n"
+    assert err.endswith("2 files: 1 fault, 1 policy sound\n")
 
 
 def test_the_policies_of_a_faulty_config_are_checked_too(folder, capsys):
@@ -128,7 +128,15 @@ def test_the_policies_of_a_faulty_config_are_checked_too(folder, capsys):
     assert code == 2
     assert "rollbackd.yaml:5:1" in out
     assert "checkout.yaml:7:3" in out
-    assert err == "2 files: 2 faults, 0 policies sound\n"
+    assert err.endswith("2 files: 2 faults, 0 policies sound\n")
+    assert "whether it has the sources, contacts and commands that policies name was not checked" in err
+
+
+def test_where_a_place_of_policies_is_at_fault_none_of_them_is_called_sound(folder, capsys):
+    (folder / "rollbackd.yaml").write_text(CONFIG.replace("policies.d", "policies.d, {x: 1}"))
+    code, _, err = run(capsys, "check", "--config", folder / "rollbackd.yaml")
+    assert code == 2
+    assert "its policies were not checked" in err
 
 
 def test_where_a_faulty_config_does_not_say_which_policies_are_its_own_none_was_checked(folder, capsys):

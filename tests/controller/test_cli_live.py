@@ -306,10 +306,15 @@ def test_a_fault_elsewhere_in_the_config_keeps_nobody_from_the_daemon(config, ca
         pytest.param("api: {", "api: {token: x, ", id="perhaps-a-token-file"),
         pytest.param('listen: "127.0.0.1:', 'listen: "127.0.0.1;', id="address-malformed"),
         pytest.param("kind: Config", "kind: Config\napi: {}", id="twice"),
+        pytest.param("api: {listen:", "api: {people: {}}\nlisten: {listen:", id="address-beside-its-place"),
+        pytest.param("api: {", "api: {people: {", id="address-below-its-place"),
+        pytest.param("api: {", "api: {kubernetes: {", id="address-of-something-else"),
+        pytest.param("api: {", "commands: {api: {", id="all-of-it-elsewhere"),
     ],
 )
 def test_a_fault_that_leaves_the_daemon_uncertain_stops_a_command(config, sound, faulty, capsys):
-    config.write_text(config.read_text().replace(sound, faulty))
+    text = config.read_text().replace(sound, faulty)
+    config.write_text(text.replace('"}\n', '"}}\n') if text.count("{") > text.count("}") else text)
     assert outcome(["status", "--config", str(config)]) == 1
     err = capsys.readouterr().err
     assert f"{config}:" in err

@@ -59,6 +59,17 @@ def test_the_engine_is_not_called_dead_while_a_source_may_still_answer(world):
     assert heartbeat.fault() == "no slot was finished for 181 s, at most 180 s are expected"
 
 
+def test_a_sign_of_life_is_withheld_at_once_however_long_a_source_may_hang(world):
+    seconds, desk, beats = [0.0], desk_of(world, Said()), Beats()
+    desk.longest_wait = lambda: timedelta(seconds=180)
+    pulse = Pulse(desk, beats.send, lambda: seconds[0])
+    pulse.beat()
+    sent = beats.sent
+    seconds[0] = 31.0
+    pulse.beat()
+    assert beats.sent == sent
+
+
 def test_no_sign_is_sent_while_the_store_fails(world):
     beats = Beats()
     world.engine.trouble.fault = "the disk is full"
