@@ -13,7 +13,7 @@ from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import Observer, readings_at
-from rollbackd.controller.observe.sides import beside_old, told_apart
+from rollbackd.controller.observe.sides import beside_old, beside_old_past, told_apart
 from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
@@ -152,6 +152,22 @@ def test_the_daemon_asks_while_both_serve(source: Prometheus, tmp_path: Path) ->
     assert shown(found) == (180, 1500, 60, 1260)
     observation.close()
     world.close()
+
+
+def test_past_slots_are_told_apart_as_they_were_then(source: Prometheus) -> None:
+    """By ranges, once the old pods are gone: what instants told while they served."""
+    watched, end = policy(PLAIN), datetime.fromtimestamp(START + END, UTC)
+    slots = [end - index * watched.every for index in range(4, -1, -1)]
+    asks = asks_of(watched, source.block(watched.every))
+    past = [(at, readings_at(source, lambda _: None, asks, at)) for at in slots]
+    then = [beside_old(watched, readings, source, TargetState(watched.target, "r7", sides=SIDES), at) for at, readings in past]
+    gone = TargetState(watched.target, "r7", past_sides=SIDES)
+    found = beside_old_past(watched, past, source, gone, slots[0] - watched.every)
+    assert [readings for _, readings in found] == then
+    assert shown(found[-1][1][0]) == (180, 1500, 60, 1260)
+    asked = source.asked
+    assert beside_old_past(watched, past, source, gone, end) is past  # nothing was out of its limit since then
+    assert source.asked == asked
 
 
 def test_nobody_asks_while_one_revision_serves(source: Prometheus) -> None:
