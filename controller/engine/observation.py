@@ -89,6 +89,8 @@ class Observation:
         if self._clocks is not None:
             readings = self._clocks.doubted(due, readings)
         past, untold = self._past(new, survey.result(), at)
+        for grid in grids(policies[:1]):  # all are of one
+            self._note(grid, BESIDE, next(filter(None, untold.values()), None))
         due = [policy for policy in due if policy.name not in untold]
         compared, before = self._before(due, at)
         names = {policy.name for policy in due}
@@ -96,21 +98,19 @@ class Observation:
         readings = self._beside(due, with_facts(due, readings, surveyed.states, at), surveyed, at)
         return Batch(at, surveyed, readings, past, self._health(), compared=compared, before=before)
 
-    def _past(self, new: Sequence[Policy], survey: Survey, at: datetime) -> tuple[Past, frozenset[str]]:
+    def _past(self, new: Sequence[Policy], survey: Survey, at: datetime) -> tuple[Past, dict[str, str]]:
         """Of policies in the middle of a watch, as after a restart, all that their counts rest on; of the others what a look rests on.
 
-        And those of which it is not known what old pods counted beside: they are not judged yet, as what both suffer would be the change's fault.
+        And those of which it is not known what old pods counted, and why: they are not judged yet, as what both suffer would be the change's fault.
         """
         begun = {policy.name: since for policy in new if (since := self._begun(policy, at)) is not None}
         watched = [policy for policy in new if policy.name in begun]
         slots = history_slots(watched, at, min(begun.values(), default=at))
         past = self._observer.read_history(watched, slots)
         untold = self._take_sides([(policy, begun[policy.name]) for policy in watched if policy.name in past], past, survey)
-        for grid in grids(new):
-            self._note(grid, BESIDE, next(filter(None, untold.values()), None))
         others = [policy for policy in new if policy.name not in past]
         past.join(self._observer.read_history(others, history_slots(others, at)))
-        return past, frozenset(untold)
+        return past, untold
 
     def _take_sides(self, asked: Sequence[tuple[Policy, datetime]], past: Past, survey: Survey) -> dict[str, str]:
         """The past of these policies, which share a source, knows of old pods since then. Returns those of which that is not known yet, and why.
@@ -120,28 +120,29 @@ class Observation:
         untold: dict[str, str] = {}
         asks = [0]
 
-        def beside(one: tuple[Policy, datetime]) -> tuple[Policy, Sequence[Slot]]:
+        def beside(one: tuple[Policy, datetime]) -> Sequence[Slot] | None:
             policy, since = one
-            known = tuple(past.take_out(policy.name))
+            known = past.look(policy.name)
             if untold or asks[0] >= MOST_SIDES:
                 untold.setdefault(policy.name, "")
-                return policy, known
+                return None
             try:
                 told = beside_old_past(policy, known, self._observer.source(policy.source), survey.states.get(policy.target), since)
             except Permanent as fault:  # nobody will ever tell; a whole watch without a judgement would be worse
                 log.warning("sides.refused", policy=policy.name, error=str(fault))
-                return policy, known
+                return None
             except AdapterError as fault:
                 untold[policy.name] = str(fault)
-                return policy, known
+                return None
             asks[0] += told is not known
-            return policy, told
+            return None if told is known else told
 
-        for policy, slots in list(self._slow.map(beside, asked)):
-            kept = Past({policy.name: len(policy.conditions)})
-            for at, readings in slots:
-                kept.add(at, readings)
-            past.join(kept)
+        for (policy, _), slots in zip(asked, list(self._slow.map(beside, asked)), strict=True):
+            if slots is not None:
+                kept = Past({policy.name: len(policy.conditions)})
+                for at, readings in slots:
+                    kept.add(at, readings)
+                past.join(kept)
         return untold
 
     def _aged(self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], at: datetime) -> dict[str, tuple[Reading, ...]]:
@@ -209,9 +210,12 @@ class Observation:
     def _health(self) -> dict[str, SourceHealth]:
         """How the sources are. One that tells nothing of the past is as blind as one that does not answer: what is judged by it stays unproven."""
         health = dict(self._observer.health)
+        live = grids(tuple(self._engine.policies.values())) if self._untold else set()
         for (grid, what), fault in tuple(self._untold.items()):
-            if health[grid.source].fault is None:
-                health[grid.source] = replace(health[grid.source], fault=f"it does not tell {what}: {fault}")
+            if grid not in live:  # nobody asks there any more
+                self._note(grid, what, None)
+            elif health[grid.source].fault is None:
+                health[grid.source] = replace(health[grid.source], fault=f"it answers, but not about the past: {fault}")
         return health
 
 

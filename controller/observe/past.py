@@ -33,6 +33,11 @@ class Past:
         """One more slot, later than those before it: all readings of the first policy, then all of the second, and so on."""
         self._slots.append((at, list(readings)))
 
+    def look(self, policy: str) -> tuple[tuple[datetime, tuple[Reading, ...]], ...]:
+        """The policy's slots, oldest first; they stay here."""
+        slots, place = self._places.get(policy, ([], slice(0)))
+        return tuple((at, tuple([reading for reading in readings[place] if reading is not None])) for at, readings in slots)
+
     def take_out(self, policy: str) -> Iterator[tuple[datetime, tuple[Reading, ...]]]:
         """The policy's slots, oldest first. What is taken out is here no more, so that what no watch keeps is freed while the watches grow."""
         slots, place = self._places.pop(policy, ([], slice(0)))

@@ -58,6 +58,8 @@ def beside_old_past(
 def _is_out(policy: Policy, readings: Sequence[Reading]) -> bool:
     for condition, reading in zip(policy.conditions, readings, strict=True):
         if condition.bound is not None and isinstance(reading, Counts):
+            if condition.limit.of_before is not None:
+                return True  # what that comes to is not reckoned here
             limit = share_limit(condition)
             is_above = limit.high is not None and reading.least > limit.high * reading.total
             if is_above or (limit.low is not None and reading.most < limit.low * reading.total):

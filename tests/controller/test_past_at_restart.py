@@ -214,3 +214,18 @@ def test_a_grid_that_lacks_nothing_does_not_clear_what_another_was_not_told(tmp_
         daemon.world.engine.cycle(daemon.observation.batch([slower], [], daemon.world.at))
         daemon.observation._before([slower], daemon.world.at)
     assert any("source prometheus" in title for title in daemon.world.titles())
+
+
+def test_a_page_about_the_past_ends_where_nobody_asks_for_it_any_more(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, Town())
+    daemon.world.good("v1")
+    daemon.look(30, 0)
+    daemon.world.deploy("v2")
+    daemon.town.refuses = "all"
+    daemon.look(40, 20)
+    assert any("source prometheus has not answered" in title for title in daemon.world.titles())
+    slower = replace(POLICY, name="slower", target="command:other", every=6 * EVERY)
+    daemon.world.engine.adopt([slower])
+    daemon.world.at += EVERY
+    daemon.world.engine.cycle(daemon.observation.batch([slower], [], daemon.world.at))
+    assert any("source prometheus answers again" in title for title in daemon.world.titles())
