@@ -28,9 +28,10 @@ from rollbackd.controller.audit import audit
 from rollbackd.controller.journal.values import Standing
 from rollbackd.controller.people.by_hand import ByHand, Wish
 from rollbackd.controller.people.declaring import Declaration, declare
-from rollbackd.controller.people.desk import Desk, Posted
+from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import Hands
 from rollbackd.controller.people.held import Pausing, rearm
+from rollbackd.controller.people.posted import Posted
 from rollbackd.controller.people.standing import standing
 
 PREFIX = "/api/v1"

@@ -20,7 +20,7 @@ from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.past import ChangeLine
 from rollbackd.controller.api.calls import CHANGE
 from rollbackd.controller.api.page import Page
-from rollbackd.controller.people.desk import Posted
+from rollbackd.controller.people.posted import Posted
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged, Look, Word
-from rollbackd.controller.backtest.replay import Replayed
+from rollbackd.controller.backtest.way import Replayed
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.reasons import duration_text, verdict_reason
 from rollbackd.policies.model.policy import Policy

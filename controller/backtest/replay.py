@@ -4,12 +4,13 @@ Each policy is replayed by itself, with budgets and cool-downs of its own; the o
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
+from rollbackd.controller.backtest.way import Replayed, Window, armed
 from rollbackd.controller.engine.fleet import Breaches, depends, lasting, unexplained, without_change
 from rollbackd.controller.engine.usual import Turned
 from rollbackd.controller.observe.baselines import Baselines, Compared
@@ -21,10 +22,10 @@ from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.changes import Change, suspects
 from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.known.fleet import Fleet
-from rollbackd.policies.known.incident import Incident, Phase, advance, opened
+from rollbackd.policies.known.incident import Phase, advance, opened
 from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.keys import recurs
-from rollbackd.policies.model.policy import Mode, OnNoData, OutsideWatch, Policy
+from rollbackd.policies.model.policy import Mode, OnNoData, Policy
 from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.baseline import Before
 from rollbackd.policies.watching.since import is_due, watch_of
@@ -34,44 +35,6 @@ LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tupl
 """Reads what was before some changes; what cannot be read is missing."""
 BEFORE = "before"
 """What ran before the first change of the file."""
-
-
-def armed(policy: Policy) -> Policy:
-    """The policy as it would act: in mode auto where it has a remedy, and telling of what lies outside of every watch."""
-    return replace(policy, mode=Mode.AUTO if policy.ladder else Mode.OBSERVE, outside_watch=OutsideWatch.NOTIFY)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """When a change could be judged by a policy: from the end of its warm-up until its watch, the next change or people ended it."""
-
-    began: datetime
-    ended: datetime
-
-
-@dataclass(slots=True)
-class Replayed:
-    """One policy's way through the past. ``watch``: its memory; ``found`` and ``looks`` by change id, ``unblamed`` by onset.
-
-    ``is_astray``: it would have rolled back and nobody did, so that what is seen is not what would have been. ``unlike``: when changes began that
-    came then: of those nobody knows what would have been before.
-    """
-
-    policy: Policy
-    watch: Watch
-    windows: Mapping[str, Window]
-    last: datetime | None = None
-    incident: Incident | None = None
-    opening: Opened | None = None
-    answered: set[tuple[str, str]] = field(default_factory=set)
-    acted: list[datetime] = field(default_factory=list)
-    quarantined: set[tuple[str, str]] = field(default_factory=set)
-    found: dict[str, Found] = field(default_factory=dict)
-    unblamed: dict[tuple[str, datetime], Found] = field(default_factory=dict)
-    is_astray: bool = False
-    unlike: set[datetime] = field(default_factory=set)
-    alarms: dict[str, Alarm] = field(default_factory=dict)
-    looks: dict[str, list[Look]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

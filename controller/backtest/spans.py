@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.controller.backtest.cases import GivenChange
-from rollbackd.controller.backtest.replay import Window
+from rollbackd.controller.backtest.way import Window
 from rollbackd.policies.model.policy import For, Policy
 from rollbackd.policies.watching.confirm import ONSET_MEMORY
 from rollbackd.policies.watching.since import watch_length

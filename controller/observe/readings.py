@@ -4,18 +4,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from math import isnan
+from datetime import datetime
 from typing import TypeAlias
 
 import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.source import Answer, Increases, MeteredSource, Row, RowKey, Slower, Source
+from rollbackd.adapters.base.source import Answer, MeteredSource, Row, RowKey, Source
 from rollbackd.controller.observe.past import Past
-from rollbackd.controller.observe.questions import PART, Ask, ProbeQuestion, Question, TargetQuestion, asks_of, with_rows
+from rollbackd.controller.observe.questions import Ask, ProbeQuestion, Question, TargetQuestion, asks_of, with_rows
+from rollbackd.controller.observe.reader import Reader
 from rollbackd.policies.model.policy import Policy
-from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Reading, Unknown
+from rollbackd.policies.model.readings import Lack, Reading, Unknown
 
 log = structlog.get_logger()
 
@@ -25,8 +25,6 @@ Probing = Callable[[ProbeQuestion], float | None]
 Slots: TypeAlias = dict[datetime, dict[str, tuple[Reading, ...]]]
 """Each policy's readings at each slot."""
 
-MOST_COUNTED = 2.0**53
-"""Beyond it a float is no number of single events any more."""
 READ_AT_ONCE = 40_000
 """So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
 SLOTS_AT_ONCE = 240
@@ -132,11 +130,6 @@ class Observer:
             log.info("source.recovered", source=name)
 
 
-def is_countable(count: float) -> bool:
-    """Whether it can be a number of events."""
-    return 0 <= count <= MOST_COUNTED
-
-
 def spent(source: Source) -> Spent | None:
     """What a source has cost so far; None where it costs nothing."""
     return Spent(source.asked, source.metrics_asked) if isinstance(source, MeteredSource) else None
@@ -217,7 +210,7 @@ def _ask_past(source: Source, group: Question, rows: Sequence[RowKey], moments: 
 
 
 def _column(group: Question, rows: Sequence[RowKey], answer: Answer, asked: datetime, source: Source) -> list[Reading]:
-    reader = _Reader(group, answer, asked, source)
+    reader = Reader(group, answer, asked, source)
     return [reader.reading(row) for row in rows]
 
 
@@ -225,77 +218,3 @@ def _readings(wanted: Mapping[str, Sequence[Ask]], columns: Mapping[int, Sequenc
     """Each policy's readings. A column stands in the order in which the policies ask its question, as ``_rows`` found them."""
     nexts = {key: iter(column) for key, column in columns.items()}
     return {name: tuple([next(nexts[id(one.group)]) for one in asks]) for name, asks in wanted.items()}
-
-
-class _Reader:
-    """One question's answer, as readings."""
-
-    def __init__(self, group: Question, answer: Answer, asked: datetime, source: Source) -> None:
-        self._group = group
-        self._answer = answer
-        self._asked = asked
-        self._oldest = asked - source.freshness
-        self._span = asked - (group.window if isinstance(group, Increases | Slower) else timedelta(0)), asked
-
-    def reading(self, row_key: RowKey) -> Reading:
-        if fault := self._answer.faults.get(row_key):
-            return Unknown(self._asked, Lack.ERROR, fault)
-        row = self._answer.rows.get(row_key)
-        if row is None:
-            # An empty answer is not zero errors: the scrape may be gone, so it can neither prove a breach nor clear one.
-            return Unknown(self._asked, Lack.NODATA, "no series with a finite value for this workload")
-        if row.newest < self._oldest:
-            return Unknown(self._asked, Lack.NODATA, f"stale: the newest sample is from {row.newest:%H:%M:%S}")
-        return self._from_row(row)
-
-    def _from_row(self, row: Row) -> Reading:
-        if isinstance(self._group, Slower):
-            return self._slower(row)
-        if isinstance(self._group, Increases):
-            return self._counted(self._group, row)
-        value = row.values.get("value")
-        if value is None:
-            return Unknown(self._asked, Lack.NODATA, "no finite value")
-        return Level(self._asked, value, row.newest, int(row.values.get("units", 0)))
-
-    def _slower(self, row: Row) -> Reading:
-        values = row.values
-        if "total" not in values:
-            return Unknown(self._asked, Lack.NODATA, "the histogram has no total")
-        if doubt := self._doubt(values["least"], values["most"], values["total"]):
-            return doubt
-        low, high = values.get("low"), values.get("high")
-        return Counts(*(row.counted or self._span), values["least"], values["most"], values["total"], row.newest, low, high)
-
-    def _counted(self, group: Increases, row: Row) -> Reading:
-        values = row.values
-        if group.parts[0][0] == PART:
-            count = values.get(PART)
-            if count is None:
-                return Unknown(self._asked, Lack.NODATA, "no events counted")
-            if doubt := self._doubt(count):
-                return doubt
-            return Events(*(row.counted or self._span), count or 0.0, row.newest)  # one zero for all: most of a healthy fleet's counts are kept zeros
-        total, bad = values.get("total"), values.get("bad")
-        if total is None:
-            return Unknown(self._asked, Lack.NODATA, "no series for the total")
-        if bad is None and not self._bad_may_be_absent(group):
-            return Unknown(self._asked, Lack.NODATA, f"no series of {group.parts[0][1].metric} anywhere: it may be misspelt")
-        if doubt := self._doubt(bad or 0.0, total):
-            return doubt
-        return Counts(*(row.counted or self._span), bad or 0.0, bad or 0.0, total, row.newest)
-
-    def _doubt(self, *counts: float) -> Unknown | None:
-        """Why these are no numbers of events, of which anything could be proven; None where they are."""
-        if any(map(isnan, counts)):
-            return Unknown(self._asked, Lack.ERROR, "the events counted are no number")
-        if (lowest := min(counts)) < 0:
-            return Unknown(self._asked, Lack.ERROR, f"{lowest:g} events were counted: what falls below zero is no counter")
-        if (highest := max(counts)) > MOST_COUNTED:
-            return Unknown(self._asked, Lack.ERROR, f"{highest:g} events were counted: beyond 2^53 single events are not told apart")
-        return None
-
-    def _bad_may_be_absent(self, group: Increases) -> bool:
-        """A label value is born at its first event: absence is zero where the same metric counts the total, or where others have it."""
-        metrics = dict(group.parts)
-        return metrics["bad"].metric == metrics["total"].metric or "bad" in self._answer.known_parts

@@ -8,7 +8,7 @@ from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Increases, Source
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.observe.questions import PART, Ask, asks_of, with_rows
-from rollbackd.controller.observe.readings import is_countable
+from rollbackd.controller.observe.reader import is_countable
 from rollbackd.controller.observe.remembered import Remembered, newest_start
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy

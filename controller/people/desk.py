@@ -1,7 +1,7 @@
 """What the local API answers and does. Reads the running daemon, writes through the store, decides nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Target
@@ -22,29 +22,15 @@ from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.notify.telling import change_line, history_line
-from rollbackd.controller.observe.changes import HORIZON, dated_id
+from rollbackd.controller.observe.changes import HORIZON
 from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.people.bootstrap import Bootstrap
-from rollbackd.policies.known.changes import Change
+from rollbackd.controller.people.posted import Posted
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.keys import parse_target, shared_key
 from rollbackd.policies.model.policy import Policy
-
-AHEAD = timedelta(minutes=1)
-"""So far may another machine's clock be ahead of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A change that a pipeline tells us of."""
-
-    target: str
-    revision: str
-    started: datetime | None = None
-    note: str = ""
-    irreversible: str | None = None
 
 
 class Desk:
@@ -168,26 +154,8 @@ class Desk:
 
     def post(self, posted: Posted) -> ChangeLine:
         """The change is a suspect from now on; the same revision and start posted again are the same change."""
-        now = self.now()
-        started = posted.started or now
-        if started > now + AHEAD:
-            raise Denied("invalid", f"the change started at {started:%Y-%m-%d %H:%M:%S} UTC, which is in the future", "check the clock of the sender")
-        if started < now - HORIZON:
-            raise Denied("invalid", f"the change is older than {HORIZON.days} days: it can be no suspect any more")
         shared = shared_key(posted.target)
-        target = shared if shared in self._depended_on() else self._changed(posted.target)
-        change = Change(
-            target=target,
-            id=f"posted:{dated_id(target, posted.revision, started)}",
-            revision=posted.revision,
-            predecessor=None,
-            started_early=started,
-            started_late=started,
-            first_seen=now,
-            posted=True,
-            irreversible=posted.irreversible,
-            note=posted.note,
-        )
+        change = posted.as_change(shared if shared in self._depended_on() else self._changed(posted.target), self.now())
         with self.store.transaction() as tx:
             held = tx.see_change(SeenChange(change))
         self.engine.wake(change.target)
