@@ -3,12 +3,15 @@
 import hashlib
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.executors.pool import BasePoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from rollbackd.controller.pools import begun
@@ -16,6 +19,10 @@ from rollbackd.controller.pools import begun
 log = structlog.get_logger()
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+LOOK = 1.0
+"""Seconds between looks at the wall clock beside the monotonic one."""
+STEP = timedelta(seconds=1)
+"""A clock set back by no more than this delays a slot by no more than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,24 @@ class _Workers(BasePoolExecutor):
         super().__init__(begun(workers, "schedule"))  # type: ignore[no-untyped-call]  # apscheduler has no types
 
 
+class _Drift:
+    """How far the wall clock went back, beside the monotonic one, since it was last asked."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._ahead: timedelta | None = None
+
+    def set_back(self) -> timedelta | None:
+        """By how much the clock was set back since the last call; None where it was not, or by a ``STEP`` at most."""
+        began = monotonic()
+        wall = self._now() - EPOCH
+        ended = monotonic()
+        if ended - began > LOOK / 2:  # this thread stood still in between: the two are of different moments
+            return None
+        ahead, self._ahead = self._ahead, wall - timedelta(seconds=ended)
+        return ahead - self._ahead if ahead is not None and ahead - self._ahead > STEP else None
+
+
 class Schedule:
     """Runs ``work(grid, slot)`` for each grid; the scheduler's pool fetches, the engine decides."""
 
@@ -58,6 +83,9 @@ class Schedule:
         )
         self._scheduler.add_listener(self._count_missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         self._scheduler.add_listener(self._note_crash, EVENT_JOB_ERROR)
+        self._drift = _Drift(now)
+        self._stopped = threading.Event()
+        self._watch = threading.Thread(target=self._watch_clock, name="schedule-clock", daemon=True)
         self._lock = threading.Lock()
         self._last: dict[Grid, datetime] = {}
         self.missed = 0
@@ -65,10 +93,15 @@ class Schedule:
 
     def start(self) -> None:
         """Slots are worked on from now on."""
+        self._drift.set_back()  # from here on it is compared
         self._scheduler.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """No slot begins after this, and none is under way."""
+        self._stopped.set()
+        if self._watch.is_alive():
+            self._watch.join()
         self._scheduler.shutdown(wait=True)
 
     def every(self, interval: timedelta, name: str, work: Callable[[], None]) -> None:
@@ -98,12 +131,24 @@ class Schedule:
             last = self._last.get(grid)
             if last is not None and last - grid.every <= at <= last:
                 return  # this slot was read already: the job came early by the clock's grain
-            if last is not None and at < last:
-                log.warning("clock.set_back", by=str(last - at), source=grid.source)
             self.missed += max(0, round((at - last) / grid.every) - 1) if last is not None else 0
             self._last[grid] = at
             self.lateness = now - at
         self._work(grid, at)
+
+    def _watch_clock(self) -> None:
+        while not self._stopped.wait(LOOK):
+            if (by := self._drift.set_back()) is not None:
+                log.warning("clock.set_back", by=str(by))
+                self._run_again()
+
+    def _run_again(self) -> None:
+        """Every job is due now. The scheduler goes by the wall clock: it would wait until that is again where it was."""
+        now = self._now()
+        for job in self._scheduler.get_jobs():
+            due = job.args[0].slot(now) if job.id.startswith("slot:") else now  # a slot stays on its grid
+            with suppress(JobLookupError):  # it was a start of its own, and has begun meanwhile
+                job.modify(next_run_time=due)
 
     def _count_missed(self, event: JobExecutionEvent) -> None:
         log.warning("slot.missed", job=event.job_id, missed=self.missed)

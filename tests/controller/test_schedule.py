@@ -1,8 +1,9 @@
 """When slots are: a fixed grid, spread by a hash; what was missed is counted and never replayed."""
 
 import queue
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,4 +74,37 @@ def test_slots_go_on_where_the_clock_was_set_back_an_hour():
     before = seen.get(timeout=20)
     back[0] = timedelta(hours=1)
     poll(lambda: seen.get(timeout=20) < before, within=20)
+    schedule.stop()
+
+
+@pytest.fixture
+def wall(monkeypatch):
+    """The wall clock as the scheduler's library sees it, too; ``wall.back`` sets it back."""
+
+    class Wall(datetime):
+        back = timedelta(0)
+
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - cls.back
+
+    for module in ("schedulers.base", "triggers.interval", "triggers.date"):
+        monkeypatch.setattr(f"apscheduler.{module}.datetime", Wall)
+    return Wall
+
+
+def test_slots_chores_and_starts_go_on_where_the_machines_clock_was_set_back_an_hour(wall):
+    seen, chores, starts = queue.SimpleQueue(), queue.SimpleQueue(), queue.SimpleQueue()
+    grid = Grid("a", SECOND)
+    schedule = Schedule(lambda grid, at: seen.put(at), lambda: now() - wall.back)
+    schedule.keep({grid})
+    schedule.every(SECOND, "journal", lambda: chores.put(now() - wall.back))
+    schedule.start()
+    before = max(seen.get(timeout=20), chores.get(timeout=20))
+    wall.back = timedelta(hours=1)
+    poll(lambda: seen.get(timeout=20) < before, within=20)
+    poll(lambda: chores.get(timeout=20) < before, within=20)
+    assert grid.slot(at := seen.get(timeout=20)) == at
+    schedule.once("reload", lambda: starts.put(True))
+    assert starts.get(timeout=20)
     schedule.stop()
