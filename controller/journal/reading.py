@@ -14,7 +14,7 @@ from rollbackd.controller.journal.codec import KINDS, moment, parsed
 from rollbackd.controller.journal.folding import Folding
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
 from rollbackd.controller.journal.schema import changes, exported, incidents, journal, outbox
-from rollbackd.controller.journal.values import Budget, Claim, Entry, Exported, Known, OutboxState, SeenChange, Standing
+from rollbackd.controller.journal.values import START, Budget, Claim, Entry, Exported, Known, Mark, OutboxState, SeenChange, Standing
 from rollbackd.policies.known.events import IncidentEvent
 from rollbackd.policies.known.fleet import Flight
 from rollbackd.policies.known.incident import Incident
@@ -120,11 +120,14 @@ class Reading:
         return (rows[-1].seq if rows else seq), tuple(change_of(row) for row in rows)
 
     def made_irreversible(self, after: int) -> tuple[int, tuple[SeenChange, ...]]:
-        """The changes that became known as irreversible after journal row ``after``, later than they were seen, and the row to ask after next."""
+        """The changes that became known as irreversible after journal row ``after``, later than they were seen, and the row to ask after next.
+
+        All of them where the journal ends before that row: a failover lost rows, and their numbers are given anew.
+        """
         with self._connect() as connection:
             last = connection.execute(statements.LAST).scalar_one()
-            asked = {"seq": after, "kinds": ["change.irreversible"]}
-            told = map(entry_of, connection.execute(statements.OF_KINDS, asked).all()) if last > after else ()
+            asked = {"seq": after if last >= after else 0, "kinds": ["change.irreversible"]}
+            told = map(entry_of, connection.execute(statements.OF_KINDS, asked).all()) if last != after else ()
             found = [connection.execute(statements.CHANGE, {"target": row.target, "change": row.body["change"]}).first() for row in told]
         return last, tuple(change_of(row) for row in found if row is not None)
 
@@ -199,11 +202,16 @@ class Reading:
         with self._connect() as connection:
             return tuple((row.at, row.target) for row in connection.execute(query))
 
-    def newest_of(self, kinds: Sequence[str], after: int) -> tuple[int, Entry | None]:
-        """The newest row of these kinds among those that came after row ``after``, and the row to ask after next."""
+    def newest_of(self, kinds: Sequence[str], after: Mark) -> tuple[Mark, Entry | None]:
+        """The newest row of these kinds among those that came after ``after``, of all where that row is gone; and the mark to ask after next."""
         with self._connect() as connection:
-            last = connection.execute(statements.LAST).scalar_one()
-            row = connection.execute(statements.NEWEST_OF, {"seq": after, "kinds": kinds}).first() if last > after else None
+            found = connection.execute(statements.LAST_ROW).first()
+            last = Mark(found.seq, found.hash) if found is not None else START
+            if last == after:
+                return last, None
+            # A failover may have lost the last rows, and their numbers are given anew: the number alone says nothing.
+            is_there = connection.execute(statements.IS_THERE, {"seq": after.seq, "hash": after.hash}).first() is not None
+            row = connection.execute(statements.NEWEST_OF, {"seq": after.seq if is_there else 0, "kinds": kinds}).first()
         return last, None if row is None else entry_of(row)
 
     def has_entry(self, key: str) -> bool:

@@ -35,6 +35,8 @@ IS_GOOD = and_(ledger.c.standing == Standing.GOOD.value, ledger.c.last_at >= bin
 GOOD = REVISIONS.where(IS_GOOD, ledger.c.target.in_(bindparam("targets", expanding=True)))
 QUARANTINED = select(ledger.c.target, ledger.c.revision).where(ledger.c.standing == Standing.QUARANTINED.value)
 LAST = select(func.coalesce(func.max(journal.c.seq), 0))
+LAST_ROW = select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+IS_THERE = select(literal(1)).where(journal.c.seq == bindparam("seq"), journal.c.hash == bindparam("hash"))
 OF_KINDS = select(journal).where(journal.c.seq > bindparam("seq"), journal.c.kind.in_(bindparam("kinds", expanding=True)))
 NEWEST_OF = OF_KINDS.order_by(journal.c.seq.desc()).limit(1)
 HAS_ENTRY = select(literal(1)).where(journal.c.key == bindparam("key")).union_all(select(literal(1)).where(spent.c.key == bindparam("key")))

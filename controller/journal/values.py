@@ -37,6 +37,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """One row of the journal, told from another one that was given its number later by its hash."""
+
+    seq: int
+    hash: str
+
+
+START = Mark(0, "")
+"""Before the first row."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
     """What was removed from the journal of one writer's rows: all up to ``seq``, of which the last had this ``hash``; ``rows`` in all."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from threading import Lock
 
 from rollbackd.controller.journal.reading import Reading
-from rollbackd.controller.journal.values import Entry
+from rollbackd.controller.journal.values import START, Entry
 from rollbackd.controller.pause.file import Pause
 
 SET, LIFTED = "pause.set", "pause.lifted"
@@ -18,7 +18,7 @@ class SharedPause(Pause):
     def __init__(self, file: Path, store: Reading) -> None:
         super().__init__(file)
         self._store = store
-        self._seen = 0
+        self._seen = START
         self._newest: Entry | None = None
         self._lock = Lock()
 

@@ -19,7 +19,7 @@ from rollbackd.controller.journal.compaction import LEAST, Compacted, compact
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.schema import claims, exported, incidents, outbox
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import How, Note, SeenChange, Standing
+from rollbackd.controller.journal.values import START, How, Note, SeenChange, Standing
 from rollbackd.policies.known.events import Closed, CloseHow, Stopped
 from tests.controller.journal_samples import (
     APPLIED,
@@ -181,7 +181,7 @@ def asked(store: Store, clock: Clock) -> dict[str, object]:
         "latest": store.latest_changes(),
         "open": store.open_incidents(),
         "usual": (store.began(), store.noted("breach.unexplained", clock.at - 28 * DAY)),
-        "pause": store.newest_of(("pause.set", "pause.lifted"), 0)[1],
+        "pause": store.newest_of(("pause.set", "pause.lifted"), START)[1],
         "parcels": store.has_parcels(clock.at),
     }
 

@@ -86,6 +86,7 @@ def test_what_is_found_irreversible_later_is_on_record_once(store: Store) -> Non
     assert [entry.kind for entry in store.history(10)] == ["change.irreversible", "change.seen"]
     assert store.made_irreversible(0) == (2, (stops,))
     assert store.made_irreversible(2) == (2, ())
+    assert store.made_irreversible(9) == (2, (stops,))  # a failover lost the rows since
 
 
 def test_changes_are_asked_for_by_target_and_time(store: Store) -> None:

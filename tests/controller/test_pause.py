@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.journal.values import Note
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.pause.switch import Switch
+from tests.controller.test_chain import by_hand
 from tests.postgres import Postgres
 from tests.replicas.pipe import pipe_to
 
@@ -217,6 +220,40 @@ def test_a_file_pauses_its_own_replica_until_it_is_lifted_there(tmp_path: Path, 
         assert (here.read(), there.read()) == ("by hand", None)
         one.resume("ann")
         assert here.read() is None
+
+
+def lose_rows_after(url: str, seq: int) -> None:
+    """As a standby does that becomes the primary before it had them."""
+    with by_hand(url) as connection, connection.begin():
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(f"DELETE FROM journal WHERE seq > {seq}"))
+
+
+@pytest.mark.parametrize("later", [0, 2, 20], ids=["fewer-rows-than-before", "as-many", "more"])
+def test_a_pause_is_heard_where_a_failover_lost_rows_and_numbers_are_given_anew(tmp_path: Path, journal_url: str, later: int) -> None:
+    with replicas(tmp_path, journal_url) as ((_, one), (there, two)):
+        write_rows(two, 6)
+        assert there.read() is None
+        lose_rows_after(journal_url, 3)
+        one.pause("game day", "ann")
+        write_rows(two, later)
+        assert "game day" in (there.read() or "")
+
+
+def test_a_pause_is_heard_once_others_went_on_after_a_failover(tmp_path: Path, journal_url: str) -> None:
+    with replicas(tmp_path, journal_url) as ((_, one), (there, two)):
+        write_rows(two, 6)
+        assert there.read() is None
+        lose_rows_after(journal_url, 3)
+        assert there.read() is None
+        one.pause("game day", "ann")
+        assert "game day" in (there.read() or "")
+
+
+def write_rows(switch: Switch, number: int) -> None:
+    with switch._store.transaction() as tx:
+        for n in range(number):
+            tx.note(Note("observed", AT, {"n": n}))
 
 
 def test_without_the_journal_the_others_are_unknown_and_a_pause_works_here(tmp_path: Path, journals: Postgres, journal_url: str) -> None:
