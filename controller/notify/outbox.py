@@ -11,7 +11,7 @@ from time import monotonic
 
 import structlog
 from structlog.typing import FilteringBoundLogger as BoundLogger
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, wait_random_exponential
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.notice import Notice, Notifier
@@ -217,36 +217,56 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=_BACKOFF(state))
 
 
-def tell_without_store(channels: Mapping[str, Sequence[Notifier]], notice: Notice, contacts: Iterable[str]) -> list[Thread]:
-    """The notice is on its way to every channel of the contacts, for as long as ten minutes, with nothing kept: for when the store itself fails.
+def tell_without_store(
+    channels: Mapping[str, Sequence[Notifier]], notice: Notice, contacts: Iterable[str], over: Event | None = None
+) -> list[Thread]:
+    """The notice is on its way to every channel of the contacts, with nothing kept: for when the store itself fails.
 
-    Returns the threads that send it; they do not keep the process alive.
+    Each tries until it arrived, for as long as MAX_AGE, or until ``over`` is set. Returns the threads that send; they keep no process alive.
     """
     notifiers = [notifier for contact in contacts for notifier in channels.get(contact, ())]
-    threads = [Thread(target=_insist, args=(notifier, notice), name=f"tell-{notifier.name}", daemon=True) for notifier in notifiers]
+    given = (notice, over or Event())
+    threads = [Thread(target=_insist, args=(notifier, *given), name=f"tell-{notifier.name}", daemon=True) for notifier in notifiers]
     for thread in threads:
         thread.start()
     return threads
 
 
 def past_the_store(channels: Mapping[str, Sequence[Notifier]], fallback: str | None) -> Callable[[Notice], None]:
-    """Sends a notice about the store itself to the ``fallback`` contact, or to all where there is none."""
+    """Sends a notice about the store itself to the ``fallback`` contact, or to all where there is none.
+
+    The end of a story is told in place of what of it did not arrive so far.
+    """
     contacts = (fallback,) if fallback is not None else tuple(channels)
+    untold: dict[str, Event] = {}
 
     def tell(notice: Notice) -> None:
-        tell_without_store(channels, notice, contacts)
+        if notice.resolved and (over := untold.pop(notice.key, None)) is not None:
+            over.set()
+        over = Event()
+        if not notice.resolved:
+            untold[notice.key] = over
+        tell_without_store(channels, notice, contacts, over)
 
     return tell
 
 
-def _insist(notifier: Notifier, notice: Notice) -> None:
-    attempts = Retrying(retry=retry_if_exception_type(Transient), wait=_BACKOFF, stop=stop_after_delay(600), reraise=True)
+def _insist(notifier: Notifier, notice: Notice, over: Event) -> None:
+    def is_vain(state: RetryCallState) -> bool:
+        return over.is_set() or state.idle_for >= MAX_AGE.total_seconds()
+
+    def send() -> None:
+        if not over.is_set():  # it was set while this waited: a page that comes after its end would stay open
+            _send(notifier, notice)
+
     lost = ""
     try:
-        attempts(_send, notifier, notice)
+        Retrying(retry=retry_if_exception_type(Transient), wait=_BACKOFF, stop=is_vain, sleep=sleep_using_event(over), reraise=True)(send)
     except AdapterError as error:
         lost = str(error)
-    if lost:
+    if over.is_set():
+        log.info("notice.overtaken", notice=notice.id, channel=notifier.name)
+    elif lost:
         log.error("notice.lost", notice=notice.id, channel=notifier.name, error=lost)
     else:
         log.info("notice.sent", notice=notice.id, channel=notifier.name)

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,7 +11,7 @@ from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.notify.outbox import LEASE, Outbox, tell_without_store
+from rollbackd.controller.notify.outbox import LEASE, MAX_AGE, Outbox, past_the_store, tell_without_store
 from tests.controller.journal_samples import MINUTE, Clock, notice
 from tests.controller.outbox_samples import Channel, outbox_for, queue, until
 
@@ -223,3 +223,59 @@ def test_without_a_store_a_notice_is_still_told_and_repeated_until_it_arrives() 
     for thread in tell_without_store({"oncall": [pager, chat]}, notice("disk-full"), ["oncall", "nobody"]):
         thread.join(20)
     assert (pager.sent, chat.tried) == (["disk-full"], ["disk-full"])
+
+
+class Unhurried(Event):
+    """Waits at once, and keeps for how long it was meant to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0)
+        return self.is_set()
+
+
+class DeadFor(Channel):
+    """A pager that is down for so many seconds of an ``Unhurried`` event."""
+
+    def __init__(self, seconds: float, over: Unhurried) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.over = over
+
+    def send(self, notice: Notice) -> None:
+        self.fault = Transient("503") if sum(self.over.waits) < self.seconds else None
+        super().send(notice)
+
+
+def test_without_a_store_a_page_outlives_hours_of_a_dead_pager() -> None:
+    over = Unhurried()
+    pager = DeadFor(3 * 3600, over)
+    for thread in tell_without_store({"oncall": [pager]}, notice("disk-full"), ["oncall"], over):
+        thread.join(20)
+    assert pager.sent == ["disk-full"]
+    assert max(over.waits) <= 300
+
+
+def test_without_a_store_a_page_that_arrives_nowhere_in_a_day_is_given_up() -> None:
+    over = Unhurried()
+    with capture_logs() as logs:
+        for thread in tell_without_store({"oncall": [DeadFor(1e9, over)]}, notice("disk-full"), ["oncall"], over):
+            thread.join(20)
+    assert [line["event"] for line in logs] == ["notice.lost"]
+    assert 0 <= sum(over.waits) - MAX_AGE.total_seconds() <= 300
+
+
+def test_without_a_store_the_end_is_told_in_place_of_what_did_not_arrive() -> None:
+    pager = Channel()
+    pager.fault = Transient("503")
+    tell = past_the_store({"oncall": [pager]}, None)
+    with capture_logs() as logs:
+        tell(notice("disk-full", "store:one"))
+        until(lambda: len(pager.tried) > 0)
+        pager.fails = {"disk-full"}
+        tell(notice("disk-again", "store:one", resolved=True))
+        until(lambda: {"notice.overtaken", "notice.sent"} <= {line["event"] for line in logs})
+    assert pager.sent == ["disk-again"]
