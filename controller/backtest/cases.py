@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from rollbackd.policies.judge.verdict import Verdict
-from rollbackd.policies.model.policy import Policy
+from rollbackd.policies.model.policy import Condition, Policy
 
 Word: TypeAlias = Literal["rollback", "ok", "inconclusive", "held"]
 Truth: TypeAlias = Literal["good", "bad"]
@@ -32,11 +32,15 @@ class GivenChange:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look within a change's watch window: each condition's verdict. ``is_known``: enough was proven to say whether the trigger is met."""
+    """One look within a change's watch window: each condition's verdict. ``is_known``: enough was proven to say whether the trigger is met.
+
+    ``conditions``: with the limits that were judged, which are those of the policy unless what was before the change, or old pods, raised them.
+    """
 
     at: datetime
     is_known: bool
     verdicts: tuple[Verdict, ...]
+    conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)

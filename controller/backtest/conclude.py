@@ -9,7 +9,6 @@ from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged, Look
 from rollbackd.controller.backtest.way import Replayed
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.reasons import duration_text, verdict_reason
-from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.watching.confirm import COVERAGE
 
 
@@ -28,7 +27,9 @@ def _judged(way: Replayed, change: GivenChange, read_until: datetime) -> Judged:
         kept = None if is_censored else found
         return Judged(way.policy, change, word, reason, window.began, window.ended, looks, kept, is_censored)
 
-    if back is not None and (found is None or found.at > back):
+    if back is not None and (window.is_cut if found is None else found.at > back):
+        if found is None and _is_blind(looks):
+            return verdict(*_unfound(looks, duration_text(window.ended - window.began)))
         why = f"people took it back at {back:%H:%M:%S}, before anything was confirmed: nobody can know what came next"
         return verdict("inconclusive", why, is_censored=True)
     if change.ready is not None and change.ready >= window.ended:  # what was found meanwhile is about others
@@ -41,26 +42,34 @@ def _judged(way: Replayed, change: GivenChange, read_until: datetime) -> Judged:
         return verdict("inconclusive", why)
     if not looks:
         return verdict("inconclusive", f"no look at it: the next change came within its warm-up, which ends at {window.began:%H:%M:%S}")
-    return verdict(*_unfound(way.policy, looks, duration_text(window.ended - window.began)))
+    return verdict(*_unfound(looks, duration_text(window.ended - window.began)))
 
 
-def _unfound(policy: Policy, looks: Sequence[Look], span: str) -> tuple[Word, str]:
+def _is_blind(looks: Sequence[Look]) -> bool:
+    """Whether too much of it was not seen at all, so that nobody could have known anyhow. A look that waits for more evidence is none of those."""
+    missing = sum(not look.is_known and any(verdict.state in (State.NODATA, State.ERROR) for verdict in look.verdicts) for look in looks)
+    return missing > (1 - COVERAGE) * len(looks)
+
+
+def _unfound(looks: Sequence[Look], span: str) -> tuple[Word, str]:
     known = sum(look.is_known for look in looks)
     if known < COVERAGE * len(looks):
         if not known and all(verdict.state is State.NODATA for look in looks for verdict in look.verdicts):
-            place = "outside of what Prometheus keeps, or its series are called otherwise"
-            return "inconclusive", f"there is no sample in the {span} of its watch: it lies {place}; {_lack(policy, looks)}"
+            place = (
+                "outside of what Prometheus keeps, its series are called otherwise, or `--scrape-interval` is shorter than what they are scraped at"
+            )
+            return "inconclusive", f"there is no sample in the {span} of its watch: it lies {place}; {_lack(looks)}"
         needed = f"{COVERAGE:.0%}".replace("%", " %")
-        return "inconclusive", f"{known} of {len(looks)} looks in {span} proved anything, {needed} are needed; mostly {_lack(policy, looks)}"
-    return "ok", f"nothing was confirmed in {len(looks)} looks in {span}; at the last: {_said(policy, looks[-1])}"
+        return "inconclusive", f"{known} of {len(looks)} looks in {span} proved anything, {needed} are needed; mostly {_lack(looks)}"
+    return "ok", f"nothing was confirmed in {len(looks)} looks in {span}; at the last: {_said(looks[-1])}"
 
 
-def _said(policy: Policy, look: Look) -> str:
-    pairs = zip(policy.conditions, look.verdicts, strict=True)
+def _said(look: Look) -> str:
+    pairs = zip(look.conditions, look.verdicts, strict=True)
     return "; ".join(verdict_reason(condition, verdict) for condition, verdict in pairs)
 
 
-def _lack(policy: Policy, looks: Sequence[Look]) -> str:
+def _lack(looks: Sequence[Look]) -> str:
     """The commonest kind of not knowing, as it was said last."""
     counted: Counter[tuple[int, State]] = Counter()
     last: dict[tuple[int, State], str] = {}
@@ -68,7 +77,7 @@ def _lack(policy: Policy, looks: Sequence[Look]) -> str:
         for index, verdict in enumerate(look.verdicts):
             if not look.is_known and not verdict.state.is_known:
                 counted[index, verdict.state] += 1
-                last[index, verdict.state] = verdict_reason(policy.conditions[index], verdict)
+                last[index, verdict.state] = verdict_reason(look.conditions[index], verdict)
     return last[counted.most_common(1)[0][0]]
 
 

@@ -13,7 +13,7 @@ from rollbackd.controller.backtest.cases import Judged, Look
 from rollbackd.policies.judge.evidence import Evidence, Happened, Share, Value
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.model.policy import Breaches, Condition, For
-from rollbackd.policies.model.signals import Rate
+from rollbackd.policies.model.signals import Count, Latency, Rate, Ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,19 @@ class Margin:
     since: datetime
 
     @property
+    def is_beyond(self) -> bool:
+        """Whether it is out of the limit."""
+        return self.furthest > self.limit if self.side == "above" else self.furthest < self.limit
+
+    @property
     def ratio(self) -> float:
         """How much of the way to the limit it went: 1 is at the limit, above it is beyond."""
-        if self.side == "above":
-            return self.furthest / self.limit if self.limit else float("inf") if self.furthest > 0 else 1.0
-        return self.limit / self.furthest if self.furthest else float("inf")
+        more, less = (self.furthest, self.limit) if self.side == "above" else (self.limit, self.furthest)
+        if less > 0:
+            return max(more / less, 0.0)
+        if more < 0:  # of two negative numbers the one that is less negative is further up
+            return abs(less / more)
+        return float("inf") if self.is_beyond else 1.0
 
 
 def nearest(judged: Judged) -> Margin | None:
@@ -46,14 +54,27 @@ def nearest(judged: Judged) -> Margin | None:
 
 def _margins(condition: Condition, index: int, judged: Judged) -> Iterator[Margin]:
     limit = share_limit(condition)
-    if condition.limit.of_before is not None or condition.limit.of_old is not None:
+    if condition.limit.of_before is not None or condition.limit.of_old is not None or any(_is_raised(look, index) for look in judged.looks):
         return  # its limit is another for each change
+    if isinstance(condition.signal, Latency):
+        return  # what is proven is a share of slow requests, and no latency that a limit could be written as
     looks = needed(condition, judged.policy.every)
     for side, at in (("above", limit.high), ("below", limit.low)):
         sign = 1 if side == "above" else -1
         furthest = _furthest(judged.looks, index, condition, looks, sign)
-        if at is not None and furthest is not None:
+        if at is not None and furthest is not None and sign * furthest[0] != _nothing(condition, sign):
             yield Margin(condition.name, side, sign * furthest[0], at, limit.unit, furthest[1])
+
+
+def _is_raised(look: Look, index: int) -> bool:
+    return look.conditions[index].limit.is_raised
+
+
+def _nothing(condition: Condition, sign: int) -> float | None:
+    """What is true of every share or number of events, so that proving it proves nothing; None where any number says something."""
+    if isinstance(condition.signal, Ratio):
+        return 0.0 if sign > 0 else 1.0
+    return 0.0 if sign > 0 and isinstance(condition.signal, Rate | Count) else None
 
 
 def needed(condition: Condition, every: timedelta) -> int:

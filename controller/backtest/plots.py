@@ -14,6 +14,7 @@ from rollbackd.controller.backtest.cases import Judged
 from rollbackd.controller.backtest.margins import nearest
 from rollbackd.controller.backtest.report import summary, told
 from rollbackd.controller.backtest.run import Outcome
+from rollbackd.controller.backtest.stretches import Stretch, stretches
 from rollbackd.policies.judge.evidence import Happened, Share, Trickle, Value
 from rollbackd.policies.judge.verdict import Verdict, share_limit
 from rollbackd.policies.known.reasons import number_text
@@ -23,6 +24,8 @@ from rollbackd.policies.watching.since import COARSE
 WIDTH, HEIGHT = 900, 320
 LEFT, RIGHT, TOP, BOTTOM = 80, 36, 58, 40
 TICKS = 6
+MARK = 120
+"""So wide may the words of a mark be."""
 COLOURS = {"rollback": "#b3261e", "held": "#8a5a00", "inconclusive": "#6b6b6b", "ok": "#1b6e3c"}
 STYLE = (
     "text{font:12px sans-serif;fill:#222}.t{font-size:14px;font-weight:bold}.s{fill:#555}.g{stroke:#ddd}.b{fill:#9cc3e6;opacity:.5}"
@@ -46,13 +49,14 @@ class _Scale:
     since: datetime
     until: datetime
     top: float
+    bottom: float = 0.0
 
     def x(self, at: datetime) -> float:
         share = (at - self.since) / max(self.until - self.since, timedelta(seconds=1))
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, value: float) -> float:
-        return round(HEIGHT - BOTTOM - min(max(value / self.top, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM), 1)
+        return round(HEIGHT - BOTTOM - min(max((value - self.bottom) / (self.top - self.bottom), 0.0), 1.0) * (HEIGHT - TOP - BOTTOM), 1)
 
 
 def pages(outcome: Outcome) -> Mapping[str, str]:
@@ -71,19 +75,21 @@ def svg(one: Judged) -> str:
     """The timeline of the condition that decided, or that came nearest to its limit."""
     index = _shown(one)
     condition, points = one.policy.conditions[index], list(_points(one, index))
-    limit, until = share_limit(condition), max([one.ended, *([one.found.at] if one.found is not None else [])])
-    limits = [value for value in (limit.high, limit.low) if value is not None]
-    top = max([point.high for point in points if point.high < 1] + [point.value for point in points] + limits, default=1.0)
-    scale = _Scale(one.change.at, until, _round(1.1 * top))
+    unit, until = share_limit(condition).unit, max([one.ended, *([one.found.at] if one.found is not None else [])])
+    limits = list(stretches(one, index, until))
+    shown = [point.value for point in points] + [stretch.value for stretch in limits]
+    top = max([point.high for point in points if point.high < 1] + shown, default=1.0)
+    bottom, top = _ends(min([0.0, *shown]), max(0.0, top))
+    scale = _Scale(one.change.at, until, top, bottom)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{_text(_title(one))}</title><style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<text class="t" x="12" y="20">{_text(_title(one))} <tspan fill="{COLOURS[one.word]}">{one.word}</tspan></text>',
         f'<text class="s" x="12" y="38">{_text(_cut(one.reason))}</text>',
-        *_axes(scale, limit.unit),
+        *_axes(scale, unit),
         *_curves(points, scale, max(2 * one.policy.every, COARSE + one.policy.every)),
-        *(_limit(value, limit.unit, scale) for value in limits),
+        *(_limit(stretch, unit, scale) for stretch in limits),
         *_marks(one, scale),
         "</svg>",
     ]
@@ -123,17 +129,20 @@ def point_of(condition: Condition, verdict: Verdict, at: datetime) -> Point | No
             return None
 
 
-def _round(top: float) -> float:
-    """So much or a little more, so that every tick is a round number."""
-    if not top > 0:
-        return 1.0
-    size = 10.0 ** math.floor(math.log10(top / TICKS))
-    return next(TICKS * size * step for step in (1, 2, 2.5, 5, 10) if TICKS * size * step >= top)
+def _ends(low: float, high: float) -> tuple[float, float]:
+    """Bottom and top of the scale: these and a little more, so that every tick is a round number."""
+    if not high > low:
+        return 0.0, 1.0
+    low, high = 1.1 * low, 1.1 * high
+    size = 10.0 ** math.floor(math.log10((high - low) / TICKS))
+    found = ((math.floor(low / (size * step)) * size * step, TICKS * size * step) for step in (1, 2, 2.5, 5, 10, 20))
+    return next((bottom, bottom + length) for bottom, length in found if bottom + length >= high)
 
 
 def _axes(scale: _Scale, unit: str) -> Iterator[str]:
     for step in range(TICKS + 1):
-        value, at = scale.top * step / TICKS, scale.since + (scale.until - scale.since) * step / TICKS
+        value, at = scale.bottom + (scale.top - scale.bottom) * step / TICKS, scale.since + (scale.until - scale.since) * step / TICKS
+        value = 0.0 if abs(value) < 1e-9 * (scale.top - scale.bottom) else value  # what is left of sums of fractions is none
         y, x = scale.y(value), scale.x(at)
         yield f'<line class="g" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
         yield f'<text class="s" x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{_text(number_text(value, unit))}</text>'
@@ -160,10 +169,12 @@ def _unbroken(points: Sequence[Point], gap: timedelta) -> Iterator[list[Point]]:
         yield run
 
 
-def _limit(value: float, unit: str, scale: _Scale) -> str:
-    y = scale.y(value)
-    text = f'<text x="{WIDTH - RIGHT - 4}" y="{y - 4}" text-anchor="end">limit {_text(number_text(value, unit))}</text>'
-    return f'<line class="l" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>{text}'
+def _limit(stretch: Stretch, unit: str, scale: _Scale) -> str:
+    x1, x2, y = scale.x(stretch.since), scale.x(stretch.until), scale.y(stretch.value)
+    line = f'<line class="l" x1="{x1}" x2="{x2}" y1="{y}" y2="{y}"/>'
+    if not stretch.is_last:  # of a limit that moves along with old pods there are too many to be told
+        return line
+    return f'{line}<text x="{x2 - 4}" y="{y - 4}" text-anchor="end">limit {_text(number_text(stretch.value, unit))}</text>'
 
 
 def _marks(one: Judged, scale: _Scale) -> Iterator[str]:
@@ -172,7 +183,8 @@ def _marks(one: Judged, scale: _Scale) -> Iterator[str]:
         moments |= {"onset": one.found.onset, "confirmed" if one.found.word == "rollback" else "held": one.found.at}
     for row, (name, at) in enumerate((name, at) for name, at in moments.items() if at is not None and scale.since <= at <= scale.until):
         x, y = scale.x(at), TOP + 12 + 14 * row
-        yield f'<line class="m" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/><text x="{x + 4}" y="{y}">{name} {at:%H:%M:%S}</text>'
+        place = f'x="{x + 4}" y="{y}"' if x < WIDTH - RIGHT - MARK else f'x="{x - 4}" y="{y}" text-anchor="end"'
+        yield f'<line class="m" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/><text {place}>{name} {at:%H:%M:%S}</text>'
 
 
 def _index(outcome: Outcome, names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 Each policy is replayed by itself, with budgets and cool-downs of its own; the others count as what a common cause shows in.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -33,8 +34,11 @@ from rollbackd.policies.watching.since import is_due, watch_of
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tuple[Before, ...]]]
 """Reads what was before some changes; what cannot be read is missing."""
+TRIES = 3
+"""So often what was before a change is asked for: the past does not change, and what was refused so often stays unread."""
 BEFORE = "before"
 """What ran before the first change of the file."""
+TAKEN_BACK = " taken back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Replay:
         self._ready = {one.id: one.ready for one in given if one.ready is not None}
         self._breaches = Breaches()
         self._baselines = Baselines()
+        self._tries: Counter[tuple[str, datetime]] = Counter()
         self._look_back = look_back
         self._fleets: dict[str, Fleet] = {}
         self._usual, self._turned = NOTHING_KNOWN, Turned()
@@ -77,10 +82,7 @@ class Replay:
         self._compare([way for way in due if way.incident is not None or self._changes], at)
         fresh = self._survey({target for way in ways for target in way.policy.targets}, at)
         for way in self.ways:
-            if way.is_astray and any(change.target in way.policy.targets and not change.ours for change in fresh):
-                # What came after a rollback that was not made is no past of what comes next.
-                way.watch, way.is_astray = new_watch(way.policy), False
-                way.unlike |= {change.started_early for change in fresh}
+            self._lead_back(way, [change for change in fresh if change.target in way.policy.targets])
         befores = [(way, take(way.policy, way.watch, readings[way.policy.name])) for way in due]
         # Everybody is judged before anything is decided: a common cause shows in the others.
         for way, before in befores if len(self.ways) > 1 else []:
@@ -95,6 +97,17 @@ class Replay:
             for decision in evaluation.decisions:
                 self._take_down(way, decision, at)
         self._learn(at)
+
+    def _lead_back(self, way: Replayed, fresh: Sequence[Change]) -> None:
+        """After a rollback that was not made, the next change is judged afresh; so is what follows once people made it themselves."""
+        for change in fresh if way.is_astray else ():
+            if change.ours and not _is_made(way, change):
+                continue
+            way.watch, way.is_astray = new_watch(way.policy), False
+            if not change.ours:
+                # What came after a rollback that was not made is no past of what comes next.
+                way.unlike |= {one.started_early for one in fresh if not one.ours}
+            return
 
     def _learn(self, at: datetime) -> None:
         """What turned to breach without a change says what is usual, as it would have in a daemon that began with the first slot."""
@@ -111,7 +124,8 @@ class Replay:
             return
         lacking = [self._baselines.lacking(way.policy, way.incident, self.of(way.policy.targets), self._fleet(way, at), at) for way in ways]
         pairs = [(way, one) for way, one in zip(ways, lacking, strict=True) if one is not None]
-        compared = [one for way, one in pairs if one.anchor not in way.unlike]
+        compared = [one for way, one in pairs if one.anchor not in way.unlike and self._tries[one.policy.name, one.anchor] < TRIES]
+        self._tries.update((one.policy.name, one.anchor) for one in compared)
         self._baselines.take(compared, self._look_back(compared, at) if compared else {})
         unlike = [one for way, one in pairs if one.anchor in way.unlike]
         self._baselines.take(unlike, {one.policy.name: None for one in unlike})
@@ -142,7 +156,7 @@ class Replay:
     def _change(self, event: "_Event", at: datetime) -> Change:
         given = event.given
         revision = BEFORE if event.is_back else given.revision or f"of {given.at:%Y-%m-%d %H:%M:%S}"
-        change_id = f"{given.id} taken back" if event.is_back else given.id
+        change_id = f"{given.id}{TAKEN_BACK}" if event.is_back else given.id
         before = next((change.id for change in reversed(self._changes) if change.target == given.target), None)
         # People's own rollback: evidence begins anew with it, and it is no suspect.
         return Change(given.target, change_id, revision, before, event.at, event.at, at, ours=event.is_back)
@@ -244,6 +258,11 @@ class Replay:
             way.quarantined |= {(change.target, change.revision) for change in changes if change.id == blamed[0] and not recurs(change.target)}
 
 
+def _is_made(way: Replayed, back: Change) -> bool:
+    """Whether people take back what would have been rolled back."""
+    return any(f"{change_id}{TAKEN_BACK}" == back.id for change_id, found in way.found.items() if found.word == "rollback")
+
+
 def _onset(way: Replayed, condition: str, at: datetime) -> datetime:
     names = [one.name for one in way.policy.conditions]
     return way.watch.tracks[names.index(condition)].onset or at
@@ -263,4 +282,4 @@ def _look(policy: Policy, evaluation: Evaluation, at: datetime) -> Look:
         standings.append(False if verdict.state.is_known or is_silent_well else None)
         seen.append(verdict)
     is_known = is_met(policy.trigger, standings) is not None and any(verdict.state.is_known for verdict in seen)
-    return Look(at, is_known, tuple(seen))
+    return Look(at, is_known, tuple(seen), evaluation.policy.conditions)

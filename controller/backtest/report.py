@@ -60,9 +60,8 @@ def margin_text(one: Margin) -> str:
     """``errors came to 1.2 % (limit 5 %) at 10:02:11; a limit below 1.2 % would have been breached``."""
     furthest, limit = number_text(one.furthest, one.unit), number_text(one.limit, one.unit)
     inside = "below" if one.side == "above" else "above"
-    is_beyond = one.ratio > 1
     said = f"{one.condition} was proven to be {one.side} {furthest} throughout its confirmation from {one.since:%H:%M:%S} (limit {limit})"
-    return f"{said}; a limit {one.side if is_beyond else inside} {furthest} would {'not ' if is_beyond else ''}have been breached"
+    return f"{said}; a limit {one.side if one.is_beyond else inside} {furthest} would {'not ' if one.is_beyond else ''}have been breached"
 
 
 def score_told(one: Score) -> dict[str, Any]:
@@ -125,7 +124,10 @@ def summary(outcome: Outcome) -> str:
     outside = _count(len(outcome.alarms), "breach", "breaches")
     waited = f" ({outcome.waited.total_seconds():.1f} s of them waiting)" if outcome.waited else ""
     spent = f"{_count(outcome.queries, 'query', 'queries')}, {outcome.took.total_seconds():.1f} s{waited}"
-    return f"{_count(len(words), 'change', 'changes')}: {said or 'none'}; {outside} outside of changes; {spent}"
+    number = len({one.change for one in outcome.judged})
+    changes = _count(number, "change", "changes")
+    what = changes if number == len(words) else f"{_count(len(words), 'verdict', 'verdicts')} on {changes}"
+    return f"{what}: {said or 'none'}; {outside} outside of changes; {spent}"
 
 
 def _count(number: int, one: str, many: str) -> str:

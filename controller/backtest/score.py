@@ -6,10 +6,10 @@ Small numbers: each share comes with the interval that it may truly lie in (Wils
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 
-from rollbackd.controller.backtest.cases import Judged, Truth
+from rollbackd.controller.backtest.cases import GivenChange, Judged, Truth
 
 Z95 = 1.959964
 """Two-sided 95 %."""
@@ -36,7 +36,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """``found``: bad changes that would have been rolled back, of those of which that can be said; ``false``: good ones that would have been.
+    """Of changes, each once however many policies judge it: what one of them would have rolled back would have been.
+
+    ``found``: bad changes that would have been rolled back, of those of which that can be said; ``false``: good ones that would have been.
 
     ``censored``: people were first, so it counts as neither; ``undecided``: nothing was proven; ``held``: a guard would have held it.
     ``to_proof``: from the change's first replica to the confirmation of what was found, the median.
@@ -53,7 +55,8 @@ class Score:
 
 def score(judged: Sequence[Judged]) -> Score:
     """The score of these verdicts."""
-    told = [one for one in judged if one.change.outcome is not None]
+    changes = _by_change(judged)
+    told = [one for one in changes if one.change.outcome is not None]
     known = [one for one in told if one.word in ("rollback", "ok", "held")]
     found = [one for one in known if one.change.outcome == "bad" and one.word == "rollback"]
     times = [max(0.0, (one.found.at - (one.change.ready or one.change.at)).total_seconds()) for one in found if one.found is not None]
@@ -63,9 +66,22 @@ def score(judged: Sequence[Judged]) -> Score:
         censored=sum(one.is_censored for one in told),
         undecided=sum(one.word == "inconclusive" and not one.is_censored for one in told),
         held=sum(one.word == "held" for one in told),
-        unlabelled=len(judged) - len(told),
+        unlabelled=len(changes) - len(told),
         to_proof=timedelta(seconds=median(times)) if times else None,
     )
+
+
+def _by_change(judged: Sequence[Judged]) -> Sequence[Judged]:
+    """Of each change the verdict that counts for it: the first rollback, else what leaves open whether another policy would have found it."""
+    found: dict[GivenChange, Judged] = {}
+    for one in judged:
+        found[one.change] = min(found.get(one.change, one), one, key=_order)
+    return list(found.values())
+
+
+def _order(one: Judged) -> tuple[int, datetime]:
+    words = ("rollback", "inconclusive", "held", "ok")
+    return 2 * words.index(one.word) + (not one.is_censored), one.ended if one.found is None else one.found.at
 
 
 def _rate(known: Iterable[Judged], truth: Truth) -> Rate:

@@ -16,9 +16,9 @@ def windows_of(policy: Policy, given: Sequence[GivenChange]) -> Mapping[str, Win
     found = {}
     for change in mine:
         effective = change.ready or change.at
-        ends = [effective + watch_length(policy), *(other.at for other in mine if other.at > change.at)]
-        ends += [change.rolled_back_at] if change.rolled_back_at is not None else []
-        found[change.id] = Window(effective + policy.timing.warmup, min(ends))
+        back, ends = change.rolled_back_at, min([effective + watch_length(policy), *(other.at for other in mine if other.at > change.at)])
+        is_cut = back is not None and back < ends
+        found[change.id] = Window(effective + policy.timing.warmup, back if is_cut and back is not None else ends, is_cut)
     return found
 
 

@@ -18,10 +18,14 @@ def armed(policy: Policy) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When a change could be judged by a policy: from the end of its warm-up until its watch, the next change or people ended it."""
+    """When a change could be judged by a policy: from the end of its warm-up until its watch, the next change or people ended it.
+
+    ``is_cut``: it was people who ended it, by taking the change back before anything else did.
+    """
 
     began: datetime
     ended: datetime
+    is_cut: bool = False
 
 
 @dataclass(slots=True)

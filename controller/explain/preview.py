@@ -11,6 +11,7 @@ from rollbackd.controller.observe.questions import Ask, asks_of
 from rollbackd.controller.observe.readings import past_readings
 from rollbackd.policies.judge.tally import spread
 from rollbackd.policies.judge.verdict import share_limit
+from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Bound, Condition, Policy
 from rollbackd.policies.model.readings import Counts
@@ -37,11 +38,25 @@ class Preview:
 def _lines(policy: Policy, tracks: Sequence[Track], source: Source, at: datetime) -> Iterator[PowerLine]:
     asks = asks_of(policy, source.block(policy.every))
     for index, (condition, one) in enumerate(zip(policy.conditions, asks, strict=True)):
-        limit = share_limit(condition).high if condition.bound is not None and not isinstance(condition.signal, Probe) else None
-        if condition.limit.of_old is not None:
-            yield PowerLine(condition.name, why="it is compared with the old pods, while they run")
-        elif condition.bound is not None and limit is not None and 0 < limit < 1:
+        limit, why = share_limit(condition).high, _unforeseen(condition)
+        if condition.bound is None or isinstance(condition.signal, Probe):
+            continue
+        if why is not None or limit is None:
+            yield PowerLine(condition.name, why=why)
+        else:
             yield _line(policy, condition, condition.bound, limit, _traffic(source, one, at), _spread(tracks, index))
+
+
+def _unforeseen(condition: Condition) -> str | None:
+    """Why nothing can be said of it beforehand; None where it can."""
+    limit = share_limit(condition).high
+    if condition.limit.of_old is not None:
+        return "it is compared with the old pods, while they run"
+    if condition.limit.of_before is not None:
+        return "its limit is reckoned from what was before each change, so it is not known beforehand"
+    if limit is None:
+        return "it has a limit below only, and what is foreseen is how soon a share above one is found"
+    return None if 0 < limit < 1 else f"no share is foreseen beyond a limit of {number_text(limit, '%')}"
 
 
 def _line(policy: Policy, condition: Condition, bound: Bound, limit: float, traffic: Sequence[float] | str, bursty: float | None) -> PowerLine:

@@ -18,7 +18,7 @@ from tests.controller.served import Served
 from tests.controller.world import World
 
 TEXT = samples.POLICY.replace("{kubernetes: {namespace: shop, deployment: checkout}}", "{command: {name: shop}}")
-Explain = Callable[[str, str], str]
+Explain = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def url() -> Iterator[str]:
 def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
     """What the command prints for the policy behind a Prometheus at this address."""
 
-    def explain(url: str, output: str) -> str:
-        (policy,) = load_policies({"p.yaml": TEXT}).policies
+    def explain(url: str, output: str, text: str = TEXT) -> str:
+        (policy,) = load_policies({"p.yaml": text}).policies
         world = World(tmp_path, policy, at=moment(timedelta(hours=4)))
         served = Served(world, tmp_path, preview=Preview({policy.source: Prometheus(policy.source, url)}))
         code = outcome(["explain", "checkout", "--power", "-o", output, *served.options()])
@@ -63,3 +63,17 @@ def test_people_read_it_as_a_table(url, explain):
 def test_a_source_that_does_not_answer_is_said_and_nothing_is_promised(explain):
     (item,) = json.loads(explain("http://127.0.0.1:9", "json"))["items"]
     assert [(line["rows"], line["why"].startswith("its traffic cannot be read: ")) for line in item["power"]] == [([], True)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        pytest.param("above: {of_before: 200%, at_least: 5%}", "its limit is reckoned from what was before each change", id="of-before"),
+        pytest.param("above: {of_before: 200%}", "its limit is reckoned from what was before each change", id="of-before-alone"),
+        pytest.param("below: 5%", "it has a limit below only", id="below"),
+    ],
+)
+def test_a_condition_of_which_nothing_can_be_foreseen_says_why(explain, url, limit, why):
+    text = TEXT.replace("above: 5%", limit)
+    (item,) = json.loads(explain(url, "json", text))["items"]
+    assert [(line["condition"], line["rows"], line["why"].partition(",")[0]) for line in item["power"]] == [("errors", [], why)]
