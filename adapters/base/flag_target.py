@@ -5,17 +5,17 @@ Keys are ``KIND:PLACE/SCOPE``, or ``KIND:PLACE/ENVIRONMENT/SCOPE`` where the kin
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeGuard
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.flag_ends import Ends, held_by_dependents, restored, safe, safe_end
+from rollbackd.adapters.base.flag_intent import states_of
 from rollbackd.adapters.base.flags import LEAVE, FlagProvider, LastChange, Reading, Scope, State, counted, digest_of, edits, named, scope_of
-from rollbackd.adapters.base.target import Intent, Interval, Json, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
+from rollbackd.adapters.base.target import Intent, Interval, NothingToDo, Plan, PlanRequest, Sight, Standing, TargetState
 
 _AT_ONCE = 4
 """So many scopes are read at the same moment: as many questions as before, but a vendor limits their rate too."""
@@ -38,13 +38,24 @@ class _Place:
 
 
 class FlagTarget:
-    """All flags of one kind. ``providers``: by the place that their keys name. ``budget``: see BUDGET; no write begins once half of it is over."""
+    """All flags of one kind. ``providers``: by the place that their keys name. ``budget``: see BUDGET; no write begins once half of it is over.
 
-    def __init__(self, kind: str, providers: Mapping[str, FlagProvider], *, has_environments: bool, budget: timedelta = BUDGET) -> None:
+    ``steady``: seconds that no hand on the clock moves, and that go on while this process is stopped.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        providers: Mapping[str, FlagProvider],
+        *,
+        has_environments: bool,
+        budget: timedelta = BUDGET,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.kind = kind
         self._providers = dict(providers)
         self._has_environments = has_environments
-        self._budget = budget.total_seconds()
+        self._budget, self._steady = budget.total_seconds(), steady
         self._writing = threading.Lock()
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
@@ -97,7 +108,7 @@ class FlagTarget:
         Refused where a flag has no end to go to, or too many would change.
         """
         place = self._resolve(request.target)
-        was, became = _record(request.undo) if request.undo is not None else ({}, {})
+        was, became = states_of(request.undo) if request.undo is not None else ({}, {})
         reading = place.read(tuple(was))
         states = _existing(place, reading)
         if digest_of(states) != request.from_revision:
@@ -120,9 +131,9 @@ class FlagTarget:
 
         Raises Refused if any planned flag is not exactly as it was planned for, or too much time has gone before anything could be sent.
         """
-        began = time.monotonic()
+        began = self._steady()
         place = self._resolve(plan.intent.target)
-        before, after = _record(plan.intent)
+        before, after = states_of(plan.intent)
         with self._in_turn(place):
             reading = place.provider.read(place.environment, Scope("flags", tuple(sorted(before))))
             moved = [name for name, state in before.items() if reading.states.get(name) != state]
@@ -131,7 +142,7 @@ class FlagTarget:
                     f"{named(moved)} in {place.provider.where} changed since the plan; nothing was changed",
                     advice="look who changed it, then plan again",
                 )
-            if time.monotonic() - began > self._budget / 2:
+            if self._steady() - began > self._budget / 2:
                 raise _too_slow(f"{place.provider.where} answers so slowly")
             place.provider.write(place.environment, reading, after, f"rollbackd:{plan.intent.incident}", began + self._budget)
 
@@ -147,7 +158,7 @@ class FlagTarget:
     def look(self, intent: Intent) -> Sight:
         """Where the intent's flags stand now, where they are kept and where applications read them; other flags of the scope do not matter."""
         place = self._resolve(intent.target)
-        before, after = _record(intent)
+        before, after = states_of(intent)
         reading = place.read(tuple(after))
         revision, live = digest_of(reading.in_scope), reading.states
         done = [name for name, state in after.items() if live.get(name) == state]
@@ -271,17 +282,6 @@ def _followers(reading: Reading, ends: Ends) -> list[str]:
     return [
         f"{named(each)} {'depend' if each[1:] else 'depends'} on '{name}': what is served of them changes with it" for name, each in written if each
     ]
-
-
-def _record(intent: Intent) -> tuple[Mapping[str, State], Mapping[str, State]]:
-    before, after = intent.record.get("before"), intent.record.get("after")
-    if not _is_states(before) or not _is_states(after) or set(before) != set(after):
-        raise Permanent(f"the intent of {intent.incident} for {intent.target} holds no flag states; nothing was changed; compare the flags by hand")
-    return before, after
-
-
-def _is_states(value: Json) -> TypeGuard[Mapping[str, State]]:
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(state, Mapping) for state in value.values())
 
 
 def _faults(provider: FlagProvider, reading: Reading) -> list[str]:

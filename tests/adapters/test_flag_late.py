@@ -93,6 +93,15 @@ def test_where_the_reads_before_a_write_took_too_long_nothing_is_written(tmp_pat
     assert variant(file) == "on"
 
 
+def test_a_process_that_was_stopped_in_the_reads_before_its_write_writes_nothing(tmp_path: Path) -> None:
+    """Its claim is somebody else's by then, and what that one wrote may have been taken back: the flags would look as before the intent."""
+    file, stopped = file_in(tmp_path, "shop"), iter((0.0, 80.0))
+    target = FlagTarget("flagd", {"shop": FlagFile("shop", file)}, has_environments=False, steady=lambda: next(stopped))
+    with pytest.raises(Refused, match=r"nothing was changed"):
+        target.apply(planned(target, "shop"))
+    assert variant(file) == "on"
+
+
 def test_a_write_may_take_what_is_left_of_the_time(tmp_path: Path, watched: type[Watched]) -> None:
     watched.go_on.set()
     target = flagd(shop=watched("shop", file_in(tmp_path, "shop")))

@@ -129,6 +129,8 @@ class FlagsInMemory:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self.met: Mapping[str, str] = {}
+        """The flags as the last write found them."""
 
     def read(self, environment: str, scope: Scope, also: Collection[str] = (), *, fresh: bool = True) -> Reading:
         self._line.read()
@@ -142,6 +144,7 @@ class FlagsInMemory:
         return {"variant": "off"}
 
     def write(self, environment: str, reading: Reading, after: Mapping[str, State], mark: str, ends: float) -> None:
+        self.met = dict(self._line.outside.flags)
         self._line.outside.flags.update({name: str(state["variant"]) for name, state in after.items()})
         self._line.outside.changed()
 
@@ -159,20 +162,21 @@ class FlagsInMemory:
 
 
 class Flags(FlagTarget):
-    """The product's flags target over this line."""
+    """The product's flags target over this line. Its patience is of virtual time too: a process that was frozen in it knows."""
 
     def __init__(self, line: Line) -> None:
-        super().__init__("flagd", {"shop": FlagsInMemory(line)}, has_environments=False)
+        self._provider = FlagsInMemory(line)
+        super().__init__("flagd", {"shop": self._provider}, has_environments=False, steady=line.outside.clock.steady)
         self._line = line
 
     def apply(self, plan: Plan) -> None:
-        self._line.write(plan.intent, lambda: self._arrive(plan))
+        self._line.write(plan.intent, lambda: self._arrive(plan.intent, lambda: super(Flags, self).apply(plan)))
 
-    def _arrive(self, plan: Plan) -> None:
-        found = self.look(plan.intent)
-        super().apply(plan)
-        is_before = found.standing is Standing.BEFORE
-        self._line.outside.on_accept(Accepted(self._line.outside.clock.now, plan.intent, plan.intent.from_revision if is_before else found.revision))
+    def _arrive(self, intent: Intent, send: Callable[[], None]) -> None:
+        send()
+        was = {name: self._provider.met[name] for name in intent.record["before"]}
+        is_before = was == {name: state["variant"] for name, state in intent.record["before"].items()}
+        self._line.outside.on_accept(Accepted(self._line.outside.clock.now, intent, intent.from_revision if is_before else f"{was}"))
 
 
 def _state(live: Workload) -> TargetState:

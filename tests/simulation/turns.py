@@ -21,6 +21,10 @@ class Clock:
         self._turn = count()
         self._queue: list[tuple[datetime, int, Callable[[], None]]] = []
 
+    def steady(self) -> float:
+        """Seconds that nobody's skew moves."""
+        return self.now.timestamp()
+
     def at(self, moment: datetime, what: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (max(moment, self.now), next(self._turn), what))
 
