@@ -36,6 +36,7 @@ LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tupl
 """Reads what was before some changes; what cannot be read is missing."""
 TRIES = 3
 """So often what was before a change is asked for: the past does not change, and what was refused so often stays unread."""
+UNLIKE = "it came after a rollback that nobody made, so what would have been before it is not known"
 BEFORE = "before"
 """What ran before the first change of the file."""
 TAKEN_BACK = " taken back"
@@ -128,7 +129,7 @@ class Replay:
         self._tries.update((one.policy.name, one.anchor) for one in compared)
         self._baselines.take(compared, self._look_back(compared, at) if compared else {})
         unlike = [one for way, one in pairs if one.anchor in way.unlike]
-        self._baselines.take(unlike, {one.policy.name: None for one in unlike})
+        self._baselines.take(unlike, {one.policy.name: (Before(one.anchor, UNLIKE),) * len(one.policy.conditions) for one in unlike})
 
     def _decided(self, way: Replayed, watch: Watch, at: datetime) -> Evaluation:
         known = way.incident, self.of(way.policy.targets), self._fleet(way, at), at

@@ -17,7 +17,7 @@ from rollbackd.controller.backtest.score import Rate, score
 from rollbackd.controller.backtest.spans import windows_of
 from rollbackd.policies.judge.evidence import Value
 from rollbackd.policies.judge.verdict import State, Verdict
-from rollbackd.policies.model.policy import Condition, For, Limit, Policy
+from rollbackd.policies.model.policy import Condition, For, Limit, OfBefore, Policy
 from rollbackd.policies.model.readings import Lack, Reading, Unknown
 from rollbackd.policies.model.signals import Latency, Selector
 from rollbackd.policies.watching import baseline
@@ -215,3 +215,15 @@ def test_a_change_after_a_rollback_that_people_made_later_is_compared_with_what_
     assert next(iter(replay.ways[0].found)) == CHANGE.id
     assert len(anchors) == compared, sorted(anchors)
     assert max(anchors) == (T0 if back is None else later.at)
+
+
+def test_a_change_after_a_rollback_that_nobody_made_says_that_this_is_why_it_is_not_compared():
+    relative = replace(ERRORS, confirm=For(MINUTE), limit=Limit(unit="%", of_before=OfBefore(2.0, is_above=True)))
+    policy = replace(POLICY, conditions=(relative,))
+    given = [CHANGE, GivenChange(2, TARGET, T0 + 2 * HOUR, revision="v3")]
+    replay = Replay([policy], given, {policy.name: windows_of(policy, given)}, before_of(1))
+    for at in slots(T0 - HOUR, T0 + 4 * HOUR):
+        replay.slot(at, {policy.name: (counts(at, 60 if at > T0 else 1, 100),)})
+    first, second = judged(replay.ways[0], given, T0 + 4 * HOUR)
+    assert (first.word, second.word) == ("rollback", "inconclusive")
+    assert "it came after a rollback that nobody made" in second.reason
