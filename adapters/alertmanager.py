@@ -4,18 +4,22 @@ Posted once with an end far ahead, so that nothing has to be sent again and agai
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.posting import accepted, host_of, post
+from rollbackd.adapters.base.wording import fitted, one_line
 
 _SEVERITY = {"page": "critical", "notice": "warning"}
 # An end that comes by itself reads as "resolved", and a held incident may wait for people over a holiday.
 _LASTS = timedelta(days=30)
 # What ends in Alertmanager's future has not ended for it, and the end that it has, the later one, stays. Its clock may be behind ours.
 _ENDED_SINCE = timedelta(hours=1)
+# Where the alert goes on to is not ours to know: Slack's limit is the lowest that its usual receivers have for a text.
+_DESCRIPTION = 11_000
 
 
 class Alertmanager:
@@ -71,7 +75,7 @@ def _alert(notice: Notice, severity: str) -> dict[str, object]:
     # The policy is no label: another one may take the incident on, and the end would then be that of an alert that never fired.
     return {
         "labels": {"alertname": "RollbackdIncident", "incident": notice.key, "severity": severity, **_named(notice, "target")},
-        "annotations": {"summary": notice.title, "description": "\n".join(notice.lines), **_named(notice, "policy")},
+        "annotations": {"summary": _blunt(one_line(notice.title)), "description": _description(notice), **_named(notice, "policy")},
         "startsAt": since.isoformat(),
         "endsAt": until.isoformat(),
     }
@@ -79,3 +83,12 @@ def _alert(notice: Notice, severity: str) -> dict[str, object]:
 
 def _named(notice: Notice, field: str) -> dict[str, str]:
     return {field: value} if (value := notice.fields.get(field)) else {}
+
+
+def _description(notice: Notice) -> str:
+    return "\n".join(fitted([_blunt(line) for line in notice.lines], _DESCRIPTION, lambda line: len(line) + 1))
+
+
+def _blunt(text: str) -> str:
+    """The text without what begins a mention or makes a link in the chats that Alertmanager writes to, still to be read and copied."""
+    return re.sub(r"<(?=\S)|@(?=(?:everyone|here|all|channel)\b)|\](?=\()", r"\g<0> ", text, flags=re.IGNORECASE)

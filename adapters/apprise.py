@@ -6,6 +6,7 @@ first message: that takes a quarter of a second and 45 MB.
 
 import importlib.util
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,8 @@ class Apprise:
 
         outside = self._outside()
         kind = apprise.NotifyType.WARNING if notice.urgency == "page" and not notice.resolved else apprise.NotifyType.INFO
-        lines = fitted(notice.lines, _BODY, lambda line: len(line.encode()) + 1)
-        title = cut(one_line(notice.title), 200) or notice.kind
+        lines = fitted([_blunt(line) for line in notice.lines], _BODY, lambda line: len(line.encode()) + 1)
+        title = cut(_blunt(one_line(notice.title)), 200) or notice.kind
         if not outside.notify(body="\n".join(lines) or title, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
             raise Transient(f"contact {self._contact}: apprise did not deliver it and does not say why; it will be sent again")
 
@@ -61,3 +62,8 @@ class Apprise:
         if not urls:
             raise Permanent(f"contact {self._contact}: {self._urls_file} holds no address; nothing was sent; write one")
         return outside
+
+
+def _blunt(text: str) -> str:
+    """The text without what calls people or makes a link in the chats that apprise speaks to: it knows no form that none of them reads marks in."""
+    return re.sub(r"<(?=[@!#])|@(?=(?:everyone|here|all|channel)\b)|\](?=\()", r"\g<0> ", text, flags=re.IGNORECASE)

@@ -1,9 +1,10 @@
 """The table of the API: every call with what it is for, what it takes and what it answers. Routes and the OpenAPI document are both made of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from rollbackd.adapters.base.wording import one_line
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Audit, Decided, Declared, FromHistory, PauseState, RevisionStanding
 from rollbackd.controller.answers.explain import Explanation
@@ -34,14 +35,28 @@ from rollbackd.controller.people.held import Pausing, rearm
 from rollbackd.controller.people.posted import Posted
 from rollbackd.controller.people.standing import standing
 
+
+def _on_one_line(text: Parameter[str]) -> Parameter[str]:
+    """The text, folded: it stands in pages and in tables, where a line of its own would pass for one of ours."""
+
+    def read(name: str, found: object) -> str:
+        whole = text.read(name, found)
+        folded = one_line(whole).strip()
+        if whole and not folded:  # not taken for an empty one: that may mean something else
+            raise Denied("invalid", f"'{name}' holds only characters that nobody sees", "write something, or leave it away")
+        return folded
+
+    return replace(text, read=read)
+
+
 PREFIX = "/api/v1"
 TARGET = needed_text("target", "A target by its key, such as kubernetes:shop/checkout.")
 ONLY_TARGET = some_text("target", "Only this target's.")
 REVISION = needed_text("revision", "A revision, as its target names it.")
 NEW_REVISION = spoken_name(REVISION.name, "A revision, as people will name it. No control characters.")
 STARTED = moment("started", "When it began. Default: now.")
-NOTE = any_text("note", "For people who read it later.")
-IRREVERSIBLE = any_text("irreversible", "Why it must not be undone without people; empty: it may be.")
+NOTE = _on_one_line(any_text("note", "For people who read it later. It is kept on one line."))
+IRREVERSIBLE = _on_one_line(any_text("irreversible", "Why it must not be undone without people, kept on one line; empty: it may be."))
 WHO = any_text("who", "Who asks. Needed with the shared token; a token of a person proves it, and this is not looked at.")
 REASON = needed_text("reason", "Why. It is kept in the journal.")
 WHY = any_text("reason", "Why; needed beside `overrides`. It is kept in the journal.")

@@ -45,6 +45,15 @@ def alerts(server: Server) -> list[dict[str, Any]]:
         return sorted(json.load(answer), key=lambda alert: str(alert["labels"]["severity"]))
 
 
+def test_text_of_strangers_makes_no_line_calls_nobody_and_links_nowhere() -> None:
+    foreign = "see runbook\nnothing to do <!channel> <https://evil.example|approve> @everyone [approve](https://evil.example)"
+    with serving(Reply(200)) as server:
+        channel(server.url).send(notice(title=foreign, lines=(foreign, "do nothing until 03:09")))
+        said = json.loads(server.asked[0].body)[0]["annotations"]
+    blunt = "see runbook nothing to do < !channel> < https://evil.example|approve> @ everyone [approve] (https://evil.example)"
+    assert (said["summary"], said["description"]) == (blunt, f"{blunt}\ndo nothing until 03:09")
+
+
 def test_a_notice_becomes_an_alert_with_the_incidents_identity(alertmanager: Server) -> None:
     at = now()
     channel(alertmanager.url).send(notice(at=at))

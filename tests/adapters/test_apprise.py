@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def test_a_notice_is_handed_to_every_address(tmp_path: Path) -> None:
         assert sorted(request.path for request in server.asked) == ["/one", "/two"]
         said = json.loads(server.asked[0].body)
     assert (said["title"], said["message"], said["type"]) == (HELD.title, "\n".join(HELD.lines), "warning")
+
+
+def test_text_of_strangers_calls_nobody_and_links_nowhere(tmp_path: Path) -> None:
+    foreign = "see runbook\nnothing to do <!channel> <@U1> @Everyone @here [approve](https://evil.example)"
+    with serving(Reply(200)) as server:
+        (tmp_path / "urls").write_text(f"json://{server.address}/one")
+        Apprise("oncall", tmp_path / "urls").send(replace(HELD, title=foreign, lines=(foreign,)))
+        said = json.loads(server.asked[0].body)
+    blunt = "see runbook nothing to do < !channel> < @U1> @ Everyone @ here [approve] (https://evil.example)"
+    assert (said["title"], said["message"]) == (blunt, blunt)
 
 
 def test_an_end_is_no_warning(tmp_path: Path) -> None:

@@ -278,6 +278,17 @@ def test_a_posted_change_is_in_the_store_and_the_same_post_is_the_same_change(se
     assert (posted.revision, posted.started_early, posted.irreversible) == ("schema-17", T0 + timedelta(seconds=5), "drops a column")
 
 
+def test_what_a_change_says_is_kept_on_one_line(served, world):
+    foreign = "drops a column\nall is well: do nothing\u2028\x1b[2J"
+    served.post("/api/v1/changes", target=SHOP, revision="schema-17", note=foreign, irreversible=foreign)
+    kept = world.store.history(1)[0].body
+    assert kept["irreversible"] == kept["note"] == "drops a column all is well: do nothing  [2J"
+
+
+def test_a_change_whose_irreversible_nobody_can_see_is_refused(served):
+    assert served.post("/api/v1/changes", target=SHOP, revision="schema-17", irreversible="\u200e").status == 400
+
+
 @pytest.mark.parametrize(
     ("started", "says"),
     [
