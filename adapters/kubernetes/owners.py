@@ -1,6 +1,7 @@
 """Who else writes a Deployment. An owner that would undo our write is not fought: the plan is refused and names the owner's own way back."""
 
 from collections.abc import Iterable
+from shlex import quote
 
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.kubernetes.objects import Raw, controller, notes
@@ -38,16 +39,17 @@ def _gitops(place: Place, deployment: Raw) -> Refused | None:
     labels, managers = deployment["metadata"].get("labels") or {}, _managers(deployment)
     if f"{FLUX_HELM}/name" in labels:
         name, namespace = labels[f"{FLUX_HELM}/name"], labels.get(f"{FLUX_HELM}/namespace", place.namespace)
-        way = f"flux suspend helmrelease {name} -n {namespace}, then helm rollback to the last good version, then revert the commit"
+        way = f"flux suspend helmrelease {quote(name)} -n {quote(namespace)}, then helm rollback to the last good version, then revert the commit"
         return _refusal(place, f"Flux HelmRelease {namespace}/{name}", way)
     if f"{FLUX}/name" in labels and notes(deployment).get(f"{FLUX}/reconcile") != "disabled":
         name, namespace = labels[f"{FLUX}/name"], labels.get(f"{FLUX}/namespace", place.namespace)
-        way = f"git revert the commit that brought this version, then: flux reconcile kustomization {name} -n {namespace} --with-source"
+        way = f"git revert the commit that brought this version, then: flux reconcile kustomization {quote(name)} -n {quote(namespace)} --with-source"
         return _refusal(place, f"Flux Kustomization {namespace}/{name}", way)
     app = notes(deployment).get(ARGO_ID, "").split(":")[0] or labels.get(ARGO_INSTANCE)
     if app or any(manager.startswith("argocd") for manager in managers):
         name = app or "APPLICATION"
-        way = f"git revert the commit that brought this version, or: argocd app set {name} --sync-policy none && argocd app rollback {name}"
+        command = f"argocd app set {quote(name)} --sync-policy none && argocd app rollback {quote(name)}"
+        way = f"git revert the commit that brought this version, or: {command}"
         return _refusal(place, f"Argo CD application {name}", way)
     return None
 
@@ -81,7 +83,7 @@ def _rollout(place: Place, replicasets: Iterable[Raw]) -> Refused | None:
     if not owners:
         return None
     name = owners[0]["name"]
-    way = f"kubectl argo rollouts abort {name} -n {place.namespace}, then kubectl argo rollouts undo {name} -n {place.namespace}"
+    way = f"kubectl argo rollouts abort {quote(name)} -n {place.namespace}, then kubectl argo rollouts undo {quote(name)} -n {place.namespace}"
     return _refusal(place, f"Argo Rollouts' Rollout {name}", way)
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.target import Target, TargetState
@@ -128,7 +129,7 @@ def _known_good(target: str, look: Look, around: Surroundings, live: str | None)
     seen = change.change.revision if change is not None else None
     if not good:
         said = f"; last seen at {seen}" if seen else ""
-        advice = f"let it run for `bake` under the daemon, or: rollbackd good {target} {live or seen or 'REVISION'}"
+        advice = f"let it run for `bake` under the daemon, or: rollbackd good {quote(target)} {quote(live or seen or 'REVISION')}"
         return Finding("known goods", target, Grade.WARN, f"none yet{said}: a revert has nowhere to go", advice)
     if good == [live]:
         return Finding("known goods", target, Grade.PASS, f"{live}, which is live: the next release has a way back")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from shlex import quote
 
 import structlog
 
@@ -189,7 +190,7 @@ class Journalling:
         lines = (
             f"{what} {news}",
             f"{who}; nothing is done about it automatically",
-            f"to allow a second rollback: rollbackd rearm {change.target} {change.revision}",
+            f"to allow a second rollback: rollbackd rearm {quote(change.target)} {quote(change.revision)}",
         )
         contacts = sorted({contact for policy in policies if change.target in policy.targets for contact in policy.notify})
         if tx.note(Note("quarantined.live_again", at, {"revision": change.revision, "writer": seen.writer}, change.target), key):

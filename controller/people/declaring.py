@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from shlex import quote
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.past import KeepsPast
@@ -39,7 +40,7 @@ def declare(desk: Desk, said: Declaration) -> Declared:
         was_changed = tx.mark(target, revision, standing, How.DECLARED, desk.now(), f"{said.note} ({said.who})".strip())
         stands = next((known.standing for known in tx.ledger(target) if known.revision == revision), None)
     if stands is not standing:
-        hint = f"rollbackd rearm {target} {revision}" if stands is Standing.QUARANTINED else ""
+        hint = f"rollbackd rearm {quote(target)} {quote(revision)}" if stands is Standing.QUARANTINED else ""
         raise Denied("blocked", f"revision {revision} of {target} is {stands.value if stands else 'unknown'} and stays so", hint)
     text = f"{revision} is {standing.value}" if was_changed else f"{revision} was {standing.value} already"
     left = _nothing_left(desk, target) if standing is Standing.BAD else None
@@ -52,7 +53,7 @@ def _nothing_left(desk: Desk, target: str) -> str | None:
     is_reverted = any(isinstance(rung, RevertRung) and rung.target == target for ladder in ladders for rung in ladder)
     if not is_reverted or desk.known_good([target])[target]:
         return None
-    return f"no revision of {target} is known good: nothing is left to go back to; to declare one: rollbackd good {target} REVISION"
+    return f"no revision of {target} is known good: nothing is left to go back to; to declare one: rollbackd good {quote(target)} REVISION"
 
 
 def _doubt(desk: Desk, target: str, revision: str) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 
 from rollbackd.policies.blame.attribution import changed_alike, is_clear, ranked, ranking_text
 from rollbackd.policies.blame.irreversible import irreversible
@@ -129,7 +130,7 @@ def _suspects(policy: Policy, suspects: Sequence[Change], fleet: Fleet, incident
     if is_clear(ranking) or _runs_always(policy, suspects, incident):
         return Guard("suspects", value)
     why = "what can be undone here is not twice as likely the cause as what cannot"
-    return Guard("suspects", value, f"{why}; {value}; to undo it all the same: rollbackd rollback {policy.name} --reason '...'")
+    return Guard("suspects", value, f"{why}; {value}; to undo it all the same: rollbackd rollback {quote(policy.name)} --reason '...'")
 
 
 def _runs_always(policy: Policy, suspects: Sequence[Change], incident: Incident | None) -> bool:
@@ -159,7 +160,8 @@ def _quarantine(suspects: Sequence[Change], fleet: Fleet) -> Guard:
     found = next((c for c in suspects if (c.target, c.revision) in fleet.quarantined), None)
     if found is None:
         return Guard("quarantine", "no suspect revision is quarantined")
-    again = f"`rollbackd rearm {found.target} {found.revision}` allows a second rollback; what is held by then stays held until people order it"
+    command = f"rollbackd rearm {quote(found.target)} {quote(found.revision)}"
+    again = f"`{command}` allows a second rollback; what is held by then stays held until people order it"
     why = f"revision {found.revision} was rolled back before and is live again; {again}"
     return Guard("quarantine", why, why)
 

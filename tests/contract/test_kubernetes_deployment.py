@@ -319,6 +319,7 @@ OWNERS = [
     pytest.param(
         {"annotations": {"argocd.argoproj.io/tracking-id": "store:apps/Deployment:shop/checkout"}}, "argocd app rollback store", id="argo-cd"
     ),
+    pytest.param({"annotations": {"argocd.argoproj.io/tracking-id": "a;id:apps"}}, "argocd app rollback 'a;id'", id="argo-cd-of-a-strange-name"),
     pytest.param(
         {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}},
         "flux reconcile kustomization apps -n flux-system",

@@ -193,6 +193,8 @@ def test_a_quarantined_suspect_holds_and_says_what_lets_it_go():
     assert holds("quarantine", suspects=(FLIP,), quarantined=frozenset({(FLAGS, "f2")}))
     assert "`rollbackd rearm flagd:shop/tag:checkout f2`" in guard("quarantine", suspects=(FLIP,), quarantined=frozenset({(FLAGS, "f2")})).value
     assert not holds("quarantine", quarantined=frozenset({(TARGET, "good6"), (FLAGS, "bad7")}))
+    foreign = replace(FLIP, revision="f2;id")
+    assert f"`rollbackd rearm {FLAGS} 'f2;id'`" in guard("quarantine", suspects=(foreign,), quarantined=frozenset({(FLAGS, "f2;id")})).value
 
 
 def test_going_to_a_quarantined_revision_holds():
