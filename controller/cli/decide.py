@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 SLOW = 120.0
 """Seconds that a request may take which plans: it asks clusters and commands."""
-OVERRIDE = click.option("--override", "overrides", metavar="GUARD", multiple=True, help="A guard to pass, by its name; needs --reason. Repeatable.")
+
+
+def _each(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Every name that was given, also where several stand in one, between commas."""
+    return tuple(name.strip() for text in given for name in text.split(","))
+
+
+OVERRIDE = click.option(
+    "--override", "overrides", metavar="GUARD", multiple=True, callback=_each, help="A guard to pass, by its name; needs --reason. Repeatable."
+)
 
 
 @click.command(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import console
 
 YES = click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
+UNDER_WAY = ("acting", "settling", "verifying")
 CODES = {"nothing": BLOCKED, "refused": BLOCKED, "unreachable": UNREACHABLE}
 
 
@@ -35,7 +37,9 @@ def rollback(client: Client, subject: str, rung: int | None, reason: str, overri
 
     Every guard is asked. One that holds is passed only by its name, with --override; the pause switch never is.
     """
-    chosen = _chosen(client.get("plan", SLOW, policy=subject), rung, yes)
+    document = client.get("plan", SLOW, policy=subject)
+    _ask_new(client, document["policy"], rung)
+    chosen = _chosen(document, rung, yes)
     wish = {"rung": chosen.number, "plan": chosen.digest, "reason": reason, "overrides": list(overrides), "who": whoami()}
     shown(client.post("rollback", SLOW, of=subject, **wish), output)
 
@@ -62,6 +66,21 @@ def undo(client: Client, incident: str, rung: int | None, reason: str, overrides
     chosen = _chosen(document, rung or newest, yes)
     wish = {"rung": chosen.number, "plan": chosen.digest, "reason": reason, "overrides": list(overrides), "who": whoami()}
     shown(client.post("undo", SLOW, incident=incident, **wish), output)
+
+
+def _ask_new(client: Client, policy: str, rung: int | None) -> None:
+    """Raises ClientFault where this very order is under way: of its own write, a plan would only say that nothing is left to be put back."""
+    lines = (line["incident"] for line in client.get("status")["policies"] if line["name"] == policy)
+    found = next((line for line in lines if line is not None and line["phase"] in UNDER_WAY), None)
+    if found is None:
+        return
+    rows = (row for row in client.get("history", of=found["id"], limit="100")["items"] if row["kind"] == "incident.ordered")
+    order = next(rows, None)  # the newest
+    if order is None or order["body"].get("undo") or order["body"]["rung"] + 1 != found["rung"] or rung not in (None, found["rung"]):
+        return
+    at = datetime.fromisoformat(order["body"]["at"])
+    why = f"already ordered by {order['body']['who']} at {at:%H:%M:%S} UTC in {found['id']}"
+    raise ClientFault(why, "follow it: rollbackd status", BLOCKED)
 
 
 def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> RungPlan:
@@ -91,4 +110,5 @@ def _named(answer: DryRun, rung: int) -> RungPlan:
 def _show_plan(answer: DryRun, chosen: RungPlan) -> None:
     from rollbackd.controller.cli import tables
 
-    tables.plan(DryRun(answer.policy, answer.target, (chosen,)), console(sys.stderr))
+    # An order follows, unasked under --yes: it must not be read as if nothing were going to be written.
+    tables.plan(DryRun(answer.policy, answer.target, (chosen,)), console(sys.stderr), "the plan:")

@@ -231,9 +231,9 @@ def history(answer: History, now: datetime, out: Console) -> None:
     out.print(table if answer.items else "the journal has nothing on this")
 
 
-def plan(answer: DryRun, out: Console) -> None:
-    """Each rung with what it would write; nothing was written."""
-    out.print(f"[bold]{escape(answer.policy)}[/] on {escape(answer.target)}: what each rung would write now; nothing was written")
+def plan(answer: DryRun, out: Console, head: str = "what each rung would write now; nothing was written") -> None:
+    """Each rung with what it would write, under this head."""
+    out.print(f"[bold]{escape(answer.policy)}[/] on {escape(answer.target)}: {head}")
     for rung in answer.rungs:
         out.print(f"\n[bold]rung {rung.number}[/] {escape(rung.what)}: {_outcome(rung)}")
         facts = Table.grid(padding=(0, 2, 0, 0))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from shlex import quote
 
 from rollbackd.controller.answers.explain import ConditionLine, GuardLine, PolicyExplained, RungLine
 from rollbackd.controller.answers.status import ConditionBrief, IncidentLine, OfferLine, PolicyLine, WriteLine
@@ -63,7 +64,7 @@ def incident_line(incident: Incident) -> IncidentLine:
         opened_at=incident.opened_at,
         onset=incident.onset,
         reason=incident.reason,
-        rung=incident.rung + 1,
+        rung=(incident.rung if incident.offer is None else incident.offer.rung) + 1,
         doing="; ".join(done) or None,
         evidence_from=incident.evidence_from,
         held_by=incident.held.guard if incident.held else None,
@@ -116,7 +117,7 @@ def _decided(view: PolicyView) -> tuple[str, ...]:
     opened = next((decision for decision in decisions if isinstance(decision, Opened)), None)
     if opened is None or view.incident is not None:
         return tuple(decision_text(decision) for decision in decisions)
-    advice = f"to undo it: rollbackd rollback {view.policy.name} --reason '...'"
+    advice = f"to undo it: rollbackd rollback {quote(view.policy.name)} --reason '...'"
     return (f"nothing is undone by itself: {opened.incident} was opened for this change before, and a change gets one: {opened.reason}; {advice}",)
 
 

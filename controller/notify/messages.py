@@ -1,6 +1,7 @@
 """What people are told about an incident: one value per journal row, worded once, rendered by every channel."""
 
 from datetime import datetime, timedelta
+from shlex import quote
 
 from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.notice import Notice, Urgency
@@ -77,7 +78,7 @@ def again_notice(key: str, decision: Opened) -> Notice:
     lines = (
         decision.reason,
         f"{decision.incident} was opened for this change before and has been closed; a change gets one incident, so nothing is undone by itself",
-        f"To undo it: rollbackd rollback {decision.policy} --reason '...'",
+        f"To undo it: rollbackd rollback {quote(decision.policy)} --reason '...'",
     )
     title = f"NO ACTION TAKEN {decision.target}: {decision.condition} in breach again after {decision.incident} was closed"
     return plain_notice("breach-again", key, title, lines, decision.at)
@@ -181,7 +182,7 @@ def _started_lines(event: Intended, incident: Incident, policy: Policy | None) -
         *(f"not undone: {rest}" for rest in event.not_undone),
         _complete_by(event, incident),
         f"by hand: {event.command}" if event.command else "",
-        f"to stop before the next step: rollbackd pause --reason '...'; explain: rollbackd explain {incident.target}",
+        f"to stop before the next step: rollbackd pause --reason '...'; explain: rollbackd explain {quote(incident.target)}",
     )
 
 
@@ -201,7 +202,7 @@ def _held_lines(event: Held, incident: Incident, policy: Policy | None) -> tuple
         *by_hand(incident),
         go_on(event, incident, policy),
         taken_back(event, incident),
-        f"it closes by itself when healthy or when a newer revision starts; explain: rollbackd explain {incident.target}",
+        f"it closes by itself when healthy or when a newer revision starts; explain: rollbackd explain {quote(incident.target)}",
     )
 
 
@@ -213,7 +214,7 @@ def _handed_over(event: Held, intent: Intended, incident: Incident) -> tuple[str
         "while this incident is open you are told once it has come, or that it never will",
         f"why: {incident.reason}",
         *tried(incident),
-        f"explain: rollbackd explain {incident.target}",
+        f"explain: rollbackd explain {quote(incident.target)}",
     )
 
 
@@ -233,8 +234,8 @@ def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
         f"nothing was done: the mode is {incident.mode.name.lower()}",
         f"why: {incident.reason}",
         *rungs,
-        f"what it would write: rollbackd plan {incident.policy}",
-        f"to do it: rollbackd rollback {incident.policy} --reason '...'",
+        f"what it would write: rollbackd plan {quote(incident.policy)}",
+        f"to do it: rollbackd rollback {quote(incident.policy)} --reason '...'",
     )
 
 

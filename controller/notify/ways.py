@@ -1,5 +1,7 @@
 """The commands by which people go on where rollbackd does not: what is said here has to be true of `rollback` and its guards."""
 
+from shlex import quote
+
 from rollbackd.controller.notify.written import UNKNOWN, is_with_people, written
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE
 from rollbackd.policies.known.events import Held
@@ -15,7 +17,10 @@ def go_on(event: Held, incident: Incident, policy: Policy | None) -> str:
         return _anew(incident, policy)
     if event.guard in ALWAYS_ASKED:
         return f"to do it all the same, once the pause is lifted (rollbackd resume): {command}"
-    return f"to do it all the same: {command}{f' --override {event.guard}' if event.guard in PASSABLE else ''}"
+    if event.guard not in PASSABLE:
+        return f"to do it all the same: {command}"
+    # Only the first guard that holds is on record: an order that names it alone may be refused for the next.
+    return f"to do it all the same (every guard that holds: rollbackd explain {quote(incident.policy)}): {command} --override {event.guard}"
 
 
 def _may_be_writing(incident: Incident) -> bool:
@@ -30,7 +35,7 @@ def stays_held(incident: Incident, policy: Policy | None) -> str:
     if policy is None:
         return f"{held}; its policy {incident.policy} is not loaded: to end it: rollbackd ack {incident.id} --close"
     if _may_be_writing(incident):
-        return f"{held}, and a write of it may be under way: rollbackd explain {incident.target}"
+        return f"{held}, and a write of it may be under way: rollbackd explain {quote(incident.target)}"
     command = next_order(incident, policy)
     return f"{held}; {f'to act: {command}' if command is not None else _anew(incident, policy) or 'nothing is left to order in it'}"
 
@@ -42,7 +47,7 @@ def next_order(incident: Incident, policy: Policy) -> str | None:
         return None
     # Unasked, it takes the first rung that has something to undo: that may be one that was tried, or a restore.
     is_any = incident.rung < 0 and len(left) == len(policy.ladder)
-    return f"rollbackd rollback {incident.policy}{'' if is_any else f' --rung {left[0] + 1}'} --reason '...'"
+    return f"rollbackd rollback {quote(incident.policy)}{'' if is_any else f' --rung {left[0] + 1}'} --reason '...'"
 
 
 def _anew(incident: Incident, policy: Policy) -> str:
@@ -52,7 +57,7 @@ def _anew(incident: Incident, policy: Policy) -> str:
         return ""
     # The end of an incident that acted begins the cool-down of its target.
     passed = " --override cool-down" if incident.acted else ""
-    order = f"rollbackd rollback {incident.policy} --reason '...'{passed}"
+    order = f"rollbackd rollback {quote(incident.policy)} --reason '...'{passed}"
     return f"no rung is left to order in this incident; to try one anew, end it: rollbackd ack {incident.id} --close; then: {order}"
 
 

@@ -1,6 +1,7 @@
 """What came of the writes of an incident, in words: what was done, tried or only begun, and how it is taken back."""
 
 from collections.abc import Collection
+from shlex import quote
 
 from rollbackd.policies.decide.proof import OTHER_WRITER
 from rollbackd.policies.known.events import Held, Intended
@@ -8,6 +9,9 @@ from rollbackd.policies.known.incident import AT_WORK, Incident
 from rollbackd.policies.model.keys import is_handed_over
 
 DOING, DONE, TRIED, UNKNOWN = "doing", "done", "tried", "begun, whether it was written is not known"
+
+RELEASED = ("kubernetes", "ecs", "command")
+"""The kinds of targets that are released: each release is a revision of its own, which no value comes back to by itself."""
 
 
 def written(incident: Incident) -> tuple[tuple[Intended, str], ...]:
@@ -62,11 +66,14 @@ def what_was_done(incident: Incident) -> str:
 
 def after_rollback(incident: Incident) -> tuple[str, ...]:
     """What people may have to do about what was done."""
-    return tuple(dict.fromkeys(line for write in incident.accepted for line in _after_write(write)))
+    newest = {write.target: write for write in incident.accepted}
+    return tuple(dict.fromkeys(line for write in incident.accepted for line in _after_write(write, is_in_force=newest[write.target] is write)))
 
 
-def _after_write(intent: Intended) -> tuple[str, ...]:
+def _after_write(intent: Intended, *, is_in_force: bool) -> tuple[str, ...]:
     rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
     if intent.reverts:
-        return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {intent.target} {intent.from_revision}")
+        return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {quote(intent.target)} {quote(intent.from_revision)}")
+    if not is_in_force or intent.target.partition(":")[0] in RELEASED:
+        return rest  # a release that was put back by hand: what it came from may well be in quarantine
     return (*rest, f"{intent.target} stays so until somebody changes it again: nothing is quarantined")

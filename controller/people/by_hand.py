@@ -1,8 +1,9 @@
 """What people order: one rung of a policy's ladder, or an earlier write taken back. Each order is bound to the plan that the person saw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 
 from rollbackd.controller.act.dry_run import dry_run, dry_undo
 from rollbackd.controller.answers.denied import Denied
@@ -12,14 +13,16 @@ from rollbackd.controller.engine.orphans import is_orphan
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.observe.changes import is_first_sight
 from rollbackd.controller.people.desk import Desk
-from rollbackd.controller.people.hands import Hands, held_back, may_pass
+from rollbackd.controller.people.hands import Hands, every_block, held_back, may_pass
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
 from rollbackd.policies.known.changes import Change, just_seen
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Intended, Opened, Ordered
-from rollbackd.policies.known.incident import AT_WORK, UNDER_WAY, Incident, incident_id, suspects_of
+from rollbackd.policies.known.incident import AT_WORK, UNDER_WAY, Incident, Phase, incident_id, suspects_of
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy, RestoreRung
+
+FOLLOW = "follow it: rollbackd status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class ByHand:
         if incident is not None:
             order = replace(order, incident=incident.id)
         suspects = self._newest(policy)
-        self._ask_guards(policy, incident, suspects, order)
+        self._ask_guards(policy, incident, suspects, order, f"rollbackd rollback {quote(policy.name)}")
         with self._store.transaction() as tx:
             self._write(tx, policy, incident, order, suspects)
         return self._said(policy, order)
@@ -62,8 +65,7 @@ class ByHand:
         """What taking back the writes of an incident would do now; each of its writes is a rung, the newest last."""
         incident = self._desk.incident(asked)
         policy = self._policy_for(incident)
-        writes = self._writes(incident)
-        return dry_undo(policy.name, incident.target, writes, self._desk.targets)
+        return self._undo_plan(policy, incident, self._writes(incident))
 
     def undo(self, asked: str, wish: Wish) -> Decided:
         """This rung's write is ordered to be taken back, exactly; the incident, if it is still open, is closed as acknowledged."""
@@ -74,12 +76,14 @@ class ByHand:
         write = next((write for write in self._writes(incident) if write.rung == wish.rung - 1), None)
         if write is None:
             raise Denied("unknown", f"rung {wish.rung} of {incident.id} wrote nothing", f"rollbackd history {incident.id}")
-        shown = _as_seen(dry_undo(policy.name, incident.target, (write,), self._desk.targets), wish)
+        shown = _as_seen(self._undo_plan(policy, incident, (write,)), wish)
         order = replace(self._order(policy, write.target, shown, wish), rung=0, undo=write)
         other = next((each for each in self._store.open_incidents() if each.target == policy.target and each.id != incident.id), None)
         if other is not None:
             raise Denied("blocked", f"{other.id} is open on {policy.target}", f"end it first: rollbackd ack {other.id} --close")
-        self._ask_guards(policy, incident if incident.is_open else None, (), order)
+        # Asked as they will be of the new incident, which has spent no budget and suspects nobody: what it was let for here would hold it there.
+        fresh = replace(incident, acted=False, suspects=()) if incident.is_open else None
+        self._ask_guards(policy, fresh, (), order, f"rollbackd undo {incident.id}", wish.rung)
         with self._store.transaction() as tx:
             if incident.is_open:
                 _ask_unmoved(tx, incident)
@@ -96,11 +100,28 @@ class ByHand:
         if not 1 <= rung <= len(policy.ladder):
             raise Denied("invalid", f"policy {policy.name} has {len(policy.ladder)} rungs, there is no rung {rung}")
         if isinstance(policy.ladder[rung - 1], RestoreRung):
-            advice = f"what it would do, and the command: rollbackd plan {policy.name}"
+            advice = f"what it would do, and the command: rollbackd plan {quote(policy.name)}"
             raise Denied("blocked", f"rung {rung} of policy {policy.name} restores data: {NEVER_ORDERED}", advice)
         if found is not None:
+            self._ask_new(found, rung - 1)
             _ask_turn(found, rung - 1)
         return found
+
+    def _ask_new(self, found: Incident, rung: int) -> None:
+        """Raises Denied where a person has ordered the rung of this index before, and that is what is under way."""
+        order = self._newest_order(found) if found.phase in UNDER_WAY and found.rung == rung else None
+        if order is not None and order.undo is None and order.rung == rung:
+            raise Denied("blocked", _ordered_before(order), FOLLOW)
+
+    def _newest_order(self, incident: Incident) -> Ordered | None:
+        return next((event for event in reversed(self._store.events(incident.id)) if isinstance(event, Ordered)), None)
+
+    def _undo_plan(self, policy: Policy, incident: Incident, writes: Sequence[Intended]) -> DryRun:
+        """What taking these writes back would do now, each said to be an undo; one that is being taken back already is refused."""
+        shown = dry_undo(policy.name, incident.target, writes, self._desk.targets)
+        open_here = [each for each in self._store.open_incidents() if each.target == incident.target and each.phase in (Phase.OPEN, *UNDER_WAY)]
+        orders = [order for each in open_here if (order := self._newest_order(each)) is not None]
+        return replace(shown, rungs=tuple(_as_undo(rung, write, orders) for rung, write in zip(shown.rungs, writes, strict=True)))
 
     def _of_another(self, incident: Incident, policy: Policy) -> Denied:
         """What a person hears who names a policy while an incident of another one is open on its target."""
@@ -124,6 +145,9 @@ class ByHand:
         events = self._store.events(incident.id)
         accepted = {(event.rung, event.target) for event in events if isinstance(event, Applied)}
         found = tuple(event for event in events if isinstance(event, Intended) and (event.rung, event.target) in accepted)
+        if not found and incident.phase in AT_WORK:
+            why = f"{incident.id} is {incident.phase.value}: its write is still under way, and can be taken back once it has ended"
+            raise Denied("blocked", why, FOLLOW)
         if not found:
             raise Denied("unknown", f"{incident.id} wrote nothing that could be taken back", f"rollbackd history {incident.id}")
         return found
@@ -134,12 +158,16 @@ class ByHand:
         seen = (book.newest(target) for target in dict.fromkeys(rung.target for rung in policy.ladder))
         return tuple(each.change for each in seen if each is not None and not each.change.ours and not is_first_sight(each))
 
-    def _ask_guards(self, policy: Policy, incident: Incident | None, suspects: Sequence[Change], order: Ordered) -> None:
-        fleet = self._desk.fleet()
+    def _ask_guards(
+        self, policy: Policy, incident: Incident | None, suspects: Sequence[Change], order: Ordered, command: str, rung: int | None = None
+    ) -> None:
+        """Raises Denied while a guard holds that the order does not name. ``command``: what was typed, up to its options; ``rung``: as typed."""
+        fleet, now = self._desk.fleet(), self._desk.now()
         known = known_changes(policy, self._desk.engine.book.of(policy.targets), fleet)
         blamed = suspects_of(incident, known) if incident is not None else suspects
-        if block := blocks(policy, incident, blamed, fleet, self._desk.now(), order.overrides, order.undo, (order.target,)):
-            raise held_back(block)
+        begins = (order.target,)
+        if held := every_block(lambda passed: blocks(policy, incident, blamed, fleet, now, passed, order.undo, begins), order.overrides):
+            raise held_back(held, f"{command} --rung {rung or order.rung + 1} --reason {quote(order.reason)}", order.overrides)
 
     def _order(self, policy: Policy, target: str, shown: RungPlan, wish: Wish) -> Ordered:
         at = self._desk.now()
@@ -187,7 +215,7 @@ class ByHand:
 
     def _said(self, policy: Policy, order: Ordered) -> Decided:
         self._desk.engine.wake(policy.target)
-        return Decided(order.incident, policy.target, True, f"ordered in {order.incident}; follow it: rollbackd explain {policy.target}")
+        return Decided(order.incident, policy.target, True, f"ordered; follow it: rollbackd explain {quote(policy.target)}")
 
 
 def _ask_turn(found: Incident, rung: int) -> None:
@@ -211,6 +239,22 @@ def _ask_unmoved(tx: Transaction, incident: Incident) -> None:
     _ask_rest(found)
     if found.accepted != incident.accepted:
         raise Denied("blocked", f"{incident.id} has written more meanwhile; nothing was ordered", f"look at it: rollbackd history {incident.id}")
+
+
+def _ordered_before(order: Ordered) -> str:
+    return f"already ordered by {order.who} at {order.at:%H:%M:%S} UTC in {order.incident}"
+
+
+def _as_undo(rung: RungPlan, write: Intended, orders: Sequence[Ordered]) -> RungPlan:
+    """The plan as one of an undo; refused where one of ``orders``, which are under way, takes the same write back."""
+    # Of flags the revisions are digests, which say nothing to people.
+    what = write.summary if isinstance(write.record.get("after"), Mapping) else f"{write.to_revision} -> {write.from_revision}"
+    rung = replace(rung, what=f"of {write.incident}, to be undone: {what}")
+    same = (write.incident, write.rung, write.target)
+    before = next((each for each in orders if each.undo is not None and (each.undo.incident, each.undo.rung, each.undo.target) == same), None)
+    if before is None:
+        return rung
+    return RungPlan(rung.number, rung.what, "refused", rung.from_revision, reason=_ordered_before(before), advice=FOLLOW)
 
 
 def _as_seen(now: DryRun, wish: Wish) -> RungPlan:

@@ -3,7 +3,8 @@
 Writes the journal and nothing else: the engine is woken and carries out what stands there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from shlex import quote
 
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Decided
@@ -36,18 +37,18 @@ class Hands:
         if self._is_carried_out(incident, plan):
             return _approved_already(incident)
         offer = self._offered(incident, plan, who)
-        block = self._block(incident, overrides)
+        held = every_block(lambda passed: self._block(incident, passed), overrides)
         event = Approved(incident.id, self._desk.now(), offer.plan_digest, who, reason, tuple(overrides))
         with self._store.transaction() as tx:
             found = tx.incident(incident.id) or incident
-            is_new = block is None and _waits_with(found, offer) and tx.record(event)
+            is_new = not held and _waits_with(found, offer) and tx.record(event)
             after = tx.incident(incident.id) or found
         if self._is_carried_out(found, offer.plan_digest):
             return _approved_already(found)
         if not _waits_with(found, offer):
             raise _moved_on(found, offer)
-        if block is not None:  # said last: a plan that somebody else got going may be what the guard has seen
-            raise held_back(block)
+        if held:  # said last: a plan that somebody else got going may be what the guard has seen
+            raise held_back(held, f"rollbackd approve {incident.id} --plan {short(offer)} --reason {quote(reason or 'why')}", overrides)
         self._desk.engine.wake(incident.target)
         got = f"{len(after.approvals)} of {offer.needed} approvals"
         said = f"plan {short(offer)} has {got}" if is_new else f"you had approved plan {short(offer)} before: {got}"
@@ -111,7 +112,7 @@ class Hands:
         offer, now = incident.offer, self._desk.now()
         if offer is None:
             why = f"{incident.id} is {incident.phase.value}: no plan of it waits for people"
-            raise Denied("blocked", why, f"rollbackd explain {incident.target}")
+            raise Denied("blocked", why, f"rollbackd explain {quote(incident.target)}")
         if len(plan) < SHORTEST_PLAN or not offer.plan_digest.startswith(plan):
             self._refuse(incident, offer, plan, who)
         if now >= offer.expires_at:
@@ -129,7 +130,7 @@ class Hands:
         with self._store.transaction() as tx:
             tx.note(Note("approval.refused", self._desk.now(), body, incident.target, incident.id))
         message = f"{plan[:16]!r} is not the plan that {incident.id} waits with: that is {short(offer)} ({offer.summary}); nothing was decided"
-        raise Denied("blocked", message, f"read it first: rollbackd explain {incident.target}")
+        raise Denied("blocked", message, f"read it first: rollbackd explain {quote(incident.target)}")
 
     def _block(self, incident: Incident, overrides: Sequence[str]) -> Guard | None:
         """The guard that holds the plan that waits. Raises Denied."""
@@ -147,6 +148,8 @@ def may_pass(overrides: Sequence[str], reason: str) -> None:
     for guard in overrides:
         if guard in ALWAYS_ASKED:
             raise Denied("blocked", f"the guard {guard!r} is never passed", "lift it first: rollbackd resume")
+        if "," in guard:
+            raise Denied("invalid", f"{guard!r} is no name of one guard", "give --override once for each")
         if guard not in PASSABLE:
             raise Denied("invalid", f"there is no guard {guard!r} that may be passed", f"these may: {', '.join(PASSABLE)}")
     if overrides and not reason:
@@ -159,18 +162,34 @@ def _waits_with(incident: Incident, offer: Offered) -> bool:
 
 
 def _approved_already(incident: Incident) -> Decided:
-    said = f"it was approved already and is being carried out ({incident.phase.value}): rollbackd explain {incident.target}"
+    said = f"it was approved already and is being carried out ({incident.phase.value}): rollbackd explain {quote(incident.target)}"
     return Decided(incident.id, incident.target, False, said)
 
 
 def _moved_on(incident: Incident, offer: Offered) -> Denied:
     """What a person hears whose plan stopped waiting while they decided."""
     why = f"plan {short(offer)} does not wait for people any more: {incident.id} is {incident.phase.value}; nothing was decided"
-    return Denied("blocked", why, f"rollbackd explain {incident.target}")
+    return Denied("blocked", why, f"rollbackd explain {quote(incident.target)}")
 
 
-def held_back(block: Guard) -> Denied:
-    """What a person hears whom a guard holds back."""
-    if block.name not in PASSABLE:
-        return Denied("blocked", f"held by {block.name}: {block.blocks}")
-    return Denied("blocked", f"held by {block.name}: {block.blocks}", f"to do it all the same: --override {block.name} --reason 'why'")
+def every_block(ask: Callable[[Sequence[str]], Guard | None], passed: Sequence[str]) -> tuple[Guard, ...]:
+    """Every guard that holds but for those in ``passed``, in the order in which they are asked. ``ask``: the first that does, but for those named.
+
+    Behind one that nobody passes no other is seen.
+    """
+    found: list[Guard] = []
+    while (block := ask((*passed, *(guard.name for guard in found)))) is not None:
+        found.append(block)
+        if block.name not in PASSABLE:
+            break
+    return tuple(found)
+
+
+def held_back(found: Sequence[Guard], command: str, passed: Sequence[str]) -> Denied:
+    """What a person hears whom guards hold back: each of them, and the whole ``command`` that passes all at once, where they may be passed."""
+    why = "; ".join(f"held by {guard.name}: {guard.blocks}" for guard in found)
+    if any(guard.name not in PASSABLE for guard in found):
+        return Denied("blocked", why)
+    # Named one by one, the first would be forgotten by the time that the second is heard of.
+    names = dict.fromkeys((*passed, *(guard.name for guard in found)))
+    return Denied("blocked", why, f"to do it all the same: {command}{''.join(f' --override {name}' for name in names)}")

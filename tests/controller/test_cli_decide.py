@@ -189,7 +189,7 @@ def test_a_rollback_where_nobody_can_answer_is_64_and_says_how_to_go_on(cli, wor
 def test_a_rollback_takes_the_open_incident_on(cli, world):
     found = incident(world).id
     code, out, _ = cli("rollback", SHOP, "--reason", "customers say so", "--yes")
-    assert (code, f"ordered in {found}" in out) == (0, True)
+    assert (code, out) == (0, f"{found} on command:shop: ordered; follow it: rollbackd explain command:shop\n")
     settle(world)
     assert world.version.read_text() == "v1\n"
 
@@ -210,6 +210,32 @@ def test_an_undo_asks_for_the_quarantine_to_be_named(cli, world):
     assert cli("undo", found, "--reason", "it was the database", "--override", "quarantine", "--yes")[0] == 0
     settle(world)
     assert world.version.read_text() == "v2\n"
+
+
+def test_the_same_rollback_again_is_3_and_says_who_ordered_it(cli, world):
+    at = f"{world.at:%H:%M:%S}"
+    cli("rollback", SHOP, "--reason", "customers say so", "--yes")
+    settle(world)
+    for rung in ((), ("--rung", "1")):
+        code, out, err = cli("rollback", SHOP, "--reason", "customers say so", "--yes", *rung, who="bob")
+        assert (code, out) == (3, "")
+        assert f"already ordered by ann at {at} UTC in {incident(world).id}" in err
+        assert "follow it: rollbackd status" in err
+
+
+def test_what_is_about_to_be_written_is_not_headed_as_if_nothing_were(cli, world):
+    _, _, err = cli("rollback", SHOP, "--reason", "customers say so", "--yes")
+    assert err.splitlines()[0] == "shop on command:shop: the plan:"
+    settle(world)
+    _, _, err = cli("undo", incident(world).id, "--reason", "it was the database", "--override", "quarantine", "--yes")
+    assert err.splitlines()[0] == "shop on command:shop: the plan:"
+
+
+def test_guards_may_be_named_between_commas(cli, world):
+    cli("rollback", SHOP, "--reason", "customers say so", "--yes")
+    settle(world)
+    found = incident(world).id
+    assert cli("undo", found, "--reason", "it was the database", "--override", "cool-down,quarantine", "--yes")[0] == 0
 
 
 # --- whose word it is ----------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.journal.compaction import LEAST, compact
-from rollbackd.controller.journal.values import Note, Standing
+from rollbackd.controller.journal.values import How, Note, Standing
 from rollbackd.controller.people.by_hand import ByHand, Wish
 from rollbackd.controller.people.declaring import Declaration, declare
 from rollbackd.controller.people.hands import Hands
@@ -287,6 +287,20 @@ def test_an_override_names_a_guard_that_there_is_and_says_why(people):
         here.approve(overrides=("luck",), reason="why not")
     with pytest.raises(Denied, match="only with a reason"):
         here.approve(overrides=("cool-down",))
+    with pytest.raises(Denied, match="'cool-down,per-hour' is no name of one guard") as denied:
+        here.approve(overrides=("cool-down,per-hour",), reason="why not")
+    assert denied.value.hint == "give --override once for each"
+
+
+def test_an_approval_that_guards_hold_back_is_told_the_whole_command(people):
+    here = people()
+    incident = here.release()
+    plan = incident.offer.plan_digest[:12]
+    with here.world.store.transaction() as tx:
+        tx.mark(SHOP, "v2", Standing.QUARANTINED, How.ROLLED_BACK, here.world.at)
+    with pytest.raises(Denied, match="held by quarantine") as denied:
+        here.approve()
+    assert denied.value.hint == f"to do it all the same: rollbackd approve {incident.id} --plan {plan} --reason why --override quarantine"
 
 
 def test_the_next_rung_is_put_to_people_too(people):
@@ -464,7 +478,7 @@ def test_a_guard_holds_an_order_until_it_is_named(people):
     here.world.slot(0)
     with pytest.raises(Denied, match="held by cool-down") as denied:
         here.rollback()
-    assert denied.value.hint == "to do it all the same: --override cool-down --reason 'why'"
+    assert denied.value.hint == "to do it all the same: rollbackd rollback shop --rung 1 --reason 'customers say so' --override cool-down"
     assert here.version() == "v3"
     here.rollback(overrides=("cool-down",))
     assert here.version() == "v1"
@@ -474,11 +488,21 @@ def test_a_guard_holds_an_order_until_it_is_named(people):
 
 def test_no_rung_is_ordered_while_one_is_verified(people):
     here = people()
-    here.world.deploy("v2")
-    here.world.slot(0)
-    here.rollback()
+    here.release()
+    here.approve()
     with pytest.raises(Denied, match="is verifying: its rung 1 is not finished"):
         here.by_hand.rollback("shop", here.wish("0" * 64))
+
+
+def test_who_orders_the_same_rung_twice_is_told_of_the_first(people):
+    here = people()
+    here.world.deploy("v2")
+    here.world.slot(0)
+    at = f"{here.world.at:%H:%M:%S}"
+    here.rollback()
+    with pytest.raises(Denied, match=f"already ordered by ann at {at} UTC in {here.incident().id}") as denied:
+        here.by_hand.rollback("shop", here.wish("0" * 64))
+    assert (denied.value.why, denied.value.hint) == ("blocked", "follow it: rollbackd status")
 
 
 def test_no_rung_is_repeated_by_hand_in_one_incident(people):
@@ -580,8 +604,46 @@ def test_an_undo_is_undone_as_it_was_shown_and_the_quarantine_is_asked_each_time
     here.world.at += timedelta(seconds=1)
     with pytest.raises(Denied, match="held by quarantine: revision v2"):
         here.undo(third.id, overrides=("per-target-day",))
+    with pytest.raises(Denied, match=r"held by per-target-day: .*; held by quarantine: revision v2 of command:shop") as denied:
+        here.undo(third.id, overrides=("cool-down",))
+    order = f"rollbackd undo {third.id} --rung 1 --reason 'customers say so'"
+    named = "--override cool-down --override per-target-day --override quarantine"
+    assert denied.value.hint == f"to do it all the same: {order} {named}"
     here.undo(third.id, overrides=("per-target-day", "quarantine"))
     assert here.version() == "v2"
+
+
+def test_the_plan_of_an_undo_says_whose_write_goes_back_from_where_to_where(people):
+    here = people()
+    here.release()
+    here.approve()
+    incident = here.incident().id
+    (shown,) = here.by_hand.undo_plan(incident).rungs
+    assert (shown.number, shown.what, shown.summary) == (1, f"of {incident}, to be undone: v1 -> v2", "put command:shop back to v2")
+
+
+def test_what_an_incident_is_writing_just_now_is_not_said_to_be_nothing(people):
+    here = people()
+    incident = here.release()
+    here.meanwhile(0, SHOP)
+    here.desk.now()  # the other replica begins it
+    with pytest.raises(Denied, match="its write is still under way") as denied:
+        here.by_hand.undo_plan(incident.id)
+    assert denied.value.why == "blocked"
+
+
+def test_who_orders_an_undo_twice_is_told_of_the_first(people):
+    here = people()
+    here.release()
+    here.approve()
+    first, at = here.incident().id, f"{here.world.at:%H:%M:%S}"
+    (before,) = here.by_hand.undo_plan(first).rungs
+    here.undo(first, overrides=("quarantine",))
+    (shown,) = here.by_hand.undo_plan(first).rungs
+    said = f"already ordered by ann at {at} UTC in {here.incident().id}"
+    assert (shown.outcome, shown.reason, shown.advice) == ("refused", said, "follow it: rollbackd status")
+    with pytest.raises(Denied, match=said):
+        here.by_hand.undo(first, here.wish(before.digest, overrides=("quarantine",)))
 
 
 def test_an_undo_of_flags_is_undone_to_the_exact_states(people):

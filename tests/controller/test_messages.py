@@ -121,6 +121,33 @@ def test_what_an_earlier_rung_left_is_said_beside_what_helped():
     assert f"{FLAGS} stays so until somebody changes it again: nothing is quarantined" in found.lines
 
 
+def test_of_a_release_that_was_put_back_by_hand_it_is_not_said_that_nothing_is_quarantined():
+    undone = replace(INTENDED, reverts=False, summary="put checkout back to bad7", by=("ann",))
+    found = notice(OPENED, undone, APPLIED, SETTLED, WELL)
+    assert found.title.startswith("ROLLED BACK put checkout back to bad7")
+    assert "not undone: ConfigMap checkout-config" in found.lines
+    assert not any("stays so" in line or "quarantined" in line for line in found.lines)
+
+
+def test_of_two_writes_to_the_same_flags_the_newest_stays():
+    first = replace(INTENDED, rung=0, target=FLAGS, not_undone=("price",), reverts=False)
+    second = replace(first, rung=1, not_undone=("banner",))
+    took = replace(APPLIED, target=FLAGS), replace(SETTLED, target=FLAGS)
+    earlier = replace(APPLIED, rung=0, target=FLAGS), replace(SETTLED, rung=0, target=FLAGS)
+    lines = notice(OPENED, first, *earlier, second, *took, WELL).lines
+    after = ("not undone: price", "not undone: banner", f"{FLAGS} stays so until somebody changes it again: nothing is quarantined")
+    assert lines[-4:-1] == after
+
+
+def test_a_foreign_name_in_a_command_is_quoted():
+    found = notice(OPENED, replace(INTENDED, from_revision="v2;touch /tmp/x"), APPLIED, SETTLED, WELL)
+    assert f"to allow revision v2;touch /tmp/x again: rollbackd rearm {TARGET} 'v2;touch /tmp/x'" in found.lines
+    strange = replace(OPENED, target="command:shop;id", policy="a b")
+    held = notice(strange, Held("inc-1", T0, "pause", "paused")).lines
+    assert any(line.endswith("explain: rollbackd explain 'command:shop;id'") for line in held)
+    assert any(line.endswith("rollbackd rollback 'a b' --reason '...'") for line in held)
+
+
 def test_a_write_of_which_nobody_knows_is_not_called_done():
     bug = Held("inc-1", T0 + 6 * MINUTE, "bug", "rollbackd failed in itself")
     assert "begun, whether it was written is not known: rung 2: put checkout back to good6" in notice(OPENED, INTENDED, bug).lines

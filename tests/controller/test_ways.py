@@ -19,6 +19,7 @@ REVERT_TRIED = (intended(), Stopped("inc-1", AT, 1, TARGET, RungEnd.FAILED, "ima
 REVERT_DONE = (intended(), Applied("inc-1", AT, 1, TARGET, "accepted"), Settled("inc-1", AT, 1, TARGET, AT, "complete"))
 RESTORED = (intended(2, AT, DATABASE), Applied("inc-1", AT, 2, DATABASE, "ordered"), Settled("inc-1", AT, 2, DATABASE, AT, "ordered"))
 ORDER = "to do it all the same: rollbackd rollback checkout"
+PASSING = "to do it all the same (every guard that holds: rollbackd explain checkout): rollbackd rollback checkout"
 WITH_RESTORE = replace(POLICY, ladder=(*POLICY.ladder, RestoreRung(DATABASE)))
 RESTORE_FIRST = replace(POLICY, ladder=(RestoreRung(DATABASE), RevertRung(TARGET)))
 END = "no rung is left to order in this incident; to try one anew, end it: rollbackd ack inc-1 --close"
@@ -35,7 +36,7 @@ def ways(guard, *events, policy=POLICY):
 
 @pytest.mark.parametrize("guard", ["freeze", "systemic", "quarantine", "cool-down", "in-flight", "per-hour", "per-target-day"])
 def test_a_guard_that_people_may_pass_is_named_in_the_order(guard):
-    assert ways(guard) == [f"{ORDER} --reason '...' --override {guard}"]
+    assert ways(guard) == [f"{PASSING} --reason '...' --override {guard}"]
 
 
 @pytest.mark.parametrize("guard", ["mode", "suspects", "acknowledged", "give-up", "rejected", "by-hand"])
@@ -50,8 +51,8 @@ def test_the_pause_is_never_passed_and_has_to_be_lifted():
 @pytest.mark.parametrize(
     ("events", "policy", "order"),
     [
-        pytest.param(FLAG_TRIED, POLICY, f"{ORDER} --rung 2 --reason '...' --override freeze", id="the-next-one"),
-        pytest.param((), RESTORE_FIRST, f"{ORDER} --rung 2 --reason '...' --override freeze", id="no-restore"),
+        pytest.param(FLAG_TRIED, POLICY, f"{PASSING} --rung 2 --reason '...' --override freeze", id="the-next-one"),
+        pytest.param((), RESTORE_FIRST, f"{PASSING} --rung 2 --reason '...' --override freeze", id="no-restore"),
         pytest.param((*FLAG_TRIED, *REVERT_TRIED), WITH_RESTORE, f"{ANEW} --override cool-down", id="only-a-restore-is-left"),
         pytest.param((*FLAG_DONE, *REVERT_TRIED), POLICY, f"{ANEW} --override cool-down", id="none-is-left"),
     ],

@@ -9,7 +9,7 @@ from rollbackd.controller.answers.status import WriteLine
 from rollbackd.controller.cli.show import console
 from rollbackd.controller.cli.tables import incident_block
 from rollbackd.controller.explain.policy import incident_line
-from rollbackd.policies.known.events import Applied, Held, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Held, Offered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import fold
 from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended
 
@@ -55,3 +55,9 @@ def test_the_answer_has_each_write_with_what_came_of_it():
     assert line.writes == (done, WriteLine(2, TARGET, "tried", "put checkout back to good6"))
     assert line.doing is None
     assert incident_line(fold((OPENED, BEGUN))).doing == "put checkout back to good6"
+
+
+def test_while_a_plan_waits_the_rung_is_the_one_that_is_put_to_people():
+    offer = Offered("inc-1", AT, 1, TARGET, "bad7", "good6", "p" * 64, "e", 1, AT + MINUTE, "put checkout back to good6", "why")
+    assert incident_line(fold((OPENED, *FLAG_IS_OFF, offer))).rung == 2
+    assert incident_line(fold((OPENED, *FLAG_IS_OFF))).rung == 1
