@@ -17,6 +17,7 @@ PAGES_KIB = 128
 """So much of the file each connection keeps in memory."""
 STATEMENTS = 32
 """So many prepared statements each connection keeps: those of a slot."""
+_MEND = "restore a backup, or move the file away yourself to begin with an empty journal"
 _MODES = {Begin.READ: "DEFERRED", Begin.WRITE: "IMMEDIATE", Begin.MIGRATE: "IMMEDIATE", Begin.NOTHING: None}
 
 
@@ -30,8 +31,11 @@ def file_in(url: URL) -> Path:
 def make_engine(file: Path, patience: timedelta) -> Engine:
     """An engine whose transactions begin as their connection's option ``begin`` says.
 
-    Every connection is durable and waits ``patience`` for other writers.
+    Every connection is durable and waits ``patience`` for other writers. Raises StoreDamaged for a file of no bytes: a journal is never that, and
+    what was cut off is not begun anew.
     """
+    if file.is_file() and file.stat().st_size == 0:
+        raise StoreDamaged(f"store {file}: the file is empty, as after a copy that failed; it was left as it is; {_MEND}")
     engine = create_engine(
         URL.create("sqlite", database=str(file)),
         poolclass=QueuePool,
@@ -51,10 +55,7 @@ def check(connection: Connection, file: Path) -> None:
     """Returns if the file is whole and can promise durability. Raises StoreError, having changed nothing but the journal mode."""
     found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
     if found != "ok":
-        raise StoreDamaged(
-            f"store {file}: the file is damaged ({' '.join(str(found).split())}); it was left as it is; restore a backup, or move the file"
-            " away yourself to begin with an empty journal"
-        )
+        raise StoreDamaged(f"store {file}: the file is damaged ({' '.join(str(found).split())}); it was left as it is; {_MEND}")
     mode = _write_ahead(connection)
     if mode != "wal":
         raise StoreError(f"store {file}: the file system does not carry a write-ahead log (mode {mode}); use a local volume, never NFS")

@@ -75,3 +75,11 @@ def test_a_file_that_is_only_out_of_reach_is_no_damage(tmp_path: Path):
     with pytest.raises(StoreError, match="cannot be opened") as refused:
         open_store(read(f"{SHORTEST}data_dir: {tmp_path}\n"), str)
     assert not isinstance(refused.value, StoreDamaged)
+
+
+def test_a_journal_of_no_bytes_is_not_begun_anew(tmp_path: Path):
+    file = tmp_path / "rollbackd.db"
+    file.touch()
+    with pytest.raises(StoreDamaged, match="the file is empty, as after a copy that failed; it was left as it is; restore a backup"):
+        Store.open(f"sqlite:///{file}", "test-0", lambda: T0)
+    assert file.stat().st_size == 0
