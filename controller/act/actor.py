@@ -74,7 +74,7 @@ class Actor:
         self._asked: set[str] = set()  # busy ones in which something was to begin meanwhile
         self._unreached = Unreached(has_others=store.database.is_shared)
         self._planning = Planning(targets, self._unreached, now)
-        self._takeover = Takeover(store, targets, pause, now, self._outcomes, self._write)
+        self._takeover = Takeover(store, targets, pause, self._outcomes, self._write)
         self._lock = threading.RLock()
         self._pool = pool or begun(min(WORKERS, most), "act", most)
 

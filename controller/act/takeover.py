@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
@@ -33,7 +32,6 @@ class Takeover:
         store: Store,
         targets: Mapping[str, Target],
         pause: Pause,
-        now: Callable[[], datetime],
         outcomes: Outcomes,
         write: Callable[[Target, Plan, Claim], bool],
     ) -> None:
@@ -41,7 +39,6 @@ class Takeover:
         self._store = store
         self._targets = targets
         self._pause = pause
-        self._now = now
         self._outcomes = outcomes
         self._write = write
 
@@ -84,7 +81,7 @@ class Takeover:
             sight = target.look(intent_of(intended))
         except AdapterError as fault:
             until = intended.complete_by or intended.deadline
-            if self._now() < until:
+            if self._store.now() < until:  # the deadline is of the store's clock
                 log.warning("step.unseen", incident=intended.incident, target=intended.target, until=until.isoformat(), error=str(fault))
                 raise Postponed from fault
             return Seen(None, f"it cannot be seen, and was to be complete by {until:%H:%M:%S}: {fault}")

@@ -183,7 +183,7 @@ def test_a_target_that_cannot_be_seen_is_not_taken_on_before_it_can_or_is_overdu
 def test_what_cannot_be_seen_when_it_was_to_be_complete_is_given_to_people_as_what_nobody_knows(acting):
     begun(acting)
     acting.target.stands = Transient("no route to host")
-    acting.clock.move(10 * MINUTE)
+    acting.journal.move(10 * MINUTE)
     picked_up_by_one(acting)
     (ended,) = acting.events()[1:]
     said = "it cannot be seen, and was to be complete by 03:10:00: no route to host; whether it was written is not known: look first"
@@ -212,3 +212,13 @@ def test_a_step_that_people_hold_is_not_picked_up(acting):
     acting.record(HELD)
     picked_up_by_one(acting)
     assert (acting.kinds(), acting.target.written) == ([Intended, Held], [])
+
+
+def test_a_target_that_is_not_seen_has_the_time_of_the_journals_clock_however_ours_goes(acting):
+    """The deadline is of that clock: where ours is an hour ahead the step has no less time."""
+    with acting.store.transaction() as tx:
+        tx.claim(replace(INTENDED, complete_by=T0 + 10 * MINUTE), "other", WIDE)
+    acting.clock.move(60 * MINUTE)
+    acting.target.stands = Transient("503")
+    picked_up_by_one(acting)
+    assert not any(isinstance(event, Stopped) for event in acting.events())
