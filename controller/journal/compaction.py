@@ -29,6 +29,8 @@ LEAST = timedelta(days=30)
 """So much stays at least: nothing that decides or explains looks further back (usual breaches 28 days, `status --coverage` 30)."""
 BATCH = 10_000
 """Rows removed at a time; the daemon gets its turn in between."""
+ABANDONED = timedelta(days=1)
+"""A step of a closed incident whose deadline passed so long ago is nobody's any more: a bug held it, and nothing ends its claim."""
 _PAUSED, _RESUMED = "pause.set", "pause.lifted"
 
 
@@ -75,7 +77,8 @@ def compact(store: Store, keep: timedelta, to: Path) -> Compacted:
         fault = fault_in(reading.rows(), reading.exported())
     if fault is not None:
         raise StoreError(f"store: {fault}; nothing was made; see rollbackd audit verify")
-    cut = _cut(store, store.now() - keep)
+    now = store.now()
+    cut = _cut(store, now, now - keep)
     if cut.seq < 1:
         return Compacted(0, 0, 0, cut.stopped)
     proven = _export(store, cut.seq, to)
@@ -86,30 +89,32 @@ def compact(store: Store, keep: timedelta, to: Path) -> Compacted:
 # --- what may go ------------------------------------------------------------------------------------------------------------------------
 
 
-def _cut(store: Store, before: datetime) -> Cut:
+def _cut(store: Store, now: datetime, before: datetime) -> Cut:
     """As much as is older than ``before`` and not needed; 0 where that is nothing. An incident's rows go together."""
     with store.snapshot() as reading, reading.connected() as connection:
         newest = connection.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
         oldest = connection.execute(select(func.min(journal.c.seq))).scalar_one() or 0
         young = connection.execute(select(func.min(journal.c.seq)).where(or_(journal.c.at >= before, journal.c.seq == newest))).scalar_one() or 1
         seq, stopped = young - 1, None
-        for first, why in _standing(connection):
+        for first, why in _standing(connection, now):
             if first <= seq:
                 seq, stopped = first - 1, why
         seq = _between_incidents(connection, seq)
     return Cut(seq if seq >= oldest else 0, stopped)
 
 
-def _standing(connection: Connection) -> list[tuple[int, str]]:
+def _standing(connection: Connection, now: datetime) -> list[tuple[int, str]]:
     """The first rows that are still asked for, whatever their age, and why."""
     found = []
-    under_way = or_(incidents.c.closed_at.is_(None), incidents.c.id.in_(select(claims.c.incident).where(claims.c.ended_at.is_(None))))
-    query = select(journal.c.seq, journal.c.incident).join(incidents, incidents.c.id == journal.c.incident).where(under_way)
+    aloft = select(claims.c.incident).where(claims.c.ended_at.is_(None), claims.c.deadline > now - ABANDONED)
+    under_way = or_(incidents.c.closed_at.is_(None), incidents.c.id.in_(aloft))
+    query = select(journal.c.seq, journal.c.incident, incidents.c.closed_at).join(incidents, incidents.c.id == journal.c.incident).where(under_way)
     if (row := connection.execute(query.order_by(journal.c.seq).limit(1)).first()) is not None:
-        found.append((row.seq, f"incident {row.incident} is still open"))
+        why = f"incident {row.incident} is still open" if row.closed_at is None else f"a step of incident {row.incident} has not ended"
+        found.append((row.seq, why))
     words = select(journal.c.seq, journal.c.kind).where(journal.c.kind.in_((_PAUSED, _RESUMED))).order_by(journal.c.seq.desc()).limit(1)
-    if (row := connection.execute(words).first()) is not None and row.kind == _PAUSED:
-        found.append((row.seq, "everything is paused since then"))
+    if (word := connection.execute(words).first()) is not None and word.kind == _PAUSED:
+        found.append((word.seq, "everything is paused since then"))
     return found
 
 

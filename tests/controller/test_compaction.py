@@ -26,6 +26,7 @@ from tests.controller.journal_samples import (
     CHECKOUT,
     HOUR,
     MINUTE,
+    SECOND,
     STOPPED,
     T0,
     WIDE,
@@ -234,7 +235,10 @@ def test_an_open_incident_ends_the_removal_before_it(store: Store, clock: Clock,
     assert (store.incident("inc-0"), store.incident("inc-open")) == (None, before)
 
 
-def test_an_effect_of_which_nobody_knows_stays(store: Store, clock: Clock, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ago", "is_kept"), [(DAY - SECOND, True), (DAY + SECOND, False)])
+def test_a_step_that_nobody_ended_stays_until_a_day_after_its_deadline(
+    store: Store, clock: Clock, tmp_path: Path, ago: timedelta, is_kept: bool
+) -> None:
     begin(store, "inc-0")
     claim(store, "inc-0", limits=WIDE)
     with store.transaction() as tx:
@@ -242,10 +246,11 @@ def test_an_effect_of_which_nobody_knows_stays(store: Store, clock: Clock, tmp_p
     clock.move(365 * DAY)
     with store.transaction() as tx:
         tx.note(Note("daemon.paused", clock.at))
+        tx.connection.execute(claims.update().values(deadline=clock.at - ago))
     unfinished = store.claim_on("inc-0", 0, CHECKOUT)
-    assert unfinished is not None
-    assert compacted(store, tmp_path / "old.jsonl").rows == 0
-    assert store.claim_on("inc-0", 0, CHECKOUT) == unfinished
+    done = compacted(store, tmp_path / "old.jsonl")
+    assert done.stopped == ("a step of incident inc-0 has not ended" if is_kept else None)
+    assert store.claim_on("inc-0", 0, CHECKOUT) == (unfinished if is_kept else None)
 
 
 @pytest.mark.parametrize(("kinds", "is_kept"), [(["pause.set"], True), (["pause.set", "pause.lifted"], False)])
