@@ -61,15 +61,36 @@ class _Bounded(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         most = self.config.bounds.connections
         if len(self.connections) >= most:
-            self.transport = transport  # connection_lost closes it
-            transport.abort()
-            if not self.config.is_full:  # once: a line for each would fill the disk instead
-                log.warning("api.full", connections=most, port=(transport.get_extra_info("sockname") or (None, None))[1])
-            self.config.is_full = True
-            return
+            self._note_full(transport)
+            if not self._made_room():
+                self.transport = transport  # connection_lost closes it
+                transport.abort()
+                return
         self.config.is_full = self.config.is_full and len(self.connections) > most // 2
         super().connection_made(transport)
         self._await_head()
+
+    def _note_full(self, transport: asyncio.Transport) -> None:
+        if not self.config.is_full:  # once: a line for each would fill the disk instead
+            log.warning("api.full", connections=self.config.bounds.connections, port=(transport.get_extra_info("sockname") or (None, None))[1])
+        self.config.is_full = True
+
+    def _made_room(self) -> bool:
+        """The connection that asks nothing for the longest time is closed: silent ones must not shut out a probe, whose head comes at once."""
+        silent = [each for each in self.connections if isinstance(each, _Bounded) and each.silent_until() is not None]
+        if not silent:
+            return False
+        min(silent, key=lambda each: each.silent_until() or 0).drop()
+        return True
+
+    def silent_until(self) -> float | None:
+        """Until when, by the loop's clock, a request head is awaited; None while a request, or an answer to one, is on its way."""
+        return self._waiting.when() if self._waiting is not None and self.transport.get_write_buffer_size() == 0 else None
+
+    def drop(self) -> None:
+        """It is closed without a word, and counts no more among those that could be."""
+        self._await_no_more()
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await_no_more()

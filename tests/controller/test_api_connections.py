@@ -101,17 +101,60 @@ def test_a_request_under_way_is_not_taken_for_a_silent_connection(narrow, monkey
         assert busy.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_connection_beyond_the_bound_is_closed_and_the_others_are_served(narrow):
-    served = narrow(Bounds(connections=3))
+@pytest.mark.parametrize("sent", [b"", HALF_A_HEAD], ids=["silent", "half-a-head"])
+def test_silent_connections_do_not_shut_out_one_that_asks(narrow, sent):
+    served = narrow(Bounds(connections=3, head_within=600))
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=10)) for _ in range(3)]
         for connection in held:
-            connection.sendall(HALF_A_HEAD)
+            connection.sendall(sent)
+        for _ in range(20):
+            assert served.get("/healthz").status == 200
+
+
+def test_the_one_that_asked_nothing_for_longest_gives_way(narrow):
+    served = narrow(Bounds(connections=2, head_within=600))
+    with contextlib.ExitStack() as stack:
+        first, second = (stack.enter_context(asking(served)) for _ in range(2))
+        ask(first)  # it is silent for a shorter time now
+        stack.enter_context(asking(served))
+        poll(lambda: is_closed(second))
+        ask(first)
+
+
+@contextlib.contextmanager
+def asking(served):
+    """A connection that had an answer, so that the server has taken it."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        ask(connection)
+        yield connection
+
+
+def ask(connection):
+    connection.sendall(HALF_A_HEAD + b"\r\n\r\n")
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    assert (answer.status, answer.read()) == (200, b"ok\n")
+
+
+def test_the_connection_beyond_the_bound_is_closed_where_all_others_ask(narrow, monkeypatch):
+    served, leave, asked = narrow(Bounds(connections=3)), threading.Event(), []
+
+    def slow():
+        asked.append(True)
+        leave.wait(20)
+
+    monkeypatch.setattr(served.desk, "unready", slow)
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=10)) for _ in range(3)]
+        for connection in held:
+            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        poll(lambda: len(asked) == 3)
         for _ in range(40):
             beyond = stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=10))
             poll(lambda beyond=beyond: is_closed(beyond))
-        held[0].sendall(b"\r\n\r\n")
-        assert held[0].recv(65536).startswith(b"HTTP/1.1 200 ")
+        leave.set()
+        assert all(connection.recv(65536).startswith(b"HTTP/1.1 200 ") for connection in held)
     poll(lambda: answered(served))
 
 
@@ -127,11 +170,12 @@ def test_what_is_too_much_is_logged_once(narrow, monkeypatch):
     logs = []
     monkeypatch.setattr(server, "log", SimpleNamespace(warning=lambda event, **facts: logs.append((event, facts))))
     served = narrow(Bounds(connections=1))
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as held:
-        held.sendall(HALF_A_HEAD)
+    with contextlib.ExitStack() as stack:
+        held = stack.enter_context(asking(served))
         for _ in range(5):
-            with socket.create_connection(("127.0.0.1", served.port), timeout=10) as beyond:
-                poll(lambda beyond=beyond: is_closed(beyond))
+            beyond = stack.enter_context(asking(served))
+            poll(lambda held=held: is_closed(held))
+            held = beyond
     poll(lambda: logs)
     assert logs == [("api.full", {"connections": 1, "port": served.port})]
 
