@@ -77,8 +77,10 @@ def _target(url: str) -> SplitResult:
         port = target.port or _PORTS.get(target.scheme, 0)
     except ValueError as error:
         raise Permanent(f"{url[:120]!r} is no address to probe ({error}); nothing was asked; correct the probe") from error
-    if target.scheme not in _PORTS or not target.hostname or not port or not url.isprintable() or " " in url:
-        raise Permanent(f"{url[:120]!r} is no address to probe; nothing was asked; write http://, https:// or tcp:// with a host, and a port for tcp")
+    if target.scheme not in _PORTS or not target.hostname or not port or not url.isprintable() or " " in url or not target.netloc.isascii():
+        raise Permanent(
+            f"{url[:120]!r} is no address to probe; nothing was asked; write http://, https:// or tcp:// with a host in ASCII, and a port for tcp"
+        )
     if is_metadata(target.hostname):
         raise Permanent(f"{url[:120]!r} is where a cloud hands out credentials; nothing was asked; correct the probe, or whoever names the pod")
     return target

@@ -15,9 +15,13 @@ _PLACES = frozenset(
 _NAMES = frozenset(("metadata.google.internal", "metadata.goog", "instance-data.ec2.internal", "instance-data"))
 
 
+_EMBEDDING = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""Where the last 32 bits are an IPv4 address: what a NAT64 gateway translates, and the old compatible form."""
+
+
 def is_metadata(host: str) -> bool:
     """The host is such a place, by its name or by its address, however that is spelt. No name is resolved."""
-    name = host.strip("[]").rstrip(".").lower()
+    name = _folded(host.strip("[]")).rstrip(".").lower()
     if name in _NAMES:
         return True
     try:
@@ -27,4 +31,19 @@ def is_metadata(host: str) -> bool:
             place = ipaddress.ip_address(socket.inet_aton(name))  # 2852039166 and 0xa9.0xfe.0xa9fe are addresses, too
         except (OSError, ValueError):
             return False
-    return (getattr(place, "ipv4_mapped", None) or place) in _PLACES
+    return place in _PLACES or (isinstance(place, ipaddress.IPv6Address) and _within(place) in _PLACES)
+
+
+def _folded(name: str) -> str:
+    """The name as the resolver reads it: other scripts' digits, letters and full stops are ASCII's there."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        return name  # it leads nowhere
+
+
+def _within(place: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that is reached by this one; None where it is one of its own."""
+    if any(place in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(place) & 0xFFFFFFFF)
+    return place.ipv4_mapped or place.sixtofour

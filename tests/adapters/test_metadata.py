@@ -17,11 +17,33 @@ SPELT = [
     *("169.254.169.254", "169.254.169.254.", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "[::ffff:169.254.169.254]"),
     *("[fd00:ec2::254]", "[FD00:EC2:0::254]", "169.254.170.2", "169.254.170.23", "100.100.100.200"),
     *("metadata.google.internal", "METADATA.Google.Internal."),
+    *("[64:ff9b::a9fe:a9fe]", "[64:ff9b::169.254.169.254]", "[::169.254.169.254]", "[2002:a9fe:a9fe::1]"),
 ]
-OTHERS = ["127.0.0.1", "localhost", "10.0.0.1", "169.254.1.1", "[::1]", "prometheus", "metadata.shop", "1.2.3", ""]
+FOREIGN = [
+    "\uff11\uff16\uff19.254.169.254",
+    "169\u3002254\u3002169\u3002254",
+    "169\uff0e254\uff61169.254",
+    "\uff4detadata.google.internal",
+    "meta\u00addata.goog",
+]
+OTHERS = [
+    "127.0.0.1",
+    "localhost",
+    "10.0.0.1",
+    "169.254.1.1",
+    "[::1]",
+    "prometheus",
+    "metadata.shop",
+    "1.2.3",
+    "",
+    "[64:ff9b::a00:1]",
+    "[2002:a00:1::]",
+    "b\u00fccher.example",
+    "a..\u00fc",
+]
 
 
-@pytest.mark.parametrize("host", SPELT)
+@pytest.mark.parametrize("host", [*SPELT, *FOREIGN])
 def test_it_is_known_however_it_is_spelt(host: str) -> None:
     assert is_metadata(host)
 
@@ -35,6 +57,12 @@ def test_other_places_are_none(host: str) -> None:
 def test_nothing_is_posted_there(host: str) -> None:
     with pytest.raises(Permanent, match="hands out credentials; nothing was sent"):
         post(f"http://{host}/latest", b"{}", {}, timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_a_host_in_another_script_is_not_probed(host: str) -> None:
+    with pytest.raises(Permanent, match=r"nothing was asked; write .* with a host in ASCII"):
+        probe_endpoints([f"http://{host}/latest"], timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "tcp"])
