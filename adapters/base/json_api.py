@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import json
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +16,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
+from rollbackd.adapters.base.http_deadline import Followed, answered_within
 from rollbackd.adapters.base.posting import host_of
 
 Document: TypeAlias = Any  # what json.loads gives; it does not leave the adapters
@@ -49,7 +49,7 @@ class JsonApi:
     """An API at one address with one token.
 
     ``sign``: the headers that a token makes. ``token_file``: read anew for every question, so that a rotated token needs no restart.
-    ``timeout``: of each silence, and of the whole answer to within one more silence.
+    ``timeout``: to connect, and of the whole answer, headers and body.
     """
 
     url: str
@@ -79,12 +79,11 @@ class JsonApi:
         host, parts = self.host, urlsplit(self.url)
         sent = None if body is None else json.dumps(body).encode()
         known = {"User-Agent": "rollbackd", "Accept": "application/json", **({} if sent is None else {"Content-Type": "application/json"})}
-        deadline = time.monotonic() + self.timeout.total_seconds()
         try:
-            with contextlib.closing(self._connection()) as connection:
+            with contextlib.closing(self._connection()) as connection, answered_within(self.timeout):
                 connection.request(method, parts.path.rstrip("/") + path, sent, {**known, **self.sign(token), **headers})
                 reply = connection.getresponse()
-                raw = _read(reply, deadline)
+                raw = _read(reply)
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or str(getattr(error, "reason", "")) or type(error).__name__
             outcome = "nothing was changed" if method == "GET" else "it is unknown whether it was written; it is looked for"
@@ -124,12 +123,12 @@ class JsonApi:
     def _connection(self) -> http.client.HTTPConnection:
         parts, timeout = urlsplit(self.url), self.timeout.total_seconds()
         if parts.scheme == "http":
-            return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+            return Followed(parts.hostname or "", parts.port, timeout=timeout)
         try:
             context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
         except OSError as error:
             raise Permanent(f"{self.host}: the certificates in {self.ca_file} cannot be read, so nothing was asked: put them right") from error
-        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=context)
+        return _SecureConnection(parts.hostname or "", parts.port, timeout=timeout, context=context)
 
     def _token(self) -> str:
         try:
@@ -143,16 +142,18 @@ class JsonApi:
         return token
 
 
-def _read(reply: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The whole body. Raises TimeoutError for one that only drips, HTTPException for one that is too large or cut."""
+class _SecureConnection(Followed, http.client.HTTPSConnection):
+    pass
+
+
+def _read(reply: http.client.HTTPResponse) -> bytes:
+    """The whole body. Raises HTTPException for one that is too large or cut."""
     pieces, size = [], 0
     while piece := reply.read1(_PIECE):
         pieces.append(piece)
         size += len(piece)
         if size > MAX_BYTES:
             raise http.client.HTTPException(f"more than {MAX_BYTES} bytes")
-        if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
     if reply.length:  # what was promised and did not come
         raise http.client.IncompleteRead(b"", reply.length)
     return b"".join(pieces)

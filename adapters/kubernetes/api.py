@@ -8,9 +8,11 @@ Patch ``test`` byte by byte, answers 422 for every template that holds an "&" or
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from rollbackd.adapters.base.http_deadline import answered_within, follow
 from rollbackd.adapters.kubernetes import failures
 from rollbackd.adapters.kubernetes.access import ClusterAccess, connect, credentials
 from rollbackd.adapters.kubernetes.failures import Call
@@ -31,7 +33,10 @@ _METADATA = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{
 
 
 class Cluster:
-    """A cluster, connected when first asked. Safe to call from several threads. Every method raises Transient, Permanent or Refused."""
+    """A cluster, connected when first asked. Safe to call from several threads. Every method raises Transient, Permanent or Refused.
+
+    ``timeout``: seconds to connect, and of each silence; one answer takes no longer than both together.
+    """
 
     def __init__(self, name: str, access: ClusterAccess, timeout: tuple[float, float], page: int = PAGE) -> None:
         self.name = name
@@ -123,9 +128,10 @@ class Cluster:
         timeout = Timeout(connect=connect_within, read=read_within)
         data = None if body is None else go_json(body)
         try:
-            reply: BaseHTTPResponse = client.rest_client.pool_manager.request(
-                method, url, body=data, headers=headers, timeout=timeout, retries=False, redirect=False
-            )
+            with answered_within(timedelta(seconds=connect_within + read_within)):
+                reply: BaseHTTPResponse = client.rest_client.pool_manager.request(
+                    method, url, body=data, headers=headers, timeout=timeout, retries=False, redirect=False
+                )
         except (HTTPError, OSError, ValueError) as fault:  # ValueError: urllib3 trips over a chunk of a negative length
             raise failures.of_transport(call, fault) from fault
         return reply
@@ -134,6 +140,7 @@ class Cluster:
         with self._lock:
             if self._client is None:
                 self._client = connect(self.name, self.access)
+                follow(self._client.rest_client.pool_manager)
             return self._client
 
 

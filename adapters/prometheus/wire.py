@@ -16,6 +16,7 @@ import requests
 import urllib3
 
 from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.http_deadline import answered_within, follow
 from rollbackd.adapters.prometheus.refusal import Problem, problem_of, retry_after, too_many, wrong_result
 from rollbackd.adapters.prometheus.turn import Turn
 
@@ -31,7 +32,7 @@ class TooLarge(Transient):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``timeout``: of each silence, and of the whole answer to within one more silence.
+    """``timeout``: of the whole answer, from the connection to its last byte, a second try after a 401 included.
 
     ``max_bytes``: of the body, unpacked. ``max_series``: in it.
     """
@@ -74,6 +75,13 @@ class Wire(requests.Session):
         self.asked = 0
         self.waited = 0.0
 
+    def mount(self, prefix: str | bytes, adapter: requests.adapters.BaseAdapter) -> None:
+        """As the base class, but the adapter's connections heed the limit of a whole answer."""
+        # The client mounts one of its own.
+        if isinstance(adapter, requests.adapters.HTTPAdapter):
+            follow(adapter.poolmanager)
+        super().mount(prefix, adapter)
+
     def infos(self) -> tuple[str, ...]:
         """The remarks on this thread's last answer."""
         heard: tuple[str, ...] = getattr(self._heard, "infos", ())
@@ -95,16 +103,26 @@ class Wire(requests.Session):
         """Send ``request`` and judge the answer. A 401 is tried once more if the token file has changed meanwhile."""
         if time.monotonic() < self._rests_until:
             raise Transient(self._why_it_rests)
-        deadline = time.monotonic() + self._limits.timeout.total_seconds()
+        began = time.monotonic()
+        try:
+            with answered_within(self._limits.timeout):
+                response, body = self._answered(request, **kwargs)
+        except TimeoutError as error:
+            raise self._error(self._late()) from error
+        finally:
+            self.waited += time.monotonic() - began
+        document = self._judge(response, body, secret=self._token())
+        self._heard.infos = tuple(str(info) for info in document.get("infos") or ())
+        return Checked(document)
+
+    def _answered(self, request: requests.PreparedRequest, **kwargs: Any) -> tuple[requests.Response, bytes | bytearray]:
         token = self._sign(request)
         response = self._receive(request, **kwargs)
         if response.status_code == 401 and token is not None and token != self._sign(request):
             response.close()
             response = self._receive(request, **kwargs)
         with response:
-            document = self._judge(response, deadline, secret=self._token())
-        self._heard.infos = tuple(str(info) for info in document.get("infos") or ())
-        return Checked(document)
+            return response, b"" if 300 <= response.status_code < 400 else self._read(response)
 
     def _sign(self, request: requests.PreparedRequest) -> str | None:
         token = self._token()
@@ -128,7 +146,6 @@ class Wire(requests.Session):
 
     def _receive(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         self.asked += 1
-        began = time.monotonic()
         try:
             return super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
         except requests.exceptions.SSLError as error:
@@ -140,16 +157,11 @@ class Wire(requests.Session):
             raise self._error(Problem(f"could not be reached ({_cause(error)})", "see whether it runs and the address is right")) from error
         except requests.exceptions.RequestException as error:
             raise self._error(Problem(f"could not be asked ({type(error).__name__})", "correct its address", lasting=True)) from error
-        finally:
-            self.waited += time.monotonic() - began
 
     def _late(self) -> Problem:
         return Problem(f"did not answer within {self._limits.timeout.total_seconds():g} s", "see whether it is overloaded")
 
-    def _judge(self, response: requests.Response, deadline: float, secret: str | None) -> dict[str, Json]:
-        began = time.monotonic()
-        body = b"" if 300 <= response.status_code < 400 else self._read(response, deadline)
-        self.waited += time.monotonic() - began
+    def _judge(self, response: requests.Response, body: bytes | bytearray, secret: str | None) -> dict[str, Json]:
         self._turn.take()
         self._weigh(body)
         document, excerpt = _parsed(body), _excerpt(body, secret)
@@ -178,8 +190,8 @@ class Wire(requests.Session):
         said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"
         return Permanent(said) if problem.lasting else Transient(said, retry_after=wait)
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes | bytearray:
-        """The body, unpacked. read1 returns what is there, so that a dripping answer meets the deadline too."""
+    def _read(self, response: requests.Response) -> bytes | bytearray:
+        """The body, unpacked."""
         body = bytearray()
         try:
             while piece := response.raw.read1(PIECE, decode_content=True):
@@ -187,8 +199,6 @@ class Wire(requests.Session):
                 if len(body) > self._limits.max_bytes:
                     most = self._limits.max_bytes
                     raise TooLarge(f"{self._name}: its answer is larger than {most} bytes, so it was not used: ask for less, or raise max_bytes")
-                if time.monotonic() > deadline:
-                    raise self._error(self._late())
         except urllib3.exceptions.ReadTimeoutError as error:
             raise self._error(self._late()) from error
         except urllib3.exceptions.HTTPError as error:

@@ -3,13 +3,14 @@
 import math
 import re
 import socket
-import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.http_deadline import answered_within, follow
 from rollbackd.adapters.base.metadata import is_metadata
 
 if TYPE_CHECKING:
@@ -80,29 +81,51 @@ class Sample:
     stamp: float | None
 
 
+def new_session() -> "requests.Session":
+    """What pages are fetched with, one thread at a time."""
+    import requests
+
+    session = requests.Session()
+    # Even where none is followed, the client reads a redirect's whole body, however slowly it drips, and trips over an address that is none.
+    session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # a class of our own would import requests with this module
+    session.trust_env = False  # a proxy or netrc of the environment is not where our own pods are
+    for adapter in session.adapters.values():
+        if isinstance(adapter, requests.adapters.HTTPAdapter):
+            follow(adapter.poolmanager)
+    return session
+
+
 def fetch(session: "requests.Session", endpoint: Endpoint, timeout: float) -> tuple[str, bool]:
-    """The page's text, and whether it is OpenMetrics. Raises Transient for anything but a whole 200 within ``timeout`` seconds and 32 MiB."""
+    """The page's text, and whether it is OpenMetrics. Raises Transient for anything but a whole 200 within ``timeout`` seconds and 32 MiB.
+
+    ``session``: of ``new_session``, without which a page whose header drips is never given up.
+    """
     import requests
     from urllib3.exceptions import HTTPError
 
-    deadline = time.monotonic() + timeout
-    headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity"}
     try:
-        with session.get(endpoint.url, headers=headers, timeout=timeout, stream=True, allow_redirects=False) as reply:
-            if reply.status_code != 200 or reply.headers.get("Content-Encoding", "identity") != "identity":
-                raise _failed(endpoint, f"it answered HTTP {reply.status_code} {reply.headers.get('Content-Encoding', '')}".rstrip())
-            body = bytearray()
-            while part := reply.raw.read1(256 * 1024):
-                body += part
-                if len(body) > MAX_BYTES:
-                    raise _failed(endpoint, f"its page is larger than {MAX_BYTES} bytes")
-                if time.monotonic() > deadline:
-                    raise _failed(endpoint, f"its page did not arrive within {timeout:g}s")
-            return body.decode(), "openmetrics" in reply.headers.get("Content-Type", "")
+        with answered_within(timedelta(seconds=timeout)):
+            body, content_type = _received(session, endpoint, timeout)
+        return body.decode(), "openmetrics" in content_type
+    except TimeoutError as error:
+        raise _failed(endpoint, f"its page did not arrive within {timeout:g}s") from error
     except UnicodeDecodeError as error:
         raise _failed(endpoint, "its page is no UTF-8") from error
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         raise _failed(endpoint, _cause(error)) from error
+
+
+def _received(session: "requests.Session", endpoint: Endpoint, timeout: float) -> tuple[bytearray, str]:
+    headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity"}
+    with session.get(endpoint.url, headers=headers, timeout=timeout, stream=True, allow_redirects=False) as reply:
+        if reply.status_code != 200 or reply.headers.get("Content-Encoding", "identity") != "identity":
+            raise _failed(endpoint, f"it answered HTTP {reply.status_code} {reply.headers.get('Content-Encoding', '')}".rstrip())
+        body = bytearray()
+        while part := reply.raw.read1(256 * 1024):
+            body += part
+            if len(body) > MAX_BYTES:
+                raise _failed(endpoint, f"its page is larger than {MAX_BYTES} bytes")
+        return body, reply.headers.get("Content-Type", "")
 
 
 def _failed(endpoint: Endpoint, why: str) -> Transient:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,10 +18,16 @@ from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, Query, RowKey
 from rollbackd.adapters.scrape.answer import Asked, answer
 from rollbackd.adapters.scrape.pace import Pace
-from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, read_page
+from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, new_session, read_page
 from rollbackd.adapters.scrape.ring import Ring, Track
 
+if TYPE_CHECKING:
+    import requests
+
 _WORKERS = 16
+_PATIENCE = timedelta(seconds=5)
+"""Beyond the time-out of a page: how long a round that is under way is waited for at a stop."""
+_OVERDUE = "its last round of scrapes does not end; see whether its endpoints and the name server answer"
 log = structlog.get_logger()
 
 
@@ -41,8 +48,6 @@ class Scrape:
         retention: timedelta = timedelta(minutes=45),
         max_series: int = 20_000,
     ) -> None:
-        import requests
-
         self.name = name
         self.delay = timedelta(0)  # a sample is stamped when it is kept, so nothing arrives late
         self._pace = Pace(interval)
@@ -55,7 +60,6 @@ class Scrape:
         self._lock = threading.Lock()
         self._faults: dict[str, str] = {"": "nothing was scraped yet; start it"}
         self._tracks: list[Track] = []
-        self._new_session = requests.Session
         self._sessions: dict[str, requests.Session] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -66,8 +70,8 @@ class Scrape:
 
     def read(self, query: Query, at: datetime) -> Answer:
         """The answer from the scrapes up to ``at``. Raises Permanent for an Expression, and Transient with the faults of the pages where none of
-        them was scraped within ``freshness`` of ``at``: before that, what is at hand bridges a scrape that was missed. A workload without fresh
-        samples that only such pages could tell of has their faults as its own.
+        them was scraped within ``freshness`` of ``at``, or where the last round does not end: before that, what is at hand bridges a scrape that
+        was missed. A workload without fresh samples that only such pages could tell of has their faults as its own.
 
         A workload has a row only if one of its endpoints was scraped at the window's start; endpoints that joined later count from their first
         scrape, those that left keep what was counted, and ``newest`` ages once none answers.
@@ -75,9 +79,9 @@ class Scrape:
         with self._lock:
             asked = Asked(self._ring, at.timestamp(), self._pace.gap.total_seconds(), self.freshness.total_seconds())
             newest = self._ring.newest
-            if self._faults and newest < asked.at - asked.freshness:
+            if newest < asked.at - asked.freshness:
                 since = "yet" if newest == -math.inf else f"since {datetime.fromtimestamp(newest, UTC):%H:%M:%S}"
-                raise Transient(f"source {self.name} has scraped nothing {since}; nothing is known; {_first(self._faults.values())}")
+                raise Transient(f"source {self.name} has scraped nothing {since}; nothing is known; {_first(self._faults.values()) or _OVERDUE}")
             found = answer(query, asked)
             oldest = at - self.freshness
             lacking = query.only - {key for key, row in found.rows.items() if row.newest >= oldest}
@@ -113,10 +117,14 @@ class Scrape:
             self._thread.start()
 
     def stop(self) -> None:
-        """No scrape is begun any more and none is under way."""
+        """No scrape is begun any more, and none is under way unless it does not heed its time-out."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(self._timeout + _PATIENCE.total_seconds())
+            if self._thread.is_alive():
+                # Its sessions are left to it. The daemon's end must not wait for what may never come, such as a name server's answer.
+                log.warning("scrape.left_behind", source=self.name)
+                return
             self._thread = None
         self._keep_sessions(())
 
@@ -153,6 +161,8 @@ class Scrape:
 
     def _scrape_one(self, track: Track) -> str | None:
         endpoint = track.endpoint
+        if self._stopping.is_set():  # of hundreds that wait for their turn none is asked any more
+            return f"{endpoint.place} was not scraped: the source is being stopped"
         try:
             text, openmetrics = fetch(self._sessions[endpoint.url], endpoint, self._timeout)
             samples = read_page(endpoint, text, openmetrics, track.by_text)
@@ -171,10 +181,7 @@ class Scrape:
         for url in [url for url in self._sessions if url not in wanted]:
             self._sessions.pop(url).close()
         for url in wanted - self._sessions.keys():
-            self._sessions[url] = session = self._new_session()
-            # Even where none is followed, the client reads a redirect's whole body, however slowly it drips, and trips over an address that is none.
-            session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # a class of our own would import requests with this module
-            session.trust_env = False  # a proxy or netrc of the environment is not where our own pods are
+            self._sessions[url] = new_session()
 
     def _note(self, faults: Mapping[str, str]) -> None:
         with self._lock:

@@ -626,6 +626,14 @@ def test_a_redirect_is_told_before_its_body_has_come(page: Exposition) -> None:
     assert "HTTP 302" in stage.source.check()[0]
 
 
+def test_scrapes_that_ceased_without_a_fault_are_no_answer(page: Exposition) -> None:
+    stage = Stage(page)
+    at(stage, page, (0, "requests_total 1\n"), (5, "requests_total 2\n"))
+    assert stage.source.check() == ()
+    with pytest.raises(Transient, match=r"has scraped nothing since 12:00:05; .* its last round of scrapes does not end"):
+        stage.read(requests(5), 26)
+
+
 def test_nothing_listening_is_named_by_check() -> None:
     source = Scrape("local", these(Endpoint(f"http://user:hunter2@127.0.0.1:{free_port()}/m")), interval=SECOND, now=lambda: T0)
     source.scrape()
