@@ -1,6 +1,7 @@
 """What is wrong with an answer, if anything, and whether asking again could help."""
 
 import email.utils
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 Document: TypeAlias = Mapping[str, Any]
 PASSING = frozenset({408, 425, 429})
 """Client errors that time may cure."""
+# Prometheus (promql/engine.go), Thanos and Mimir, VictoriaMetrics (netstorage.go). No word of a time that was exceeded: another time it may do.
+_TOO_LARGE = re.compile(r"would load too many samples|the query exceeded the maximum|\bexceeds\b|cannot select more than")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +90,9 @@ def _error(document: Document, excerpt: str) -> Problem:
     kind, said = str(document.get("errorType"))[:40], str(document.get("error") or excerpt)[:300]
     if kind == "bad_data":
         return Problem(f"does not accept the question: {said}", "correct the selector or the expression", lasting=True)
+    # VictoriaMetrics names the status where the others name a type.
+    if kind in ("execution", "422") and _TOO_LARGE.search(said):
+        return Problem(
+            f"refuses to read so much ({kind}): {said}", "select fewer series, shorten the window, or raise the source's limit", lasting=True
+        )
     return Problem(f"could not answer ({kind}): {said}", "see its log")

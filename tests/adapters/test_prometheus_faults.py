@@ -151,6 +151,26 @@ def test_slow_answer_is_given_up() -> None:
         read(server, timeout=timedelta(seconds=0.2))
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        pytest.param("execution", "query processing would load too many samples into memory in query execution", id="prometheus"),
+        pytest.param(
+            "execution", "the query exceeded the maximum number of chunks (limit: 2000000 chunks) (err-mimir-max-chunks-per-query)", id="mimir"
+        ),
+        pytest.param("422", "the number of matching timeseries exceeds 300000; either narrow down the search", id="victoriametrics"),
+    ],
+)
+def test_a_question_that_is_too_large_for_the_source_is_refused_for_good(kind: str, said: str) -> None:
+    with serving(Reply(422, error(kind, said))) as server, pytest.raises(Permanent, match="refuses to read so much"):
+        read(server)
+
+
+def test_another_failure_of_the_execution_may_pass() -> None:
+    with serving(Reply(422, error("execution", "expanding series: open block: no such file"))) as server, pytest.raises(Transient):
+        read(server)
+
+
 def test_redirect_is_told_before_its_body_has_come() -> None:
     ended = []
 
