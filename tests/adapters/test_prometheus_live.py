@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from rollbackd.adapters.base.errors import AdapterError, Permanent
 from rollbackd.adapters.base.source import Expression, Identity, Increases, Selector
 from rollbackd.adapters.prometheus import Prometheus
 from tests import servers
@@ -40,3 +41,20 @@ def test_clock_of_the_server_is_compared_with_ours(prometheus: servers.Server) -
     source = Prometheus("live", prometheus.url)
     skew = source.clock_skew(datetime.now(UTC) - timedelta(hours=1))
     assert timedelta(minutes=59) < skew < timedelta(minutes=61)
+
+
+def test_question_that_would_load_too_many_samples_is_refused_for_good() -> None:
+    query = Expression("up", Identity(("instance",)), frozenset({("127.0.0.1:1",)}))
+    refusals: list[AdapterError] = []
+
+    def is_refused() -> bool:
+        try:
+            Prometheus("live", server.url).read(query, datetime.now(UTC))
+        except AdapterError as refusal:
+            refusals.append(refusal)
+        return bool(refusals)
+
+    with servers.prometheus("127.0.0.1:1", "127.0.0.1:2", flags=["--query.max-samples=1"]) as server:
+        servers.poll(is_refused)
+    assert isinstance(refusals[0], Permanent)
+    assert "would load too many samples" in str(refusals[0])
