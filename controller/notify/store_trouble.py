@@ -51,6 +51,12 @@ class StoreTrouble:
         """Whether the store takes writes is known, also where nobody has anything to write: in a calm it is only read for weeks."""
         self.kept(self._store.prove_writable)
 
+    def look_alone(self, at: datetime) -> None:
+        """``look`` where no slot ever comes, for nothing is watched here: what slots make of a trouble, and of its end, is made of it as well."""
+        if self.kept(self._store.prove_writable) and self.fault is not None:
+            self.kept(lambda: self.prove_over(at))
+        self.check(at)
+
     def check(self, at: datetime) -> None:
         """A trouble that lasts is on the pager. Called once a slot."""
         if self.fault is None:

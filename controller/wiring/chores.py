@@ -36,7 +36,7 @@ def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: 
     files.learn()
     found = [
         Chore("clocks", CLOCKS_EVERY, clocks.check),
-        Chore("journal", JOURNAL_EVERY, desk.engine.trouble.look),
+        Chore("journal", JOURNAL_EVERY, lambda: _look_at_journal(desk)),
         Chore("audit", AUDIT_EVERY, watch.check),
         Chore("arrivals", ARRIVALS_EVERY, arrivals.look),
         Chore("secrets", SECRETS_EVERY, files.learn),
@@ -44,3 +44,11 @@ def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: 
     if config.heartbeat is not None:
         found.append(Chore("heartbeat", config.heartbeat.every, Pulse(desk, Beacon(config.heartbeat.url_file, now).send).beat))
     return found
+
+
+def _look_at_journal(desk: Desk) -> None:
+    engine = desk.engine
+    if engine.policies:
+        engine.trouble.look()
+    else:  # a part of a fleet that nobody fell to: no slot tells of its journal
+        engine.trouble.look_alone(now())
