@@ -10,7 +10,7 @@ from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.prometheus import promql
 from rollbackd.adapters.prometheus.rows import Sample
 from rollbackd.adapters.prometheus.turn import Turn
-from rollbackd.adapters.prometheus.wire import Limits, TooLarge, Wire
+from rollbackd.adapters.prometheus.wire import Limits, TooLarge, TooMuch, Wire
 
 MOST_STEPS = 500
 """Prometheus takes up to 11,000, but before 2.47 each step of ``timestamp`` decodes its series from the first sample of the range on."""
@@ -76,7 +76,7 @@ class Fetch:
             return self._instant(text, instants[0])
         try:
             return self._range(text, instants)
-        except TooLarge:
+        except (TooLarge, TooMuch):
             half = len(instants) // 2
             return _joined([self._chunk(text, instants[:half]), self._chunk(text, instants[half:])])
 

@@ -16,11 +16,12 @@ _TOO_LARGE = re.compile(r"would load too many samples|the query exceeded the max
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """``what`` happened, what to do ``then``, and whether it is ``lasting``: asking again will not help."""
+    """``what`` happened, what to do ``then``, and whether it is ``lasting``: asking again will not help. ``is_size``: asking for less may."""
 
     what: str
     then: str
     lasting: bool = False
+    is_size: bool = False
 
 
 def problem_of(status: int, document: Document | None, excerpt: str, location: str | None) -> Problem | None:
@@ -92,7 +93,6 @@ def _error(document: Document, excerpt: str) -> Problem:
         return Problem(f"does not accept the question: {said}", "correct the selector or the expression", lasting=True)
     # VictoriaMetrics names the status where the others name a type.
     if kind in ("execution", "422") and _TOO_LARGE.search(said):
-        return Problem(
-            f"refuses to read so much ({kind}): {said}", "select fewer series, shorten the window, or raise the source's limit", lasting=True
-        )
+        then = "select fewer series, shorten the window, or raise the source's limit"
+        return Problem(f"refuses to read so much ({kind}): {said}", then, lasting=True, is_size=True)
     return Problem(f"could not answer ({kind}): {said}", "see its log")

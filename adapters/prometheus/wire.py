@@ -30,6 +30,10 @@ class TooLarge(Transient):
     """The answer is larger than may be read; asking for less may work."""
 
 
+class TooMuch(Permanent):
+    """The source refuses to read so much for one answer; asking for less may work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``timeout``: of the whole answer, from the connection to its last byte, a second try after a 401 included.
@@ -188,6 +192,8 @@ class Wire(requests.Session):
 
     def _error(self, problem: Problem, wait: float | None = None) -> Permanent | Transient:
         said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"
+        if problem.is_size:
+            return TooMuch(said)
         return Permanent(said) if problem.lasting else Transient(said, retry_after=wait)
 
     def _read(self, response: requests.Response) -> bytes | bytearray:

@@ -267,6 +267,25 @@ def test_history_that_is_too_large_is_asked_for_in_halves() -> None:
     assert len(server.asked) > 2
 
 
+def test_history_that_is_more_than_the_source_reads_at_once_is_asked_for_in_halves() -> None:
+    def reply(request: Request) -> Reply:
+        form = parse_qs(request.body.decode())
+        if "start" not in form:
+            return Reply(body=body())
+        start, end, step = (float(form[name][0]) for name in ("start", "end", "step"))
+        times = [start + step * n for n in range(round((end - start) / step) + 1)]
+        if len(times) > 3:
+            said = "query processing would load too many samples into memory in query execution"
+            return Reply(422, body=json.dumps({"status": "error", "errorType": "execution", "error": said}).encode())
+        return Reply(body=body([{"metric": one["metric"], "values": [[time, "1"] for time in times]} for one in SERIES[:1]], kind="matrix"))
+
+    instants = [AT + timedelta(seconds=15 * n) for n in range(9)]
+    with serving(reply) as server:
+        answers = Prometheus("main", server.url).read_history(QUERY, instants)
+    assert list(answers) == instants
+    assert all(answer.rows for answer in answers.values())
+
+
 def test_remarks_are_kept_with_the_answer_of_their_own_thread() -> None:
     def reply(request: Request) -> Reply:
         metric = parse_qs(request.body.decode())["query"][0].split("label_replace(", 1)[1].split(",")[0].strip()
