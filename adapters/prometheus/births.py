@@ -42,7 +42,9 @@ def newborn(counter: parser.Expr, window: timedelta) -> parser.Expr:
 def _born(counter: parser.Expr, window: timedelta, *, is_share: bool) -> parser.Expr:
     before, new = _ago(counter, window), newborn(counter, window)
     shown = promql.fill(
-        f"(NEW unless LONG_BEFORE unless {TARGET} (BEFORE unless COUNTER)) and {TARGET} (up and (UP_BEFORE == 1))",
+        f"(NEW unless LONG_BEFORE unless {TARGET} (BEFORE unless COUNTER)) and {TARGET} (up and (UP_BEFORE == 1))"
+        # With one scrape in the window nothing that was there before has an increase: the newborn would be all that there is.
+        f" and {TARGET} (sum_over_time(up[{promql.duration(window)}]) > 1)",
         NEW=new,
         LONG_BEFORE=_ago(counter, window + MEMORY),
         BEFORE=before,

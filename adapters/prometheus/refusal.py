@@ -16,7 +16,11 @@ _TOO_LARGE = re.compile(r"would load too many samples|the query exceeded the max
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """``what`` happened, what to do ``then``, and whether it is ``lasting``: asking again will not help. ``is_size``: asking for less may."""
+    """``what`` happened, what to do ``then``, and whether it is ``lasting``: this question will never be answered.
+
+    What is wrong with the way to the source (a login, a token, a certificate, a proxy) is mended by people, and then the same question is answered.
+    ``is_size``: asking for less may help.
+    """
 
     what: str
     then: str
@@ -28,9 +32,9 @@ def problem_of(status: int, document: Document | None, excerpt: str, location: s
     """The problem with an answer of HTTP ``status``, whose body is ``document`` (None: not a JSON object), or None if it is good so far."""
     if 300 <= status < 400:
         where = _host(location or "") or "another address"
-        return Problem(f"redirects to {where}, as a login page does", "name the address of the API itself, or a token_file", lasting=True)
+        return Problem(f"redirects to {where}, as a login page does", "name the address of the API itself, or a token_file")
     if status in (401, 403):
-        return Problem(f"refused us (HTTP {status}): {excerpt}", "check the token_file and what its token may read", lasting=True)
+        return Problem(f"refused us (HTTP {status}): {excerpt}", "check the token_file and what its token may read")
     if status in PASSING:
         return Problem(f"asks us to slow down (HTTP {status}): {excerpt}", "raise `every`, or its limits, if this goes on")
     if document is None:
@@ -84,7 +88,7 @@ def _not_json(status: int, excerpt: str) -> Problem:
     if status >= 500:
         return Problem(f"failed (HTTP {status}): {excerpt}", "see its log, and what lies between it and us")
     then = "see whether the address is that of a Prometheus API and no proxy or login page answers for it"
-    return Problem(f"answered HTTP {status} with something that is no JSON object: {excerpt}", then, lasting=400 <= status < 500)
+    return Problem(f"answered HTTP {status} with something that is no JSON object: {excerpt}", then)
 
 
 def _error(document: Document, excerpt: str) -> Problem:

@@ -153,7 +153,7 @@ class Wire(requests.Session):
         try:
             return super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
         except requests.exceptions.SSLError as error:
-            problem = Problem(f"its certificate was not accepted ({_cause(error)})", "renew it, or name its authority in ca_file", lasting=True)
+            problem = Problem(f"its certificate was not accepted ({_cause(error)})", "renew it, or name its authority in ca_file")
             raise self._error(problem) from error
         except requests.exceptions.Timeout as error:
             raise self._error(self._late()) from error

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.http_deadline import answered_within, follow
 from rollbackd.adapters.base.metadata import is_metadata
 
@@ -46,8 +46,8 @@ class Endpoint:
         return all(self.labels.get(label, value) == value for label, value in shown.items())
 
 
-Discover: TypeAlias = Callable[[], Sequence[Endpoint]]
-"""The endpoints of this moment, asked before each scrape. Raises an AdapterError if they cannot be known."""
+Discover: TypeAlias = Callable[[], Sequence[Endpoint | AdapterError]]
+"""The endpoints of this moment, asked before each scrape; an AdapterError among them is of some that cannot be known. Raises one where none can."""
 
 
 def these(*endpoints: Endpoint) -> Discover:

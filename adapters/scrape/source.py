@@ -144,12 +144,13 @@ class Scrape:
     def scrape(self) -> None:
         """Every endpoint of this moment was scraped once, or has its fault in ``check``. Not to be called while it is started."""
         try:
-            endpoints = list(self._discover())
+            found = list(self._discover())
         except AdapterError as error:
-            self._note({"": str(error)})
-            return
+            found = [error]
+        endpoints = [each for each in found if isinstance(each, Endpoint)]
+        lost = {str(each): str(each) for each in found if isinstance(each, AdapterError)}
         if not endpoints:
-            self._note({"": f"source {self.name} has no endpoint; nothing is scraped; check its config"})
+            self._note(lost or {"": f"source {self.name} has no endpoint; nothing is scraped; check its config"})
             return
         with self._lock:
             self._ring.forget(self._now().timestamp())
@@ -157,7 +158,7 @@ class Scrape:
         self._keep_sessions(endpoints)
         with ThreadPoolExecutor(min(len(tracks), _WORKERS), f"scrape-{self.name}") as pool:
             faults = dict(zip((endpoint.url for endpoint in endpoints), pool.map(self._scrape_one, tracks), strict=True))
-        self._note({url: fault for url, fault in faults.items() if fault is not None})
+        self._note({**lost, **{url: fault for url, fault in faults.items() if fault is not None}})
 
     def _scrape_one(self, track: Track) -> str | None:
         endpoint = track.endpoint

@@ -75,13 +75,16 @@ def source_of(name: str, config: values.Source, amazon: Aws) -> Source:
         case values.ScrapeSource():
             from rollbackd.adapters.scrape import Endpoint, Scrape, by_name
 
-            def discover() -> Sequence[Endpoint]:
-                found: list[Endpoint] = []
+            def discover() -> Sequence[Endpoint | AdapterError]:
+                found: list[Endpoint | AdapterError] = []
                 for pages in config.targets:
                     if isinstance(pages, values.StaticPages):
                         found += [Endpoint(url, pages.labels) for url in pages.urls]
-                    else:
+                        continue
+                    try:
                         found += by_name(pages.host, pages.port, pages.path, pages.labels)()
+                    except AdapterError as fault:  # a service without a ready pod has no address: no reason to read nobody else's pages
+                        found.append(fault)
                 return found
 
             return Scrape(name, discover, interval=config.every, now=now, timeout=config.timeout)

@@ -10,6 +10,7 @@ from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.known.watch import Watch
+from rollbackd.policies.model.keys import tells_ready
 from rollbackd.policies.model.policy import Policy, RevertRung
 from rollbackd.policies.model.signals import OfTarget, Vanished
 
@@ -47,5 +48,12 @@ def _unchanged(policy: Policy, changes: Sequence[Change], fleet: Fleet, since: d
     """What ran unchanged since then, of the watched target and of those that the ladder reverts."""
     for target in dict.fromkeys((policy.target, *(rung.target for rung in policy.ladder if isinstance(rung, RevertRung)))):
         is_recent = any(change.target == target and change.effective > since for change in changes)
-        if target in fleet.revisions and not is_recent:
+        if target in fleet.revisions and not is_recent and _has_served(target, changes):
             yield target, fleet.revisions[target]
+
+
+def _has_served(target: str, changes: Sequence[Change]) -> bool:
+    """Not where the rollout never got so far that one replica of it was ready: what was healthy is what ran before."""
+    own = [change for change in changes if change.target == target and not change.posted]
+    newest = max(own, key=lambda change: change.order, default=None)
+    return newest is None or newest.ready is not None or not tells_ready(target)

@@ -33,6 +33,11 @@ def is_zone_id(zone: str) -> bool:
     return _ZONE_ID.fullmatch(zone) is not None
 
 
+def tells_ready(key: str) -> bool:
+    """Whether the target says of each change when its first replica served. A command may, and flags serve at once."""
+    return key.partition(":")[0] in ("kubernetes", "ecs")
+
+
 def recurs(key: str) -> bool:
     """Whether the revisions of the target come again with every release, as weights do: one that was rolled back is not kept out for ever."""
     return key.partition(":")[0] in ("alb", "route53")

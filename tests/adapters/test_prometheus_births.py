@@ -50,6 +50,7 @@ def started(app: str, second: int, first: int) -> tuple[Mapping[str, str], Mappi
 BORN = {7170: 37.0, 7185: 40.0, 7200: 45.0}
 BACK = {7155: 1e6, 7170: 1e6 + 3, 7185: 1e6 + 6, 7200: 1e6 + 9}
 YOUNG = range(7155, LAST + 1, 15)
+SLOWLY = range(0, LAST + 1, 60)
 TARGETS = (
     Target("born:1", [healthy("born"), requests("born", "500", BORN)]),
     Target("once:1", [healthy("once"), requests("once", "500", {7200: 37.0})]),
@@ -67,6 +68,7 @@ TARGETS = (
     Target(
         "pod:1", [healthy("pod", 7155), started("pod", 7150, 7155), requests("pod", "500", {7155: 12, 7170: 20, 7185: 25, 7200: 30})], scrapes=YOUNG
     ),
+    Target("slow:1", [requests("slow", "200", dict(zip(SLOWLY, SLOWLY, strict=True))), requests("slow", "500", {7200: 37.0})], scrapes=SLOWLY),
     Target("left:1", [requests("left", "500", dict.fromkeys(range(0, 7126, 15), 1000000.0))]),
     Target("old:1", [started("old", 60, 7155), requests("old", "500", BACK)], scrapes=YOUNG),
 )
@@ -82,13 +84,14 @@ def source() -> Iterator[Prometheus]:
 def written(target: Target) -> Iterator[tuple[Mapping[str, str], Sequence[Plain]]]:
     """What a Prometheus that scraped the target has written."""
     own = {"job": "shop", "instance": target.instance}
-    ends = [second + 15 for second in target.scrapes if second + 15 not in target.scrapes and second < LAST]
+    pace = 60 if target.scrapes is SLOWLY else 15
+    ends = [second + pace for second in target.scrapes if second + pace not in target.scrapes and second < LAST]
     gone = [Plain(START + second, GONE) for second in ends if second != 6615]  # an outage of Prometheus leaves no mark
     up = [Plain(START + second, float(second not in target.failed)) for second in target.scrapes]
     yield {"__name__": "up", **own, **(target.labels or {})}, sorted([*up, *gone], key=lambda one: one.second)
     for labels, values in target.series:
         held = {second: values[second] for second in target.scrapes if second in values and second not in target.failed}
-        marks = {second + 15: GONE for second in held if second + 15 in target.scrapes and second + 15 not in held}
+        marks = {second + pace: GONE for second in held if second + pace in target.scrapes and second + pace not in held}
         yield {**labels, **own}, [Plain(START + second, value) for second, value in sorted([*held.items(), *marks.items()])]
 
 
@@ -129,6 +132,12 @@ def test_what_a_newborn_series_counted_is_counted(source: Prometheus, app: str, 
 def test_what_comes_back_with_an_old_total_was_not_born(source: Prometheus, app: str, ask) -> None:  # type: ignore[no-untyped-def]  # one of two
     row = source.read(ask(app), at(LAST)).rows.get((app,))
     assert row is None or max(row.values.values()) < 1000
+
+
+def test_with_one_scrape_in_a_block_the_newborn_are_not_all_that_is_counted(source: Prometheus) -> None:
+    """Nothing that was there before has an increase then: the first errors of a healthy service would be all of its requests."""
+    row = source.read(errors("slow"), at(LAST + 5)).rows.get(("slow",))
+    assert row is None or row.values.get("bad", 0) == 0
 
 
 def test_events_are_believed_of_a_target_that_was_seen_without_them_and_not_of_a_new_process(source: Prometheus) -> None:
@@ -193,6 +202,6 @@ def test_the_buckets_of_a_newborn_histogram_are_counted_alike() -> None:
 
 
 def test_it_says_which_newborn_series_count(source: Prometheus) -> None:
-    assert source.births(at(LAST)) == "newborn series count in full; 2 processes tell when they started, of 12 targets"
+    assert source.births(at(LAST)) == "newborn series count in full; 2 processes tell when they started, of 13 targets"
     assert source.births(at(6900)).startswith("newborn series count in full on targets scraped before")
     assert source.births(at(-10)).startswith("newborn series lose their first value")

@@ -91,11 +91,11 @@ FAULTS = [
     pytest.param(Reply(503, error("timeout", "too slow")), Transient, "\\(timeout\\): too slow", id="query-timed-out"),
     pytest.param(Reply(400, error("bad_data", "parse error")), Permanent, "does not accept the question: parse error", id="question-not-accepted"),
     pytest.param(Reply(500, b"oops"), Transient, "failed \\(HTTP 500\\): oops", id="500"),
-    pytest.param(Reply(404, b"not here"), Permanent, "HTTP 404 .*: not here", id="404"),
-    pytest.param(Reply(401, b"who are you"), Permanent, "HTTP 401.: who are you", id="401"),
-    pytest.param(Reply(403, b"not you"), Permanent, "HTTP 403.: not you", id="403"),
-    pytest.param(Reply(302, headers={"Location": "https://sso.example/login"}), Permanent, "redirects to sso.example", id="redirect-to-a-login-page"),
-    pytest.param(Reply(302, headers={"Location": "http://[oops/login"}), Permanent, "redirects to another address", id="redirect-to-no-address"),
+    pytest.param(Reply(404, b"not here"), Transient, "HTTP 404 .*: not here", id="404"),
+    pytest.param(Reply(401, b"who are you"), Transient, "HTTP 401.: who are you", id="401"),
+    pytest.param(Reply(403, b"not you"), Transient, "HTTP 403.: not you", id="403"),
+    pytest.param(Reply(302, headers={"Location": "https://sso.example/login"}), Transient, "redirects to sso.example", id="redirect-to-a-login-page"),
+    pytest.param(Reply(302, headers={"Location": "http://[oops/login"}), Transient, "redirects to another address", id="redirect-to-no-address"),
     pytest.param(Reply(body=body(warnings=["store eu-2 did not answer"])), Transient, "store eu-2 did not answer", id="partial-answer"),
     pytest.param(Reply(body=body(warnings=[])), None, "", id="no-warnings"),
 ]
@@ -142,7 +142,7 @@ def test_name_that_does_not_resolve_is_transient() -> None:
 
 
 def test_server_without_tls_is_never_asked_without_it() -> None:
-    with serving(Reply(body=body())) as server, pytest.raises(Permanent, match="certificate was not accepted"):
+    with serving(Reply(body=body())) as server, pytest.raises(Transient, match="certificate was not accepted"):
         Prometheus("main", server.url.replace("http:", "https:")).read(QUERY, AT)
 
 
@@ -181,7 +181,7 @@ def test_redirect_is_told_before_its_body_has_come() -> None:
         ended.append(True)
 
     with serving(Reply(302, drip, headers={"Location": "/login"})) as server:
-        with pytest.raises(Permanent, match="redirects to another address"):
+        with pytest.raises(Transient, match="redirects to another address"):
             read(server)
         assert not ended
 
@@ -318,7 +318,7 @@ def test_token_is_read_again_when_it_was_rotated_meanwhile(tmp_path: Path) -> No
 def test_token_that_stays_refused_is_not_tried_again(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("s3cret")
-    with serving(Reply(401, b"no user has s3cret")) as server, pytest.raises(Permanent) as raised:
+    with serving(Reply(401, b"no user has s3cret")) as server, pytest.raises(Transient) as raised:
         read(server, token_file=file)
     assert len(server.asked) == 1
     assert "s3cret" not in str(raised.value)

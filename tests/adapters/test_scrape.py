@@ -719,6 +719,19 @@ def test_no_endpoint_is_named_by_check_and_nothing_is_known(discover: object, sa
         source.read(requests(1), T0)
 
 
+def test_a_name_without_an_address_leaves_the_other_pages_read(page: Exposition) -> None:
+    gone = Transient("the name reports.shop.svc cannot be resolved")
+    page.text = "requests_total 1\n"
+    found: list[Endpoint | AdapterError] = [Endpoint(page.url, {"app": "shop"}), gone]
+    clock = [T0]
+    source = Scrape("local", lambda: found, interval=SECOND, now=lambda: clock[0])
+    for _ in range(3):
+        source.scrape()
+        clock[0] += SECOND
+    assert source.check() == (str(gone),)
+    assert source.read(requests(1), T0 + 2 * SECOND).rows[("shop",)].values == {"total": 0}
+
+
 # Pacing
 
 

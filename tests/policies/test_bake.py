@@ -159,3 +159,9 @@ def test_flags_that_are_switched_off_have_no_good_of_their_own() -> None:
 def test_of_a_target_whose_revision_is_not_known_nothing_is_said() -> None:
     policy = replace(POLICY, ladder=(RevertRung("kubernetes:default/shop/deployment/cart"),))
     assert told(watched(T0, T0), OK, policy=policy)[1] == [(TARGET, "bad7")]
+
+
+def test_a_release_of_which_no_replica_was_ever_ready_is_not_good() -> None:
+    """The old pods serve on, and were healthy all the while: what is healthy is not what was released."""
+    stuck = replace(RELEASE, ready=None)
+    assert told(watched(T0, T0), OK, changes=(stuck,))[1] == []
