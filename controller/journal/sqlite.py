@@ -1,5 +1,6 @@
 """How the SQLite file is opened: durable, checked, and never begun anew where something else lies."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def make_engine(file: Path, patience: timedelta) -> Engine:
     Every connection is durable and waits ``patience`` for other writers. Raises StoreDamaged for a file of no bytes: a journal is never that, and
     what was cut off is not begun anew.
     """
-    if file.is_file() and file.stat().st_size == 0:
+    if _stays_empty(file):
         raise StoreDamaged(f"store {file}: the file is empty, as after a copy that failed; it was left as it is; {_MEND}")
     engine = create_engine(
         URL.create("sqlite", database=str(file)),
@@ -49,6 +50,15 @@ def make_engine(file: Path, patience: timedelta) -> Engine:
     event.listen(engine, "begin", _begin)
     Reopening(file).listen(engine)
     return engine
+
+
+def _stays_empty(file: Path) -> bool:
+    """For two seconds: another one that is making it at this moment has put its first page there by then."""
+    for _ in range(20):
+        if not file.is_file() or file.stat().st_size > 0:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def check(connection: Connection, file: Path) -> None:
