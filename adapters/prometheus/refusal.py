@@ -88,7 +88,7 @@ def _not_json(status: int, excerpt: str) -> Problem:
     if status >= 500:
         return Problem(f"failed (HTTP {status}): {excerpt}", "see its log, and what lies between it and us")
     then = "see whether the address is that of a Prometheus API and no proxy or login page answers for it"
-    return Problem(f"answered HTTP {status} with something that is no JSON object: {excerpt}", then)
+    return Problem(f"answered HTTP {status} with something that is no JSON object: {excerpt}", then, lasting=400 <= status < 500)
 
 
 def _error(document: Document, excerpt: str) -> Problem:

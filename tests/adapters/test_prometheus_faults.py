@@ -91,7 +91,7 @@ FAULTS = [
     pytest.param(Reply(503, error("timeout", "too slow")), Transient, "\\(timeout\\): too slow", id="query-timed-out"),
     pytest.param(Reply(400, error("bad_data", "parse error")), Permanent, "does not accept the question: parse error", id="question-not-accepted"),
     pytest.param(Reply(500, b"oops"), Transient, "failed \\(HTTP 500\\): oops", id="500"),
-    pytest.param(Reply(404, b"not here"), Transient, "HTTP 404 .*: not here", id="404"),
+    pytest.param(Reply(404, b"not here"), Permanent, "HTTP 404 .*: not here", id="404"),
     pytest.param(Reply(401, b"who are you"), Transient, "HTTP 401.: who are you", id="401"),
     pytest.param(Reply(403, b"not you"), Transient, "HTTP 403.: not you", id="403"),
     pytest.param(Reply(302, headers={"Location": "https://sso.example/login"}), Transient, "redirects to sso.example", id="redirect-to-a-login-page"),
