@@ -43,7 +43,7 @@ def _source(name: str, source: Source, around: Surroundings) -> Iterator[Finding
         births = source.births(around.now() - source.delay) if isinstance(source, TellsBirths) else ""
     except AdapterError as fault:
         # A refusal is an answer too, though not the one that was wanted.
-        yield Finding("sources", name, Grade.FAIL, str(fault), reached=not isinstance(fault, Transient))
+        yield Finding("sources", name, Grade.FAIL, str(fault), reached=_has_answered(fault))
         return
     spoilt = [line for line in source.check() if line] if isinstance(source, Checkable) else []
     for line in spoilt:
@@ -59,7 +59,7 @@ def _metered(name: str, source: MeteredSource, around: Surroundings) -> Iterator
     try:
         skew = source.clock_skew(around.now()) if isinstance(source, TellsTime) else timedelta(0)
     except AdapterError as fault:
-        yield Finding("sources", name, Grade.FAIL, str(fault), reached=not isinstance(fault, Transient))
+        yield Finding("sources", name, Grade.FAIL, str(fault), reached=_has_answered(fault))
         return
     yield from _clock(name, source, skew)
     yield Finding("sources", name, Grade.PASS, "answers; it costs money by the metric", reached=True)
@@ -163,3 +163,8 @@ def _of_buckets(policy: Policy, pairs: Sequence[tuple[Condition, Reading]]) -> I
         if isinstance(reading, Counts) and (said := remark(condition, reading)) is not None:
             grade = Grade.FAIL if said.is_fatal else Grade.WARN
             yield Finding("evidence", policy.name, grade, f"{condition.name}: {said.said}", said.hint)
+
+
+def _has_answered(fault: Exception) -> bool:
+    """Whether somebody is there: what refuses us by an HTTP status has answered, though people may mend that."""
+    return not isinstance(fault, Transient) or "(HTTP 4" in str(fault)
