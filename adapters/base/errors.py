@@ -15,12 +15,14 @@ class AdapterError(Exception):
 class Transient(AdapterError):
     """It may work later; for a write it means that the outcome is unknown and must be read.
 
-    ``retry_after`` is the other side's wish in seconds, where it named one.
+    ``retry_after`` is the other side's wish in seconds, where it named one. ``is_answer``: the other side is there and refuses us, until people mend
+    that (a token, a login page).
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, is_answer: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.is_answer = is_answer
 
 
 class Permanent(AdapterError):

@@ -19,22 +19,23 @@ class Problem:
     """``what`` happened, what to do ``then``, and whether it is ``lasting``: this question will never be answered.
 
     What is wrong with the way to the source (a login, a token, a certificate, a proxy) is mended by people, and then the same question is answered.
-    ``is_size``: asking for less may help.
+    ``is_size``: asking for less may help. ``is_answer``: as of a Transient.
     """
 
     what: str
     then: str
     lasting: bool = False
     is_size: bool = False
+    is_answer: bool = False
 
 
 def problem_of(status: int, document: Document | None, excerpt: str, location: str | None) -> Problem | None:
     """The problem with an answer of HTTP ``status``, whose body is ``document`` (None: not a JSON object), or None if it is good so far."""
     if 300 <= status < 400:
         where = _host(location or "") or "another address"
-        return Problem(f"redirects to {where}, as a login page does", "name the address of the API itself, or a token_file")
+        return Problem(f"redirects to {where}, as a login page does", "name the address of the API itself, or a token_file", is_answer=True)
     if status in (401, 403):
-        return Problem(f"refused us (HTTP {status}): {excerpt}", "check the token_file and what its token may read")
+        return Problem(f"refused us (HTTP {status}): {excerpt}", "check the token_file and what its token may read", is_answer=True)
     if status in PASSING:
         return Problem(f"asks us to slow down (HTTP {status}): {excerpt}", "raise `every`, or its limits, if this goes on")
     if document is None:

@@ -194,7 +194,7 @@ class Wire(requests.Session):
         said = f"{self._name}: {problem.what}, so nothing is known from it: {problem.then}"
         if problem.is_size:
             return TooMuch(said)
-        return Permanent(said) if problem.lasting else Transient(said, retry_after=wait)
+        return Permanent(said) if problem.lasting else Transient(said, retry_after=wait, is_answer=problem.is_answer)
 
     def _read(self, response: requests.Response) -> bytes | bytearray:
         """The body, unpacked."""

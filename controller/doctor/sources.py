@@ -165,6 +165,5 @@ def _of_buckets(policy: Policy, pairs: Sequence[tuple[Condition, Reading]]) -> I
             yield Finding("evidence", policy.name, grade, f"{condition.name}: {said.said}", said.hint)
 
 
-def _has_answered(fault: Exception) -> bool:
-    """Whether somebody is there: what refuses us by an HTTP status has answered, though people may mend that."""
-    return not isinstance(fault, Transient) or "(HTTP 4" in str(fault)
+def _has_answered(fault: AdapterError) -> bool:
+    return not isinstance(fault, Transient) or fault.is_answer

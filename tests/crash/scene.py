@@ -56,6 +56,11 @@ class Record:
         """The kinds of the incidents' rows, oldest first."""
         return [entry.kind for entry in self.entries if entry.incident is not None]
 
+    @property
+    def text(self) -> str:
+        """The rows of incidents, one a line, for who reads of a test that failed."""
+        return "\n".join(f"{entry.at:%H:%M:%S.%f} {entry.writer} {entry.kind} {entry.body}" for entry in self.entries if entry.incident is not None)
+
     def of(self, kind: str) -> Entry:
         """The only row of this kind."""
         (entry,) = (entry for entry in self.entries if entry.kind == kind)

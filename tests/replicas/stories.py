@@ -80,8 +80,18 @@ def frozen(point: str, band: Band) -> Ending:
     slots = len(zombie.slots())
     zombie.lives[-1].signal(signal.SIGCONT)
     zombie.until(lambda: len(zombie.slots()) > slots + 2, "it is at work again")
-    if point == "write":
-        zombie.until(lambda: len(band.place.patches(dry_run=False)) > before, "its write arrives")
+    return ended(band, before=before)
+
+
+def late(band: Band) -> Ending:
+    """The write of the one that claimed is on its way while another one takes over and does the work, and arrives then."""
+    holder = held_at("write", band)
+    holder.api.cut()
+    holder.lives[-1].signal(signal.SIGCONT)
+    band.until_told("recovered")
+    before = len(band.place.patches(dry_run=False))
+    holder.api.mend()
+    holder.until(lambda: len(band.place.patches(dry_run=False)) > before, "its write arrives")
     return ended(band, before=before)
 
 
@@ -177,6 +187,7 @@ STORIES: Mapping[str, Story] = {
     # Those that wait longest begin first. Whatever happens to one of them happens to one of two, and to one of three.
     "frozen": Story(3, partial(frozen, "after:rung.intended")),
     "zombie": Story(2, partial(frozen, "write")),
+    "late": Story(2, late),
     "holder-partitioned-from-api": Story(2, holder_without_api, is_wired=True),
     "holder-partitioned-from-database": Story(2, holder_without_database, is_wired=True),
     "killed": Story(3, killed),
