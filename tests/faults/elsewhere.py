@@ -26,7 +26,7 @@ ELSEWHERE: Mapping[int, tuple[str, ...]] = {
     8: (f"{_WEATHER}::test_a_step_on_which_three_daemons_died_is_given_up_and_given_to_people",),
     16: (
         f"{_REPLICAS}::test_one_that_wakes_up_after_its_claim_writes_nothing",
-        f"{_REPLICAS}::test_the_write_of_a_zombie_meets_the_precondition_of_the_target",
+        f"{_REPLICAS}::test_a_write_that_arrives_after_its_claim_meets_the_precondition_of_the_target",
     ),
     41: (
         f"{_WEATHER}::test_on_a_full_disk_a_breach_is_judged_and_nothing_is_opened_or_written",
