@@ -17,6 +17,8 @@ from tests.servers import free_port, missing, poll
 PORTS_TRIED = 3
 # Nothing of a test has to outlive a power cut.
 SPEED = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+ROOM = ("max_connections=400",)
+"""Stories of replicas are told all at once, some thirty daemons on one server, each with a pool; the default of 100 was too few for twelve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def _start(data: Path, user: str) -> Postgres:
     log = data.parent / "log"
     for _ in range(PORTS_TRIED):
         port = free_port()
-        settings = (*SPEED, "listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={port}")
+        settings = (*SPEED, *ROOM, "listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={port}")
         argv = [tool("postgres"), "-D", str(data), *(part for setting in settings for part in ("-c", setting))]
         with log.open("wb") as out:
             process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, cwd="/", **_as(user))  # type: ignore[call-overload]
