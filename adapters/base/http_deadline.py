@@ -53,8 +53,7 @@ def answered_within(limit: timedelta) -> Iterator[None]:
     try:
         with ends_within(limit, watch.ended):
             yield
-    except Exception as error:
-        # A connection that was cut off looks like many things: a cut header, a short body, a reset.
+    except Exception as error:  # the seam: a connection that was cut off looks like many things in each library; what else went wrong is raised on
         if time.monotonic() >= over:
             raise TimeoutError from error
         raise

@@ -251,39 +251,32 @@ def test_too_many_series_are_not_used() -> None:
         read(server, max_series=10)
 
 
-def test_history_that_is_too_large_is_asked_for_in_halves() -> None:
+def told(value: str, most: int = 1_000) -> Callable[[Request], Reply]:
+    """A source that tells this value at each moment, and refuses to read more of them than ``most`` for one answer."""
+
     def reply(request: Request) -> Reply:
         form = parse_qs(request.body.decode())
         if "start" not in form:
             return Reply(body=body())
         start, end, step = (float(form[name][0]) for name in ("start", "end", "step"))
         times = [start + step * n for n in range(round((end - start) / step) + 1)]
-        return Reply(body=body([{"metric": one["metric"], "values": [[time, "1" * 400] for time in times]} for one in SERIES[:1]], kind="matrix"))
+        if len(times) > most:
+            return Reply(422, error("execution", "query processing would load too many samples into memory in query execution"))
+        return Reply(body=body([{"metric": SERIES[0]["metric"], "values": [[time, value] for time in times]}], kind="matrix"))
 
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "max_bytes"), [pytest.param(told("1." + "0" * 398), 2_000, id="too-large"), pytest.param(told("1", most=3), 1 << 20, id="more-than-it-reads")]
+)
+def test_history_that_is_too_much_for_one_answer_is_asked_for_in_halves(reply: Callable[[Request], Reply], max_bytes: int) -> None:
     instants = [AT + timedelta(seconds=15 * n) for n in range(9)]
     with serving(reply) as server:
-        answers = Prometheus("main", server.url, max_bytes=2_000).read_history(QUERY, instants)
-    assert list(answers) == instants
-    assert len(server.asked) > 2
-
-
-def test_history_that_is_more_than_the_source_reads_at_once_is_asked_for_in_halves() -> None:
-    def reply(request: Request) -> Reply:
-        form = parse_qs(request.body.decode())
-        if "start" not in form:
-            return Reply(body=body())
-        start, end, step = (float(form[name][0]) for name in ("start", "end", "step"))
-        times = [start + step * n for n in range(round((end - start) / step) + 1)]
-        if len(times) > 3:
-            said = "query processing would load too many samples into memory in query execution"
-            return Reply(422, body=json.dumps({"status": "error", "errorType": "execution", "error": said}).encode())
-        return Reply(body=body([{"metric": one["metric"], "values": [[time, "1"] for time in times]} for one in SERIES[:1]], kind="matrix"))
-
-    instants = [AT + timedelta(seconds=15 * n) for n in range(9)]
-    with serving(reply) as server:
-        answers = Prometheus("main", server.url).read_history(QUERY, instants)
+        answers = Prometheus("main", server.url, max_bytes=max_bytes).read_history(QUERY, instants)
     assert list(answers) == instants
     assert all(answer.rows for answer in answers.values())
+    assert len(server.asked) > 2
 
 
 def test_remarks_are_kept_with_the_answer_of_their_own_thread() -> None:
