@@ -268,7 +268,11 @@ def told(value: str, most: int = 1_000) -> Callable[[Request], Reply]:
 
 
 @pytest.mark.parametrize(
-    ("reply", "max_bytes"), [pytest.param(told("1." + "0" * 398), 2_000, id="too-large"), pytest.param(told("1", most=3), 1 << 20, id="more-than-it-reads")]
+    ("reply", "max_bytes"),
+    [
+        pytest.param(told("1." + "0" * 398), 2_000, id="too-large"),
+        pytest.param(told("1", most=3), 1 << 20, id="more-than-it-reads"),
+    ],
 )
 def test_history_that_is_too_much_for_one_answer_is_asked_for_in_halves(reply: Callable[[Request], Reply], max_bytes: int) -> None:
     instants = [AT + timedelta(seconds=15 * n) for n in range(9)]
