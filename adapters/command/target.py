@@ -70,7 +70,8 @@ class Command:
         spec = self._spec(request.target)
         to = next((revision for revision in request.candidates if revision != request.from_revision), None)
         if to is None:
-            raise Refused(f"no known good revision of {request.target}; nothing was changed", advice=f"rollbackd good {request.target} REVISION")
+            advice = f"rollbackd good {shlex.quote(request.target)} REVISION"
+            raise Refused(f"no known good revision of {request.target}; nothing was changed", advice=advice)
         if not _is_revision(to):
             raise Refused(
                 f"the known good revision {to[:60]!r} of {request.target} could be read as an option or as another text; nothing was changed",

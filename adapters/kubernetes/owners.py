@@ -83,7 +83,8 @@ def _rollout(place: Place, replicasets: Iterable[Raw]) -> Refused | None:
     if not owners:
         return None
     name = owners[0]["name"]
-    way = f"kubectl argo rollouts abort {quote(name)} -n {place.namespace}, then kubectl argo rollouts undo {quote(name)} -n {place.namespace}"
+    which = f"{quote(name)} -n {quote(place.namespace)}"
+    way = f"kubectl argo rollouts abort {which}, then kubectl argo rollouts undo {which}"
     return _refusal(place, f"Argo Rollouts' Rollout {name}", way)
 
 

@@ -1,6 +1,7 @@
 """A plan towards one ReplicaSet that still exists, rehearsed by the server; and the one write that carries it out."""
 
 from dataclasses import dataclass, field
+from shlex import quote
 
 from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.past import Kept, Past
@@ -61,7 +62,7 @@ def plan(cluster: Cluster, place: Place, request: PlanRequest) -> Plan | Nothing
         summary=f"Put {place.namespace}/{place.name} back to ReplicaSet {name} ({', '.join(objects.images(good).values())})",
         steps=(f"replace the pod template by that of ReplicaSet {name}", *differences(bad, good)),
         not_undone=(*unrehearsed, *_not_undone(view.deployment, good)),
-        command=f"{kubectl} rollout undo deployment/{place.name} --to-revision={objects.number(goal)}",
+        command=f"{kubectl} rollout undo deployment/{quote(place.name)} --to-revision={objects.number(goal)}",
         deadline=deadline(view.deployment),
         payload=write,
     )
@@ -81,15 +82,15 @@ def past(cluster: Cluster, place: Place) -> Past:
 
 def kubectl_for(cluster: Cluster, place: Place) -> str:
     """How a person's command for this place begins."""
-    context = f" --context {cluster.access.context}" if cluster.access.context else ""
-    return f"kubectl{context} -n {place.namespace}"
+    context = f" --context {quote(cluster.access.context)}" if cluster.access.context else ""
+    return f"kubectl{context} -n {quote(place.namespace)}"
 
 
 def _refuse_what_stands_still(deployment: Raw, place: Place, kubectl: str) -> None:
     if deployment["metadata"].get("deletionTimestamp"):
         raise Refused(f"{place} is being deleted. Nothing was changed.", advice="Find out who deletes it.")
     if deployment["spec"].get("paused"):
-        advice = f"{kubectl} rollout resume deployment/{place.name}, then plan again."
+        advice = f"{kubectl} rollout resume deployment/{quote(place.name)}, then plan again."
         raise Refused(f"{place} is paused: a revert would not be rolled out. Nothing was changed.", advice=advice)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
 from rollbackd.adapters.base.past import Past
@@ -131,7 +132,7 @@ class Kubernetes:
         if PAUSE not in annotations:
             return None
         reason = " ".join(str(annotations[PAUSE]).split())[:LONGEST_REASON] or "no reason is given"
-        lift = f"kubectl annotate namespace {place.namespace} {PAUSE}-"
+        lift = f"kubectl annotate namespace {quote(place.namespace)} {PAUSE}-"
         return f"namespace {place.namespace} of cluster {place.cluster} is annotated {PAUSE}: {reason}; to lift it: {lift}"
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from shlex import quote
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target, TargetState
@@ -84,9 +85,8 @@ def _rung(
         return RungPlan(number, what, "nothing", live.revision, reason=reason)
     if isinstance(rung, RevertRung) and set(known_good.get(rung.target, ())) == {live.revision}:
         reason = f"{rung.target} stands at {live.revision} already, the only known-good revision: there is nothing else to go back to"
-        return RungPlan(
-            number, what, "refused", live.revision, reason=reason, advice=f"declare another one good: rollbackd good {rung.target} REVISION"
-        )
+        advice = f"declare another one good: rollbackd good {quote(rung.target)} REVISION"
+        return RungPlan(number, what, "refused", live.revision, reason=reason, advice=advice)
     target = targets[_kind(rung.target)]
     try:
         planned = target.plan(replace(_request(rung, live, change, book, known_good), moment=moment))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from shlex import quote
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.store import Store
@@ -84,7 +85,7 @@ class Blindness:
         join = "match" if fleet is None else "join"
         lines = (
             f"it cannot fire: the metric or a label is most likely misspelt, or `{join}` fits no series",
-            f"see: rollbackd explain {policy.name}",
+            f"see: rollbackd explain {quote(policy.name)}",
         )
         with self._store.transaction() as tx:
             if tx.note(Note("signal.absent", at, {"policy": policy.name, "condition": condition}, policy.target), key):
