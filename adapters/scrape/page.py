@@ -144,7 +144,7 @@ def read_page(endpoint: Endpoint, text: str, openmetrics: bool, known: Container
 
     Raises Transient if any line cannot be read, if the page is cut, or names a series twice: half a page says nothing.
     """
-    if text and not (text.endswith("# EOF\n") if openmetrics else text.endswith("\n")):
+    if not _is_whole(text, openmetrics):
         raise _failed(endpoint, "its page is cut")
     try:
         samples = list(_samples(text, 1.0 if openmetrics else 0.001, known))
@@ -153,6 +153,13 @@ def read_page(endpoint: Endpoint, text: str, openmetrics: bool, known: Container
     if len({sample.series for sample in samples}) != len(samples):
         raise _failed(endpoint, "its page names one series twice")
     return samples
+
+
+def _is_whole(text: str, openmetrics: bool) -> bool:
+    if not openmetrics:
+        return not text or text.endswith("\n")
+    # The grammar asks for a line feed behind it, which some exporters leave out and Prometheus does without.
+    return text.endswith(("\n# EOF", "\n# EOF\n")) or text in ("# EOF", "# EOF\n")
 
 
 def _samples(text: str, tick: float, known: Container[str]) -> Iterator[Sample]:

@@ -562,8 +562,7 @@ def test_the_pages_of_the_official_client_are_read_in_both_formats(page: Exposit
     at(stage, page, (0, generate_latest(registry).decode()))
     counter.labels("500").inc(3)
     histogram.observe(0.7, {"trace_id": "abc"})
-    openmetrics = {"Content-Type": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
-    page.fault = Reply(body=generate_openmetrics(registry), headers=openmetrics)
+    page.fault = openmetrics(generate_openmetrics(registry))
     stage.scrape(5)
     assert stage.source.check() == ()
     assert stage.read(requests(5), 5).rows == row(5, total=3)
@@ -576,6 +575,20 @@ def test_a_counter_keeps_the_name_it_is_exposed_under(page: Exposition) -> None:
     assert stage.read(requests(5, total=Selector("requests")), 5).rows == row(5, total=3)
 
 
+def openmetrics(body: bytes) -> Reply:
+    return Reply(body=body, headers={"Content-Type": "application/openmetrics-text; version=1.0.0; charset=utf-8"})
+
+
+@pytest.mark.parametrize("body", [b"requests_total 3\n# EOF\n", b"requests_total 3\n# EOF"], ids=["as-specified", "without-the-last-line-end"])
+def test_an_openmetrics_page_ends_with_its_last_line(page: Exposition, body: bytes) -> None:
+    stage = Stage(page)
+    at(stage, page, (0, "requests_total 1\n"))
+    page.fault = openmetrics(body)
+    stage.scrape(5)
+    assert stage.source.check() == ()
+    assert stage.read(requests(5), 5).rows == row(5, total=2)
+
+
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
@@ -585,9 +598,10 @@ def test_a_counter_keeps_the_name_it_is_exposed_under(page: Exposition) -> None:
         pytest.param(Reply(body=b"<html>\nrequests_total 9\n"), "no page of metrics", id="html"),
         pytest.param(Reply(body=b"requests_total 9"), "cut", id="no-last-line-end"),
         pytest.param(Reply(body=b"requests_total 9\n", promise=99), "IncompleteRead", id="cut-body"),
-        pytest.param(
-            Reply(body=b"requests_total 9\n", headers={"Content-Type": "application/openmetrics-text"}), "cut", id="openmetrics-without-its-end"
-        ),
+        pytest.param(openmetrics(b"requests_total 9\n"), "cut", id="openmetrics-without-its-end"),
+        pytest.param(openmetrics(b"requests_total 9\n# EO"), "cut", id="openmetrics-cut-in-its-end"),
+        pytest.param(openmetrics(b"requests_total 9# EOF\n"), "cut", id="openmetrics-whose-end-is-no-line"),
+        pytest.param(openmetrics(b""), "cut", id="openmetrics-without-anything"),
         pytest.param(Reply(body=b"requests_total 9\nrequests_total 10\n"), "twice", id="one-series-twice"),
         pytest.param(Reply(body=b'requests_total{a="1} 9\n'), "no page of metrics", id="open-quote"),
         pytest.param(Reply(body=b"requests_total nine\n"), "no page of metrics", id="no-number"),
