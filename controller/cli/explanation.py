@@ -108,11 +108,14 @@ def _guards(policy: PolicyExplained, out: Console) -> None:
 
 def _ladder(policy: PolicyExplained, out: Console) -> None:
     out.print("\n[bold]ladder[/]" if policy.ladder else "\n[bold]ladder[/] none: the policy has no remedy")
+    held = ", ".join(guard.name for guard in policy.guards if guard.blocks is not None)
     facts = _pairs()
     for rung in policy.ladder:
-        ready = "[green]could act[/]" if rung.is_ready else "[yellow]would not[/]"
-        facts.add_row(f"  {rung.number} {ready}", escape(rung.what))
+        is_free = rung.is_ready and not held
+        facts.add_row(f"  {rung.number} {'[green]could act[/]' if is_free else '[yellow]would not[/]'}", escape(rung.what))
         facts.add_row("", f"[dim]needs {escape(rung.needs)}[/]")
+        if rung.is_ready and held:
+            facts.add_row("", f"would act if not held by {escape(held)}")
     out.print(facts)
 
 

@@ -16,6 +16,8 @@ STYLES = {"breach": "bold red", "ok": "green", "unproven": "yellow", "nodata": "
 STANDINGS = {"good": "green", "bad": "red", "quarantined": "bold red"}
 MOST_FAULTS = 5
 """An API server that is down is at fault for every target behind it: the first few say it all."""
+MOST_BREACHES = 2
+"""So many breaches have their names in the row of their policy: it has to fit a screen, and `explain` has them all."""
 NOBODY = "[dim]-[/]"
 
 
@@ -153,10 +155,12 @@ def _watch(policy: PolicyLine, now: datetime) -> str:
 
 
 def _verdicts(conditions: Sequence[ConditionBrief]) -> str:
-    """What is not well by its name, the rest counted."""
-    named = [f"{escape(c.name)} {state_text(c.state)}{' confirmed' if c.is_confirmed else ''}" for c in conditions if c.state in ("breach", "error")]
-    counts = Counter(c.state for c in conditions if c.state not in ("breach", "error"))
-    return ", ".join([*named, *(f"{count} {state_text(state)}" for state, count in counts.items())])
+    """The first breaches by their names, those confirmed before the others; the rest counted: a source that is silent makes each an error."""
+    breaches = sorted((c for c in conditions if c.state == "breach"), key=lambda c: not c.is_confirmed)
+    named = [f"{escape(c.name)} {state_text(c.state)}{' confirmed' if c.is_confirmed else ''}" for c in breaches[:MOST_BREACHES]]
+    more = [f"{len(breaches) - MOST_BREACHES} more {state_text('breach')}"] if len(breaches) > MOST_BREACHES else []
+    counts = Counter(c.state for c in conditions if c.state != "breach")
+    return ", ".join([*named, *more, *(f"{count} {state_text(state)}" for state, count in counts.items())])
 
 
 def _incident_word(incident: IncidentLine | None) -> str:
