@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Query, Row, RowKey, Selector, Slower
-from rollbackd.adapters.scrape.ring import Ring, Series, Track
+from rollbackd.adapters.scrape.ring import Ring, Track
+from rollbackd.adapters.scrape.series import Series
 
 
 @dataclass(frozen=True, slots=True)
