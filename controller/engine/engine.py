@@ -12,7 +12,7 @@ from rollbackd.controller.engine.fleet import Breaches, Settings, fleet_at
 from rollbackd.controller.engine.journalling import Journalling, Overtaken
 from rollbackd.controller.engine.mailbox import Item, Mailbox
 from rollbackd.controller.engine.orphans import Orphans, incident_of, is_orphan
-from rollbackd.controller.engine.slots import Batch, PolicySet, Standing
+from rollbackd.controller.engine.slots import Batch, PolicySet, Standing, openers_first
 from rollbackd.controller.engine.usual import UsualBreaches
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.blind import Blindness
@@ -105,6 +105,8 @@ class Engine:
                 self.cycle(item)
             case str():
                 self.decide_again(item)
+            case datetime():
+                self.tend(item)
             case _:
                 self._unadopted = item
                 self._adopt_waiting()
@@ -139,13 +141,13 @@ class Engine:
         self._is_behind = self._is_cut_off or not self.trouble.kept(lambda: self._take_in(batch))
         self._count(batch.at)
         self._baselines.take(batch.compared, batch.before)
-        due = [self.policies[name] for name in batch.readings if self._means(name, batch)]
+        due = batch.meant(self.policies)
         for policy in due:
             self._remember(policy, batch.past)
         # Everybody is judged before anything is decided: a common cause shows in the others.
         judged = {policy.name: self._judged(policy, batch.at, batch.readings[policy.name]) for policy in due}
         self._count(batch.at)
-        sound = [self._settled(policy, judged[policy.name]) for policy in self._openers_first(due)]
+        sound = [self._settled(policy, judged[policy.name]) for policy in openers_first(due, self.incidents)]
         if not self._is_cut_off:  # else every question would wait for its time-out
             self._resume_open(batch.at)
             if not self._is_behind:
@@ -193,11 +195,17 @@ class Engine:
         An intent that is still open is not resumed here but at the next slot: what has no outcome yet would be asked for in a busy loop.
         """
         self.incidents = self._store.open_incidents()
-        for policy in self._openers_first([p for p in self.policies.values() if p.target == target]):
+        for policy in openers_first([p for p in self.policies.values() if p.target == target], self.incidents):
             standing = self.standings.get(policy.name)
             if standing is not None:
                 self.fleet = self._fleet(standing.at)
                 self._carry_out(policy, self._decided(policy, standing))
+
+    def tend(self, at: datetime) -> None:
+        """Incidents whose policies are gone are looked after where nothing is watched any more: no slot comes there. Raises StoreError."""
+        if not self.policies:
+            self._catch_up()
+            self._resume_open(at)
 
     def _remember(self, policy: Policy, past: Past) -> None:
         """The watch of a new policy is what it would be had the daemon looked at the past slots; nothing is decided on them.
@@ -206,8 +214,7 @@ class Engine:
         """
         if policy.name in self.standings:
             return
-        watch, changes = new_watch(policy), self.book.of(policy.targets)
-        at = None
+        at, watch, changes = None, new_watch(policy), self.book.of(policy.targets)
         try:
             for at, readings in past.take_out(policy.name):
                 before = take(policy, watch, readings)
@@ -216,9 +223,6 @@ class Engine:
                 self.standings[policy.name] = Standing(before, evaluation, at)
         except UNJUDGED:
             log.exception("policy.failed", policy=policy.name, at=at)
-
-    def _means(self, name: str, batch: Batch) -> bool:
-        return name in self.policies and batch.meanings.get(name, self.policies[name].digest) == self.policies[name].digest
 
     def _judged(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> Standing | None:
         """The policy's slot as it is decided before the others' breaches are known; None where its judging failed: that leaves the others alone."""
@@ -283,10 +287,6 @@ class Engine:
             self._orphans.is_found(incident)
             if not self._actor.is_busy(incident.id):
                 self._actor.resume(incident, self.policies[incident.policy])
-
-    def _openers_first(self, policies: Sequence[Policy]) -> list[Policy]:
-        openers = {incident.policy for incident in self.incidents}
-        return sorted(policies, key=lambda policy: policy.name not in openers)
 
     def _incident(self, policy: Policy) -> Incident | None:
         return incident_of(policy, self.incidents, self.policies)

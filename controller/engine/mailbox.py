@@ -12,8 +12,8 @@ from rollbackd.controller.engine.slots import Batch, PolicySet
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.schedule import Grid
 
-Item: TypeAlias = Batch | str | PolicySet
-"""A slot that was observed, a target that is to be decided again, or the policies that hold from now on."""
+Item: TypeAlias = Batch | str | PolicySet | datetime
+"""A slot that was observed, a target that is to be decided again, the policies that hold from now on, or the time, where no slot tells it."""
 log = structlog.get_logger()
 
 

@@ -1,6 +1,6 @@
 """One slot on its way: as it was observed, and as it stands after it was judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -47,6 +47,11 @@ class Batch:
     compared: Sequence[Compared] = ()
     before: Mapping[str, tuple[Before, ...]] | None = None
 
+    def meant(self, policies: Mapping[str, Policy]) -> list[Policy]:
+        """The policies that it was read for, as far as they still hold and mean the same."""
+        held = [policies[name] for name in self.readings if name in policies]
+        return [policy for policy in held if self.meanings.get(policy.name, policy.digest) == policy.digest]
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -60,3 +65,9 @@ class Standing:
         """As it is while its decisions are not durable: that a revision is known good is decided once, so it has to be decided again."""
         evaluation = self.evaluation
         return replace(self, evaluation=replace(evaluation, watch=replace(evaluation.watch, baked=self.before.baked)))
+
+
+def openers_first(policies: Iterable[Policy], incidents: Iterable[Incident]) -> list[Policy]:
+    """Those that opened one of the incidents come before those that join."""
+    openers = {incident.policy for incident in incidents}
+    return sorted(policies, key=lambda policy: policy.name not in openers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rollbackd.adapters.heartbeat import Beacon
 from rollbackd.controller.act.arrivals import EVERY as ARRIVALS_EVERY
@@ -30,13 +30,15 @@ class Chore:
     work: Callable[[], None]
 
 
-def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: AuditWatch, arrivals: Arrivals) -> Sequence[Chore]:
-    """The chores of a daemon of this config. What its secret files hold now is hidden already."""
+def chores(
+    config: Config, secrets: Secrets, desk: Desk, tend: Callable[[datetime], None], clocks: Clocks, watch: AuditWatch, arrivals: Arrivals
+) -> Sequence[Chore]:
+    """The chores of a daemon of this config. What its secret files hold now is hidden already. ``tend`` tells the engine the time."""
     files = SecretFiles(config, secrets)
     files.learn()
     found = [
         Chore("clocks", CLOCKS_EVERY, clocks.check),
-        Chore("journal", JOURNAL_EVERY, lambda: _look_at_journal(desk)),
+        Chore("journal", JOURNAL_EVERY, lambda: _look_at_journal(desk, tend)),
         Chore("audit", AUDIT_EVERY, watch.check),
         Chore("arrivals", ARRIVALS_EVERY, arrivals.look),
         Chore("secrets", SECRETS_EVERY, files.learn),
@@ -46,9 +48,10 @@ def chores(config: Config, secrets: Secrets, desk: Desk, clocks: Clocks, watch: 
     return found
 
 
-def _look_at_journal(desk: Desk) -> None:
+def _look_at_journal(desk: Desk, tend: Callable[[datetime], None]) -> None:
     engine = desk.engine
     if engine.policies:
         engine.trouble.look()
-    else:  # a part of a fleet that nobody fell to: no slot tells of its journal
-        engine.trouble.look_alone(now())
+    else:  # a part of a fleet that nobody fell to, or the last policy is gone: no slot tells of its journal, nor of an incident that is still open
+        engine.trouble.look_alone(desk.now())
+        tend(desk.now())

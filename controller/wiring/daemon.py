@@ -143,7 +143,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
         membership=membership,
         readiness=readiness,
         check=reached.check,
-        chores=chores(config, secrets, desk, eyes.clocks, watch, Arrivals(store, reached.targets, now, core.outbox.wake)),
+        chores=chores(config, secrets, desk, core.engine.mailbox.put, eyes.clocks, watch, Arrivals(store, reached.targets, now, core.outbox.wake)),
         lock=lock,
     )
 

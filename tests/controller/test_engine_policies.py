@@ -58,6 +58,27 @@ def test_an_incident_whose_policy_is_gone_is_told_to_people(world):
     assert len(world.titles()) == len(told) + 1
 
 
+def test_an_incident_of_the_last_policy_is_held_and_told_once_that_is_gone_and_no_slot_comes_any_more(world):
+    world.deploy("v2")
+    world.slot(60)
+    world.slot(60)
+    told = world.titles()
+    world.engine.adopt(())
+    for _ in range(2):
+        world.engine.tend(world.at)
+    assert world.guards() == ["policy-removed"]
+    assert len(world.titles()) == len(told) + 1
+
+
+def test_where_a_policy_is_left_only_slots_look_after_incidents(world):
+    world.deploy("v2")
+    world.slot(60)
+    world.slot(60)
+    world.engine.adopt((RENAMED,))
+    world.engine.tend(world.at)
+    assert world.guards() == []
+
+
 def test_a_target_whose_policy_was_renamed_is_protected_again_once_it_is_healthy(world):
     world.deploy("v2")
     world.slot(60)

@@ -53,6 +53,20 @@ def test_row_48_a_set_that_vanishes_or_shrinks_by_more_than_half_is_kept_until_p
         assert len(names(house)) == left
 
 
+def test_row_48_an_incident_of_the_last_policy_is_held_once_people_have_confirmed_that_it_is_gone(house: House) -> None:
+    house.ill(4)
+    assert house.kinds()[-1] != "incident.held"
+    shrink(house, 0)
+    for confirm in (False, True):
+        house.reload()
+        house.chore("journal")
+        assert "incident.held" not in house.kinds()
+        house.reload(confirm=confirm)
+    house.reload(confirm=True)
+    house.chore("journal")
+    poll(lambda: "incident.held" in house.kinds())
+
+
 def bomb() -> str:
     levels = "abcdefghi"
     return "a: &a [x,x]\n" + "".join(f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in itertools.pairwise(levels))
