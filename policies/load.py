@@ -1,10 +1,12 @@
 """Files of policies to the set that the daemon runs: every fault of every file at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rollbackd.policies.apart import Apart
 from rollbackd.policies.documents.policy import PolicyDocument
 from rollbackd.policies.fleets.policy import FleetPolicy
+from rollbackd.policies.model.keys import cluster_of
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.resolve.policy import resolve
@@ -46,10 +48,11 @@ def load_policies(texts: Mapping[str, str], names: Names | None = None) -> Loade
     Whatever a person wrote, nothing is raised. A file with very many faults is not read to its end.
     """
     taken: dict[str, _Named] = {}
+    apart = Apart()
     policies: list[Policy | FleetPolicy] = []
     found: list[Fault] = []
     for file in sorted(texts):
-        read, faults = _load_file(texts[file], file, names, taken)
+        read, faults = _load_file(texts[file], file, names, taken, apart)
         found += faults
         if not any(fault.severity == "error" for fault in faults):
             policies += read
@@ -62,7 +65,7 @@ def load_policies(texts: Mapping[str, str], names: Names | None = None) -> Loade
     )
 
 
-def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Named]) -> tuple[list[Policy | FleetPolicy], list[Fault]]:
+def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Named], apart: Apart) -> tuple[list[Policy | FleetPolicy], list[Fault]]:
     parsed = parse(text, file)
     faults = list(parsed.faults)
     policies: list[Policy | FleetPolicy] = []
@@ -70,8 +73,11 @@ def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Name
         if len(faults) >= MAX_FAULTS:
             break
         findings = Findings(document)
-        policies += _read(document, names, findings)
+        read = _read(document, names, findings)
         _claim_name(document, taken, findings)
+        if names is not None:  # without a config it is not known which cluster a policy without one is for
+            _claim_series(read, apart, findings)
+        policies += read
         faults += findings.faults
     if not parsed.documents and not faults:
         faults.append(Fault(file, 1, 1, "file", "at least one policy", "none"))
@@ -104,3 +110,16 @@ def _claim_name(document: Document, taken: dict[str, _Named], findings: Findings
     first = taken.setdefault(node.data, _Named(document.file, node.line))
     if first != _Named(document.file, node.line):
         findings.fault(path, "a name of its own", f"'{node.data[:63]}' again", f"first at {first.file}:{first.line}")
+
+
+def _claim_series(read: Sequence[Policy | FleetPolicy], apart: Apart, findings: Findings) -> None:
+    """A fault where a policy for another cluster is judged by the same series: a release would be rolled back for the other cluster's errors."""
+    for policy in read:
+        own = policy.template if isinstance(policy, FleetPolicy) else policy
+        if (shared := apart.add(own)) is None:
+            continue
+        cluster = cluster_of(own.target)
+        expected = f"a source with the series of cluster '{cluster}' alone"
+        found = f"'{own.source}', by which {shared.policy} judges cluster '{shared.cluster}'"
+        hint = f"give each cluster a source of its own: the url may be the same, with `match`, such as {{cluster: {cluster}}}"
+        findings.fault(("spec", "source"), expected, found, hint)

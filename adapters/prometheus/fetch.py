@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.source import Matcher
 from rollbackd.adapters.prometheus import promql
 from rollbackd.adapters.prometheus.rows import Sample
 from rollbackd.adapters.prometheus.turn import Turn
 from rollbackd.adapters.prometheus.wire import Limits, TooLarge, TooMuch, Wire
+from rollbackd.adapters.prometheus.within import within
 
 MOST_STEPS = 500
 """Prometheus takes up to 11,000, but before 2.47 each step of ``timestamp`` decodes its series from the first sample of the range on."""
@@ -31,13 +33,14 @@ class Fetch:
     """Asks one server. Safe to use from several threads. Every method raises Transient or Permanent.
 
     ``turn``: who reads samples in its ``with`` block has them while nobody else in such a block has any.
+    ``only``: series without these labels do not exist for whoever asks, whatever is asked.
     """
 
-    def __init__(self, name: str, url: str, limits: Limits, token_file: Path | None, ca_file: Path | None) -> None:
+    def __init__(self, name: str, url: str, limits: Limits, token_file: Path | None, ca_file: Path | None, only: Sequence[Matcher] = ()) -> None:
         from prometheus_api_client import PrometheusConnect
 
         seconds = limits.timeout.total_seconds()
-        self._name, self._limits = name, limits
+        self._name, self._limits, self._only = name, limits, tuple(only)
         self.turn = Turn()
         self._wire = Wire(name, limits, token_file, ca_file, self.turn)
         self._client: Any = PrometheusConnect(
@@ -60,10 +63,11 @@ class Fetch:
 
     def now(self, text: str) -> list[Sample]:
         """The samples at the server's own present."""
-        return list(self._samples(self._client.custom_query(text, params={"timeout": promql.duration(self._limits.timeout)})))
+        return list(self._samples(self._client.custom_query(within(text, self._only), params={"timeout": promql.duration(self._limits.timeout)})))
 
     def at(self, text: str, instants: Sequence[datetime], series: int) -> Heard:
         """The samples at evenly spaced instants, in as few requests as the limits allow. ``series``: how many the answer will have, about."""
+        text = within(text, self._only)
         if len(instants) == 1:
             return self._instant(text, instants[0])
         steps = min(MOST_STEPS, max(2, self._limits.max_bytes // (BYTES_PER_POINT * max(series, 1))))

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rollbackd.adapters.base.errors import Permanent, Transient
-from rollbackd.adapters.base.source import Answer, Buckets, Expression, Increases, Levels, Query, RowKey, Selector, Slower
+from rollbackd.adapters.base.source import Answer, Buckets, Expression, Increases, Levels, Matcher, Query, RowKey, Selector, Slower
 from rollbackd.adapters.prometheus import promql, questions
 from rollbackd.adapters.prometheus.buckets import KnownBounds, around
 from rollbackd.adapters.prometheus.native import join, sort_native
@@ -28,6 +28,7 @@ class Prometheus:
 
     ``url``: of the server, without /api; no passwords in it: ``token_file`` holds a bearer token and is read for each question.
     ``scrape_interval``: the longest of the watched series'. ``delay`` [scrape_interval + 5 s]. ``timeout``: of one question, body included.
+    ``match``: labels and their values; series that have them not do not exist for it, as though it were a server of its own.
     ``max_bytes`` (unpacked) and ``max_series`` bound an answer; beyond, it is Transient.
 
     Levels with a divisor are joined as PromQL joins by default: on equal label sets; series whose divisor is not above zero take no part.
@@ -45,6 +46,7 @@ class Prometheus:
         scrape_interval: timedelta = timedelta(seconds=15),
         delay: timedelta | None = None,
         timeout: timedelta = timedelta(seconds=10),
+        match: Sequence[tuple[str, str]] = (),
         max_bytes: int = 32 << 20,
         max_series: int = 200_000,
     ) -> None:
@@ -55,7 +57,8 @@ class Prometheus:
         self.delay = scrape_interval + timedelta(seconds=5) if delay is None else delay
         self.freshness = 2 * scrape_interval + timedelta(seconds=10)
         self._scrape_interval = scrape_interval
-        self._fetch = Fetch(name, _checked_address(name, url), Limits(timeout, max_bytes, max_series), token_file, ca_file)
+        only = tuple(Matcher(label, "=", value) for label, value in match)
+        self._fetch = Fetch(name, _checked_address(name, url), Limits(timeout, max_bytes, max_series), token_file, ca_file, only)
         self._bounds = KnownBounds()
 
     @property

@@ -10,7 +10,7 @@ import click
 from rollbackd.controller.cli.options import prints, to_write
 from rollbackd.controller.cli.past import Given, policies_in, reached, refuse, source_now, time_option, with_progress
 from rollbackd.controller.cli.policies import FOUND
-from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
+from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, MATCH, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path
 @TOKEN_FILE
 @CA_FILE
 @SCRAPE_INTERVAL
+@MATCH
 @click.option(
     "--against", "others", metavar="POLICY", multiple=True, type=click.Path(exists=True, path_type=Path), help="Show only what these say otherwise."
 )
@@ -81,6 +82,7 @@ def backtest(
     token_file: Path | None,
     ca_file: Path | None,
     scrape_interval: timedelta,
+    match: tuple[tuple[str, str], ...],
     others: tuple[Path, ...],
     folder: Path | None,
     output: str,
@@ -91,7 +93,7 @@ def backtest(
     """
     from rollbackd.controller.backtest.report import document, summary
 
-    given = Given(url, token_file, ca_file, scrape_interval, since, until)
+    given = Given(url, token_file, ca_file, scrape_interval, since, until, match)
     if file is None and since is None:
         raise click.UsageError("--changes prometheus needs --from: since when are changes looked for?")
     if since is not None and until is not None and since >= until:

@@ -11,7 +11,7 @@ from rollbackd.controller.api.client import FAILED, ClientFault
 from rollbackd.controller.cli.options import FILE, prints
 from rollbackd.controller.cli.past import Given, policies_in, reached, source_now, time_option
 from rollbackd.controller.cli.policies import FOUND
-from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, SCRAPE_INTERVAL, TOKEN_FILE
+from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, MATCH, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @TOKEN_FILE
 @CA_FILE
 @SCRAPE_INTERVAL
+@MATCH
 @prints
 def parity(
     file: Path,
@@ -47,6 +48,7 @@ def parity(
     token_file: Path | None,
     ca_file: Path | None,
     scrape_interval: timedelta,
+    match: tuple[tuple[str, str], ...],
     output: str,
 ) -> None:
     """Replay the daemon's own days over the history in Prometheus, and compare what comes of it with the daemon's JOURNAL.
@@ -57,7 +59,7 @@ def parity(
 
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--from has to be before --to")
-    given = Given(url, token_file, ca_file, scrape_interval, since, until)
+    given = Given(url, token_file, ca_file, scrape_interval, since, until, match)
     found = reached(partial(_compared, _journal(file), policies_in(places), given))
     show(document(found), output, partial(_draw, found))
     say(summary(found))

@@ -31,12 +31,13 @@ class Given:
     scrape_interval: timedelta
     since: datetime | None
     until: datetime | None
+    match: tuple[tuple[str, str], ...] = ()
 
     def source(self, name: str) -> "PastSource":
         """The source of this name, at the only address that was given."""
         from rollbackd.controller.wiring.backtest import past_source
 
-        return past_source(name, self.url, self.token_file, self.ca_file, self.scrape_interval)
+        return past_source(name, self.url, self.token_file, self.ca_file, self.scrape_interval, self.match)
 
 
 def time_option(_: click.Context, option: click.Parameter, text: str | None) -> datetime | None:

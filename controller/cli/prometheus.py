@@ -24,6 +24,16 @@ def address_option(_: click.Context, option: click.Parameter, url: str | None) -
     return url
 
 
+def match_option(_: click.Context, option: click.Parameter, written: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The labels of an option and their values, in a fixed order."""
+    from rollbackd.adapters.prometheus.promql import LABEL
+
+    pairs = [text.partition("=") for text in written]
+    if wrong := next((text for text, (name, equals, _) in zip(written, pairs, strict=True) if not equals or not LABEL.fullmatch(name)), None):
+        raise click.BadParameter(f"expected LABEL=VALUE, such as cluster=eu, found {wrong!r}", param=option)
+    return tuple(sorted((name, value) for name, _, value in pairs))
+
+
 ADDRESS = click.option(
     "--prometheus",
     "url",
@@ -36,4 +46,7 @@ TOKEN_FILE = click.option("--token-file", type=FILE, help="A file with a bearer 
 CA_FILE = click.option("--ca-file", type=FILE, help="The authority of its certificate.")
 SCRAPE_INTERVAL = click.option(
     "--scrape-interval", metavar="DURATION", default="15s", show_default=True, callback=duration_option, help="As in the daemon's config."
+)
+MATCH = click.option(
+    "--match", metavar="LABEL=VALUE", multiple=True, callback=match_option, help="Only series with this label, as the source's `match`. Repeatable."
 )

@@ -57,6 +57,9 @@ class PrometheusParts(Written):
     scrape_interval: Interval | None = Field(None, description="How often it scrapes. Default 15s.")
     delay: Duration | None = Field(None, description="How long samples take to arrive. Default: one scrape and 5s.")
     timeout: PositiveDuration | None = Field(None, description="The longest wait for an answer. Default 10s.")
+    match: dict[LabelName, Text] = Field(
+        default_factory=dict, description="Only series with these labels are looked at: of a store for several clusters, those of one. Default: all."
+    )
 
 
 class StaticTarget(Written):

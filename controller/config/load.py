@@ -167,6 +167,7 @@ class _Reading:
             parts.scrape_interval or timedelta(seconds=15),
             parts.delay,
             parts.timeout or timedelta(seconds=10),
+            tuple(sorted(parts.match.items())),
         )
 
     def _cloudwatch(self, parts: CloudWatchParts, path: Trail) -> CloudWatchSource:

@@ -14,7 +14,7 @@ from rollbackd.policies.model.policy import Mode
 
 @dataclass(frozen=True, slots=True)
 class PrometheusSource:
-    """A Prometheus, or what speaks its API. ``delay`` None: the source's own choice."""
+    """A Prometheus, or what speaks its API. ``delay`` None: the source's own choice. ``match``: labels of the series that are looked at."""
 
     url: str
     token_file: Path | None = None
@@ -22,6 +22,7 @@ class PrometheusSource:
     scrape_interval: timedelta = timedelta(seconds=15)
     delay: timedelta | None = None
     timeout: timedelta = timedelta(seconds=10)
+    match: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ def source_of(name: str, config: values.Source, amazon: Aws) -> Source:
                 scrape_interval=config.scrape_interval,
                 delay=config.delay,
                 timeout=config.timeout,
+                match=config.match,
             )
         case values.ScrapeSource():
             from rollbackd.adapters.scrape import Endpoint, Scrape, by_name

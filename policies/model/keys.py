@@ -13,6 +13,12 @@ def kubernetes_key(cluster: str, namespace: str, deployment: str) -> str:
     return f"kubernetes:{cluster}/{namespace}/deployment/{deployment}"
 
 
+def cluster_of(key: str) -> str | None:
+    """The Kubernetes cluster that the target is in; None of another kind."""
+    kind, _, place = key.partition(":")
+    return place.partition("/")[0] if kind == "kubernetes" else None
+
+
 def ecs_key(account: str, region: str, cluster: str, service: str) -> str:
     """The key of a service of ECS."""
     return f"ecs:{account}/{region}/{cluster}/{service}"

@@ -34,7 +34,9 @@ kind: Config
 mode_cap: suggest
 namespaces: {shop: {mode_cap: observe}, 'command:deploy': {mode_cap: auto}}
 sources:
-  prometheus: {url: https://prometheus.example, token_file: tokens/prom, ca_file: /etc/ca.pem, scrape_interval: 30s, delay: 5s, timeout: 3s}
+  prometheus:
+    {url: https://prometheus.example, token_file: tokens/prom, ca_file: /etc/ca.pem, scrape_interval: 30s, delay: 5s, timeout: 3s,
+    match: {cluster: eu}}
   pages:
     kind: scrape
     every: 5s
@@ -116,6 +118,7 @@ def test_a_whole_config_is_read_key_by_key() -> None:
                 scrape_interval=timedelta(seconds=30),
                 delay=timedelta(seconds=5),
                 timeout=timedelta(seconds=3),
+                match=(("cluster", "eu"),),
             ),
             "pages": ScrapeSource(
                 targets=(
@@ -238,7 +241,7 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
             SHORTEST.replace("url:", "uri:"),
             [
                 "rollbackd.yaml:3:24: config › sources › prometheus: expected a known key, found 'uri'; did you mean 'url'? "
-                "allowed: ca_file, delay, kind, scrape_interval, timeout, token_file, url"
+                "allowed: ca_file, delay, kind, match, scrape_interval, timeout, token_file, url"
             ],
             id="misspelt-key-of-a-source",
         ),
