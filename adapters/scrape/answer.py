@@ -5,7 +5,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -98,8 +98,7 @@ def _chooser(query: Increases, counter: Selector, asked: Asked) -> Callable[[_Fo
 
 def _slower(query: Slower, asked: Asked) -> Answer:
     window = query.window.total_seconds()
-    base = query.histogram.metric
-    buckets = Selector(base if base.endswith("_bucket") else f"{base}_bucket", query.histogram.matchers)
+    buckets = buckets_of(query.histogram)
     sums: dict[RowKey, _Sum] = defaultdict(_Sum)
     layouts: dict[RowKey, dict[object, _Layout]] = defaultdict(lambda: defaultdict(dict))
     for key, found in _workloads(buckets, query.identity, asked.ring):
@@ -118,6 +117,11 @@ def _slower(query: Slower, asked: Asked) -> Answer:
         else:
             rows[key] = Row(_bracketed(_cumulative(counted.parts, shared), query.limit), _moment(counted.newest))
     return Answer(rows, faults, known_parts=frozenset({"total"} if sums else ()))
+
+
+def buckets_of(histogram: Selector) -> Selector:
+    """The series that a histogram consists of, whichever way it is named."""
+    return replace(histogram, metric=f"{histogram.metric.removesuffix('_bucket')}_bucket")
 
 
 _Layout: TypeAlias = dict[float | None, tuple[bool, ...]]

@@ -7,6 +7,7 @@ import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import Transient
@@ -37,6 +38,11 @@ class Track:
     def named(self, metric: str) -> Sequence[Series]:
         """Its series of this name."""
         return self._by_name.get(metric, ())
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """The names of its series."""
+        return frozenset(self._by_name)
 
     def unknown(self, samples: Sequence[Sample]) -> dict[str, Identified]:
         """Name and labels of each text that no series was written as before. Raises Transient if one cannot be read."""
@@ -122,36 +128,101 @@ class Track:
         return bool(self.scrapes) and self.scrapes[0] <= at
 
 
+_Labels: TypeAlias = tuple[tuple[str, str], ...]
+_Key: TypeAlias = tuple[str, _Labels]
+
+
+def _labels(endpoint: Endpoint) -> _Labels:
+    return tuple(sorted(endpoint.labels.items()))
+
+
+def _key(endpoint: Endpoint) -> _Key:
+    return endpoint.url, _labels(endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What departed endpoints with the labels of ``endpoint`` told of these ``metrics``, up to ``newest``."""
+
+    endpoint: Endpoint
+    metrics: frozenset[str]
+    newest: float
+
+    def joined(self, other: "Lost") -> "Lost":
+        """Both, of endpoints with the same labels."""
+        return replace(self, metrics=self.metrics | other.metrics, newest=max(self.newest, other.newest))
+
+
 class Ring:
     """The tracks of all endpoints. Not locked: its owner sees to that."""
 
     def __init__(self, retention: float, max_series: int) -> None:
         self._retention = retention
         self._max_series = max_series
-        self._tracks: dict[tuple[str, tuple[tuple[str, str], ...]], Track] = {}
+        self._tracks: dict[_Key, Track] = {}
+        self._departed: list[Track] = []
+        self._lost: dict[_Labels, Lost] = {}
+        self._let_go: dict[_Key, float] = {}
 
     def track(self, endpoint: Endpoint) -> Track:
         """The endpoint's track; an address that comes with other labels is another endpoint."""
-        key = (endpoint.url, tuple(sorted(endpoint.labels.items())))
-        return self._tracks.setdefault(key, Track(endpoint))
+        return self._tracks.setdefault(_key(endpoint), Track(endpoint))
+
+    def gather(self, endpoints: Sequence[Endpoint], now: float, unsure: float = 0.0) -> list[Track]:
+        """The tracks of the endpoints of this moment. All others have departed, if they were not scraped for ``unsure`` seconds.
+
+        What was not scraped within the retention is dropped, and what departed without ever being scraped.
+        """
+        here, oldest = {_key(endpoint) for endpoint in endpoints}, now - self._retention
+        self._lost = {labels: lost for labels, lost in self._lost.items() if lost.newest > oldest}
+        self._let_go = {key: newest for key, newest in self._let_go.items() if newest > oldest}
+        self._tracks = {key: track for key, track in self._tracks.items() if track.newest > oldest or (key in here and not track.scrapes)}
+        departed = [track for key, track in self._tracks.items() if key not in here and track.newest <= now - unsure]
+        self._departed = sorted(departed, key=lambda track: track.newest)
+        return [self.track(endpoint) for endpoint in endpoints]
 
     def take(self, track: Track, samples: Sequence[Sample], unknown: Mapping[str, Identified], time: float) -> None:
         """Keep a scrape. Raises Transient, and keeps nothing of it, if that were too many series or its time is not new."""
-        if self.series + len(unknown) > self._max_series:
-            raise Transient(
-                f"{track.endpoint.place} was not scraped: with its {len(unknown)} new series there were more than {self._max_series}; "
-                "its workload is unknown; raise max_series or expose fewer"
-            )
         if track.scrapes and time <= track.scrapes[-1]:
             raise Transient(
                 f"{track.endpoint.place} was not scraped: the clock stands or went back; its workload is unknown until the clock has caught up"
             )
+        if not self._make_room(len(unknown)):
+            raise Transient(
+                f"{track.endpoint.place} was not scraped: with its {len(unknown)} new series there were more than {self._max_series}; "
+                "its workload is unknown; raise max_series or expose fewer"
+            )
         track.take(samples, unknown, time)
+        if self._let_go.pop(_key(track.endpoint), None) is not None:
+            # It is back: what it counted while it was away would be growth of this scrape.
+            self._lose(track)
         track.trim(time - self._retention)
 
-    def forget(self, now: float) -> None:
-        """Drop the endpoints that were not scraped within the retention."""
-        self._tracks = {key: track for key, track in self._tracks.items() if not track.scrapes or track.scrapes[-1] > now - self._retention}
+    def _make_room(self, more: int) -> bool:
+        """So many more series may be kept: those that departed longest ago were let go for them. Nothing was, where that would not do."""
+        lacking, leaving = self.series + more - self._max_series, 0
+        while lacking > 0 and leaving < len(self._departed):
+            lacking -= len(self._departed[leaving])
+            leaving += 1
+        if lacking > 0:
+            return False
+        for track in self._departed[:leaving]:
+            self._lose(track)
+            key = _key(track.endpoint)
+            self._let_go[key] = track.newest
+            del self._tracks[key]
+        del self._departed[:leaving]
+        return True
+
+    def _lose(self, track: Track) -> None:
+        """What the endpoint told up to now is not known any more."""
+        labels, lost = _labels(track.endpoint), Lost(track.endpoint, track.metrics, track.newest)
+        self._lost[labels] = self._lost[labels].joined(lost) if labels in self._lost else lost
+
+    @property
+    def lost(self) -> Sequence[Lost]:
+        """What was let go within the retention."""
+        return tuple(self._lost.values())
 
     @property
     def series(self) -> int:

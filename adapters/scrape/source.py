@@ -17,6 +17,7 @@ import structlog
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, Query, RowKey
 from rollbackd.adapters.scrape.answer import Asked, answer
+from rollbackd.adapters.scrape.lost import without
 from rollbackd.adapters.scrape.pace import Pace
 from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, new_session, read_page
 from rollbackd.adapters.scrape.ring import Ring, Track
@@ -74,7 +75,8 @@ class Scrape:
         was missed. A workload without fresh samples that only such pages could tell of has their faults as its own.
 
         A workload has a row only if one of its endpoints was scraped at the window's start; endpoints that joined later count from their first
-        scrape, those that left keep what was counted, and ``newest`` ages once none answers.
+        scrape, those that left keep what was counted, and ``newest`` ages once none answers. Where those that left had to make room for others, a
+        workload has a fault for as long as what they told would be part of its row.
         """
         with self._lock:
             asked = Asked(self._ring, at.timestamp(), self._pace.gap.total_seconds(), self.freshness.total_seconds())
@@ -82,7 +84,7 @@ class Scrape:
             if newest < asked.at - asked.freshness:
                 since = "yet" if newest == -math.inf else f"since {datetime.fromtimestamp(newest, UTC):%H:%M:%S}"
                 raise Transient(f"source {self.name} has scraped nothing {since}; nothing is known; {_first(self._faults.values()) or _OVERDUE}")
-            found = answer(query, asked)
+            found = without(self._ring.lost, answer(query, asked), query, asked)
             oldest = at - self.freshness
             lacking = query.only - {key for key, row in found.rows.items() if row.newest >= oldest}
             return replace(found, faults={**self._untold(lacking, query.identity.labels, oldest.timestamp()), **found.faults})
@@ -153,8 +155,9 @@ class Scrape:
             self._note(lost or {"": f"source {self.name} has no endpoint; nothing is scraped; check its config"})
             return
         with self._lock:
-            self._ring.forget(self._now().timestamp())
-            self._tracks = tracks = [self._ring.track(endpoint) for endpoint in endpoints]
+            # A name that cannot be resolved for a moment has not lost its pods: they have left once what they told is stale.
+            unsure = self.freshness.total_seconds() if lost else 0.0
+            self._tracks = tracks = self._ring.gather(endpoints, self._now().timestamp(), unsure)
         self._keep_sessions(endpoints)
         with ThreadPoolExecutor(min(len(tracks), _WORKERS), f"scrape-{self.name}") as pool:
             faults = dict(zip((endpoint.url for endpoint in endpoints), pool.map(self._scrape_one, tracks), strict=True))
