@@ -7,6 +7,7 @@ from rollbackd.controller.backtest.cases import GivenChange
 from rollbackd.controller.backtest.history import PastSource
 from rollbackd.controller.backtest.old_pods import OldPods
 from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.observe.vanished import Absences
 from rollbackd.policies.known.changes import Change
@@ -24,5 +25,6 @@ class Beside:
     def read(self, policy: Policy, readings: tuple[Reading, ...], changes: Sequence[Change], at: datetime) -> tuple[Reading, ...]:
         """The readings beside what they were before the change, and beside what old pods counted."""
         told = self._old.beside(policy, readings, at) if changes else readings
-        compared = self._traffics.beside(policy, aged(policy, told, changes, self._source, at), changes, self._source, None, at)
-        return self._absences.beside(policy, compared, changes, self._source, None, at)
+        known = answered(aged(policy, told, changes, self._source, at), self._source)
+        compared = answered(self._traffics.beside(policy, known, changes, self._source, None, at), self._source)
+        return answered(self._absences.beside(policy, compared, changes, self._source, None, at), self._source)

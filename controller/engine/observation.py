@@ -14,6 +14,7 @@ from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.notify.clocks import Clocks
 from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.asking import Asking
 from rollbackd.controller.observe.baselines import Compared, read_before
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.facts import with_facts
@@ -146,8 +147,11 @@ class Observation:
         return untold
 
     def _aged(self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], at: datetime) -> dict[str, tuple[Reading, ...]]:
-        book = self._engine.book
-        return {policy.name: aged(policy, readings[policy.name], book.of(policy.targets), self._observer.source(policy.source), at) for policy in due}
+        if not due:
+            return {}
+        book, source = self._engine.book, self._observer.source(due[0].source)
+        asking = {policy.name: aged(policy, readings[policy.name], book.of(policy.targets), source, at) for policy in due}
+        return self._observer.settle(source.name, asking)
 
     def _begun(self, policy: Policy, at: datetime) -> datetime | None:
         """Since when the shares of the policy are counted; None where they are not."""
@@ -159,14 +163,17 @@ class Observation:
     def _beside(
         self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], survey: Survey, at: datetime
     ) -> dict[str, tuple[Reading, ...]]:
-        found = {}
-        for policy in due:
-            changes, source = self._engine.book.of(policy.targets), self._observer.source(policy.source)
-            state = survey.states.get(policy.target)
-            told = beside_old(policy, readings[policy.name], source, state, at)
-            compared = self._traffics.beside(policy, told, changes, source, state, at)
-            found[policy.name] = self._absences.beside(policy, compared, changes, source, state, at)
-        return found
+        if not due:
+            return {}
+        source = self._observer.source(due[0].source)
+
+        def beside(policy: Policy) -> Asking[tuple[Reading, ...]]:
+            changes, state = self._engine.book.of(policy.targets), survey.states.get(policy.target)
+            told = yield from beside_old(policy, readings[policy.name], source, state, at)
+            compared = yield from self._traffics.beside(policy, told, changes, source, state, at)
+            return (yield from self._absences.beside(policy, compared, changes, source, state, at))
+
+        return self._observer.settle(source.name, {policy.name: beside(policy) for policy in due})
 
     def _before(self, due: Sequence[Policy], at: datetime) -> Before:
         """What was before the changes that are judged, as far as it was read since the last slot. The slot does not wait long for it: the readings

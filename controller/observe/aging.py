@@ -6,14 +6,15 @@ from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Source
-from rollbackd.controller.observe.questions import Ask, asks_of, with_rows
+from rollbackd.controller.observe.asking import Asking, read
+from rollbackd.controller.observe.questions import Ask, asks_of
 from rollbackd.policies.judge.verdict import is_level_out
 from rollbackd.policies.known.changes import Change, equal_age
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Level, Reading
 
 
-def aged(policy: Policy, readings: tuple[Reading, ...], changes: Sequence[Change], source: Source, at: datetime) -> tuple[Reading, ...]:
+def aged(policy: Policy, readings: tuple[Reading, ...], changes: Sequence[Change], source: Source, at: datetime) -> Asking[tuple[Reading, ...]]:
     """The policy's readings; a level that is compared at equal age knows what it was then, where ``source`` can tell."""
     pairs = zip(policy.conditions, readings, strict=True)
     asked = [index for index, (condition, reading) in enumerate(pairs) if _is_asked(condition, reading)]
@@ -24,7 +25,7 @@ def aged(policy: Policy, readings: tuple[Reading, ...], changes: Sequence[Change
     asks = asks_of(policy, source.block(policy.every))
     known = list(readings)
     for index in asked:
-        before = _level(source, asks[index], then - source.delay)
+        before = yield from _level(source, asks[index], then - source.delay)
         known[index] = replace(readings[index], before=before, age=age)  # type: ignore[arg-type]  # a level, as it was asked
     return tuple(known)
 
@@ -33,9 +34,9 @@ def _is_asked(condition: Condition, reading: Reading) -> bool:
     return condition.compares and isinstance(reading, Level) and is_level_out(condition, reading)
 
 
-def _level(source: Source, one: Ask, then: datetime) -> float | None:
+def _level(source: Source, one: Ask, then: datetime) -> Asking[float | None]:
     try:
-        answer = source.read(with_rows(one.group, (one.row,)), then)  # type: ignore[arg-type]  # no probe has levels
+        answer = yield from read(one.group, (one.row,), then)  # type: ignore[arg-type]  # no probe has levels
     except AdapterError:
         return None  # so it suggests at most, and its reason says so
     row = answer.rows.get(one.row)

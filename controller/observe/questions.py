@@ -12,6 +12,10 @@ from rollbackd.policies.model import signals
 PART = "events"
 """The name of the only part of a count or a rate."""
 NOBODY: frozenset[ask.RowKey] = frozenset()
+POD, SIDE = "pod", "rollbackd_replicaset"
+"""The label that names a pod, and the one that is made of it."""
+SUFFIX = "-[bcdfghjklmnpqrstvwxz2456789]{5}"
+"""What Kubernetes puts behind the name of a ReplicaSet to name a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,28 @@ def asks_of(policy: model.Policy, block: timedelta) -> tuple[Ask, ...]:
 
 def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:
     """The question asked for these workloads."""
-    return question if isinstance(question, ProbeQuestion | TargetQuestion) else replace(question, only=frozenset(rows))
+    if isinstance(question, ProbeQuestion | TargetQuestion):
+        return question
+    only = frozenset(rows)
+    return replace(question, only=only, identity=_naming(question.identity, only) if is_by_side(question) else question.identity)
+
+
+def by_side(labels: tuple[str, ...]) -> ask.Identity:
+    """Workloads told apart by these labels and, the last, by the ReplicaSet of their pods. ``with_rows`` says of which ReplicaSets."""
+    return ask.Identity((*labels, SIDE), ask.Derived(SIDE, POD, ""))
+
+
+def is_by_side(question: Question) -> bool:
+    """Whether it is asked by ReplicaSet."""
+    if isinstance(question, ProbeQuestion | TargetQuestion):
+        return False
+    return question.identity.derived is not None and question.identity.derived.label == SIDE
+
+
+def _naming(identity: ask.Identity, rows: Iterable[ask.RowKey]) -> ask.Identity:
+    # Only the pods of these: a namespace may hold thousands of others.
+    names = "|".join(sorted({row[-1].replace(".", "[.]") for row in rows}))
+    return replace(identity, derived=ask.Derived(SIDE, POD, f"({names}){SUFFIX}"))
 
 
 def _question(policy: model.Policy, condition: model.Condition, block: timedelta) -> Question:

@@ -2,15 +2,18 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeAlias
+from datetime import datetime, timedelta
+from functools import partial
+from math import ceil
+from typing import TypeAlias, TypeVar
 
 import structlog
 
-from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, MeteredSource, Row, RowKey, Source
+from rollbackd.controller.observe.asking import Asking, Reply, Wanted, answered_together, ask
 from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.questions import Ask, ProbeQuestion, Question, TargetQuestion, asks_of, with_rows
 from rollbackd.controller.observe.reader import Reader
@@ -18,6 +21,7 @@ from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Lack, Reading, Unknown
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 Probing = Callable[[ProbeQuestion], float | None]
 """The share of a workload's endpoints that fail their check; None where there is no endpoint to ask. Raises AdapterError."""
@@ -29,6 +33,10 @@ READ_AT_ONCE = 40_000
 """So many readings of the past are fetched at a time: all of 10,000 workloads' past at once would take more memory than everything else."""
 SLOTS_AT_ONCE = 240
 """And of so many slots: what an answer takes while it is read is many times what is kept of it, and a heap once grown shrinks little."""
+ANSWERS_WITHIN = timedelta(seconds=30)
+"""What a source answers in that has no time-out of ours for the whole of a question."""
+MARGIN = timedelta(seconds=5)
+"""Beyond its time-out a source that keeps it needs no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +59,20 @@ class Spent:
 class Observer:
     """Reads all conditions of the due policies of one source."""
 
-    def __init__(self, sources: Mapping[str, Source], probing: Probing, *, workers: int = 4) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        probing: Probing,
+        *,
+        workers: int = 4,
+        answers_within: Mapping[str, timedelta] | None = None,
+        margin: timedelta = MARGIN,
+    ) -> None:
+        """``answers_within``: by source, the time-out of its questions. A slot waits no longer than that and ``margin``, whatever the source does."""
         self._sources = sources
+        self._workers = workers
+        self._answers_within = answers_within or {}
+        self._margin = margin
         self._probing = probing
         # A pool for each source: one that hangs must not delay the others.
         self._pools = {name: ThreadPoolExecutor(workers, thread_name_prefix=f"observe-{name}") for name in sources}
@@ -113,12 +133,27 @@ class Observer:
     def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, list[Reading]]:
         pool, groups = self._pools[source.name], _rows(wanted)
         self.asking[source.name] = len(groups)
-        futures = [(group, pool.submit(_ask, source, self._probing, group, rows, asked)) for group, rows in groups]
-        heard = [(group, *future.result()) for group, future in futures]
+        futures = [pool.submit(_ask, source, self._probing, group, rows, asked) for group, rows in groups]
+        # In so many turns; a question of several requests, each in time, may take one more.
+        limit = self._limit(source.name) * (ceil(len(groups) / self._workers) + 1) + self._margin
+        told = _within(limit, futures, [partial(_failed, rows, asked, _late(source, limit)) for _, rows in groups])
+        heard = [(group, *columns) for (group, _), columns in zip(groups, told, strict=True)]
         # One question that always fails is a fault of its source, however well the others are answered.
         fault = next((fault for _, _, fault in heard if fault is not None), None)
         self._note(source.name, SourceHealth(asked if fault is None else self.health[source.name].seen, fault, spent(source)))
         return {id(group): column for group, column, _ in heard}
+
+    def settle(self, name: str, askings: Mapping[str, Asking[T]]) -> dict[str, T]:
+        """What each of them comes to who asks the source of this name. What is not answered in time is a fault to them, as if it had failed."""
+        return answered_together(askings, lambda wants: self._replies(self._sources[name], wants))
+
+    def _replies(self, source: Source, wants: Sequence[Wanted]) -> list[Reply]:
+        limit = self._limit(source.name) + self._margin
+        futures = [self._pools[source.name].submit(ask, source, want) for want in wants]
+        return _within(limit, futures, [lambda: _late(source, limit)] * len(wants))
+
+    def _limit(self, name: str) -> timedelta:
+        return self._answers_within.get(name, ANSWERS_WITHIN)
 
     def _note(self, name: str, health: SourceHealth) -> None:
         with self._lock:
@@ -159,9 +194,26 @@ def _ask(source: Source, probing: Probing, group: Question, rows: Sequence[RowKe
     if isinstance(group, TargetQuestion):
         return [_untold(asked)] * len(rows), None
     try:
-        return _column(group, rows, _answer(source, probing, group, rows, asked), asked, source), None
+        return column(group, rows, _answer(source, probing, group, rows, asked), asked, source), None
     except AdapterError as fault:
-        return [Unknown(asked, Lack.ERROR, str(fault))] * len(rows), str(fault)
+        return _failed(rows, asked, fault)
+
+
+def _failed(rows: Sequence[RowKey], asked: datetime, fault: AdapterError) -> tuple[list[Reading], str]:
+    return [Unknown(asked, Lack.ERROR, str(fault))] * len(rows), str(fault)
+
+
+def _late(source: Source, limit: timedelta) -> Transient:
+    said = f"{source.name}: no answer within {limit.total_seconds():g} s, beyond its own time-out"
+    return Transient(f"{said}; what it was asked stays unknown; see whether it is overloaded")
+
+
+def _within(limit: timedelta, futures: Sequence[Future[T]], instead: Sequence[Callable[[], T]]) -> list[T]:
+    """What each came to; ``instead`` of what is not there when ``limit`` is over. What has not begun by then does not begin any more."""
+    wait(futures, limit.total_seconds())
+    for future in futures:
+        future.cancel()
+    return [future.result() if future.done() and not future.cancelled() else late() for future, late in zip(futures, instead, strict=True)]
 
 
 def _untold(asked: datetime) -> Unknown:
@@ -200,7 +252,7 @@ def _past_columns(source: Source, group: Question, rows: Sequence[RowKey], momen
     if isinstance(group, TargetQuestion):
         return [[_untold(moment)] * len(rows) for moment in moments], False
     answers = _ask_past(source, group, rows, moments)
-    return [_column(group, rows, answers.get(moment, Answer({})), moment, source) for moment in moments], bool(answers)
+    return [column(group, rows, answers.get(moment, Answer({})), moment, source) for moment in moments], bool(answers)
 
 
 def _ask_past(source: Source, group: Question, rows: Sequence[RowKey], moments: Sequence[datetime]) -> Mapping[datetime, Answer]:
@@ -209,7 +261,8 @@ def _ask_past(source: Source, group: Question, rows: Sequence[RowKey], moments: 
     return source.read_history(with_rows(group, rows), moments)  # type: ignore[arg-type]  # a probe left above
 
 
-def _column(group: Question, rows: Sequence[RowKey], answer: Answer, asked: datetime, source: Source) -> list[Reading]:
+def column(group: Question, rows: Sequence[RowKey], answer: Answer, asked: datetime, source: Source) -> list[Reading]:
+    """The readings of these workloads."""
     reader = Reader(group, answer, asked, source)
     return [reader.reading(row) for row in rows]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
+from rollbackd.controller.observe.asking import Asking
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import Condition, Policy
 
@@ -26,13 +27,14 @@ class Remembered(Generic[T]):
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Told[T]] = {}
 
-    def of(self, policy: Policy, condition: Condition, began: datetime, ask: Callable[[], T | None]) -> T | None:
+    def of(self, policy: Policy, condition: Condition, began: datetime, ask: Callable[[], Asking[T | None]]) -> Asking[T | None]:
         """What was told of the time before ``began``, by ``ask`` if need be. None is not remembered: the next slot asks again."""
         key = policy.name, condition.name
         told = self._known.get(key)
         if told is not None and (told.digest, told.began) == (policy.digest, began):
             return told.answer
-        if (answer := ask()) is not None:
+        answer = yield from ask()
+        if answer is not None:
             if len(self._known) >= MOST:
                 self._known.clear()
             self._known[key] = Told(policy.digest, began, answer)

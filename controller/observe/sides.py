@@ -6,18 +6,14 @@ from datetime import datetime
 from typing import TypeAlias
 
 from rollbackd.adapters.base.errors import AdapterError
-from rollbackd.adapters.base.source import Derived, Identity, Increases, MeteredSource, RowKey, Slower, Source
+from rollbackd.adapters.base.source import Identity, Increases, MeteredSource, RowKey, Slower, Source
 from rollbackd.adapters.base.target import Sides, TargetState
-from rollbackd.controller.observe.questions import Ask, asks_of
-from rollbackd.controller.observe.readings import SLOTS_AT_ONCE, past_readings, readings_at
+from rollbackd.controller.observe.asking import Asking, read
+from rollbackd.controller.observe.questions import Ask, asks_of, by_side
+from rollbackd.controller.observe.readings import SLOTS_AT_ONCE, column, past_readings
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.model.policy import Condition, Policy
-from rollbackd.policies.model.readings import Counts, Reading
-
-POD, SIDE = "pod", "rollbackd_replicaset"
-"""The label that names a pod, and the one that is made of it."""
-SUFFIX = "-[bcdfghjklmnpqrstvwxz2456789]{5}"
-"""What Kubernetes puts behind the name of a ReplicaSet to name a pod."""
+from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
 
 Slot: TypeAlias = tuple[datetime, tuple[Reading, ...]]
 """A policy's readings at a slot."""
@@ -25,7 +21,7 @@ Slot: TypeAlias = tuple[datetime, tuple[Reading, ...]]
 
 def beside_old(
     policy: Policy, readings: tuple[Reading, ...], source: Source, state: TargetState | AdapterError | None, at: datetime
-) -> tuple[Reading, ...]:
+) -> Asking[tuple[Reading, ...]]:
     """The policy's readings; shares know what old pods counted beside, where the metrics carry the pod's name.
 
     A condition with a limit of the old pods is about the new ones alone. A source that costs money by the question is not asked.
@@ -33,8 +29,21 @@ def beside_old(
     sides = state.sides if isinstance(state, TargetState) else None
     if sides is None or isinstance(source, MeteredSource):
         return readings
-    asks = {index: each for index, each in asks_by_side(policy, source, sides).items() if isinstance(readings[index], Counts)}
-    return told_apart(policy, readings, {index: readings_at(source, lambda _: None, each, at) for index, each in asks.items()})
+    found: dict[int, Sequence[Reading]] = {}
+    for index, asks in asks_by_side(policy, source, sides).items():
+        if isinstance(readings[index], Counts):
+            found[index] = yield from _counted(asks, source, at - source.delay)
+    return told_apart(policy, readings, found)
+
+
+def _counted(asks: Sequence[Ask], source: Source, asked: datetime) -> Asking[Sequence[Reading]]:
+    """What each side counted, which all ask the same question; nothing where it fails."""
+    group, rows = asks[0].group, [one.row for one in asks]
+    try:
+        answer = yield from read(group, rows, asked)  # type: ignore[arg-type]  # no probe counts
+    except AdapterError as fault:
+        return [Unknown(asked, Lack.ERROR, str(fault))] * len(rows)
+    return column(group, rows, answer, asked, source)
 
 
 def beside_old_past(
@@ -102,15 +111,12 @@ def _is_comparable(side: Counts, whole: Counts) -> bool:
 
 
 def _by_side(group: Increases | Slower, row: RowKey, sides: Sides) -> Sequence[Ask]:
-    identity, row = _by_revision(group.identity, row, sides)
+    identity, row = _by_revision(group.identity, row)
     asked = replace(group, identity=identity)
     return [Ask(asked, (*row, name)) for name in (sides.new, *sides.old)]
 
 
-def _by_revision(identity: Identity, row: RowKey, sides: Sides) -> tuple[Identity, RowKey]:
+def _by_revision(identity: Identity, row: RowKey) -> tuple[Identity, RowKey]:
     """The identity with the ReplicaSet beside it; where the workload itself is read out of the pod's name, in its place."""
     kept = [(name, value) for name, value in zip(identity.labels, row, strict=True) if identity.derived is None or name != identity.derived.label]
-    # Only the pods of these: a namespace may hold thousands of others.
-    names = "|".join(name.replace(".", "[.]") for name in (sides.new, *sides.old))
-    labels = (*(name for name, _ in kept), SIDE)
-    return Identity(labels, Derived(SIDE, POD, f"({names}){SUFFIX}")), tuple(value for _, value in kept)
+    return by_side(tuple(name for name, _ in kept)), tuple(value for _, value in kept)

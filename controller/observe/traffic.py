@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Increases, Source
 from rollbackd.adapters.base.target import TargetState
-from rollbackd.controller.observe.questions import PART, Ask, asks_of, with_rows
+from rollbackd.controller.observe.asking import Asking, read
+from rollbackd.controller.observe.questions import PART, Ask, asks_of
 from rollbackd.controller.observe.reader import is_countable
 from rollbackd.controller.observe.remembered import Remembered, newest_start
 from rollbackd.policies.known.changes import Change
@@ -33,7 +34,7 @@ class Traffics:
         source: Source,
         state: TargetState | AdapterError | None,
         at: datetime,
-    ) -> tuple[Reading, ...]:
+    ) -> Asking[tuple[Reading, ...]]:
         """The policy's readings; traffic knows what it was. The week before is asked for only where the hour before makes it look low."""
         asked = [
             i for i, (c, r) in enumerate(zip(policy.conditions, readings, strict=True)) if isinstance(c.signal, Traffic) and isinstance(r, Events)
@@ -43,18 +44,20 @@ class Traffics:
         asks, known = asks_of(policy, source.block(policy.every)), list(readings)
         for index in asked:
             flow = _flow(readings[index], state)  # type: ignore[arg-type]  # events, as they were asked
-            known[index] = self._compared(policy, policy.conditions[index], flow, changes, source, asks[index], at)
+            known[index] = yield from self._compared(policy, policy.conditions[index], flow, changes, source, asks[index], at)
         return tuple(known)
 
-    def _compared(self, policy: Policy, condition: Condition, flow: Flow, changes: Sequence[Change], source: Source, one: Ask, at: datetime) -> Flow:
+    def _compared(
+        self, policy: Policy, condition: Condition, flow: Flow, changes: Sequence[Change], source: Source, one: Ask, at: datetime
+    ) -> Asking[Flow]:
         if (began := newest_start(policy, changes, at)) is None:
             return flow
-        before = self._before.of(policy, condition, began, lambda: _rate(source, one, HOUR, began - source.delay))
+        before = yield from self._before.of(policy, condition, began, lambda: _rate(source, one, HOUR, began - source.delay))
         flow = replace(flow, before=before)
         length = flow.end - flow.start
         if before is None or flow.count >= (condition.limit.low or 0.0) * before * length.total_seconds():
             return flow
-        return replace(flow, week=_rate(source, one, length, flow.end - WEEK))
+        return replace(flow, week=(yield from _rate(source, one, length, flow.end - WEEK)))
 
 
 def _flow(events: Events, state: TargetState | AdapterError | None) -> Flow:
@@ -63,13 +66,12 @@ def _flow(events: Events, state: TargetState | AdapterError | None) -> Flow:
     return Flow(events.start, events.end, events.count, events.newest, wanted=wanted, ready=ready)
 
 
-def _rate(source: Source, one: Ask, window: timedelta, at: datetime) -> float | None:
+def _rate(source: Source, one: Ask, window: timedelta, at: datetime) -> Asking[float | None]:
     """Events a second in the window that ends at ``at``."""
-    query = with_rows(one.group, (one.row,))
-    if not isinstance(query, Increases):
+    if not isinstance(one.group, Increases):
         return None
     try:
-        answer = source.read(replace(query, window=window), at)
+        answer = yield from read(replace(one.group, window=window), (one.row,), at)
     except AdapterError:
         return None
     row = answer.rows.get(one.row)

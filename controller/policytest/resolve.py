@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 
-from rollbackd.controller.observe.sides import POD
+from rollbackd.controller.observe.questions import POD
 from rollbackd.controller.policytest.cases import Case, Expected, GivenChange, GivenSeries, Start, Surroundings
 from rollbackd.controller.policytest.documents import DEFAULT_INTERVAL, CaseItem, ChangeItem, ExpectItem
 from rollbackd.controller.policytest.notation import Absent, NotationError, Value, parse_values

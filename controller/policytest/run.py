@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.baselines import Baselines, read_before
 from rollbackd.controller.observe.facts import told
 from rollbackd.controller.observe.questions import ProbeQuestion, asks_of
@@ -72,10 +73,10 @@ def _looks(case: Case) -> Iterator[Look]:
 
         state = source.state(policy.target, world.sides, at)
         readings = told(policy, readings_at(source, probing, asks, at), state, at)
-        readings = beside_old(policy, readings, source, state, at)
-        readings = traffics.beside(policy, readings, world.changes, source, state, at)
-        readings = absences.beside(policy, readings, world.changes, source, state, at)
-        before = take(policy, watch, aged(policy, readings, world.changes, source, at))
+        readings = answered(beside_old(policy, readings, source, state, at), source)
+        readings = answered(traffics.beside(policy, readings, world.changes, source, state, at), source)
+        readings = answered(absences.beside(policy, readings, world.changes, source, state, at), source)
+        before = take(policy, watch, answered(aged(policy, readings, world.changes, source, at), source))
         evaluations = list(_settled(case, world, baselines, before, at))
         watch = evaluations[-1].watch
         yield _look(case, world, evaluations, at)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from rollbackd.adapters.base.target import Sides
-from rollbackd.controller.observe.sides import SUFFIX
+from rollbackd.controller.observe.questions import SUFFIX
 from rollbackd.controller.policytest.documents import ChangeItem, SidesItem
 from rollbackd.controller.policytest.words import kind_of
 from rollbackd.policies.model.policy import Policy

@@ -9,7 +9,9 @@ import pytest
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Answer, Levels, Query, Row
 from rollbackd.controller.observe.aging import aged
-from rollbackd.policies.model.policy import Leaf
+from rollbackd.controller.observe.asking import answered
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.model.policy import Leaf, Policy
 from rollbackd.policies.model.readings import Lack, Level, Reading, Unknown
 from rollbackd.policies.model.signals import Gauge, Identity, Selector
 from tests.policies.literals import HOUR, MEMORY, MINUTE, POLICY, RELEASE, SECOND, T0
@@ -46,12 +48,16 @@ class Past:
         return {}
 
 
+def asked_alone(policy: Policy, readings: tuple[Reading, ...], changes: Sequence[Change], source: Past) -> tuple[Reading, ...]:
+    return answered(aged(policy, readings, changes, source, AT), source)
+
+
 KNOWN = Answer({ROW: Row({"value": 0.61, "units": 3.0}, THEN)})
 
 
 def test_a_full_level_is_put_beside_what_it_was_when_the_pods_before_were_as_old() -> None:
     source = Past(KNOWN)
-    assert aged(COMPARING, (FULL,), CHANGES, source, AT) == (replace(FULL, before=0.61, age=12 * MINUTE),)
+    assert asked_alone(COMPARING, (FULL,), CHANGES, source) == (replace(FULL, before=0.61, age=12 * MINUTE),)
     ((query, at),) = source.asked
     assert isinstance(query, Levels)
     assert (query.only, query.per, at) == (frozenset({ROW}), "pod", THEN)
@@ -66,7 +72,7 @@ def test_a_full_level_is_put_beside_what_it_was_when_the_pods_before_were_as_old
 )
 def test_what_is_not_out_of_its_limit_costs_no_question(reading: Reading) -> None:
     source = Past(KNOWN)
-    assert aged(COMPARING, (reading,), CHANGES, source, AT) == (reading,)
+    assert asked_alone(COMPARING, (reading,), CHANGES, source) == (reading,)
     assert source.asked == []
 
 
@@ -80,12 +86,12 @@ def test_what_is_not_out_of_its_limit_costs_no_question(reading: Reading) -> Non
     ],
 )
 def test_where_the_source_cannot_tell_nothing_stands_beside_it(answer: Answer | None) -> None:
-    (level,) = aged(COMPARING, (FULL,), CHANGES, Past(answer), AT)
+    (level,) = asked_alone(COMPARING, (FULL,), CHANGES, Past(answer))
     assert isinstance(level, Level)
     assert level.before is None
 
 
 def test_where_nobody_saw_what_was_before_the_source_is_not_asked() -> None:
     source = Past(KNOWN)
-    assert aged(COMPARING, (FULL,), CHANGES[1:], source, AT) == (FULL,)
+    assert asked_alone(COMPARING, (FULL,), CHANGES[1:], source) == (FULL,)
     assert source.asked == []

@@ -12,8 +12,8 @@ from rollbackd.adapters.base.source import Answer, Increases, Query, Row, RowKey
 from rollbackd.adapters.base.target import Sides, TargetState
 from rollbackd.controller.engine.observation import Observation
 from rollbackd.controller.observe.changes import Survey
+from rollbackd.controller.observe.questions import SIDE
 from rollbackd.controller.observe.readings import Observer
-from rollbackd.controller.observe.sides import SIDE
 from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Bound, For, Group, Leaf, Policy
 from rollbackd.policies.model.signals import Ratio, Selector

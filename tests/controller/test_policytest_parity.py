@@ -19,6 +19,7 @@ from rollbackd.adapters.command.process import never
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.adapters.scrape import Endpoint, Scrape, these
 from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import Observer, readings_at
 from rollbackd.controller.observe.sides import beside_old
@@ -156,7 +157,8 @@ class Daemon:
         due, survey = world.engine.due([self.policy], at), world.survey()
         readings = self.observer.read(due, at)
         state = survey.states[self.policy.target]
-        world.engine.cycle(Batch(at, survey, {name: beside_old(self.policy, r, self.scrape, state, at) for name, r in readings.items()}))
+        told = {name: answered(beside_old(self.policy, r, self.scrape, state, at), self.scrape) for name, r in readings.items()}
+        world.engine.cycle(Batch(at, survey, told))
         if due:
             found = world.engine.standings[self.policy.name].evaluation
             self.verdicts[at] = tuple(verdict_reason(c, v) for c, v in zip(found.policy.conditions, found.verdicts, strict=True))
@@ -254,7 +256,7 @@ def judged_on(source: Prometheus, case: Case, looks: Iterable[timedelta], sides:
         readings = readings_at(source, lambda _: None, asks, moment)
         changes = (change,) if moment >= began else ()
         state = TargetState(policy.target, "v2", sides=sides if changes else None)
-        readings = beside_old(policy, readings, source, state, moment)
+        readings = answered(beside_old(policy, readings, source, state, moment), source)
         evaluation = evaluate(policy, watch, None, readings, changes, Fleet(revisions={policy.target: "v2"}), moment)
         watch, found[at] = evaluation.watch, [verdict.state.value for verdict in evaluation.verdicts]
     return found

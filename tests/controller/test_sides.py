@@ -11,6 +11,7 @@ from rollbackd.adapters.command import Command
 from rollbackd.adapters.command.process import never
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.engine.observation import Observation
+from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import Observer, readings_at
 from rollbackd.controller.observe.sides import beside_old, beside_old_past, told_apart
@@ -79,7 +80,7 @@ spec:
 def read(source: Prometheus, watched: Policy, sides: Sides | None = SIDES) -> Reading:
     at = datetime.fromtimestamp(START + END, UTC)
     readings = readings_at(source, lambda _: None, asks_of(watched, source.block(watched.every)), at)
-    (found,) = beside_old(watched, readings, source, TargetState(watched.target, "r7", sides=sides), at)
+    (found,) = answered(beside_old(watched, readings, source, TargetState(watched.target, "r7", sides=sides), at), source)
     return found
 
 
@@ -160,7 +161,7 @@ def test_past_slots_are_told_apart_as_they_were_then(source: Prometheus) -> None
     slots = [end - index * watched.every for index in range(4, -1, -1)]
     asks = asks_of(watched, source.block(watched.every))
     past = [(at, readings_at(source, lambda _: None, asks, at)) for at in slots]
-    then = [beside_old(watched, readings, source, TargetState(watched.target, "r7", sides=SIDES), at) for at, readings in past]
+    then = [answered(beside_old(watched, readings, source, TargetState(watched.target, "r7", sides=SIDES), at), source) for at, readings in past]
     gone = TargetState(watched.target, "r7", past_sides=SIDES)
     found = beside_old_past(watched, past, source, gone, slots[0] - watched.every)
     assert [readings for _, readings in found] == then
@@ -175,5 +176,5 @@ def test_nobody_asks_while_one_revision_serves(source: Prometheus) -> None:
     at = datetime.fromtimestamp(START + END, UTC)
     readings = readings_at(source, lambda _: None, asks_of(watched, source.block(watched.every)), at)
     asked = source.asked
-    beside_old(watched, readings, source, TargetState(watched.target, "r7"), at)
+    answered(beside_old(watched, readings, source, TargetState(watched.target, "r7"), at), source)
     assert source.asked == asked

@@ -7,6 +7,7 @@ import pytest
 
 from rollbackd.adapters.base.target import Progress, TargetState
 from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import readings_at
 from rollbackd.controller.observe.traffic import Traffics
@@ -65,11 +66,11 @@ def test_a_drop_is_proven_by_the_hour_before_and_acts_where_the_pods_agree(sourc
     read = readings_at(source, lambda _: None, asks_of(policy, source.block(policy.every)), at)
     traffics, asked = Traffics(), source.asked
     state = TargetState(TARGET, "bad7", progress=progress)
-    beside = traffics.beside(policy, read, (change,), source, state, at)
+    beside = answered(traffics.beside(policy, read, (change,), source, state, at), source)
     verdict = judge(policy.conditions[0], beside, began, None, at)
     assert (verdict.state, verdict.most) == (State.BREACH, most)
     assert verdict_reason(policy.conditions[0], verdict) == f"traffic-drop 6/min, 60/min in the hour before the change: 10% < 30 %; {why}"
-    traffics.beside(policy, read, (change,), source, state, at)
+    answered(traffics.beside(policy, read, (change,), source, state, at), source)
     assert source.asked - asked == 3  # the hour before once, the week before each time that it looks low
 
 
@@ -78,6 +79,6 @@ def test_without_a_change_there_is_nothing_to_compare_with_and_nothing_is_asked(
     at = moment(END)
     read = readings_at(source, lambda _: None, asks_of(policy, source.block(policy.every)), at)
     asked = source.asked
-    beside = Traffics().beside(policy, read, (), source, None, at)
+    beside = answered(Traffics().beside(policy, read, (), source, None, at), source)
     assert judge(policy.conditions[0], beside, None, None, at).state is State.UNPROVEN
     assert source.asked == asked

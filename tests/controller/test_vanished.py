@@ -9,6 +9,7 @@ import pytest
 
 from rollbackd.adapters.base.target import Progress, TargetState
 from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.questions import asks_of
 from rollbackd.controller.observe.readings import readings_at
 from rollbackd.controller.observe.vanished import Absences
@@ -76,7 +77,7 @@ def beside(source: Prometheus, watched: Policy, absences: Absences | None = None
     change = Change(watched.target, "uid:7", "bad7", None, began, began, began, began)
     read = readings_at(source, lambda _: None, asks_of(watched, source.block(watched.every)), at)
     state = TargetState(watched.target, "bad7", progress=progress)
-    return (absences or Absences()).beside(watched, read, (change,), source, state, at)
+    return answered((absences or Absences()).beside(watched, read, (change,), source, state, at), source)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +132,8 @@ def test_without_a_change_and_in_an_outage_nothing_is_asked(source: Prometheus) 
     failed = (replace(lacking[0], lack=Lack.ERROR),)
     change = Change(watched.target, "uid:7", "bad7", None, at, at, at, at)
     asked = source.asked
-    assert Absences().beside(watched, lacking, (), source, None, at) == lacking
-    assert Absences().beside(watched, failed, (change,), source, None, at) == failed
+    assert answered(Absences().beside(watched, lacking, (), source, None, at), source) == lacking
+    assert answered(Absences().beside(watched, failed, (change,), source, None, at), source) == failed
     assert source.asked == asked
 
 

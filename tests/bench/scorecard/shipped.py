@@ -13,6 +13,7 @@ from rollbackd.controller.backtest.history import History, slots_between
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import windows_of
 from rollbackd.controller.observe.aging import aged
+from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.traffic import Traffics
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.load import load_policies
@@ -133,7 +134,8 @@ class _Beside:
     def read(self, readings: tuple[Reading, ...], at: datetime) -> tuple[Reading, ...]:
         """These readings, of the slot ``at``, and what else is known of it."""
         own, changes = self._own, self._replay.of(self._own.targets)
-        return self._traffics.beside(own, aged(own, readings, changes, self._source, at), changes, self._source, self._state(at), at)
+        known = answered(aged(own, readings, changes, self._source, at), self._source)
+        return answered(self._traffics.beside(own, known, changes, self._source, self._state(at), at), self._source)
 
     def _state(self, at: datetime) -> TargetState | None:
         place = bisect_right(self._times, (at - START).total_seconds()) - 1
