@@ -185,7 +185,8 @@ class _Eyes:
 
 def _eyes(config: values.Config, core: _Core, reached: Outside, store: Store, now: Callable[[], datetime]) -> _Eyes:
     """What looks, slot by slot, and hands what it saw to the engine."""
-    observer = Observer(reached.sources, Probing(config.probes, reached.addresses), workers=ASKED_AT_ONCE)
+    within = {name: source.timeout for name, source in config.sources.items() if isinstance(source, values.PrometheusSource)}
+    observer = Observer(reached.sources, Probing(config.probes, reached.addresses), workers=ASKED_AT_ONCE, answers_within=within)
     clocks = Clocks(reached.sources, store, now, lambda: tuple(core.engine.policies.values()), core.outbox.wake)
     observation = Observation(core.engine, observer, Surveyor(reached.targets), clocks)
     return _Eyes(observer, clocks, observation, Schedule(observation.observe, now))
