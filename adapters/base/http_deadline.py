@@ -74,6 +74,10 @@ class Followed(http.client.HTTPConnection):
         super().send(data)
 
 
+class FollowedSecurely(Followed, http.client.HTTPSConnection):
+    """The same over TLS."""
+
+
 def follow(manager: "PoolManager") -> None:
     """Each connection that urllib3's ``manager`` makes from now on is ``Followed``."""
     manager.pool_classes_by_scheme = {scheme: _following(kind) for scheme, kind in manager.pool_classes_by_scheme.items()}

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
-from rollbackd.adapters.base.http_deadline import Followed, answered_within
+from rollbackd.adapters.base.http_deadline import Followed, FollowedSecurely, answered_within
 from rollbackd.adapters.base.posting import host_of
 
 Document: TypeAlias = Any  # what json.loads gives; it does not leave the adapters
@@ -128,7 +128,7 @@ class JsonApi:
             context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
         except OSError as error:
             raise Permanent(f"{self.host}: the certificates in {self.ca_file} cannot be read, so nothing was asked: put them right") from error
-        return _SecureConnection(parts.hostname or "", parts.port, timeout=timeout, context=context)
+        return FollowedSecurely(parts.hostname or "", parts.port, timeout=timeout, context=context)
 
     def _token(self) -> str:
         try:
@@ -140,10 +140,6 @@ class JsonApi:
         if not token or not token.isprintable() or " " in token:
             raise Permanent(f"{self.host}: the token file {self.token_file} holds no token, so nothing was asked: put one in")
         return token
-
-
-class _SecureConnection(Followed, http.client.HTTPSConnection):
-    pass
 
 
 def _read(reply: http.client.HTTPResponse) -> bytes:

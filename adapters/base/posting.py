@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from rollbackd.adapters.base.deadline import ends_within
 from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.http_deadline import Followed, FollowedSecurely, answered_within
 from rollbackd.adapters.base.metadata import is_metadata
 
 _TRANSIENT = frozenset({408, 425, 429})
@@ -46,23 +46,21 @@ def host_of(url: str) -> str:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, hide: Sequence[str] = ()) -> Reply:
-    """The answer to one POST, which takes no longer than ``timeout`` once it is connected. None of ``hide`` is in its excerpt.
+    """The answer to one POST, which takes no longer than ``timeout``, connecting included. None of ``hide`` is in its excerpt.
 
     Raises Transient if there was no answer, Permanent if the address is none.
     """
     host, parts = host_of(url), urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    kind = FollowedSecurely if parts.scheme == "https" else Followed
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    with contextlib.closing(kind(parts.hostname or "", parts.port, timeout=timeout.total_seconds())) as connection:
-        try:
-            connection.connect()
-            with ends_within(timeout, lambda: connection.sock):
-                connection.request("POST", path, body, {"User-Agent": "rollbackd", "Accept": "*/*", **_login(parts), **headers})
-                answer = connection.getresponse()
-                read = answer.read(_LONGEST)
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
-            why = getattr(error, "strerror", None) or type(error).__name__
-            raise Transient(f"{host} gave no answer ({why}); it is unknown whether it was delivered; it will be sent again") from error
+    try:
+        with contextlib.closing(kind(parts.hostname or "", parts.port, timeout=timeout.total_seconds())) as connection, answered_within(timeout):
+            connection.request("POST", path, body, {"User-Agent": "rollbackd", "Accept": "*/*", **_login(parts), **headers})
+            answer = connection.getresponse()
+            read = answer.read(_LONGEST)
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise Transient(f"{host} gave no answer ({why}); it is unknown whether it was delivered; it will be sent again") from error
     return Reply(answer.status, _excerpt(read, hide), answer.headers.get("Retry-After", ""), read)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.json_api import JsonApi
+from rollbackd.adapters.base.posting import post
 from rollbackd.adapters.kubernetes.access import ClusterAccess
 from rollbackd.adapters.kubernetes.api import Cluster
 from rollbackd.adapters.prometheus.fetch import Fetch
@@ -51,6 +52,12 @@ def test_a_json_api_that_drips_is_given_up(first: bytes, tmp_path: Path) -> None
     with dripping(first) as port:
         api = JsonApi(f"http://127.0.0.1:{port}", tmp_path / "token", lambda token: {"Authorization": token}, timeout=LIMIT)
         assert "gave no answer (TimeoutError)" in ended(lambda: api.ask("GET", "/flags"))
+
+
+@pytest.mark.parametrize("first", DRIPS)
+def test_a_receiver_of_messages_that_drips_is_given_up(first: bytes) -> None:
+    with dripping(first) as port:
+        assert "gave no answer (TimeoutError)" in ended(lambda: post(f"http://127.0.0.1:{port}/hook", b"{}", {}, LIMIT))
 
 
 @pytest.mark.parametrize("first", DRIPS)
