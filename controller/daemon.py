@@ -9,15 +9,18 @@ from types import FrameType
 
 import structlog
 
-from rollbackd.controller import memory
+from rollbackd.controller import clock, memory
+from rollbackd.controller.anteroom import Anteroom
 from rollbackd.controller.api.server import server
 from rollbackd.controller.config.values import Config
+from rollbackd.controller.doors import Doors
 from rollbackd.controller.logs import Secrets, configure
 from rollbackd.controller.notify.readiness import EVERY as READINESS_EVERY
+from rollbackd.controller.notify.store_trouble import Outage
 from rollbackd.controller.policy_files import Reload
 from rollbackd.controller.shard import WHOLE, Shard
-from rollbackd.controller.starting import listener
-from rollbackd.controller.wiring.daemon import Parts, wire
+from rollbackd.controller.wiring.daemon import Parts, ground_of, listens, wire
+from rollbackd.controller.wiring.store import open_store, writer_of
 from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.model.policy import Policy
 
@@ -37,20 +40,37 @@ OUTBOX_GRACE = timedelta(seconds=5)
 """How long a stop waits for messages under way; the rest leave after the next start."""
 
 
-class Daemon:
-    """One running rollbackd."""
+class Signals:
+    """What the process was told from outside: ``stop`` by SIGTERM or SIGINT, ``reload`` by SIGHUP."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._stop = threading.Event()
-        self._reload = threading.Event()
-        self._served = [(server(pages.app), listener(pages.name, pages.listen)) for pages in parts.pages]
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.reload = threading.Event()
 
-    def run(self) -> int:
-        """Runs until SIGTERM or SIGINT; returns the exit code."""
+    def heed(self) -> None:
+        """They are heard from now on: also while the journal is waited for a SIGTERM ends the process well, and a SIGHUP does not end it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        self.stop.set()
+
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:
+        self.reload.set()
+
+
+class Daemon:
+    """One running rollbackd."""
+
+    def __init__(self, parts: Parts, doors: Doors, signals: Signals) -> None:
+        self._parts = parts
+        self._stop = signals.stop
+        self._reload = signals.reload
+        self._served = [(server(pages.app), doors.at(pages.name)) for pages in parts.pages]
+
+    def run(self) -> int:
+        """Runs until SIGTERM or SIGINT; returns the exit code."""
         self._start()
         try:
             while not self._stop.wait(0.2):
@@ -134,15 +154,9 @@ class Daemon:
         parts.store.close()
         log.info("daemon.stopped")
 
-    def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop.set()
-
-    def _on_reload(self, number: int, frame: FrameType | None) -> None:
-        self._reload.set()
-
 
 def run(config: Config, shard: Shard = WHOLE) -> int:
-    """The daemon of this config [for a part of its targets], until it is told to stop.
+    """The daemon of this config [for a part of its targets], until it is told to stop. A journal that does not open yet is waited for.
 
     Raises NotStarted, StoreError or AdapterError with what to do if it cannot start.
     """
@@ -150,4 +164,11 @@ def run(config: Config, shard: Shard = WHOLE) -> int:
     memory.share_one_heap()
     secrets = Secrets()
     configure(secrets)
-    return Daemon(wire(config, secrets, shard)).run()
+    ground, doors, signals = ground_of(config, secrets), Doors(listens(config)), Signals()
+    signals.heed()
+    outage = Outage(writer_of(config), ground.tell)
+    opened = Anteroom(lambda: open_store(config, secrets.hide), outage, doors, clock.now, secrets.hide, signals.stop).opened()
+    if opened is None:
+        log.info("daemon.stopped")
+        return 0
+    return Daemon(wire(config, secrets, shard, ground=ground, opened=opened), doors, signals).run()

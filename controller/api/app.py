@@ -37,6 +37,19 @@ def build_health_app(desk: Desk, metrics: Metrics) -> Starlette:
     return _app(_open(desk, metrics), None)
 
 
+def build_waiting_app(why: Callable[[], str]) -> Starlette:
+    """The pages of a daemon that cannot begin yet: it is alive, and anything else is not there before ``why`` is over."""
+
+    async def alive(request: Request) -> Response:
+        return _said(None)
+
+    async def not_yet(request: Request) -> Response:
+        is_for_people = request.url.path.startswith("/api")
+        return error(503, f"not started yet: {why()}", "it goes on by itself once its journal opens") if is_for_people else _said(why())
+
+    return _app([_page(HEALTH, alive), Route("/{path:path}", not_yet, methods=["GET", "POST"])], None)
+
+
 def _app(routes: Sequence[BaseRoute], tokens: TokenBook | None, cluster: ClusterPeople | None = None) -> Starlette:
     app = Starlette(routes=routes, exception_handlers={HTTPException: _not_found, Exception: _crashed})
     app.router.redirect_slashes = False  # a redirect would be built from a host name that the sender chose

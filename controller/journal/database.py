@@ -8,7 +8,7 @@ from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from rollbackd.controller.journal import sqlite
-from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.errors import StoreError, StoreUnfit
 
 EXAMPLES = "write sqlite:////data/rollbackd.db, or postgresql://USER@HOST/DATABASE"
 
@@ -61,18 +61,18 @@ class Database:
 
 
 def database(url: str, password_file: Path | None = None) -> Database:
-    """What the URL names. Raises StoreError where it names nothing that a journal can be kept in."""
+    """What the URL names. Raises StoreUnfit where it names nothing that a journal can be kept in."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StoreError(f"store: no database URL; {EXAMPLES}") from error
+        raise StoreUnfit(f"store: no database URL; {EXAMPLES}") from error
     match parsed.get_backend_name():
         case "sqlite":
             file = sqlite.file_in(parsed)
             return Database(parsed, str(file), file)
         case "postgresql":
             if parsed.password is not None or SECRETS & parsed.query.keys():
-                raise StoreError("store: the URL holds a password; nothing was opened; put it into a file and name that: {url, password_file}")
+                raise StoreUnfit("store: the URL holds a password; nothing was opened; put it into a file and name that: {url, password_file}")
             return Database(parsed, parsed.set(query={}).render_as_string(), None, password_file)
         case other:
-            raise StoreError(f"store: {other!r} is not supported; {EXAMPLES}")
+            raise StoreUnfit(f"store: {other!r} is not supported; {EXAMPLES}")

@@ -57,6 +57,10 @@ class StoreDamaged(StoreError):
     """What lies in the journal's place is damaged, or no journal: it was left as it is."""
 
 
+class StoreUnfit(StoreError):
+    """What the config names can hold no journal of this rollbackd, however long one waits."""
+
+
 @contextmanager
 def translated(place: str) -> Iterator[None]:
     """Failures of the database inside leave as StoreError; everything else passes."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
-from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.errors import StoreUnfit
 from rollbackd.controller.journal.schema import LINEAGE, metadata
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -15,15 +15,15 @@ _version = Table(
 
 
 def version_of(connection: Connection) -> str | None:
-    """The schema version of the database, None if it is empty. Raises StoreError if it holds something else than a journal."""
+    """The schema version of the database, None if it is empty. Raises StoreUnfit if it holds something else than a journal."""
     tables = inspect(connection).get_table_names()
     if not tables:
         return None
     if _version.name not in tables:
-        raise StoreError(f"store: the database holds other tables ({', '.join(tables[:3])}); it was left as it is; give rollbackd one of its own")
+        raise StoreUnfit(f"store: the database holds other tables ({', '.join(tables[:3])}); it was left as it is; give rollbackd one of its own")
     found = connection.execute(select(_version.c.version_num)).scalar_one_or_none()
     if found not in LINEAGE:
-        raise StoreError(
+        raise StoreUnfit(
             f"store: schema version {found!r} is unknown to this rollbackd, which knows {', '.join(LINEAGE)}; it was left as it is;"
             " run the rollbackd that wrote it, or a newer one"
         )

@@ -11,7 +11,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from rollbackd.controller.journal.begin import Begin
-from rollbackd.controller.journal.errors import StoreDamaged, StoreError
+from rollbackd.controller.journal.errors import StoreDamaged, StoreUnfit
 from rollbackd.controller.journal.reopening import Reopening
 
 PAGES_KIB = 128
@@ -23,9 +23,9 @@ _MODES = {Begin.READ: "DEFERRED", Begin.WRITE: "IMMEDIATE", Begin.MIGRATE: "IMME
 
 
 def file_in(url: URL) -> Path:
-    """The file that a SQLite URL names. Raises StoreError for a database in memory."""
+    """The file that a SQLite URL names. Raises StoreUnfit for a database in memory."""
     if url.database in (None, "", ":memory:"):
-        raise StoreError("store: a journal in memory would not survive a restart; name a file: sqlite:////data/rollbackd.db")
+        raise StoreUnfit("store: a journal in memory would not survive a restart; name a file: sqlite:////data/rollbackd.db")
     return Path(str(url.database))
 
 
@@ -68,7 +68,7 @@ def check(connection: Connection, file: Path) -> None:
         raise StoreDamaged(f"store {file}: the file is damaged ({' '.join(str(found).split())}); it was left as it is; {_MEND}")
     mode = _write_ahead(connection)
     if mode != "wal":
-        raise StoreError(f"store {file}: the file system does not carry a write-ahead log (mode {mode}); use a local volume, never NFS")
+        raise StoreUnfit(f"store {file}: the file system does not carry a write-ahead log (mode {mode}); use a local volume, never NFS")
 
 
 def touch(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from typing import IO, Protocol, runtime_checkable
 
 from starlette.applications import Starlette
 
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller import clock
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.act.arrivals import Arrivals
@@ -48,6 +49,7 @@ from rollbackd.controller.people.bootstrap import Bootstrap
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.policy_files import PolicyFiles
 from rollbackd.controller.schedule import Schedule
+from rollbackd.controller.secret_files import SecretFiles
 from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.controller.starting import NotStarted, hold
 from rollbackd.controller.wiring.chores import Chore, chores
@@ -87,6 +89,15 @@ class Pages:
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """What a daemon stands on, and has before its journal is open. ``tell`` reaches people without that."""
+
+    lock: IO[str]
+    reached: Outside
+    tell: Callable[[Notice], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything that one daemon is made of; nothing of it runs yet."""
 
@@ -108,16 +119,37 @@ class Parts:
     lock: IO[str]
 
 
-def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is: Callable[[], datetime] | None = None) -> Parts:
+def listens(config: values.Config) -> dict[str, tuple[str, int]]:
+    """Where pages are served, by what the config calls the address."""
+    return {"api.listen": config.api.listen, **({"health.listen": config.health} if config.health is not None else {})}
+
+
+def ground_of(config: values.Config, secrets: Secrets) -> Ground:
+    """For this config, whose secrets are hidden from here on. Raises NotStarted or AdapterError with what to do."""
+    lock = hold(config.data_dir / "lock")
+    SecretFiles(config, secrets).learn()
+    reached = outside(config, secrets)
+    return Ground(lock, reached, past_the_store(reached.contacts, config.fallback))
+
+
+def wire(
+    config: values.Config,
+    secrets: Secrets,
+    shard: Shard = WHOLE,
+    time_is: Callable[[], datetime] | None = None,
+    ground: Ground | None = None,
+    opened: Opened | None = None,
+) -> Parts:
     """The parts for this config [for a part of its targets]. Raises NotStarted, StoreError or AdapterError with what to do, before anything runs.
 
-    ``time_is``: one clock for all that decides, acts and tells, instead of the wall's and the database's own.
+    ``time_is``: one clock for all that decides, acts and tells, instead of the wall's and the database's own. ``ground`` and ``opened``: where
+    they are there already.
     """
     now = time_is or clock.now
-    lock = hold(config.data_dir / "lock")
-    opened = open_store(config, secrets.hide, time_is)
-    store, reached = opened.store, outside(config, secrets)
-    core = _core(config, opened, reached, shard, now)
+    ground = ground or ground_of(config, secrets)
+    opened = opened or open_store(config, secrets.hide, time_is)
+    store, reached = opened.store, ground.reached
+    core = _core(config, opened, ground, shard, now)
     eyes = _eyes(config, core, reached, store, now)
     known = names(config)
     files = PolicyFiles(config.policies, known, now)
@@ -127,7 +159,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
     facts = _facts(eyes.schedule, core.engine, files, store.writer, now())
     fleets = Fleets(membership, reached.roll, config.clusters)
     desk = _desk(core, eyes, reached, store, facts, now, known.default_cluster, fleets, _longest_wait(config, eyes.observer))
-    watch = AuditWatch(store, now, past_the_store(reached.contacts, config.fallback))
+    watch = AuditWatch(store, now, ground.tell)
     return Parts(
         pages=_pages(config, desk, _tokens(config.api, secrets), Metrics(desk, eyes.clocks, watch)),
         data_dir=config.data_dir,
@@ -144,7 +176,7 @@ def wire(config: values.Config, secrets: Secrets, shard: Shard = WHOLE, time_is:
         readiness=readiness,
         check=reached.check,
         chores=chores(config, secrets, desk, core.engine.mailbox.put, eyes.clocks, watch, Arrivals(store, reached.targets, now, core.outbox.wake)),
-        lock=lock,
+        lock=ground.lock,
     )
 
 
@@ -156,11 +188,11 @@ class _Core:
     pause: Pause
 
 
-def _core(config: values.Config, opened: Opened, reached: Outside, shard: Shard, now: Callable[[], datetime]) -> _Core:
+def _core(config: values.Config, opened: Opened, ground: Ground, shard: Shard, now: Callable[[], datetime]) -> _Core:
     """What decides, acts and tells."""
-    store, pause = opened.store, opened.pause(config.data_dir / "pause")
+    store, reached, pause = opened.store, ground.reached, opened.pause(config.data_dir / "pause")
     orphans_after = store.database.may_differ
-    trouble = StoreTrouble(store, past_the_store(reached.contacts, config.fallback), opened.damage)
+    trouble = StoreTrouble(store, ground.tell, opened.damage, opened.outage)
     outbox = Outbox(store, reached.contacts, fallback=config.fallback, orphans_after=orphans_after, failed=trouble.failed)
 
     def outcome(target: str) -> None:

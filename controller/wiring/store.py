@@ -13,6 +13,7 @@ from rollbackd.controller.config.values import Config
 from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.errors import StoreDamaged
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.notify.store_trouble import Outage
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.replica import replica_name
@@ -22,10 +23,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The journal. ``damage``: what is wrong with the one in the config; then ``store`` is one that nobody keeps, for looking on."""
+    """The journal. ``damage``: what is wrong with the one in the config; then ``store`` is one that nobody keeps, for looking on.
+
+    ``outage``: what people have heard of it while it could not be opened yet.
+    """
 
     store: Store
     damage: str | None = None
+    outage: Outage | None = None
 
     def pause(self, file: Path) -> Pause:
         """The switch that fits it; of a damaged journal one that nobody lifts."""
@@ -46,13 +51,18 @@ class Stopped(Pause):
         return f"only looking on: {self._damage}; then restart"
 
 
+def writer_of(config: Config) -> str:
+    """The name of this replica in every row of its journal. Raises StoreUnfit where the config names none."""
+    host = socket.gethostname()
+    return replica_name(config.data_dir / "replica", host) if database(config.store).is_shared else host
+
+
 def open_store(config: Config, hide: Callable[[str], str], time_is: Callable[[], datetime] | None = None) -> Opened:
     """The journal of this config, or one to look on with. Raises StoreError where neither can be.
 
     ``hide``: takes the secrets out of what is said. ``time_is``: instead of the database's clock.
     """
-    host, is_shared = socket.gethostname(), database(config.store).is_shared
-    writer = replica_name(config.data_dir / "replica", host) if is_shared else host
+    writer = writer_of(config)
     try:
         return Opened(Store.open(config.store, writer, time_is, password_file=config.store_password, hide=hide))
     except StoreDamaged as fault:
