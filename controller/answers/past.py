@@ -61,7 +61,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class RungPlan:
-    """What a rung would write now. ``outcome``: planned, nothing, refused, unreachable or failed; ``reason`` explains all but the first."""
+    """What a rung would write now. ``outcome``: planned, nothing, ordered, refused, unreachable or failed; ``reason`` explains all but the first.
+
+    Ordered: a person has, and that is under way.
+    """
 
     number: int
     what: str

@@ -74,11 +74,25 @@ class WriteLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimLine:
+    """The claim on a write of which no outcome is known yet: nothing else is begun before. ``rung`` counts from 1; ``said``: for people.
+
+    ``until``: its end on the database's clock. Where ``claimant``, a replica, has died, another takes the write over then.
+    """
+
+    rung: int
+    target: str
+    claimant: str
+    until: datetime
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentLine:
     """An open incident. ``rung`` counts from 1, 0 before the first; ``doing``: what is being written, or was last; ``stopped``: what did not help.
 
     ``writes``: what was written or begun so far, oldest first, with what came of it. ``acked_by``: who has taken it.
-    ``opened_by``: who ordered it, None where a breach did.
+    ``opened_by``: who ordered it, None where a breach did. ``claim``: what it waits for. ``go_on``: how a person goes on where it is held.
     """
 
     id: str
@@ -99,6 +113,8 @@ class IncidentLine:
     acked_by: str | None = None
     opened_by: str | None = None
     writes: tuple[WriteLine, ...] = ()
+    claim: ClaimLine | None = None
+    go_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

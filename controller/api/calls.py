@@ -149,7 +149,7 @@ CALLS = (
     ),
     Call("GET", "/changes", "The newest changes.", ChangeList, lambda o, g: o.desk.changes(g[ONLY_TARGET], g[LIMIT]), (ONLY_TARGET, LIMIT)),
     Call("GET", "/history", "The newest rows of the journal.", History, lambda o, g: o.desk.history(g[OF_WHICH], g[LIMIT]), (OF_WHICH, LIMIT)),
-    Call("GET", "/plan", "What each rung would write now. Nothing is written.", DryRun, lambda o, g: o.desk.plan(g[POLICY]), (POLICY,)),
+    Call("GET", "/plan", "What each rung would write now. Nothing is written.", DryRun, lambda o, g: o.by_hand.plan(g[POLICY]), (POLICY,)),
     Call(
         "GET",
         "/standing",

@@ -9,6 +9,8 @@ from rollbackd.controller.clock import now
 
 SLOW = 120.0
 """Seconds that a plan may take: it asks clusters and commands."""
+PLANNED = {"planned": 2, "ordered": 3, "refused": 3, "unreachable": 4, "failed": 1}
+"""The exit code of `plan`: that of the first of these which a rung has."""
 
 
 @click.command(
@@ -90,7 +92,7 @@ def history(client: Client, subject: str | None, limit: int, output: str) -> Non
 
 @click.command(
     short_help="What a rollback would write now; writes nothing.",
-    epilog="Exit codes: 0 nothing to do, 2 something would be written, 3 refused, 4 a target could not be reached.\n\n"
+    epilog="Exit codes: 0 nothing to do, 2 something would be written, 3 refused or under way by order, 4 a target could not be reached.\n\n"
     "Examples:\n\n\b\n  rollbackd plan checkout\n  rollbackd plan shop/checkout -o yaml",
 )
 @click.argument("policy", metavar="POLICY|TARGET")
@@ -106,5 +108,5 @@ def plan(client: Client, policy: str, output: str) -> None:
     answer = read(DryRun, document)
     show(document, output, lambda out: tables.plan(answer, out))
     outcomes = {rung.outcome for rung in answer.rungs}
-    code = next((code for outcome, code in (("planned", 2), ("refused", 3), ("unreachable", 4), ("failed", 1)) if outcome in outcomes), 0)
+    code = next((code for outcome, code in PLANNED.items() if outcome in outcomes), 0)
     click.get_current_context().exit(code)

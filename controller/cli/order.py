@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import click
@@ -15,8 +14,7 @@ from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import console
 
 YES = click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
-UNDER_WAY = ("acting", "settling", "verifying")
-CODES = {"nothing": BLOCKED, "refused": BLOCKED, "unreachable": UNREACHABLE}
+CODES = {"nothing": BLOCKED, "ordered": BLOCKED, "refused": BLOCKED, "unreachable": UNREACHABLE}
 
 
 @click.command(
@@ -38,7 +36,6 @@ def rollback(client: Client, subject: str, rung: int | None, reason: str, overri
     Every guard is asked. One that holds is passed only by its name, with --override; the pause switch never is.
     """
     document = client.get("plan", SLOW, policy=subject)
-    _ask_new(client, document["policy"], rung)
     chosen = _chosen(document, rung, yes)
     wish = {"rung": chosen.number, "plan": chosen.digest, "reason": reason, "overrides": list(overrides), "who": whoami()}
     shown(client.post("rollback", SLOW, of=subject, **wish), output)
@@ -68,25 +65,10 @@ def undo(client: Client, incident: str, rung: int | None, reason: str, overrides
     shown(client.post("undo", SLOW, incident=incident, **wish), output)
 
 
-def _ask_new(client: Client, policy: str, rung: int | None) -> None:
-    """Raises ClientFault where this very order is under way: of its own write, a plan would only say that nothing is left to be put back."""
-    lines = (line["incident"] for line in client.get("status")["policies"] if line["name"] == policy)
-    found = next((line for line in lines if line is not None and line["phase"] in UNDER_WAY), None)
-    if found is None:
-        return
-    rows = (row for row in client.get("history", of=found["id"], limit="100")["items"] if row["kind"] == "incident.ordered")
-    order = next(rows, None)  # the newest
-    if order is None or order["body"].get("undo") or order["body"]["rung"] + 1 != found["rung"] or rung not in (None, found["rung"]):
-        return
-    at = datetime.fromisoformat(order["body"]["at"])
-    why = f"already ordered by {order['body']['who']} at {at:%H:%M:%S} UTC in {found['id']}"
-    raise ClientFault(why, "follow it: rollbackd status", BLOCKED)
-
-
 def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> RungPlan:
     """The rung that the person wants carried out, after they saw its plan. Raises ClientFault where it cannot be; as ``confirm``."""
     answer = read(DryRun, document)
-    chosen = _named(answer, rung) if rung is not None else next((each for each in answer.rungs if each.outcome == "planned"), None)
+    chosen = _named(answer, rung) if rung is not None else _first(answer)
     if chosen is None:
         tried = "; ".join(f"rung {each.number} ({each.what}) {each.outcome}: {each.reason}" for each in answer.rungs)
         code = max((CODES.get(each.outcome, FAILED) for each in answer.rungs), default=BLOCKED)
@@ -97,6 +79,11 @@ def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> Run
     if not is_sure:
         confirm("Carry out this plan?", "say --yes to have it carried out unasked")
     return chosen
+
+
+def _first(answer: DryRun) -> RungPlan | None:
+    """The first that would write, unless one is under way that a person has ordered: whoever names none most likely means that."""
+    return next((each for outcome in ("ordered", "planned") for each in answer.rungs if each.outcome == outcome), None)
 
 
 def _named(answer: DryRun, rung: int) -> RungPlan:

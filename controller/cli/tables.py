@@ -14,6 +14,12 @@ from rollbackd.controller.cli.show import clock, since, span
 
 STYLES = {"breach": "bold red", "ok": "green", "unproven": "yellow", "nodata": "yellow", "error": "bold yellow"}
 STANDINGS = {"good": "green", "bad": "red", "quarantined": "bold red"}
+OUTCOMES = {
+    "planned": "[bold yellow]would write[/]",
+    "nothing": "[green]nothing to do[/]",
+    "ordered": "[bold]under way[/]",
+    "refused": "[bold red]REFUSED[/]",
+}
 MOST_FAULTS = 5
 """An API server that is down is at fault for every target behind it: the first few say it all."""
 MOST_BREACHES = 2
@@ -190,8 +196,12 @@ def incident_block(incident: IncidentLine, now: datetime, out: Console) -> None:
         _offer_rows(incident.offer, now, facts)
     if incident.acked_by:
         facts.add_row("  taken", f"by {escape(incident.acked_by)}: nothing more is begun by itself")
+    if incident.claim is not None:
+        facts.add_row("  waits", escape(incident.claim.said))
     if incident.phase == "held":
         facts.add_row("  held", f"[bold]by {escape(incident.held_by or '')}[/]: {escape(incident.held_because or '')}")
+    if incident.go_on:
+        facts.add_row("", escape(incident.go_on))
     out.print(facts)
 
 
@@ -251,8 +261,7 @@ def plan(answer: DryRun, out: Console, head: str = "what each rung would write n
 
 
 def _outcome(rung: RungPlan) -> str:
-    words = {"planned": "[bold yellow]would write[/]", "nothing": "[green]nothing to do[/]", "refused": "[bold red]REFUSED[/]"}
-    return words.get(rung.outcome, f"[bold red]{rung.outcome}[/]")
+    return OUTCOMES.get(rung.outcome, f"[bold red]{rung.outcome}[/]")
 
 
 def _plan_rows(rung: RungPlan) -> Iterable[tuple[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from rollbackd.controller.answers.status import Reload
+from rollbackd.controller.answers.status import ClaimLine, Reload
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.slots import Standing
 from rollbackd.controller.notify.store_trouble import StoreTrouble
@@ -53,7 +53,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """One policy as it stands: its last slot (None before the first), the changes of its targets, its target's open incident."""
+    """One policy as it stands: its last slot (None before the first), the changes of its targets, its target's open incident.
+
+    ``claim``: what the incident waits for. ``owner``: the policy whose ladder runs in it, None where that is not loaded.
+    """
 
     policy: Policy
     standing: Standing | None
@@ -64,6 +67,8 @@ class PolicyView:
     revision: str | None
     target_fault: str | None
     now: datetime
+    claim: ClaimLine | None = None
+    owner: Policy | None = None
 
     @property
     def watch_until(self) -> datetime | None:
@@ -77,9 +82,9 @@ class PolicyView:
         return watched(self.changes, watch_length(self.policy), self.fleet.answered, self.now)
 
 
-def policy_views(engine: EngineView, paused: str | None, now: datetime) -> dict[str, PolicyView]:
-    """Every loaded policy, by name. ``paused`` is asked for anew: the switch may have been thrown since the last slot."""
-    standings, sightings = dict(engine.standings), dict(engine.book.sightings)
+def policy_views(engine: EngineView, paused: str | None, claims: Mapping[str, ClaimLine], now: datetime) -> dict[str, PolicyView]:
+    """Every loaded policy, by name. ``paused`` is asked for anew: the switch may have been thrown since the last slot. ``claims``: by incident."""
+    standings, sightings, policies = dict(engine.standings), dict(engine.book.sightings), dict(engine.policies)
     incidents = {incident.target: incident for incident in engine.incidents}
     fleet = replace(engine.fleet, paused=paused)
     return {
@@ -87,14 +92,16 @@ def policy_views(engine: EngineView, paused: str | None, now: datetime) -> dict[
             policy=policy,
             standing=standings.get(policy.name),
             changes=engine.book.of(policy.targets),
-            incident=incidents.get(policy.target),
+            incident=(incident := incidents.get(policy.target)),
             fleet=fleet,
             mode=effective_mode(policy, engine.settings),
             revision=sighting.state.revision if (sighting := sightings.get(policy.target)) and sighting.state else None,
             target_fault=sighting.fault if sighting else None,
             now=now,
+            claim=claims.get(incident.id) if incident is not None else None,
+            owner=policies.get(incident.policy) if incident is not None else None,
         )
-        for policy in by_name(engine.policies)
+        for policy in by_name(policies)
     }
 
 

@@ -5,21 +5,21 @@ from dataclasses import replace
 from shlex import quote
 
 from rollbackd.controller.answers.explain import ConditionLine, GuardLine, PolicyExplained, RungLine
-from rollbackd.controller.answers.status import ConditionBrief, IncidentLine, OfferLine, PolicyLine, WriteLine
+from rollbackd.controller.answers.status import ConditionBrief, IncidentLine, PolicyLine
 from rollbackd.controller.engine.view import PolicyView
-from rollbackd.controller.notify.written import DOING, DONE, written
+from rollbackd.controller.explain.incident import incident_line
+from rollbackd.controller.notify.ways import go_on
 from rollbackd.policies.blame.attribution import known_changes, suspected
 from rollbackd.policies.blame.irreversible import on_the_way
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.guards import guards, running_guards
-from rollbackd.policies.decide.hands import short
 from rollbackd.policies.decide.ladder import rung_text
 from rollbackd.policies.judge.evidence import Share
 from rollbackd.policies.judge.tally import more_needed
 from rollbackd.policies.judge.verdict import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
-from rollbackd.policies.known.incident import Incident, suspects_of
+from rollbackd.policies.known.incident import Phase, suspects_of
 from rollbackd.policies.known.reasons import blame_reason, duration_text, standing_reason
 from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.keys import namespace_of
@@ -47,42 +47,18 @@ def policy_line(view: PolicyView) -> PolicyLine:
         revision=view.revision,
         target_fault=view.target_fault,
         conditions=tuple(ConditionBrief(c.name, s, is_sure) for c, s, is_sure in zip(policy.conditions, states, confirmed, strict=True)),
-        incident=incident_line(view.incident) if view.incident else None,
+        incident=_incident(view),
     )
 
 
-def incident_line(incident: Incident) -> IncidentLine:
-    """The incident as people follow it."""
-    writes = written(incident)
-    done = [write.summary for write, how in writes if write in incident.writes and how in (DOING, DONE)]
-    return IncidentLine(
-        id=incident.id,
-        target=incident.target,
-        policy=incident.policy,
-        phase=incident.phase.value,
-        mode=word(incident.mode),
-        opened_at=incident.opened_at,
-        onset=incident.onset,
-        reason=incident.reason,
-        rung=(incident.rung if incident.offer is None else incident.offer.rung) + 1,
-        doing="; ".join(done) or None,
-        evidence_from=incident.evidence_from,
-        held_by=incident.held.guard if incident.held else None,
-        held_because=incident.held.reason if incident.held else None,
-        stopped=tuple(f"rung {s.rung + 1} {s.target}: {s.how.value}: {s.reason}" for s in incident.stopped),
-        offer=_offer(incident),
-        acked_by=incident.acked.who if incident.acked else None,
-        opened_by=incident.opened_by or None,
-        writes=tuple(WriteLine(write.rung + 1, write.target, how, write.summary) for write, how in writes),
-    )
-
-
-def _offer(incident: Incident) -> OfferLine | None:
-    offer = incident.offer
-    if offer is None:
-        return None
-    approved_by = tuple(approval.who for approval in incident.approvals)
-    return OfferLine(short(offer), offer.summary, offer.steps, offer.not_undone, offer.needed, approved_by, offer.expires_at)
+def _incident(view: PolicyView) -> IncidentLine | None:
+    """The target's open incident; where it is held, with the order that does it all the same."""
+    incident = view.incident
+    if incident is None or incident.held is None or incident.phase is not Phase.HELD:
+        return incident_line(incident, view.claim) if incident is not None else None
+    # Of another policy's incident it is not known here which guards hold it now.
+    holding = [guard.name for guard in _guards(view, _blamed(view)) if guard.blocks is not None] if view.owner is view.policy else None
+    return incident_line(incident, view.claim, go_on(incident.held, incident, view.owner, holding))
 
 
 def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> PolicyExplained:
@@ -106,7 +82,7 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
         conditions=_conditions(view),
         guards=_guards(view, blamed),
         ladder=tuple(_rung(number, rung, view, blamed, known_good) for number, rung in enumerate(policy.ladder, 1)),
-        incident=incident_line(view.incident) if view.incident else None,
+        incident=_incident(view),
         notes=policy.notes,
     )
 

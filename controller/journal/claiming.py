@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from rollbackd.controller.journal.reading import Reading
-from rollbackd.controller.journal.values import Blocked, Budget
+from rollbackd.controller.journal.values import Blocked, Budget, Claim
 from rollbackd.policies.known.events import Intended
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.known.incident import Incident, Phase, has_ended
@@ -39,16 +39,22 @@ def _out_of_turn(read: Reading, rung: int, incident: Incident, now: datetime) ->
         return f"rung {rung} was begun or has ended already, the newest is {incident.rung}; no rung is repeated"
     if incident.phase is Phase.ACTING:
         return f"nobody knows yet what became of rung {incident.rung}; what follows waits for its answer"
-    if (holder := writing(read, incident, now)) is not None:
-        return f"{holder} may be writing rung {incident.rung} until its claim ends"
+    if (claim := writing(read, incident, now)) is not None:
+        return f"{claim.claimant} may be writing rung {incident.rung} until its claim ends"
     return None
 
 
-def writing(read: Reading, incident: Incident, now: datetime) -> str | None:
-    """Who has a claim in this incident; also one that people or a lost policy have held since."""
+def writing(read: Reading, incident: Incident, now: datetime) -> Claim | None:
+    """The claim under which somebody may be writing in this incident."""
+    claim = open_claim(read, incident)
+    return claim if claim is not None and now < claim.deadline else None
+
+
+def open_claim(read: Reading, incident: Incident) -> Claim | None:
+    """The claim on the newest write of the incident, until its outcome is known; also if people or a lost policy have held that since."""
     newest = incident.intent
     claim = read.claim_on(incident.id, newest.rung, newest.target) if newest is not None else None
-    return claim.claimant if claim is not None and claim.ended_at is None and now < claim.deadline else None
+    return claim if claim is not None and claim.ended_at is None else None
 
 
 def _spent(budget: Budget, incident: Incident, namespace: str, limits: Limits, now: datetime) -> Iterator[Blocked]:

@@ -1,5 +1,6 @@
 """The commands by which people go on where rollbackd does not: what is said here has to be true of `rollback` and its guards."""
 
+from collections.abc import Collection
 from shlex import quote
 
 from rollbackd.controller.notify.written import UNKNOWN, is_with_people, written
@@ -9,18 +10,22 @@ from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.policy import Policy, RestoreRung
 
 
-def go_on(event: Held, incident: Incident, policy: Policy | None) -> str:
-    """How a person has the next rung carried out that the hold keeps back, or an earlier one anew; empty where there is neither."""
+def go_on(event: Held, incident: Incident, policy: Policy | None, holding: Collection[str] | None = None) -> str:
+    """How a person has the next rung carried out that the hold keeps back, or an earlier one anew; empty where there is neither.
+
+    ``holding``: every guard that holds now; None where only the one is known that did when it was held.
+    """
     if policy is None or is_with_people(incident) or _may_be_writing(incident):
         return ""
     if (command := next_order(incident, policy)) is None:
         return _anew(incident, policy)
-    if event.guard in ALWAYS_ASKED:
-        return f"to do it all the same, once the pause is lifted (rollbackd resume): {command}"
-    if event.guard not in PASSABLE:
-        return f"to do it all the same: {command}"
+    found = (event.guard,) if holding is None else holding
+    passing = "".join(f" --override {name}" for name in PASSABLE if name in found)
+    if not ALWAYS_ASKED.isdisjoint(found):
+        return f"to do it all the same, once the pause is lifted (rollbackd resume): {command}{passing}"
     # Only the first guard that holds is on record: an order that names it alone may be refused for the next.
-    return f"to do it all the same (every guard that holds: rollbackd explain {quote(incident.policy)}): {command} --override {event.guard}"
+    others = f" (every guard that holds: rollbackd explain {quote(incident.policy)})" if holding is None and passing else ""
+    return f"to do it all the same{others}: {command}{passing}"
 
 
 def _may_be_writing(incident: Incident) -> bool:

@@ -1,6 +1,6 @@
 """What people order: one rung of a policy's ladder, or an earlier write taken back. Each order is bound to the plan that the person saw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from shlex import quote
@@ -10,10 +10,12 @@ from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Decided
 from rollbackd.controller.answers.past import DryRun, RungPlan
 from rollbackd.controller.engine.orphans import is_orphan
+from rollbackd.controller.explain.claim import claim_line, waits_for
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.observe.changes import is_first_sight
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import Hands, every_block, held_back, may_pass
+from rollbackd.controller.people.turn import FOLLOW, as_ordered, as_undo, ask_new, ask_rest, ask_turn, ask_unmoved, newest_order, order_under_way
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
 from rollbackd.policies.known.changes import Change, just_seen
@@ -21,8 +23,6 @@ from rollbackd.policies.known.events import Applied, Closed, CloseHow, Intended,
 from rollbackd.policies.known.incident import AT_WORK, UNDER_WAY, Incident, Phase, incident_id, suspects_of
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode, Policy, RestoreRung
-
-FOLLOW = "follow it: rollbackd status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,16 @@ class ByHand:
         self._ask_guards(policy, incident, suspects, order, f"rollbackd rollback {quote(policy.name)}")
         with self._store.transaction() as tx:
             self._write(tx, policy, incident, order, suspects)
-        return self._said(policy, order)
+        return self._said(policy, order, incident)
+
+    def plan(self, asked: str) -> DryRun:
+        """What each rung of the policy's ladder would write now, but for one that a person's order is carrying out."""
+        shown = self._desk.plan(asked)
+        found = next((incident for incident in self._store.open_incidents() if incident.target == shown.target), None)
+        if found is None or found.policy != shown.policy or (order := order_under_way(self._store, found)) is None:
+            return shown
+        ordered, waits = order.rung + 1, waits_for(self._store, found)
+        return replace(shown, rungs=tuple(as_ordered(rung, order, waits) if rung.number == ordered else rung for rung in shown.rungs))
 
     def undo_plan(self, asked: str) -> DryRun:
         """What taking back the writes of an incident would do now; each of its writes is a rung, the newest last."""
@@ -71,7 +80,7 @@ class ByHand:
         """This rung's write is ordered to be taken back, exactly; the incident, if it is still open, is closed as acknowledged."""
         may_pass(wish.overrides, wish.reason)
         incident = self._desk.incident(asked)
-        _ask_rest(incident)
+        ask_rest(self._store, incident)
         policy = self._policy_for(incident)
         write = next((write for write in self._writes(incident) if write.rung == wish.rung - 1), None)
         if write is None:
@@ -86,11 +95,11 @@ class ByHand:
         self._ask_guards(policy, fresh, (), order, f"rollbackd undo {incident.id}", wish.rung)
         with self._store.transaction() as tx:
             if incident.is_open:
-                _ask_unmoved(tx, incident)
+                ask_unmoved(tx, incident)
                 reason = f"{wish.who} ordered its write to be undone: {wish.reason}"
                 self._hands.tell(tx, Closed(incident.id, order.at, CloseHow.ACKED, reason))
             self._write(tx, policy, None, order, ())
-        return self._said(policy, order)
+        return self._said(policy, order, None)
 
     # --- parts --------------------------------------------------------------------------------------------------------------------------
 
@@ -103,25 +112,16 @@ class ByHand:
             advice = f"what it would do, and the command: rollbackd plan {quote(policy.name)}"
             raise Denied("blocked", f"rung {rung} of policy {policy.name} restores data: {NEVER_ORDERED}", advice)
         if found is not None:
-            self._ask_new(found, rung - 1)
-            _ask_turn(found, rung - 1)
+            ask_new(self._store, found, rung - 1)
+            ask_turn(self._store, found, rung - 1)
         return found
 
-    def _ask_new(self, found: Incident, rung: int) -> None:
-        """Raises Denied where a person has ordered the rung of this index before, and that is what is under way."""
-        order = self._newest_order(found) if found.phase in UNDER_WAY and found.rung == rung else None
-        if order is not None and order.undo is None and order.rung == rung:
-            raise Denied("blocked", _ordered_before(order), FOLLOW)
-
-    def _newest_order(self, incident: Incident) -> Ordered | None:
-        return next((event for event in reversed(self._store.events(incident.id)) if isinstance(event, Ordered)), None)
-
     def _undo_plan(self, policy: Policy, incident: Incident, writes: Sequence[Intended]) -> DryRun:
-        """What taking these writes back would do now, each said to be an undo; one that is being taken back already is refused."""
+        """What taking these writes back would do now, each said to be an undo; one that is being taken back already is not planned."""
         shown = dry_undo(policy.name, incident.target, writes, self._desk.targets)
         open_here = [each for each in self._store.open_incidents() if each.target == incident.target and each.phase in (Phase.OPEN, *UNDER_WAY)]
-        orders = [order for each in open_here if (order := self._newest_order(each)) is not None]
-        return replace(shown, rungs=tuple(_as_undo(rung, write, orders) for rung, write in zip(shown.rungs, writes, strict=True)))
+        orders = [order for each in open_here if (order := newest_order(self._store, each)) is not None]
+        return replace(shown, rungs=tuple(as_undo(rung, write, orders) for rung, write in zip(shown.rungs, writes, strict=True)))
 
     def _of_another(self, incident: Incident, policy: Policy) -> Denied:
         """What a person hears who names a policy while an incident of another one is open on its target."""
@@ -147,7 +147,7 @@ class ByHand:
         found = tuple(event for event in events if isinstance(event, Intended) and (event.rung, event.target) in accepted)
         if not found and incident.phase in AT_WORK:
             why = f"{incident.id} is {incident.phase.value}: its write is still under way, and can be taken back once it has ended"
-            raise Denied("blocked", why, FOLLOW)
+            raise Denied("blocked", f"{why}{waits_for(self._store, incident)}", FOLLOW)
         if not found:
             raise Denied("unknown", f"{incident.id} wrote nothing that could be taken back", f"rollbackd history {incident.id}")
         return found
@@ -187,7 +187,7 @@ class ByHand:
         """The order is on record, in the open incident or in a new one that the person opens; in the open one only if it is still its turn."""
         # Asking the targets took seconds, in which another replica may have begun a rung: two writes would be under way at once.
         if incident is not None and (found := tx.incident(incident.id)) is not None and found.is_open:
-            _ask_turn(found, order.rung)
+            ask_turn(tx, found, order.rung)
         if incident is None and not tx.open(self._opening(policy, order, suspects), namespace_of(policy.target)):
             raise Denied("blocked", f"another incident was opened on {policy.target} just now; nothing was ordered", "look at it: rollbackd status")
         if not tx.record(order):
@@ -213,48 +213,12 @@ class ByHand:
             known=just_seen(self._desk.engine.book.of(policy.targets), order.at),
         )
 
-    def _said(self, policy: Policy, order: Ordered) -> Decided:
+    def _said(self, policy: Policy, order: Ordered, incident: Incident | None) -> Decided:
+        """``incident``: as it stood before the order, which may have to wait for a write that was begun in it."""
         self._desk.engine.wake(policy.target)
-        return Decided(order.incident, policy.target, True, f"ordered; follow it: rollbackd explain {quote(policy.target)}")
-
-
-def _ask_turn(found: Incident, rung: int) -> None:
-    """Raises Denied unless a person may order the rung of this index in the open incident."""
-    over = f"when it is over, order anew; to end it: rollbackd ack {found.id} --close"
-    if found.phase in UNDER_WAY:
-        raise Denied("blocked", f"{found.id} is {found.phase.value}: its rung {found.rung + 1} is not finished", over)
-    if rung <= found.rung:
-        raise Denied("blocked", f"{found.id} has tried rung {found.rung + 1} already: no rung is repeated in an incident", over)
-
-
-def _ask_rest(incident: Incident) -> None:
-    """Raises Denied while a write is under way in the incident."""
-    if incident.phase in AT_WORK:
-        raise Denied("blocked", f"{incident.id} is {incident.phase.value}: what is under way has to end first")
-
-
-def _ask_unmoved(tx: Transaction, incident: Incident) -> None:
-    """Raises Denied if the incident writes, or has written, since the person was shown what it had written."""
-    found = tx.incident(incident.id) or incident
-    _ask_rest(found)
-    if found.accepted != incident.accepted:
-        raise Denied("blocked", f"{incident.id} has written more meanwhile; nothing was ordered", f"look at it: rollbackd history {incident.id}")
-
-
-def _ordered_before(order: Ordered) -> str:
-    return f"already ordered by {order.who} at {order.at:%H:%M:%S} UTC in {order.incident}"
-
-
-def _as_undo(rung: RungPlan, write: Intended, orders: Sequence[Ordered]) -> RungPlan:
-    """The plan as one of an undo; refused where one of ``orders``, which are under way, takes the same write back."""
-    # Of flags the revisions are digests, which say nothing to people.
-    what = write.summary if isinstance(write.record.get("after"), Mapping) else f"{write.to_revision} -> {write.from_revision}"
-    rung = replace(rung, what=f"of {write.incident}, to be undone: {what}")
-    same = (write.incident, write.rung, write.target)
-    before = next((each for each in orders if each.undo is not None and (each.undo.incident, each.undo.rung, each.undo.target) == same), None)
-    if before is None:
-        return rung
-    return RungPlan(rung.number, rung.what, "refused", rung.from_revision, reason=_ordered_before(before), advice=FOLLOW)
+        claim = claim_line(self._store, incident) if incident is not None else None
+        waits = f", and waits: {claim.said}" if claim is not None else ""
+        return Decided(order.incident, policy.target, True, f"ordered{waits}; follow it: rollbackd explain {quote(policy.target)}")
 
 
 def _as_seen(now: DryRun, wish: Wish) -> RungPlan:

@@ -13,6 +13,7 @@ from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, Hi
 from rollbackd.controller.answers.status import Coverage, DaemonLine, PolicyList, SourceLine, Status
 from rollbackd.controller.engine.fleet import as_counted
 from rollbackd.controller.engine.view import EngineView, Facts, PolicyView, policy_views
+from rollbackd.controller.explain.claim import claim_line
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.covered_changes import covered_changes
 from rollbackd.controller.explain.freezes import freeze_lines
@@ -250,7 +251,8 @@ class Desk:
             raise Denied("invalid", f"{asked} is a fleet of {size:,}", f"name one, {asked}/NAMESPACE/NAME: rollbackd status --coverage lists them")
 
     def _views(self) -> dict[str, PolicyView]:
-        return policy_views(self.engine, self.paused(), self.now())
+        lines = ((incident.id, claim_line(self.store, incident)) for incident in self.engine.incidents if incident.intent is not None)
+        return policy_views(self.engine, self.paused(), {name: line for name, line in lines if line is not None}, self.now())
 
     def _watched(self) -> set[str]:
         return {key for policy in dict(self.engine.policies).values() for key in policy.targets}

@@ -13,11 +13,12 @@ from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import notice_of
 from rollbackd.controller.people.desk import Desk
+from rollbackd.controller.people.turn import ask_rest
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE, Guard
 from rollbackd.policies.decide.hands import blocks, short
 from rollbackd.policies.known.events import Acked, Approved, Closed, CloseHow, Held, Offered
-from rollbackd.policies.known.incident import AT_WORK, UNDER_WAY, Incident, suspects_of
+from rollbackd.policies.known.incident import UNDER_WAY, Incident, suspects_of
 
 SHORTEST_PLAN = 8
 """So many digits of a plan's digest name it, at least."""
@@ -74,8 +75,8 @@ class Hands:
         with self._store.transaction() as tx:
             # Asked here: whoever waited for this may find that a step was claimed in the meantime.
             found = tx.incident(incident.id) or incident
-            if close and found.phase in AT_WORK:
-                raise Denied("blocked", f"{incident.id} is {found.phase.value}: what is under way has to end first", "ack it without --close")
+            if close:
+                ask_rest(tx, found, "ack it without --close")
             self.tell(tx, Acked(incident.id, at, who, note))
             if close:
                 self.tell(tx, Closed(incident.id, at, CloseHow.ACKED, f"closed by {who}{f': {note}' if note else ''}"))

@@ -641,7 +641,7 @@ def test_who_orders_an_undo_twice_is_told_of_the_first(people):
     here.undo(first, overrides=("quarantine",))
     (shown,) = here.by_hand.undo_plan(first).rungs
     said = f"already ordered by ann at {at} UTC in {here.incident().id}"
-    assert (shown.outcome, shown.reason, shown.advice) == ("refused", said, "follow it: rollbackd status")
+    assert (shown.outcome, shown.reason, shown.advice) == ("ordered", said, "follow it: rollbackd status")
     with pytest.raises(Denied, match=said):
         here.by_hand.undo(first, here.wish(before.digest, overrides=("quarantine",)))
 

@@ -8,7 +8,7 @@ import pytest
 from rollbackd.controller.answers.status import WriteLine
 from rollbackd.controller.cli.show import console
 from rollbackd.controller.cli.tables import incident_block
-from rollbackd.controller.explain.policy import incident_line
+from rollbackd.controller.explain.incident import incident_line
 from rollbackd.policies.known.events import Applied, Held, Offered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.incident import fold
 from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended
