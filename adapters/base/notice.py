@@ -13,7 +13,7 @@ class Notice:
     """One message, already worded: every channel renders the same value.
 
     ``id`` is unique per message and repeated on a resend; ``key`` is the same for all messages of one incident.
-    ``title`` fits one SMS (120 characters). ``resolved``: nothing is left to do for this key.
+    ``title`` fits one SMS (120 characters). ``resolved``: nothing is left to do for this key; it wakes nobody.
     """
 
     id: str

@@ -85,8 +85,9 @@ def again_notice(key: str, decision: Opened) -> Notice:
 
 
 def plain_notice(kind: str, key: str, title: str, lines: tuple[str, ...], at: datetime, *, resolved: bool = False) -> Notice:
-    """A page about what rollbackd cannot see or may not do: a blind source, a quarantined revision live again."""
-    return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency="page", resolved=resolved, at=at)
+    """A page about what rollbackd cannot see or may not do: a blind source, a quarantined revision live again. Its end wakes nobody."""
+    urgency: Urgency = "notice" if resolved else "page"
+    return Notice(id=f"{key}:{kind}", key=key, kind=kind, title=_short(title), lines=lines, urgency=urgency, resolved=resolved, at=at)
 
 
 def arrival_notice(key: str, incident: Incident, arrival: Arrival, reached: str, at: datetime) -> Notice:

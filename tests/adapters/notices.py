@@ -99,7 +99,9 @@ BLIND = Notice(
     resolved=False,
     at=AT,
 )
-SIGHTED = replace(BLIND, id="source:prometheus:sighted", kind="sighted", title="source prometheus answers again", lines=(), resolved=True)
+SIGHTED = replace(
+    BLIND, id="source:prometheus:sighted", kind="sighted", title="source prometheus answers again", lines=(), urgency="notice", resolved=True
+)
 TEST = replace(BLIND, id="test-1", key="test", kind="test", title="TEST from rollbackd to oncall", lines=("this is a test: nothing is wrong",))
 
 ATTACK = "<!channel> @here <!everyone> <@U1> <https://evil.example|click> `x` *b* _i_ ~s~ :boom: [y](https://evil.example) <at>all</at> {{DATE(x)}}"

@@ -105,5 +105,5 @@ def test_two_replicas_that_saw_it_last_at_moments_of_their_own_are_one_page(worl
     for replica in replicas:  # one after the other, so that each knows another moment
         silent(world, replica)
     answers(world, Blindness(world.store))
-    assert [notice.resolved for notice in world.notices()] == [False, True]
+    assert [(notice.urgency, notice.resolved) for notice in world.notices()] == [("page", False), ("notice", True)]
     assert len({notice.key for notice in world.notices()}) == 1

@@ -126,7 +126,7 @@ def test_a_store_that_fails_for_two_minutes_is_one_page_past_it_and_one_message_
         for _ in range(30):
             unheard(world, 0)
     world.slot(0)
-    assert [(notice.urgency, notice.resolved) for notice in world.told_aside] == [("page", False), ("page", True)]
+    assert [(notice.urgency, notice.resolved) for notice in world.told_aside] == [("page", False), ("notice", True)]
     assert len({notice.key for notice in world.told_aside}) == 1
     assert "no such table" in world.told_aside[0].lines[0]
 
