@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Identity, Increases, RowKey, Selector, Slower, Source
-from rollbackd.controller.doctor.doubles import doubles
+from rollbackd.controller.doctor.doubles import LOOKED_THROUGH, clusters, doubles
 from rollbackd.controller.doctor.labels import main_selector
 from rollbackd.controller.doctor.sources import read_now, without_probes
 from rollbackd.controller.doctor.surroundings import ShowsBuckets, ShowsSeries
@@ -19,6 +19,17 @@ from rollbackd.policies.text.faults import Fault
 from rollbackd.policies.text.validate import Findings
 from rollbackd.policies.watching.buckets import remark
 
+ONE_SCRAPE = "name one of them in the selector, or let the store deduplicate: one failure is two pieces of evidence as it is"
+ONE_CLUSTER = "keep the source to one of them by its `match`: a release is judged by the other's errors as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """What a condition counts together, and what to do about it."""
+
+    said: str
+    hint: str
+
 
 def sighted(policies: Sequence[Policy], texts: Mapping[str, str], source: Source, at: datetime) -> tuple[Fault, ...]:
     """The faults and warnings of these policies, in their files ``texts``, as ``source`` tells them at ``at``; the policies may name other sources.
@@ -27,14 +38,14 @@ def sighted(policies: Sequence[Policy], texts: Mapping[str, str], source: Source
     """
     asked = [without_probes(policy) for policy in policies]
     readings = _readings(asked, source, at)
-    mixed, doubled = _mixed(asked, source, at), _doubled(asked, source, at)
+    mixed, together = _mixed(asked, source, at), _together(asked, source, at)
     written: dict[str, Mapping[Key, Written]] = {}
     found: list[Fault] = []
     for policy in asked:
         if policy.file not in written:
             written[policy.file] = conditions_of(texts[policy.file], policy.file)
         found += _faults(policy, readings[policy.name], mixed, written[policy.file])
-        found += _doubts(policy, doubled, written[policy.file])
+        found += _doubts(policy, together, written[policy.file])
     return tuple(sorted(set(found)))
 
 
@@ -64,8 +75,8 @@ def _mixed(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[
     return found
 
 
-def _doubled(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[Key, str]:
-    """The conditions that count events of a workload twice, and by what its series differ; where the source cannot tell, none."""
+def _together(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[Key, _Doubt]:
+    """The conditions that count together what should not be, events twice or those of two clusters; where the source cannot tell, none."""
     if not isinstance(source, ShowsSeries):
         return {}
     keys: dict[tuple[Selector, Identity], list[tuple[RowKey, Key]]] = defaultdict(list)
@@ -73,23 +84,24 @@ def _doubled(policies: Sequence[Policy], source: Source, at: datetime) -> Mappin
         for condition, one in zip(policy.conditions, asks_of(policy, source.block(policy.every)), strict=True):
             if isinstance(one.group, Increases | Slower) and (selector := main_selector(one.group)) is not None:
                 keys[selector, one.group.identity].append((one.row, (policy.name, condition.name)))
-    found: dict[Key, str] = {}
+    found: dict[Key, _Doubt] = {}
     for (selector, identity), asked in keys.items():
         try:
-            seen = doubles(lambda selector, most: source.series(selector, at - source.delay, most), selector, identity)
+            shown = source.series(selector, at - source.delay, LOOKED_THROUGH)
         except AdapterError:
             continue  # so were the readings, which say why
+        seen = {row: _Doubt(f"it counts the events of {each} together", ONE_CLUSTER) for row, each in clusters(shown, identity).items()}
+        seen |= {row: _Doubt(f"its events are counted once for {by}", ONE_SCRAPE) for row, by in doubles(shown, identity).items()}
         found |= {key: seen[row] for row, key in asked if row in seen}
     return found
 
 
-def _doubts(policy: Policy, doubled: Mapping[Key, str], written: Mapping[Key, Written]) -> Iterator[Fault]:
+def _doubts(policy: Policy, together: Mapping[Key, _Doubt], written: Mapping[Key, Written]) -> Iterator[Fault]:
     for condition in policy.conditions:
         key = policy.name, condition.name
-        if (by := doubled.get(key)) is not None and (place := written.get(key)) is not None:
+        if (doubt := together.get(key)) is not None and (place := written.get(key)) is not None:
             found = place.findings()
-            hint = "name one of them in the selector, or let the store deduplicate: one failure is two pieces of evidence as it is"
-            found.warn(place.path, f"{condition.name}: its events are counted once for {by}", hint)
+            found.warn(place.path, f"{condition.name}: {doubt.said}", doubt.hint)
             yield from found.faults
 
 

@@ -48,14 +48,24 @@ def shop(start: int = 0, end: int = 600) -> str:
     for service in ("cart", "search"):  # of a gateway, which tells its own services apart
         labels = {"app": "other", "pod": "b", "code": "200", "job": "pods", "service": service}
         twice.append(series("served_total", labels, growing(2, first=start, last=end)))
-    counters = ["# TYPE http_requests counter"], code, ["# TYPE served counter"], *twice
+    sold = [
+        series("sold_total", {"app": "shop", "code": code, "cluster": cluster}, growing(2, first=start, last=end))
+        for code in ("200", "500")
+        for cluster in ("eu", "us")
+    ]
+    counters = ["# TYPE http_requests counter"], code, ["# TYPE served counter"], *twice, ["# TYPE sold counter"], *sold
     return document(*counters, ["# TYPE seconds gauge"], *buckets, ["# TYPE single gauge"], one, *mixed)
 
 
 @pytest.fixture(scope="module")
-def source() -> Iterator[Prometheus]:
+def url() -> Iterator[str]:
     with servers.prometheus_with_history(shop()) as server:
-        yield Prometheus("prometheus", server.url)
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def source(url: str) -> Prometheus:
+    return Prometheus("prometheus", url)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +113,16 @@ def test_replicas_with_different_buckets_are_told_with_those_that_count(source: 
 
 
 SERVED = "    - {name: errors, ratio: {bad: 'served_total{code=\"500\"}', total: MATCHED}, above: 5%}\n"
+
+
+def test_events_of_two_clusters_are_a_warning_until_the_source_is_kept_to_one(source: Prometheus, url: str) -> None:
+    text = (POLICY[: POLICY.index("    - name")] + SERVED.replace("MATCHED", "sold_total")).replace("served", "sold")
+    (said,) = told(source, text)
+    assert said.startswith(
+        'shop.yaml:8:7: warning: policy \'shop\' › rollback_when[0]: errors: it counts the events of cluster="eu" and cluster="us" together'
+    )
+    assert "keep the source to one of them by its `match`" in said
+    assert told(Prometheus("prometheus", url, match=(("cluster", "eu"),)), text) == []
 
 
 def test_events_that_two_jobs_scrape_are_a_warning_with_their_names(source: Prometheus) -> None:
