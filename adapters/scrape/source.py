@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +18,7 @@ import structlog
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.source import Answer, Query, RowKey
 from rollbackd.adapters.scrape.answer import Asked, answer
+from rollbackd.adapters.scrape.lane import Lane
 from rollbackd.adapters.scrape.lost import without
 from rollbackd.adapters.scrape.pace import Pace
 from rollbackd.adapters.scrape.page import Discover, Endpoint, fetch, new_session, read_page
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import requests
 
 _WORKERS = 16
+_LONG = 1.0
+"""Seconds after which a failure has kept others waiting."""
 _PATIENCE = timedelta(seconds=5)
 """Beyond the time-out of a page: how long a round that is under way is waited for at a stop."""
 _OVERDUE = "its last round of scrapes does not end; see whether its endpoints and the name server answer"
@@ -62,6 +66,8 @@ class Scrape:
         self._faults: dict[str, str] = {"": "nothing was scraped yet; start it"}
         self._tracks: list[Track] = []
         self._sessions: dict[str, requests.Session] = {}
+        self._hanging: set[str] = set()
+        self._lane = Lane(name)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -112,7 +118,11 @@ class Scrape:
             return tuple(self._faults.values())
 
     def start(self) -> None:
-        """Scrape every interval from now on, until ``stop``. A round lasts at most its time-out per 16 endpoints; rounds missed are skipped."""
+        """Scrape every interval from now on, until ``stop``; rounds missed are skipped.
+
+        A round lasts at most its time-out per 16 endpoints that fall silent in it. Those that were silent before are waited for by nobody: eight of
+        them at a time are asked again.
+        """
         if self._thread is None:
             self._stopping.clear()
             self._thread = threading.Thread(target=self._run, name=f"scrape-{self.name}", daemon=True)
@@ -121,20 +131,21 @@ class Scrape:
     def stop(self) -> None:
         """No scrape is begun any more, and none is under way unless it does not heed its time-out."""
         self._stopping.set()
+        until = time.monotonic() + self._timeout + _PATIENCE.total_seconds()
         if self._thread is not None:
-            self._thread.join(self._timeout + _PATIENCE.total_seconds())
-            if self._thread.is_alive():
-                # Its sessions are left to it. The daemon's end must not wait for what may never come, such as a name server's answer.
-                log.warning("scrape.left_behind", source=self.name)
-                return
-            self._thread = None
+            self._thread.join(until - time.monotonic())
+        if (self._thread is not None and self._thread.is_alive()) or not self._lane.end(max(until - time.monotonic(), 0)):
+            # Its sessions are left to it. The daemon's end must not wait for what may never come, such as a name server's answer.
+            log.warning("scrape.left_behind", source=self.name)
+            return
+        self._thread = None
         self._keep_sessions(())
 
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stopping.is_set():
             try:
-                self.scrape()
+                self._round()
             except Exception:  # the seam: a round may die, the source not, for nothing starts its thread again
                 log.exception("scrape.crashed", source=self.name)
                 self._note({"": f"source {self.name} failed in its last round; not all was scraped; see the daemon's log"})
@@ -145,6 +156,10 @@ class Scrape:
 
     def scrape(self) -> None:
         """Every endpoint of this moment was scraped once, or has its fault in ``check``. Not to be called while it is started."""
+        self._round()
+        self._lane.end()
+
+    def _round(self) -> None:
         try:
             found = list(self._discover())
         except AdapterError as error:
@@ -159,16 +174,40 @@ class Scrape:
             unsure = self.freshness.total_seconds() if lost else 0.0
             self._tracks = tracks = self._ring.gather(endpoints, self._now().timestamp(), unsure)
         self._keep_sessions(endpoints)
-        with ThreadPoolExecutor(min(len(tracks), _WORKERS), f"scrape-{self.name}") as pool:
-            faults = dict(zip((endpoint.url for endpoint in endpoints), pool.map(self._scrape_one, tracks), strict=True))
-        self._note({**lost, **{url: fault for url, fault in faults.items() if fault is not None}})
+        self._ask_all(tracks)
+        self._note(lost, endpoints)
 
-    def _scrape_one(self, track: Track) -> str | None:
+    def _ask_all(self, tracks: Sequence[Track]) -> None:
+        """Every endpoint was scraped or has its fault, but for those that hang: they are asked meanwhile, and their faults are those of before."""
+        urls = {track.endpoint.url for track in tracks}
+        with self._lock:
+            self._hanging &= urls
+            slow = {url for url in urls if url in self._hanging or self._lane.is_asking(url)}
+        self._lane.keep(slow)
+        for track in tracks:
+            if track.endpoint.url in slow:
+                self._lane.ask(track.endpoint.url, partial(self._ask, track, self._sessions[track.endpoint.url]))
+        others = [track for track in tracks if track.endpoint.url not in slow]
+        with ThreadPoolExecutor(_WORKERS, f"scrape-{self.name}") as pool:
+            list(pool.map(self._ask, others, [self._sessions[track.endpoint.url] for track in others]))
+
+    def _ask(self, track: Track, session: "requests.Session") -> None:
+        """The endpoint was scraped or has its fault, and hangs if it took long to fail."""
+        url, began = track.endpoint.url, time.monotonic()
+        fault = self._scrape_one(track, session)
+        hangs = fault is not None and time.monotonic() - began >= min(_LONG, self._timeout / 2)
+        with self._lock:
+            (self._hanging.add if hangs else self._hanging.discard)(url)
+            self._faults.pop(url, None)
+            if fault is not None:
+                self._faults[url] = fault
+
+    def _scrape_one(self, track: Track, session: "requests.Session") -> str | None:
         endpoint = track.endpoint
         if self._stopping.is_set():  # of hundreds that wait for their turn none is asked any more
             return f"{endpoint.place} was not scraped: the source is being stopped"
         try:
-            text, openmetrics = fetch(self._sessions[endpoint.url], endpoint, self._timeout)
+            text, openmetrics = fetch(session, endpoint, self._timeout)
             samples = read_page(endpoint, text, openmetrics, track.by_text)
             unknown = track.unknown(samples)
             with self._lock:
@@ -187,9 +226,10 @@ class Scrape:
         for url in wanted - self._sessions.keys():
             self._sessions[url] = new_session()
 
-    def _note(self, faults: Mapping[str, str]) -> None:
+    def _note(self, faults: Mapping[str, str], endpoints: Iterable[Endpoint] = ()) -> None:
+        """These are the faults, beside those that these endpoints have."""
         with self._lock:
-            self._faults = dict(faults)
+            self._faults = {**faults, **{each.url: self._faults[each.url] for each in endpoints if each.url in self._faults}}
 
 
 def _first(faults: Iterable[str]) -> str:
