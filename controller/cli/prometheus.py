@@ -1,11 +1,14 @@
 """The options of commands that ask a Prometheus of their own choice, and what its address has to be."""
 
+import re
 from urllib.parse import urlsplit
 
 import click
 
 from rollbackd.controller.cli.options import FILE
 from rollbackd.controller.cli.past import duration_option
+
+PAIR = re.compile(r"([a-zA-Z_]\w*)=(.+)", re.ASCII)
 
 
 def address_option(_: click.Context, option: click.Parameter, url: str | None) -> str | None:
@@ -26,12 +29,12 @@ def address_option(_: click.Context, option: click.Parameter, url: str | None) -
 
 def match_option(_: click.Context, option: click.Parameter, written: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """The labels of an option and their values, in a fixed order."""
-    from rollbackd.adapters.prometheus.promql import LABEL
-
-    pairs = [text.partition("=") for text in written]
-    if wrong := next((text for text, (name, equals, _) in zip(written, pairs, strict=True) if not equals or not LABEL.fullmatch(name)), None):
-        raise click.BadParameter(f"expected LABEL=VALUE, such as cluster=eu, found {wrong!r}", param=option)
-    return tuple(sorted((name, value) for name, _, value in pairs))
+    pairs: dict[str, str] = {}
+    for text in written:
+        if (pair := PAIR.fullmatch(text)) is None or pair[1] in pairs:
+            raise click.BadParameter(f"expected each LABEL=VALUE once, such as cluster=eu, found {text!r}", param=option)
+        pairs[pair[1]] = pair[2]
+    return tuple(sorted(pairs.items()))
 
 
 ADDRESS = click.option(

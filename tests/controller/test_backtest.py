@@ -251,6 +251,20 @@ def test_plots_that_cannot_be_written_are_64_before_anything_is_asked(capsys, tm
     assert f"plots cannot be written: {tmp_path / 'checkout.yaml'} is no folder" in " ".join(said.err.split())
 
 
+def test_only_series_that_match_are_replayed(capsys, server, tmp_path):
+    words = samples.write(tmp_path, row(BAD, "v2"))
+    (there,) = document(capsys, server, *words, "--match", "app=checkout")["changes"]
+    (elsewhere,) = document(capsys, server, *words, "--match", "app=checkout", "--match", "cluster=us")["changes"]
+    assert (there["verdict"], elsewhere["verdict"]) == ("rollback", "inconclusive")
+
+
+@pytest.mark.parametrize("wrong", [["cluster"], ["=eu"], ["a-b=eu"], ["cluster="], ["a=b", "--match", "a=c"]])
+def test_a_match_that_is_none_is_64_with_an_example(capsys, tmp_path, wrong):
+    code = outcome(["backtest", *samples.write(tmp_path, *five()), "--prometheus", f"http://127.0.0.1:{servers.free_port()}", "--match", *wrong])
+    assert code == 64
+    assert f"expected each LABEL=VALUE once, such as cluster=eu, found '{wrong[-1]}'" in " ".join(capsys.readouterr().err.split())
+
+
 def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
     port = servers.free_port()
     code = outcome(["backtest", *samples.write(tmp_path, *five()), "--prometheus", f"http://127.0.0.1:{port}"])
