@@ -61,6 +61,11 @@ RICH: Object = {
     "persistence": {"size": "5Gi", "storageClassName": "fast"},
     "health": {"address": "[::]", "port": 9000},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "networkPolicy": {
+        "enabled": True,
+        "ingressFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}], "ports": [{"port": 6443, "protocol": "TCP"}]}],
+    },
     "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
     "podLabels": {"team": "ops"},
     "podAnnotations": {"example/note": "7"},

@@ -69,7 +69,7 @@ def test_the_smallest_installation_has_no_more_than_it_needs(smallest: list[Obje
 
 def test_no_object_is_for_the_whole_cluster_and_none_is_a_secret(rich: list[Object]) -> None:
     kinds = {item["kind"] for item in rich}
-    assert kinds == {"ConfigMap", "Role", "RoleBinding", "Service", "ServiceAccount", "ServiceMonitor", "StatefulSet"}
+    assert kinds == {"ConfigMap", "NetworkPolicy", "Role", "RoleBinding", "Service", "ServiceAccount", "ServiceMonitor", "StatefulSet"}
 
 
 def test_a_pod_keeps_to_the_restricted_profile(objects: list[Object]) -> None:
