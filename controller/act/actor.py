@@ -10,13 +10,14 @@ import structlog
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Plan, Target
+from rollbackd.controller.act.deaths import Deadly, Deaths
 from rollbackd.controller.act.order import Order, digest_of, intent_to, offer_of
 from rollbackd.controller.act.outcome import Outcomes, is_past
 from rollbackd.controller.act.planning import Planned, Planning
 from rollbackd.controller.act.takeover import Takeover
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.journal.values import Blocked, Claim
+from rollbackd.controller.journal.values import Claim
 from rollbackd.controller.notify.messages import notice_of
 from rollbackd.controller.notify.unreached import Postponed, Unreached
 from rollbackd.controller.pause.file import Pause
@@ -54,6 +55,7 @@ class Actor:
         pool: Executor | None = None,
         stop: threading.Event | None = None,
         steady: Callable[[], float] | None = None,
+        deaths: Deaths | None = None,
     ) -> None:
         """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
 
@@ -69,12 +71,13 @@ class Actor:
         self._told = told
         self._failed = failed
         self._stop = stop or threading.Event()
-        self._outcomes = Outcomes(store, now, self._stop, look_every, steady, self._is_ordered)
+        self._deaths = deaths or Deaths()
+        self._outcomes = Outcomes(store, now, self._stop, look_every, steady, self._is_ordered, self._deaths)
         self._busy: set[str] = set()
         self._asked: set[str] = set()  # busy ones in which something was to begin meanwhile
         self._unreached = Unreached(has_others=store.database.is_shared)
-        self._planning = Planning(targets, self._unreached, now)
-        self._takeover = Takeover(store, targets, pause, self._outcomes, self._write)
+        self._planning = Planning(targets, self._unreached, now, self._deaths)
+        self._takeover = Takeover(store, targets, pause, self._outcomes, self._write, self._deaths)
         self._lock = threading.RLock()
         self._pool = pool or begun(min(WORKERS, most), "act", most)
 
@@ -139,6 +142,9 @@ class Actor:
             work()
         except (StoreError, Postponed):
             raise
+        except Deadly as deaths:
+            self._told_of(Held(incident, self._now(), "crash-loop", str(deaths)), policy, contacts)
+            self._deaths.forget(incident)  # what a person orders begins anew
         except Exception as bug:  # the seam
             log.exception("act.crashed", incident=incident)
             reason = f"rollbackd failed in itself ({type(bug).__name__}: {bug}); what was written is in the journal; look at target and log"
@@ -232,13 +238,10 @@ class Actor:
         if isinstance(claim, Claim):
             log.info("rung.intended", incident=act.incident, rung=act.rung, target=plan.intent.target, to=plan.intent.to_revision)
             return claim
-        self._lost(claim, order)
+        log.info("claim.refused", incident=act.incident, guard=claim.guard, reason=claim.reason)
+        if claim.guard not in SETTLES_ITSELF:
+            self._hold(order, claim.guard, claim.reason)
         return None
-
-    def _lost(self, blocked: Blocked, order: Order) -> None:
-        log.info("claim.refused", incident=order.act.incident, guard=blocked.guard, reason=blocked.reason)
-        if blocked.guard not in SETTLES_ITSELF:
-            self._hold(order, blocked.guard, blocked.reason)
 
     def _write(self, target: Target, plan: Plan, claim: Claim) -> bool:
         """The plan is applied at most once; True if the target has it. Its precondition is the fence; the claim only saves it the work.

@@ -8,6 +8,7 @@ import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Intent, Sight, Standing, Target
+from rollbackd.controller.act.deaths import Deaths
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How
@@ -39,6 +40,7 @@ class Outcomes:
         look_every: timedelta,
         steady: Callable[[], float] | None = None,
         is_ordered: Callable[[str], bool] = lambda _: False,
+        deaths: Deaths | None = None,
     ) -> None:
         self._store = store
         self._now = now
@@ -46,6 +48,7 @@ class Outcomes:
         self._stop = stop
         self._look_every = look_every
         self._is_ordered = is_ordered
+        self._deaths = deaths or Deaths()
 
     def explain(self, target: Target, intended: Intended, why: str, how: RungEnd, advice: str = "") -> bool:
         """What became of a write without an accepting answer is on record: found done, found undone (it ended as ``how``), or overtaken.
@@ -124,12 +127,13 @@ class Outcomes:
         return seen.standing is not Standing.UNDERWAY
 
     def _look_until(self, target: Target, intended: Intended, is_enough: Callable[[Sight], bool], until: datetime) -> Sight | None:
-        """The last sight of the target: one that is enough, or what stood at ``until``; None if it could never be read."""
+        """The last sight of the target: one that is enough, or what stood at ``until``; None if it could never be read. Raises Deadly."""
         intent, sight = intent_of(intended), None
         ends = self._steady() + (until - self._now()).total_seconds()
         while True:
             try:
-                sight = target.look(intent)
+                with self._deaths.counted(intended.incident):
+                    sight = target.look(intent)
             except AdapterError as fault:
                 log.info("look.failed", incident=intended.incident, target=intended.target, error=str(fault))
             else:

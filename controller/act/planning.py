@@ -7,6 +7,7 @@ from typing import Any
 
 from rollbackd.adapters.base.errors import AdapterError, Refused
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target
+from rollbackd.controller.act.deaths import Deaths
 from rollbackd.controller.act.order import Order
 from rollbackd.controller.act.outcome import intent_of
 from rollbackd.controller.notify.unreached import Unreached
@@ -26,10 +27,11 @@ class Planned:
 class Planning:
     """Asks targets for plans."""
 
-    def __init__(self, targets: Mapping[str, Target], unreached: Unreached, now: Callable[[], datetime]) -> None:
+    def __init__(self, targets: Mapping[str, Target], unreached: Unreached, now: Callable[[], datetime], deaths: Deaths) -> None:
         self._targets = targets
         self._unreached = unreached
         self._now = now
+        self._deaths = deaths
 
     def target(self, key: str) -> Target:
         """The target that this key is of."""
@@ -38,9 +40,10 @@ class Planning:
     def group(self, order: Order) -> list[Planned | Stopped]:
         """The order's plan and those of what begins at once with it, in the ladder's order; where there is none, why.
 
-        Raises Postponed where another replica may have better luck.
+        Raises Postponed where another replica may have better luck, and Deadly where this one dies of it.
         """
-        return [each if isinstance(each, Stopped) else self._one(each) for each in (order, *order.others)]
+        with self._deaths.counted(order.act.incident):
+            return [each if isinstance(each, Stopped) else self._one(each) for each in (order, *order.others)]
 
     def _one(self, order: Order) -> Planned | Stopped:
         act = order.act

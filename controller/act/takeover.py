@@ -7,6 +7,7 @@ import structlog
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import NothingToDo, Plan, Sight, Standing, Target
+from rollbackd.controller.act.deaths import ATTEMPTS, Deaths
 from rollbackd.controller.act.order import request_again
 from rollbackd.controller.act.outcome import Outcomes, intent_of
 from rollbackd.controller.journal.store import Store
@@ -20,9 +21,6 @@ from rollbackd.policies.model.policy import Policy
 
 log = structlog.get_logger()
 
-ATTEMPTS = 3
-"""So many claimants may die on one intent before it is given to people; a write that did arrive is found, however many there were."""
-
 
 class Takeover:
     """Brings the open intents of others, or of a former life, to their outcome."""
@@ -34,6 +32,7 @@ class Takeover:
         pause: Pause,
         outcomes: Outcomes,
         write: Callable[[Target, Plan, Claim], bool],
+        deaths: Deaths,
     ) -> None:
         """``write`` applies a plan under a claim, and says whether the target has it."""
         self._store = store
@@ -41,17 +40,19 @@ class Takeover:
         self._pause = pause
         self._outcomes = outcomes
         self._write = write
+        self._deaths = deaths
 
     def of(self, target: Target, intended: Intended, policy: Policy) -> bool:
         """True if the target has the write by now. False where it came to another end, which is on record, or where nothing can be said yet.
 
         Asked and planned before the claim is taken, as that leaves little time to begin; and after the last one's end, so that it stays true.
-        Raises Postponed while the target cannot be seen and may show the write yet, and StoreError.
+        Raises Postponed while the target cannot be seen and may show the write yet, Deadly where this daemon dies of asking, and StoreError.
         """
         due = self._due(intended)
         if due is None:
             return False
-        seen = self._see(target, intended)
+        with self._deaths.counted(intended.incident):
+            seen = self._see(target, intended)
         with self._store.transaction() as tx:
             claim = tx.take_over(intended.incident, intended.rung, intended.target, self._store.writer)
         if claim is None or claim.attempts != due.attempts + 1:
@@ -101,7 +102,7 @@ class Takeover:
         Where there is no plan for it any more the target is asked once again: a claimant who stood still may have gone on meanwhile.
         """
         intended = claim.intended
-        if claim.attempts > ATTEMPTS:
+        if claim.attempts > ATTEMPTS:  # a write that did arrive is found, however many there were
             return self._outcomes.ended(intended, RungEnd.FAILED, f"{claim.attempts - 1} had the claim on it, and none of them brought it to an end")
         if reason := why_paused(self._pause, self._targets, (policy.target, intended.target)):
             return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")

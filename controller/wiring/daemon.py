@@ -16,6 +16,7 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller import clock
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.act.arrivals import Arrivals
+from rollbackd.controller.act.deaths import Deaths
 from rollbackd.controller.answers.status import Reload as ReloadLine
 from rollbackd.controller.api.app import build_app, build_health_app
 from rollbackd.controller.api.hooks import Hooks
@@ -200,7 +201,8 @@ def _core(config: values.Config, opened: Opened, ground: Ground, shard: Shard, n
         engine.wake(target)
 
     most = config.limits.in_flight + BY_HAND  # each takes a thread until its rollout is over
-    actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed, most=most, steady=time.monotonic)
+    deaths = Deaths(config.data_dir / "deaths")
+    actor = Actor(store, reached.targets, pause, now, outcome, outbox.wake, failed=trouble.failed, most=most, steady=time.monotonic, deaths=deaths)
     mode_cap = config.mode_cap if opened.damage is None else Mode.OBSERVE
     settings = Settings(mode_cap, config.namespace_caps, config.limits, shard, orphans_after)
     engine = Engine(store, actor, Journalling(store, outbox.wake), pause, settings, trouble)

@@ -23,7 +23,10 @@ ELSEWHERE: Mapping[int, tuple[str, ...]] = {
         f"{_WEATHER}::test_a_daemon_that_wakes_after_its_claim_has_passed_claims_anew_before_it_writes",
         f"{_WEATHER}::test_a_write_that_was_under_way_during_the_freeze_loses_to_what_came_meanwhile",
     ),
-    8: (f"{_WEATHER}::test_a_step_on_which_three_daemons_died_is_given_up_and_given_to_people",),
+    8: (
+        f"{_WEATHER}::test_a_step_on_which_three_daemons_died_is_given_up_and_given_to_people",
+        "tests/controller/test_deaths.py::test_what_killed_three_lives_is_held_by_the_fourth_and_told",
+    ),
     16: (
         f"{_REPLICAS}::test_one_that_wakes_up_after_its_claim_writes_nothing",
         f"{_REPLICAS}::test_a_write_that_arrives_after_its_claim_meets_the_precondition_of_the_target",
