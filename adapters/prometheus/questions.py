@@ -23,6 +23,8 @@ SAMPLES = "samples of "
 """Before a bucket's bound: how many samples its series have in the window."""
 LOOKBACK = timedelta(minutes=5)
 """How far Prometheus looks back for a sample, by default: a series that lives has one that is younger."""
+LIVING = timedelta(seconds=75)
+"""So old a living pod's newest sample may be, whatever interval is configured: a minute is Prometheus' default, and cAdvisor's stamps lag by 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +80,34 @@ def _only_where(grown: parser.Expr, counter: Selector, where: Selector, extra: I
     return promql.fill(text, GROWN=grown, CHOSEN=promql.vector(where, extra))
 
 
-def ask_levels(query: Levels) -> Question:
-    """The level per workload, and its newest sample. A divisor that is not above zero takes its series out: no limit is no limit breached."""
+def ask_levels(query: Levels, freshness: timedelta) -> Question:
+    """The level per workload, and its newest sample. A divisor that is not above zero takes its series out: no limit is no limit breached.
+
+    ``freshness``: so old evidence may be; series without a younger sample are those of pods that are gone, unless their workload has none but such.
+    """
     extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
     value = promql.vector(query.value, extra)
-    level = value
+    level = _living(value, query.identity, max(freshness, LIVING))
     if query.of is not None:
-        level = promql.fill("VALUE / (LIMIT > 0)", VALUE=value, LIMIT=promql.vector(query.of, extra))
-    picked = _picked(query, level)
+        limit = promql.derive(promql.vector(query.of, extra), query.identity.derived)
+        level = promql.fill("(LEVEL) / (LIMIT > 0)", LEVEL=level, LIMIT=limit)
     newest = promql.mark(_grouped("max", promql.fill("timestamp(VALUE)", VALUE=value), query.identity), PART, NEWEST)
-    return _question(promql.either(picked, newest), query, LOOKBACK)
+    return _question(promql.either(_picked(query, level), newest), query, LOOKBACK)
+
+
+def _living(value: parser.Expr, identity: Identity, span: timedelta) -> parser.Expr:
+    """A workload's series with a sample in the last ``span``, its computed label on them; where there is none, all: they are stale, not absent."""
+    # Nobody marks the end of series that bring their own timestamps (the kubelet's) or were pushed: replaced pods would count twice for 5 minutes.
+    young = promql.fill(f"VALUE and count_over_time(VALUE[{promql.duration(span)}])", VALUE=value)
+    every, young = promql.derive(value, identity.derived), promql.derive(young, identity.derived)
+    return promql.fill(f"(YOUNG) or on ({promql.labels(identity.labels)}) EVERY", EVERY=every, YOUNG=young)
 
 
 def _picked(query: Levels, level: parser.Expr) -> parser.Expr:
     if query.per is None:
-        return promql.mark(_grouped(query.pick, level, query.identity), PART, "value")
+        return promql.mark(_grouped(query.pick, level, Identity(query.identity.labels)), PART, "value")
     names = promql.labels(query.identity.labels)
-    by_unit = _grouped("max", level, Identity((*query.identity.labels, query.per), query.identity.derived))
+    by_unit = _grouped("max", level, Identity((*query.identity.labels, query.per)))
     second = promql.fill(f"min by ({names}) (topk by ({names}) (2, UNITS))", UNITS=by_unit)
     count = promql.fill(f"count by ({names}) (UNITS)", UNITS=by_unit)
     return promql.either(promql.mark(second, PART, "value"), promql.mark(count, PART, "units"))

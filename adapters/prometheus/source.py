@@ -31,7 +31,8 @@ class Prometheus:
     ``match``: labels and their values; series that have them not do not exist for it, as though it were a server of its own.
     ``max_bytes`` (unpacked) and ``max_series`` bound an answer; beyond, it is Transient.
 
-    Levels with a divisor are joined as PromQL joins by default: on equal label sets; series whose divisor is not above zero take no part.
+    Levels with a divisor are joined as PromQL joins by default: on equal label sets; series whose divisor is not above zero take no part. Nor do
+    series without a sample within ``freshness``, or 75 s if that is longer, where others of their workload have one: those pods are gone.
     A workload with a value that is NaN or infinite has no row. A question for no workload is answered without asking.
     What a newborn series counted before its first sample is counted where the birth is certain (``births``); of native histograms it is lost.
     """
@@ -148,7 +149,7 @@ class Prometheus:
             case Increases():
                 return questions.ask_increases(query, self._scrape_interval)
             case Levels():
-                return questions.ask_levels(query)
+                return questions.ask_levels(query, self.freshness)
             case Expression():
                 return questions.ask_expression(query)
 
