@@ -1,6 +1,6 @@
 """The Prometheus source: each query is one question, asked once, answered whole or not at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,7 +14,7 @@ from rollbackd.adapters.prometheus import promql, questions
 from rollbackd.adapters.prometheus.buckets import KnownBounds, around
 from rollbackd.adapters.prometheus.native import join, sort_native
 from rollbackd.adapters.prometheus.questions import NATIVE, Question
-from rollbackd.adapters.prometheus.rows import Sorted, bracket, bracket_by_shared, buckets_in, nothing, number, rows_of, sort_samples
+from rollbackd.adapters.prometheus.rows import Sample, Sorted, bracket, bracket_by_shared, buckets_in, nothing, number, rows_of, sort_samples
 
 SCRAPES_PER_BLOCK = 4
 PIECE = 100
@@ -103,8 +103,7 @@ class Prometheus:
 
     def births(self, at: datetime) -> str:
         """Which newborn series count in full on this server, in words. Raises Transient or Permanent."""
-        counts = (self._fetch.at(f"count({metric})", (at,), 1).samples[at] for metric in ("up", "process_start_time_seconds"))
-        scraped, told = (list(found) for found in counts)
+        scraped, told = (self._fetch.at(f"count({metric})", (at,), 1, list).read[at] for metric in ("up", "process_start_time_seconds"))
         if not scraped:
             return "newborn series lose their first value: no target is scraped by it, so nothing tells a birth from a return"
         if not told:
@@ -114,7 +113,7 @@ class Prometheus:
     def series(self, selector: Selector, at: datetime, most: int) -> tuple[Mapping[str, str], ...]:
         """The labels of up to ``most`` series with a sample shortly before ``at``, in a fixed order. Raises Transient or Permanent."""
         text = promql.fill(f"topk({most}, SERIES)", SERIES=promql.vector(selector)).prettify()
-        samples = self._fetch.at(text, (at,), most).samples[at]
+        samples = self._fetch.at(text, (at,), most, list).read[at]
         shown = ({name: value for name, value in labels.items() if name != "__name__"} for labels, _ in samples)
         return tuple(sorted(shown, key=lambda labels: sorted(labels.items())))
 
@@ -177,14 +176,10 @@ class Prometheus:
 
     def _add_native(self, query: Slower, found: Mapping[datetime, Sorted]) -> tuple[str, ...]:
         question = questions.ask_native(query, self._scrape_interval)
-        with self._fetch.turn:
-            heard = self._fetch.at(question.text, tuple(found), question.series * len(question.only))
-            try:
-                for at, samples in heard.samples.items():
-                    join(found[at], sort_native(samples, query))
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
-                raise self._unknown_shape() from error
-        return heard.infos
+        native, infos = self._sorted(question, tuple(found), lambda samples: sort_native(samples, query))
+        for at, one in native.items():
+            join(found[at], one)
+        return infos
 
     def _ask_all_buckets(self, query: Slower, found: Mapping[datetime, Sorted]) -> None:
         """The workloads of ``query`` are judged by their own buckets, which are not those of the others, as far as all their series have them."""
@@ -203,8 +198,8 @@ class Prometheus:
             return known
         # Backwards from the last, so that the looks stay evenly spaced.
         looks = instants[:: -max(1, len(instants) // HISTORY_LOOKS)][::-1]
-        heard = self._fetch.at(questions.ask_bounds(histogram), looks, series=100)
-        spellings = tuple(sorted({metric.get("le", "") for samples in heard.samples.values() for metric, _ in samples} - {""}))
+        heard = self._fetch.at(questions.ask_bounds(histogram), looks, 100, lambda samples: {metric.get("le", "") for metric, _ in samples})
+        spellings = tuple(sorted(frozenset().union(*heard.read.values()) - {""}))
         self._bounds.remember(histogram, instants[-1], spellings)
         return spellings
 
@@ -221,12 +216,19 @@ class Prometheus:
         return found, infos
 
     def _sent(self, question: Question, instants: Sequence[datetime]) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
-        with self._fetch.turn:
-            heard = self._fetch.at(question.text, instants, question.series * len(question.only))
+        return self._sorted(question, instants, lambda samples: sort_samples(samples, question))
+
+    def _sorted(
+        self, question: Question, instants: Sequence[datetime], sort: Callable[[Iterable[Sample]], Sorted]
+    ) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
+        def read(samples: Iterable[Sample]) -> Sorted:
             try:
-                return {at: sort_samples(samples, question) for at, samples in heard.samples.items()}, heard.infos
+                return sort(samples)
             except (KeyError, ValueError, TypeError, AttributeError) as error:
                 raise self._unknown_shape() from error
+
+        heard = self._fetch.at(question.text, instants, question.series * len(question.only), read)
+        return dict(heard.read), heard.infos
 
     def _unknown_shape(self) -> Transient:
         return Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source")

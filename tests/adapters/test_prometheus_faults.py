@@ -3,6 +3,7 @@
 import gc
 import gzip
 import json
+import threading
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
@@ -281,6 +282,27 @@ def test_history_that_is_too_much_for_one_answer_is_asked_for_in_halves(reply: C
     assert list(answers) == instants
     assert all(answer.rows for answer in answers.values())
     assert len(server.asked) > 2
+
+
+def test_question_about_now_is_answered_while_a_history_waits_for_its_next_piece() -> None:
+    is_answered = threading.Event()
+    is_waiting = threading.Event()
+    piece = told("1")
+
+    def reply(request: Request) -> Reply:
+        if len(server.asked) == 2:  # the history's second request; the question about now is the third
+            is_waiting.set()
+            is_answered.wait(5)
+        return piece(request)
+
+    with serving(reply) as server, ThreadPoolExecutor(1) as pool:
+        source = Prometheus("main", server.url, max_bytes=1_000)
+        history = pool.submit(source.read_history, QUERY, [AT + timedelta(seconds=15 * n) for n in range(36)])
+        assert is_waiting.wait(5)
+        assert source.read(QUERY, AT).rows
+        assert not history.done()
+        is_answered.set()
+        assert len(history.result().keys()) == 36
 
 
 def test_remarks_are_kept_with_the_answer_of_their_own_thread() -> None:
