@@ -13,6 +13,9 @@ PASSING = frozenset({408, 425, 429})
 # Prometheus (promql/engine.go), Thanos and Mimir, VictoriaMetrics (netstorage.go). No word of a time that was exceeded: another time it may do.
 _TOO_LARGE = re.compile(r"would load too many samples|the query exceeded the maximum|\bexceeds\b|cannot select more than")
 
+_INFO = "PromQL info:"
+"""How what a server merely remarks begins: Prometheus 2.48 to 2.53 put it among the warnings, later ones among the infos (prometheus#14327)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -44,10 +47,19 @@ def problem_of(status: int, document: Document | None, excerpt: str, location: s
         return Problem(f"answered with something that Prometheus never says: {excerpt}", "see whether the address is a Prometheus API's")
     if document["status"] == "error":
         return _error(document, excerpt)
-    if warnings := document.get("warnings"):
-        said = "; ".join(str(one) for one in warnings)[:300] if isinstance(warnings, list) else excerpt
-        return Problem(f"warned that the answer may be incomplete: {said}", "repair what it names")
+    if warnings := [one for one in _said(document, "warnings") if not one.startswith(_INFO)]:
+        return Problem(f"warned that the answer may be incomplete: {'; '.join(warnings)[:300]}", "repair what it names")
     return None
+
+
+def remarks(document: Document) -> tuple[str, ...]:
+    """What the source says of a good answer that makes it no less good, as that a counter's name is unusual."""
+    return (*_said(document, "infos"), *(one for one in _said(document, "warnings") if one.startswith(_INFO)))
+
+
+def _said(document: Document, where: str) -> tuple[str, ...]:
+    said = document.get(where) or ()
+    return tuple(str(one) for one in said) if isinstance(said, list | tuple) else (str(said),)
 
 
 def _host(location: str) -> str:

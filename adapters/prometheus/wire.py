@@ -17,7 +17,7 @@ import urllib3
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.http_deadline import answered_within, follow
-from rollbackd.adapters.prometheus.refusal import Problem, problem_of, retry_after, too_many, wrong_result
+from rollbackd.adapters.prometheus.refusal import Problem, problem_of, remarks, retry_after, too_many, wrong_result
 from rollbackd.adapters.prometheus.turn import Turn
 
 Json: TypeAlias = Any  # what json.loads gives; it does not leave this package
@@ -116,7 +116,7 @@ class Wire(requests.Session):
         finally:
             self.waited += time.monotonic() - began
         document = self._judge(response, body, secret=self._token())
-        self._heard.infos = tuple(str(info) for info in document.get("infos") or ())
+        self._heard.infos = remarks(document)
         return Checked(document)
 
     def _answered(self, request: requests.PreparedRequest, **kwargs: Any) -> tuple[requests.Response, bytes | bytearray]:

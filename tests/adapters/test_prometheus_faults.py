@@ -98,7 +98,12 @@ FAULTS = [
     pytest.param(Reply(302, headers={"Location": "https://sso.example/login"}), Transient, "redirects to sso.example", id="redirect-to-a-login-page"),
     pytest.param(Reply(302, headers={"Location": "http://[oops/login"}), Transient, "redirects to another address", id="redirect-to-no-address"),
     pytest.param(Reply(body=body(warnings=["store eu-2 did not answer"])), Transient, "store eu-2 did not answer", id="partial-answer"),
+    pytest.param(Reply(body=body(warnings=["PromQL info: odd", "eu-2 is gone"])), Transient, "incomplete: eu-2 is gone,", id="partial-and-a-remark"),
+    pytest.param(Reply(body=body(warnings=["PromQL warning: a mix of histograms and floats"])), Transient, "incomplete: PromQL warn", id="warned"),
+    pytest.param(Reply(body=body(warnings=["PromQL info: odd name", "3 more annotations omitted"])), Transient, "omitted", id="warned-of-more"),
+    pytest.param(Reply(body=body(warnings="eu-2 is gone")), Transient, "incomplete: eu-2 is gone", id="warned-in-no-list"),
     pytest.param(Reply(body=body(warnings=[])), None, "", id="no-warnings"),
+    pytest.param(Reply(body=body(infos=7)), None, "", id="a-remark-in-no-list"),
 ]
 
 
@@ -319,6 +324,15 @@ def test_remarks_are_kept_with_the_answer_of_their_own_thread() -> None:
         with ThreadPoolExecutor(8) as pool:
             remarks = list(pool.map(remark, range(80)))
     assert remarks == [(f'about m{number}{{app="a"}}',) for number in range(80)]
+
+
+@pytest.mark.parametrize("where", [pytest.param("warnings", id="until-2.53"), pytest.param("infos", id="since")])
+def test_remark_on_the_name_of_a_counter_is_kept_and_refuses_nothing(where: str) -> None:
+    remark = 'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "errors" (1:5)'
+    with serving(Reply(body=body(**{where: [remark]}))) as server:
+        answer = read(server)
+    assert answer.warnings == (remark,)
+    assert answer.rows[("a",)].values == {"total": 7.0}
 
 
 def test_token_is_read_again_when_it_was_rotated_meanwhile(tmp_path: Path) -> None:
