@@ -3,7 +3,6 @@
 Each policy is replayed by itself, with budgets and cool-downs of its own; the others count as what a common cause shows in.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
+from rollbackd.controller.backtest.tries import Tries
 from rollbackd.controller.backtest.way import Replayed, Window, armed
 from rollbackd.controller.engine.fleet import Breaches, depends, lasting, unexplained, without_change
 from rollbackd.controller.engine.usual import Turned
@@ -34,8 +34,6 @@ from rollbackd.policies.watching.since import is_due, watch_of
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tuple[Before, ...]]]
 """Reads what was before some changes; what cannot be read is missing."""
-TRIES = 3
-"""So often what was before a change is asked for: the past does not change, and what was refused so often stays unread."""
 UNLIKE = "it came after a rollback that nobody made, so what would have been before it is not known"
 BEFORE = "before"
 """What ran before the first change of the file."""
@@ -67,7 +65,7 @@ class Replay:
         self._ready = {one.id: one.ready for one in given if one.ready is not None}
         self._breaches = Breaches()
         self._baselines = Baselines()
-        self._tries: Counter[tuple[str, datetime]] = Counter()
+        self._tries = Tries()
         self._look_back = look_back
         self._fleets: dict[str, Fleet] = {}
         self._usual, self._turned = NOTHING_KNOWN, Turned()
@@ -125,8 +123,7 @@ class Replay:
             return
         lacking = [self._baselines.lacking(way.policy, way.incident, self.of(way.policy.targets), self._fleet(way, at), at) for way in ways]
         pairs = [(way, one) for way, one in zip(ways, lacking, strict=True) if one is not None]
-        compared = [one for way, one in pairs if one.anchor not in way.unlike and self._tries[one.policy.name, one.anchor] < TRIES]
-        self._tries.update((one.policy.name, one.anchor) for one in compared)
+        compared = self._tries.left(one for way, one in pairs if one.anchor not in way.unlike)
         self._baselines.take(compared, self._look_back(compared, at) if compared else {})
         unlike = [one for way, one in pairs if one.anchor in way.unlike]
         self._baselines.take(unlike, {one.policy.name: (Before(one.anchor, UNLIKE),) * len(one.policy.conditions) for one in unlike})

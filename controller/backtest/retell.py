@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from rollbackd.controller.backtest.beside import Beside
 from rollbackd.controller.backtest.journalled import Journalled, Transition
 from rollbackd.controller.backtest.replay import LookBack
+from rollbackd.controller.backtest.tries import Tries
 from rollbackd.controller.engine.fleet import Breaches
 from rollbackd.controller.observe.baselines import Baselines
 from rollbackd.policies.decide.decisions import Decision, WouldAct
@@ -42,7 +43,7 @@ class Retelling:
         self._last: dict[str, datetime] = {}
         self._breaches = Breaches()
         self._beside, self._look_back = beside, look_back
-        self._baselines = Baselines()
+        self._baselines, self._tries = Baselines(), Tries()
         self._seen: tuple[Change, ...] = ()
 
     def slot(self, at: datetime, readings: Mapping[str, tuple[Reading, ...]]) -> None:
@@ -70,7 +71,7 @@ class Retelling:
 
     def _compare(self, due: Sequence[Policy], known: Sequence[Change], fleet: Fleet, at: datetime) -> None:
         lacking = (self._baselines.lacking(policy, self._incident(policy), _of(known, policy), fleet, at) for policy in due)
-        compared = [one for one in lacking if one is not None]
+        compared = self._tries.left(one for one in lacking if one is not None)
         self._baselines.take(compared, self._look_back(compared, at) if compared else {})
 
     def _look(self, policy: Policy, readings: Sequence[Reading], visible: Sequence[Change], fleet: Fleet, at: datetime) -> None:

@@ -2,18 +2,25 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rollbackd.adapters.base.errors import Transient
+from rollbackd.adapters.base.source import Answer, Query
 from rollbackd.adapters.prometheus import Prometheus
 from rollbackd.controller.backtest.history import slots_between
+from rollbackd.controller.backtest.journalled import journalled
+from rollbackd.controller.backtest.parity import parity
+from rollbackd.controller.backtest.tries import TRIES
 from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.engine.observation import Observation
+from rollbackd.controller.journal.database import database
+from rollbackd.controller.journal.inspection import inspected
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.observe.readings import Observer
@@ -245,6 +252,26 @@ def test_what_was_decided_while_the_source_was_silent_is_counted_apart(life, run
         ("apart", "the journal has source prometheus as silent then"),
     ]
     assert (code, found["blind_slots"]) == (0, 18 * 4)
+
+
+class Forgetful(Prometheus):
+    """It answers for the slots, and not what was before a change, which alone is read at minutes."""
+
+    refused = 0
+
+    def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        if len(instants) > 1 and instants[1] - instants[0] >= MINUTE:
+            self.refused += 1
+            raise Transient("prometheus: did not answer in 10 s")
+        return super().read_history(query, instants)
+
+
+def test_what_was_refused_of_the_time_before_a_change_is_not_asked_for_at_every_slot(life):
+    with inspected(database(f"sqlite:///{life.journal}")) as look:
+        journal = journalled(look.reading)
+    source = Forgetful("prometheus", life.url)
+    parity([life.policy], journal, lambda _: source, moment(BORN), moment(SECOND + 25 * MINUTE))
+    assert source.refused == 2 * TRIES  # as often for each release
 
 
 def test_only_the_span_that_was_asked_for_is_compared(life, run):
