@@ -49,6 +49,8 @@ def problem_of(status: int, document: Document | None, excerpt: str, location: s
         return _error(document, excerpt)
     if warnings := [one for one in _said(document, "warnings") if not one.startswith(_INFO)]:
         return Problem(f"warned that the answer may be incomplete: {'; '.join(warnings)[:300]}", "repair what it names")
+    if document.get("isPartial"):  # VictoriaMetrics' word for the same
+        return Problem("answered from a part of its stores only", "see which of its storage nodes does not answer")
     return None
 
 

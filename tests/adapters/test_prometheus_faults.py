@@ -102,6 +102,8 @@ FAULTS = [
     pytest.param(Reply(body=body(warnings=["PromQL warning: a mix of histograms and floats"])), Transient, "incomplete: PromQL warn", id="warned"),
     pytest.param(Reply(body=body(warnings=["PromQL info: odd name", "3 more annotations omitted"])), Transient, "omitted", id="warned-of-more"),
     pytest.param(Reply(body=body(warnings="eu-2 is gone")), Transient, "incomplete: eu-2 is gone", id="warned-in-no-list"),
+    pytest.param(Reply(body=body(isPartial=True)), Transient, "from a part of its stores only", id="partial-in-victoriametrics"),
+    pytest.param(Reply(body=body(isPartial=False)), None, "", id="whole-in-victoriametrics"),
     pytest.param(Reply(body=body(warnings=[])), None, "", id="no-warnings"),
     pytest.param(Reply(body=body(infos=7)), None, "", id="a-remark-in-no-list"),
 ]
