@@ -90,6 +90,7 @@ class ScrapeParts(Written):
     kind: Literal["scrape"] = Field("scrape", description="What it is. Default: its name.")
     every: Interval | None = Field(None, description="How often the pages are read. Default 15s.")
     timeout: PositiveDuration | None = Field(None, description="The longest wait for a page. Default: `every`, at most 10s.")
+    max_series: Annotated[int, Field(ge=1000, le=1_000_000)] = Field(20_000, description="The most series that are kept of all pages. Default 20000.")
     targets: Annotated[
         list[Annotated[Annotated[StaticTarget, Tag("<urls>")] | Annotated[DnsTarget, Tag("<dns>")], first_of("urls", "dns")]], Field(min_length=1)
     ] = Field(description="What is read.")

@@ -288,7 +288,7 @@ def _scrape(parts: ScrapeParts) -> ScrapeSource:
         else NamedPages(target.dns, target.port, target.path, dict(target.labels))
         for target in parts.targets
     )
-    return ScrapeSource(pages, parts.every or timedelta(seconds=15), parts.timeout)
+    return ScrapeSource(pages, parts.every or timedelta(seconds=15), parts.timeout, parts.max_series)
 
 
 def _mode(word: str) -> Mode:

@@ -45,11 +45,12 @@ class NamedPages:
 
 @dataclass(frozen=True, slots=True)
 class ScrapeSource:
-    """Pages of metrics that the daemon reads by itself. ``timeout`` None: the source's own choice."""
+    """Pages of metrics that the daemon reads by itself. ``timeout`` None: the source's own choice. ``max_series``: kept of all pages."""
 
     targets: tuple[StaticPages | NamedPages, ...]
     every: timedelta = timedelta(seconds=15)
     timeout: timedelta | None = None
+    max_series: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)

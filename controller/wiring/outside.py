@@ -88,7 +88,7 @@ def source_of(name: str, config: values.Source, amazon: Aws) -> Source:
                         found.append(fault)
                 return found
 
-            return Scrape(name, discover, interval=config.every, now=now, timeout=config.timeout)
+            return Scrape(name, discover, interval=config.every, now=now, timeout=config.timeout, max_series=config.max_series)
         case values.CloudWatchSource():
             return cloudwatch(name, config, amazon)
         case _:

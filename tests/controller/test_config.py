@@ -41,6 +41,7 @@ sources:
     kind: scrape
     every: 5s
     timeout: 2s
+    max_series: 60000
     targets:
       - {labels: {app: shop}, urls: ['http://127.0.0.1:9000/metrics', 'http://127.0.0.1:9001/metrics']}
       - {labels: {app: search}, dns: search.internal, port: 9100, path: /m}
@@ -127,6 +128,7 @@ def test_a_whole_config_is_read_key_by_key() -> None:
                 ),
                 every=timedelta(seconds=5),
                 timeout=timedelta(seconds=2),
+                max_series=60_000,
             ),
         },
         flags={
@@ -362,6 +364,11 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
                 "write sqlite:////data/rollbackd.db"
             ],
             id="a-journal-in-memory",
+        ),
+        pytest.param(
+            SHORTEST.replace("{prometheus: {url: 'http://127.0.0.1:9090'}}", "{scrape: {targets: [{urls: ['http://a/m']}], max_series: 20}}"),
+            ["rollbackd.yaml:3:67: config › sources › scrape › max_series: expected 1000 or more, found 20"],
+            id="fewer-series-than-a-page-has",
         ),
         pytest.param(
             f"{SHORTEST}api: {{listen: 8080}}\n",

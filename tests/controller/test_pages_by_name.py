@@ -1,4 +1,4 @@
-"""A scrape source of several Services, one of which has no ready pod: its name has no address then."""
+"""A scrape source as its config has it; with several Services, one of which has no ready pod: its name has no address then."""
 
 import socket
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rollbackd.controller.config.values import NamedPages, ScrapeSource
+from rollbackd.controller.config.values import NamedPages, ScrapeSource, StaticPages
 from rollbackd.controller.wiring.outside import source_of
 from tests.exposition import exposing
 
@@ -31,3 +31,11 @@ def test_a_service_scaled_to_zero_blinds_nobody_else(monkeypatch: pytest.MonkeyP
         assert len(page.asked) == 3
         (fault,) = source.check()
     assert fault.startswith("the name reports.shop.svc cannot be resolved")
+
+
+def test_a_source_keeps_as_many_series_as_its_config_says() -> None:
+    with exposing("one 1\ntwo 2\n") as page:
+        source: Any = source_of("pages", ScrapeSource((StaticPages((page.url,)),), max_series=1), None)  # type: ignore[arg-type]  # no cloud is asked
+        source.scrape()
+    (fault,) = source.check()
+    assert "with its 2 new series there were more than 1; its workload is unknown; raise max_series" in fault
