@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from math import floor
 
 import promql_parser as parser
 
@@ -96,9 +97,14 @@ def ask_levels(query: Levels, freshness: timedelta) -> Question:
 
 
 def _living(value: parser.Expr, identity: Identity, span: timedelta) -> parser.Expr:
-    """A workload's series with a sample in the last ``span``, its computed label on them; where there is none, all: they are stale, not absent."""
+    """A workload's series with a sample in the last ``span``, its computed label on them; where there is none, all: they are stale, not absent.
+
+    One with samples further apart than that is alive as long as Prometheus says so: half of a service is no fall of its level.
+    """
     # Nobody marks the end of series that bring their own timestamps (the kubelet's) or were pushed: replaced pods would count twice for 5 minutes.
-    young = promql.fill(f"VALUE and count_over_time(VALUE[{promql.duration(span)}])", VALUE=value)
+    lookback = promql.duration(LOOKBACK)
+    rare = f"count_over_time(VALUE[{lookback}] offset {lookback}) <= {floor(LOOKBACK / span)}"
+    young = promql.fill(f"VALUE and (count_over_time(VALUE[{promql.duration(span)}]) or {rare})", VALUE=value)
     every, young = promql.derive(value, identity.derived), promql.derive(young, identity.derived)
     return promql.fill(f"(YOUNG) or on ({promql.labels(identity.labels)}) EVERY", EVERY=every, YOUNG=young)
 

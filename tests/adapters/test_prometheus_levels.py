@@ -32,6 +32,10 @@ HISTORY = document(
     *[held("over", pod, value, last) for pod, value, last in [("a", 3, 480), ("b", 4, 420)]],
     *[held("unbound", pod, value, last) for pod, value, last in [("a", 9, 480), ("b", 4, 600)]],
     *[held("", pod, value, last) for pod, value, last in [("named-5d4f8c7b9-abcde", 7, 500), ("named-6d4f8c7b9-fghij", 3, 600)]],
+    *[
+        series("held", {"namespace": "shop", "app": "rare", "pod": pod}, [(s, 5) for s in range(first, 601, 120)])
+        for pod, first in [("a", 0), ("b", 20)]
+    ],
     ["# TYPE allowed gauge"],
     *[allowed("replaced", pod) for pod in "abcd"],
     allowed("unbound", "a"),
@@ -78,6 +82,10 @@ def test_pods_whose_samples_lie_a_minute_apart_are_all_alive(source: Prometheus)
     assert rows(source, asked("spread")) == {("shop", "spread"): Row({"value": 7.0}, AT)}
 
 
+def test_pods_that_are_scraped_more_rarely_than_configured_are_all_alive(source: Prometheus) -> None:
+    assert rows(source, asked("rare")) == {("shop", "rare"): Row({"value": 10.0}, AT)}
+
+
 def test_workload_without_a_young_sample_is_told_with_its_newest_and_is_not_gone(source: Prometheus) -> None:
     newest = datetime.fromtimestamp(START + 480, UTC)
     assert AT - newest > source.freshness
@@ -88,7 +96,7 @@ def test_share_of_a_pod_that_is_gone_does_not_stand_for_one_without_a_limit(sour
     assert rows(source, replace(asked("unbound"), of=Selector("allowed"))) == {}
 
 
-@pytest.mark.parametrize("app", ["replaced", "spread", "over", "unbound"])
+@pytest.mark.parametrize("app", ["replaced", "spread", "over", "unbound", "rare"])
 def test_history_says_of_pods_that_go_what_read_would_have_said(source: Prometheus, app: str) -> None:
     instants = [AT + timedelta(seconds=3 * step) for step in range(-60, 101)]
     assert source.read_history(asked(app), instants) == {at: source.read(asked(app), at) for at in instants}
