@@ -42,7 +42,8 @@ def test_it_reaches_what_is_named_and_dns(tmp_path: Path) -> None:
 
 
 def test_what_the_page_shows_is_rendered(tmp_path: Path) -> None:
-    (shown,) = re.findall(r"^```yaml\n(# values\.yaml\nnetworkPolicy:\n.*?)^```$", (REPO / "docs" / "installing.md").read_text(), re.MULTILINE | re.DOTALL)
+    page = (REPO / "docs" / "installing.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(# values\.yaml\nnetworkPolicy:\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
     spec = only(render(tmp_path, merged(SMALLEST, yaml.safe_load(shown))), "NetworkPolicy")["spec"]
     assert (spec["ingress"][0]["from"], len(spec["egress"])) == ([MONITORING], 4)
 
