@@ -40,7 +40,7 @@ class Planning:
     def group(self, order: Order) -> list[Planned | Stopped]:
         """The order's plan and those of what begins at once with it, in the ladder's order; where there is none, why.
 
-        Raises Postponed where another replica may have better luck, and Deadly where this one dies of it.
+        Raises Postponed where another replica, or another moment, may have better luck, and Deadly where this one dies of it.
         """
         with self._deaths.counted(order.act.incident):
             return [each if isinstance(each, Stopped) else self._one(each) for each in (order, *order.others)]
@@ -57,10 +57,13 @@ class Planning:
             how = RungEnd.SUPERSEDED if _has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)
         except AdapterError as fault:
-            self._unreached.leave(act.incident, fault, self._now())
+            self._unreached.leave(act.incident, act.remedy.target, fault, self._now())
             return self._stopped(act, RungEnd.REFUSED, f"{fault}; nothing was written")
+        self._unreached.reached(act.incident, act.remedy.target)
         if isinstance(planned, NothingToDo):
-            return self._stopped(act, RungEnd.NOTHING, planned.reason)
+            # A person may have put it back since it was surveyed: then nothing of the evidence is about what runs now.
+            how = RungEnd.SUPERSEDED if _has_moved_on(target, act) else RungEnd.NOTHING
+            return self._stopped(act, how, planned.reason)
         return Planned(order, target, planned)
 
     def _stopped(self, act: Act, how: RungEnd, reason: str, advice: str = "") -> Stopped:

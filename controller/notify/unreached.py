@@ -1,4 +1,4 @@
-"""Targets that this replica cannot reach, while another one perhaps can."""
+"""Targets that cannot be reached from here just now, while another replica, or another moment, perhaps can."""
 
 from datetime import datetime, timedelta
 
@@ -10,6 +10,8 @@ log = structlog.get_logger()
 
 LEAVE = timedelta(minutes=1)
 """How long a replica that cannot reach the target leaves a step to the others."""
+AGAIN = timedelta(seconds=10)
+"""How long a daemon that is alone asks again, and it asks at least twice: one answer of 429 must not end a step, nor lead to a costlier one."""
 
 
 class Postponed(Exception):
@@ -17,16 +19,19 @@ class Postponed(Exception):
 
 
 class Unreached:
-    """``has_others``: other replicas may be working on the same journal; a daemon that is alone leaves nothing to anybody."""
+    """``has_others``: other replicas may be working on the same journal."""
 
     def __init__(self, *, has_others: bool) -> None:
-        self._has_others = has_others
-        self._since: dict[str, datetime] = {}
+        self._patience = LEAVE if has_others else AGAIN
+        self._since: dict[tuple[str, str], datetime] = {}
 
-    def leave(self, incident: str, fault: AdapterError, now: datetime) -> None:
-        """Raises Postponed while the incident's step, which met this fault here, is theirs."""
-        if not self._has_others or not isinstance(fault, Transient):
-            return
-        if now - self._since.setdefault(incident, now) < LEAVE:
-            log.warning("step.left_to_others", incident=incident, error=str(fault))
+    def leave(self, incident: str, target: str, fault: AdapterError, now: datetime) -> None:
+        """Raises Postponed while the incident's step on this target, which met this fault here, is to be tried elsewhere or again."""
+        if isinstance(fault, Transient) and now - self._since.setdefault((incident, target), now) < self._patience:
+            log.warning("step.postponed", incident=incident, target=target, error=str(fault))
             raise Postponed
+        self.reached(incident, target)
+
+    def reached(self, incident: str, target: str) -> None:
+        """It was reached, or is given up: what comes later is a trouble of its own."""
+        self._since.pop((incident, target), None)

@@ -232,6 +232,37 @@ def test_a_pause_that_is_set_after_the_intent_is_durable_stops_the_write(acting)
     assert (ended.how, ended.reason.startswith("paused: game day")) == (RungEnd.REFUSED, True)
 
 
+def test_what_a_person_put_back_before_the_plan_was_made_is_superseded_and_no_further_rung_is_reached(acting):
+    acting.target.stands, acting.target.made = THERE, NothingToDo("it serves rev-a")
+    acting.actor.begin(ORDER)
+    assert [(event.how, event.reason) for event in acting.events()] == [(RungEnd.SUPERSEDED, "it serves rev-a")]
+
+
+def test_what_stands_as_it_was_judged_and_needs_nothing_leads_on_to_the_next_rung(acting):
+    acting.target.made = NothingToDo("no flag is on")
+    acting.actor.begin(ORDER)
+    assert [event.how for event in acting.events()] == [RungEnd.NOTHING]
+
+
+def test_a_target_that_cannot_be_reached_at_one_moment_ends_no_step(acting):
+    acting.target.made = Transient("429")
+    acting.actor.begin(ORDER)
+    acting.clock.move(9 * SECOND)
+    acting.actor.begin(ORDER)
+    assert acting.kinds() == []
+    acting.target.made = PLAN
+    acting.actor.begin(ORDER)
+    assert acting.kinds() == DONE
+
+
+def test_a_target_that_cannot_be_reached_ten_seconds_later_ends_the_step(acting):
+    acting.target.made = Transient("429")
+    acting.actor.begin(ORDER)
+    acting.clock.move(10 * SECOND)
+    acting.actor.begin(ORDER)
+    assert [(event.how, event.reason) for event in acting.events()] == [(RungEnd.REFUSED, "429; nothing was written")]
+
+
 # --- what people see before anything is written ---------------------------------------------------------------------------------------
 
 
