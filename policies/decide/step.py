@@ -173,6 +173,8 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
     if (other := proof.other_writer(slot, incident)) is not None:
         return (other,)
+    if last.how is RungEnd.SUPERSEDED and slot.at <= last.at:  # perhaps by our own write for a neighbour: this evidence is from before it
+        return (Wait(f"{last.target} went elsewhere at {last.at:%H:%M:%S}: what that brings is looked at first"),)
     if incident.is_in_hands:
         advice = f" ({last.advice})" if last.advice else ""
         return (Held(incident.id, slot.at, "by-hand", f"rung {last.rung + 1} {last.how.value}: {last.reason}{advice}"),)

@@ -392,8 +392,14 @@ def test_a_rung_that_stopped_is_followed_by(how, expected):
 
 
 def test_a_flag_that_moved_before_the_write_leaves_the_release_to_be_reverted():
-    incident = fold((OPENED, Stopped("inc-1", LATER, 0, FLAGS, RungEnd.SUPERSEDED, "another flag of the scope moved")))
+    incident = fold((OPENED, Stopped("inc-1", LATER - SECOND, 0, FLAGS, RungEnd.SUPERSEDED, "another flag of the scope moved")))
     assert only(run(POLICY, {LATER: bad(LATER)}, incident=incident).decisions, Act).remedy.target == TARGET
+
+
+def test_a_flag_that_moved_since_the_evidence_was_read_is_looked_at_before_the_release_is_reverted():
+    incident = fold((OPENED, Stopped("inc-1", LATER + SECOND, 0, FLAGS, RungEnd.SUPERSEDED, "switched off for a neighbour")))
+    (waits,) = run(POLICY, {LATER: bad(LATER)}, incident=incident).decisions
+    assert waits == Wait(f"{FLAGS} went elsewhere at {LATER + SECOND:%H:%M:%S}: what that brings is looked at first")
 
 
 def test_no_rung_is_ever_repeated():
