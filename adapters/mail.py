@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from email.headerregistry import HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -25,6 +26,11 @@ from rollbackd.adapters.base.wording import cut, fitted, one_line
 Tls: TypeAlias = Literal["starttls", "implicit", "none"]
 
 _SUBJECT, _BODY = 200, 64 * 1024
+_HEADERS = HeaderRegistry()
+for _name in ("references", "in-reply-to"):
+    # Python knows Message-ID only. As free text an id longer than a line becomes encoded words, which no mail program reads as an id: no thread.
+    _HEADERS.map_to_type(_name, MessageIDHeader)  # type: ignore[arg-type]  # it is made into a BaseHeader there, as its documentation says
+_POLICY = SMTP.clone(header_factory=_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ def _said(code: int, text: bytes | str) -> str:
 
 def _message(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
     place = sender.rpartition("@")[2]
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = sender
     message["To"] = ", ".join(recipients)
     # A line break in a header would be another header: everything that goes into one is one line.

@@ -69,6 +69,19 @@ def test_all_mail_of_an_incident_is_one_thread_and_a_mail_sent_again_is_the_same
     assert held["In-Reply-To"] == held["References"]
 
 
+@pytest.mark.parametrize("length", [60, 200])
+def test_a_long_domain_breaks_no_thread(length: int) -> None:
+    domain = ".".join(("d" * 49,) * 4)[-length + 8 :] + ".example"
+    with mailbox() as box:
+        sender = Mail("oncall", MailServer("127.0.0.1", box.port, "none"), sender=f"rollbackd@{domain}", recipients=(ADA,))
+        sender.send(STARTED)
+        sender.send(HELD)
+    assert len(domain) == length
+    lines = [[line for line in raw.decode().splitlines() if line.startswith(("References: ", "In-Reply-To: "))] for raw in box.raw]
+    assert lines[0] == lines[1]
+    assert [line.partition("@")[2] for line in lines[0]] == [f"{domain}>"] * 2
+
+
 def test_a_notice_that_needs_nobody_is_of_normal_importance() -> None:
     with mailbox() as box:
         mail(box.port).send(RECOVERED)
