@@ -54,6 +54,7 @@ class Cloud:
     image_tags: dict[str, str] = field(default_factory=dict)
     unhealthy_targets: bool = False
     idle_groups: set[str] = field(default_factory=set)
+    health: dict[str, str] = field(default_factory=dict)  # by container; UNKNOWN where nothing is said. The tasks themselves stay UNKNOWN
 
     def tick(self) -> datetime:
         """A second later."""
@@ -210,7 +211,7 @@ class Cloud:
         primary = self.services[name]["deployments"][0]
         revision = self.revisions[self.effective(self.services[name]["currentServiceDeployment"])]
         containers = [
-            {"name": item["containerName"], "lastStatus": "RUNNING", "healthStatus": "UNKNOWN"}
+            {"name": item["containerName"], "lastStatus": "RUNNING", "healthStatus": self.health.get(item["containerName"], "UNKNOWN")}
             | ({"imageDigest": item["imageDigest"]} if "imageDigest" in item else {})
             for item in revision["containerImages"]
         ]

@@ -1,6 +1,7 @@
 """Where a service of ECS stands relative to a revert, where ECS itself has a hand in it."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -52,11 +53,11 @@ def stops(double: EcsDouble, reason: str) -> tuple[Shop, Plan]:
     return shop, plan
 
 
-def a_task_stopped(double: EcsDouble, reason: str) -> None:
+def a_task_stopped(double: EcsDouble, reason: str, **moments: datetime) -> None:
     service = double.cloud.services["api"]
     service["deployments"][0]["failedTasks"] = 1
     dead = {"taskArn": f"{BASE}:task/main/dead", "taskDefinitionArn": service["taskDefinition"], "lastStatus": "STOPPED", "containers": []}
-    double.cloud.stopped["api"].append({**dead, "stoppedReason": reason})
+    double.cloud.stopped["api"].append({**dead, "stoppedReason": reason, **(moments or {"createdAt": double.cloud.clock})})
 
 
 PULLS = "CannotPullContainerError: ref pull has been retried 1 time(s): failed to"
@@ -99,6 +100,16 @@ def test_a_task_that_waiting_does_not_mend_ends_the_revert(ecs_cloud: EcsDouble,
     assert (sight.standing, sight.reason) == (Standing.FAILED, f"task dead did not start: {reason}")
 
 
+@pytest.mark.parametrize("since", ["createdAt", "stoppedAt"])
+def test_a_task_that_stopped_before_the_revert_does_not_end_it(ecs_cloud: EcsDouble, since: str) -> None:
+    shop = open_stage(ecs_cloud)
+    plan, before = shop.plan(), ecs_cloud.cloud.tick()
+    ecs_cloud.cloud.behaviour = Behaviour(holds=True)
+    shop.target().apply(plan)
+    a_task_stopped(ecs_cloud, f"{PULLS} resolve reference registry.example/api:1: not found", **{since: before})
+    assert shop.look(plan.intent).standing is Standing.UNDERWAY
+
+
 def test_once_the_breaker_has_triggered_no_task_is_waited_for(ecs_cloud: EcsDouble) -> None:
     shop, plan = stops(ecs_cloud, TOO_MANY)
     deployment = ecs_cloud.cloud.deployments[ecs_cloud.cloud.services["api"]["currentServiceDeployment"]]
@@ -139,3 +150,27 @@ def test_a_blue_green_revert_without_healthy_targets_in_either_group_is_not_comp
     sight = shop.look(plan.intent)
     assert sight.standing is Standing.UNDERWAY
     assert sight.reason.endswith("0 of 2 targets healthy in targetgroup/blue/1 and targetgroup/green/1")
+
+
+CHECK = {"command": ["CMD", "true"]}
+ROUTER = {"name": "log-router", "image": "router", "essential": False}
+
+
+@pytest.mark.parametrize(
+    ("containers", "app", "standing"),
+    [
+        pytest.param([{"name": "app"}, {**ROUTER, "healthCheck": CHECK}], "UNKNOWN", Standing.THERE, id="only-one-that-is-not-essential-is-checked"),
+        pytest.param([{"name": "app", "healthCheck": CHECK}], "UNKNOWN", Standing.UNDERWAY, id="essential-unless-said-otherwise"),
+        pytest.param([{"name": "app", "healthCheck": CHECK}, {"name": "proxy"}], "HEALTHY", Standing.THERE, id="an-essential-one-without-a-check"),
+    ],
+)
+def test_the_health_checks_of_essential_containers_count(
+    ecs_cloud: EcsDouble, containers: list[dict[str, object]], app: str, standing: Standing
+) -> None:
+    shop = open_stage(ecs_cloud)
+    plan = shop.plan()
+    good = ecs_cloud.cloud.revisions[ecs_cloud.cloud.effective(next(iter(ecs_cloud.cloud.deployments)))]["taskDefinition"]
+    shop.target().apply(plan)
+    ecs_cloud.cloud.definitions[good]["containerDefinitions"] = containers
+    ecs_cloud.cloud.health["app"] = app
+    assert shop.look(plan.intent).standing is standing

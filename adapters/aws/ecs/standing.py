@@ -84,12 +84,16 @@ def _progress(reader: Reader, seen: Seen, intent: Intent) -> tuple[Standing, str
 
 
 def _start_fault(reader: Reader, seen: Seen) -> str | None:
-    """Why a task of this revision did not start; one that waiting does not mend comes first."""
-    stopped = [
-        (task, str(task.get("stoppedReason") or "")) for task in _tasks(reader, seen, "STOPPED") if task.get("taskDefinitionArn") == seen.definition
-    ]
+    """Why a task of this deployment did not start; one that waiting does not mend comes first."""
+    stopped = [(task, str(task.get("stoppedReason") or "")) for task in _tasks(reader, seen, "STOPPED") if _is_of(seen, task)]
     faults = [f"task {objects.name_of(task['taskArn'])} did not start: {why}" for task, why in stopped if any(word in why for word in _NOT_STARTED)]
     return max(faults, key=_is_for_good, default=None)
+
+
+def _is_of(seen: Seen, task: Raw) -> bool:
+    """Whether this deployment started it. ECS lists a stopped task for an hour: the good definition may have had its own trouble before."""
+    began = objects.since(seen.deployment)
+    return task.get("taskDefinitionArn") == seen.definition and (task.get("createdAt") or task.get("stoppedAt") or began) >= began
 
 
 def _is_for_good(fault: str) -> bool:
@@ -113,21 +117,25 @@ def _verified(reader: Reader, seen: Seen, intent: Intent, counts: str) -> tuple[
     if (fault := _other_images(tasks, intent.record.get("digests"))) is not None:
         return Standing.FAILED, fault
     wanted = int(seen.service.get("desiredCount") or 0)
-    checked = _has_health_check(reader, seen)
-    well = [task for task in tasks if task.get("lastStatus") == "RUNNING" and _is_healthy(task, is_checked=checked)]
+    checked = _checked(reader, seen)
+    well = [task for task in tasks if task.get("lastStatus") == "RUNNING" and _is_healthy(task, checked)]
     if not tasks or len(well) < wanted:
         return Standing.UNDERWAY, f"{counts}; {len(well)} of {wanted} tasks run and are healthy"
     return _served(reader, seen, f"{counts}, {len(well)} healthy")
 
 
-def _has_health_check(reader: Reader, seen: Seen) -> bool:
+def _checked(reader: Reader, seen: Seen) -> frozenset[str]:
+    """The containers whose own health check counts: those that are not essential have no effect on the health of a task."""
     containers = reader.definition(seen.definition)["taskDefinition"].get("containerDefinitions") or []
-    return any(container.get("healthCheck") for container in containers)
+    return frozenset(item["name"] for item in containers if item.get("healthCheck") and item.get("essential", True))
 
 
-def _is_healthy(task: Raw, *, is_checked: bool) -> bool:
-    """UNKNOWN is the word for a task without a health check, and for one whose check has not answered yet."""
-    return task.get("healthStatus") == "HEALTHY" or (not is_checked and task.get("healthStatus") != "UNHEALTHY")
+def _is_healthy(task: Raw, checked: frozenset[str]) -> bool:
+    """UNKNOWN is the word for a task with an essential container without a health check, and for one whose check has not answered yet: then the
+    containers that have one tell.
+    """
+    healthy = {item["name"] for item in task.get("containers") or [] if item.get("healthStatus") == "HEALTHY"}
+    return task.get("healthStatus") == "HEALTHY" or (task.get("healthStatus") != "UNHEALTHY" and checked <= healthy)
 
 
 def _other_images(tasks: list[Raw], recorded: object) -> str | None:
