@@ -10,6 +10,7 @@ from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.policies.blame.leaning import leans
+from rollbackd.policies.decide.bake import contested
 from rollbackd.policies.judge.systemic import RECENT, Usual
 from rollbackd.policies.judge.tally import proven_since
 from rollbackd.policies.judge.verdict import State, Verdict
@@ -63,6 +64,7 @@ class Breaches:
         self._broken: dict[tuple[str, str], _Broken] = {}
         self._leaning: dict[tuple[str, str], timedelta] = {}
         self._risen: dict[tuple[str, str], frozenset[str]] = {}
+        self._proven: dict[tuple[str, str], datetime] = {}
 
     def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
         """The policy's newest verdicts count from now on; what is unknown leaves it where it was."""
@@ -72,6 +74,7 @@ class Breaches:
             self._risen[key] = _risen(policy, seen)
         self._leaning.pop(key, None)
         if State.BREACH in states:
+            self._proven[key] = max(track.last_breach for track in watch.tracks if track.last_breach is not None)
             self._broken[key] = _broken(self._broken.get(key), policy, watch, seen)
         elif lean := [each[0] for each in zip(policy.conditions, watch.tracks, seen, strict=True) if leans(*each)]:
             self._leaning[key] = _longest(policy, lean)
@@ -85,6 +88,7 @@ class Breaches:
         self._broken = {key: one for key, one in self._broken.items() if key in wanted}
         self._leaning = {key: length for key, length in self._leaning.items() if key in wanted}
         self._risen = {key: on for key, on in self._risen.items() if key in wanted}
+        self._proven = {key: at for key, at in self._proven.items() if key in wanted}
 
     def presses(self, last: datetime, incidents: Iterable[Incident], at: datetime) -> bool:
         """True where a target that was looked at ``last`` is to be looked at now, because another one is in breach: is it that one's change?"""
@@ -119,6 +123,13 @@ class Breaches:
     def risen(self) -> frozenset[tuple[str, str]]:
         """(target, dependency) where the target uses more of it than its policy allows."""
         return frozenset((target, on) for (target, _), found in self._risen.items() for on in found)
+
+    def proven(self) -> dict[str, datetime]:
+        """When a breach of each target was last proven, by whichever policy, also where it is over."""
+        found: dict[str, datetime] = {}
+        for (target, _), at in self._proven.items():
+            found[target] = max(at, found.get(target, at))
+        return found
 
     def recent(self, at: datetime) -> frozenset[str]:
         """Targets whose breach began within the last ten minutes."""
@@ -205,6 +216,8 @@ def fleet_at(
         onsets=onsets,
         began=breaches.began(),
         evident=breaches.evident(),
+        proven=breaches.proven(),
+        contested=contested(incidents, book.of(sorted({t for i in incidents if i.policy in policies for t in policies[i.policy].targets}))),
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),
         risen=breaches.risen(),
@@ -273,11 +286,13 @@ def _healthy_since(
     found: dict[tuple[str, str, str], datetime | None] = {}
     for incident in incidents:
         for name, condition in incident.joined:
-            policy, watch = policies.get(name), watches.get(name)
-            names = [c.name for c in policy.conditions] if policy is not None else []
-            if policy is None or watch is None or condition not in names:
-                continue  # a policy that is gone proves nothing any more
-            track = watch.tracks[names.index(condition)]
-            is_looked_at = track.ok_last is not None and at - track.ok_last <= 2 * policy.every
-            found[incident.target, name, condition] = track.ok_since if is_looked_at else None
+            policy = policies.get(name)
+            names = [c.name for c in policy.conditions] if policy is not None and policy.target == incident.target else []
+            if policy is None or condition not in names:
+                continue  # a policy that is gone, or watches something else by now, proves nothing any more
+            watch = watches.get(name)
+            # Edited, or we have just started, and not looked at since: that nothing is known of it yet is no recovery.
+            track = watch.tracks[names.index(condition)] if watch is not None else None
+            is_looked_at = track is not None and track.ok_last is not None and at - track.ok_last <= 2 * policy.every
+            found[incident.target, name, condition] = track.ok_since if track is not None and is_looked_at else None
     return found

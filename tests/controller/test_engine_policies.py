@@ -158,6 +158,59 @@ def test_a_joined_policy_that_is_not_looked_at_any_more_proves_no_health(tmp_pat
     world.close()
 
 
+def _joined(tmp_path, other=OTHER):
+    """An incident of both policies, of which the rollback helped one only."""
+    world = World(tmp_path, replace(SHOP_POLICY, ladder=(RevertRung(SHOP),)), other)
+    both = ("shop", "other")
+    world.slot(0, policies=both)
+    world.good("v1")
+    world.deploy("v2")
+    for _ in range(3):
+        world.slot(60, policies=both)
+    world.slot(60, policies=("other",))
+    return world
+
+
+def test_a_joined_policy_that_was_edited_and_not_looked_at_since_closes_no_incident(tmp_path):
+    world = _joined(tmp_path)
+    world.engine.adopt((SHOP_POLICY, replace(OTHER, digest="d3")))
+    for _ in range(8):
+        world.slot(0)
+    assert "rung.applied" in world.kinds()
+    assert "incident.closed" not in world.kinds()
+    world.close()
+
+
+def test_a_joined_policy_that_was_not_looked_at_since_the_restart_closes_no_incident(tmp_path):
+    before = _joined(tmp_path)
+    before.close()
+    world = World(tmp_path, SHOP_POLICY, OTHER, at=before.at)
+    for _ in range(8):
+        world.slot(0)
+    assert "incident.closed" not in world.kinds()
+    for _ in range(8):
+        world.slot(0, policies=("shop", "other"))
+    assert world.incidents() == ()
+    world.close()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param((), id="removed"),
+        pytest.param((replace(OTHER, digest="d3", target="command:else", ladder=()),), id="of-another-target"),
+        pytest.param((replace(OTHER, digest="d3", conditions=(replace(OTHER.conditions[0], name="else"),)),), id="without-the-condition"),
+    ],
+)
+def test_what_joined_and_is_really_gone_is_not_waited_for(tmp_path, other):
+    world = _joined(tmp_path)
+    world.engine.adopt((SHOP_POLICY, *other))
+    for _ in range(8):
+        world.slot(0)
+    assert world.incidents() == ()
+    world.close()
+
+
 def test_the_contacts_of_a_joining_policy_are_told(tmp_path):
     world = World(tmp_path, SHOP_POLICY, replace(OTHER, notify=("other-team",)))
     both = ("shop", "other")
