@@ -112,8 +112,15 @@ def test_somebody_else_who_was_there_is_named(looking, how, ended):
     assert looking.explain(ELSEWHERE, how=how) == (False, stopped(timedelta(0), ended, "it stands at rev-c"))
 
 
-def test_what_another_writer_began_is_not_ours_after_a_refusal(looking):
-    assert looking.explain(UNDERWAY, how=RungEnd.REFUSED) == (False, stopped(timedelta(0), RungEnd.REFUSED, "no answer", "look at it"))
+def test_another_writer_who_is_putting_it_there_has_superseded_what_was_refused(looking):
+    reason = "another writer puts rev-a there: 1 of 3 ready"
+    assert looking.explain(UNDERWAY, how=RungEnd.REFUSED) == (False, stopped(timedelta(0), RungEnd.SUPERSEDED, reason))
+    assert looking.store.quarantined() == frozenset()
+
+
+def test_a_part_of_the_end_state_by_another_writer_leaves_a_refusal_as_it_is(looking):
+    half = replace(UNDERWAY, revision="rev-c")
+    assert looking.explain(half, how=RungEnd.REFUSED) == (False, stopped(timedelta(0), RungEnd.REFUSED, "no answer", "look at it"))
 
 
 @pytest.mark.parametrize("sight", [UNDERWAY, THERE, BROKEN])
