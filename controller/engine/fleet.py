@@ -217,7 +217,7 @@ def fleet_at(
         began=breaches.began(),
         evident=breaches.evident(),
         proven=breaches.proven(),
-        contested=contested(incidents, book.of(sorted({t for i in incidents if i.policy in policies for t in policies[i.policy].targets}))),
+        contested=contested(incidents, book.of(sorted({t for p in policies.values() if p.target in open_on for t in p.targets}))),
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),
         risen=breaches.risen(),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Sides
 from rollbackd.controller.policytest.cases import Case, GivenChange, Start
+from rollbackd.policies.decide.bake import contested
 from rollbackd.policies.decide.decisions import Act, Bake, Decision, Offer
 from rollbackd.policies.decide.hands import approvals_of
 from rollbackd.policies.known.changes import Change
@@ -118,6 +119,7 @@ class World:
             acted_in_day={target: sum(moment > at - _DAY for moment in acted)},
             closed={target: max(closed)} if closed else {},
             quarantined=frozenset(self._quarantined),
+            contested=contested([self.incident] if self.incident else [], self._changes),
             answered=frozenset((change.target, change.id) for change in self._changes if change.id in suspects),
             revisions=dict(self._seen),
             good={target: tuple(revisions) for target, revisions in self._good.items()},

@@ -14,7 +14,7 @@ from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.controller.observe.past import Past
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Limits
-from rollbackd.policies.model.policy import FlagsRung, RevertRung
+from rollbackd.policies.model.policy import FlagsRung, Mode, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, command, script, served
 from tests.policies.literals import MINUTE
 from tests.servers import poll
@@ -230,6 +230,42 @@ def test_a_revision_that_served_for_eight_days_is_still_known_good(tmp_path):
     world.slot(600)
     world.slot(600)
     assert world.version.read_text() == "v1\n"
+    world.close()
+
+
+def test_what_one_policy_proves_bad_does_not_become_known_good_by_another(tmp_path):
+    timing = replace(TIMING, bake=5 * MINUTE)
+    shop = replace(SHOP_POLICY, timing=timing, ladder=(RevertRung(SHOP),))
+    world = World(tmp_path, shop, replace(shop, name="memory", digest="memory"))
+
+    def slot(bad):
+        world.at += EVERY
+        world.engine.cycle(Batch(world.at, world.survey(), {"shop": (served(world.at, bad),), "memory": (served(world.at, 0),)}))
+        world.rest()
+
+    slot(0)
+    world.deploy("v2")
+    slot(0)
+    for _ in range(60):
+        slot(60)
+    assert (world.kinds(), world.store.ledger(SHOP)) == (["incident.opened", "rung.stopped", "incident.held"], ())
+    world.close()
+
+
+def test_a_target_in_breach_does_not_become_known_good_by_the_health_of_another(tmp_path):
+    timing, cart = replace(TIMING, bake=5 * MINUTE), "command:cart"
+    shop = replace(SHOP_POLICY, timing=timing, ladder=(RevertRung(SHOP), RevertRung(cart)))
+    watching = replace(shop, name="cart", digest="cart", target=cart, mode=Mode.OBSERVE, ladder=(RevertRung(cart),))
+    world = World(tmp_path, shop)
+    (tmp_path / "cart").write_text("c1\n")
+    world.targets["command"] = Command({"shop": command(tmp_path), "cart": command(tmp_path, "cart")})
+    world.engine.adopt((shop, watching))
+    for _ in range(60):
+        world.at += EVERY
+        world.engine.cycle(Batch(world.at, world.survey(), {"shop": (served(world.at, 0),), "cart": (served(world.at, 60),)}))
+        world.rest()
+    assert [(known.revision, known.standing) for known in world.store.ledger(SHOP)] == [("v1", Standing.GOOD)]
+    assert world.store.ledger(cart) == ()
     world.close()
 
 

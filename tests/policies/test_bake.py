@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rollbackd.policies.decide.bake import bake
+from rollbackd.policies.decide.bake import bake, contested
 from rollbackd.policies.judge.evidence import Bounds, Nothing, Share
 from rollbackd.policies.judge.tally import begin, tried
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.watch import Watch, new_watch
 from rollbackd.policies.model.policy import Bound, Policy, RevertRung
 from rollbackd.policies.model.signals import OfTarget, Selector, Signal, Vanished
-from tests.policies.literals import CALM, ERRORS, FLAGS, HOUR, MEMORY, MINUTE, POLICY, RELEASE, SECOND, T0, TARGET
+from tests.policies.literals import CALM, ERRORS, FLAGS, FLIP, HOUR, MEMORY, MINUTE, POLICY, RELEASE, SECOND, T0, TARGET, verifying
 
 BAKE = POLICY.timing.bake
 SETTLED = T0 + 2 * HOUR
@@ -125,6 +126,52 @@ def test_where_it_is_not_known_what_runs_nothing_is_good() -> None:
     fleet = replace(CALM, revisions={})
     watch = replace(watched(T0, T0), revision=None)
     assert bake(POLICY, watch, (OK,), (RELEASE,), fleet, SETTLED) == (watch, ())
+
+
+# --- what others know of it -----------------------------------------------------------------------------------------------------------
+
+
+def known(fleet: Fleet, policy: Policy = POLICY) -> tuple[Watch, list[tuple[str, str]]]:
+    after, bakes = bake(policy, watched(T0, T0, policy=policy), (OK,), (RELEASE,), fleet, SETTLED)
+    return after, [good for one in bakes for good in one.targets]
+
+
+@pytest.mark.parametrize(("ago", "is_good"), [(BAKE, True), (BAKE - SECOND, False)])
+def test_a_breach_that_another_policy_proved_begins_it_anew_too(ago: timedelta, is_good: bool) -> None:
+    after, good = known(replace(CALM, proven={TARGET: SETTLED - ago}))
+    assert good == ([(TARGET, "bad7")] if is_good else [])
+    assert after.clean_since == SETTLED - ago
+
+
+def test_what_ran_before_is_not_held_against_another_revision() -> None:
+    fleet = replace(CALM, revisions={TARGET: "new8"}, proven={TARGET: SETTLED - MINUTE})
+    after, _ = bake(POLICY, watched(T0, T0), (OK,), (RELEASE,), fleet, SETTLED)
+    assert after.clean_since == SETTLED
+
+
+def test_what_an_open_incident_is_about_is_not_good_and_may_be_once_it_is_closed() -> None:
+    after, good = known(replace(CALM, contested=contested((verifying(),), (RELEASE,))))
+    assert (good, after.baked) == ([], None)
+    assert told(after, OK)[1] == [(TARGET, "bad7")]
+
+
+@pytest.mark.parametrize(
+    "fleet",
+    [
+        pytest.param(replace(CALM, proven={FLAGS: SETTLED - MINUTE}), id="in-breach"),
+        pytest.param(replace(CALM, contested=frozenset({(FLAGS, CALM.revisions[FLAGS])})), id="a-suspect"),
+    ],
+)
+def test_what_the_ladder_reverts_is_not_good_by_the_health_of_another_target(fleet: Fleet) -> None:
+    policy = replace(POLICY, ladder=(RevertRung(FLAGS), RevertRung(TARGET)))
+    assert known(fleet, policy)[1] == [(TARGET, "bad7")]
+
+
+def test_an_incident_is_about_what_was_judged_and_about_every_suspect() -> None:
+    both = replace(verifying(), revision="bad7", suspects=(RELEASE.id, FLIP.id))
+    assert contested((both,), (RELEASE, FLIP)) == {(TARGET, "bad7"), (FLAGS, "f2")}
+    assert contested((both,), ()) == {(TARGET, "bad7")}
+    assert contested((), (RELEASE, FLIP)) == frozenset()
 
 
 # --- of which targets -----------------------------------------------------------------------------------------------------------------
