@@ -184,7 +184,7 @@ class Target(Protocol):
         ...
 
     def apply(self, plan: Plan) -> None:
-        """Send the plan's write once, under its precondition; never repeat it.
+        """Send the plan's write once, under its precondition; never repeat it, but after a definite no.
 
         Returns once accepted. Raises Refused if the precondition no longer holds, Permanent if it was rejected (nothing changed either way),
         Transient if the outcome is unknown: the caller looks.

@@ -40,6 +40,18 @@ class NotAdmitted(Refused):
     """A webhook or a policy of the cluster denied a write."""
 
 
+class NotDone(Transient):
+    """Nothing was done, and it may be asked again: there were too many requests, or the server was not even reached."""
+
+
+class Lost(Transient):
+    """Whether a write was done is unknown. ``what``: why, without the advice to look."""
+
+    def __init__(self, what: str, *, retry_after: float | None = None) -> None:
+        super().__init__(f"{what} Whether the patch was applied is unknown: look at the target before anything else.", retry_after=retry_after)
+        self.what = what
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What is asked of whom; ``name`` '' is a whole namespace, and ``namespace`` '' all of them."""
@@ -91,8 +103,10 @@ def of_status(call: Call, status: int, body: bytes, headers: Mapping[str, str]) 
         return Refused(
             f"the server did not take the patch ({status}): {said}. Nothing was changed.", advice="Read the Deployment again and decide anew."
         )
-    if status in (408, 410, 429) or status >= 500:
-        return Transient(f"the server could not {call} ({status}): {said}.{_unknown(call)}", retry_after=_seconds(headers))
+    if status == 429:
+        return NotDone(f"the server could not {call} ({status}): {said}.{call.unchanged}", retry_after=_seconds(headers))
+    if status in (408, 410) or status >= 500:
+        return _unanswered(call, f"the server could not {call} ({status}): {said}.", _seconds(headers))
     return Permanent(f"the server refused to {call} ({status}): {said}.{call.unchanged}")
 
 
@@ -100,7 +114,7 @@ def _not_admitted(call: Call, status: int, said: str, headers: Mapping[str, str]
     """Nothing was stored, whatever the code; 429 and those from 500 on say that who was asked could not judge now."""
     what = f"the cluster's admission does not let us {call} ({status}): {said}.{call.unchanged}"
     if status == 429 or status >= 500 or said == _STARTING:
-        return Transient(what, retry_after=_seconds(headers))
+        return NotDone(what, retry_after=_seconds(headers))
     if call.verb == "patch":
         return NotAdmitted(what, advice="Rights do not help: let those who own it admit that version, then plan again.")
     return Permanent(f"{what} Let those who own it leave such requests alone.")
@@ -126,19 +140,21 @@ def _forbidden(call: Call, message: str) -> Permanent:
 
 def of_transport(call: Call, fault: Exception) -> AdapterError:
     """The failure that a broken or slow connection means, and an address to which there can be none."""
-    from urllib3.exceptions import LocationValueError
+    from urllib3.exceptions import ConnectTimeoutError, LocationValueError, NewConnectionError
 
     if isinstance(fault, LocationValueError):
         return Permanent(f"there is no way to {call} ({type(fault).__name__}).{call.unchanged} {_ASTRAY}")
     cause = fault.args[0] if fault.args else fault
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Permanent(f"cluster {call.cluster} shows a certificate that is not trusted: {cause.verify_message}.{call.unchanged} Correct the CA.")
-    return Transient(f"no answer to {call} ({type(fault).__name__}).{_unknown(call)}")
+    if isinstance(fault, NewConnectionError | ConnectTimeoutError):
+        return NotDone(f"no connection to {call} ({type(fault).__name__}).{call.unchanged}")
+    return _unanswered(call, f"no answer to {call} ({type(fault).__name__}).")
 
 
 def not_answered(call: Call, status: int) -> AdapterError:
     """A success that is no answer: a proxy's page, a cut body, another object."""
-    return Transient(f"the answer to {call} is not the API's ({status}, not the object that was asked for).{_unknown(call)}")
+    return _unanswered(call, f"the answer to {call} is not the API's ({status}, not the object that was asked for).")
 
 
 def document(body: bytes) -> dict[str, Any]:
@@ -156,10 +172,9 @@ def _message_of(body: bytes) -> str:
     return " ".join(one_line(str(message)).split()).rstrip(".") if message else "no message"
 
 
-def _unknown(call: Call) -> str:
-    if call.verb == "patch" and not call.dry_run:
-        return " Whether the patch was applied is unknown: look at the target before anything else."
-    return ""
+def _unanswered(call: Call, what: str, retry_after: float | None = None) -> Transient:
+    kind = Lost if call.verb == "patch" and not call.dry_run else Transient
+    return kind(what, retry_after=retry_after)
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

@@ -1,4 +1,4 @@
-"""A plan towards one ReplicaSet that still exists, rehearsed by the server; and the one write that carries it out."""
+"""A plan towards one ReplicaSet that still exists, rehearsed by the server. It holds the one write that carries it out."""
 
 from dataclasses import dataclass, field
 from shlex import quote
@@ -10,7 +10,7 @@ from rollbackd.adapters.kubernetes import objects
 from rollbackd.adapters.kubernetes.api import MANAGER, Cluster
 from rollbackd.adapters.kubernetes.deadline import deadline
 from rollbackd.adapters.kubernetes.differences import differences, referenced
-from rollbackd.adapters.kubernetes.failures import Gone, NotAdmitted
+from rollbackd.adapters.kubernetes.failures import Gone
 from rollbackd.adapters.kubernetes.objects import Raw
 from rollbackd.adapters.kubernetes.owners import helm_release, kapp_application, owner_to_respect
 from rollbackd.adapters.kubernetes.place import Place
@@ -53,7 +53,7 @@ def plan(cluster: Cluster, place: Place, request: PlanRequest) -> Plan | Nothing
     if (refusal := owner_to_respect(place, view.deployment, view.chosen)) is not None:
         raise refusal
     intent = _intent(request, view.deployment, goal)
-    write = _write(place, intent, view.deployment, goal)
+    write = write_of(place, intent, view.deployment, goal)
     unrehearsed = _rehearse(cluster, write, intent)
     good, bad = goal["spec"]["template"], view.deployment["spec"]["template"]
     name = goal["metadata"]["name"]
@@ -136,7 +136,7 @@ def _intent(request: PlanRequest, deployment: Raw, goal: Raw) -> Intent:
     return Intent(request.target, request.incident, request.from_revision, objects.digest(good), record)
 
 
-def _write(place: Place, intent: Intent, deployment: Raw, goal: Raw) -> Write:
+def write_of(place: Place, intent: Intent, deployment: Raw, goal: Raw) -> Write:
     """Guarded by uid, by the whole bad template and by its rollout's number: status updates and scaling do not void it, a newer rollout does.
 
     A template that went and came back is another rollout, and no longer the one that was judged. Its number tells, once its controller gave it one.
@@ -199,28 +199,3 @@ def _not_undone(deployment: Raw, good: Raw) -> tuple[str, ...]:
     unless_forced = f"its next apply conflicts with {MANAGER} unless it is forced (kubectl apply --server-side --force-conflicts)"
     lines += [f"{manager} holds the pod template by server-side apply: {unless_forced}" for manager in objects.appliers_of_template(deployment)]
     return tuple(lines)
-
-
-def apply(cluster: Cluster, place: Place, plan: Plan) -> None:
-    """See Target.apply. A plan out of the journal has no payload: its write is made again from what the intent names."""
-    write = plan.payload if isinstance(plan.payload, Write) else _rebuilt(cluster, place, plan.intent)
-    try:
-        cluster.patch(write.place, write.operations)
-    except NotAdmitted:
-        raise
-    except Refused as refusal:
-        what = f"{place} is not as it was when the revert was planned, or the server no longer takes it: {refusal}"
-        raise Refused(what, advice="Look at the target; judge what runs now.") from refusal
-
-
-def _rebuilt(cluster: Cluster, place: Place, intent: Intent) -> Write:
-    view = view_of(cluster, place)
-    live = objects.digest(view.deployment["spec"]["template"])
-    if live != intent.from_revision or view.deployment["metadata"]["uid"] != intent.record.get("uid"):
-        raise Refused(f"{place} is at {live} and no longer at {intent.from_revision}. Nothing was changed.", advice="Judge what runs now.")
-    goal = objects.of_template(view.mine, intent.to_revision)
-    if goal is None:
-        raise Refused(
-            f"{place}: the ReplicaSet of {intent.to_revision} is gone. Nothing was changed.", advice="Deploy that version by the usual way."
-        )
-    return _write(place, intent, view.deployment, goal)

@@ -1,6 +1,7 @@
 """The target kind ``kubernetes``: Deployments of the clusters in the daemon's config."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,11 +11,12 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent
 from rollbackd.adapters.base.past import Past
 from rollbackd.adapters.base.roster import Listed
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
-from rollbackd.adapters.kubernetes import planning, rights, roster, standing
+from rollbackd.adapters.kubernetes import planning, rights, roster, standing, writing
 from rollbackd.adapters.kubernetes.access import ClusterAccess
 from rollbackd.adapters.kubernetes.api import PAGE, Cluster
 from rollbackd.adapters.kubernetes.jobs import JobBook
 from rollbackd.adapters.kubernetes.objects import selector
+from rollbackd.adapters.kubernetes.patience import READING, asked
 from rollbackd.adapters.kubernetes.place import Place, place_of
 from rollbackd.adapters.kubernetes.survey import Rollout, awaits_first_sight, first_ready, rollouts, state
 
@@ -26,14 +28,23 @@ AT_ONCE = 8
 
 
 class Kubernetes:
-    """See base.target.Target. ``timeout``: seconds to connect, seconds to wait for an answer; nothing is retried.
+    """See base.target.Target. ``timeout``: seconds to connect, seconds to wait for an answer.
 
+    What plans is asked again for some seconds, a write after a definite no only; surveys and looks are not, for they come again by themselves.
     The first sight of each revision's readiness is remembered while the process lives: pods that are replaced later tell a later time.
     """
 
     kind = "kubernetes"
 
-    def __init__(self, clusters: Mapping[str, ClusterAccess], *, timeout: tuple[float, float] = (2.0, 10.0), page: int = PAGE) -> None:
+    def __init__(
+        self,
+        clusters: Mapping[str, ClusterAccess],
+        *,
+        timeout: tuple[float, float] = (2.0, 10.0),
+        page: int = PAGE,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sleep = sleep
         self._clusters = {name: Cluster(name, access, timeout, page) for name, access in clusters.items()}
         self._first_ready: dict[Place, tuple[str | None, datetime]] = {}
         self._jobs = JobBook()
@@ -100,12 +111,12 @@ class Kubernetes:
     def plan(self, request: PlanRequest) -> Plan | NothingToDo:
         """See Target.plan."""
         place = self._place(request.target)
-        return planning.plan(self._clusters[place.cluster], place, request)
+        return asked(lambda: planning.plan(self._clusters[place.cluster], place, request), READING, self._sleep)
 
     def apply(self, plan: Plan) -> None:
         """See Target.apply."""
         place = self._place(plan.intent.target)
-        planning.apply(self._clusters[place.cluster], place, plan)
+        writing.apply(self._clusters[place.cluster], place, plan, self._sleep)
 
     def look(self, intent: Intent) -> Sight:
         """See Target.look."""

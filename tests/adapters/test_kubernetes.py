@@ -322,7 +322,6 @@ def test_a_token_that_stays_refused_is_final_after_one_more_try(stage: Stage, do
         pytest.param({"kind": "garbage"}, Standing.THERE, id="a-proxys-html-page"),
         pytest.param({"kind": "status", "status": 500}, Standing.BEFORE, id="500"),
         pytest.param({"kind": "status", "status": 504}, Standing.BEFORE, id="504"),
-        pytest.param({"kind": "status", "status": 429, "retry_after": 2}, Standing.BEFORE, id="429"),
     ],
 )
 def test_a_write_whose_outcome_is_unknown_is_sent_once_and_explained_by_looking(
@@ -347,15 +346,6 @@ def test_a_lost_precondition_is_refused_and_not_repeated(stage: Stage, double: K
     assert len(double.requests("patch", dry_run=False)) == 1
 
 
-def test_a_server_that_has_not_read_its_webhooks_yet_may_be_asked_again_and_nothing_is_in_doubt(stage: Stage, double: KubeDouble) -> None:
-    plan = stage.plan(stage.broken())
-    message = 'deployments.apps "checkout" is forbidden: not yet ready to handle request'
-    double.fault("status", method="PATCH", status=403, message=message)
-    with pytest.raises(Transient, match=r"not yet ready to handle request\. Nothing was changed\."):
-        stage.target.apply(plan)
-    assert stage.target.look(plan.intent).standing is Standing.BEFORE
-
-
 def test_a_review_that_the_admission_denies_is_final_and_names_who_denied_it(stage: Stage, double: KubeDouble) -> None:
     stage.deploy()
     message = 'admission webhook "all.example" denied the request: not signed'
@@ -375,14 +365,6 @@ def test_a_webhook_that_cannot_rehearse_leaves_a_plan_that_says_so(stage: Stage,
     good = stage.broken()
     double.fault("status", method="PATCH", status=400, message='admission webhook "inject" does not support dry run')
     assert stage.plan(good).not_undone[0].startswith("not rehearsed")
-
-
-def test_a_rehearsal_without_an_answer_is_transient(stage: Stage, double: KubeDouble) -> None:
-    good = stage.broken()
-    double.fault("status", method="PATCH", status=503)
-    with pytest.raises(Transient) as failure:
-        stage.plan(good)
-    assert "unknown" not in str(failure.value)
 
 
 def test_a_deployment_without_annotations_keeps_those_that_appear_before_the_write(stage: Stage, double: KubeDouble) -> None:

@@ -106,6 +106,15 @@ def test_row_32_a_conflict_is_never_retried_blindly(cluster: Cluster) -> None:
     assert cluster.house.kinds()[-2:] == ["rung.stopped", "incident.held"]
 
 
+def test_row_32_a_write_that_met_too_many_requests_is_sent_again(cluster: Cluster) -> None:
+    cluster.open()
+    cluster.release()
+    cluster.house.server.breaks("kubernetes", status(429, b'{"kind": "Status", "message": "too many requests"}'), met=is_write, times=1)
+    cluster.look(True, 6)
+    assert (cluster.image(), cluster.writes()) == ("shop:1", [200])
+    assert "rung.settled" in cluster.house.kinds()
+
+
 def test_row_33_a_right_that_is_missing_is_final_and_named(cluster: Cluster) -> None:
     cluster.open()
     cluster.release()
