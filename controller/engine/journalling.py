@@ -9,6 +9,7 @@ from shlex import quote
 import structlog
 
 from rollbackd.controller.act.order import Order, limits_for
+from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.claiming import writing
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
@@ -22,7 +23,7 @@ from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import passed_by
 from rollbackd.policies.decide.opening import neighbours
 from rollbackd.policies.known.changes import Change
-from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
+from rollbackd.policies.known.events import Closed, Held, IncidentEvent, Joined, Opened, Stopped
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 from rollbackd.policies.model.keys import namespace_of
@@ -154,7 +155,7 @@ class Journalling:
         log.info(f"incident.{type(event).__name__.lower()}", incident=event.incident, reason=event.reason)
         notice = notice_of(event, incident, policy) if incident is not None else None
         if notice is not None and incident is not None:
-            tx.queue(notice, _new_contacts(event, incident, policies) if isinstance(event, Joined) else contacts_of(incident, policies))
+            tx.queue(notice, readers_of(tx, event, incident, policies))
         return True
 
     def _outside(self, tx: Transaction, policy: Policy, decision: Outside) -> None:
@@ -219,6 +220,17 @@ def _new_contacts(event: Joined, incident: Incident, policies: Mapping[str, Poli
     others = tuple(pair for pair in incident.joined if pair != (event.policy, event.condition))
     told = contacts_of(replace(incident, joined=others), policies)
     return tuple(contact for contact in contacts_of(incident, policies) if contact not in told)
+
+
+def readers_of(tx: Transaction, event: IncidentEvent, incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:
+    """Those to whom the message about this row goes; the end, also to those who were told of the incident and belong to none of its policies now.
+
+    Else a page would stay open where a policy that joined has been removed since, or has other contacts.
+    """
+    if isinstance(event, Joined):
+        return _new_contacts(event, incident, policies)
+    told = sorted(parcels.contacts_of(tx, incident.id)) if isinstance(event, Closed) else ()
+    return tuple(dict.fromkeys((*contacts_of(incident, policies), *told)))
 
 
 def contacts_of(incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:

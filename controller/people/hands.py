@@ -8,7 +8,7 @@ from shlex import quote
 
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Decided
-from rollbackd.controller.engine.journalling import contacts_of
+from rollbackd.controller.engine.journalling import readers_of
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import Note
 from rollbackd.controller.notify.messages import notice_of
@@ -96,7 +96,7 @@ class Hands:
             return
         incident, policies = tx.incident(event.incident), dict(self._desk.engine.policies)
         if incident is not None and (notice := notice_of(event, incident, policies.get(incident.policy))) is not None:
-            tx.queue(notice, contacts_of(incident, policies))
+            tx.queue(notice, readers_of(tx, event, incident, policies))
 
     # --- parts --------------------------------------------------------------------------------------------------------------------------
 

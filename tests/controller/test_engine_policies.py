@@ -211,6 +211,21 @@ def test_what_joined_and_is_really_gone_is_not_waited_for(tmp_path, other):
     world.close()
 
 
+@pytest.mark.parametrize(
+    "other", [pytest.param((), id="removed"), pytest.param((replace(OTHER, digest="d3", notify=("new-team",)),), id="of-others-now")]
+)
+def test_the_end_reaches_whoever_was_paged_though_no_policy_names_them_any_more(tmp_path, other):
+    world = _joined(tmp_path, replace(OTHER, notify=("other-team",)))
+    world.slot(60, policies=("other", "shop"))
+    assert ("other-team", "held") in world.told()
+    world.engine.adopt((SHOP_POLICY, *other))
+    for _ in range(8):
+        world.slot(0, policies=("shop", *(policy.name for policy in other)))
+    ends = [contact for contact, kind in world.told() if kind == "recovered"]
+    assert ends == ["oncall", *(contact for policy in other for contact in policy.notify), "other-team"]
+    world.close()
+
+
 def test_the_contacts_of_a_joining_policy_are_told(tmp_path):
     world = World(tmp_path, SHOP_POLICY, replace(OTHER, notify=("other-team",)))
     both = ("shop", "other")

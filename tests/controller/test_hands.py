@@ -328,6 +328,17 @@ def test_an_incident_that_is_taken_begins_nothing_more_by_itself(people):
     assert "ACKNOWLEDGED command:shop: ann has taken" in " ".join(here.world.titles())
 
 
+def test_closing_by_hand_reaches_whoever_was_told_of_the_incident(people):
+    here = people()
+    incident = here.release()
+    notice = here.world.notices()[-1]
+    with here.world.store.transaction() as tx:
+        tx.queue(notice, ("other-team",))  # joined once, and gone since
+    here.hands.ack(incident.id, "ann", "load test", close=True)
+    assert [contact for contact, kind in here.world.told() if kind == "acked"][-2:] == ["oncall", "other-team"]
+    assert here.world.notices()[-1].resolved
+
+
 def test_an_incident_may_be_closed_by_hand(people):
     here = people()
     incident = here.release()
