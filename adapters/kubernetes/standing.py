@@ -1,20 +1,11 @@
 """Where a Deployment stands relative to an intent: complete only when its own pods prove it."""
 
 from rollbackd.adapters.base.target import Intent, Sight, Standing
-from rollbackd.adapters.kubernetes import objects
+from rollbackd.adapters.kubernetes import objects, starting
 from rollbackd.adapters.kubernetes.api import Cluster
 from rollbackd.adapters.kubernetes.failures import Gone
 from rollbackd.adapters.kubernetes.objects import Raw
 from rollbackd.adapters.kubernetes.place import Place
-
-_FINAL = frozenset({"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"})
-"""Reasons of a waiting container that waiting does not mend."""
-_CRASHING = "CrashLoopBackOff"
-ENOUGH_RESTARTS = 3
-"""From so many restarts on a container that crashes counts as one that will go on: then it has ended four times, over half a minute or more.
-
-Before that it may be one that started while what it needs was restarting: the kubelet starts it again at once, then after 10 s, then after 20 s.
-"""
 
 
 def look(cluster: Cluster, place: Place, intent: Intent) -> Sight:
@@ -51,20 +42,21 @@ def _progress(cluster: Cluster, place: Place, deployment: Raw, live: str) -> tup
     if current is None:
         return Standing.UNDERWAY, "accepted; its ReplicaSet is not there yet"
     pods = _pods(cluster, place, current)
-    if (fault := _final_fault(pods)) is not None:
+    if (fault := starting.final_fault(pods)) is not None:
         return Standing.FAILED, fault
+    trouble = starting.trouble(pods)
     if (fault := objects.stall(deployment, current)) is not None:
-        return Standing.FAILED, fault
-    return _counted(spec.get("replicas", 1), status, pods, objects.refusal_of_pods(deployment))
+        return Standing.FAILED, f"{fault} {trouble}" if trouble else fault
+    return _counted(spec.get("replicas", 1), status, pods, objects.refusal_of_pods(deployment) or trouble)
 
 
-def _counted(wanted: int, status: Raw, pods: list[Raw], refusal: str | None) -> tuple[Standing, str]:
+def _counted(wanted: int, status: Raw, pods: list[Raw], trouble: str | None) -> tuple[Standing, str]:
     updated, there, available = (int(status.get(name, 0)) for name in ("updatedReplicas", "replicas", "availableReplicas"))
     ready = sum(objects.condition(pod, "Ready").get("status") == "True" for pod in pods)
     counts = f"{updated} of {wanted} updated, {available} available, {ready} ready, {there - updated} old left"
     if updated >= wanted and there == updated and available >= updated and ready >= wanted:
         return Standing.THERE, counts
-    return Standing.UNDERWAY, f"{counts}; {refusal}" if refusal else counts
+    return Standing.UNDERWAY, f"{counts}; {trouble}" if trouble else counts
 
 
 def _pods(cluster: Cluster, place: Place, replicaset: Raw) -> list[Raw]:
@@ -72,18 +64,3 @@ def _pods(cluster: Cluster, place: Place, replicaset: Raw) -> list[Raw]:
     found = cluster.find("pods", place.namespace, objects.selector(replicaset))
     mine = [pod for pod in found if (objects.controller(pod) or {}).get("uid") == uid]
     return [pod for pod in mine if not pod["metadata"].get("deletionTimestamp")]
-
-
-def _final_fault(pods: list[Raw]) -> str | None:
-    for pod in pods:
-        status = pod.get("status", {})
-        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-            waiting = container.get("state", {}).get("waiting") or {}
-            if waiting.get("reason") in _FINAL or _crashes_on(container, waiting):
-                detail = f": {waiting['message']}" if waiting.get("message") else ""
-                return f"pod {pod['metadata']['name']}, container {container['name']}: {waiting['reason']}{detail}"
-    return None
-
-
-def _crashes_on(container: Raw, waiting: Raw) -> bool:
-    return waiting.get("reason") == _CRASHING and int(container.get("restartCount", 0)) >= ENOUGH_RESTARTS

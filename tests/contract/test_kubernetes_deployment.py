@@ -627,6 +627,18 @@ def test_a_target_whose_pods_crash_until_what_they_need_is_there_is_waited_for(s
     assert stage.sight(plan.intent, THERE, FAILED).standing is THERE
 
 
+def test_a_target_whose_images_the_registry_holds_back_for_a_while_is_waited_for(stage: Stage, cluster: World) -> None:
+    stage.deploy("shop:held-back")
+    good = stage.state().revision
+    stage.release("shop:2")
+    cluster.image_behaves("shop:held-back", "throttled")
+    plan = applied(stage, good)
+    sight = until(lambda: stage.target.look(plan.intent), lambda seen: "429 Too Many Requests" in seen.reason)
+    assert sight.standing is UNDERWAY
+    cluster.image_behaves("shop:held-back", "ready")
+    assert stage.sight(plan.intent, THERE, FAILED).standing is THERE
+
+
 def pods_of(stage: Stage, image: str) -> list[dict[str, Any]]:
     pods: list[dict[str, Any]] = stage.world.api("GET", stage.path("pods"))["items"]
     return [pod for pod in pods if pod["spec"]["containers"][0]["image"] == image]

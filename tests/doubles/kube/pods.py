@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from tests.doubles.kube.store import Object, Store, controller_uid, stamp
 
-Behaviour = Literal["ready", "unready", "crash", "stumble", "missing"]
+Behaviour = Literal["ready", "unready", "crash", "stumble", "missing", "throttled"]
 
 _WAITING = {
     "missing": ("ImagePullBackOff", 'Back-off pulling image "{image}": ErrImagePull: {image}: not found'),
+    "throttled": ("ImagePullBackOff", 'Back-off pulling image "{image}": ErrImagePull: unexpected status code 429 Too Many Requests'),
     "crash": ("CrashLoopBackOff", "back-off 40s restarting failed container={name}"),
     "stumble": ("CrashLoopBackOff", "back-off 20s restarting failed container={name}"),
 }
@@ -123,7 +124,7 @@ def _container(world: World, container: dict[str, Any]) -> dict[str, Any]:
     behaviour = world.images.get(image, "ready")
     status: dict[str, Any] = {"name": name, "image": image, "imageID": "", "ready": behaviour == "ready", "started": behaviour == "ready"}
     status["restartCount"] = _RESTARTS.get(behaviour, 0)
-    if behaviour != "missing":
+    if behaviour not in ("missing", "throttled"):
         status["imageID"] = f"{image.split('@')[0].rsplit(':', 1)[0]}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"
     if behaviour in _WAITING:
         reason, message = _WAITING[behaviour]
