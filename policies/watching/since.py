@@ -54,14 +54,16 @@ def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[
     """From when on evidence counts, and when the first verdict may be given.
 
     Evidence never mixes two states of the policy's targets, whoever changed them and whether or not anyone is blamed for it: it begins at the newest
-    change (its first serving replica), and after a rung at the end of its settling. Another writer's change has a warm-up before the first verdict.
+    change (its first serving replica), and after the incident's own rungs at the end of their settling. Another writer's change has a warm-up before
+    the first verdict.
     """
     past = [change for change in changes if change.started_early <= at]
     foreign = max([change.effective for change in past if not change.ours], default=None)
     settled = incident.evidence_from if incident is not None else None
-    # The end of the settling says exactly what the sight of our own change says at the next slot.
-    ours = settled or max([change.effective for change in past if change.ours], default=None)
-    since = max([moment for moment in (foreign, ours) if moment is not None], default=None)
+    # The end of the settling says exactly what the sight of that change says at the next slot; what another incident wrote, it does not.
+    own = incident.touched if incident is not None and settled is not None else ()
+    ours = [change.effective for change in past if change.ours and change.target not in own]
+    since = max([moment for moment in (foreign, settled, *ours) if moment is not None], default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup
 
 
