@@ -62,8 +62,10 @@ class Transaction(Reading):
         if isinstance(event, Applied | Stopped):
             self._end_claim(event)
         after = advance(incident, event)
-        row = update(incidents).where(incidents.c.id == event.incident)
-        self.connection.execute(row.values(phase=after.phase.value, closed_at=after.closed_at))
+        values = {"phase": after.phase.value, "closed_at": after.closed_at}
+        if after.suspects != incident.suspects:  # what it is about since it was raised is answered with it
+            values["suspects"] = canonical(sorted({after.change_id, *after.suspects}))
+        self.connection.execute(update(incidents).where(incidents.c.id == event.incident).values(**values))
         return True
 
     # --- incidents and claims ----------------------------------------------------------------------------------------------------------
@@ -132,7 +134,7 @@ class Transaction(Reading):
 
         Where the replica's clock is late, it is dated after what is known of the target. A row that is there already is only completed: ``ready``
         and ``irreversible`` where they were unknown. That it is irreversible gets a row of its own, which tells every replica, whether it surveys
-        the target or not.
+        the target or not. A revision whose images were not resolved yet goes by its full name once they are: it is no other change.
         """
         seen = replace(seen, change=self._in_turn(seen.change))
         change = seen.change
@@ -142,6 +144,8 @@ class Transaction(Reading):
         found = self._change_row(seen)
         new = {"ready": change.ready, "irreversible": change.irreversible}
         missing = {name: value for name, value in new.items() if value is not None and getattr(found, name) is None}
+        if found.change_id == change.id and _is_resolved_by(change.revision, found.revision):
+            missing |= {"revision": change.revision, "parts": canonical(seen.parts)}
         if missing:
             self.connection.execute(update(changes).where(changes.c.seq == found.seq).values(**missing))
             found = self._change_row(seen)
@@ -270,6 +274,12 @@ def _once(table: Table, dialect: str) -> Executable:
     row = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     # Asked for, because some drivers do not count the rows of an INSERT by themselves.
     return row.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def _is_resolved_by(name: str, known: str) -> bool:
+    """Whether a service of ECS tells now which images the tags of this revision stand for."""
+    before, unresolved, _ = known.rpartition("@unresolved")
+    return bool(unresolved) and name != known and name.startswith(f"{before}@")
 
 
 def _may_become(found: Known, standing: Standing, how: How) -> bool:

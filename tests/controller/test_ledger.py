@@ -77,6 +77,23 @@ def test_readiness_that_comes_later_completes_the_change_and_the_first_one_stays
     assert store.made_irreversible(0)[1] == ()
 
 
+def test_a_revision_whose_images_are_resolved_later_is_the_same_change_by_its_full_name(store: Store) -> None:
+    unresolved = SeenChange(change("uid/7", "api:3@unresolved"), {"image app": "api:next"})
+    resolved = SeenChange(change("uid/7", "api:3@4f1c"), {"image app": "api:next@sha256:12"})
+    with store.transaction() as tx:
+        tx.see_change(unresolved)
+        assert tx.see_change(resolved) == resolved
+        assert tx.see_change(unresolved) == resolved
+    assert store.changes() == (resolved,)
+
+
+def test_what_claims_to_be_a_known_change_and_has_another_revision_changes_nothing(store: Store) -> None:
+    first = SeenChange(change("uid/7", "api:3@unresolved"))
+    with store.transaction() as tx:
+        tx.see_change(first)
+        assert tx.see_change(SeenChange(change("uid/7", "api:31@4f1c"))) == first
+
+
 def test_what_is_found_irreversible_later_is_on_record_once(store: Store) -> None:
     seen = SeenChange(change("uid/7", "rev-b"))
     with store.transaction() as tx:

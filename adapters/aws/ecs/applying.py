@@ -74,7 +74,7 @@ def _refuse_another(seen: Seen, intent: Intent) -> None:
     """Raises Refused if the service is not the one, or not where, that the plan was made for."""
     if seen.service["createdAt"].isoformat() != intent.record.get("created", seen.service["createdAt"].isoformat()):
         raise Refused(f"{seen.place} was deleted and made anew. Nothing was changed.", advice=_JUDGE)
-    if seen.revision != intent.from_revision:
+    if not objects.may_be(seen.revision, intent.from_revision):
         what = f"{seen.place} is at {seen.revision} and no longer at {intent.from_revision}"
         raise Refused(f"{what}. Nothing was changed.", advice=_JUDGE)
     if seen.deployment["serviceDeploymentArn"] != intent.record.get("deployment"):

@@ -41,16 +41,25 @@ def history(reader: Reader, seen: Seen) -> dict[str, Goal]:
     found: dict[str, Goal] = {}
     for revision in reader.revisions_left(arns):
         name = reader.name(revision)
-        if not name.endswith(f"@{objects.UNRESOLVED}"):
+        if not objects.is_unresolved(name):
             found.setdefault(name, _of_revision(name, revision))
     return found
 
 
 def source(reader: Reader, seen: Seen) -> str | None:
     """The name of the one revision that the current deployment replaces; None where it is not one, or ECS has forgotten it."""
-    sources = [item["arn"] for item in seen.deployment.get("sourceServiceRevisions") or []]
-    left = reader.revisions_left(sources) if len(sources) == 1 else []
-    return reader.name(left[0]) if left else None
+    left = _sources(reader, seen) if len(seen.deployment.get("sourceServiceRevisions") or []) == 1 else []
+    return left[0] if left else None
+
+
+def is_way_back(reader: Reader, seen: Seen) -> bool:
+    """Whether the current deployment leads to an older definition than one that it replaces."""
+    return any(objects.is_older(seen.revision, name) for name in _sources(reader, seen))
+
+
+def _sources(reader: Reader, seen: Seen) -> list[str]:
+    arns = [item["arn"] for item in seen.deployment.get("sourceServiceRevisions") or []]
+    return [reader.name(revision) for revision in reader.revisions_left(arns)]
 
 
 def _of_revision(name: str, revision: Raw) -> Goal:

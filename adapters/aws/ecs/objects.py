@@ -1,7 +1,7 @@
 """What raw services, service deployments and service revisions say. Pure; never changes what it is given.
 
 A revision is a task definition and the images that it stood for: ``api:7`` where every image is pinned by digest, ``api:7@<digest of the image
-digests>`` where a tag was resolved, ``api:7@unresolved`` where nobody knows what the tag stood for.
+digests>`` where a tag was resolved, ``api:7@unresolved`` where nobody knows what the tag stood for, or does not yet.
 """
 
 import hashlib
@@ -31,10 +31,26 @@ def revision_name(definition: str, digests: Mapping[str, str | None], *, pinned:
     """The revision of a task definition (``api:7``) whose containers run these image digests."""
     if pinned:
         return definition
-    if not all(digests.values()):
+    if not digests or not all(digests.values()):
         return f"{definition}@{UNRESOLVED}"
     text = "\n".join(f"{name}={digest}" for name, digest in sorted(digests.items()))
     return f"{definition}@{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def is_unresolved(revision: str) -> bool:
+    """Whether nobody knows what its tags stood for."""
+    return revision.endswith(f"@{UNRESOLVED}")
+
+
+def may_be(one: str, other: str) -> bool:
+    """Whether these may name the same revision, one of them from when its images were not resolved yet."""
+    return one == other or ((is_unresolved(one) or is_unresolved(other)) and one.partition("@")[0] == other.partition("@")[0])
+
+
+def is_older(one: str, other: str) -> bool:
+    """Whether the definition of the one revision was registered before that of the other, in the same family."""
+    (family, _, number), (others, _, newer) = (name.partition("@")[0].rpartition(":") for name in (one, other))
+    return family == others and number.isdigit() and newer.isdigit() and int(number) < int(newer)
 
 
 def pinned_digest(image: str) -> str | None:

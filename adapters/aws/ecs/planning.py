@@ -69,7 +69,7 @@ def is_rolling_back_itself(reader: Reader, seen: Seen, judged: str) -> bool:
     if seen.deployment["status"] not in objects.ROLLING_BACK | {"ROLLBACK_SUCCESSFUL"} or seen.revision == judged:
         return False
     (target,) = reader.revisions([seen.deployment["targetServiceRevision"]["arn"]])
-    return reader.name(target) == judged
+    return objects.may_be(reader.name(target), judged)
 
 
 def move_of(reader: Reader, seen: Seen, wanted: Goal) -> Move:

@@ -32,27 +32,27 @@ def look(reader: Reader, place: Place, intent: Intent) -> Sight:
     seen = reader.standing(place, service)
     if service["createdAt"].isoformat() != intent.record.get("created", service["createdAt"].isoformat()):
         return Sight(Standing.ELSEWHERE, f"{place} was deleted and made anew by another writer", seen.revision)
-    if _is_at(seen, intent.to_revision):
+    if _is_before(seen, intent):
+        return Sight(Standing.BEFORE, f"still at {seen.revision}", seen.revision)
+    if objects.may_be(seen.revision, intent.to_revision):
         standing, reason = _progress(reader, seen, intent)
     else:
         standing, reason = _elsewhere(reader, seen, intent)
     return Sight(standing, reason, seen.revision)
 
 
-def _is_at(seen: Seen, revision: str) -> bool:
-    """Whether it stands there or moves there; ECS may not have resolved its images yet."""
-    is_unresolved = seen.revision.endswith(f"@{objects.UNRESOLVED}")
-    return seen.revision == revision or (is_unresolved and seen.revision.partition("@")[0] == revision.partition("@")[0])
+def _is_before(seen: Seen, intent: Intent) -> bool:
+    """Whether the change that was judged brought it where it stands; its images may have been resolved since."""
+    judged = intent.record.get("change", intent.record.get("deployment"))  # intents of former versions have the deployment's ARN only
+    is_judged = objects.change_id(seen.deployment) == judged and objects.may_be(seen.revision, intent.from_revision)
+    return is_judged and seen.revision != intent.to_revision
 
 
 def _elsewhere(reader: Reader, seen: Seen, intent: Intent) -> tuple[Standing, str]:
     deployment, ours = seen.deployment, intent.record.get("deployment")
-    judged = intent.record.get("change", ours)  # intents of former versions have the deployment's ARN only
-    if seen.revision == intent.from_revision and objects.change_id(deployment) == judged:
-        return Standing.BEFORE, f"still at {seen.revision}"
     if deployment["serviceDeploymentArn"] != ours and deployment["status"] in objects.ROLLING_BACK | objects.ROLLED_BACK:
         (target,) = reader.revisions([deployment["targetServiceRevision"]["arn"]])
-        if _same(reader.name(target), intent.to_revision):
+        if objects.may_be(reader.name(target), intent.to_revision):
             who = objects.breaker(deployment) or "somebody"
             why = deployment.get("statusReason") or (deployment.get("rollback") or {}).get("reason") or "no reason given"
             return Standing.FAILED, f"{who} rolled our revert back to {seen.revision}: {why}"
@@ -60,10 +60,6 @@ def _elsewhere(reader: Reader, seen: Seen, intent: Intent) -> tuple[Standing, st
     if same and deployment["serviceDeploymentArn"] != ours:
         return Standing.FAILED, f"the tag of {intent.to_revision} was resolved to another image: {seen.revision}"
     return Standing.ELSEWHERE, f"another writer has put {seen.revision} there ({deployment['serviceDeploymentArn']})"
-
-
-def _same(name: str, revision: str) -> bool:
-    return name == revision or (name.endswith(f"@{objects.UNRESOLVED}") and name.partition("@")[0] == revision.partition("@")[0])
 
 
 def _progress(reader: Reader, seen: Seen, intent: Intent) -> tuple[Standing, str]:

@@ -1,10 +1,12 @@
 """How services stand now: ten a call, and two calls more for all whose deployments are new."""
 
-from collections.abc import Sequence
-from datetime import datetime
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from rollbackd.adapters.aws.ecs import objects
 from rollbackd.adapters.aws.ecs.deployers import task_set
+from rollbackd.adapters.aws.ecs.goals import is_way_back
 from rollbackd.adapters.aws.ecs.objects import Raw
 from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen, by_cluster
@@ -12,12 +14,20 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.shape import shaped
 from rollbackd.adapters.base.target import Interval, TargetState
 
+GRACE = timedelta(minutes=2)
+"""How long the images of a new deployment are waited for. ECS resolves them with the first task that starts; some it never resolves."""
+
 
 class Surveyor:
-    """Remembers when a revision was first seen to serve: ECS itself tells only when the whole rollout was done."""
+    """Remembers when a revision was first seen to serve: ECS itself tells only when the whole rollout was done.
 
-    def __init__(self) -> None:
+    ``steady``: seconds that no hand on the clock moves.
+    """
+
+    def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
         self._first_ready: dict[Place, tuple[str, datetime]] = {}
+        self._unresolved: dict[Place, tuple[str, float]] = {}
 
     def states(self, reader: Reader, places: Sequence[Place]) -> dict[str, TargetState | AdapterError]:
         """The services of one account and region, by key."""
@@ -39,16 +49,15 @@ class Surveyor:
             with shaped(f"ECS in {place.account}, {place.region}"):
                 if objects.controller(service) != "ECS":
                     return _of_task_set(place, service)
-                return self._of(reader.standing(place, service))
+                return self._of(reader, reader.standing(place, service))
         except AdapterError as fault:
             return fault
 
-    def _of(self, seen: Seen) -> TargetState | AdapterError:
-        deployment, primary = seen.deployment, objects.primary(seen.service)
-        is_young = deployment["status"] in objects.IN_FLIGHT and not primary.get("failedTasks")
-        if seen.revision.endswith(f"@{objects.UNRESOLVED}") and is_young:
-            return Transient(f"{seen.place}: ECS has not resolved the images of its new deployment yet; what is known of it stays as it was.")
+    def _of(self, reader: Reader, seen: Seen) -> TargetState | AdapterError:
+        deployment = seen.deployment
         change_id = objects.change_id(deployment)
+        if objects.is_unresolved(seen.revision) and self._may_resolve(reader, seen, change_id):
+            return Transient(f"{seen.place}: ECS has not resolved the images of its new deployment yet; what is known of it stays as it was.")
         began, breaker = objects.since(deployment), objects.breaker(deployment)
         return TargetState(
             key=seen.place.key,
@@ -62,6 +71,24 @@ class Surveyor:
             parts=_parts(seen),
             writer=f"ECS ({breaker})" if breaker is not None else None,
         )
+
+    def _may_resolve(self, reader: Reader, seen: Seen, change_id: str) -> bool:
+        """Whether its images are waited for: not where a task has failed or none can be placed, and not for longer than ``GRACE``.
+
+        A way back is waited for as long as it is under way: it may be ours, and by another name than the planned one it would be another writer's.
+        """
+        since = self._seen_since(seen.place, change_id)
+        if seen.deployment["status"] not in objects.IN_FLIGHT or objects.primary(seen.service).get("failedTasks"):
+            return False
+        is_fresh = self._steady() - since < GRACE.total_seconds() and objects.stuck(seen.service, seen.deployment) is None
+        return is_fresh or is_way_back(reader, seen)
+
+    def _seen_since(self, place: Place, change_id: str) -> float:
+        known, since = self._unresolved.get(place, (None, 0.0))
+        if known == change_id:
+            return since
+        self._unresolved[place] = (change_id, self._steady())
+        return self._unresolved[place][1]
 
     def _ready(self, seen: Seen, change_id: str) -> datetime | None:
         known, moment = self._first_ready.get(seen.place, (None, None))

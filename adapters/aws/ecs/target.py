@@ -1,6 +1,7 @@
 """The target kind ``ecs``: services in the accounts of the daemon's config."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -28,10 +29,10 @@ class Ecs:
     wanes = True
     """Its way back can be lost by itself: images expire, tags move, definitions are taken out of use."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, steady: Callable[[], float] = time.monotonic) -> None:
         self._aws = aws
         self._memory = Memory()
-        self._surveyor = Surveyor()
+        self._surveyor = Surveyor(steady)
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey."""
