@@ -66,8 +66,8 @@ class Outcomes:
         if how is not RungEnd.REFUSED or not self._nobody_else_sent(intended):
             return self.applied(intended, reason)
         if sight.standing is Standing.UNDERWAY and sight.ours is None:
-            # Such as ECS that rolls back by itself, where no next rung may begin. Half of an end state is none: that somebody changed one flag of many
-            # puts nothing back.
+            # Such as ECS that rolls back by itself, where no next rung may begin. Part of an end state is none: one flag of many that somebody
+            # changed puts nothing back.
             if sight.revision == intended.to_revision:
                 return self.ended(intended, RungEnd.SUPERSEDED, f"another writer puts {sight.revision} there: {sight.reason}")
             return self.ended(intended, how, why, advice)
