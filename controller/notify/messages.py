@@ -6,7 +6,7 @@ from shlex import quote
 from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.notice import Notice, Urgency
 from rollbackd.controller.notify.ways import go_on
-from rollbackd.controller.notify.written import after_rollback, by_hand, is_with_people, taken_back, tried, what_was_done
+from rollbackd.controller.notify.written import after_rollback, by_hand, held_after, is_with_people, taken_back, tried, what_was_done
 from rollbackd.policies.decide.decisions import Outside
 from rollbackd.policies.decide.step import HANDED_OVER
 from rollbackd.policies.known.events import (
@@ -220,13 +220,21 @@ def _handed_over(event: Held, intent: Intended, incident: Incident) -> tuple[str
 
 
 def _closed(event: Closed, incident: Incident) -> Notice:
-    took = duration_text(event.at - incident.opened_at)
-    if event.how is CloseHow.RECOVERED and incident.accepted and not is_with_people(incident):
-        title = f"ROLLED BACK {what_was_done(incident)}: verified, {event.reason}"
-        lines = ("nothing needs to be done now", f"verified after {took}: {event.reason}", *_why(incident.accepted[-1], incident), *tried(incident))
-        return _notice(event, incident, "recovered", title, (*lines, *after_rollback(incident)), "notice", resolved=True)
-    title = f"CLOSED {incident.target}: {event.how.value} after {took}"
-    return _notice(event, incident, event.how.value, title, (event.reason, f"it was opened because: {incident.reason}"), "notice", resolved=True)
+    if event.how is not CloseHow.RECOVERED or not incident.accepted or is_with_people(incident):
+        return _ended(event, incident)
+    what_is_left = (*tried(incident), *after_rollback(incident))
+    if (held := held_after(incident)) is not None:  # people were told that it had not helped: what did, nobody here knows
+        return _ended(event, incident, f"it had been held by {held.guard}: {held.reason}", *what_is_left)
+    title = f"ROLLED BACK {what_was_done(incident)}: verified, {event.reason}"
+    verified = f"verified after {duration_text(event.at - incident.opened_at)}: {event.reason}"
+    lines = ("nothing needs to be done now", verified, *_why(incident.accepted[-1], incident), *what_is_left)
+    return _notice(event, incident, "recovered", title, lines, "notice", resolved=True)
+
+
+def _ended(event: Closed, incident: Incident, *more: str) -> Notice:
+    title = f"CLOSED {incident.target}: {event.how.value} after {duration_text(event.at - incident.opened_at)}"
+    lines = (event.reason, f"it was opened because: {incident.reason}", *more)
+    return _notice(event, incident, event.how.value, title, lines, "notice", resolved=True)
 
 
 def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:

@@ -57,6 +57,12 @@ def is_with_people(incident: Incident) -> bool:
     return incident.intent is not None and is_handed_over(incident.intent.target)
 
 
+def held_after(incident: Incident) -> Held | None:
+    """The hold that came after the newest write that a target took: until then that one had not made it well."""
+    held = incident.held
+    return held if held is not None and all(write.at < held.at for write in incident.accepted) else None
+
+
 def what_was_done(incident: Incident) -> str:
     """The newest that was accepted, with what began at once with it: it is what helped."""
     newest = [write for write in incident.writes if write in incident.accepted] or incident.accepted[-1:]

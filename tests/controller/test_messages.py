@@ -106,6 +106,21 @@ def test_what_became_well_without_a_write_that_was_accepted_was_not_rolled_back(
     assert not any("rearm" in line for line in found.lines)
 
 
+def test_what_became_well_after_people_were_told_that_the_rollback_had_not_helped_is_no_verified_rollback():
+    held = Held("inc-1", T0 + 9 * MINUTE, "ladder", "rung 2 did not help")
+    found = notice(OPENED, INTENDED, APPLIED, SETTLED, held, replace(WELL, at=T0 + 360 * MINUTE))
+    assert found.title == "CLOSED kubernetes:default/shop/deployment/checkout: recovered after 5h55m"
+    assert "it had been held by ladder: rung 2 did not help" in found.lines
+    assert "to allow revision bad7 again: rollbackd rearm kubernetes:default/shop/deployment/checkout bad7" in found.lines
+    assert (found.kind, found.resolved) == ("recovered", True)
+
+
+def test_what_people_ordered_after_a_hold_and_helped_is_a_verified_rollback():
+    ordered = replace(INTENDED, at=T0 + 7 * MINUTE, by=("ann",))
+    order = Ordered("inc-1", T0 + 7 * MINUTE, 1, TARGET, "bad7", "p", "ann", "again")
+    assert notice(OPENED, LADDER, order, ordered, APPLIED, SETTLED, WELL).title.startswith("ROLLED BACK")
+
+
 def test_what_helped_is_the_rung_that_was_accepted_and_not_the_one_that_was_refused_after_it():
     flags = replace(INTENDED, rung=0, target=FLAGS, summary="set flag 'new-checkout' to the safe state", not_undone=(), reverts=False)
     found = notice(OPENED, flags, replace(APPLIED, rung=0, target=FLAGS), replace(SETTLED, rung=0, target=FLAGS), INTENDED, REFUSED, WELL)
