@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from rollbackd.adapters.kubernetes.objects import Raw, bare, containers
+from rollbackd.adapters.kubernetes.objects import Raw, bare, containers, images
 
 _SHOWN = ("resources", "livenessProbe", "readinessProbe", "startupProbe", "ports", "imagePullPolicy")
 
@@ -56,6 +56,21 @@ def _names(what: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def _text(value: Any) -> str:
     return "none" if value is None else json.dumps(value, sort_keys=True)
+
+
+def images_in_doubt(before: Raw, after: Raw) -> tuple[str, ...]:
+    """The images of ``after`` that may be others by now than when it ran: named by no tag or by ``latest``, and by any where all names stay the same.
+
+    Then a moved tag may be all that the release changed. Any other tag may be moved too, but a line in every plan is read by nobody.
+    """
+    names = images(after)
+    alike = names == images(before)
+    return tuple(sorted({name for name in names.values() if "@" not in name and (alike or _tag(name) in ("", "latest"))}))
+
+
+def _tag(image: str) -> str:
+    """After the last slash: before it there may be a port."""
+    return image.rpartition("/")[2].partition(":")[2]
 
 
 def referenced(template: Raw) -> tuple[str, ...]:

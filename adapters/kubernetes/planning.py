@@ -9,7 +9,7 @@ from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanReques
 from rollbackd.adapters.kubernetes import objects
 from rollbackd.adapters.kubernetes.api import MANAGER, Cluster
 from rollbackd.adapters.kubernetes.deadline import deadline
-from rollbackd.adapters.kubernetes.differences import differences, referenced
+from rollbackd.adapters.kubernetes.differences import differences, images_in_doubt, referenced
 from rollbackd.adapters.kubernetes.failures import Gone
 from rollbackd.adapters.kubernetes.objects import Raw
 from rollbackd.adapters.kubernetes.owners import helm_release, kapp_application, owner_to_respect
@@ -61,7 +61,7 @@ def plan(cluster: Cluster, place: Place, request: PlanRequest) -> Plan | Nothing
         intent=intent,
         summary=f"Put {place.namespace}/{place.name} back to ReplicaSet {name} ({', '.join(objects.images(good).values())})",
         steps=(f"replace the pod template by that of ReplicaSet {name}", *differences(bad, good)),
-        not_undone=(*unrehearsed, *_not_undone(view.deployment, good)),
+        not_undone=(*unrehearsed, *_not_undone(view.deployment, bad, good)),
         command=f"{kubectl} rollout undo deployment/{quote(place.name)} --to-revision={objects.number(goal)}",
         deadline=deadline(view.deployment),
         payload=write,
@@ -186,8 +186,10 @@ def _rehearse(cluster: Cluster, write: Write, intent: Intent) -> tuple[str, ...]
     return ()
 
 
-def _not_undone(deployment: Raw, good: Raw) -> tuple[str, ...]:
-    lines = [f"{item} keeps its present content" for item in referenced(good)]
+def _not_undone(deployment: Raw, bad: Raw, good: Raw) -> tuple[str, ...]:
+    lines = [f"{item} stays as it is: it was not looked at, and may be gone" for item in referenced(good)]
+    if images := images_in_doubt(bad, good):
+        lines.append(f"images by tag ({', '.join(images)}): if a tag was moved since, the old image does not come back")
     lines.append(f"replicas ({deployment['spec'].get('replicas', 1)}), autoscaler, strategy, Services and database schemas stay as they are")
     if (release := helm_release(deployment)) is not None:
         lines.append(f"Helm release {release} still records the reverted version: the next helm upgrade brings its chart's version back")

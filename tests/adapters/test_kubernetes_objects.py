@@ -29,6 +29,21 @@ def test_everything_else_counts_in_a_digest() -> None:
     assert objects.digest(template(madeUpField=1)) != objects.digest(template())
 
 
+@pytest.mark.parametrize(
+    ("bad", "good", "in_doubt"),
+    [
+        pytest.param("shop:2", "shop:1", (), id="another-tag"),
+        pytest.param("shop:2", "shop:latest", ("shop:latest",), id="latest"),
+        pytest.param("shop:2", "registry:5000/shop", ("registry:5000/shop",), id="no-tag-behind-a-port"),
+        pytest.param("shop:stable", "shop:stable", ("shop:stable",), id="the-same-name-before-and-after"),
+        pytest.param("shop:2", "shop:latest@sha256:ab", (), id="a-digest"),
+        pytest.param("shop@sha256:ab", "shop@sha256:ab", (), id="the-same-digest"),
+    ],
+)
+def test_an_image_is_in_doubt_where_its_name_may_mean_another_by_now(bad: str, good: str, in_doubt: tuple[str, ...]) -> None:
+    assert differences.images_in_doubt(template(image=bad), template(image=good)) == in_doubt
+
+
 def test_a_digest_is_stable() -> None:
     assert objects.digest(TEMPLATE) == "390a7174181dae9d"
 

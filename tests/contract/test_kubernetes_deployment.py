@@ -222,10 +222,18 @@ def test_a_plan_names_the_way_back_and_what_stays(stage: Stage) -> None:
     assert (plan.intent.target, plan.intent.incident, plan.intent.from_revision, plan.intent.to_revision) == (stage.key, "inc-1", bad, good)
     assert plan.intent.record["images"] == {"web": ["shop:2", "shop:1"]}
     assert plan.steps[1:] == ("container web: image shop:2 -> shop:1",)
-    assert plan.not_undone[0] == "ConfigMap shop-config keeps its present content"
+    assert plan.not_undone[0] == "ConfigMap shop-config stays as it is: it was not looked at, and may be gone"
     assert plan.command == f"kubectl -n {stage.namespace} rollout undo deployment/checkout --to-revision=1"
     # progressDeadlineSeconds for each of two batches, one pod each, and the time that Kubernetes needs to say that it is over
     assert plan.deadline == timedelta(seconds=1230)
+
+
+def test_a_plan_says_that_an_image_by_a_tag_that_moves_may_not_come_back(stage: Stage) -> None:
+    line = "images by tag (shop:latest): if a tag was moved since, the old image does not come back"
+    stage.deploy("shop:latest")
+    good = stage.state().revision
+    stage.release("shop:2")
+    assert line in stage.plan(good).not_undone
 
 
 def test_a_revert_whose_pods_all_start_at_once_has_one_progress_deadline(stage: Stage) -> None:
