@@ -20,7 +20,7 @@ from rollbackd.policies.known.reasons import standing_reason
 from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
-from rollbackd.policies.watching.since import is_due
+from rollbackd.policies.watching.since import is_due, mended
 
 
 class Retelling:
@@ -101,7 +101,8 @@ class Retelling:
     def _fleet(self, visible: Sequence[Change]) -> Fleet:
         acted = {suspect for incident in self._incidents.values() if incident.acted for suspect in (incident.change_id, *incident.suspects)}
         answered = frozenset((change.target, change.id) for change in visible if change.id in acted)
-        return Fleet(answered=answered, revisions={change.target: change.revision for change in visible if not change.posted})
+        revisions = {change.target: change.revision for change in visible if not change.posted}
+        return Fleet(answered=answered, revisions=revisions, mended=mended(self._incidents.values()))
 
     def _is_due(self, policy: Policy, visible: Sequence[Change], fleet: Fleet, at: datetime) -> bool:
         last = self._last.get(policy.name)

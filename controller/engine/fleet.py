@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.observe.changes import ChangeBook
+from rollbackd.controller.observe.changes import HORIZON, ChangeBook
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.shard import WHOLE, Shard
 from rollbackd.policies.blame.leaning import leans
@@ -19,7 +19,7 @@ from rollbackd.policies.known.fleet import Fleet, Limits
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Condition, Mode, Policy, RevertRung
-from rollbackd.policies.watching.since import watch_of
+from rollbackd.policies.watching.since import mended, watch_of
 
 ChangesOf: TypeAlias = Callable[[Sequence[str]], Sequence[Change]]
 
@@ -217,6 +217,8 @@ def fleet_at(
         began=breaches.began(),
         evident=breaches.evident(),
         proven=breaches.proven(),
+        # Also of what is open: where one is closed in this slot, the other policies of its target are decided on this view.
+        mended=mended((*store.ended(store.now() - HORIZON), *incidents)),
         contested=contested(incidents, book.of(sorted({t for p in policies.values() if p.target in open_on for t in p.targets}))),
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),

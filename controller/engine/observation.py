@@ -158,7 +158,7 @@ class Observation:
         changes = self._engine.book.of(policy.targets)
         if all(condition.bound is None for condition in policy.conditions) or not is_watching(policy, None, changes, self._engine.fleet, at):
             return None
-        return counts_from(policy, evidence_since(policy, None, changes, at)[0], at)
+        return counts_from(policy, evidence_since(policy, None, changes, self._engine.fleet, at)[0], at)
 
     def _beside(
         self, due: Sequence[Policy], readings: Mapping[str, tuple[Reading, ...]], survey: Survey, at: datetime

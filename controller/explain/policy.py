@@ -65,7 +65,7 @@ def explained(view: PolicyView, known_good: dict[str, tuple[str, ...]]) -> Polic
     """Every condition with its counts, every guard with its value, the ladder, the incident. ``known_good``: revisions by target, newest first."""
     policy, standing = view.policy, view.standing
     at = standing.at if standing else view.now
-    since, warm_at = evidence_since(policy, view.incident, view.changes, at)
+    since, warm_at = evidence_since(policy, view.incident, view.changes, view.fleet, at)
     blamed = _blamed(view)
     return PolicyExplained(
         policy=policy.name,
@@ -179,7 +179,7 @@ def _confirmed(view: PolicyView) -> list[bool]:
         return [False] * len(policy.conditions)
     every = look_interval(policy, view.incident, view.changes, view.fleet, standing.at)
     evaluation = standing.evaluation
-    since, _ = evidence_since(policy, view.incident, view.changes, standing.at)
+    since, _ = evidence_since(policy, view.incident, view.changes, view.fleet, standing.at)
     triples = zip(policy.conditions, evaluation.watch.tracks, evaluation.verdicts, strict=True)
     return [is_confirmed(condition, track, verdict, every, since, standing.at) for condition, track, verdict in triples]
 

@@ -36,6 +36,7 @@ class Reading:
         self._connect = connect
         self._clock = clock
         self._folding = Folding()
+        self._ended: Mapping[str, Incident | None] = {}
 
     def connected(self) -> AbstractContextManager[Connection]:
         """A connection of this reading, for questions that only one module of this package has."""
@@ -57,6 +58,14 @@ class Reading:
     def incident(self, incident: str) -> Incident | None:
         """The incident with this id, open or closed."""
         return self._folding.one(self._rows(statements.ONE, incident=incident))
+
+    def ended(self, since: datetime) -> tuple[Incident, ...]:
+        """The closed incidents that acted after ``since``. Each is read once: a row of a closed incident changes nothing."""
+        with self._connect() as connection:
+            names = connection.execute(statements.ENDED, {"since": since}).scalars().all()
+        known = self._ended
+        self._ended = found = {name: known[name] if name in known else self.incident(name) for name in names}
+        return tuple(incident for incident in found.values() if incident is not None)
 
     def closed_at(self, incident: str) -> datetime | None:
         """When the incident was closed, also where its rows were exported since; None if it is open or was never there."""

@@ -15,6 +15,7 @@ from rollbackd.policies.known.fleet import Fleet, Flight
 from rollbackd.policies.known.incident import Incident, Phase, advance, opened
 from rollbackd.policies.model.keys import namespace_of, recurs
 from rollbackd.policies.model.policy import FlagsRung, Policy, RestoreRung, RevertRung, Rung
+from rollbackd.policies.watching.since import mended
 
 SAFE = "safe"
 """The revision of flags that were put at their safe state."""
@@ -119,6 +120,7 @@ class World:
             acted_in_day={target: sum(moment > at - _DAY for moment in acted)},
             closed={target: max(closed)} if closed else {},
             quarantined=frozenset(self._quarantined),
+            mended=mended(self.incidents),
             contested=contested([self.incident] if self.incident else [], self._changes),
             answered=frozenset((change.target, change.id) for change in self._changes if change.id in suspects),
             revisions=dict(self._seen),

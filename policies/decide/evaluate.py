@@ -59,7 +59,7 @@ def decide(
     """
     now = armed(policy, before, at)
     policy, watch = now, rearmed(policy, now, watch, before)
-    since, warm_at = evidence_since(policy, incident, changes, at)
+    since, warm_at = evidence_since(policy, incident, changes, fleet, at)
     watch = sided(policy, watch, since)
     policy = armed_beside(policy, watch, incident)
     watch = counted(policy, watch, incident, changes, fleet, since, at)

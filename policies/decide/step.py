@@ -54,7 +54,7 @@ def step(
     baked, bakes = bake(policy, marked, looked, changes, fleet, at)
     if incident is None and State.BREACH not in [verdict.state for verdict in looked]:
         return baked, bakes
-    since, _ = evidence_since(policy, incident, changes, at)
+    since, _ = evidence_since(policy, incident, changes, fleet, at)
     triples = zip(policy.conditions, baked.tracks, looked, strict=True)
     confirmed = tuple([is_confirmed(condition, track, verdict, every, since, at) for condition, track, verdict in triples])
     slot = Slot(policy, baked, looked, confirmed, known_changes(policy, changes, fleet), fleet, at)

@@ -46,7 +46,7 @@ class Fleet:
 
     ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven; ``evident``: since
     when they may have been in it. ``proven``: when any policy of a target last proved a breach of it, over or not. ``contested``: (target, revision)
-    pairs that an open incident is about.
+    pairs that an open incident is about. ``mended``: when evidence began anew by what the newest incident of a target did, closed or open.
     ``depends``: what each watched target depends on; ``shared``: the changes of all that.
     ``leaning``: targets without a change that are out of a limit and not proven to be.
     ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
@@ -75,6 +75,7 @@ class Fleet:
     began: Mapping[str, datetime] = field(default_factory=dict)
     evident: Mapping[str, datetime] = field(default_factory=dict)
     proven: Mapping[str, datetime] = field(default_factory=dict)
+    mended: Mapping[str, datetime] = field(default_factory=dict)
     contested: frozenset[tuple[str, str]] = frozenset()
     depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shared: tuple[Change, ...] = ()

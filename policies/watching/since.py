@@ -1,6 +1,6 @@
 """How often to look, and from when on evidence counts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.known.changes import Change, is_watched
@@ -50,12 +50,24 @@ def is_resting(policy: Policy, watch: Watch, incident: Incident | None, changes:
     return watch.baked is not None and watch.baked == fleet.revisions.get(policy.target)
 
 
-def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[Change], at: datetime) -> tuple[datetime | None, datetime | None]:
+def mended(incidents: Iterable[Incident]) -> dict[str, datetime]:
+    """When evidence began anew by what these incidents did, by the target that they were about: the newest of each."""
+    found: dict[str, datetime] = {}
+    for incident in incidents:
+        began = incident.evidence_from or (incident.closed_at if incident.accepted else None)
+        if began is not None:
+            found[incident.target] = max(began, found.get(incident.target, began))
+    return found
+
+
+def evidence_since(
+    policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime
+) -> tuple[datetime | None, datetime | None]:
     """From when on evidence counts, and when the first verdict may be given.
 
     Evidence never mixes two states of the policy's targets, whoever changed them and whether or not anyone is blamed for it: it begins at the newest
-    change (its first serving replica), and after the incident's own rungs at the end of their settling. Another writer's change has a warm-up before
-    the first verdict.
+    change (its first serving replica), and after the incident's own rungs at the end of their settling. So it does after those of an earlier incident
+    of the watched target, though the policy may have no eye on what they changed. Another writer's change has a warm-up before the first verdict.
     """
     past = [change for change in changes if change.started_early <= at]
     foreign = max([change.effective for change in past if not change.ours], default=None)
@@ -63,7 +75,7 @@ def evidence_since(policy: Policy, incident: Incident | None, changes: Sequence[
     # The end of the settling says exactly what the sight of that change says at the next slot; what another incident wrote, it does not.
     own = incident.touched if incident is not None and settled is not None else ()
     ours = [change.effective for change in past if change.ours and change.target not in own]
-    since = max([moment for moment in (foreign, settled, *ours) if moment is not None], default=None)
+    since = max([moment for moment in (foreign, settled, fleet.mended.get(policy.target), *ours) if moment is not None], default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup
 
 

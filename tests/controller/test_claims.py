@@ -258,6 +258,16 @@ def test_the_budget_names_its_numbers_by_target(store: Store, clock: Clock) -> N
     assert budget.closed == {CHECKOUT: T0, CART: T0 + 2 * HOUR}
 
 
+def test_the_incidents_that_ended_are_those_that_acted_since_then_and_are_closed(store: Store, clock: Clock) -> None:
+    acted_and_closed(store, "inc-1")
+    clock.move(2 * HOUR)
+    acted_and_closed(store, "inc-2", CART)
+    begin(store, "inc-3")
+    for _ in range(2):  # the second time without reading their rows
+        assert store.ended(T0 - MINUTE) == (store.incident("inc-1"), store.incident("inc-2"))
+    assert store.ended(T0 + HOUR) == (store.incident("inc-2"),)
+
+
 def test_replicas_that_open_the_same_new_file_at_once_all_find_a_ready_store(url: str) -> None:
     gate, answers = threading.Barrier(6), []
 

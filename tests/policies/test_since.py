@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.events import Closed, CloseHow
+from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident
-from rollbackd.policies.watching.since import evidence_since
-from tests.policies.literals import EVERY, FLAGS, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, verifying
+from rollbackd.policies.watching.since import evidence_since, mended
+from tests.policies.literals import CALM, EVERY, FLAGS, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, verifying
 
 SETTLED = T0 + 6 * MINUTE
 
@@ -16,8 +18,8 @@ def ours(target: str, at: datetime) -> Change:
     return replace(FLIP, target=target, id=f"{target}@{at}", started_early=at - EVERY, started_late=at, first_seen=at, ours=True)
 
 
-def since(incident: Incident | None, *changes: Change) -> datetime | None:
-    return evidence_since(POLICY, incident, (RELEASE, *changes), T0 + HOUR)[0]
+def since(incident: Incident | None, *changes: Change, fleet: Fleet = CALM) -> datetime | None:
+    return evidence_since(POLICY, incident, (RELEASE, *changes), fleet, T0 + HOUR)[0]
 
 
 def test_after_the_incidents_own_write_it_begins_when_that_has_settled_and_not_at_the_sight_of_it():
@@ -31,3 +33,23 @@ def test_what_another_incident_wrote_meanwhile_begins_it_anew():
 def test_where_nothing_has_settled_every_write_begins_it_anew():
     unsettled = replace(verifying(SETTLED), evidence_from=None)
     assert since(unsettled, ours(TARGET, SETTLED + EVERY)) == SETTLED + EVERY
+
+
+CLOSED = Closed("inc-1", SETTLED + 5 * MINUTE, CloseHow.RECOVERED, "healthy for 5m0s")
+
+
+def test_what_an_incident_mended_stays_mended_once_it_is_closed_also_for_a_policy_that_has_no_eye_on_it():
+    fleet = replace(CALM, mended=mended((verifying(SETTLED, 1, CLOSED),)))
+    assert since(None, fleet=fleet) == SETTLED
+    assert since(None, ours(FLAGS, SETTLED + MINUTE), fleet=fleet) == SETTLED + MINUTE
+    assert since(None, fleet=replace(CALM, mended={FLAGS: SETTLED})) == T0  # of another target
+
+
+def test_the_newest_incident_of_a_target_counts():
+    assert mended((verifying(SETTLED, 1, CLOSED), verifying(SETTLED + HOUR), verifying(SETTLED - MINUTE))) == {TARGET: SETTLED + HOUR}
+
+
+def test_a_write_that_never_settled_counts_from_the_closing():
+    closed = verifying(SETTLED, 1, CLOSED)
+    assert mended((replace(closed, evidence_from=None),)) == {TARGET: CLOSED.at}
+    assert mended((replace(closed, evidence_from=None, accepted=()),)) == {}
