@@ -75,7 +75,9 @@ def evidence_since(
     # The end of the settling says exactly what the sight of that change says at the next slot; what another incident wrote, it does not.
     own = incident.touched if incident is not None and settled is not None else ()
     ours = [change.effective for change in past if change.ours and change.target not in own]
-    since = max([moment for moment in (foreign, settled, fleet.mended.get(policy.target), *ours) if moment is not None], default=None)
+    mended_at = fleet.mended.get(policy.target)
+    earlier = mended_at if mended_at is not None and mended_at <= at else None  # at a start past slots are judged too
+    since = max([moment for moment in (foreign, settled, earlier, *ours) if moment is not None], default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup
 
 

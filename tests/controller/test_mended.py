@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.observe.past import Past
 from rollbackd.policies.model.policy import For, Limit, RevertRung
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, TIMING, World, served
-from tests.policies.literals import ERRORS, HOUR, MINUTE
+from tests.policies.literals import ERRORS, HOUR, MINUTE, SECOND
 
 QUICK = replace(SHOP_POLICY, timing=replace(TIMING, recover_for=MINUTE))
 """It has an eye on the flag, switches it off first, and blames changes of the last hour."""
@@ -18,39 +20,55 @@ SLOW = replace(
     digest="slow",
     watch=24 * HOUR,
     ladder=(RevertRung(SHOP),),
-    conditions=(replace(ERRORS, limit=Limit(high=0.015, unit="%"), confirm=For(timedelta(0))),),
+    conditions=(replace(ERRORS, limit=Limit(high=0.015, unit="%"), confirm=For(40 * SECOND)),),
 )
 """It knows the release alone, and blames it for a day."""
 
 
-def slots(world: World, number: int, apart: timedelta = EVERY) -> None:
-    """The service fails while the flag is on."""
-    for _ in range(number):
-        world.at += apart
-        bad = 400 if world.flag() == "on" else 0
-        world.engine.cycle(Batch(world.at, world.survey(), {name: (served(world.at, bad),) for name in world.engine.policies}))
-        world.rest()
+NAMES = (QUICK.name, SLOW.name)
+
+
+class Story:
+    """The service fails while the flag is on. ``past``: what was read of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.world = World(folder, QUICK, SLOW)
+        self.past = Past(dict.fromkeys(NAMES, 1))
+
+    def slots(self, number: int, apart: timedelta = EVERY, past: Past | None = None) -> None:
+        for _ in range(number):
+            self.world.at += apart
+            reading = served(self.world.at, 400 if self.world.flag() == "on" else 0)
+            self.past.add(self.world.at, [reading] * len(NAMES))
+            self.world.engine.cycle(Batch(self.world.at, self.world.survey(), dict.fromkeys(NAMES, (reading,)), past or Past()))
+            self.world.rest()
+
+    def restart(self) -> None:
+        """Another daemon goes on, and reads what was before it began."""
+        self.world.close()
+        self.world = World(self.folder, QUICK, SLOW, at=self.world.at)
+        self.slots(1, past=self.past)
 
 
 @pytest.mark.parametrize("restarts", [False, True], ids=["goes-on", "restarts"])
 def test_a_policy_without_the_flag_does_not_revert_the_release_for_what_the_flag_did(tmp_path, restarts):
-    world = World(tmp_path, QUICK, SLOW)
-    slots(world, 1)
+    story = Story(tmp_path)
+    world = story.world
+    story.slots(1)
     world.good("v1")
     world.deploy("v2")
-    slots(world, 130, MINUTE)
-    slots(world, 30)
+    story.slots(130, MINUTE)
+    story.slots(30)
     world.flip("on")
-    world.engine.adopt((QUICK,))  # the other one is loaded again once the incident runs
-    slots(world, 2)
+    story.slots(2)
     assert world.flag() == "off"
-    world.engine.adopt((QUICK, SLOW))
-    slots(world, 8)
+    story.slots(8)
     assert world.incidents() == ()
     if restarts:
-        world.close()
-        world = World(tmp_path, QUICK, SLOW, at=world.at)
-    slots(world, 30)
+        story.restart()
+    story.slots(30)
+    world = story.world
     assert (world.version.read_text(), world.incidents()) == ("v2\n", ())
     assert world.kinds() == ["incident.opened", "rung.intended", "rung.applied", "rung.settled", "incident.closed"]
     world.close()

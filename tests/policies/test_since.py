@@ -43,6 +43,7 @@ def test_what_an_incident_mended_stays_mended_once_it_is_closed_also_for_a_polic
     assert since(None, fleet=fleet) == SETTLED
     assert since(None, ours(FLAGS, SETTLED + MINUTE), fleet=fleet) == SETTLED + MINUTE
     assert since(None, fleet=replace(CALM, mended={FLAGS: SETTLED})) == T0  # of another target
+    assert evidence_since(POLICY, None, (RELEASE,), fleet, SETTLED - MINUTE)[0] == T0  # not yet
 
 
 def test_the_newest_incident_of_a_target_counts():
