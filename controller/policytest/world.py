@@ -110,7 +110,7 @@ class World:
         in_flight = [i for i in self.incidents if i.acted and i.is_open and i.phase is not Phase.HELD]
         target, around = self._policy.target, self._surroundings
         closed = [incident.closed_at for incident in self.incidents if incident.acted and incident.closed_at is not None]
-        suspects = {change_id for incident in self.incidents for change_id in incident.suspects}
+        suspects = {change_id for incident in self.incidents if incident.acted for change_id in (incident.change_id, *incident.suspects)}
         return Fleet(
             paused=around.paused,
             watched=1 + len(around.in_breach),

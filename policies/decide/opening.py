@@ -9,8 +9,8 @@ from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.composite import contributors, is_met
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change, just_seen, suspects
-from rollbackd.policies.known.events import Opened
-from rollbackd.policies.known.incident import incident_id
+from rollbackd.policies.known.events import Blame, Opened
+from rollbackd.policies.known.incident import Incident, incident_id
 from rollbackd.policies.known.reasons import blame_reason
 from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
 from rollbackd.policies.watching.since import ALWAYS_BLAMES, COARSE, watch_of
@@ -21,10 +21,9 @@ MOMENT = "%Y%m%dT%H%M%S"
 
 def consider(slot: Slot) -> Decision:
     """What a breach without an incident leads to: waiting, a word to people, or an incident that opens."""
-    standings = tuple([_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True)])
-    if True not in slot.confirmed or is_met(slot.policy.trigger, standings) is not True:
+    leads = _leads(slot)
+    if not leads:
         return Wait(of=tuple([slot.words(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH]))
-    leads = contributors(slot.policy.trigger, standings)
     lead = max(leads, key=lambda i: (bool(_blamed(slot, i)), slot.mode(i), -i))
     blamed = _blamed(slot, lead)
     if not blamed and slot.policy.watch is not None:
@@ -34,6 +33,33 @@ def consider(slot: Slot) -> Decision:
         key = f"observed:{event.incident}:{slot.policy.name}:{event.condition}"
         return WouldAct(key, slot.policy.name, slot.policy.target, event.condition, slot.at, event.reason, event.onset)
     return event
+
+
+def raising(slot: Slot, index: int, incident: Incident) -> Blame | None:
+    """What a confirmed condition would open an incident for by itself, and so may raise one for; None where it would only tell people."""
+    found, onset = _blamed(slot, index), slot.watch.tracks[index].onset
+    if onset is None or (not found and slot.policy.watch is not None):
+        return None
+    return Blame(tuple(change.id for change in found), onset, just_seen(slot.changes, incident.opened_at))
+
+
+def raising_reason(slot: Slot, index: int, blame: Blame) -> str:
+    """Its numbers and what it is laid to, as an incident's own reason has them."""
+    return f"{slot.reason(index)}; {_blame(slot, _blamed(slot, index), blame.onset)}"
+
+
+def beside(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
+    """What people are told beside a suggestion: a breach that no change explains is not lost in what they leave alone."""
+    found = [i for i in _leads(slot) if slot.mode(i) >= Mode.APPROVE and raising(slot, i, incident) is None]
+    return (_outside(slot, found[0]),) if found else ()
+
+
+def _leads(slot: Slot) -> list[int]:
+    """The confirmed conditions that the trigger is met by; empty where it is not."""
+    standings = tuple([_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True)])
+    if True not in slot.confirmed or is_met(slot.policy.trigger, standings) is not True:
+        return []
+    return list(contributors(slot.policy.trigger, standings))
 
 
 def _standing(verdict: Verdict, confirmed: bool) -> bool | None:

@@ -9,7 +9,7 @@ from rollbackd.policies.decide import hands, ladder, proof
 from rollbackd.policies.decide.bake import bake
 from rollbackd.policies.decide.decisions import Decision, Wait
 from rollbackd.policies.decide.guards import first_block, guards
-from rollbackd.policies.decide.opening import consider
+from rollbackd.policies.decide.opening import beside, consider, raising, raising_reason
 from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change
@@ -84,20 +84,34 @@ def _carry_on(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     joins = _joins(slot, incident)
     for join in joins:
         incident = advance(incident, join)
+    told = (*joins, *(beside(slot, incident) if incident.phase is Phase.PROPOSED else ()))
     if incident.policy != slot.policy.name:
-        return joins  # the opener's ladder runs; this policy is evidence
-    return (*joins, *TRANSITIONS[incident.phase](slot, incident))
+        return told  # the opener's ladder runs; this policy is evidence
+    return (*told, *TRANSITIONS[incident.phase](slot, incident))
 
 
 def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
-    found = []
-    for index, condition in enumerate(slot.policy.conditions):
-        mode = slot.mode(index)
-        is_new = (slot.policy.name, condition.name) not in incident.joined
-        raises = incident.phase is Phase.PROPOSED and mode >= Mode.APPROVE and (slot.policy.name != incident.policy or condition.compares)
-        if (is_new or raises) and slot.confirmed[index] and mode is not Mode.OBSERVE and _is_of(slot, incident, index):
-            found.append(Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, slot.reason(index)))
-    return tuple(found)
+    indexes = [i for i, confirmed in enumerate(slot.confirmed) if confirmed and slot.mode(i) is not Mode.OBSERVE and _is_of(slot, incident, i)]
+    return tuple(join for index in indexes if (join := _join(slot, incident, index)) is not None)
+
+
+def _join(slot: Slot, incident: Incident, index: int) -> Joined | None:
+    """The row with which a confirmed condition becomes evidence, or raises what was only proposed; None where it says nothing new.
+
+    One that may act raises for what it blames itself. A breach outside its watch window is evidence and no more: a suggestion that nobody took up
+    must not become a rollback by something else, days later.
+    """
+    condition, mode = slot.policy.conditions[index], slot.mode(index)
+    is_new = (slot.policy.name, condition.name) not in incident.joined
+    if incident.phase is not Phase.PROPOSED or mode < Mode.APPROVE:
+        return Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, slot.reason(index)) if is_new else None
+    blame = raising(slot, index, incident)
+    if blame is None:
+        return Joined(incident.id, slot.at, slot.policy.name, condition.name, Mode.SUGGEST, slot.reason(index)) if is_new else None
+    # What its own policy only proposed, with a lower mode, is not taken up because the mode was lifted since.
+    is_news = is_new or slot.policy.name != incident.policy or condition.compares or not set(blame.suspects) <= set(incident.suspects)
+    reason = raising_reason(slot, index, blame)
+    return Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, reason, blame) if is_news else None
 
 
 def _is_of(slot: Slot, incident: Incident, index: int) -> bool:
@@ -123,7 +137,7 @@ def _others_first(slot: Slot, incident: Incident, blamed: Sequence[Change]) -> W
     """Why the first rung waits for what becomes of the other targets; None where it does not, or has waited for long enough."""
     if slot.fleet.oldest_look is not None and slot.fleet.oldest_look < incident.onset and slot.at - incident.onset < OTHERS * slot.policy.every:
         return Wait("the other targets are looked at first: a breach that they share has a common cause")
-    found, until = neighbours(slot.policy, blamed, slot.fleet), incident.opened_at + PATIENCE
+    found, until = neighbours(slot.policy, blamed, slot.fleet), (incident.raised_at or incident.opened_at) + PATIENCE
     if found.late_since is not None and slot.fleet.watched > 1 and slot.at < (shown := found.late_since + LONE) and not found.is_common:
         began = f"it began at {found.late_since:%H:%M:%S}, long after the change"
         return Wait(f"{began}: whether others have the same cause shows until {shown:%H:%M:%S}")
@@ -169,7 +183,8 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     last = incident.stopped[-1]
     if last.how is RungEnd.OVERTAKEN:
         return (Held(incident.id, slot.at, proof.OTHER_WRITER, last.reason),)
-    if last.how is RungEnd.SUPERSEDED and last.target == incident.target:
+    is_superseded = last.how is RungEnd.SUPERSEDED and last.target == incident.target
+    if is_superseded and incident.target not in incident.touched:
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
     if (other := proof.other_writer(slot, incident)) is not None:
         return (other,)
@@ -178,6 +193,9 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     if incident.is_in_hands:
         advice = f" ({last.advice})" if last.advice else ""
         return (Held(incident.id, slot.at, "by-hand", f"rung {last.rung + 1} {last.how.value}: {last.reason}{advice}"),)
+    if is_superseded:
+        reason = f"rung {last.rung + 1} is about what this incident has written already, as after an edit of the ladder: {last.reason}"
+        return (Held(incident.id, slot.at, "policy-changed", reason),)
     allowed = proof.acting_mode(slot, incident)
     if allowed is None:
         return _unproven(slot, incident)

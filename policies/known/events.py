@@ -37,10 +37,20 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Blame:
+    """What a breach since ``onset`` is laid to, as Opened has it. ``known``: ids of the changes that came to light since the incident opened."""
+
+    suspects: tuple[str, ...]
+    onset: datetime
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """A further condition confirmed its breach on the same target: it is evidence now, and has to be OK before the incident may close.
 
-    ``mode`` APPROVE or AUTO raises an incident that was only proposed; where the condition is another policy's, its ladder runs from then on.
+    ``mode`` APPROVE or AUTO raises an incident that was only proposed: it is about what this condition blames from then on, and where the condition
+    is another policy's, that one's ladder runs. ``blame``: of a condition that raises (None: in rows of older versions).
     """
 
     incident: str
@@ -49,6 +59,7 @@ class Joined:
     condition: str
     mode: Mode
     reason: str
+    blame: Blame | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,8 @@ class Incident:
     ``offer``: the plan that people are asked about; ``approvals``: of exactly this plan. ``order``: what a person ordered and nobody began yet.
     ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it;
     ``begun``: all; ``accepted``: those of them that a target took so far. ``unsettled``: the rungs of those whose end state is not complete yet.
-    ``known``: ids of the changes that were new when it was opened.
+    ``known``: ids of the changes that were new when it was opened, or came to light until it was raised. ``raised_at``: when a condition that may act
+    joined what was only proposed. ``is_ordered``: a person has ordered something in it.
     """
 
     id: str
@@ -95,6 +96,8 @@ class Incident:
     approvals: tuple[Approved, ...] = ()
     order: Ordered | None = None
     acked: Acked | None = None
+    raised_at: datetime | None = None
+    is_ordered: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -116,8 +119,9 @@ class Incident:
 
     @property
     def rested_at(self) -> datetime:
-        """When anything was last done in it: it was opened then, a step ended or its end state settled, or somebody approved of a plan."""
-        return max([self.opened_at, *(end.at for end in self.stopped), *(one.at for one in self.approvals), *filter(None, [self.evidence_from])])
+        """When anything was last done in it: it was opened or raised then, a step ended or its end state settled, or somebody approved of a plan."""
+        some = filter(None, [self.raised_at, self.evidence_from])
+        return max([self.opened_at, *(end.at for end in self.stopped), *(one.at for one in self.approvals), *some])
 
     def orders_else(self, by: tuple[str, ...], rung: int, plan_digest: str | None) -> bool:
         """True where a person's order waits that is not this step, by this plan: what they had approved before is another one."""
@@ -131,8 +135,8 @@ class Incident:
 
     @property
     def is_in_hands(self) -> bool:
-        """True where only people may begin anything: they opened it, or its mode allows the machine no more than a word."""
-        return bool(self.opened_by) or self.mode < Mode.APPROVE
+        """True where only people may begin anything: they opened it or ordered in it, or its mode allows the machine no more than a word."""
+        return bool(self.opened_by) or self.is_ordered or self.mode < Mode.APPROVE
 
 
 def opened(event: Opened) -> Incident:
@@ -268,8 +272,12 @@ def _joined(incident: Incident, event: Joined) -> Incident:
         incident = replace(incident, joined=(*incident.joined, pair))
     if incident.phase is not Phase.PROPOSED or event.mode < Mode.APPROVE:
         return incident
-    # The opener may not act and this one may: its ladder is the remedy.
-    return replace(incident, phase=Phase.OPEN, mode=event.mode, policy=event.policy)
+    # The opener may not act and this one may: its ladder is the remedy, for what it blames.
+    raised = replace(incident, phase=Phase.OPEN, mode=event.mode, policy=event.policy, raised_at=event.at)
+    if (blame := event.blame) is None:
+        return raised
+    known = tuple(dict.fromkeys((*incident.known, *incident.suspects, *blame.known)))  # what it was about before is no news
+    return replace(raised, suspects=blame.suspects, onset=blame.onset, known=known, reason=event.reason)
 
 
 def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
@@ -277,7 +285,7 @@ def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
         case Approved():
             return replace(incident, approvals=(*incident.approvals, event)) if incident.lacks(event) else incident
         case Ordered():
-            return replace(_decided(incident), phase=Phase.OPEN, order=event)
+            return replace(_decided(incident), phase=Phase.OPEN, order=event, is_ordered=True)
         case Acked():
             return replace(incident, acked=event)
 

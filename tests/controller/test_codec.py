@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.codec import KINDS, Undecodable, canonical, decode, decode_event, kind_of, moment, moment_text
-from rollbackd.policies.known.events import IncidentEvent, RungEnd, Stopped
+from rollbackd.policies.known.events import Blame, IncidentEvent, RungEnd, Stopped
 from rollbackd.policies.model.policy import Mode
-from tests.controller.journal_samples import APPLIED, CLOSED, EVENTS, INTENDED, OPENED, STOPPED, notice
+from tests.controller.journal_samples import APPLIED, CLOSED, EVENTS, INTENDED, JOINED, OPENED, STOPPED, T0, notice
 
 TIMES = st.datetimes(timezones=st.just(UTC))
 JSON = st.recursive(
@@ -91,6 +91,14 @@ def test_keys_that_an_older_version_did_not_write_take_their_default() -> None:
     for name in ("record", "command", "steps", "not_undone", "complete_by", "settle_seconds"):
         del body[name]
     assert decode_event("rung.intended", json.dumps(body)) == replace(INTENDED, record={})
+
+
+def test_a_condition_that_joined_before_joins_said_what_they_blame_reads_as_it_did() -> None:
+    body = json.loads(canonical(JOINED))
+    del body["blame"]
+    assert decode_event("incident.joined", json.dumps(body)) == JOINED
+    blaming = replace(JOINED, blame=Blame(("uid/7",), T0, ("flag-event-3",)))
+    assert decode_event("incident.joined", canonical(blaming)) == blaming
 
 
 def _without(key: str) -> str:

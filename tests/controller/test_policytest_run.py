@@ -55,6 +55,16 @@ def test_rungs_that_begin_at_once_are_verified_once_and_one_without_a_suspect_is
     assert failures(outcome_in(tmp_path, written(*expect), TOGETHER)) == []
 
 
+def test_what_was_only_suggested_is_put_back_once_a_condition_that_may_act_blames_the_release(tmp_path):
+    policy = GAUGE.replace("above: 100, for: 1m}", "above: 100, for: 15s, mode: suggest}")
+    deep = {"series": 'queue_depth{app="checkout"}', "values": "0x22 900x60"}
+    expect = [
+        {"at": "7m", "decision": "suggested"},
+        {"at": "7m30s", "decision": "rollback", "remedy": "revert", "to": "v1"},
+    ]
+    assert failures(outcome_in(tmp_path, written(*expect, series=[*SERIES, deep]), policy)) == []
+
+
 def test_a_mismatch_says_what_was_found_and_its_arithmetic(tmp_path):
     outcome = outcome_in(tmp_path, written({"at": "7m30s", "verdicts": {"error-rate": "ok"}, "decision": "nothing"}))
     proof = "over a million to 1 against chance, 100 to 1 needed, 160/960 since 00:05:30, bursts not measured"

@@ -4,7 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.policies.known.events import Acked, Applied, Approved, Closed, CloseHow, Held, Joined, Offered, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import (
+    Acked,
+    Applied,
+    Approved,
+    Blame,
+    Closed,
+    CloseHow,
+    Held,
+    Joined,
+    Offered,
+    Ordered,
+    RungEnd,
+    Settled,
+    Stopped,
+)
 from rollbackd.policies.known.incident import Incident, Phase, advance, fold, has_ended, incident_id
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended, verifying
@@ -226,6 +240,16 @@ def test_a_condition_that_joins(opened_as, mode, expected):
     assert incident.joined == (("checkout", "error-rate"), ("other", "latency"))
 
 
+def test_what_raises_a_proposed_incident_makes_it_one_about_what_it_blames_itself():
+    opened = replace(OPENED, mode=Mode.SUGGEST, suspects=("uid:7", "uid:6"), known=("uid:7",))
+    blame = Blame(("f2@x", "uid:7"), T0 + 7 * MINUTE, ("f2@x",))
+    late = T0 + 30 * MINUTE
+    raised = fold((opened, Joined("inc-1", late, "other", "latency", Mode.AUTO, "slow; f2", blame)))
+    assert (raised.suspects, raised.onset, raised.reason) == (("f2@x", "uid:7"), T0 + 7 * MINUTE, "slow; f2")
+    assert set(raised.known) == {"f2@x", "uid:7", "uid:6"}
+    assert (raised.id, raised.change_id, raised.opened_at, raised.rested_at) == ("inc-1", "uid:7", OPENED.at, late)
+
+
 def test_a_condition_joins_once():
     again = Joined("inc-1", AT, "checkout", "error-rate", Mode.AUTO, "slow")
     assert fold((OPENED, again, again)).joined == (("checkout", "error-rate"),)
@@ -240,8 +264,14 @@ def test_approvals_are_of_the_plan_at_hand_and_one_for_each_person():
     assert fold((OPENED, ANN)).approvals == ()
 
 
+def test_what_a_person_has_ordered_in_is_in_hands_from_then_on():
+    assert not OPEN.is_in_hands
+    assert fold((OPENED, ORDER, HELD)).is_in_hands
+    assert fold((OPENED, ORDER, intended(1), ACCEPTED, settled())).is_in_hands
+
+
 def test_an_order_stands_in_for_what_was_asked_and_what_is_still_coming_is_waited_for_after_it():
-    assert advance(replace(DECIDED, unsettled=(0,), phase=Phase.HELD), ORDER) == replace(OPEN, order=ORDER, unsettled=(0,))
+    assert advance(replace(DECIDED, unsettled=(0,), phase=Phase.HELD), ORDER) == replace(OPEN, order=ORDER, unsettled=(0,), is_ordered=True)
 
 
 def test_what_is_still_coming_when_a_person_orders_is_waited_for_before_anything_follows():

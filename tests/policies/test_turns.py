@@ -120,6 +120,15 @@ def test_a_newer_revision_of_the_target_closes_with_its_reason():
     assert (closed.how, closed.reason) == (CloseHow.SUPERSEDED, "fix8 landed")
 
 
+def test_a_target_that_moved_by_what_the_incident_wrote_holds_and_closes_nothing():
+    reverted = (intended(0), Applied("inc-1", LATER, 0, TARGET, "ok"), Settled("inc-1", SETTLED, 0, TARGET, SETTLED, "done"))
+    again = stopped(RungEnd.SUPERSEDED, "checkout runs good6, not bad7", 1, TARGET)
+    held = only(decided(fold((OPENED, *reverted, again)), SETTLED + MINUTE), Held)
+    assert (held.guard, held.reason.endswith(": checkout runs good6, not bad7")) == ("policy-changed", True)
+    theirs = replace(RELEASE, id="uid:8", revision="fix8", first_seen=SETTLED)
+    assert only(decided(fold((OPENED, *reverted, again)), SETTLED + MINUTE, changes=(RELEASE, theirs)), Held).guard == "other-writer"
+
+
 def test_data_made_ready_beside_a_database_is_handed_over_at_once():
     write = replace(intended(), target="rds:prod/eu-west-1/orders/point-in-time", summary="orders as of 14:00 is ready")
     done = (Applied("inc-1", LATER, 1, write.target, "made"), Settled("inc-1", SETTLED, 1, write.target, SETTLED, "ready"))
@@ -156,11 +165,18 @@ def test_another_writers_change_on_a_target_whose_write_had_no_known_outcome_hol
 
 
 def test_after_what_people_ordered_the_next_step_is_theirs():
-    ordered = fold((TOLD, ORDER, intended(), Applied("inc-1", LATER, 1, TARGET, "ok"), Settled("inc-1", SETTLED, 1, TARGET, SETTLED, "done")))
+    ordered = fold((TOLD, ORDER, *_done()))
     held = only(decided(ordered, SETTLED + 2 * MINUTE), Held)
     assert held.guard == "by-hand"
     assert held.reason.startswith("rung 2 did not help: error-rate 60/600")
     assert held.reason.endswith("; the next step is yours to order")
+
+
+def test_after_an_order_in_an_incident_of_the_machine_the_next_rung_is_peoples_too():
+    flags = (intended(0, target=FLAGS), Applied("inc-1", LATER, 0, FLAGS, "ok"), Settled("inc-1", SETTLED, 0, FLAGS, SETTLED, "done"))
+    first = replace(ORDER, rung=0, target=FLAGS)
+    ended = (fold((OPENED, first, *flags)), fold((OPENED, first, stopped(RungEnd.FAILED))))
+    assert [only(decided(incident, SETTLED + 2 * MINUTE), Held).guard for incident in ended] == ["by-hand", "by-hand"]
 
 
 @pytest.mark.parametrize(("advice", "said"), [("", "rung 2 failed: image gone"), ("push it again", "rung 2 failed: image gone (push it again)")])
@@ -243,6 +259,51 @@ def test_the_opener_itself_raises_only_by_what_compares_and_has_risen():
     compares = replace(POLICY, conditions=(replace(MEMORY, name="error-rate", compares=True),))
     assert kinds(decided(fold((TOLD,)), reading=lambda at: Level(at, 0.97, at, 3, 0.61, MINUTE), policy=compares))[0] == "Joined"
     assert "Joined" not in kinds(decided(fold((OPENED,)), reading=lambda at: Level(at, 0.97, at, 3, 0.61, MINUTE), policy=compares))
+
+
+def test_a_breach_outside_its_watch_raises_nothing_and_is_told_as_it_would_be_alone():
+    at = LATER + 25 * HOUR
+    found = decided(fold((TOLD,)), at, policy=OTHER)
+    assert kinds(found) == ["Joined", "Outside"]
+    assert (found[0].mode, found[0].blame) == (Mode.SUGGEST, None)
+    assert kinds(decided(fold((TOLD, found[0])), at, policy=OTHER)) == ["Outside"]
+    assert kinds(decided(fold((TOLD,)), at, policy=replace(OTHER, mode=Mode.SUGGEST))) == ["Joined"]
+
+
+def test_another_condition_of_the_opener_raises_only_within_its_watch():
+    told, suggests = replace(TOLD, condition="memory"), replace(EITHER, conditions=(ERRORS, replace(MEMORY, mode=Mode.SUGGEST)))
+
+    def found(at, incident=told, changes=(RELEASE,)):
+        return evaluate(suggests, new_watch(suggests), fold((incident,)), (bad(at), level(at, 0.5)), changes, CALM, at).decisions
+
+    assert kinds(found(LATER)) == ["Joined", "Stopped", "Act"]
+    assert kinds(found(LATER + 25 * HOUR)) == ["Joined", "Outside", "Wait"]
+
+
+def test_what_joined_outside_its_watch_raises_once_a_new_change_explains_it():
+    at = LATER + 25 * HOUR
+    flip = replace(FLIP, started_early=at - 2 * MINUTE, started_late=at - 2 * MINUTE, first_seen=at - 2 * MINUTE)
+    told, joined = replace(TOLD, condition="memory"), Joined("inc-1", at - 10 * MINUTE, "checkout", "error-rate", Mode.SUGGEST, "")
+    found = decided(fold((told, joined)), at, changes=(RELEASE, flip))
+    assert kinds(found) == ["Joined", "Act"]
+    assert (found[0].blame.suspects, found[1].remedy.target) == (("f2@x",), FLAGS)
+
+
+def test_who_raises_acts_on_what_it_blames_itself_and_finds_no_other_writer_in_it():
+    flip = replace(FLIP, first_seen=OPENED.at + MINUTE, started_early=T0 + MINUTE, started_late=T0 + MINUTE)
+    at = LATER + 20 * MINUTE
+    found = decided(fold((TOLD,)), at, policy=OTHER, changes=(RELEASE, flip))
+    assert kinds(found) == ["Joined", "Act"]
+    assert (found[0].blame.suspects, found[1].remedy.target, found[1].suspect) == (("f2@x", "uid:7"), FLAGS, "f2@x")
+    written = (intended(0, at, FLAGS), Applied("inc-1", at, 0, FLAGS, "ok"), Settled("inc-1", at, 0, FLAGS, at, "ok"))
+    verified = decided(fold((TOLD, found[0], *written)), at + MINUTE, policy=OTHER, changes=(RELEASE, flip))
+    assert "Held" not in kinds(verified)
+
+
+def test_a_raised_incident_is_not_given_up_for_the_time_it_was_only_proposed():
+    raised = Joined("inc-1", LATER + 25 * MINUTE, "checkout", "memory", Mode.AUTO, "")
+    assert kinds(decided(fold((TOLD, raised)), LATER + 26 * MINUTE, reading=no_data)) == ["Wait"]
+    assert kinds(decided(fold((TOLD, raised)), LATER + 41 * MINUTE, reading=no_data)) == ["Held"]
 
 
 def test_what_may_only_observe_does_not_join():
