@@ -195,6 +195,7 @@ class Engine:
         An intent that is still open is not resumed here but at the next slot: what has no outcome yet would be asked for in a busy loop.
         """
         self.incidents = self._store.open_incidents()
+        self.book.note_settled(self.incidents)
         for policy in openers_first([p for p in self.policies.values() if p.target == target], self.incidents):
             standing = self.standings.get(policy.name)
             if standing is not None:
@@ -294,7 +295,5 @@ class Engine:
     def _fleet(self, at: datetime) -> Fleet:
         watches = {name: standing.evaluation.watch for name, standing in self.standings.items()} if self.incidents else {}
         oldest = min((standing.at for standing in self.standings.values()), default=None)
-        fleet = fleet_at(
-            at, self.policies, self._store, self.book, self.breaches, self._pause, self.settings, self.incidents, watches, self.usual.known
-        )
-        return replace(fleet, oldest_look=oldest)
+        known = at, self.policies, self._store, self.book, self.breaches, self._pause, self.settings, self.incidents, watches, self.usual.known
+        return replace(fleet_at(*known), oldest_look=oldest)

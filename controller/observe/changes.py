@@ -62,6 +62,7 @@ class ChangeBook:
         self._store = store
         self._steady = steady
         self._told_at: dict[str, float] = {}
+        self._settled: Mapping[tuple[str, int], float] = {}
         self._seen: dict[str, tuple[SeenChange, ...]] = {}
         self._of: dict[str, tuple[Change, ...]] = {}
         self._row = self._told = 0
@@ -122,18 +123,26 @@ class ChangeBook:
         before = known.get(first.predecessor or "") if first else None
         return (tx or self._store).parts_of(target, before.id) if before else {}
 
+    def note_settled(self, incidents: Iterable[Incident]) -> None:
+        """These are the open incidents: a survey that begins from now on shows the targets after what of them has settled, whoever wrote it."""
+        settled = [(incident.id, incident.rung) for incident in incidents if incident.phase is Phase.VERIFYING]
+        self._settled = {rung: self._settled.get(rung, self._steady()) for rung in settled}
+
     def take(self, survey: Survey, incidents: Iterable[Incident]) -> tuple[SeenChange, ...]:
         """The survey is part of the book and of the store; returns the changes that it brought to light.
 
         A target that could not be read keeps what was known of it. A survey that began before the last one that read the target says nothing new.
         """
+        incidents = tuple(incidents)
+        self.note_settled(incidents)
         taken = [self._take(each, incidents, survey.at) for each in (*survey.former, survey)]
         return tuple([seen for fresh in taken for seen in fresh])
 
     def _take(self, survey: Survey, incidents: Iterable[Incident], now: datetime) -> tuple[SeenChange, ...]:
         """As ``take``. A late answer is as old as its question: what it brought to light began at any time until ``now``, and may have gone since."""
         # What began at once is looked at write by write, each as if it were its incident's newest.
-        intents = {write.target: replace(incident, intent=write) for incident in incidents for write in incident.writes}
+        settled = [incident for incident in incidents if self._is_after(survey.began, incident)]
+        intents = {write.target: replace(incident, intent=write) for incident in settled for write in incident.writes}
         # What an earlier step put somewhere may show only once a later one has begun.
         ends = {write.target: replace(incident, intent=write) for incident in incidents for write in (*incident.accepted, *incident.writes)}
         read = {target: state for target, state in survey.states.items() if self._says_more(target, survey.began)}
@@ -156,6 +165,11 @@ class ChangeBook:
         # Not seen is not newer: an answer to an earlier question may be under way.
         self.sightings |= {target: replace(self._last(target), fault=fault) for target, fault in faults.items()}
         return held[len(completed) :]
+
+    def _is_after(self, began: float, incident: Incident) -> bool:
+        """True where it was known here to have settled when the survey began. Its times do not say: whoever wrote has another clock."""
+        known = self._settled.get((incident.id, incident.rung))
+        return known is not None and known <= began
 
     def _doubt(self, target: str) -> str | None:
         state = self._last(target).state
@@ -245,7 +259,7 @@ def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime 
 def _unseen_write(known: SeenChange, state: TargetState, incident: Incident | None, at: datetime) -> SeenChange | None:
     """Our write, where somebody has undone it before any survey saw it, of a target without a history: two changes look like none there."""
     intent = incident.intent if incident is not None else None
-    if incident is None or intent is None or incident.phase is not Phase.VERIFYING or at < (incident.evidence_from or at):
+    if incident is None or intent is None or at < (incident.evidence_from or at):
         return None
     if state.change_id is not None or not intent.from_revision == state.revision == known.change.revision:
         return None

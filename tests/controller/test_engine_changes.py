@@ -9,6 +9,7 @@ import pytest
 from rollbackd.adapters.command import Command, CommandSpec
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import How, SeenChange, Standing
 from rollbackd.controller.observe.changes import ChangeBook
 from rollbackd.controller.observe.past import Past
@@ -16,7 +17,7 @@ from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import FlagsRung, Mode, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, command, script, served
-from tests.policies.literals import MINUTE
+from tests.policies.literals import MINUTE, SECOND
 from tests.servers import poll
 
 HOUR = timedelta(hours=1)
@@ -213,6 +214,43 @@ def test_watch_always_does_not_act_on_the_evidence_of_before_its_rollback(tmp_pa
     for _ in range(12):
         world.slot(0)
     assert (tmp_path / "applied").read_text() == "v1\n"
+    world.close()
+
+
+def test_who_undoes_our_write_before_any_look_saw_it_is_found_at_the_next_look(tmp_path):
+    world = World(tmp_path, replace(SHOP_POLICY, ladder=(RevertRung(SHOP),)))
+    world.slot(0)
+    world.good("v1")
+    world.deploy("v2")
+    world.slot(0)
+    world.slot(60)
+    assert world.version.read_text() == "v1\n"
+    world.deploy("v2")
+    world.slot(60)
+    assert world.guards() == ["other-writer"]
+    world.close()
+
+
+def test_a_look_from_before_the_write_of_a_replica_whose_clock_is_late_is_no_other_writer(tmp_path):
+    policy = replace(SHOP_POLICY, ladder=(RevertRung(SHOP),))
+    world = World(tmp_path, policy)
+    store = Store.open(f"sqlite:///{tmp_path}/rollbackd.db", "test-1", lambda: world.at)
+    ahead = World(tmp_path, policy, store=store)
+    world.slot(0)
+    world.good("v1")
+    world.deploy("v2")
+    world.slot(0)
+    ahead.at = world.at
+    ahead.slot(0)
+    ahead.at += 4 * SECOND
+    before = ahead.survey()
+    world.slot(60)  # it reverts, within that survey
+    assert world.version.read_text() == "v1\n"
+    ahead.engine.cycle(Batch(ahead.at, before, {"shop": (served(ahead.at, 0),)}))
+    for _ in range(5):
+        world.slot(0)
+    assert (world.guards(), world.kinds()[-1]) == ([], "incident.closed")
+    ahead.close()
     world.close()
 
 
