@@ -23,10 +23,10 @@ from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import passed_by
 from rollbackd.policies.decide.opening import neighbours
 from rollbackd.policies.known.changes import Change
-from rollbackd.policies.known.events import Closed, Held, IncidentEvent, Joined, Opened, Stopped
+from rollbackd.policies.known.events import Closed, Held, IncidentEvent, Joined, Opened, RungEnd, Stopped
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, Phase, suspects_of
-from rollbackd.policies.model.keys import namespace_of
+from rollbackd.policies.model.keys import namespace_of, recurs
 from rollbackd.policies.model.policy import FlagsRung, OutsideWatch, Policy, RevertRung
 
 log = structlog.get_logger()
@@ -71,7 +71,11 @@ class Journalling:
                 if isinstance(decision, Act | Offer):  # nothing follows an order but what begins at once with it
                     first, others = (decision.act, decision.others) if isinstance(decision, Offer) else (decision, _acts(news[index + 1 :]))
                     order = partial(self._order, tx, policy, fleet, book, policies, is_offer=isinstance(decision, Offer))
-                    orders.append(replace(order(first), others=tuple(order(each) if isinstance(each, Act) else each for each in others)))
+                    begun = order(first)
+                    if isinstance(begun, Stopped):  # what would begin at once with it is for the next slot
+                        self._write(tx, policy, begun, policies)
+                    else:
+                        orders.append(replace(begun, others=tuple(order(each) if isinstance(each, Act) else each for each in others)))
                     break
                 if not self._write(tx, policy, decision, policies):
                     break
@@ -169,7 +173,7 @@ class Journalling:
 
     def _order(
         self, tx: Transaction, policy: Policy, fleet: Fleet, book: ChangeBook, policies: Mapping[str, Policy], act: Act, *, is_offer: bool
-    ) -> Order:
+    ) -> Order | Stopped:
         limits = limits_for(fleet.limits, cooldown_of(policy, fleet), (*act.overrides, *passed_by(act.undo)))
         incident = tx.incident(act.incident)
         suspects = incident.suspects if incident is not None else (act.suspect or "",)
@@ -177,8 +181,12 @@ class Journalling:
         contacts = contacts_of(incident, policies) if incident is not None else policy.notify
         known = known_changes(policy, book.of(policy.targets), fleet)
         # What takes an undo back does not say of itself that it is a revert, and yet it has a place to go to.
-        goods = _candidates(tx, act, fleet, known, is_offer=is_offer) if isinstance(act.remedy, RevertRung) or act.undo is not None else ()
+        is_return = isinstance(act.remedy, RevertRung) or act.undo is not None
+        known_good = _candidates(tx, act, fleet, known, is_offer=is_offer) if is_return else ()
         blamed = suspects_of(incident, known) if incident is not None else ()
+        goods = known_good if act.by or is_offer else _not_further_back(tx, act, known_good, blamed)
+        if isinstance(goods, Stopped):
+            return goods
         moment = min((change.started_early for change in blamed), default=None)
         return Order(act, policy, goods, before, limits, contacts, is_offer, moment=moment)
 
@@ -213,6 +221,25 @@ def _candidates(tx: Transaction, act: Act, fleet: Fleet, changes: Sequence[Chang
     goods = [known.revision for known in tx.good(act.remedy.target, since) if known.revision != act.from_revision]
     is_by_people = bool(act.by) or is_offer
     return tuple(revision for revision in goods if is_by_people or crossed(act.remedy.target, revision, changes) is None)
+
+
+def _not_further_back(tx: Transaction, act: Act, goods: tuple[str, ...], blamed: Sequence[Change]) -> tuple[str, ...] | Stopped:
+    """Of these known goods those that a revert may try unasked; its end where there is none of them.
+
+    All, unless what runs was known good before the change that brought it back, as where a person has undone a release: what breaks now came with
+    something else. Then only what has served since it last did: older and older revisions are for people to try.
+    """
+    target = act.remedy.target
+    came = max((change.started_early for change in blamed if (change.target, change.revision) == (target, act.from_revision)), default=None)
+    served = {line.revision: line for line in tx.ledger(target)}
+    live = served.get(act.from_revision or "")
+    if not goods or recurs(target) or came is None or live is None or live.standing is not Standing.GOOD or live.first_at >= came:
+        return goods
+    newer = tuple(revision for revision in goods if served[revision].last_at >= min(live.last_at, came))
+    if newer:
+        return newer
+    reason = f"{live.revision} was known good before it came back at {came:%H:%M:%S}, and {', '.join(goods[:3])} is older: a person decides"
+    return Stopped(act.incident, tx.now(), act.rung, target, RungEnd.REFUSED, reason, "look for what else changed")
 
 
 def _new_contacts(event: Joined, incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:
