@@ -1,13 +1,24 @@
 """Where a revert may go whose revision was known good before it came: not further and further back, unless a person decides it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from rollbackd.adapters.command import Command
+from rollbackd.controller.journal.values import How, Standing
+from rollbackd.controller.observe.survey import Surveyor
 from rollbackd.policies.model.policy import Mode, RevertRung
-from tests.controller.world import SHOP, SHOP_POLICY, World
+from tests.controller.world import SHOP, SHOP_POLICY, World, command
 
 REVERTING = replace(SHOP_POLICY, ladder=(RevertRung(SHOP),))
+RULE = "alb:prod/eu-west-1/shop/80/default"
+
+
+class Weights(Command):
+    """What stands in the file, as the weights of a load balancer's rule: they come again with every release."""
+
+    kind = "alb"
 
 
 @pytest.fixture
@@ -93,3 +104,20 @@ def test_people_who_are_asked_may_go_further_back(start):
     serve(world, 2)
     serve(world, 3, bad=60)
     assert "put command:shop back to v0" in world.titles()[-1]
+
+
+def test_weights_come_again_with_every_release_and_are_put_back(tmp_path):
+    world = World(tmp_path)
+    world.targets["alb"] = Weights({RULE.partition(":")[2]: command(tmp_path)})
+    world.surveyor = Surveyor(world.targets)
+    world.engine.adopt((replace(REVERTING, target=RULE, ladder=(RevertRung(RULE),)),))
+    with world.store.transaction() as tx:
+        tx.mark(RULE, "v1", Standing.GOOD, How.DECLARED, world.at - timedelta(days=2))
+        tx.mark(RULE, "v2", Standing.GOOD, How.DECLARED, world.at - timedelta(days=1))
+    world.deploy("v3")
+    serve(world, 1)
+    world.deploy("v2")
+    serve(world, 2)
+    serve(world, 3, bad=60)
+    assert runs(world) == "v1"
+    world.close()
