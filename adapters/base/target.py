@@ -99,6 +99,7 @@ class PlanRequest:
     ``undo`` (flags): a write of ours to take back: the plan goes to the exact states from before it, whatever their safe states are; a flag that
     is no longer as that write left it was touched by somebody since, is left alone, and is named in ``not_undone``.
     ``moment`` (databases): when the first suspect began, at the earliest; data is wanted as it was then.
+    ``change``: the id of the change that was judged, where known: by it a target knows its revision again that goes by another name now.
     """
 
     target: str
@@ -109,6 +110,7 @@ class PlanRequest:
     before: Mapping[str, Json] = field(default_factory=dict)
     undo: Intent | None = None
     moment: datetime | None = None
+    change: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from rollbackd.adapters.base.errors import AdapterError, Refused
-from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target
+from rollbackd.adapters.base.revisions import is_resolved_by
+from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Target, TargetState
 from rollbackd.controller.act.deaths import Deaths
 from rollbackd.controller.act.order import Order
 from rollbackd.controller.act.outcome import intent_of
@@ -49,10 +50,7 @@ class Planning:
         act = order.act
         target = self.target(act.remedy.target)
         try:
-            judged = act.from_revision if act.from_revision is not None else live_revision(target, act.remedy.target)
-            before: Mapping[str, Any] = order.before
-            undo = intent_of(act.undo) if act.undo is not None else None
-            planned = target.plan(PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo, order.moment))
+            planned = target.plan(_request(target, order))
         except Refused as refusal:
             how = RungEnd.SUPERSEDED if _has_moved_on(target, act) else RungEnd.REFUSED
             return self._stopped(act, how, str(refusal), refusal.advice)
@@ -70,10 +68,24 @@ class Planning:
         return Stopped(act.incident, self._now(), act.rung, act.remedy.target, how, reason, advice)
 
 
+def _request(target: Target, order: Order) -> PlanRequest:
+    """What its target is asked. Raises Transient or Permanent where it has to be read for that."""
+    act = order.act
+    judged = act.from_revision if act.from_revision is not None else live_revision(target, act.remedy.target)
+    before: Mapping[str, Any] = order.before
+    undo, change = (intent_of(act.undo), None) if act.undo is not None else (None, act.suspect)  # what is taken back was no suspect
+    return PlanRequest(act.remedy.target, act.incident, judged, order.candidates, act.only, before, undo, order.moment, change)
+
+
 def _has_moved_on(target: Target, act: Act) -> bool:
     """True if what was judged is no longer what runs: the newer revision gets its own watch window."""
     state = target.survey([act.remedy.target])[act.remedy.target]
-    return act.from_revision is not None and not isinstance(state, AdapterError) and state.revision != act.from_revision
+    return act.from_revision is not None and not isinstance(state, AdapterError) and not _is_judged(state, act, act.from_revision)
+
+
+def _is_judged(state: TargetState, act: Act, judged: str) -> bool:
+    """Whether it stands where it was judged; the very change that was judged may go by its full name now."""
+    return state.revision == judged or (state.change_id == act.suspect and is_resolved_by(state.revision, judged))
 
 
 def live_revision(target: Target, key: str) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Executable, Table, Update, and_, func, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rollbackd.adapters.base.notice import Notice
+from rollbackd.adapters.base.revisions import is_resolved_by, is_unresolved
 from rollbackd.controller.journal import statements
 from rollbackd.controller.journal.chain import GENESIS, SHOWN, row_hash
 from rollbackd.controller.journal.claiming import refusal
@@ -144,7 +145,7 @@ class Transaction(Reading):
         found = self._change_row(seen)
         new = {"ready": change.ready, "irreversible": change.irreversible}
         missing = {name: value for name, value in new.items() if value is not None and getattr(found, name) is None}
-        if found.change_id == change.id and _is_resolved_by(change.revision, found.revision):
+        if found.change_id == change.id and is_resolved_by(change.revision, found.revision):
             missing |= {"revision": change.revision, "parts": canonical(seen.parts)}
         if missing:
             self.connection.execute(update(changes).where(changes.c.seq == found.seq).values(**missing))
@@ -156,8 +157,10 @@ class Transaction(Reading):
     def mark(self, target: str, revision: str, standing: Standing, how: How, at: datetime, note: str = "") -> bool:
         """The revision stands so in the ledger. False if it did already (then it only counts as having served at ``at``) or may not.
 
-        Quarantine is left by ``rearm`` only; a revision declared bad becomes good only by being declared so.
+        Quarantine is left by ``rearm`` only; a revision declared bad becomes good only by being declared so. An unresolved one may nothing.
         """
+        if is_unresolved(revision):  # the next release, of other images, may go by the same name
+            return False
         found = self._known(target, revision)
         if found is not None and found.standing is standing:
             self.served(target, revision, at)
@@ -274,12 +277,6 @@ def _once(table: Table, dialect: str) -> Executable:
     row = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     # Asked for, because some drivers do not count the rows of an INSERT by themselves.
     return row.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-
-
-def _is_resolved_by(name: str, known: str) -> bool:
-    """Whether a service of ECS tells now which images the tags of this revision stand for."""
-    before, unresolved, _ = known.rpartition("@unresolved")
-    return bool(unresolved) and name != known and name.startswith(f"{before}@")
 
 
 def _may_become(found: Known, standing: Standing, how: How) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from shlex import quote
 
+from rollbackd.adapters.base.revisions import is_unresolved
 from rollbackd.policies.decide.proof import OTHER_WRITER
 from rollbackd.policies.known.events import Held, Intended
 from rollbackd.policies.known.incident import AT_WORK, Incident
@@ -78,8 +79,8 @@ def after_rollback(incident: Incident) -> tuple[str, ...]:
 
 def _after_write(intent: Intended, *, is_in_force: bool) -> tuple[str, ...]:
     rest = tuple(f"not undone: {rest}" for rest in intent.not_undone)
-    if intent.reverts:
+    if intent.reverts and not is_unresolved(intent.from_revision):
         return (*rest, f"to allow revision {intent.from_revision} again: rollbackd rearm {quote(intent.target)} {quote(intent.from_revision)}")
     if not is_in_force or intent.target.partition(":")[0] in RELEASED:
-        return rest  # a release that was put back by hand: what it came from may well be in quarantine
+        return rest  # a release that was put back by hand, where what it came from may well be in quarantine, or that nobody can name
     return (*rest, f"{intent.target} stays so until somebody changes it again: nothing is quarantined")

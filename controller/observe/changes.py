@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.revisions import is_named_by
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
@@ -287,14 +288,13 @@ def is_same(known: Change, state: TargetState) -> bool:
 
 
 def _is_ours(state: TargetState, incident: Incident | None) -> bool:
-    """True if the target carries our mark, or stands exactly where an open incident's intent put it."""
+    """True if the target carries our mark, or stands exactly where an open incident's intent put it, as far as its name is known yet."""
     if state.writer is not None:
         return state.writer.startswith("rollbackd:")
-    return incident is not None and incident.intent is not None and incident.intent.to_revision == state.revision
+    return incident is not None and incident.intent is not None and is_named_by(incident.intent.to_revision, state.revision)
 
 
 def _touched(state: TargetState, before: Mapping[str, object]) -> tuple[str, ...]:
     """What the change touched: what differs from the last sight, if there was one, and what the target itself says."""
-    after = state.parts
-    seen = (name for name in {*after, *before} if after.get(name) != before.get(name)) if before else ()
+    seen = (name for name in {*state.parts, *before} if state.parts.get(name) != before.get(name)) if before else ()
     return tuple(sorted({*seen, *state.touched}))

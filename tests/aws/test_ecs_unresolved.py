@@ -4,8 +4,8 @@ import pytest
 
 from rollbackd.adapters.aws.ecs import Ecs, objects
 from rollbackd.adapters.aws.ecs.survey import GRACE
-from rollbackd.adapters.base.errors import AdapterError, Transient
-from rollbackd.adapters.base.target import PlanRequest, Standing, TargetState
+from rollbackd.adapters.base.errors import AdapterError, Refused, Transient
+from rollbackd.adapters.base.target import Plan, PlanRequest, Standing, TargetState
 from tests.aws.ecs_double import EcsDouble
 from tests.aws.ecs_state import BASE, REGISTRY, Behaviour
 from tests.aws.servers import aws
@@ -110,6 +110,53 @@ def test_a_release_that_was_planned_for_unresolved_is_put_back_once_it_is_resolv
     target.apply(plan)
     assert [name for name, _ in shop.double.writes()] == ["StopServiceDeployment"]
     assert shop.look(plan.intent).standing is Standing.THERE
+
+
+def test_a_release_that_was_judged_unresolved_is_put_back_by_its_full_name(shop: Shop) -> None:
+    deploy(shop, starves=True)
+    judged = shop.state()
+    resolve(shop)
+    plan = shop.target().plan(PlanRequest(SHOP, "inc-1", judged.revision, (shop.bad,), change=judged.change_id))
+    assert isinstance(plan, Plan)
+    assert (plan.intent.from_revision, plan.intent.to_revision) == (shop.state().revision, shop.bad)
+
+
+def test_what_was_deployed_since_of_the_same_definition_is_not_what_was_judged(shop: Shop) -> None:
+    deploy(shop, starves=True)
+    judged = shop.state()
+    shop.cloud.behaviour = Behaviour()
+    shop.cloud.push("api", "v4", "next")
+    shop.cloud.deploy("api", f"{BASE}:task-definition/api:3")
+    with pytest.raises(Refused, match="no longer at api:3@unresolved"):
+        shop.target().plan(PlanRequest(SHOP, "inc-1", judged.revision, (shop.bad,), change=judged.change_id))
+
+
+def test_what_was_resolved_is_not_taken_for_a_release_that_is_not_yet(shop: Shop) -> None:
+    shop.cloud.behaviour = Behaviour(starves=True, unresolved=True)
+    shop.cloud.deploy("api", f"{BASE}:task-definition/api:2")
+    with pytest.raises(Refused, match=f"no longer at {shop.bad}"):
+        shop.plan()
+
+
+def test_a_release_that_ended_once_it_was_resolved_is_put_back_by_a_new_deployment(shop: Shop) -> None:
+    deploy(shop, starves=True)
+    target = shop.target()
+    plan = target.plan(PlanRequest(SHOP, "inc-1", UNRESOLVED, (shop.bad,)))
+    resolve(shop)
+    ended = shop.cloud.deployments[shop.cloud.services["api"]["currentServiceDeployment"]]
+    ended |= {"status": "SUCCESSFUL", "finishedAt": ended["createdAt"]}
+    target.apply(plan)
+    assert [name for name, _ in shop.double.writes()] == ["UpdateService"]
+
+
+def test_a_release_that_ecs_rolls_back_itself_is_left_by_its_full_name(shop: Shop) -> None:
+    deploy(shop, starves=True)
+    resolve(shop)
+    name = shop.state().revision
+    undone = shop.cloud.deployments[shop.cloud.services["api"]["currentServiceDeployment"]]
+    undone |= {"status": "ROLLBACK_SUCCESSFUL"}
+    plan = shop.target().plan(PlanRequest(SHOP, "inc-1", UNRESOLVED, (shop.bad,)))
+    assert (plan.intent.record["way"], plan.intent.from_revision) == ("verify", name)
 
 
 def test_a_release_of_the_same_definition_is_not_taken_for_what_it_replaces(shop: Shop) -> None:

@@ -163,6 +163,14 @@ def test_a_standing_changes_only_where_it_may(store: Store, before: Standing, st
     assert len(store.history(10)) == (2 if moves else 1)
 
 
+@pytest.mark.parametrize("standing", [Standing.GOOD, Standing.QUARANTINED])
+def test_a_revision_that_nobody_can_tell_from_the_next_one_has_no_standing(store: Store, standing: Standing) -> None:
+    with store.transaction() as tx:
+        assert not tx.mark(CHECKOUT, "api:3@unresolved", standing, How.ROLLED_BACK, T0)
+        assert tx.mark(CHECKOUT, "api:3@4f1c", standing, How.ROLLED_BACK, T0)
+        assert [known.revision for known in tx.ledger(CHECKOUT)] == ["api:3@4f1c"]
+
+
 def test_declaring_a_good_revision_again_makes_it_young(store: Store) -> None:
     with store.transaction() as tx:
         tx.mark(CHECKOUT, "rev", Standing.GOOD, How.BAKED, T0)

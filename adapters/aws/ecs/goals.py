@@ -7,6 +7,7 @@ from rollbackd.adapters.aws.ecs import objects
 from rollbackd.adapters.aws.ecs.objects import Raw
 from rollbackd.adapters.aws.ecs.reading import ARNS_AT_ONCE, Reader, Seen
 from rollbackd.adapters.aws.failures import Gone, Rejected
+from rollbackd.adapters.base.revisions import is_unresolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def history(reader: Reader, seen: Seen) -> dict[str, Goal]:
     found: dict[str, Goal] = {}
     for revision in reader.revisions_left(arns):
         name = reader.name(revision)
-        if not objects.is_unresolved(name):
+        if not is_unresolved(name):
             found.setdefault(name, _of_revision(name, revision))
     return found
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rollbackd.adapters.base.revisions import UNRESOLVED, is_unresolved
 from rollbackd.adapters.base.target import Progress
 
 Raw = dict[str, Any]
 
-UNRESOLVED = "unresolved"
 ROLLING_BACK = frozenset({"ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
 ROLLED_BACK = frozenset({"ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
 IN_FLIGHT = frozenset({"PENDING", "IN_PROGRESS"})
@@ -35,11 +35,6 @@ def revision_name(definition: str, digests: Mapping[str, str | None], *, pinned:
         return f"{definition}@{UNRESOLVED}"
     text = "\n".join(f"{name}={digest}" for name, digest in sorted(digests.items()))
     return f"{definition}@{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def is_unresolved(revision: str) -> bool:
-    """Whether nobody knows what its tags stood for."""
-    return revision.endswith(f"@{UNRESOLVED}")
 
 
 def may_be(one: str, other: str) -> bool:

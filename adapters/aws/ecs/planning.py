@@ -1,7 +1,7 @@
 """A plan towards one known-good revision, by the way that fits the state of the service: checked against ECS and ECR, nothing sent."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any
@@ -16,6 +16,7 @@ from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen
 from rollbackd.adapters.aws.failures import Sent
 from rollbackd.adapters.base.errors import Refused
+from rollbackd.adapters.base.revisions import is_resolved_by
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest
 
 DEADLINE = timedelta(minutes=10)
@@ -54,22 +55,32 @@ def plan(reader: Reader, place: Place, request: PlanRequest) -> Plan | NothingTo
     refuse_other_deployers(reader, place, service)
     seen = reader.standing(place, service)
     if is_rolling_back_itself(reader, seen, request.from_revision):
-        return _only_verified(seen, request)
+        return _only_verified(seen, _in_full(request, _deployed(reader, seen)))
     wanted = goal(reader, seen, request.candidates)
     if wanted is not None and wanted.revision == seen.revision:
         return NothingToDo(f"{place} already stands at {seen.revision}, which is known good.")
     _refuse_what_moves(seen, request)
     if wanted is None:
         raise _nowhere_to_go(seen, request)
-    return _planned(reader, seen, request, wanted)
+    return _planned(reader, seen, _in_full(request, seen.revision), wanted)
 
 
 def is_rolling_back_itself(reader: Reader, seen: Seen, judged: str) -> bool:
     """Whether ECS undoes, or has undone, the very deployment that was judged."""
     if seen.deployment["status"] not in objects.ROLLING_BACK | {"ROLLBACK_SUCCESSFUL"} or seen.revision == judged:
         return False
+    return objects.may_be(_deployed(reader, seen), judged)
+
+
+def _deployed(reader: Reader, seen: Seen) -> str:
+    """The revision that its deployment is of, also where ECS undoes it."""
     (target,) = reader.revisions([seen.deployment["targetServiceRevision"]["arn"]])
-    return objects.may_be(reader.name(target), judged)
+    return reader.name(target)
+
+
+def _in_full(request: PlanRequest, name: str) -> PlanRequest:
+    """The request with the full name of what was judged before its images were resolved: no other release may share its quarantine."""
+    return replace(request, from_revision=name) if is_resolved_by(name, request.from_revision) else request
 
 
 def move_of(reader: Reader, seen: Seen, wanted: Goal) -> Move:
@@ -91,7 +102,7 @@ def update_to(seen: Seen, definition: str) -> Move:
 
 def _refuse_what_moves(seen: Seen, request: PlanRequest) -> None:
     place = seen.place
-    if seen.revision != request.from_revision:
+    if not _is_judged(seen, request):
         advice = "Judge the new revision on its own; it has a watch window of its own."
         raise Refused(f"{place} is at {seen.revision} and no longer at {request.from_revision}: superseded. Nothing was changed.", advice=advice)
     if seen.deployment["status"] in objects.ROLLING_BACK | {"STOP_REQUESTED"}:
@@ -100,6 +111,13 @@ def _refuse_what_moves(seen: Seen, request: PlanRequest) -> None:
     if not seen.service.get("desiredCount") and seen.service.get("schedulingStrategy") != "DAEMON":
         advice = "Scale it up first, or revert by hand: nothing could be verified."
         raise Refused(f"{place} is scaled to 0 tasks: a revert would serve nobody and prove nothing. Nothing was changed.", advice=advice)
+
+
+def _is_judged(seen: Seen, request: PlanRequest) -> bool:
+    """Whether it stands where it was judged; its images may have been resolved since. What was deployed since of the same definition is another."""
+    if is_resolved_by(seen.revision, request.from_revision):
+        return request.change in (None, objects.change_id(seen.deployment))
+    return seen.revision == request.from_revision
 
 
 def _shown(seen: Seen) -> str:

@@ -11,6 +11,7 @@ from rollbackd.adapters.aws.ecs.objects import Raw
 from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen, by_cluster
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
+from rollbackd.adapters.base.revisions import is_unresolved
 from rollbackd.adapters.base.shape import shaped
 from rollbackd.adapters.base.target import Interval, TargetState
 
@@ -56,7 +57,7 @@ class Surveyor:
     def _of(self, reader: Reader, seen: Seen) -> TargetState | AdapterError:
         deployment = seen.deployment
         change_id = objects.change_id(deployment)
-        if objects.is_unresolved(seen.revision) and self._may_resolve(reader, seen, change_id):
+        if is_unresolved(seen.revision) and self._may_resolve(reader, seen, change_id):
             return Transient(f"{seen.place}: ECS has not resolved the images of its new deployment yet; what is known of it stays as it was.")
         began, breaker = objects.since(deployment), objects.breaker(deployment)
         return TargetState(
