@@ -123,7 +123,7 @@ class Daemon:
         for fault in outcome.faults:
             log.error("policy.refused", fault=str(fault))
         self._parts.policy_news.tell(outcome)
-        self._parts.membership.take(outcome.policies, outcome.fleets, outcome.claimed)
+        self._parts.membership.take(outcome.policies, outcome.fleets, outcome.claimed, outcome.unread)
         self._check_beside(outcome.policies, outcome.fleets)
         memory.tidy()  # what reading them left: files that are saved twice in a minute must not take twice as much
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import structlog
 
 from rollbackd.controller.texts import Texts
-from rollbackd.policies.claims import claims
+from rollbackd.policies.claims import claims, named
 from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
@@ -26,7 +26,8 @@ Written: TypeAlias = Policy | FleetPolicy
 class Reload:
     """What one reading of the files led to. ``held_back``: why the new set was not taken, though its files are sound.
 
-    ``claimed``: targets of policies that could not be loaded, and their names: a fleet leaves them alone.
+    ``claimed``: targets of policies that could not be loaded, and their names: a fleet leaves them alone. ``unread``: the names of all policies that
+    could not be.
     """
 
     at: datetime
@@ -36,6 +37,7 @@ class Reload:
     held_back: str | None = None
     fleets: tuple[FleetPolicy, ...] = ()
     claimed: Mapping[str, str] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     @property
     def is_ok(self) -> bool:
@@ -104,6 +106,7 @@ class PolicyFiles:
             why,
             tuple(policy for policy in held if isinstance(policy, FleetPolicy)),
             {target: name for file in broken for target, name in claims(texts[file], file, self._names).items()},
+            frozenset(name for file in broken for name in named(texts[file], file)),
         )
 
 

@@ -1,4 +1,4 @@
-"""Which targets a faulty file was meant for: a policy that could not be loaded keeps fleets away from its target all the same."""
+"""Which policies a faulty file was meant to hold, and for which targets: fleets are kept away from those all the same."""
 
 from collections.abc import Mapping
 
@@ -19,6 +19,12 @@ def claims(text: str, file: str, names: Names | None) -> dict[str, str]:
             cluster = _at(place, "cluster") or default or "default"
             found[kubernetes_key(str(cluster), namespace, name)] = str(policy or file)
     return found
+
+
+def named(text: str, file: str) -> frozenset[str]:
+    """The names of the policies in ``text``, as far as they can be read."""
+    found = (_at(document.root.data, "metadata", "name") for document in parse(text, file).documents)
+    return frozenset(name for name in found if isinstance(name, str))
 
 
 def _at(data: object, *keys: str) -> object:

@@ -80,7 +80,8 @@ class Levels:
     """A gauge now, or the gauge divided by ``of`` series by series (joined on every label both sides share), reduced by ``pick`` per workload.
 
     ``second``: of the highest of each ``per`` the second highest, or the only one.
-    Row values: ``value``, and with ``per`` the number of its values as ``units``.
+    Row values: ``value``, and with ``per`` the number of its values as ``units``. Series of pods that are gone take no part, as far as the source can
+    tell; ``silent``: all take part that it still knows, for a limit from below, where a part of the pods would look like a fall.
     """
 
     value: Selector
@@ -89,6 +90,7 @@ class Levels:
     identity: Identity
     only: frozenset[RowKey]
     per: str | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

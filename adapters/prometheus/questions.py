@@ -88,7 +88,7 @@ def ask_levels(query: Levels, freshness: timedelta) -> Question:
     """
     extra = promql.restriction(query.identity.labels, query.only, query.identity.derived)
     value = promql.vector(query.value, extra)
-    level = _living(value, query.identity, max(freshness, LIVING))
+    level = promql.derive(value, query.identity.derived) if query.silent else _living(value, query.identity, max(freshness, LIVING))
     if query.of is not None:
         limit = promql.derive(promql.vector(query.of, extra), query.identity.derived)
         level = promql.fill("(LEVEL) / (LIMIT > 0)", LEVEL=level, LIMIT=limit)
@@ -99,12 +99,14 @@ def ask_levels(query: Levels, freshness: timedelta) -> Question:
 def _living(value: parser.Expr, identity: Identity, span: timedelta) -> parser.Expr:
     """A workload's series with a sample in the last ``span``, its computed label on them; where there is none, all: they are stale, not absent.
 
-    One with samples further apart than that is alive as long as Prometheus says so: half of a service is no fall of its level.
+    One whose samples were further apart than that before is alive as long as Prometheus says so: else it would be known for a part of the time.
     """
     # Nobody marks the end of series that bring their own timestamps (the kubelet's) or were pushed: replaced pods would count twice for 5 minutes.
-    lookback = promql.duration(LOOKBACK)
-    rare = f"count_over_time(VALUE[{lookback}] offset {lookback}) <= {floor(LOOKBACK / span)}"
-    young = promql.fill(f"VALUE and (count_over_time(VALUE[{promql.duration(span)}]) or {rare})", VALUE=value)
+    text, lookback = value.prettify(), promql.duration(LOOKBACK)
+    # An offset belongs to the selector in the range, so these are parsed with it, not filled in.
+    rare = promql.parse(f"count_over_time({text}[{lookback}] offset {lookback}) <= {floor(LOOKBACK / span)}")
+    long_known = promql.parse(f"{text} offset {promql.duration(2 * LOOKBACK)}")
+    young = promql.fill(f"VALUE and (count_over_time(VALUE[{promql.duration(span)}]) or (RARE and OLD))", VALUE=value, RARE=rare, OLD=long_known)
     every, young = promql.derive(value, identity.derived), promql.derive(young, identity.derived)
     return promql.fill(f"(YOUNG) or on ({promql.labels(identity.labels)}) EVERY", EVERY=every, YOUNG=young)
 

@@ -74,7 +74,10 @@ class Breaches:
             self._risen[key] = _risen(policy, seen)
         self._leaning.pop(key, None)
         if State.BREACH in states:
-            self._proven[key] = max(track.last_breach for track in watch.tracks if track.last_breach is not None)
+            # What may only observe is on trial itself: its limits keep no revision from becoming known good.
+            acting = [t for c, t in zip(policy.conditions, watch.tracks, strict=True) if min(policy.mode, c.mode) > Mode.OBSERVE]
+            if told := [track.last_breach for track in acting if track.last_breach is not None]:
+                self._proven[key] = max(told)
             self._broken[key] = _broken(self._broken.get(key), policy, watch, seen)
         elif lean := [each[0] for each in zip(policy.conditions, watch.tracks, seen, strict=True) if leans(*each)]:
             self._leaning[key] = _longest(policy, lean)
@@ -125,7 +128,7 @@ class Breaches:
         return frozenset((target, on) for (target, _), found in self._risen.items() for on in found)
 
     def proven(self) -> dict[str, datetime]:
-        """When a breach of each target was last proven, by whichever policy, also where it is over."""
+        """When a breach of each target was last proven, by whichever policy that may do more than observe, also where it is over."""
         found: dict[str, datetime] = {}
         for (target, _), at in self._proven.items():
             found[target] = max(at, found.get(target, at))

@@ -19,7 +19,9 @@ from rollbackd.policies.watching.baseline import Before
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """The policies that hold. ``unread``: fleets of which nobody knows yet who belongs to them: their policies are missing, not gone."""
+    """The policies that hold. ``unread``: policies whose file could not be read, and fleets of which nobody knows yet who belongs to them: these are
+    missing, not gone.
+    """
 
     policies: tuple[Policy, ...]
     unread: frozenset[str] = frozenset()

@@ -74,7 +74,8 @@ def plain(value: object) -> Json:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if is_dataclass(value):
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        items = ((each, getattr(value, each.name)) for each in fields(value))
+        return {each.name: plain(item) for each, item in items if item is not None or not each.metadata.get("sparse")}
     raise ValueError(f"no JSON form for {type(value).__name__}")
 
 

@@ -57,6 +57,10 @@ class StoreDamaged(StoreError):
     """What lies in the journal's place is damaged, or no journal: it was left as it is."""
 
 
+class RowUnreadable(StoreError):
+    """A row that this version cannot read: changed by hand, or written by a newer one."""
+
+
 class StoreUnfit(StoreError):
     """What the config names can hold no journal of this rollbackd, however long one waits."""
 

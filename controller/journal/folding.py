@@ -1,11 +1,16 @@
 """Incidents from their rows: of an open one only what is new since it was read last is folded."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from itertools import groupby
 
+import structlog
+
+from rollbackd.controller.journal.errors import RowUnreadable
 from rollbackd.controller.journal.rows import Stored, event_of
 from rollbackd.policies.known.incident import Incident, advance, fold
+
+log = structlog.get_logger()
 
 Rows = tuple[Stored, ...]
 
@@ -34,6 +39,27 @@ class Folding:
         if incident is None or rows[: len(before)] != before:
             return fold(event_of(row) for row in rows)
         return reduce(advance, (event_of(row) for row in rows[len(before) :]), incident)
+
+
+class Ended:
+    """Remembers the closed incidents that were asked for last: a row of a closed incident changes nothing."""
+
+    def __init__(self) -> None:
+        self._known: Mapping[str, Incident | None] = {}
+
+    def of(self, names: Iterable[str], read: Callable[[str], Incident | None]) -> tuple[Incident, ...]:
+        """The incidents with these names, each read once. One that this version cannot read is left out: what is over must not stop what is not."""
+        known = self._known
+        self._known = found = {name: known[name] if name in known else _readable(name, read) for name in names}
+        return tuple(incident for incident in found.values() if incident is not None)
+
+
+def _readable(name: str, read: Callable[[str], Incident | None]) -> Incident | None:
+    try:
+        return read(name)
+    except RowUnreadable as fault:
+        log.warning("incident.unreadable", incident=name, error=str(fault))
+        return None
 
 
 def _grouped(rows: Iterable[Stored]) -> Iterable[tuple[str, Rows]]:

@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from rollbackd.controller.journal import statements
 from rollbackd.controller.journal.chain import JournalRow
 from rollbackd.controller.journal.codec import KINDS, moment, parsed
-from rollbackd.controller.journal.folding import Folding
+from rollbackd.controller.journal.folding import Ended, Folding
 from rollbackd.controller.journal.rows import Stored, answered_in, change_of, claim_of, entry_of, event_of, known_of
 from rollbackd.controller.journal.schema import changes, exported, incidents, journal, outbox
 from rollbackd.controller.journal.values import START, Budget, Claim, Entry, Exported, Known, Mark, OutboxState, SeenChange, Standing
@@ -36,7 +36,7 @@ class Reading:
         self._connect = connect
         self._clock = clock
         self._folding = Folding()
-        self._ended: Mapping[str, Incident | None] = {}
+        self._ended = Ended()
 
     def connected(self) -> AbstractContextManager[Connection]:
         """A connection of this reading, for questions that only one module of this package has."""
@@ -60,12 +60,10 @@ class Reading:
         return self._folding.one(self._rows(statements.ONE, incident=incident))
 
     def ended(self, since: datetime) -> tuple[Incident, ...]:
-        """The closed incidents that acted after ``since``. Each is read once: a row of a closed incident changes nothing."""
+        """The closed incidents that acted after ``since``, without those that this version cannot read."""
         with self._connect() as connection:
             names = connection.execute(statements.ENDED, {"since": since}).scalars().all()
-        known = self._ended
-        self._ended = found = {name: known[name] if name in known else self.incident(name) for name in names}
-        return tuple(incident for incident in found.values() if incident is not None)
+        return self._ended.of(names, self.incident)
 
     def closed_at(self, incident: str) -> datetime | None:
         """When the incident was closed, also where its rows were exported since; None if it is open or was never there."""

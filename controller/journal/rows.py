@@ -7,7 +7,7 @@ from sqlalchemy import Row
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import codec
-from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.errors import RowUnreadable, StoreError
 from rollbackd.controller.journal.values import Claim, Entry, How, Known, Note, Parcel, SeenChange, Standing
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import IncidentEvent, Intended
@@ -16,11 +16,11 @@ Stored = Row[Any]
 
 
 def event_of(row: Stored) -> IncidentEvent:
-    """The incident event of a journal row. Raises StoreError that names the row."""
+    """The incident event of a journal row. Raises RowUnreadable, which names the row."""
     try:
         return codec.decode_event(row.kind, row.body)
     except codec.Undecodable as error:
-        raise StoreError(f"journal row {row.seq} ({row.kind}): {error}; nothing was decided from it; run the rollbackd that wrote it") from error
+        raise RowUnreadable(f"journal row {row.seq} ({row.kind}): {error}; nothing was decided from it; run the rollbackd that wrote it") from error
 
 
 def entry_of(row: Stored) -> Entry:

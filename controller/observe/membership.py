@@ -21,7 +21,7 @@ from rollbackd.policies.model.policy import Policy
 log = structlog.get_logger()
 
 Adopt: TypeAlias = Callable[[tuple[Policy, ...], frozenset[str]], None]
-"""The policies that hold from now on, and the fleets whose members are not known yet (see PolicySet)."""
+"""The policies that hold from now on, and those that are missing, not gone (see PolicySet)."""
 Tell: TypeAlias = Callable[[tuple["FleetStanding", ...], datetime], None]
 """How every fleet stands, after each reading; one call at a time."""
 
@@ -63,6 +63,7 @@ class Membership:
         self._asking = threading.Lock()
         self._own: tuple[Policy, ...] = ()
         self._claimed: dict[str, str] = {}
+        self._unread: frozenset[str] = frozenset()
         self._standings: dict[str, FleetStanding] = {}
         self._made_of: dict[str, tuple[FleetPolicy, tuple[Workload, ...] | None, dict[str, str]]] = {}
         self._adopted: object = None
@@ -73,10 +74,16 @@ class Membership:
         with self._lock:
             return tuple(standing for _, standing in sorted(self._standings.items()))
 
-    def take(self, policies: Sequence[Policy], fleets: Sequence[FleetPolicy], claimed: Mapping[str, str] = MappingProxyType({})) -> None:
-        """The files say this now: it holds at once, with the members that are known. ``claimed``: see Reload."""
+    def take(
+        self,
+        policies: Sequence[Policy],
+        fleets: Sequence[FleetPolicy],
+        claimed: Mapping[str, str] = MappingProxyType({}),
+        unread: frozenset[str] = frozenset(),
+    ) -> None:
+        """The files say this now: it holds at once, with the members that are known. ``claimed``, ``unread``: see Reload."""
         with self._lock:
-            self._own = tuple(policies)
+            self._own, self._unread = tuple(policies), unread
             self._claimed = {target: f"{name} (not loaded: its file has faults)" for target, name in claimed.items()}
             self._standings = {fleet.name: self._carried_over(fleet) for fleet in fleets}
             self._made_of = {name: made_of for name, made_of in self._made_of.items() if name in self._standings}
@@ -163,7 +170,7 @@ class Membership:
             self._standings[name] = replace(standing, members=found)
             _log_roster(name, found)
         policies = [*self._own, *(policy for standing in self._standings.values() for policy in standing.policies)]
-        unread = frozenset(name for name, standing in self._standings.items() if standing.roster is None)
+        unread = frozenset([*self._unread, *(name for name, standing in self._standings.items() if standing.roster is None)])
         news = ([(policy.name, policy.digest, policy.notes) for policy in policies], unread)
         if news != self._adopted:
             self._adopted = news

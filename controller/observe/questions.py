@@ -91,7 +91,8 @@ def _question(policy: model.Policy, condition: model.Condition, block: timedelta
         case signals.Latency(histogram, _, limit):
             return ask.Slower(_selector(histogram), limit, block, identity, NOBODY)
         case signals.Gauge(value, of, pick, per):
-            return ask.Levels(_selector(value), None if of is None else _selector(of), pick, identity, NOBODY, per)
+            divisor = None if of is None else _selector(of)
+            return ask.Levels(_selector(value), divisor, pick, identity, NOBODY, per, silent=_is_floor(condition.limit))
         case signals.Vanished(metric):
             return ask.Levels(_selector(metric), None, "max", identity, NOBODY)
         case signals.PromQL(expression):
@@ -102,6 +103,13 @@ def _question(policy: model.Policy, condition: model.Condition, block: timedelta
             return TargetQuestion(fact)
         case _:
             assert_never(condition.signal)
+
+
+def _is_floor(limit: model.Limit) -> bool:
+    """Whether only a fall breaches it."""
+    before = limit.of_before
+    is_above = limit.high is not None or (before is not None and before.is_above)
+    return not is_above and (limit.low is not None or before is not None)
 
 
 def _identity(identity: signals.Identity) -> ask.Identity:

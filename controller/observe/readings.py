@@ -134,8 +134,7 @@ class Observer:
         pool, groups = self._pools[source.name], _rows(wanted)
         self.asking[source.name] = len(groups)
         futures = [pool.submit(_ask, source, self._probing, group, rows, asked) for group, rows in groups]
-        # In so many turns; a question of several requests, each in time, may take one more.
-        limit = self._limit(source.name) * (ceil(len(groups) / self._workers) + 1) + self._margin
+        limit = self._limit(source.name, len(groups))
         told = _within(limit, futures, [partial(_failed, rows, asked, _late(source, limit)) for _, rows in groups])
         heard = [(group, *columns) for (group, _), columns in zip(groups, told, strict=True)]
         # One question that always fails is a fault of its source, however well the others are answered.
@@ -148,12 +147,13 @@ class Observer:
         return answered_together(askings, lambda wants: self._replies(self._sources[name], wants))
 
     def _replies(self, source: Source, wants: Sequence[Wanted]) -> list[Reply]:
-        limit = self._limit(source.name) + self._margin
+        limit = self._limit(source.name, len(wants))
         futures = [self._pools[source.name].submit(ask, source, want) for want in wants]
         return _within(limit, futures, [lambda: _late(source, limit)] * len(wants))
 
-    def _limit(self, name: str) -> timedelta:
-        return self._answers_within.get(name, ANSWERS_WITHIN)
+    def _limit(self, name: str, questions: int) -> timedelta:
+        """So long so many questions are waited for: in turns, and one of several requests, each in time, may take one more."""
+        return self._answers_within.get(name, ANSWERS_WITHIN) * (ceil(questions / self._workers) + 1) + self._margin
 
     def _note(self, name: str, health: SourceHealth) -> None:
         with self._lock:

@@ -66,7 +66,8 @@ def _unchanged(policy: Policy, changes: Sequence[Change], fleet: Fleet, since: d
     """What ran unchanged and unblamed since then, of the watched target and of those that the ladder reverts."""
     for target in dict.fromkeys((policy.target, *(rung.target for rung in policy.ladder if isinstance(rung, RevertRung)))):
         is_recent = any(change.target == target and change.effective > since for change in changes)
-        is_blamed = fleet.proven.get(target, since) > since or (target, fleet.revisions.get(target)) in fleet.contested
+        is_broken = target != policy.target and target in fleet.onsets  # whoever looks at it, if only to observe, knows more of it than we do
+        is_blamed = is_broken or fleet.proven.get(target, since) > since or (target, fleet.revisions.get(target)) in fleet.contested
         if target in fleet.revisions and not is_recent and not is_blamed and _has_served(target, changes):
             yield target, fleet.revisions[target]
 

@@ -31,6 +31,9 @@ PATIENCE = timedelta(minutes=3)
 LONE = timedelta(seconds=150)
 """So long a breach that began late has to have lasted before the first rung, so that others with the same cause have had time to show it."""
 
+AHEAD = timedelta(minutes=1)
+"""So far another replica's clock may be ahead of ours: an end that is further ahead of a slot is not waited for."""
+
 HANDED_OVER = "handed-over"
 """Holds an incident whose last rung people finish."""
 
@@ -188,7 +191,8 @@ def _after_stop(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
         return (Closed(incident.id, slot.at, CloseHow.SUPERSEDED, last.reason),)
     if (other := proof.other_writer(slot, incident)) is not None:
         return (other,)
-    if last.how is RungEnd.SUPERSEDED and slot.at <= last.at:  # perhaps by our own write for a neighbour: this evidence is from before it
+    # Perhaps by our own write for a neighbour, and this evidence is from before it.
+    if last.how is RungEnd.SUPERSEDED and slot.at <= last.at < slot.at + AHEAD:
         return (Wait(f"{last.target} went elsewhere at {last.at:%H:%M:%S}: what that brings is looked at first"),)
     if incident.is_in_hands:
         advice = f" ({last.advice})" if last.advice else ""

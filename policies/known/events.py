@@ -59,7 +59,8 @@ class Joined:
     condition: str
     mode: Mode
     reason: str
-    blame: Blame | None = None
+    # Left out where there is none: an older version beside this one knows no such key.
+    blame: Blame | None = field(default=None, metadata={"sparse": True})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from rollbackd.adapters.base.errors import Refused, Transient
 from rollbackd.adapters.base.target import Standing
 from rollbackd.adapters.kubernetes import ClusterAccess, Kubernetes
 from rollbackd.adapters.kubernetes.failures import NotDone
-from rollbackd.adapters.kubernetes.patience import Patience, asked
+from rollbackd.adapters.kubernetes.patience import WRITING, Patience, asked
 from tests.doubles.kube import KubeDouble, running_double, write_kubeconfig
 from tests.doubles.kube.stage import Stage, stage_in
 
@@ -52,7 +52,6 @@ def stage(double: KubeDouble, slept: list[float]) -> Iterator[Stage]:
     [
         pytest.param({"status": 429, "message": BUSY}, 1.0, id="429"),
         pytest.param({"status": 429, "message": BUSY, "retry_after": 4}, 4.0, id="429-that-names-a-time"),
-        pytest.param({"status": 429, "message": BUSY, "retry_after": 60}, 10.0, id="429-that-names-a-long-time"),
         pytest.param({"status": 403, "message": NOT_READY}, 1.0, id="webhooks-not-read-yet"),
         pytest.param({"status": 503, "message": DENIED}, 1.0, id="a-webhook-that-is-busy"),
     ],
@@ -76,6 +75,15 @@ def test_a_write_that_is_never_taken_is_sent_three_times_and_nothing_is_in_doubt
     assert (len(double.requests("patch")), slept) == (3, [1.0, 3.0])
 
 
+def test_a_server_that_wants_to_be_left_alone_for_long_is(stage: Stage, double: KubeDouble, slept: list[float]) -> None:
+    plan = stage.plan(stage.broken())
+    asked_before = len(double.requests("patch"))
+    double.fault("status", method="PATCH", status=429, message=BUSY, retry_after=60)
+    with pytest.raises(NotDone, match=r"Nothing was changed\.$"):
+        stage.target.apply(plan)
+    assert (len(double.requests("patch")) - asked_before, slept) == (1, [])
+
+
 def test_nothing_is_asked_again_later_than_the_budget() -> None:
     asking: list[int] = []
 
@@ -85,6 +93,22 @@ def test_nothing_is_asked_again_later_than_the_budget() -> None:
 
     with pytest.raises(NotDone, match=r"^busy$"):
         asked(ask, Patience(NotDone, (1.0, 3.0), timedelta(seconds=0.5)), pytest.fail)
+    assert asking == [1]
+
+
+def test_nothing_is_sent_by_a_process_that_stood_still_beyond_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    asking, clock = list[int](), [0.0]
+    monkeypatch.setattr("rollbackd.adapters.kubernetes.patience.time.monotonic", lambda: clock[0])
+
+    def ask() -> None:
+        asking.append(1)
+        raise NotDone("busy")
+
+    def frozen(seconds: float) -> None:
+        clock[0] += 600
+
+    with pytest.raises(NotDone, match=r"^busy$"):
+        asked(ask, WRITING, frozen)
     assert asking == [1]
 
 

@@ -33,9 +33,12 @@ HISTORY = document(
     *[held("unbound", pod, value, last) for pod, value, last in [("a", 9, 480), ("b", 4, 600)]],
     *[held("", pod, value, last) for pod, value, last in [("named-5d4f8c7b9-abcde", 7, 500), ("named-6d4f8c7b9-fghij", 3, 600)]],
     *[
-        series("held", {"namespace": "shop", "app": "rare", "pod": pod}, [(s, 5) for s in range(first, 601, 120)])
+        series("held", {"namespace": "shop", "app": "rare", "pod": pod}, [(s, 5) for s in range(first - 1200, 601, 120)])
         for pod, first in [("a", 0), ("b", 20)]
     ],
+    *[held("renewed", pod, 5, last) for pod, last in [("old-a", 300), ("old-b", 295)]],
+    *[series("held", {"namespace": "shop", "app": "renewed", "pod": pod}, [(s, 5) for s in range(285, 901, 15)]) for pod in ("new-a", "new-b")],
+    *[series("held", {"namespace": "shop", "app": "renewed", "pod": "brief"}, [(s, 5) for s in (270, 285, 300)])],
     ["# TYPE allowed gauge"],
     *[allowed("replaced", pod) for pod in "abcd"],
     allowed("unbound", "a"),
@@ -80,6 +83,15 @@ def test_pods_that_are_gone_take_no_part_where_a_name_tells_the_workload(source:
 def test_pods_whose_samples_lie_a_minute_apart_are_all_alive(source: Prometheus) -> None:
     # So they do where targets are scraped once a minute, whatever the configured interval is.
     assert rows(source, asked("spread")) == {("shop", "spread"): Row({"value": 7.0}, AT)}
+
+
+def test_pods_that_were_replaced_do_not_come_back_while_prometheus_forgets_them(source: Prometheus) -> None:
+    instants = [AT + timedelta(seconds=15 * step) for step in range(-14, 4)]
+    assert {row.values["value"] for found in source.read_history(asked("renewed"), instants).values() for row in found.rows.values()} == {10.0}
+
+
+def test_a_limit_from_below_counts_every_pod_that_prometheus_still_knows(source: Prometheus) -> None:
+    assert rows(source, replace(asked("replaced"), silent=True)) == {("shop", "replaced"): Row({"value": 23.0}, AT)}
 
 
 def test_pods_that_are_scraped_more_rarely_than_configured_are_all_alive(source: Prometheus) -> None:

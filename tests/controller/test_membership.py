@@ -474,6 +474,21 @@ def test_an_incident_of_a_workload_that_is_no_member_any_more_is_told_to_people(
     assert fleet.world.guards() == ["policy-removed"]
 
 
+def test_an_incident_whose_policy_is_in_a_file_with_faults_waits_for_that_to_be_mended(fleet):
+    fleet.deploy("checkout", "v2")
+    for _ in range(2):
+        fleet.slot(checkout_fails)
+    (incident,) = fleet.world.incidents()
+    fleet.membership.take((), (), {}, frozenset({"web"}))
+    for _ in range(2):
+        fleet.world.engine.tend(fleet.world.at)
+    assert (fleet.world.guards(), fleet.world.incidents()) == ([], (incident,))
+    fleet.membership.take((), ())
+    for _ in range(2):
+        fleet.world.engine.tend(fleet.world.at)
+    assert fleet.world.guards() == ["policy-removed"]
+
+
 def test_a_page_that_the_store_did_not_take_is_queued_the_next_time(tmp_path):
     fleet = FleetWorld(tmp_path, "cart", patience=0.2 * SECOND)
     fleet.listing.shows(*CROWD)

@@ -402,6 +402,11 @@ def test_a_flag_that_moved_since_the_evidence_was_read_is_looked_at_before_the_r
     assert waits == Wait(f"{FLAGS} went elsewhere at {LATER + SECOND:%H:%M:%S}: what that brings is looked at first")
 
 
+def test_a_flag_that_moved_by_a_clock_far_ahead_of_ours_is_not_waited_for():
+    incident = fold((OPENED, Stopped("inc-1", LATER + MINUTE, 0, FLAGS, RungEnd.SUPERSEDED, "by a replica whose clock is wrong")))
+    assert "Act" in kinds(run(POLICY, {LATER: bad(LATER)}, incident=incident).decisions)
+
+
 def test_no_rung_is_ever_repeated():
     incident = fold((OPENED, Stopped("inc-1", LATER, 1, TARGET, RungEnd.FAILED, "image gone")))
     decisions = run(POLICY, {LATER: bad(LATER)}, incident=incident).decisions
