@@ -46,7 +46,8 @@ class Fleet:
 
     ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven; ``evident``: since
     when they may have been in it. ``proven``: when a policy of a target that may do more than observe last proved a breach of it, over or not.
-    ``contested``: (target, revision) pairs that an open incident is about. ``mended``: when evidence began anew by what the newest incident of a target did, closed or open.
+    ``contested``: (target, revision) pairs that an open incident is about.
+    ``mended``: when evidence began anew by what the newest incident of a target did, closed or open.
     ``depends``: what each watched target depends on; ``shared``: the changes of all that.
     ``leaning``: targets without a change that are out of a limit and not proven to be.
     ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
