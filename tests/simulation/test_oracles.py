@@ -137,7 +137,8 @@ def ends_what_others_have_claimed(patch: Patch) -> None:
 
 def obeys_nobody(patch: Patch) -> None:
     """The machine goes on with what it would do by itself."""
-    patch.setitem(step.TRANSITIONS, Phase.OPEN, lambda slot, incident, begin=step.TRANSITIONS[Phase.OPEN]: begin(slot, replace(incident, order=None)))
+    begin = step.TRANSITIONS[Phase.OPEN]
+    patch.setitem(step.TRANSITIONS, Phase.OPEN, lambda slot, incident: begin(slot, replace(incident, order=None, is_ordered=False)))
     patch.setattr(Incident, "orders_else", lambda *_: False)
 
 
