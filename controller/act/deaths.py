@@ -38,7 +38,7 @@ class Deaths:
         self._note(incident, died + 1)
         try:
             yield
-        except Exception:
+        except Exception:  # whatever came back has killed nobody
             self.forget(incident)
             raise
         self.forget(incident)

@@ -4,12 +4,14 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import pytest
 
 from rollbackd.controller.answers.status import Reload
 from rollbackd.controller.api.app import build_app, build_health_app
@@ -18,6 +20,7 @@ from rollbackd.controller.api.hooks import Hooks
 from rollbackd.controller.api.metrics import Metrics
 from rollbackd.controller.api.server import BOUNDS, Bounds, server
 from rollbackd.controller.api.token import TokenBook, ensure_token, hash_of
+from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.engine.view import Facts
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.preview import Preview
@@ -121,6 +124,17 @@ class Served:
 
     def post(self, path: str, **body: object) -> Answer:
         return self.ask("POST", path, json.dumps(body).encode(), content_type="application/json")
+
+    def commands(self, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+        """Runs the command on this daemon, and has its exit code, stdout and stderr."""
+
+        def run(*words: str) -> tuple[int, str, str]:
+            capsys.readouterr()
+            code = outcome([*words, *self.options()])
+            said = capsys.readouterr()
+            return code, said.out, said.err
+
+        return run
 
     def options(self) -> list[str]:
         """How the command finds this daemon."""

@@ -37,14 +37,7 @@ def served(world, tmp_path):
 @pytest.fixture
 def cli(served, capsys):
     """The command's exit code, stdout and stderr."""
-
-    def run(*words):
-        capsys.readouterr()
-        code = outcome([*words, *served.options()])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
+    return served.commands(capsys)
 
 
 def test_status_is_one_row_for_each_policy(cli):

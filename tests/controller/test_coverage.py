@@ -10,7 +10,6 @@ import pytest
 
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.roster import Listed
-from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.policies.fleets.policy import FleetPolicy
 from rollbackd.policies.model.policy import RevertRung
@@ -65,14 +64,7 @@ def served(fleet: FleetWorld, tmp_path: Path) -> Iterator[Served]:
 @pytest.fixture
 def cli(served: Served, capsys: pytest.CaptureFixture[str]) -> Cli:
     """The command's exit code, stdout and stderr."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = outcome([*words, *served.options()])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
+    return served.commands(capsys)
 
 
 def lines(out: str) -> list[str]:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.controller.cli.main import outcome
 from rollbackd.controller.journal.values import How, Standing
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import Mode, RevertRung
@@ -26,14 +25,7 @@ def here(tmp_path, request):
 @pytest.fixture
 def cli(here, tmp_path, capsys):
     served = Served(here.world, tmp_path)
-
-    def run(*words):
-        capsys.readouterr()
-        code = outcome([*words, *served.options()])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    yield run
+    yield served.commands(capsys)
     served.close()
 
 

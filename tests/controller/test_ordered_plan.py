@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from rollbackd.controller.cli.main import outcome
 from rollbackd.policies.model.policy import FlagsRung, Mode, RevertRung
 from tests.controller.served import Served
 from tests.controller.test_hands import People
@@ -29,14 +28,7 @@ def here(tmp_path):
 @pytest.fixture
 def cli(here, tmp_path, capsys):
     served = Served(here.world, tmp_path)
-
-    def run(*words):
-        capsys.readouterr()
-        code = outcome([*words, *served.options()])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    yield run
+    yield served.commands(capsys)
     served.close()
 
 
