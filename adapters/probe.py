@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from urllib.parse import SplitResult, urlsplit
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent
-from rollbackd.adapters.base.metadata import is_metadata
+from rollbackd.adapters.base.metadata import is_metadata, refuse_metadata
 from rollbackd.adapters.base.source import Answer, Row, RowKey
 
 _WORKERS = 32
@@ -90,6 +90,7 @@ def _fault(target: SplitResult, timeout: float) -> str:
     deadline = time.monotonic() + timeout
     try:
         with socket.create_connection((target.hostname or "", target.port or _PORTS[target.scheme]), timeout) as plain:
+            refuse_metadata(plain)
             if target.scheme == "tcp":
                 return ""
             if target.scheme == "http":

@@ -1,4 +1,5 @@
-"""One end for a whole question over HTTP, from the connection to the last byte of the body, whichever library asks it.
+"""One end for a whole question over HTTP, from the connection to the last byte of the body, whichever library asks it;
+and no question to where a cloud hands out credentials.
 
 A connection's own time-out begins anew with every byte, and the libraries read the status line and the headers before they return: whoever
 only looks at the clock between pieces of the body waits for ever for a header that drips.
@@ -15,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rollbackd.adapters.base.deadline import ends_within
+from rollbackd.adapters.base.metadata import refuse_metadata
 
 if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool, PoolManager
@@ -28,8 +30,8 @@ class _Watch:
         self._is_over = False
 
     def follow(self, found: Any) -> None:
-        # Kept, for the connection forgets its socket before the body of its last answer is read. TLS within TLS is no socket, but has one.
-        self._socket = getattr(found, "socket", found)
+        # Kept, for the connection forgets its socket before the body of its last answer is read.
+        self._socket = _plain(found)
         # It was too late to close this one when the time was over.
         if self._is_over:
             raise TimeoutError
@@ -37,6 +39,11 @@ class _Watch:
     def ended(self) -> socket.socket | None:
         self._is_over = True
         return self._socket
+
+
+def _plain(found: Any) -> socket.socket:
+    """TLS within TLS is no socket, but has one."""
+    return getattr(found, "socket", found)  # type: ignore[no-any-return]
 
 
 _here = threading.local()
@@ -62,7 +69,15 @@ def answered_within(limit: timedelta) -> Iterator[None]:
 
 
 class Followed(http.client.HTTPConnection):
-    """Mixed in before a class of connections: ``answered_within`` ends what is asked through it."""
+    """Mixed in before a class of connections: ``answered_within`` ends what is asked through it.
+
+    Nothing is sent to where a cloud hands out credentials.
+    """
+
+    def connect(self) -> None:
+        """As the base class. Raises OSError where the name led to such a place."""
+        super().connect()
+        refuse_metadata(_plain(self.sock))
 
     def send(self, data: Any) -> None:
         """As the base class."""

@@ -1,5 +1,6 @@
 """Where a cloud hands credentials to whoever asks from this machine. Nothing of ours is ever sent there, whoever wrote the address."""
 
+import errno
 import ipaddress
 import socket
 
@@ -32,6 +33,13 @@ def is_metadata(host: str) -> bool:
         except (OSError, ValueError):
             return False
     return place in _PLACES or (isinstance(place, ipaddress.IPv6Address) and _within(place) in _PLACES)
+
+
+def refuse_metadata(connected: socket.socket) -> None:
+    """Returns if the other end is no such place. Raises OSError, with the connection closed, where a name led there all the same."""
+    if is_metadata(str(connected.getpeername()[0])):
+        connected.close()
+        raise OSError(errno.EACCES, "its name leads to where a cloud hands out credentials, so nothing was sent: find out who changed it")
 
 
 def _folded(name: str) -> str:

@@ -1,16 +1,21 @@
 """Where a cloud hands out credentials nothing of ours is sent, whoever wrote the address."""
 
+import ipaddress
 import socket
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.base import metadata
+from rollbackd.adapters.base.errors import Permanent, Transient
+from rollbackd.adapters.base.json_api import JsonApi
 from rollbackd.adapters.base.metadata import is_metadata
 from rollbackd.adapters.base.posting import post
 from rollbackd.adapters.probe import probe_endpoints
-from rollbackd.adapters.scrape import by_name
+from rollbackd.adapters.scrape import Endpoint, by_name
+from rollbackd.adapters.scrape.page import fetch, new_session
 from rollbackd.controller.config.load import load_config
 
 SPELT = [
@@ -41,6 +46,20 @@ OTHERS = [
     "b\u00fccher.example",
     "a..\u00fc",
 ]
+
+
+class Led:
+    """What somebody was led to."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self.port = listener.getsockname()[1]
+
+    def heard(self) -> bytes:
+        """What the first to call here has sent by the time it hung up."""
+        with self._listener.accept()[0] as caller:
+            caller.settimeout(5.0)
+            return caller.recv(100)
 
 
 @pytest.mark.parametrize("host", [*SPELT, *FOREIGN])
@@ -76,6 +95,40 @@ def test_a_name_that_leads_there_is_not_scraped(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)  # no name server of ours says such things
     with pytest.raises(Permanent, match="the name shop leads to where a cloud hands out credentials"):
         by_name("shop", 80)()
+
+
+@pytest.fixture
+def led_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Led]:
+    """A listener on loopback, reached by a name; loopback is such a place here, and the list of names does not know it."""
+    monkeypatch.setattr(metadata, "_PLACES", frozenset({ipaddress.ip_address("127.0.0.1")}))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield Led(listener)
+
+
+def test_a_name_that_leads_there_is_posted_nothing(led_there: Led) -> None:
+    with pytest.raises(Transient, match="its name leads to where a cloud hands out credentials, so nothing was sent"):
+        post(f"http://shop.example:{led_there.port}/hook", b"{}", {"Authorization": "t"}, timedelta(seconds=5))
+    assert led_there.heard() == b""
+
+
+def test_a_name_that_leads_there_is_asked_nothing_with_a_token(led_there: Led, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    with pytest.raises(Transient, match="its name leads to where a cloud"):
+        JsonApi(f"http://shop.example:{led_there.port}", tmp_path / "token", lambda token: {"Authorization": token}).ask("GET", "/flags")
+    assert led_there.heard() == b""
+
+
+def test_a_page_whose_name_leads_there_is_not_read(led_there: Led) -> None:
+    with pytest.raises(Transient, match="its name leads to where a cloud"):
+        fetch(new_session(), Endpoint(f"http://shop.example:{led_there.port}/metrics", {}), 5.0)
+    assert led_there.heard() == b""
+
+
+def test_an_endpoint_whose_name_leads_there_is_not_healthy(led_there: Led) -> None:
+    (found,) = probe_endpoints([f"http://shop.example:{led_there.port}/"], timedelta(seconds=5))
+    assert (found.healthy, "leads to where a cloud" in found.why) == (False, True)
+    assert led_there.heard() == b""
 
 
 @pytest.mark.parametrize(
