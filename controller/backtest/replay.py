@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias
 from rollbackd.controller.backtest.cases import Alarm, Found, GivenChange, Look
 from rollbackd.controller.backtest.tries import Tries
 from rollbackd.controller.backtest.way import Replayed, Window, armed
-from rollbackd.controller.engine.fleet import Breaches, depends, lasting, unexplained, without_change
+from rollbackd.controller.engine.breaches import Breaches
+from rollbackd.controller.engine.fleet import depends, lasting, unexplained, without_change
 from rollbackd.controller.engine.usual import Turned
 from rollbackd.controller.observe.baselines import Baselines, Compared
 from rollbackd.policies.decide.decisions import Act, Decision, Offer, Outside, WouldAct
@@ -23,7 +24,8 @@ from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.changes import Change, suspects
 from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
 from rollbackd.policies.known.fleet import Fleet
-from rollbackd.policies.known.incident import Phase, advance, opened
+from rollbackd.policies.known.fold import advance, opened
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.keys import recurs
 from rollbackd.policies.model.policy import Mode, OnNoData, Policy

@@ -8,14 +8,15 @@ from rollbackd.controller.backtest.beside import Beside
 from rollbackd.controller.backtest.journalled import Journalled, Transition
 from rollbackd.controller.backtest.replay import LookBack
 from rollbackd.controller.backtest.tries import Tries
-from rollbackd.controller.engine.fleet import Breaches
+from rollbackd.controller.engine.breaches import Breaches
 from rollbackd.controller.observe.baselines import Baselines
 from rollbackd.policies.decide.decisions import Decision, WouldAct
 from rollbackd.policies.decide.evaluate import Evaluation, decide, evaluate
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import IncidentEvent, Opened
 from rollbackd.policies.known.fleet import Fleet
-from rollbackd.policies.known.incident import Incident, advance, opened
+from rollbackd.policies.known.fold import advance, opened
+from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.reasons import standing_reason
 from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.policy import Policy

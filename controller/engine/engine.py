@@ -8,11 +8,12 @@ from datetime import datetime
 import structlog
 
 from rollbackd.controller.act.actor import Actor
-from rollbackd.controller.engine.fleet import Breaches, Settings, fleet_at
+from rollbackd.controller.engine.breaches import Breaches
+from rollbackd.controller.engine.fleet import Settings, fleet_at
 from rollbackd.controller.engine.journalling import Journalling, Overtaken
 from rollbackd.controller.engine.mailbox import Item, Mailbox
 from rollbackd.controller.engine.orphans import Orphans, incident_of, is_orphan
-from rollbackd.controller.engine.slots import Batch, PolicySet, Standing, openers_first
+from rollbackd.controller.engine.slots import Batch, PolicySet, Standing, judged_alone, openers_first
 from rollbackd.controller.engine.usual import UsualBreaches
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.blind import Blindness
@@ -31,8 +32,6 @@ from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.since import is_due, is_resting
 
 log = structlog.get_logger()
-UNJUDGED = (ValueError, KeyError, ArithmeticError)
-"""What judging one policy may raise on evidence that nobody thought of: it is the fault of that one alone."""
 
 
 class Engine:
@@ -200,7 +199,8 @@ class Engine:
             standing = self.standings.get(policy.name)
             if standing is not None:
                 self.fleet = self._fleet(standing.at)
-                self._carry_out(policy, self._decided(policy, standing))
+                if (decided := self._decided(policy, standing)) is not None:
+                    self._carry_out(policy, decided)
 
     def tend(self, at: datetime) -> None:
         """Incidents whose policies are gone are looked after where nothing is watched any more: no slot comes there. Raises StoreError."""
@@ -215,44 +215,45 @@ class Engine:
         """
         if policy.name in self.standings:
             return
-        at, watch, changes = None, new_watch(policy), self.book.of(policy.targets)
-        try:
-            for at, readings in past.take_out(policy.name):
+        watch, changes = new_watch(policy), self.book.of(policy.targets)
+        for at, readings in past.take_out(policy.name):
+            with judged_alone(policy, at):
                 before = take(policy, watch, readings)
                 evaluation = decide(policy, before, None, changes, self.fleet, at)
                 watch = evaluation.watch
                 self.standings[policy.name] = Standing(before, evaluation, at)
-        except UNJUDGED:
-            log.exception("policy.failed", policy=policy.name, at=at)
+                continue
+            return
 
     def _judged(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> Standing | None:
         """The policy's slot as it is decided before the others' breaches are known; None where its judging failed: that leaves the others alone."""
         standing = self.standings.get(policy.name)
         watch = standing.evaluation.watch if standing is not None else new_watch(policy)
-        try:
+        with judged_alone(policy, at):
             before = take(policy, watch, readings)
             evaluation = self._decide(policy, before, at)
             self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
-        except UNJUDGED:
-            log.exception("policy.failed", policy=policy.name, at=at)
-            return None
-        self.standings[policy.name] = Standing(before, evaluation, at)
-        return self.standings[policy.name]
+            self.standings[policy.name] = Standing(before, evaluation, at)
+            return self.standings[policy.name]
+        return None
 
     def _settled(self, policy: Policy, judged: Standing | None) -> bool:
         """What was decided is durable and under way; False where the store refused, and then nobody else waits for it in this slot."""
         if judged is None:
             return True
-        if judged.evaluation.decisions:
-            judged = self._decided(policy, judged)
-            if not self.trouble.kept(lambda: self._carry_out(policy, judged)):
+        decided = self._decided(policy, judged) if judged.evaluation.decisions else None
+        if decided is not None:
+            judged = decided
+            if not self.trouble.kept(lambda: self._carry_out(policy, decided)):
                 self._is_behind = True
                 return False
         return not self._is_cut_off and self.trouble.kept(lambda: self._blindness.check_signals(policy, judged.evaluation.watch, judged.at))
 
-    def _decided(self, policy: Policy, standing: Standing) -> Standing:
-        """The slot once more, with what is known by now of the fleet and of the incident."""
-        return Standing(standing.before, self._decide(policy, standing.before, standing.at), standing.at)
+    def _decided(self, policy: Policy, standing: Standing) -> Standing | None:
+        """The slot once more, with what is known by now of the fleet and of the incident; None where that failed."""
+        with judged_alone(policy, standing.at):
+            return Standing(standing.before, self._decide(policy, standing.before, standing.at), standing.at)
+        return None
 
     def _decide(self, policy: Policy, watch: Watch, at: datetime) -> Evaluation:
         known = self._incident(policy), self.book.of(policy.targets), self.fleet, at

@@ -1,8 +1,11 @@
 """One slot on its way: as it was observed, and as it stands after it was judged."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import structlog
 
 from rollbackd.controller.observe.baselines import Compared
 from rollbackd.controller.observe.changes import Survey
@@ -15,6 +18,8 @@ from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.baseline import Before
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +78,12 @@ def openers_first(policies: Iterable[Policy], incidents: Iterable[Incident]) -> 
     """Those that opened one of the incidents come before those that join."""
     openers = {incident.policy for incident in incidents}
     return sorted(policies, key=lambda policy: policy.name not in openers)
+
+
+@contextmanager
+def judged_alone(policy: Policy, at: datetime) -> Iterator[None]:
+    """What judging one policy raises on evidence that nobody thought of is the fault of that one alone: logged, and nobody else is kept from anything."""
+    try:
+        yield
+    except (ValueError, KeyError, ArithmeticError):
+        log.exception("policy.failed", policy=policy.name, at=at)

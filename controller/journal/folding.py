@@ -8,7 +8,8 @@ import structlog
 
 from rollbackd.controller.journal.errors import RowUnreadable
 from rollbackd.controller.journal.rows import Stored, event_of
-from rollbackd.policies.known.incident import Incident, advance, fold
+from rollbackd.policies.known.fold import advance, fold
+from rollbackd.policies.known.incident import Incident
 
 log = structlog.get_logger()
 

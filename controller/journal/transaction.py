@@ -24,7 +24,8 @@ from rollbackd.controller.journal.values import Blocked, Claim, How, Known, Note
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, PersonsEvent, Settled, Stopped
 from rollbackd.policies.known.fleet import Limits
-from rollbackd.policies.known.incident import Incident, Phase, advance, opened
+from rollbackd.policies.known.fold import advance, opened
+from rollbackd.policies.known.incident import Incident, Phase
 
 HEAD = "journal head of "
 SAID = ("reason", "note", "advice", "why", "lines", "fault")

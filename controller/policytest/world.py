@@ -12,7 +12,8 @@ from rollbackd.policies.decide.hands import approvals_of
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Intended, Joined, Offered, Opened, RungEnd, Settled, Stopped
 from rollbackd.policies.known.fleet import Fleet, Flight
-from rollbackd.policies.known.incident import Incident, Phase, advance, opened
+from rollbackd.policies.known.fold import advance, opened
+from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.model.keys import namespace_of, recurs
 from rollbackd.policies.model.policy import FlagsRung, Policy, RestoreRung, RevertRung, Rung
 from rollbackd.policies.watching.since import mended

@@ -15,7 +15,8 @@ from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, CloseHow, Held, Joined, Opened, RungEnd
 from rollbackd.policies.known.fleet import Fleet
-from rollbackd.policies.known.incident import Incident, Phase, advance, opened, suspects_of
+from rollbackd.policies.known.fold import advance, opened
+from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.keys import is_handed_over

@@ -4,7 +4,7 @@ import pytest
 
 from rollbackd.controller.journal.errors import RowUnreadable, StoreError
 from rollbackd.controller.journal.folding import Ended
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.fold import fold
 from tests.controller.journal_samples import OPENED
 
 INCIDENT = fold([OPENED])

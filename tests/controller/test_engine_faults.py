@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 
 from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest
 from rollbackd.adapters.command import Command, CommandSpec
+from rollbackd.controller.engine import engine
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.errors import StoreError
@@ -18,6 +19,7 @@ from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.notify.blind import Blindness
 from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.readings import SourceHealth
+from rollbackd.policies.decide.evaluate import decide
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.model.policy import RevertRung
@@ -171,6 +173,29 @@ def test_a_past_that_cannot_be_judged_keeps_no_other_policy_from_being_judged(tm
     world.at += 2 * EVERY
     world.engine.cycle(Batch(world.at, world.survey(), {name: (served(world.at, 0),) for name in ("odd", "shop")}, past))
     assert sorted(world.engine.standings) == ["odd", "shop"]
+    assert {standing.at for standing in world.engine.standings.values()} == {world.at}
+    world.close()
+
+
+def test_a_policy_that_cannot_be_decided_again_keeps_no_other_from_acting(tmp_path, monkeypatch):
+    """Judged it could be: with what the others' breaches add to that, it cannot."""
+    world, looks = World(tmp_path, replace(SHOP_POLICY, name="odd", digest="odd"), SHOP_POLICY), Counter[object]()
+
+    def decided(policy, watch, incident, changes, fleet, at, before):
+        looks[policy.name, at] += 1
+        if policy.name == "odd" and looks[policy.name, at] > 1:
+            raise ArithmeticError("nobody thought of this")
+        return decide(policy, watch, incident, changes, fleet, at, before)
+
+    monkeypatch.setattr(engine, "decide", decided)
+    both = ("odd", "shop")
+    world.slot(0, policies=both)
+    world.good("v1")
+    world.deploy("v2")
+    for _ in range(4):
+        world.slot(300, policies=both)
+    assert world.version.read_text() == "v1\n"
+    assert max(count for (name, _), count in looks.items() if name == "odd") > 1
     assert {standing.at for standing in world.engine.standings.values()} == {world.at}
     world.close()
 

@@ -11,7 +11,8 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import Blocked, Claim, Note
 from rollbackd.controller.logs import Secrets
 from rollbackd.policies.known.events import CloseHow
-from rollbackd.policies.known.incident import Phase, fold
+from rollbackd.policies.known.fold import fold
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Mode
 from tests.controller.journal_samples import (
     APPLIED,

@@ -7,7 +7,7 @@ import pytest
 
 from rollbackd.controller.notify.messages import SMS, notice_of
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Offered, Ordered, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.fold import fold
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, POLICY, T0, TARGET, intended
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rollbackd.controller.engine.orphans import adopted
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.fold import fold
 from tests.policies.literals import OPENED
 
 OPEN = fold((OPENED,))

@@ -11,7 +11,7 @@ from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.notify.written import after_rollback
 from rollbackd.controller.observe.changes import ChangeBook, Survey
 from rollbackd.policies.known.events import Applied, RungEnd, Settled
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.fold import fold
 from tests.controller.act_samples import ACT, ORDER, Acting, AtOnce, Deployments
 from tests.controller.journal_samples import CHECKOUT, MINUTE, OPENED, T0, change, intended
 

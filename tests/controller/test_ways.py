@@ -7,7 +7,7 @@ import pytest
 from rollbackd.controller.notify.messages import notice_of
 from rollbackd.controller.notify.ways import stays_held
 from rollbackd.policies.known.events import Applied, Held, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.fold import fold
 from rollbackd.policies.model.policy import FlagsRung, RestoreRung, RevertRung
 from tests.policies.literals import FLAGS, MINUTE, OPENED, POLICY, T0, TARGET, intended
 

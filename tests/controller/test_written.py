@@ -10,7 +10,7 @@ from rollbackd.controller.cli.show import console
 from rollbackd.controller.cli.tables import incident_block
 from rollbackd.controller.explain.incident import incident_line
 from rollbackd.policies.known.events import Applied, Held, Offered, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.fold import fold
 from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended
 
 AT = T0 + 6 * MINUTE

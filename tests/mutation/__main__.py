@@ -19,7 +19,7 @@ DECIDING = [
     *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "trial", "evalue", "tally", "systemic")),
     *(f"policies/watching/{name}.py" for name in ("confirm", "recovery")),
     *(f"policies/decide/{name}.py" for name in ("step", "opening", "proof", "coming", "ladder", "guards", "hands")),
-    *(f"policies/known/{name}.py" for name in ("freeze", "incident", "changes")),
+    *(f"policies/known/{name}.py" for name in ("freeze", "fold", "incident", "changes")),
     *(f"policies/blame/{name}.py" for name in ("attribution", "neighbours")),
 ]
 """What a wrong rollback would come from."""

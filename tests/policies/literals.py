@@ -8,7 +8,8 @@ from rollbackd.policies.decide.evaluate import Evaluation, evaluate
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Applied, IncidentEvent, Intended, Opened, Settled
 from rollbackd.policies.known.fleet import Fleet
-from rollbackd.policies.known.incident import Incident, fold
+from rollbackd.policies.known.fold import fold
+from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Watch, new_watch
 from rollbackd.policies.model.policy import Condition, FlagsRung, For, Leaf, Limit, Mode, OnNoData, OutsideWatch, Policy, RevertRung, Timing
 from rollbackd.policies.model.readings import Counts, Lack, Level, Reading, Unknown

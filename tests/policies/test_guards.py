@@ -8,8 +8,8 @@ from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE, Guard, cool
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Acked
 from rollbackd.policies.known.fleet import Flight, Limits
+from rollbackd.policies.known.fold import fold
 from rollbackd.policies.known.freeze import Freeze, Once
-from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import FlagsRung, RevertRung
 from tests.policies.literals import CALM, FLAGS, FLIP, HOUR, MINUTE, OPENED, POLICY, RELEASE, SECOND, T0, TARGET
 

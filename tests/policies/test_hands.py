@@ -8,7 +8,8 @@ from rollbackd.policies.decide.decisions import Act, Offer, Wait
 from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import blocks
 from rollbackd.policies.known.events import Acked, Applied, Approved, Closed, Held, Offered, Ordered, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import Phase, fold
+from rollbackd.policies.known.fold import fold
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
 from tests.policies.literals import (
     CALM,

@@ -19,7 +19,8 @@ from rollbackd.policies.known.events import (
     Settled,
     Stopped,
 )
-from rollbackd.policies.known.incident import Incident, Phase, advance, fold, has_ended, incident_id
+from rollbackd.policies.known.fold import advance, fold
+from rollbackd.policies.known.incident import Incident, Phase, has_ended, incident_id
 from rollbackd.policies.model.policy import Mode
 from tests.policies.literals import FLAGS, MINUTE, OPENED, T0, TARGET, intended, verifying
 

@@ -11,7 +11,8 @@ from rollbackd.policies.decide.ladder import evidence_digest, rung_text
 from rollbackd.policies.judge.evidence import Nothing
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.events import Held, RungEnd, Stopped
-from rollbackd.policies.known.incident import fold, suspects_of
+from rollbackd.policies.known.fold import fold
+from rollbackd.policies.known.incident import suspects_of
 from rollbackd.policies.model.policy import FlagsRung, Mode, RestoreRung, RevertRung
 from tests.policies.literals import (
     CALM,

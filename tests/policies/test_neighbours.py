@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from rollbackd.controller.engine.fleet import CLOSELY, Breaches, lasting, unexplained
+from rollbackd.controller.engine.breaches import CLOSELY, Breaches
+from rollbackd.controller.engine.fleet import lasting, unexplained
 from rollbackd.policies.blame.leaning import leans
 from rollbackd.policies.blame.neighbours import Neighbours, late_since, neighbours
 from rollbackd.policies.decide.decisions import Wait
@@ -16,7 +17,7 @@ from rollbackd.policies.judge.systemic import begun as begun_at
 from rollbackd.policies.judge.tally import Calm, add, begin, proven_since, tried
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.events import Held
-from rollbackd.policies.known.incident import fold
+from rollbackd.policies.known.fold import fold
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Group, Leaf, Limit, OutsideWatch
 from tests.policies.literals import (

@@ -11,8 +11,8 @@ from rollbackd.policies.decide.hands import blocks
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Acked, Approved, Held, Offered, Ordered
 from rollbackd.policies.known.fleet import Limits
+from rollbackd.policies.known.fold import fold
 from rollbackd.policies.known.freeze import Freeze, Once
-from rollbackd.policies.known.incident import fold
 from rollbackd.policies.model.policy import FlagsRung, Mode, RevertRung
 from tests.policies.literals import CALM, FLIP, HOUR, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, counts, intended, only, run
 

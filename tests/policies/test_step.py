@@ -10,8 +10,9 @@ from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, CloseHow, Held, Joined, Opened, RungEnd, Stopped
 from rollbackd.policies.known.fleet import Fleet, Flight, Limits
+from rollbackd.policies.known.fold import fold
 from rollbackd.policies.known.freeze import Freeze, Once
-from rollbackd.policies.known.incident import Phase, fold
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Breaches, FlagsRung, For, Group, Leaf, Mode, OnNoData, OutsideWatch, RevertRung
 from rollbackd.policies.model.readings import Lack, Unknown

@@ -9,7 +9,8 @@ import pytest
 from rollbackd.policies.decide.decisions import Act, Decision, Wait
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Joined, Opened, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import Incident, Phase, advance, fold, opened
+from rollbackd.policies.known.fold import advance, fold, opened
+from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Breaches, Group, Leaf, Mode, RevertRung, Timing
 from rollbackd.policies.model.readings import Level

@@ -6,7 +6,8 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act, Offer
 from rollbackd.policies.known.events import Applied, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import Phase, fold, has_ended
+from rollbackd.policies.known.fold import fold
+from rollbackd.policies.known.incident import Phase, has_ended
 from rollbackd.policies.model.policy import Mode, RevertRung
 from tests.policies.literals import FLAGS, FLIP, MINUTE, OPENED, POLICY, RELEASE, T0, TARGET, intended, kinds, only, run
 from tests.policies.test_step import LATER, bad

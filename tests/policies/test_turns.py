@@ -8,7 +8,8 @@ from rollbackd.policies.decide.decisions import Act, Offer, Outside, Wait, Would
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.known.changes import SKEW
 from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Opened, Ordered, RungEnd, Settled, Stopped
-from rollbackd.policies.known.incident import Phase, fold
+from rollbackd.policies.known.fold import fold
+from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Dependency, For, Group, Leaf, Mode, OnNoData, OutsideWatch
 from rollbackd.policies.model.readings import Level
