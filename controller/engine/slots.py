@@ -82,7 +82,7 @@ def openers_first(policies: Iterable[Policy], incidents: Iterable[Incident]) -> 
 
 @contextmanager
 def judged_alone(policy: Policy, at: datetime) -> Iterator[None]:
-    """What judging one policy raises on evidence that nobody thought of is the fault of that one alone: logged, and nobody else is kept from anything."""
+    """What judging a policy raises on evidence nobody thought of is the fault of that one alone: it is logged, and keeps nobody from anything."""
     try:
         yield
     except (ValueError, KeyError, ArithmeticError):
