@@ -5,6 +5,7 @@ Only where the daemon is, is read of a faulty one too: a half-edited file must n
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -48,7 +49,7 @@ def read_whereabouts(file: Path) -> Whereabouts:
         return Whereabouts(config.api.listen, config.api.token_file, config.data_dir)
     if (found := known_whereabouts(file)) is None:
         raise _bad(file, text, config, "so no daemon was asked: mend it, or name the daemon with --server URL and --token-file FILE")
-    say(f"rollbackd: warning: {file} is not sound, and only where its daemon is was read; see `rollbackd check --config {file}`")
+    say(f"rollbackd: warning: {file} is not sound, and only where its daemon is was read; see `rollbackd check --config {quote(str(file))}`")
     return found
 
 
@@ -70,7 +71,7 @@ def own_policies(file: Path) -> tuple[Path, ...]:
 def _bad(file: Path, text: str, faults: tuple[Fault, ...], advice: str = "") -> BadConfig:
     for fault in faults:
         say(fault_text(fault, text))
-    said = f"{file} is not sound; see `rollbackd check --config {file}`"
+    said = f"{file} is not sound; see `rollbackd check --config {quote(str(file))}`"
     return BadConfig(f"{said}; {advice}" if advice else said)
 
 

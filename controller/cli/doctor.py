@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -92,7 +93,7 @@ def _around(file: Path, secrets: "Secrets") -> "Surroundings | tuple[Fault, ...]
 def _faulty(file: Path, faults: "tuple[Fault, ...]") -> "tuple[Finding, ...]":
     from rollbackd.controller.doctor.findings import Finding, Grade
 
-    advice = f"see `rollbackd check --config {file}`; nothing else could be checked"
+    advice = f"see `rollbackd check --config {quote(str(file))}`; nothing else could be checked"
     return tuple(Finding("config", f"{fault.file}:{fault.line}", Grade.FAIL, f"{fault.trail}: {fault.message}", advice) for fault in faults)
 
 

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -104,8 +105,8 @@ def _notice(contact: str, how: str) -> "Notice":
     said = {"notice": "nobody needs to do anything", "page": "acknowledge it if you see it", "resolved": "the test page is over"}[how]
     lines = (
         "this is a test: nothing is wrong and nothing was rolled back",
-        f"sent by {whoami()} with: rollbackd notify test {contact} --as {how}",
-        f"to end a test page: rollbackd notify test {contact} --as resolved",
+        f"sent by {whoami()} with: rollbackd notify test {quote(contact)} --as {how}",
+        f"to end a test page: rollbackd notify test {quote(contact)} --as resolved",
     )
     return Notice(
         id=f"rollbackd-test:{contact}:{secrets.token_hex(8)}",

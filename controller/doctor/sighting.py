@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Identity, Increases, RowKey, Selector, Slower, Source
@@ -126,7 +127,7 @@ def _faults(policy: Policy, readings: Sequence[Reading], mixed: Mapping[Key, tup
 def _lacking(policy: Policy, condition: Condition, why: str, *, is_fatal: bool, found: Findings, place: Written) -> None:
     hint = "compare its metrics and labels with what the source holds"
     if policy.target.startswith("kubernetes:"):
-        hint = f"`rollbackd doctor --workload {policy.target}` proposes a metric profile"
+        hint = f"`rollbackd doctor --workload {quote(policy.target)}` proposes a metric profile"
     if is_fatal:
         found.fault(place.path, "", f"{condition.name}: {why}", hint)
     else:

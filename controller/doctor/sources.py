@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from shlex import quote
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Expression, Identity, MeteredSource, Source
@@ -154,7 +155,7 @@ def _of_policy(policy: Policy, pairs: Sequence[tuple[Condition, Reading]], sourc
         return
     advice = "compare its metrics and `match` with what the source holds"
     if policy.target.startswith("kubernetes:"):
-        advice = f"rollbackd doctor --workload {policy.target} proposes a metric profile"
+        advice = f"rollbackd doctor --workload {quote(policy.target)} proposes a metric profile"
     yield Finding("evidence", policy.name, Grade.WARN if has else Grade.FAIL, f"{said}; none for {', '.join(lacking)}", advice)
 
 
