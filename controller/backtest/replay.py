@@ -137,7 +137,7 @@ class Replay:
     def _is_due(self, way: Replayed, at: datetime) -> bool:
         if way.last is None or self._breaches.presses(way.last, [way.incident for way in self.ways if way.incident is not None], at):
             return True
-        return is_due(way.policy, way.incident, self.of(way.policy.targets), Fleet(answered=frozenset(way.answered)), way.last, at)
+        return is_due(way.policy, way.incident, self.of(way.policy.targets), Fleet(answered=_answered(way)), way.last, at)
 
     def _survey(self, targets: Collection[str], at: datetime) -> list[Change]:
         """The changes of these targets that came to light in this slot, and their replicas that serve by now: before, nobody knew that they would."""
@@ -168,7 +168,6 @@ class Replay:
 
     def _fleet(self, way: Replayed, at: datetime) -> Fleet:
         revisions = dict.fromkeys(way.policy.targets, BEFORE) | {change.target: change.revision for change in self._changes}
-        answered = frozenset(way.answered)
         target, back = way.policy.target, way.policy.timing.recover_for
         recovered = [acted + back for acted in way.acted if acted + back <= at]
         return Fleet(
@@ -188,7 +187,7 @@ class Replay:
             acted_in_day={target: sum(acted > at - _DAY for acted in way.acted)},
             closed={target: max(recovered)} if recovered else {},
             quarantined=frozenset(way.quarantined),
-            answered=answered,
+            answered=_answered(way),
             revisions=revisions,
         )
 
@@ -251,7 +250,7 @@ class Replay:
         else:
             way.unblamed[found.condition, found.onset] = found
         changes = [change for change in self._changes if change.id in blamed]
-        way.answered |= {(change.target, change.id) for change in changes}
+        way.answered |= {change.id for change in changes}
         if found.word == "rollback":
             way.is_astray = True
             way.acted.append(found.at)
@@ -261,6 +260,10 @@ class Replay:
 def _is_made(way: Replayed, back: Change) -> bool:
     """Whether people take back what would have been rolled back."""
     return any(f"{change_id}{TAKEN_BACK}" == back.id for change_id, found in way.found.items() if found.word == "rollback")
+
+
+def _answered(way: Replayed) -> dict[str, frozenset[str]]:
+    return {way.policy.target: frozenset(way.answered)}
 
 
 def _onset(way: Replayed, condition: str, at: datetime) -> datetime:

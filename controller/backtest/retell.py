@@ -100,8 +100,10 @@ class Retelling:
         return tuple(change if change.ready is None or change.ready <= at else replace(change, ready=None) for change in seen)
 
     def _fleet(self, visible: Sequence[Change]) -> Fleet:
-        acted = {suspect for incident in self._incidents.values() if incident.acted for suspect in (incident.change_id, *incident.suspects)}
-        answered = frozenset((change.target, change.id) for change in visible if change.id in acted)
+        answered: dict[str, frozenset[str]] = {}
+        for incident in self._incidents.values():
+            if incident.acted:
+                answered[incident.target] = answered.get(incident.target, frozenset()) | frozenset(incident.about)
         revisions = {change.target: change.revision for change in visible if not change.posted}
         return Fleet(answered=answered, revisions=revisions, mended=mended(self._incidents.values()))
 

@@ -42,7 +42,7 @@ class Replayed:
     last: datetime | None = None
     incident: Incident | None = None
     opening: Opened | None = None
-    answered: set[tuple[str, str]] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
     acted: list[datetime] = field(default_factory=list)
     quarantined: set[tuple[str, str]] = field(default_factory=set)
     found: dict[str, Found] = field(default_factory=dict)

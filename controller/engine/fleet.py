@@ -60,7 +60,6 @@ def fleet_at(
     usual: Usual,
 ) -> Fleet:
     """Everything that the guards need to know at the slot ``at``. Raises StoreError."""
-    answered = answered_changes(store, book)
     needs, onsets = depends(policies.values()), breaches.onsets()
     alone = unexplained(at, policies.values(), book.of, breaches)
     incidents = tuple(incidents)
@@ -76,7 +75,7 @@ def fleet_at(
         unexplained=alone,
         lasting=lasting(at, policies.values(), book.of, breaches),
         leaning=without_change(at, breaches.leaning(), policies.values(), book.of, breaches),
-        answered=answered,
+        answered=store.answered(),
         healthy_since=_healthy_since(at, incidents, policies, watches),
         revisions=book.revisions(),
         usual=usual,
@@ -111,14 +110,6 @@ def as_counted(fleet: Fleet, store: Store) -> Fleet:
 def _good(store: Store, limits: Limits, policies: Iterable[Policy]) -> Mapping[str, tuple[str, ...]]:
     targets = sorted({rung.target for policy in policies for rung in policy.ladder if isinstance(rung, RevertRung)})
     return store.all_good(targets, store.now() - limits.known_good_max_age) if targets else {}
-
-
-def answered_changes(store: Store, book: ChangeBook) -> frozenset[tuple[str, str]]:
-    """(target, change id) of every change that some incident was opened for, its further suspects included."""
-    ids = store.suspects()
-    if not ids:
-        return frozenset()
-    return frozenset((change.target, change.id) for change in book.of(book.targets()) if change.id in ids)
 
 
 def unexplained(at: datetime, policies: Iterable[Policy], changes_of: ChangesOf, breaches: Breaches) -> frozenset[str]:

@@ -92,12 +92,12 @@ class Journalling:
     def quarantined_again(self, book: ChangeBook, policies: Iterable[Policy], at: datetime) -> None:
         """A revision that was rolled back and that another writer brought back is told to people, once."""
         revisions = book.revisions()
-        answered = None
+        answered: frozenset[str] | None = None
         for target, revision in self._store.quarantined():
             seen = book.newest(target) if revisions.get(target) == revision else None
             if seen is None or seen.change.ours or seen.change.id in self._said:
                 continue
-            answered = self._store.suspects() if answered is None else answered
+            answered = frozenset().union(*self._store.answered().values()) if answered is None else answered
             if seen.change.id not in answered:  # the change that was rolled back is on its way out
                 with self._store.transaction() as tx:
                     self._page_quarantined(tx, seen, policies, at)

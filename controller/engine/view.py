@@ -79,7 +79,7 @@ class PolicyView:
     @property
     def watched(self) -> tuple[Change, ...]:
         """The changes whose watch window is open now, newest first."""
-        return watched(self.changes, watch_length(self.policy), self.fleet.answered, self.now)
+        return watched(self.changes, watch_length(self.policy), self.fleet.answered_on(self.policy.target), self.now)
 
 
 def policy_views(engine: EngineView, paused: str | None, claims: Mapping[str, ClaimLine], now: datetime) -> dict[str, PolicyView]:

@@ -191,7 +191,7 @@ def _suspects(view: PolicyView, index: int) -> tuple[Change, ...]:
     length = watch_of(view.policy, view.policy.conditions[index])
     # What the open incident is about was answered by it, and is a suspect all the same; what earlier ones were about is none.
     own = view.incident.suspects if view.incident is not None else ()
-    fleet = replace(view.fleet, answered=frozenset(pair for pair in view.fleet.answered if pair[1] not in own))
+    fleet = replace(view.fleet, answered={view.policy.target: view.fleet.answered_on(view.policy.target).difference(own)})
     return suspected(view.policy, _known(view), fleet, length, onset)
 
 

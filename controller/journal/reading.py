@@ -84,11 +84,14 @@ class Reading:
         with self._connect() as connection:
             return tuple(event_of(row) for row in connection.execute(query))
 
-    def suspects(self) -> frozenset[str]:
-        """The ids of all changes that an incident which acted was opened for: they are answered."""
+    def answered(self) -> dict[str, frozenset[str]]:
+        """By watched target, the ids of all changes that an incident of it which acted was about."""
         with self._connect() as connection:
-            texts = connection.execute(statements.SUSPECTS).scalars().all()
-        return frozenset(change for text in texts for change in answered_in(text))
+            rows = connection.execute(statements.SUSPECTS).all()
+        found: dict[str, set[str]] = {}
+        for target, text in rows:
+            found.setdefault(target, set()).update(answered_in(text))
+        return {target: frozenset(ids) for target, ids in found.items()}
 
     def claim_on(self, incident: str, rung: int, target: str) -> Claim | None:
         """The claim on one effect, ended or not; None if there is none (or if somebody removed it)."""

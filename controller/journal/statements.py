@@ -19,7 +19,7 @@ INTENT = claims.c.incident + "/rung.intended/" + cast(claims.c.rung, String) + "
 CLAIMS = select(claims, journal.c.seq, journal.c.kind, journal.c.body).join(journal, journal.c.key == INTENT)
 CLAIM_ON = CLAIMS.where(*(claims.c[name] == bindparam(name) for name in ("incident", "rung", "target")))
 ACTED = incidents.c.acted_at.is_not(None)
-SUSPECTS = select(incidents.c.suspects).where(ACTED)
+SUSPECTS = select(incidents.c.target, incidents.c.suspects).where(ACTED)
 ALOFT = select(incidents).where(ACTED, incidents.c.closed_at.is_(None), incidents.c.phase != Phase.HELD.value)
 SINCE = incidents.c.acted_at > bindparam("since")
 ENDED = select(incidents.c.id).where(SINCE, incidents.c.closed_at.is_not(None))

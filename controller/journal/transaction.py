@@ -65,8 +65,8 @@ class Transaction(Reading):
             self._end_claim(event)
         after = advance(incident, event)
         values = {"phase": after.phase.value, "closed_at": after.closed_at}
-        if after.suspects != incident.suspects:  # what it is about since it was raised is answered with it
-            values["suspects"] = canonical(sorted({after.change_id, *after.suspects}))
+        if after.suspects != incident.suspects:  # what it is about since it was raised is answered by it, and nothing else
+            values["suspects"] = canonical(sorted(after.about))
         self.connection.execute(update(incidents).where(incidents.c.id == event.incident).values(**values))
         return True
 

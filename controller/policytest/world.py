@@ -111,7 +111,7 @@ class World:
         in_flight = [i for i in self.incidents if i.acted and i.is_open and i.phase is not Phase.HELD]
         target, around = self._policy.target, self._surroundings
         closed = [incident.closed_at for incident in self.incidents if incident.acted and incident.closed_at is not None]
-        suspects = {change_id for incident in self.incidents if incident.acted for change_id in (incident.change_id, *incident.suspects)}
+        suspects = {change_id for incident in self.incidents if incident.acted for change_id in incident.about}
         return Fleet(
             paused=around.paused,
             watched=1 + len(around.in_breach),
@@ -123,7 +123,7 @@ class World:
             quarantined=frozenset(self._quarantined),
             mended=mended(self.incidents),
             contested=contested([self.incident] if self.incident else [], self._changes),
-            answered=frozenset((change.target, change.id) for change in self._changes if change.id in suspects),
+            answered={target: frozenset(suspects)},
             revisions=dict(self._seen),
             good={target: tuple(revisions) for target, revisions in self._good.items()},
         )

@@ -51,7 +51,7 @@ def suspected(policy: Policy, changes: Sequence[Change], fleet: Fleet, watch: ti
 
     None where no target of its own changed. ``changes`` may hold those of what it depends on too.
     """
-    own = suspects([change for change in changes if change.target in policy.targets], watch, fleet.answered, onset)
+    own = suspects([change for change in changes if change.target in policy.targets], watch, fleet.answered_on(policy.target), onset)
     # That somebody else's incident named the change answers nothing for those who depend on it as well.
     return (*own, *suspects(shared_changes(policy, fleet), watch, (), onset)) if own else ()
 

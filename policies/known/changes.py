@@ -46,23 +46,23 @@ class Change:
         return (self.ready or self.first_seen) + watch
 
 
-def is_answerable(change: Change, answered: Collection[tuple[str, str]]) -> bool:
-    """True unless it is a write of ours or an incident has answered it: those open no watch and are no suspects."""
-    return not change.ours and (change.target, change.id) not in answered
+def is_answerable(change: Change, answered: Collection[str]) -> bool:
+    """True unless it is a write of ours or among the ``answered`` ids: those open no watch and are no suspects."""
+    return not change.ours and change.id not in answered
 
 
-def watched(changes: Iterable[Change], watch: timedelta, answered: Collection[tuple[str, str]], at: datetime) -> tuple[Change, ...]:
+def watched(changes: Iterable[Change], watch: timedelta, answered: Collection[str], at: datetime) -> tuple[Change, ...]:
     """The changes whose watch window is open at ``at``, newest first."""
     found = (c for c in changes if is_watched((c,), watch, answered, at))
     return tuple(sorted(found, key=lambda c: c.order, reverse=True))
 
 
-def is_watched(changes: Iterable[Change], watch: timedelta, answered: Collection[tuple[str, str]], at: datetime) -> bool:
+def is_watched(changes: Iterable[Change], watch: timedelta, answered: Collection[str], at: datetime) -> bool:
     """True if the watch window of any of the changes is open at ``at``."""
     return any(is_answerable(c, answered) and c.started_early <= at <= c.window_end(watch) for c in changes)
 
 
-def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Collection[tuple[str, str]], onset: datetime) -> tuple[Change, ...]:
+def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Collection[str], onset: datetime) -> tuple[Change, ...]:
     """The changes that a breach with this onset may be blamed on, newest first. ``watch`` None: any change before the onset.
 
     One that began at the very moment of the onset came too late for it: a fix, perhaps.

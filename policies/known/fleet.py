@@ -40,9 +40,9 @@ class Fleet:
 
     ``unexplained``: targets that turned BREACH within 10 minutes and had no change in their watch window; ``lasting``: those that turned before that
     and still are. ``acted_in_day`` and ``closed`` by target; ``healthy_since`` by (target, policy, condition): since when it is proven OK, None
-    while it is not. ``revisions``: what runs now. ``answered``: (target, change id) pairs that an incident has answered. ``quarantined``:
-    (target, revision) pairs. ``oldest_look``: when the target that was looked at longest ago was; None where nothing was. ``usual``: how many turn
-    to breach without a change by chance.
+    while it is not. ``revisions``: what runs now. ``answered``: by watched target, the ids of the changes that incidents of that target have answered:
+    what another target's incident named is answered there only. ``quarantined``: (target, revision) pairs. ``oldest_look``: when the target that was
+    looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
 
     ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven; ``evident``: since
     when they may have been in it. ``proven``: when a policy of a target that may do more than observe last proved a breach of it, over or not.
@@ -67,7 +67,7 @@ class Fleet:
     acted_in_day: Mapping[str, int] = field(default_factory=dict)
     closed: Mapping[str, datetime] = field(default_factory=dict)
     quarantined: frozenset[tuple[str, str]] = frozenset()
-    answered: frozenset[tuple[str, str]] = frozenset()
+    answered: Mapping[str, frozenset[str]] = field(default_factory=dict)
     healthy_since: Mapping[tuple[str, str, str], datetime | None] = field(default_factory=dict)
     revisions: Mapping[str, str] = field(default_factory=dict)
     oldest_look: datetime | None = None
@@ -82,6 +82,10 @@ class Fleet:
     shared: tuple[Change, ...] = ()
     risen: frozenset[tuple[str, str]] = frozenset()
     good: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def answered_on(self, target: str) -> frozenset[str]:
+        """The ids of the changes that incidents of this watched target have answered."""
+        return self.answered.get(target, frozenset())
 
     def cap_of(self, target: str) -> Mode:
         """The most that may be done to the target in its namespace."""

@@ -97,6 +97,11 @@ class Incident:
         return self.phase is not Phase.CLOSED
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """The ids of the changes that it answers once it has acted; where it has no suspect (``watch: always``), what stands for one."""
+        return self.suspects or (self.change_id,)
+
+    @property
     def touched(self) -> frozenset[str]:
         """The targets that took a write so far."""
         return frozenset(write.target for write in self.accepted)

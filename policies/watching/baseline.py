@@ -100,7 +100,7 @@ def unread(anchor: datetime, why: str = "") -> Before:
 
 def anchor(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> datetime | None:
     """When the first of the changes began that are judged now; what was before it is what they are compared with. None: there is none."""
-    judged = suspects_of(incident, changes) if incident is not None else watched(changes, watch_length(policy), fleet.answered, at)
+    judged = suspects_of(incident, changes) if incident is not None else watched(changes, watch_length(policy), fleet.answered_on(policy.target), at)
     return min((change.started_early for change in judged), default=None)
 
 

@@ -40,7 +40,8 @@ def _over(policy: Policy, changes: Sequence[Change], fleet: Fleet, at: datetime)
     if policy.watch is None:
         return frozenset()
     lengths = {watch_of(policy, condition) for condition in policy.conditions}
-    return frozenset() if lengths == {policy.watch} else frozenset(each for each in lengths if not is_watched(changes, each, fleet.answered, at))
+    answered = fleet.answered_on(policy.target)
+    return frozenset() if lengths == {policy.watch} else frozenset(each for each in lengths if not is_watched(changes, each, answered, at))
 
 
 def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:

@@ -28,7 +28,7 @@ def watch_length(policy: Policy) -> timedelta:
 
 def is_watching(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> bool:
     """True while a breach may lead to anything but a word: a watch or an incident is open."""
-    return incident is not None or policy.watch is None or is_watched(changes, watch_length(policy), fleet.answered, at)
+    return incident is not None or policy.watch is None or is_watched(changes, watch_length(policy), fleet.answered_on(policy.target), at)
 
 
 def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, at: datetime) -> timedelta:

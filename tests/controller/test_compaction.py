@@ -174,7 +174,7 @@ def asked(store: Store, clock: Clock) -> dict[str, object]:
     """Everything that a decision rests on."""
     return {
         "budget": store.budget(clock.at),
-        "suspects": store.suspects(),
+        "suspects": store.answered(),
         "quarantined": store.quarantined(),
         "ledger": store.ledger(CHECKOUT),
         "good": store.all_good([CHECKOUT], T0),

@@ -165,13 +165,13 @@ def test_every_suspect_of_an_incident_that_acted_is_remembered(store: Store) -> 
         tx.open(replace(OPENED, suspects=("uid/7", "flag-event-3")), "shop")
         assert isinstance(tx.claim(INTENDED, "one", LIMITS), Claim)
         tx.record(CLOSED)
-    assert store.suspects() == {"uid/7", "flag-event-3"}
+    assert store.answered() == {OPENED.target: {"uid/7", "flag-event-3"}}
 
 
 def test_a_change_that_was_only_talked_about_is_not_answered(store: Store) -> None:
     with store.transaction() as tx:
         tx.open(replace(OPENED, mode=Mode.SUGGEST), "shop")
-    assert store.suspects() == frozenset()
+    assert store.answered() == {}
 
 
 def test_an_incident_below_auto_begins_as_proposed(store: Store) -> None:

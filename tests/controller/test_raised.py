@@ -43,7 +43,7 @@ def test_a_policy_undoes_what_it_blames_whether_or_not_another_one_suggested_bef
     (seen,) = [entry.incident for entry in world.store.history(100) if entry.kind == "incident.opened"]
     incident = world.store.incident(seen)
     assert len(incident.suspects) == 2  # the flag and the release
-    assert world.store.suspects() == {incident.change_id, *incident.suspects}
+    assert world.store.answered() == {SHOP: set(incident.suspects)}
     world.close()
 
 

@@ -71,7 +71,7 @@ def test_an_upgrade_alone_opens_no_incident_and_is_named():
 
 def test_an_upgrade_that_another_incident_answered_is_still_a_suspect():
     change = upgrade(T0)
-    assert only(decided(shared=(change,), answered=frozenset({(change.target, change.id)})), Held).guard == "suspects"
+    assert only(decided(shared=(change,), answered={TARGET: frozenset({change.id})}), Held).guard == "suspects"
 
 
 def test_an_upgrade_does_not_change_the_incidents_id():

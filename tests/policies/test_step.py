@@ -197,7 +197,7 @@ def test_our_own_write_is_no_suspect():
 
 
 def test_a_change_that_an_incident_answered_is_no_suspect():
-    fleet = replace(CALM, answered=frozenset({(TARGET, "uid:7")}))
+    fleet = replace(CALM, answered={TARGET: frozenset({"uid:7"})})
     assert "Opened" not in kinds(run(POLICY, {LATER: bad(LATER)}, fleet=fleet).decisions)
 
 

@@ -72,7 +72,7 @@ def play(policy, at_each, readings, changes, outcome: Callable[[Act], tuple[Inci
         for decision in found.decisions:
             incident = carried_out(decision, incident, outcome)
             if isinstance(decision, Opened):
-                fleet = replace(fleet, answered=frozenset((c.target, c.id) for c in changes if c.id in decision.suspects))
+                fleet = replace(fleet, answered={policy.target: frozenset(decision.suspects)})
             if not isinstance(decision, Wait):
                 decided.append(decision)
     return decided
@@ -119,7 +119,7 @@ def decided_on_two(policy, errors, memory, incident, at: datetime) -> list[str]:
 def test_a_mode_lowered_during_an_incident_stops_the_next_rung(policy, fleet):
     at = T0 + 10 * MINUTE
     climbed = replace(verifying(T0 + 6 * MINUTE, 0), rung=0)
-    answered = replace(fleet, answered=frozenset({(TARGET, "uid:7")}))
+    answered = replace(fleet, answered={TARGET: frozenset({"uid:7"})})
     assert "Act" not in kinds(run(policy, {at: bad(at)}, incident=climbed, fleet=answered).decisions)
 
 
@@ -190,7 +190,7 @@ def test_a_flag_elsewhere_in_the_ladder_does_not_resolve_a_held_release():
     held = fold((OPENED, Held("inc-1", LATER, "ladder", "no known good")))
     at = LATER + 3 * MINUTE
     flip = replace(FLIP, id="f3@x", started_early=at - EVERY, started_late=at, first_seen=at)
-    fleet = replace(CALM, answered=frozenset({(TARGET, "uid:7")}))
+    fleet = replace(CALM, answered={TARGET: frozenset({"uid:7"})})
     assert "Closed" not in kinds(run(POLICY, {at: bad(at)}, incident=held, changes=(RELEASE, flip), fleet=fleet).decisions)
 
 

@@ -118,7 +118,7 @@ def test_suspected_are_its_own_changes_first_and_nothing_without_one():
     fleet = replace(CALM, shared=(UPGRADE,))
     assert suspected(USES, (UPGRADE, RELEASE), fleet, HOUR, LATER) == (RELEASE, UPGRADE)
     assert suspected(USES, (UPGRADE,), fleet, HOUR, LATER) == ()
-    answered = replace(fleet, answered=frozenset({(TARGET, "uid:7"), (DB, "posted:15")}))
+    answered = replace(fleet, answered={USES.target: frozenset({"uid:7", "posted:15"})})
     assert suspected(USES, (RELEASE, FLIP), answered, HOUR, LATER) == (FLIP, UPGRADE)
 
 

@@ -1,0 +1,87 @@
+"""What one service's incident was about is answered for that service: whoever else broke by it is judged and put back for itself."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from rollbackd.adapters.command import Command
+from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.journal.values import How, Standing
+from rollbackd.controller.observe.survey import Surveyor
+from rollbackd.policies.model.policy import Dependency, FlagsRung, RevertRung
+from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, command, served
+
+PAY = "command:pay"
+SHOP_REVERTS = replace(SHOP_POLICY, ladder=(RevertRung(SHOP),))
+PAY_REVERTS = replace(SHOP_POLICY, name="pay", digest="pay", target=PAY, ladder=(RevertRung(PAY),))
+
+
+class Two(World):
+    """The shop and what pays for it, each with a policy of its own."""
+
+    def __init__(self, folder, *policies) -> None:
+        self.pay = folder / "pay"
+        self.pay.write_text("p1\n")
+        super().__init__(folder, *policies)
+        self.targets["command"] = Command({"shop": command(folder), "pay": command(folder, "pay")})
+        self.surveyor = Surveyor(self.targets)
+        self.both(0, 0)
+        self.good("v1")
+        with self.store.transaction() as tx:
+            tx.mark(PAY, "p1", Standing.GOOD, How.DECLARED, self.at)
+
+    def both(self, shop: float, pay: float) -> None:
+        """The next slot, with so many errors of each."""
+        self.at += EVERY
+        self.engine.cycle(Batch(self.at, self.survey(), {"shop": (served(self.at, shop),), "pay": (served(self.at, pay),)}))
+        self.rest()
+
+    def opened(self) -> list[str | None]:
+        """The targets of all incidents, oldest first."""
+        return [entry.target for entry in reversed(self.store.history(1000)) if entry.kind == "incident.opened"]
+
+
+@pytest.fixture
+def two(tmp_path) -> Iterator:
+    """Begins such a world."""
+    worlds: list[Two] = []
+
+    def begun(*policies):
+        worlds.append(Two(tmp_path, *policies))
+        return worlds[-1]
+
+    yield begun
+    for world in worlds:
+        world.close()
+
+
+def test_a_release_that_was_a_suspect_in_its_dependants_incident_is_put_back_when_it_breaks_itself(two):
+    world = two(replace(SHOP_REVERTS, depends_on=(Dependency(PAY),)), PAY_REVERTS)
+    world.pay.write_text("p2\n")
+    world.deploy("v2")
+    world.both(0, 0)
+    for _ in range(4):
+        world.both(300 if world.version.read_text() == "v2\n" else 0, 0)
+    assert (world.version.read_text(), len(world.incidents()[0].suspects)) == ("v1\n", 2)
+    for _ in range(60):
+        world.both(0, 0)
+    for _ in range(30):
+        world.both(0, 300 if world.pay.read_text() == "p2\n" else 0)
+    assert (world.pay.read_text(), world.opened()) == ("p1\n", [SHOP, PAY])
+
+
+def test_a_shared_flag_that_was_a_suspect_in_one_services_incident_is_switched_off_when_it_breaks_the_other(two):
+    world = two(replace(SHOP_REVERTS, ladder=(RevertRung(SHOP), FlagsRung(FLAGS))), replace(PAY_REVERTS, ladder=(FlagsRung(FLAGS),)))
+    world.flip("on")
+    world.both(0, 0)
+    world.deploy("v2")
+    world.both(0, 0)
+    for _ in range(4):
+        world.both(300 if world.version.read_text() == "v2\n" else 0, 0)
+    assert (world.version.read_text(), len(world.incidents()[0].suspects)) == ("v1\n", 2)
+    for _ in range(60):
+        world.both(0, 0)
+    for _ in range(30):
+        world.both(0, 300 if world.flag() == "on" else 0)
+    assert (world.flag(), world.opened()) == ("off", [SHOP, PAY])
