@@ -10,21 +10,27 @@ from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Targe
 from rollbackd.controller.act.outcome import intent_of
 from rollbackd.controller.act.planning import live_revision
 from rollbackd.controller.answers.past import DryRun, RungPlan
-from rollbackd.controller.journal.values import SeenChange
 from rollbackd.controller.observe.changes import ChangeBook, is_first_sight
-from rollbackd.policies.decide.ladder import rung_text
+from rollbackd.policies.decide.ladder import changed_parts, rung_text
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Intended
+from rollbackd.policies.known.incident import Incident, suspects_of
 from rollbackd.policies.model.policy import FlagsRung, Policy, RestoreRung, RevertRung, Rung
 
 NOBODY = "plan"
 """Stands where an incident's id would: the plan belongs to none."""
 
 
-def dry_run(policy: Policy, targets: Mapping[str, Target], book: ChangeBook, known_good: Mapping[str, Sequence[str]]) -> DryRun:
-    """Each rung's plan from what is live now. ``known_good``: the revisions that a revert may go to, by target, newest first."""
+def dry_run(
+    policy: Policy, targets: Mapping[str, Target], book: ChangeBook, known_good: Mapping[str, Sequence[str]], incident: Incident | None = None
+) -> DryRun:
+    """Each rung's plan from what is live now. ``known_good``: the revisions that a revert may go to, by target, newest first.
+
+    ``incident``: the open one in which it would be ordered: what is undone are its suspects, as it would carry it out; else the newest changes.
+    """
     states = _live(policy, targets)
     moment = _moment(policy, book)
-    rungs = [_rung(number, rung, targets, states, book, known_good, moment) for number, rung in enumerate(policy.ladder, 1)]
+    rungs = [_rung(number, rung, targets, states, book, known_good, moment, incident) for number, rung in enumerate(policy.ladder, 1)]
     return DryRun(policy.name, policy.target, tuple(rungs))
 
 
@@ -74,22 +80,24 @@ def _rung(
     book: ChangeBook,
     known_good: Mapping[str, Sequence[str]],
     moment: datetime | None,
+    incident: Incident | None,
 ) -> RungPlan:
     what, live = rung_text(rung), states[rung.target]
     if isinstance(live, AdapterError):
         return _failed(number, what, live)
-    newest = book.newest(rung.target)
-    change = newest if newest is not None and not is_first_sight(newest) else None
-    if isinstance(rung, FlagsRung) and rung.only_changed and change is None:
-        reason = "no change of these flags is known, and the rung touches only what changed"
-        return RungPlan(number, what, "nothing", live.revision, reason=reason)
+    undone = _undone(rung, book, incident)
+    if isinstance(rung, FlagsRung) and rung.only_changed and not undone:
+        known = "is known" if incident is None else f"is a suspect of {incident.id}"
+        reason = f"no change of these flags {known}, and the rung touches only what changed"
+        advice = "" if incident is None else f"for another one end it first: rollbackd ack {incident.id} --close"
+        return RungPlan(number, what, "nothing", live.revision, reason=reason, advice=advice)
     if isinstance(rung, RevertRung) and set(known_good.get(rung.target, ())) == {live.revision}:
         reason = f"{rung.target} stands at {live.revision} already, the only known-good revision: there is nothing else to go back to"
         advice = f"declare another one good: rollbackd good {quote(rung.target)} REVISION"
         return RungPlan(number, what, "refused", live.revision, reason=reason, advice=advice)
     target = targets[_kind(rung.target)]
     try:
-        planned = target.plan(replace(_request(rung, live, change, book, known_good), moment=moment))
+        planned = target.plan(replace(_request(rung, live, undone, book, known_good), moment=moment))
         warnings = target.check([rung.target])
     except AdapterError as fault:
         return _failed(number, what, fault, live.revision)
@@ -104,14 +112,22 @@ def _moment(policy: Policy, book: ChangeBook) -> datetime | None:
     return max((seen.change.started_early for seen in newest if seen is not None and not is_first_sight(seen)), default=None)
 
 
-def _request(rung: Rung, live: TargetState, change: SeenChange | None, book: ChangeBook, known_good: Mapping[str, Sequence[str]]) -> PlanRequest:
+def _undone(rung: Rung, book: ChangeBook, incident: Incident | None) -> tuple[Change, ...]:
+    """The changes of the rung's target that it would undo."""
+    if incident is not None:
+        return tuple(change for change in suspects_of(incident, book.of([rung.target])) if not change.posted)
+    newest = book.newest(rung.target)
+    return () if newest is None or is_first_sight(newest) else (newest.change,)
+
+
+def _request(rung: Rung, live: TargetState, undone: Sequence[Change], book: ChangeBook, known_good: Mapping[str, Sequence[str]]) -> PlanRequest:
     if isinstance(rung, RestoreRung):
         return PlanRequest(rung.target, NOBODY, live.revision)
     if isinstance(rung, RevertRung):
         good = tuple(revision for revision in known_good.get(rung.target, ()) if revision != live.revision)
         return PlanRequest(rung.target, NOBODY, live.revision, good)
-    only = change.change.parts if rung.only_changed and change is not None else None
-    before = book.parts_before(rung.target, (change.change.id,)) if change is not None else {}
+    only = changed_parts(rung, undone) if rung.only_changed and undone else None
+    before = book.parts_before(rung.target, [change.id for change in undone]) if undone else {}
     return PlanRequest(rung.target, NOBODY, live.revision, (), only, dict(before))  # type: ignore[arg-type]  # JSON values, as journalled
 
 

@@ -144,15 +144,13 @@ def _healthy_since(
     at: datetime, incidents: Iterable[Incident], policies: Mapping[str, Policy], watches: Mapping[str, Watch]
 ) -> dict[tuple[str, str, str], datetime | None]:
     found: dict[tuple[str, str, str], datetime | None] = {}
-    for incident in incidents:
-        for name, condition in incident.joined:
-            policy = policies.get(name)
-            names = [c.name for c in policy.conditions] if policy is not None and policy.target == incident.target else []
-            if policy is None or condition not in names:
-                continue  # a policy that is gone, or watches something else by now, proves nothing any more
-            watch = watches.get(name)
+    # All policies of what is open, not only those that joined: one may join between this look and the next.
+    open_on = {incident.target for incident in incidents}
+    for policy in [policy for policy in policies.values() if policy.target in open_on]:
+        watch = watches.get(policy.name)
+        for index, condition in enumerate(policy.conditions):
             # Edited, or we have just started, and not looked at since: that nothing is known of it yet is no recovery.
-            track = watch.tracks[names.index(condition)] if watch is not None else None
+            track = watch.tracks[index] if watch is not None else None
             is_looked_at = track is not None and track.ok_last is not None and at - track.ok_last <= 2 * policy.every
-            found[incident.target, name, condition] = track.ok_since if track is not None and is_looked_at else None
+            found[policy.target, policy.name, condition.name] = track.ok_since if track is not None and is_looked_at else None
     return found

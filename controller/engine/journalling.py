@@ -254,7 +254,7 @@ def readers_of(tx: Transaction, event: IncidentEvent, incident: Incident, polici
 
     Else a page would stay open where a policy that joined has been removed since, or has other contacts.
     """
-    if isinstance(event, Joined):
+    if isinstance(event, Joined) and event.blame is None:
         return _new_contacts(event, incident, policies)
     told = sorted(parcels.contacts_of(tx, incident.id)) if isinstance(event, Closed) else ()
     return tuple(dict.fromkeys((*contacts_of(incident, policies), *told)))

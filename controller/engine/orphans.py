@@ -43,4 +43,4 @@ def adopted(incident: Incident, policy: str, conditions: Collection[str], loaded
     kept = [pair for pair in incident.joined if pair[0] in loaded]
     same = [(policy, condition) for owner, condition in incident.joined if owner not in loaded and condition in conditions]
     joined = tuple(dict.fromkeys((*kept, *same))) or tuple((policy, condition) for condition in conditions)
-    return replace(incident, policy=policy, joined=joined)
+    return replace(incident, policy=policy, joined=joined, is_adopted=True)

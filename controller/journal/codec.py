@@ -75,7 +75,7 @@ def plain(value: object) -> Json:
         return [plain(item) for item in value]
     if is_dataclass(value):
         items = ((each, getattr(value, each.name)) for each in fields(value))
-        return {each.name: plain(item) for each, item in items if item is not None or not each.metadata.get("sparse")}
+        return {each.name: plain(item) for each, item in items if item or not each.metadata.get("sparse")}
     raise ValueError(f"no JSON form for {type(value).__name__}")
 
 

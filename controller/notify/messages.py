@@ -38,7 +38,10 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
     name = incident.target
     match event:
         case Opened() if incident.phase is Phase.PROPOSED:
-            return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy), "page")
+            return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy, event.reason), "page")
+        # What else breaks by something else, while people have left the first suggestion alone, is news to them.
+        case Joined() if incident.phase is Phase.PROPOSED and event.blame is not None:
+            return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy, event.reason), "page")
         case Offered():
             return _notice(event, incident, "approval", _offered_title(event), _offered_lines(event, incident), "page")
         case Acked():
@@ -237,11 +240,11 @@ def _ended(event: Closed, incident: Incident, *more: str) -> Notice:
     return _notice(event, incident, event.how.value, title, lines, "notice", resolved=True)
 
 
-def _suggestion(incident: Incident, policy: Policy | None) -> tuple[str, ...]:
+def _suggestion(incident: Incident, policy: Policy | None, why: str) -> tuple[str, ...]:
     rungs = tuple(f"would try: {rung.target}" for rung in policy.ladder) if policy is not None else ()
     return (
         f"nothing was done: the mode is {incident.mode.name.lower()}",
-        f"why: {incident.reason}",
+        f"why: {why}",
         *rungs,
         f"what it would write: rollbackd plan {quote(incident.policy)}",
         f"to do it: rollbackd rollback {quote(incident.policy)} --reason '...'",
@@ -276,7 +279,7 @@ def _news(event: IncidentEvent) -> str:
         case Acked():
             return f":{event.who}"
         case Joined():
-            return f":{event.policy}"
+            return f":{event.policy}" if event.blame is None else f":{event.policy}:{event.condition}:{event.blame.onset:%Y%m%dT%H%M%S}"
         case _:
             return ""
 

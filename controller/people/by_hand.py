@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from shlex import quote
 
-from rollbackd.controller.act.dry_run import dry_run, dry_undo
+from rollbackd.controller.act.dry_run import dry_undo
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.answers.done import Decided
 from rollbackd.controller.answers.past import DryRun, RungPlan
@@ -51,10 +51,10 @@ class ByHand:
         incident = self._free_incident(policy, wish.rung)
         if incident is not None and incident.policy != policy.name:
             raise self._of_another(incident, policy)
-        shown = _as_seen(dry_run(policy, self._desk.targets, self._desk.engine.book, self._desk.known_good(policy.targets)), wish)
+        shown = _as_seen(self._desk.plan_in(incident, policy), wish)
         order = self._order(policy, policy.ladder[wish.rung - 1].target, shown, wish)
         if incident is not None:
-            order = replace(order, incident=incident.id)
+            order = replace(order, incident=incident.id, known=just_seen(self._desk.engine.book.of(policy.targets), incident.opened_at))
         suspects = self._newest(policy)
         self._ask_guards(policy, incident, suspects, order, f"rollbackd rollback {quote(policy.name)}")
         with self._store.transaction() as tx:
@@ -187,6 +187,8 @@ class ByHand:
         """The order is on record, in the open incident or in a new one that the person opens; in the open one only if it is still its turn."""
         # Asking the targets took seconds, in which another replica may have begun a rung: two writes would be under way at once.
         if incident is not None and (found := tx.incident(incident.id)) is not None and found.is_open:
+            if found.policy != policy.name:
+                raise self._of_another(found, policy)
             ask_turn(tx, found, order.rung)
         if incident is None and not tx.open(self._opening(policy, order, suspects), namespace_of(policy.target)):
             raise Denied("blocked", f"another incident was opened on {policy.target} just now; nothing was ordered", "look at it: rollbackd status")

@@ -149,7 +149,12 @@ class Desk:
     def plan(self, name: str) -> DryRun:
         """What the policy's ladder would write now."""
         policy = self.policy(name)
-        return dry_run(policy, self.targets, self.engine.book, self.known_good(policy.targets))
+        own = (each for each in self.store.open_incidents() if (each.target, each.policy) == (policy.target, policy.name))
+        return self.plan_in(next(own, None), policy)
+
+    def plan_in(self, incident: Incident | None, policy: Policy) -> DryRun:
+        """The same, for what this open incident of the policy is about."""
+        return dry_run(policy, self.targets, self.engine.book, self.known_good(policy.targets), incident)
 
     # --- what is done -------------------------------------------------------------------------------------------------------------------
 

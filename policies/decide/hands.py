@@ -69,13 +69,16 @@ def blocks(
     passed: Collection[str],
     undo: Intended | None = None,
     begins: Collection[str] | None = None,
+    *,
+    is_of_people: bool = True,
 ) -> Guard | None:
     """The guard that holds what a person has decided, but for those in ``passed``, which the person named. None: nothing does.
 
     ``begins``: the targets that are about to be written to; None: that of ``undo``, or those of the rungs that are next.
 
     An incident that was acknowledged is in people's hands, and these people decide; whose fault it is they have decided too. Its budgets were
-    spent if it acted before. Taking a write back does not wait for the cool-down that this very write began.
+    spent if it acted before. Taking a write back does not wait for the cool-down that this very write began. With ``is_of_people`` False nobody has
+    decided: what the machine may begin by itself is held by whatever holds the machine.
     """
     if begins is None and undo is not None:
         begins = (undo.target,)
@@ -84,7 +87,7 @@ def blocks(
         found = guards(policy, suspects, fleet, at, incident, begins)
     if undo is not None:  # also where it takes an undo back: the third one goes to the revision that the first had left
         found = (*found, destination(undo.target, undo.from_revision, fleet))
-    let = {*passed, *passed_by(undo)}
+    let = {*passed, *passed_by(undo)} if is_of_people else ()
     return first_block([guard for guard in found if guard.name in ALWAYS_ASKED or guard.name not in let])
 
 
@@ -101,7 +104,7 @@ def _begin_approved(slot: Slot, incident: Incident, offer: Offered, approvals: S
     why = offer.reason
     acts = ladder.acts_from(slot, incident, offer.rung, blamed, lambda _: why, plan_digest=digest, by=by, overrides=overrides)
     begins = [act.remedy.target for act in acts if isinstance(act, Act)]
-    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, overrides, begins=begins):
+    if block := blocks(slot.policy, incident, blamed, slot.fleet, slot.at, overrides, begins=begins, is_of_people=bool(approvals)):
         return (Held(incident.id, slot.at, block.name, block.blocks or block.value),)
     return acts
 

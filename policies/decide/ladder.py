@@ -97,14 +97,14 @@ def act_on(
 ) -> Act:
     """The order to try this rung on its suspect, with the evidence of this slot."""
     suspect = suspect_of(rung, blamed)
-    only = _changed_parts(rung, blamed) if suspect is not None and isinstance(rung, FlagsRung) and rung.only_changed else None
+    only = changed_parts(rung, blamed) if suspect is not None and isinstance(rung, FlagsRung) and rung.only_changed else None
     revision = suspect.revision if suspect is not None else None
     digest = evidence_digest(slot.policy, slot.verdicts)
     changed = suspect.id if suspect else None
     return Act(incident.id, slot.at, index, rung, revision, only, changed, why, digest, **people)
 
 
-def _changed_parts(rung: Rung, blamed: Sequence[Change]) -> tuple[str, ...]:
+def changed_parts(rung: Rung, blamed: Sequence[Change]) -> tuple[str, ...]:
     """What all suspects of the rung's target touched: a second flag that was switched after the bad one must not hide it."""
     return tuple(sorted({part for change in blamed if change.target == rung.target and not change.posted for part in change.parts}))
 

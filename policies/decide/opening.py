@@ -1,5 +1,6 @@
 """When a breach becomes an incident: confirmed, tied to a change, and allowed by its mode."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from rollbackd.policies.blame.attribution import ranked, ranking_text, shared_changes, suspected
@@ -19,11 +20,25 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = "%Y%m%dT%H%M%S"
 
 
-def consider(slot: Slot) -> Decision:
-    """What a breach without an incident leads to: waiting, a word to people, or an incident that opens."""
+def consider(slot: Slot) -> tuple[Decision, ...]:
+    """What a breach without an incident leads to: waiting, a word to people, or an incident that opens.
+
+    What is only observed stands in for nothing that may do more: where that opens no incident, both are told.
+    """
     leads = _leads(slot)
     if not leads:
-        return Wait(of=tuple([slot.words(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH]))
+        return (Wait(of=tuple([slot.words(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH])),)
+    armed = _led(slot, [i for i in leads if slot.mode(i) > Mode.OBSERVE])
+    if isinstance(armed, Opened):
+        return (armed,)
+    observed = _led(slot, [i for i in leads if slot.mode(i) is Mode.OBSERVE])
+    return tuple(each for each in (armed, observed) if each is not None and (each is armed or armed is None or isinstance(each, WouldAct)))
+
+
+def _led(slot: Slot, leads: Sequence[int]) -> Decision | None:
+    """What the foremost of these conditions leads to by itself; None where there is none."""
+    if not leads:
+        return None
     lead = max(leads, key=lambda i: (bool(_blamed(slot, i)), slot.mode(i), -i))
     blamed = _blamed(slot, lead)
     if not blamed and slot.policy.watch is not None:
@@ -49,9 +64,14 @@ def raising_reason(slot: Slot, index: int, blame: Blame) -> str:
 
 
 def beside(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
-    """What people are told beside a suggestion: a breach that no change explains is not lost in what they leave alone."""
-    found = [i for i in _leads(slot) if slot.mode(i) >= Mode.APPROVE and raising(slot, i, incident) is None]
-    return (_outside(slot, found[0]),) if found else ()
+    """What people are told beside a suggestion: a breach that no change explains is not lost in what they leave alone.
+
+    ``incident``: as it was before the slot. Of what may only suggest that is told which is not part of it: the rest was suggested.
+    """
+    known = [name for policy, name in incident.joined if policy == slot.policy.name]
+    news = [i for i in _leads(slot) if slot.mode(i) >= Mode.APPROVE or slot.policy.conditions[i].name not in known]
+    found = [i for i in news if slot.mode(i) > Mode.OBSERVE and raising(slot, i, incident) is None]
+    return (_outside(slot, max(found, key=lambda i: (slot.mode(i), -i))),) if found else ()
 
 
 def _leads(slot: Slot) -> list[int]:

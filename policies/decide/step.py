@@ -81,41 +81,46 @@ def _marked(policy: Policy, watch: Watch, verdicts: Sequence[Verdict], every: ti
 
 def _begin_or_wait(slot: Slot) -> tuple[Decision, ...]:
     decided = consider(slot)
-    return (decided, *_carry_on(slot, opened(decided))) if isinstance(decided, Opened) else (decided,)
+    return (*decided, *(each for one in decided if isinstance(one, Opened) for each in _carry_on(slot, opened(one))))
 
 
 def _carry_on(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
-    joins = _joins(slot, incident)
+    joins, before = _joins(slot, incident), incident
     for join in joins:
         incident = advance(incident, join)
-    told = (*joins, *(beside(slot, incident) if incident.phase is Phase.PROPOSED else ()))
+    told = (*joins, *(beside(slot, before) if incident.phase is Phase.PROPOSED else ()))
     if incident.policy != slot.policy.name:
         return told  # the opener's ladder runs; this policy is evidence
     return (*told, *TRANSITIONS[incident.phase](slot, incident))
 
 
 def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
-    indexes = [i for i, confirmed in enumerate(slot.confirmed) if confirmed and slot.mode(i) is not Mode.OBSERVE and _is_of(slot, incident, i)]
+    indexes = [i for i, confirmed in enumerate(slot.confirmed) if confirmed and slot.mode(i) is not Mode.OBSERVE and _concerns(slot, incident, i)]
     return tuple(join for index in indexes if (join := _join(slot, incident, index)) is not None)
 
 
 def _join(slot: Slot, incident: Incident, index: int) -> Joined | None:
     """The row with which a confirmed condition becomes evidence, or raises what was only proposed; None where it says nothing new.
 
-    One that may act raises for what it blames itself. A breach outside its watch window is evidence and no more: a suggestion that nobody took up
-    must not become a rollback by something else, days later.
+    One that may act raises for what it blames itself; one that may only suggest adds what it blames to what was suggested. A breach outside its watch
+    window is evidence and no more: a suggestion that nobody took up must not become a rollback by something else, days later.
     """
     condition, mode = slot.policy.conditions[index], slot.mode(index)
     is_new = (slot.policy.name, condition.name) not in incident.joined
-    if incident.phase is not Phase.PROPOSED or mode < Mode.APPROVE:
-        return Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, slot.reason(index)) if is_new else None
-    blame = raising(slot, index, incident)
-    if blame is None:
-        return Joined(incident.id, slot.at, slot.policy.name, condition.name, Mode.SUGGEST, slot.reason(index)) if is_new else None
+    blame = raising(slot, index, incident) if incident.phase is Phase.PROPOSED else None
+    blames_else = blame is not None and not set(blame.suspects) <= set(incident.suspects)
+    if blame is None or (mode < Mode.APPROVE and not blames_else):
+        most = min(mode, Mode.SUGGEST) if incident.phase is Phase.PROPOSED else mode
+        return Joined(incident.id, slot.at, slot.policy.name, condition.name, most, slot.reason(index)) if is_new else None
     # What its own policy only proposed, with a lower mode, is not taken up because the mode was lifted since.
-    is_news = is_new or slot.policy.name != incident.policy or condition.compares or not set(blame.suspects) <= set(incident.suspects)
+    is_news = is_new or blames_else or slot.policy.name != incident.policy or condition.compares or incident.is_adopted
     reason = raising_reason(slot, index, blame)
     return Joined(incident.id, slot.at, slot.policy.name, condition.name, mode, reason, blame) if is_news else None
+
+
+def _concerns(slot: Slot, incident: Incident, index: int) -> bool:
+    """True where the condition's breach is the incident's doing, or where it would lead to something by itself beside what is only proposed."""
+    return _is_of(slot, incident, index) or (incident.phase is Phase.PROPOSED and raising(slot, index, incident) is not None)
 
 
 def _is_of(slot: Slot, incident: Incident, index: int) -> bool:

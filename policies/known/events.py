@@ -128,7 +128,8 @@ class Approved:
 class Ordered:
     """A person ordered one rung, as they saw its plan: ``from_revision`` and ``plan_digest`` are what has to be true still.
 
-    ``undo``: not a rung of the ladder, but this earlier write is to be taken back.
+    ``undo``: not a rung of the ladder, but this earlier write is to be taken back. ``known``: the changes that had come to light by then, which the
+    person took into account.
     """
 
     incident: str
@@ -141,6 +142,8 @@ class Ordered:
     reason: str
     overrides: tuple[str, ...] = ()
     undo: Intended | None = None
+    # Left out where there is none: an older version beside this one knows no such key.
+    known: tuple[str, ...] = field(default=(), metadata={"sparse": True})
 
 
 @dataclass(frozen=True, slots=True)

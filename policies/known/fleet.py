@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from rollbackd.policies.judge.systemic import NOTHING_KNOWN, Usual
 from rollbackd.policies.known.changes import Change
@@ -34,15 +35,22 @@ class Flight:
     namespace: str
 
 
+class Mended(NamedTuple):
+    """What an incident did: evidence began anew at ``evidence_from``, by what was ``written`` before."""
+
+    evidence_from: datetime
+    written: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """One slot's view of all watched targets and of the budgets left.
 
     ``unexplained``: targets that turned BREACH within 10 minutes and had no change in their watch window; ``lasting``: those that turned before that
     and still are. ``acted_in_day`` and ``closed`` by target; ``healthy_since`` by (target, policy, condition): since when it is proven OK, None
-    while it is not. ``revisions``: what runs now. ``answered``: by watched target, the ids of the changes that incidents of that target have answered:
-    what another target's incident named is answered there only. ``quarantined``: (target, revision) pairs. ``oldest_look``: when the target that was
-    looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
+    while it is not. ``revisions``: what runs now. ``answered``: by watched target, the ids of the changes that incidents of that target have
+    answered: what another target's incident named is answered there only. ``quarantined``: (target, revision) pairs. ``oldest_look``: when the
+    target that was looked at longest ago was; None where nothing was. ``usual``: how many turn to breach without a change by chance.
 
     ``onsets``: since when the targets in breach are; ``began``: since when they had been out of their limits when that was proven; ``evident``: since
     when they may have been in it. ``proven``: when a policy of a target that may do more than observe last proved a breach of it, over or not.
@@ -76,7 +84,7 @@ class Fleet:
     began: Mapping[str, datetime] = field(default_factory=dict)
     evident: Mapping[str, datetime] = field(default_factory=dict)
     proven: Mapping[str, datetime] = field(default_factory=dict)
-    mended: Mapping[str, datetime] = field(default_factory=dict)
+    mended: Mapping[str, Mended] = field(default_factory=dict)
     contested: frozenset[tuple[str, str]] = frozenset()
     depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shared: tuple[Change, ...] = ()

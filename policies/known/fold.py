@@ -8,6 +8,7 @@ from rollbackd.policies.known.events import (
     Acked,
     Applied,
     Approved,
+    Blame,
     Closed,
     Held,
     IncidentEvent,
@@ -146,8 +147,10 @@ def _joined(incident: Incident, event: Joined) -> Incident:
     pair = (event.policy, event.condition)
     if pair not in incident.joined:
         incident = replace(incident, joined=(*incident.joined, pair))
-    if incident.phase is not Phase.PROPOSED or event.mode < Mode.APPROVE:
+    if incident.phase is not Phase.PROPOSED:
         return incident
+    if event.mode < Mode.APPROVE:
+        return incident if event.blame is None else _suggested(incident, event.blame)
     # The opener may not act and this one may: its ladder is the remedy, for what it blames.
     raised = replace(incident, phase=Phase.OPEN, mode=event.mode, policy=event.policy, raised_at=event.at)
     if (blame := event.blame) is None:
@@ -156,12 +159,19 @@ def _joined(incident: Incident, event: Joined) -> Incident:
     return replace(raised, suspects=blame.suspects, onset=blame.onset, known=known, reason=event.reason)
 
 
+def _suggested(incident: Incident, blame: Blame) -> Incident:
+    """What else is blamed is suggested beside what was: people may order what undoes any of it."""
+    suspects, known = (*blame.suspects, *incident.suspects), (*incident.known, *blame.known)
+    return replace(incident, suspects=tuple(dict.fromkeys(suspects)), known=tuple(dict.fromkeys(known)))
+
+
 def _by_people(incident: Incident, event: PersonsEvent) -> Incident:
     match event:
         case Approved():
             return replace(incident, approvals=(*incident.approvals, event)) if incident.lacks(event) else incident
         case Ordered():
-            return replace(_decided(incident), phase=Phase.OPEN, order=event, is_ordered=True)
+            known = tuple(dict.fromkeys((*incident.known, *event.known)))
+            return replace(_decided(incident), phase=Phase.OPEN, order=event, is_ordered=True, known=known)
         case Acked():
             return replace(incident, acked=event)
 

@@ -54,7 +54,8 @@ class Incident:
     ``opened_by``: the person who opened it by hand. ``intent``: the newest write; ``writes``: it and those that began at once with it;
     ``begun``: all; ``accepted``: those of them that a target took so far. ``unsettled``: the rungs of those whose end state is not complete yet.
     ``known``: ids of the changes that were new when it was opened, or came to light until it was raised. ``raised_at``: when a condition that may act
-    joined what was only proposed. ``is_ordered``: a person has ordered something in it.
+    joined what was only proposed. ``is_ordered``: a person has ordered something in it. ``is_adopted``: its own policy is gone, and another one of
+    its target watches over it; no row says so.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Incident:
     acked: Acked | None = None
     raised_at: datetime | None = None
     is_ordered: bool = False
+    is_adopted: bool = False
 
     @property
     def is_open(self) -> bool:

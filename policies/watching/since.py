@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.known.changes import Change, is_watched
-from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.fleet import Fleet, Mended
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Condition, OutsideWatch, Policy
@@ -50,13 +50,14 @@ def is_resting(policy: Policy, watch: Watch, incident: Incident | None, changes:
     return watch.baked is not None and watch.baked == fleet.revisions.get(policy.target)
 
 
-def mended(incidents: Iterable[Incident]) -> dict[str, datetime]:
+def mended(incidents: Iterable[Incident]) -> dict[str, Mended]:
     """When evidence began anew by what these incidents did, by the target that they were about: the newest of each."""
-    found: dict[str, datetime] = {}
+    found: dict[str, Mended] = {}
     for incident in incidents:
         began = incident.evidence_from or (incident.closed_at if incident.accepted else None)
         if began is not None:
-            found[incident.target] = max(began, found.get(incident.target, began))
+            done = min(began, *(write.at for write in incident.accepted[-1:]))
+            found[incident.target] = max(Mended(began, done), found.get(incident.target, Mended(began, done)))
     return found
 
 
@@ -76,7 +77,8 @@ def evidence_since(
     own = incident.touched if incident is not None and settled is not None else ()
     ours = [change.effective for change in past if change.ours and change.target not in own]
     mended_at = fleet.mended.get(policy.target)
-    earlier = mended_at if mended_at is not None and mended_at <= at else None  # at a start past slots are judged too
+    # At a start past slots are judged too; but what has not settled yet when its incident is closed has been written all the same.
+    earlier = mended_at.evidence_from if mended_at is not None and mended_at.written <= at else None
     since = max([moment for moment in (foreign, settled, earlier, *ours) if moment is not None], default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup
 

@@ -8,7 +8,9 @@ import pytest
 
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.observe.past import Past
+from rollbackd.controller.people.hands import Hands
 from rollbackd.policies.model.policy import For, Limit, RevertRung
+from tests.controller.served import Said, desk_of
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, TIMING, World, served
 from tests.policies.literals import ERRORS, HOUR, MINUTE, SECOND
 
@@ -71,4 +73,31 @@ def test_a_policy_without_the_flag_does_not_revert_the_release_for_what_the_flag
     world = story.world
     assert (world.version.read_text(), world.incidents()) == ("v2\n", ())
     assert world.kinds() == ["incident.opened", "rung.intended", "rung.applied", "rung.settled", "incident.closed"]
+    world.close()
+
+
+def test_what_is_closed_by_a_person_while_it_settles_stays_mended_too(tmp_path):
+    settles = replace(TIMING, recover_for=MINUTE, settle=MINUTE)
+    world = World(tmp_path, replace(QUICK, timing=settles), replace(SLOW, timing=settles))
+    hands = Hands(desk_of(world, Said()))
+
+    def slots(number, apart=EVERY):
+        for _ in range(number):
+            world.at += apart
+            reading = served(world.at, 400 if world.flag() == "on" else 0)
+            world.engine.cycle(Batch(world.at, world.survey(), dict.fromkeys(NAMES, (reading,))))
+            world.rest()
+
+    slots(1)
+    world.good("v1")
+    world.deploy("v2")
+    slots(130, MINUTE)
+    slots(30)
+    world.flip("on")
+    slots(2)
+    (incident,) = world.incidents()
+    assert incident.evidence_from > world.at
+    hands.ack(incident.id, "ann", "the flag is off, thanks", close=True)
+    slots(30)
+    assert (world.version.read_text(), world.incidents()) == ("v2\n", ())
     world.close()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, CloseHow
-from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.fleet import Fleet, Mended
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.watching.since import evidence_since, mended
 from tests.policies.literals import CALM, EVERY, FLAGS, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, verifying
@@ -35,6 +35,7 @@ def test_where_nothing_has_settled_every_write_begins_it_anew():
     assert since(unsettled, ours(TARGET, SETTLED + EVERY)) == SETTLED + EVERY
 
 
+WRITTEN = verifying(SETTLED).accepted[-1].at
 CLOSED = Closed("inc-1", SETTLED + 5 * MINUTE, CloseHow.RECOVERED, "healthy for 5m0s")
 
 
@@ -42,15 +43,21 @@ def test_what_an_incident_mended_stays_mended_once_it_is_closed_also_for_a_polic
     fleet = replace(CALM, mended=mended((verifying(SETTLED, 1, CLOSED),)))
     assert since(None, fleet=fleet) == SETTLED
     assert since(None, ours(FLAGS, SETTLED + MINUTE), fleet=fleet) == SETTLED + MINUTE
-    assert since(None, fleet=replace(CALM, mended={FLAGS: SETTLED})) == T0  # of another target
-    assert evidence_since(POLICY, None, (RELEASE,), fleet, SETTLED - MINUTE)[0] == T0  # not yet
+    assert since(None, fleet=replace(CALM, mended={FLAGS: Mended(SETTLED, WRITTEN)})) == T0  # of another target
+    assert evidence_since(POLICY, None, (RELEASE,), fleet, WRITTEN - MINUTE)[0] == T0  # not yet: at a start past slots are judged too
+
+
+def test_what_was_written_and_has_not_settled_when_its_incident_is_closed_is_waited_for_by_all():
+    fleet = replace(CALM, mended=mended((verifying(SETTLED, 1, CLOSED),)))
+    assert evidence_since(POLICY, None, (RELEASE,), fleet, WRITTEN)[0] == SETTLED
 
 
 def test_the_newest_incident_of_a_target_counts():
-    assert mended((verifying(SETTLED, 1, CLOSED), verifying(SETTLED + HOUR), verifying(SETTLED - MINUTE))) == {TARGET: SETTLED + HOUR}
+    both = verifying(SETTLED, 1, CLOSED), verifying(SETTLED + HOUR), verifying(SETTLED - MINUTE)
+    assert mended(both) == {TARGET: Mended(SETTLED + HOUR, WRITTEN)}
 
 
 def test_a_write_that_never_settled_counts_from_the_closing():
     closed = verifying(SETTLED, 1, CLOSED)
-    assert mended((replace(closed, evidence_from=None),)) == {TARGET: CLOSED.at}
+    assert mended((replace(closed, evidence_from=None),)) == {TARGET: Mended(CLOSED.at, WRITTEN)}
     assert mended((replace(closed, evidence_from=None, accepted=()),)) == {}

@@ -7,11 +7,11 @@ import pytest
 from rollbackd.policies.decide.decisions import Act, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.known.changes import SKEW
-from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Opened, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Offered, Opened, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.fold import fold
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Dependency, For, Group, Leaf, Mode, OnNoData, OutsideWatch
+from rollbackd.policies.model.policy import Dependency, FlagsRung, For, Group, Leaf, Mode, OnNoData, OutsideWatch, RevertRung
 from rollbackd.policies.model.readings import Level
 from tests.policies.literals import (
     CALM,
@@ -268,7 +268,8 @@ def test_a_breach_outside_its_watch_raises_nothing_and_is_told_as_it_would_be_al
     assert kinds(found) == ["Joined", "Outside"]
     assert (found[0].mode, found[0].blame) == (Mode.SUGGEST, None)
     assert kinds(decided(fold((TOLD, found[0])), at, policy=OTHER)) == ["Outside"]
-    assert kinds(decided(fold((TOLD,)), at, policy=replace(OTHER, mode=Mode.SUGGEST))) == ["Joined"]
+    assert kinds(decided(fold((TOLD,)), at, policy=replace(OTHER, mode=Mode.SUGGEST))) == ["Joined", "Outside"]
+    assert kinds(decided(fold((TOLD, found[0])), at, policy=replace(OTHER, mode=Mode.SUGGEST))) == []  # told with the row that it joined by
 
 
 def test_another_condition_of_the_opener_raises_only_within_its_watch():
@@ -342,6 +343,34 @@ def test_an_incident_keeps_which_changes_were_known_when_it_was_opened():
 def test_a_breach_that_a_change_explains_leads_before_a_bolder_one():
     policy = replace(EITHER, conditions=(replace(ERRORS, watch=MINUTE), replace(MEMORY, mode=Mode.SUGGEST)))
     assert only(both_break(policy), Opened).condition == "memory"
+
+
+@pytest.mark.parametrize(("always", "expected"), [(False, ["Outside", "WouldAct"]), (True, ["Opened", "Act"])])
+def test_what_is_only_observed_hides_no_breach_of_what_may_act(always, expected):
+    observed, acts = replace(ERRORS, name="slow", mode=Mode.OBSERVE, watch=24 * HOUR), (FlagsRung(FLAGS, always=True, only_changed=False),)
+    policy = replace(EITHER, conditions=(ERRORS, observed), watch=None if always else HOUR, ladder=acts, outside_watch=OutsideWatch.PAGE)
+    found = evaluate(policy, new_watch(policy), None, (bad(LATER + 3 * HOUR),) * 2, (RELEASE,), CALM, LATER + 3 * HOUR).decisions
+    assert kinds(found) == expected
+    assert found[0].condition == "error-rate"
+
+
+def test_a_waiting_plan_that_nobody_approved_is_held_by_whatever_holds_the_machine():
+    """A condition that may act joined it, and a dependency whose change is as likely is in breach too."""
+    database = "kubernetes:default/shop/deployment/db"
+    asks = replace(ERRORS, name="slow", mode=Mode.APPROVE)
+    policy = replace(EITHER, conditions=(asks, ERRORS), ladder=(RevertRung(TARGET),), depends_on=(Dependency(database),))
+    upgrade = replace(RELEASE, target=database, id="db:9", revision="db9")
+    told = replace(OPENED, condition="slow", mode=Mode.APPROVE, suspects=("uid:7", "db:9"))
+    offer = Offered("inc-1", OPENED.at, 0, TARGET, "bad7", "good6", "p", "e", 1, LATER + HOUR, "put back good6", "why")
+    waiting = fold((told, offer, Joined("inc-1", LATER, "checkout", "error-rate", Mode.AUTO, "")))
+    known = {"shared": (upgrade,), "depends": {TARGET: frozenset({database}), database: frozenset()}, "good": {TARGET: ("good6",)}}
+
+    def found(**onsets):
+        fleet = replace(CALM, **known, onsets={TARGET: OPENED.onset, **onsets})
+        return evaluate(policy, new_watch(policy), waiting, (bad(LATER),) * 2, (RELEASE,), fleet, LATER).decisions
+
+    assert kinds(found()) == ["Act"]
+    assert only(found(**{database: OPENED.at}), Held).guard == "suspects"
 
 
 @pytest.mark.parametrize(
