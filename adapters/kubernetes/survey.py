@@ -106,7 +106,7 @@ def state(rollout: Rollout, ready: datetime | None) -> TargetState:
         stuck=objects.stall(deployment, current) or objects.refusal_of_pods(deployment),
         parts=_parts(template),
         writer=_writer(deployment, current, revision),
-        progress=progress(deployment, current),
+        progress=progress(deployment, current, ready),
         sides=_sides(rollout),
         past_sides=_past_sides(rollout),
         irreversible=objects.notes(deployment).get(objects.IRREVERSIBLE) or _template_notes(template).get(objects.IRREVERSIBLE),
