@@ -26,14 +26,15 @@ class Progress:
     """How far a rollout is: ``ready`` of ``wanted`` replicas serve, of whichever revision.
 
     ``unfinished``: what is missing, None once it is complete or where nobody waits for it, as while it is paused. ``overdue``: why it cannot
-    complete, once it is past its own deadline; ``has_deadline``: False where it has none, so that it would never be overdue.
+    complete, once whoever keeps its deadline has ended it. ``allowed``: where nobody keeps one, how long it may have taken to come as far as it
+    has; None where somebody does, and once it is no rollout any more.
     """
 
     wanted: int
     ready: int
     unfinished: str | None = None
     overdue: str | None = None
-    has_deadline: bool = True
+    allowed: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

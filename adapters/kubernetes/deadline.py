@@ -1,4 +1,4 @@
-"""How long a revert may take before it is called failed: so long as its Deployment may replace its pods."""
+"""How long a rollout may take before it is called failed or stuck: so long as its Deployment may replace its pods."""
 
 import math
 from collections.abc import Callable
@@ -24,10 +24,19 @@ _USUAL = "25%"
 def deadline(deployment: Raw) -> timedelta:
     """Each batch has the Deployment's own deadline: that one is the longest time without progress, not the time for the whole rollout."""
     spec = deployment["spec"]
-    seconds = spec.get("progressDeadlineSeconds")
-    if not seconds or seconds == NO_DEADLINE:
+    if not has_deadline(spec):
         return _for_all(DEADLINE, batches(spec))
-    return _for_all(timedelta(seconds=seconds), batches(spec)) + VERDICT_TAKES
+    return _for_all(timedelta(seconds=spec["progressDeadlineSeconds"]), batches(spec)) + VERDICT_TAKES
+
+
+def has_deadline(spec: Raw) -> bool:
+    """Whether its controller keeps one."""
+    return spec.get("progressDeadlineSeconds") not in (None, 0, NO_DEADLINE)
+
+
+def so_far(spec: Raw, ready: int) -> timedelta:
+    """How long it may have taken until so many of its new pods are ready, without a deadline: the batches that are done, and one under way."""
+    return _for_all(DEADLINE, ready * batches(spec) // max(int(spec.get("replicas", 1)), 1) + 1)
 
 
 def _for_all(each: timedelta, count: int) -> timedelta:

@@ -1,11 +1,19 @@
-"""What two pod templates differ in, in lines for people. Values of environment variables, commands and annotations stay out: they may be secrets."""
+"""What two pod templates differ in, in lines for people.
+
+Values of environment variables, commands, annotations, and headers and queries of probes stay out: they may be secrets.
+"""
 
 import json
 from typing import Any
 
 from rollbackd.adapters.kubernetes.objects import Raw, bare, containers, images
 
-_SHOWN = ("resources", "livenessProbe", "readinessProbe", "startupProbe", "ports", "imagePullPolicy")
+_SHOWN = ("resources", "ports", "imagePullPolicy")
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_KINDS = frozenset(("exec", "grpc", "httpGet", "tcpSocket"))
+_TIMINGS = frozenset(
+    ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "successThreshold", "failureThreshold", "terminationGracePeriodSeconds")
+)
 
 
 def differences(before: Raw, after: Raw) -> tuple[str, ...]:
@@ -29,8 +37,39 @@ def _container(old: Raw, new: Raw) -> list[str]:
     lines += _names("env", _variables(old), _variables(new))
     for key in sorted((old.keys() | new.keys()) - {"name", "image", "env"}):
         if old.get(key) != new.get(key):
-            lines.append(f"{key} {_text(old.get(key))} -> {_text(new.get(key))}" if key in _SHOWN else f"{key} changed")
+            lines.append(f"{key} {_changed(key, old.get(key), new.get(key))}")
     return lines
+
+
+def _changed(key: str, old: Any, new: Any) -> str:
+    if key in _SHOWN:
+        return f"{_text(old)} -> {_text(new)}"
+    if key not in _PROBES or _shown(old) == _shown(new):
+        return "changed"
+    rest = "" if _hidden(old) == _hidden(new) else ", the rest changed"
+    return f"{_text(_shown(old))} -> {_text(_shown(new))}{rest}"
+
+
+def _shown(probe: Raw | None) -> Raw | None:
+    """What cannot be secret: its timings, and of how it asks the kind, the port and the path."""
+    if probe is None:
+        return None
+    asks = {kind: _asked(probe[kind] or {}) for kind in _KINDS if kind in probe}
+    return asks | {key: probe[key] for key in _TIMINGS if key in probe}
+
+
+def _asked(how: Raw) -> Raw:
+    path = {"path": str(how["path"]).partition("?")[0]} if how.get("path") else {}
+    return path | {key: how[key] for key in ("port", "scheme") if key in how}
+
+
+def _hidden(probe: Raw | None) -> Raw:
+    """The rest of it."""
+    rest = {key: value for key, value in (probe or {}).items() if key not in _TIMINGS}
+    for kind in _KINDS & rest.keys():
+        how = rest[kind] or {}
+        rest[kind] = {**how, "port": None, "scheme": None, "path": str(how.get("path")).partition("?")[2]}
+    return {key: value for key, value in rest.items() if key not in _KINDS or any(value.values())}
 
 
 def _variables(container: Raw) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from rollbackd.adapters.kubernetes.objects import Raw
 
@@ -26,6 +27,11 @@ ENOUGH_RESTARTS = 3
 
 Before that it may be one that started while what it needs was restarting: the kubelet starts it again at once, then after 10 s, then after 20 s.
 """
+ENOUGH_BACK_OFF = timedelta(seconds=40)
+"""And from this back-off on, the third after 10 s and 20 s. Restarts count for the life of a pod, but its back-off begins anew once the container ran
+for ten minutes: a pod with old restarts, in its first back-off, is as little proven as a young one.
+"""
+_BACK_OFF = re.compile(r"back-off (?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?P<seconds>\d+(?:\.\d+)?)s restarting", re.IGNORECASE)
 
 
 def final_fault(pods: Sequence[Raw]) -> str | None:
@@ -55,10 +61,16 @@ def _waiting(container: Raw) -> Raw:
 def _is_final(container: Raw) -> bool:
     reason, message = _waiting(container).get("reason"), str(_waiting(container).get("message") or "")
     if reason == _CRASHING:
-        return int(container.get("restartCount", 0)) >= ENOUGH_RESTARTS
+        return int(container.get("restartCount", 0)) >= ENOUGH_RESTARTS and _backs_off_long(message)
     if reason in _TELLS_BY_MESSAGE:
         return _FOR_GOOD.search(message) is not None and _PASSES.search(message) is None
     return reason in _FINAL
+
+
+def _backs_off_long(message: str) -> bool:
+    """Whether it waits for as long as one that crashes over and over; where its kubelet names no time, the restarts alone decide."""
+    found = _BACK_OFF.search(message)
+    return found is None or timedelta(**{unit: float(count or 0) for unit, count in found.groupdict().items()}) >= ENOUGH_BACK_OFF
 
 
 def _told(pod: Raw, container: Raw) -> str:

@@ -85,7 +85,8 @@ def first_ready(cluster: Cluster, namespace: str, serving: Sequence[Rollout]) ->
     for pod in cluster.find("pods", namespace, chosen):
         place = by_uid.get((objects.controller(pod) or {}).get("uid", ""))
         ready = objects.condition(pod, "Ready")
-        if place is not None and ready.get("status") == "True":
+        # The API lets a condition be without its time: others of its pods may have theirs.
+        if place is not None and ready.get("status") == "True" and ready.get("lastTransitionTime"):
             since = objects.moment(ready["lastTransitionTime"])
             earliest[place] = min(since, earliest.get(place, since))
     return earliest
@@ -106,7 +107,7 @@ def state(rollout: Rollout, ready: datetime | None) -> TargetState:
         stuck=objects.stall(deployment, current) or objects.refusal_of_pods(deployment),
         parts=_parts(template),
         writer=_writer(deployment, current, revision),
-        progress=progress(deployment, current),
+        progress=progress(deployment, current, ready),
         sides=_sides(rollout),
         past_sides=_past_sides(rollout),
         irreversible=objects.notes(deployment).get(objects.IRREVERSIBLE) or _template_notes(template).get(objects.IRREVERSIBLE),

@@ -10,6 +10,7 @@ from shlex import quote
 from rollbackd.adapters.base.errors import AdapterError, Permanent
 from rollbackd.adapters.base.past import Past
 from rollbackd.adapters.base.roster import Listed
+from rollbackd.adapters.base.shape import shaped
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 from rollbackd.adapters.kubernetes import planning, rights, roster, standing, writing
 from rollbackd.adapters.kubernetes.access import ClusterAccess
@@ -70,7 +71,8 @@ class Kubernetes:
 
     def _seen(self, group: "_Group") -> Mapping[str, TargetState | AdapterError]:
         try:
-            return self._surveyed(self._clusters[group.cluster], group.namespace, group.places)
+            with shaped(f"namespace {group.namespace} of cluster {group.cluster}"):
+                return self._surveyed(self._clusters[group.cluster], group.namespace, group.places)
         except AdapterError as fault:
             return {place.key: fault for place in group.places}
 

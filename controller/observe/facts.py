@@ -1,7 +1,7 @@
 """What the survey heard of the targets themselves, as readings. Decides nothing; what is not known stays unknown."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Progress, TargetState
@@ -9,9 +9,6 @@ from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Lack, Reading, Told, Unknown
 from rollbackd.policies.model.signals import OfTarget
-
-DEADLINE = timedelta(minutes=10)
-"""How long a rollout without a deadline of its own may take: what Kubernetes gives a Deployment that does not say."""
 
 
 def with_facts(
@@ -45,7 +42,7 @@ def rollout(state: TargetState | AdapterError | None, at: datetime) -> Told | Un
 
 
 def _overdue(progress: Progress, state: TargetState, at: datetime) -> str | None:
-    if progress.has_deadline or progress.unfinished is None or state.started is None or at - state.started.late < DEADLINE:
+    if progress.allowed is None or progress.unfinished is None or state.started is None or at - state.started.late < progress.allowed:
         return None
     took = duration_text(at - state.started.late)
-    return f"{progress.unfinished} {took} after it began > {duration_text(DEADLINE)}, which holds where there is no deadline"
+    return f"{progress.unfinished} {took} after it began > {duration_text(progress.allowed)} that it may take to come so far"

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,28 @@ def test_a_revision_that_somebody_annotated_is_no_number_and_stops_nothing(stage
     body = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": number}}}
     double.api("PATCH", stage.path("replicasets", made["metadata"]["name"]), body, content_type="application/merge-patch+json")
     assert stage.state().parts == {"image web": "shop:1"}
+
+
+def test_a_pod_that_says_no_moment_of_its_readiness_is_passed_over(stage: Stage, double: KubeDouble) -> None:
+    stage.deploy()
+    pods = double.api("GET", stage.path("pods"))
+    odd, other = (next(each for each in pod["status"]["conditions"] if each["type"] == "Ready") for pod in pods["items"])
+    odd["lastTransitionTime"] = None
+    double.fault("garbage", method="GET", resource="pods", message=json.dumps(pods))
+    assert stage.state().ready == datetime.fromisoformat(other["lastTransitionTime"])
+
+
+def test_an_object_of_an_unknown_shape_hides_no_other_namespace(stage: Stage, double: KubeDouble) -> None:
+    with stage_in(double, stage.target) as other:
+        for each in (stage, other):
+            each.deploy()
+        double.run_controllers(False)
+        path = other.path("replicasets", other.replicasets()[0]["metadata"]["name"])
+        double.api("PATCH", path, {"spec": {"template": None}}, content_type="application/merge-patch+json")
+        seen = stage.target.survey([stage.key, other.key])
+        assert isinstance(seen[stage.key], TargetState)
+        assert isinstance(seen[other.key], Transient)
+        assert str(seen[other.key]).startswith(f"namespace {other.namespace} of cluster test answered in an unknown shape")
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"

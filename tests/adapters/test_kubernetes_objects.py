@@ -137,6 +137,45 @@ def test_differences_are_told_without_values_that_may_be_secret(before: dict[str
     assert differences.differences(before, after) == lines
 
 
+def over_http(path: str, token: str = "", **more: Any) -> dict[str, Any]:
+    headers = {"httpHeaders": [{"name": "Authorization", "value": token}]} if token else {}
+    return {"httpGet": {"path": path, "port": 8080, "scheme": "HTTP", **headers}, **more}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        pytest.param({"exec": {"command": ["ping", "s3cret"]}}, {"exec": {"command": ["ping", "s3cret2"]}}, "changed", id="command"),
+        pytest.param(over_http("/up", "s3cret"), over_http("/up", "s3cret2"), "changed", id="header"),
+        pytest.param(over_http("/up?key=s3cret"), over_http("/up?key=s3cret2"), "changed", id="query"),
+        pytest.param(
+            over_http("/up?key=s3cret", "s3cret", periodSeconds=5),
+            over_http("/health", "s3cret", periodSeconds=9),
+            '{"httpGet": {"path": "/up", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 5} -> '
+            '{"httpGet": {"path": "/health", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 9}, the rest changed',
+            id="path-and-timing",
+        ),
+        pytest.param(
+            over_http("/up", "s3cret"),
+            {"exec": {"command": ["s3cret"]}, "failureThreshold": 2},
+            '{"httpGet": {"path": "/up", "port": 8080, "scheme": "HTTP"}} -> {"exec": {}, "failureThreshold": 2}, the rest changed',
+            id="another-kind",
+        ),
+        pytest.param(
+            {"grpc": {"port": 9}, "timeoutSeconds": 1},
+            {"tcpSocket": {"port": "web"}, "timeoutSeconds": 1},
+            '{"grpc": {"port": 9}, "timeoutSeconds": 1} -> {"tcpSocket": {"port": "web"}, "timeoutSeconds": 1}',
+            id="nothing-but-what-is-shown",
+        ),
+        pytest.param({"mail": "s3cret"}, {"mail": "s3cret2"}, "changed", id="what-a-later-kubernetes-may-add"),
+        pytest.param({"exec": {"command": ["s3cret"]}}, None, '{"exec": {}} -> none, the rest changed', id="removed"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["livenessProbe", "readinessProbe", "startupProbe"])
+def test_of_a_probe_only_what_cannot_be_secret_is_told(kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None, line: str) -> None:
+    assert differences.differences(template(**{kind: before}), template(**{kind: after})) == (f"container web: {kind} {line}",)
+
+
 def test_what_pods_read_is_found_wherever_it_is_named() -> None:
     pod = {
         "containers": [

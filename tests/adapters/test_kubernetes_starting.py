@@ -61,6 +61,21 @@ def test_a_crash_is_final_from_the_third_restart_on(restarts: int, is_final: boo
     assert (final_fault([waits("CrashLoopBackOff", restarts=restarts)]) is not None) is is_final
 
 
+@pytest.mark.parametrize(
+    ("message", "is_final"),
+    [
+        pytest.param("back-off 10s restarting failed container=web pod=b_shop(1)", False, id="first"),
+        pytest.param("back-off 20s restarting failed container=web pod=b_shop(1)", False, id="second"),
+        pytest.param("back-off 40s restarting failed container=web pod=b_shop(1)", True, id="third"),
+        pytest.param("back-off 1m20s restarting failed container=web pod=b_shop(1)", True, id="fourth"),
+        pytest.param("back-off 5m0s restarting failed container=web pod=b_shop(1)", True, id="the-longest"),
+        pytest.param("Back-off restarting failed container", True, id="a-kubelet-that-names-no-time"),
+    ],
+)
+def test_an_old_pod_that_crashed_long_ago_is_judged_by_the_back_off_that_it_is_in(message: str, is_final: bool) -> None:
+    assert (final_fault([waits("CrashLoopBackOff", message, restarts=15)]) is not None) is is_final
+
+
 def test_pods_that_start_are_in_no_trouble() -> None:
     assert trouble([RUNS, waits("ContainerCreating")]) is None
 

@@ -93,6 +93,7 @@ class Cloud:
             "clusterArn": f"{BASE}:cluster/main",
             "status": "ACTIVE",
             "desiredCount": 2,
+            "runningCount": 0,
             "createdAt": self.tick(),
             "events": [],
             "schedulingStrategy": "REPLICA",
@@ -105,7 +106,7 @@ class Cloud:
         return service
 
     def deploy(self, name: str, definition: str) -> str:
-        """The ARN of a new service deployment."""
+        """The ARN of a new service deployment. The tasks of the one before run on until it is done."""
         service, at = self.services[name], self.tick()
         before = service.get("currentServiceDeployment")
         revision = self._revision(name, definition, at)
@@ -136,6 +137,7 @@ class Cloud:
         deployment = self.deployments[service["currentServiceDeployment"]]
         rolled_back = deployment["status"].startswith("ROLLBACK")
         deployment |= {"status": "ROLLBACK_SUCCESSFUL" if rolled_back else "SUCCESSFUL", "finishedAt": at, "updatedAt": at}
+        service["runningCount"] = service["desiredCount"]
         service["deployments"][0] |= {"rolloutState": "COMPLETED", "runningCount": service["desiredCount"], "updatedAt": at}
 
     def roll_back(self, name: str, *, breaker: bool = False, ends: bool = True) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Refused, Transient
-from rollbackd.adapters.base.target import NothingToDo, PlanRequest, Standing, TargetState
+from rollbackd.adapters.base.target import NothingToDo, PlanRequest, Progress, Standing, TargetState
 from tests.aws.ecs_double import EcsDouble
 from tests.aws.ecs_state import BASE, REGISTRY, Behaviour
 from tests.aws.servers import REGION
@@ -262,19 +262,27 @@ def test_a_release_whose_image_never_came_is_seen_all_the_same(ecs_cloud: EcsDou
     assert shop.state().revision == "api:3@unresolved"
 
 
-def test_a_release_that_starts_nothing_is_stuck(ecs_cloud: EcsDouble) -> None:
+def test_a_release_that_starts_nothing_is_told_at_once_and_is_no_proven_fault_while_ecs_tries_on(ecs_cloud: EcsDouble) -> None:
     shop = in_flight(ecs_cloud, Behaviour(starves=True))
     state = shop.state()
     assert state.stuck == "(service api) was unable to place a task: no capacity"
+    assert state.progress == Progress(2, 2, f"0 of 2 tasks run, 0 failed: {state.stuck}", overdue=None, allowed=timedelta(minutes=10))
+
+
+def test_a_deployment_that_ecs_has_given_up_is_overdue(ecs_cloud: EcsDouble) -> None:
+    shop = in_flight(ecs_cloud, Behaviour(holds=True))
+    ecs_cloud.cloud.deployments[ecs_cloud.cloud.services["api"]["currentServiceDeployment"]] |= {"status": "STOPPED", "statusReason": "by hand"}
+    state = shop.state()
     assert state.progress is not None
-    assert (state.progress.overdue, state.progress.ready) == (state.stuck, 0)
+    assert (state.progress.overdue, state.progress.unfinished) == ("the service deployment ended as STOPPED: by hand", None)
+    assert state.stuck == state.progress.overdue
 
 
 def test_a_rollout_under_way_is_unfinished_and_a_finished_one_is_not(ecs_cloud: EcsDouble) -> None:
     shop = open_stage(ecs_cloud)
     done = shop.state().progress
     assert done is not None
-    assert (done.unfinished, done.overdue, done.has_deadline) == (None, None, False)
+    assert (done.unfinished, done.overdue) == (None, None)
     ecs_cloud.cloud.behaviour = Behaviour(holds=True)
     ecs_cloud.cloud.deploy("api", ecs_cloud.cloud.register("api", image=f"{REGISTRY}/api:next"))
     held = shop.state().progress

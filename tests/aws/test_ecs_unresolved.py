@@ -52,8 +52,8 @@ def resolve_as(shop: Shop, digests: object) -> None:
         image["imageDigest"] = digests[image["containerName"]]
 
 
-@pytest.mark.parametrize("running", [0, 2])
-def test_images_are_waited_for_no_longer_than_the_grace(shop: Shop, running: int) -> None:
+@pytest.mark.parametrize(("running", "unfinished"), [(0, "0 of 2 tasks run, 0 failed"), (2, None)])
+def test_images_are_waited_for_no_longer_than_the_grace(shop: Shop, running: int, unfinished: str | None) -> None:
     deploy(shop, holds=True)
     shop.cloud.services["api"]["deployments"][0] |= {"runningCount": running}  # a slow start; versionConsistency: disabled
     waiting = Waiting(shop.double)
@@ -61,7 +61,7 @@ def test_images_are_waited_for_no_longer_than_the_grace(shop: Shop, running: int
     assert isinstance(waiting.state(GRACE.total_seconds() - 1), Transient)
     state = waiting.state(1)
     assert isinstance(state, TargetState)
-    assert (state.revision, state.progress and state.progress.ready) == (UNRESOLVED, running)
+    assert (state.revision, state.progress and state.progress.unfinished) == (UNRESOLVED, unfinished)
 
 
 def test_a_release_that_finds_no_place_is_not_waited_for(shop: Shop) -> None:

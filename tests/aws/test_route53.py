@@ -92,6 +92,46 @@ def test_evidence_waits_until_caches_have_let_go(url: str) -> None:
     )
 
 
+def test_an_alias_within_the_zone_is_kept_for_as_long_as_the_record_that_it_leads_to(url: str) -> None:
+    names = open_names(url)
+    green = f"green.{names.zone}."
+    sets = [{**weighted(green, str(ttl), 1, "192.0.2.3"), "TTL": ttl} for ttl in (3600, 300)]
+    names.put(*sets, plain(green, "2001:db8::1", kind="AAAA", ttl=7200))
+    names.put(within(names, green))
+    plan = names.plan()
+    assert plan.settle.total_seconds() == 3630
+    assert plan.not_undone == (
+        "caches may answer as before for another 3600 s, and programs that keep addresses for longer",
+        "whether what A leads to serves is not known",
+    )
+
+
+@pytest.mark.parametrize("leads_on", [True, False])
+def test_how_long_an_alias_within_the_zone_is_kept_is_unknown_where_it_leads_on_or_nowhere(url: str, leads_on: bool) -> None:
+    names = open_names(url)
+    green, web = f"green.{names.zone}.", f"web.{names.zone}."
+    names.put(plain(web, "192.0.2.3", ttl=3600), plain(green, "2001:db8::1", kind="AAAA", ttl=7200))
+    names.put(*([{**within(names, web), "Name": green}] if leads_on else []), within(names, green))
+    plan = names.plan()
+    assert plan.settle.total_seconds() == 90
+    why = "it is an alias within the zone, too, or has no record of type A"
+    assert plan.not_undone[-1] == f"how long caches keep green.{names.zone} is not known: {why}"
+
+
+def test_an_alias_to_an_alias_of_a_load_balancer_is_kept_as_that_one(url: str) -> None:
+    names = open_names(url)
+    green = f"green.{names.zone}."
+    names.put(alias(green, "web-2.eu-west-1.elb.amazonaws.com."))
+    names.put(within(names, green))
+    plan = names.plan()
+    assert (plan.settle.total_seconds(), len(plan.not_undone)) == (90, 2)
+
+
+def within(names: Names, address: str) -> dict[str, Any]:
+    """The name as an alias to another record of its zone."""
+    return {"Name": names.name, "Type": "A", "AliasTarget": {"HostedZoneId": names.zone_id, "DNSName": address, "EvaluateTargetHealth": False}}
+
+
 def test_weights_go_back_and_both_kinds_of_address_with_them(url: str) -> None:
     def shared(good: int, bad: int) -> Any:
         v4, v6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")

@@ -165,16 +165,16 @@ def test_a_rollout_past_its_deadline_is_stuck_and_says_why(stage: Stage, cluster
     assert "timed out progressing" in str(stuck)
     progress = stage.state().progress
     assert progress is not None
-    assert (progress.wanted, progress.ready, progress.overdue, progress.has_deadline) == (2, 2, stuck, True)
+    assert (progress.wanted, progress.ready, progress.overdue, progress.allowed) == (2, 2, stuck, None)
 
 
-def test_a_rollout_that_waits_for_a_pod_says_what_is_missing_and_whether_it_has_a_deadline(stage: Stage, cluster: World) -> None:
+def test_a_rollout_that_waits_for_a_pod_says_what_is_missing_and_how_long_it_may_take_without_a_deadline(stage: Stage, cluster: World) -> None:
     cluster.image_behaves("shop:hangs", "unready")
     stage.deploy("shop:1", progressDeadlineSeconds=2147483647)
     complete = stage.state().progress
     stage.release("shop:hangs", settled=False)
     waiting = until(lambda: stage.state().progress, lambda seen: seen is not None and seen.unfinished is not None)
-    assert (complete, waiting) == (Progress(2, 2, has_deadline=False), replace(waiting, overdue=None, has_deadline=False))
+    assert (complete, waiting) == (Progress(2, 2), replace(waiting, overdue=None, allowed=timedelta(minutes=10)))
 
 
 def test_a_quota_that_refuses_pods_is_stuck_and_says_why(stage: Stage, cluster: World) -> None:

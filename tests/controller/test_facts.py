@@ -31,17 +31,25 @@ def state(progress: Progress | None, age: timedelta = 5 * MINUTE) -> TargetState
         pytest.param(state(Progress(3, 0, WAITING, SAYS)), Told(T0, is_bad=True, said=SAYS), id="past-its-own-deadline"),
         pytest.param(state(Progress(0, 0)), Told(T0, is_bad=False, said="complete, 0 of 0 ready"), id="scaled-to-zero-is-no-breach"),
         pytest.param(
-            state(Progress(3, 3, WAITING, has_deadline=False), 9 * MINUTE),
+            state(Progress(3, 3, WAITING, allowed=12 * MINUTE), 11 * MINUTE),
             Told(T0, is_bad=None, said=f"under way: {WAITING}"),
-            id="without-a-deadline-within-ours",
+            id="within-what-it-may-take",
         ),
         pytest.param(
-            state(Progress(3, 3, WAITING, has_deadline=False), 10 * MINUTE),
-            Told(T0, is_bad=True, said=f"{WAITING} 10m0s after it began > 10m0s, which holds where there is no deadline"),
-            id="without-a-deadline-ours-holds",
+            state(Progress(3, 3, WAITING, allowed=12 * MINUTE), 12 * MINUTE),
+            Told(T0, is_bad=True, said=f"{WAITING} 12m0s after it began > 12m0s that it may take to come so far"),
+            id="past-what-it-may-take",
         ),
         pytest.param(
-            replace(state(Progress(3, 3, WAITING, has_deadline=False)), started=None),
+            state(Progress(3, 2, allowed=12 * MINUTE), 40 * MINUTE), Told(T0, is_bad=False, said="complete, 2 of 3 ready"), id="complete-long-ago"
+        ),
+        pytest.param(
+            state(Progress(3, 3, WAITING), 40 * MINUTE),
+            Told(T0, is_bad=None, said=f"under way: {WAITING}"),
+            id="somebody-else-keeps-its-deadline",
+        ),
+        pytest.param(
+            replace(state(Progress(3, 3, WAITING, allowed=12 * MINUTE)), started=None),
             Told(T0, is_bad=None, said=f"under way: {WAITING}"),
             id="nobody-knows-since-when",
         ),

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from rollbackd.adapters.base.revisions import UNRESOLVED, is_unresolved
-from rollbackd.adapters.base.target import Progress
 
 Raw = dict[str, Any]
 
@@ -136,25 +135,16 @@ def trouble(service: Raw, deployment: Raw) -> str | None:
     return str(max(said, key=lambda item: item["createdAt"])["message"]) if said else None
 
 
-def stuck(service: Raw, deployment: Raw) -> str | None:
-    """Why its rollout cannot complete, if ECS says so."""
+def ended(deployment: Raw) -> str | None:
+    """Why ECS goes on with it no more, though it did not come where it was to."""
     status = deployment["status"]
     if status in ("STOPPED", "ROLLBACK_FAILED"):
         return f"the service deployment ended as {status}: {deployment.get('statusReason') or 'no reason given'}"
-    if status in IN_FLIGHT and not primary(service).get("runningCount"):
-        return trouble(service, deployment)
     return None
 
 
-def progress(service: Raw, deployment: Raw) -> Progress:
-    """How far its rollout is. ECS has no deadline; a deployment that waits for somebody's word at a hook waits for nobody else."""
-    current = primary(service)
-    wanted, running, failed = (int(current.get(name) or 0) for name in ("desiredCount", "runningCount", "failedTasks"))
-    waits = deployment["status"] in IN_FLIGHT and running < wanted and paused_hook(deployment) is None
-    return Progress(
-        wanted=wanted,
-        ready=running,
-        unfinished=f"{running} of {wanted} tasks run, {failed} failed" if waits else None,
-        overdue=stuck(service, deployment),
-        has_deadline=False,
-    )
+def stuck(service: Raw, deployment: Raw) -> str | None:
+    """Why its rollout cannot complete, or not for now, if ECS says so."""
+    if deployment["status"] in IN_FLIGHT and not primary(service).get("runningCount"):
+        return trouble(service, deployment)
+    return ended(deployment)

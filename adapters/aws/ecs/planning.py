@@ -1,28 +1,21 @@
 """A plan towards one known-good revision, by the way that fits the state of the service: checked against ECS and ECR, nothing sent."""
 
-import math
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 from rollbackd.adapters.aws.calls import Call
 from rollbackd.adapters.aws.ecs import calls, definitions, images, objects
+from rollbackd.adapters.aws.ecs.allowance import deadline, strategy
 from rollbackd.adapters.aws.ecs.deployers import refuse_other_deployers
 from rollbackd.adapters.aws.ecs.differences import differences
 from rollbackd.adapters.aws.ecs.goals import Goal, goal, source
-from rollbackd.adapters.aws.ecs.objects import Raw
 from rollbackd.adapters.aws.ecs.place import Place
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen
 from rollbackd.adapters.aws.failures import Sent
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.revisions import is_resolved_by
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest
-
-DEADLINE = timedelta(minutes=10)
-"""For a batch of tasks."""
-LONGEST = timedelta(hours=3)
-"""For all batches: people have to hear the same day of a service whose batches never end."""
 
 
 class Way(Enum):
@@ -143,7 +136,7 @@ def _only_verified(seen: Seen, request: PlanRequest) -> Plan:
         summary=f"Verify that ECS puts {seen.place.service} back to {seen.revision} by itself",
         steps=(f"nothing is sent: {who} has it rolled back to {seen.revision}",),
         command=_shown(seen),
-        deadline=deadline(seen),
+        deadline=deadline(seen.service),
     )
 
 
@@ -165,7 +158,7 @@ def _planned(reader: Reader, seen: Seen, request: PlanRequest, wanted: Goal) -> 
         steps=(*_steps(move, wanted, registers=registers), *differences(before, after)),
         not_undone=_not_undone(seen, move, wanted),
         command=definitions.by_hand(reader, objects.name_of(wanted.definition), deployed) if registers else move.command(reader),
-        deadline=deadline(seen),
+        deadline=deadline(seen.service),
     )
 
 
@@ -200,36 +193,6 @@ def _not_undone(seen: Seen, move: Move, wanted: Goal) -> tuple[str, ...]:
             lines.append(f"its {strategy(seen.service)} deployment runs in full again, with its hooks and bake time: this is slow")
     lines += [f"{image} is outside ECR: whether it can still be pulled is not known" for image in images.outside(wanted.images)]
     return tuple(lines)
-
-
-def strategy(service: Raw) -> str:
-    """How it deploys."""
-    return str((service.get("deploymentConfiguration") or {}).get("strategy") or "ROLLING")
-
-
-def deadline(seen: Seen) -> timedelta:
-    """How long its rollout may take: each batch has ten minutes and its grace; the bake times and steps of its own deployments are added.
-
-    How long a target group waits for connections to end (its deregistration delay) is not read; the ten minutes cover the five of its default.
-    """
-    parts: Raw = seen.service.get("deploymentConfiguration") or {}
-    minutes = float(parts.get("bakeTimeInMinutes") or 0)
-    linear, canary = parts.get("linearConfiguration") or {}, parts.get("canaryConfiguration") or {}
-    if linear:
-        minutes += float(linear.get("stepBakeTimeInMinutes") or 0) * 100 / max(float(linear.get("stepPercent") or 100), 1)
-    minutes += float(canary.get("canaryBakeTimeInMinutes") or 0)
-    grace = timedelta(seconds=float(seen.service.get("healthCheckGracePeriodSeconds") or 0))
-    return max(DEADLINE + grace, min((DEADLINE + grace) * batches(seen.service), LONGEST)) + timedelta(minutes=minutes)
-
-
-def batches(service: Raw) -> int:
-    """In how many rounds ECS replaces its tasks, with some above the desired count and some below it; not rolling, it starts all at once."""
-    wanted, parts = int(service.get("desiredCount") or 0), service.get("deploymentConfiguration") or {}
-    if strategy(service) != "ROLLING" or not wanted:
-        return 1
-    most = wanted * int(parts.get("maximumPercent", 200)) // 100
-    least = -(-wanted * int(parts.get("minimumHealthyPercent", 100)) // 100)  # rounded up, and the most is rounded down, as ECS does
-    return math.ceil(wanted / min(max(most - least, 1), wanted))
 
 
 def intent_of(seen: Seen, request: PlanRequest, to: str, move: Move, digests: Any) -> Intent:

@@ -9,6 +9,7 @@ from rollbackd.adapters.aws.ecs.deployers import task_set
 from rollbackd.adapters.aws.ecs.goals import is_way_back
 from rollbackd.adapters.aws.ecs.objects import Raw
 from rollbackd.adapters.aws.ecs.place import Place
+from rollbackd.adapters.aws.ecs.progress import progress
 from rollbackd.adapters.aws.ecs.reading import Reader, Seen, by_cluster
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.revisions import is_unresolved
@@ -68,7 +69,7 @@ class Surveyor:
             ready=self._ready(seen, change_id),
             has_readiness=True,
             stuck=objects.stuck(seen.service, deployment),
-            progress=objects.progress(seen.service, deployment),
+            progress=progress(seen.service, deployment),
             parts=_parts(seen),
             writer=f"ECS ({breaker})" if breaker is not None else None,
         )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from rollbackd.adapters.aws.route53.caches import kept
 from rollbackd.adapters.aws.route53.destinations import refuse_lost
 from rollbackd.adapters.aws.route53.owners import refuse_owned
 from rollbackd.adapters.aws.route53.place import Place
 from rollbackd.adapters.aws.route53.reading import Reader, Seen
-from rollbackd.adapters.aws.route53.records import Raw, label, parsed, revision_of, seconds_kept, spelled
+from rollbackd.adapters.aws.route53.records import Raw, label, parsed, revision_of, spelled
 from rollbackd.adapters.base.errors import Permanent, Refused
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest
 
@@ -34,7 +35,9 @@ def plan(reader: Reader, place: Place, request: PlanRequest) -> Plan | NothingTo
         what = f"{place} has no previous state that is known good (known good: {good})"
         raise Refused(f"{what}. Nothing was changed.", advice="Change the name by hand, or declare what is good: rollbackd good.")
     # What stays leads somewhere too: with the others gone, it may be all that is left.
-    return _planned(place, request, seen, after, refuse_lost(reader, after))
+    unserved = refuse_lost(reader, after)
+    seconds, unkept = kept(reader, seen.zone, difference(seen.addresses, after)[0])
+    return _planned(place, request, seen, after, seconds, (*unserved, *unkept))
 
 
 def restored(undone: Intent) -> list[Raw]:
@@ -65,25 +68,24 @@ def difference(before: Sequence[Raw], after: Sequence[Raw]) -> tuple[list[Raw], 
     return [old[text] for text in sorted(old.keys() - new.keys())], [new[text] for text in sorted(new.keys() - old.keys())]
 
 
-def _planned(place: Place, request: PlanRequest, seen: Seen, after: Sequence[Raw], unknown: tuple[str, ...]) -> Plan:
+def _planned(place: Place, request: PlanRequest, seen: Seen, after: Sequence[Raw], seconds: int, unknown: tuple[str, ...]) -> Plan:
     leaving, coming = difference(seen.addresses, after)
     record = {"before": list(seen.addresses), "after": list(after), "zone": seen.zone.id}
-    kept = seconds_kept(leaving)
     batch = {"Comment": comment(request.incident), "Changes": changes(seen.addresses, after)}
     words = ["aws", "route53", "change-resource-record-sets", "--hosted-zone-id", seen.zone.id, "--change-batch", json.dumps(batch)]
     return Plan(
         intent=Intent(request.target, request.incident, request.from_revision, revision_of(after), json.loads(json.dumps(record))),
         summary=f"Put {', '.join(dict.fromkeys(label(each) for each in (*coming, *leaving)))} of {place} back",
         steps=(*(f"delete {spelled(each)}" for each in leaving), *(f"create {spelled(each)}" for each in coming)),
-        not_undone=(*_not_undone(seen, kept), *unknown),
+        not_undone=(*_not_undone(seen, seconds), *unknown),
         command=shlex.join(words),
         deadline=DEADLINE,
-        settle=timedelta(seconds=kept) + SLACK,
+        settle=timedelta(seconds=seconds) + SLACK,
     )
 
 
-def _not_undone(seen: Seen, kept: int) -> tuple[str, ...]:
-    caches = f"caches may answer as before for another {kept} s, and programs that keep addresses for longer"
+def _not_undone(seen: Seen, seconds: int) -> tuple[str, ...]:
+    caches = f"caches may answer as before for another {seconds} s, and programs that keep addresses for longer"
     # They may hold addresses of their own.
     hints = sorted({str(each["Type"]) for each in seen.records if each["Type"] in ("HTTPS", "SVCB")})
     return (caches, *(f"its {kind} record stays as it is" for kind in hints))

@@ -79,7 +79,7 @@ def _typed(key: str, value: str) -> Any:
 
 
 def seconds_kept(sets: Sequence[Raw]) -> int:
-    """For how long caches may still answer with these."""
+    """For how long caches may still answer with these; an alias is taken for one to a load balancer."""
     return max((int(each["TTL"]) if each.get("TTL") is not None else ALIAS_TTL for each in sets), default=0)
 
 
