@@ -1,9 +1,11 @@
 """What a daemon needs of its machine before anything runs: each is there, or a sentence says what is missing and what to do."""
 
+import contextlib
 import errno
 import fcntl
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -12,22 +14,33 @@ class NotStarted(Exception):
     """The daemon cannot start here: no fault of the program, nothing was started, and the text says what to do."""
 
 
-def hold(file: Path) -> IO[str]:
-    """This process alone works in the file's folder, made if it is not there, until it ends. Raises NotStarted."""
-    folder = file.parent
+def hold(data_dir: Path, journal: Path | None) -> ExitStack:
+    """This process alone works in the folder, made if it is not there, and writes the SQLite journal in this file, until it ends. Raises NotStarted.
+
+    Another one on the same journal would have a pause switch of its own, and take what this one writes for another writer's.
+    """
+    held = ExitStack()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = file.open("a+")
+        data_dir.mkdir(parents=True, exist_ok=True)
+        folder = held.enter_context((data_dir / "lock").open("a+"))
     except OSError as fault:
-        said = f"data_dir {folder} cannot be made or written ({fault.strerror}: {fault.filename}); nothing was started"
+        said = f"data_dir {data_dir} cannot be made or written ({fault.strerror}: {fault.filename}); nothing was started"
         advice = f"mount it writable, give uid {os.geteuid()} the right to write there (in a pod: fsGroup), or name another data_dir"
         raise NotStarted(f"{said}; {advice}") from fault
+    _lock(held, folder, f"works in {data_dir}", "a data_dir of its own")
+    with contextlib.suppress(OSError):  # a journal whose folder takes no files is told by who opens it
+        if journal is not None:
+            beside = held.enter_context(journal.with_name(f"{journal.name}.lock").open("a+"))
+            _lock(held, beside, f"writes to {journal}", "a journal of its own: daemons that share one keep it in PostgreSQL")
+    return held
+
+
+def _lock(held: ExitStack, file: IO[str], what: str, instead: str) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
-        handle.close()
-        raise NotStarted(f"another rollbackd works in {folder}; nothing was started; stop it, or give this one a data_dir of its own") from fault
-    return handle
+        held.close()
+        raise NotStarted(f"another rollbackd {what}; nothing was started; stop it, or give this one {instead}") from fault
 
 
 def listener(name: str, address: tuple[str, int]) -> socket.socket:

@@ -11,6 +11,7 @@ from rollbackd.controller.act.outcome import intent_of
 from rollbackd.controller.act.planning import live_revision
 from rollbackd.controller.answers.past import DryRun, RungPlan
 from rollbackd.controller.observe.changes import ChangeBook, is_first_sight
+from rollbackd.policies.blame.irreversible import crossed
 from rollbackd.policies.decide.ladder import changed_parts, rung_text
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Intended
@@ -22,16 +23,22 @@ NOBODY = "plan"
 
 
 def dry_run(
-    policy: Policy, targets: Mapping[str, Target], book: ChangeBook, known_good: Mapping[str, Sequence[str]], incident: Incident | None = None
+    policy: Policy,
+    targets: Mapping[str, Target],
+    book: ChangeBook,
+    known_good: Mapping[str, Sequence[str]],
+    incident: Incident | None = None,
+    known: Sequence[Change] = (),
 ) -> DryRun:
     """Each rung's plan from what is live now. ``known_good``: the revisions that a revert may go to, by target, newest first.
 
     ``incident``: the open one in which it would be ordered: what is undone are its suspects, as it would carry it out; else the newest changes.
+    ``known``: the changes that a revert might cross, as the policy sees them.
     """
     states = _live(policy, targets)
     moment = _moment(policy, book)
     rungs = [_rung(number, rung, targets, states, book, known_good, moment, incident) for number, rung in enumerate(policy.ladder, 1)]
-    return DryRun(policy.name, policy.target, tuple(rungs))
+    return DryRun(policy.name, policy.target, tuple(_with_crossed(plan, rung, known) for plan, rung in zip(rungs, policy.ladder, strict=True)))
 
 
 def dry_undo(policy: str, watched: str, writes: Sequence[Intended], targets: Mapping[str, Target]) -> DryRun:
@@ -104,6 +111,15 @@ def _rung(
     if isinstance(planned, NothingToDo):
         return RungPlan(number, what, "nothing", live.revision, reason=planned.reason, warnings=warnings)
     return _planned(number, what, planned, warnings)
+
+
+def _with_crossed(plan: RungPlan, rung: Rung, known: Sequence[Change]) -> RungPlan:
+    """The plan, with a warning where it goes back across a change that no revert can safely cross: nobody is to find that out afterwards."""
+    found = crossed(rung.target, plan.to_revision or "", known) if isinstance(rung, RevertRung) and plan.outcome == "planned" else None
+    if found is None:
+        return plan
+    what = f"it goes back across {found.target} revision {found.revision}, which is irreversible ({found.irreversible})"
+    return replace(plan, warnings=(*plan.warnings, f"{what}: look whether {plan.to_revision} can run with what that left"))
 
 
 def _moment(policy: Policy, book: ChangeBook) -> datetime | None:

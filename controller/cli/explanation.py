@@ -43,7 +43,9 @@ def _facts(policy: PolicyExplained, answer: Explanation, out: Console) -> None:
     )
     facts.add_row("looked", f"{clock(policy.at, now)}, {since(policy.at, now)}" if policy.at else "not yet")
     if policy.watch_until is None:
-        facts.add_row("watch", "no change is under watch")
+        # What an incident is about is answered by it: no watch is open for it any more.
+        about = f"; what {policy.incident.id} is about is judged by that" if policy.incident is not None else ""
+        facts.add_row("watch", f"no change is under watch{about}")
     else:
         facts.add_row("watch", f"open until {clock(policy.watch_until, now)}, {span(policy.watch_until - now)} left")
     if policy.evidence_from is not None:

@@ -19,7 +19,7 @@ from rollbackd.policies.judge.tally import more_needed
 from rollbackd.policies.judge.verdict import State, Verdict, is_beyond_buckets, share_limit
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, Held, Joined, Opened, Stopped
-from rollbackd.policies.known.incident import Phase, suspects_of
+from rollbackd.policies.known.incident import UNDER_WAY, Phase, suspects_of
 from rollbackd.policies.known.reasons import blame_reason, duration_text, standing_reason
 from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.keys import namespace_of
@@ -222,6 +222,8 @@ def _guards(view: PolicyView, blamed: Sequence[Change]) -> tuple[GuardLine, ...]
 
 def _rung(number: int, rung: Rung, view: PolicyView, blamed: Sequence[Change], known_good: dict[str, tuple[str, ...]]) -> RungLine:
     incident, goods = view.incident, known_good.get(rung.target, ())
+    if incident is not None and number == incident.rung + 1 and incident.phase in UNDER_WAY:
+        return RungLine(number, rung_text(rung), word(rung.mode), "nothing more: it is under way", False)
     if incident is not None and number <= incident.rung + 1:
         return RungLine(number, rung_text(rung), word(rung.mode), "a new incident: it had its turn in this one, and no rung is repeated", False)
     needs = [_suspect_needed(rung, blamed)]

@@ -15,7 +15,18 @@ from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.observe.changes import is_first_sight
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import Hands, every_block, held_back, may_pass
-from rollbackd.controller.people.turn import FOLLOW, as_ordered, as_undo, ask_new, ask_rest, ask_turn, ask_unmoved, newest_order, order_under_way
+from rollbackd.controller.people.turn import (
+    FOLLOW,
+    as_begun,
+    as_ordered,
+    as_undo,
+    ask_new,
+    ask_rest,
+    ask_turn,
+    ask_unmoved,
+    newest_order,
+    order_under_way,
+)
 from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.decide.hands import NEVER_ORDERED, blocks
 from rollbackd.policies.known.changes import Change, just_seen
@@ -62,13 +73,17 @@ class ByHand:
         return self._said(policy, order, incident)
 
     def plan(self, asked: str) -> DryRun:
-        """What each rung of the policy's ladder would write now, but for one that a person's order is carrying out."""
+        """What each rung of the policy's ladder would write now, but for one that is being carried out."""
         shown = self._desk.plan(asked)
         found = next((incident for incident in self._store.open_incidents() if incident.target == shown.target), None)
-        if found is None or found.policy != shown.policy or (order := order_under_way(self._store, found)) is None:
+        if found is None or found.policy != shown.policy or found.phase not in UNDER_WAY:
             return shown
-        ordered, waits = order.rung + 1, waits_for(self._store, found)
-        return replace(shown, rungs=tuple(as_ordered(rung, order, waits) if rung.number == ordered else rung for rung in shown.rungs))
+        order, begun, waits = order_under_way(self._store, found), found.rung + 1, waits_for(self._store, found)
+
+        def under_way(rung: RungPlan) -> RungPlan:
+            return as_begun(rung, found, waits) if order is None else as_ordered(rung, order, waits)
+
+        return replace(shown, rungs=tuple(under_way(rung) if rung.number == begun else rung for rung in shown.rungs))
 
     def undo_plan(self, asked: str) -> DryRun:
         """What taking back the writes of an incident would do now; each of its writes is a rung, the newest last."""

@@ -28,6 +28,7 @@ from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.people.bootstrap import Bootstrap
 from rollbackd.controller.people.posted import Posted
+from rollbackd.policies.blame.attribution import known_changes
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.model.keys import parse_target, shared_key
@@ -154,7 +155,8 @@ class Desk:
 
     def plan_in(self, incident: Incident | None, policy: Policy) -> DryRun:
         """The same, for what this open incident of the policy is about."""
-        return dry_run(policy, self.targets, self.engine.book, self.known_good(policy.targets), incident)
+        known = known_changes(policy, self.engine.book.of(policy.targets), self.fleet())
+        return dry_run(policy, self.targets, self.engine.book, self.known_good(policy.targets), incident, known)
 
     # --- what is done -------------------------------------------------------------------------------------------------------------------
 

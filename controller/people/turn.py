@@ -62,6 +62,12 @@ def as_ordered(rung: RungPlan, order: Ordered, waits: str = "") -> RungPlan:
     return RungPlan(rung.number, rung.what, "ordered", rung.from_revision, reason=f"{_ordered_before(order)}{waits}", advice=FOLLOW)
 
 
+def as_begun(rung: RungPlan, incident: Incident, waits: str = "") -> RungPlan:
+    """The plan of a rung that is under way by itself, or since people approved of it."""
+    why = f"it is under way in {incident.id}, which is {incident.phase.value}"
+    return RungPlan(rung.number, rung.what, "ordered", rung.from_revision, reason=f"{why}{waits}", advice=FOLLOW)
+
+
 def as_undo(rung: RungPlan, write: Intended, orders: Sequence[Ordered]) -> RungPlan:
     """The plan as one of an undo; one of ``orders``, which are under way, may be taking the same write back already."""
     # Of flags the revisions are digests, which say nothing to people.

@@ -4,11 +4,12 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from starlette.applications import Starlette
 
@@ -31,6 +32,7 @@ from rollbackd.controller.engine.observation import Observation, grids
 from rollbackd.controller.engine.view import Facts
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.preview import Preview
+from rollbackd.controller.journal.database import database
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.notify.audit_watch import AuditWatch
@@ -93,7 +95,7 @@ class Pages:
 class Ground:
     """What a daemon stands on, and has before its journal is open. ``tell`` reaches people without that."""
 
-    lock: IO[str]
+    lock: ExitStack
     reached: Outside
     tell: Callable[[Notice], None]
 
@@ -117,7 +119,7 @@ class Parts:
     startable: Sequence[Startable]
     check: Callable[[Sequence[Policy], Sequence[FleetPolicy], Callable[[], bool]], tuple[str, ...]]
     chores: Sequence[Chore]
-    lock: IO[str]
+    lock: ExitStack
 
 
 def listens(config: values.Config) -> dict[str, tuple[str, int]]:
@@ -126,8 +128,8 @@ def listens(config: values.Config) -> dict[str, tuple[str, int]]:
 
 
 def ground_of(config: values.Config, secrets: Secrets) -> Ground:
-    """For this config, whose secrets are hidden from here on. Raises NotStarted or AdapterError with what to do."""
-    lock = hold(config.data_dir / "lock")
+    """For this config, whose secrets are hidden from here on. Raises NotStarted, StoreError or AdapterError with what to do."""
+    lock = hold(config.data_dir, database(config.store).file)
     SecretFiles(config, secrets).learn()
     reached = outside(config, secrets)
     return Ground(lock, reached, past_the_store(reached.contacts, config.fallback))

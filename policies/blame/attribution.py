@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.policies.known.changes import Change, suspects
 from rollbackd.policies.known.fleet import Fleet
-from rollbackd.policies.known.reasons import duration_text
+from rollbackd.policies.known.reasons import duration_text, few
 from rollbackd.policies.model.policy import Policy
 
 FADES = timedelta(minutes=20)
@@ -81,12 +81,13 @@ def is_clear(ranking: Sequence[Suspect]) -> bool:
 
 def ranking_text(ranking: Sequence[Suspect]) -> str:
     """``0.78 kubernetes:… revision 7f9c (ready 5m0s before the onset); 0.61 shared:orders-db revision 15 (… , nothing here undoes it)``."""
-    return "; ".join(_suspect_text(suspect) for suspect in ranking)
+    return few([_suspect_text(suspect) for suspect in ranking])
 
 
 def _suspect_text(suspect: Suspect) -> str:
     when = f"{duration_text(suspect.age)} before the onset" if suspect.age else "as the breach began"
     tail = "" if suspect.can_undo else ", nothing here undoes it"
+    tail += "" if suspect.change.irreversible is None else f", irreversible: {suspect.change.irreversible}"
     return f"{suspect.weight:.2f} {suspect.change.target} revision {suspect.change.revision} ({when}{tail})"
 
 

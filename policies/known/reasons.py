@@ -16,6 +16,9 @@ from rollbackd.policies.model.signals import Gauge, Latency, Rate
 BLIND = timedelta(minutes=2)
 """Changes are looked for more often than this, unless the target cannot be seen."""
 
+FEW = 3
+"""So many of a list are named in a message."""
+
 
 def verdict_reason(condition: Condition, verdict: Verdict) -> str:
     """What the evidence said and how it compares with the limit: ``error-rate 41/412 = 10.0 % > 5 % (lower bound 7.8 %)``."""
@@ -185,8 +188,14 @@ class Words:
 
 
 def blame_reason(found: Sequence[Change]) -> str:
-    """The suspects, newest first: ``revision 7f9c ready 14:01:50``."""
-    return "; ".join(_change_text(change) for change in found) or "no change in its watch window"
+    """The suspects, newest first: ``revision 7f9c ready 14:01:50``. Of many the newest few, and how many more there are."""
+    return few([_change_text(change) for change in found]) or "no change in its watch window"
+
+
+def few(said: Sequence[str]) -> str:
+    """The first of these, and how many are left out: a page at 03:00 is read once."""
+    more = len(said) - FEW
+    return "; ".join([*said[:FEW], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _change_text(change: Change) -> str:

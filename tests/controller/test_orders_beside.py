@@ -7,13 +7,16 @@ import pytest
 
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.engine.slots import Batch
+from rollbackd.controller.journal.values import SeenChange
+from rollbackd.controller.observe.changes import dated_id
 from rollbackd.controller.people.by_hand import ByHand, Wish
 from rollbackd.controller.people.hands import Hands
+from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Joined
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Approvals, FlagsRung, Group, Leaf, Mode, RevertRung
 from tests.controller.served import Said, desk_of
-from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, served
+from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, served
 
 (ERRORS,) = SHOP_POLICY.conditions
 SUGGESTS = replace(SHOP_POLICY, digest="suggests", mode=Mode.SUGGEST)
@@ -131,3 +134,33 @@ def test_whether_a_policy_is_well_is_known_before_it_joins(world):
     slots(shop, 2, shop=(60,), other=(0,))
     assert {policy for policy, _ in shop.incidents()[0].joined} == {"shop"}
     assert shop.engine.fleet.healthy_since[SHOP, "other", "error-rate"] is not None
+
+
+def test_what_the_machine_is_carrying_out_is_under_way_in_its_plan(world):
+    shop = world(replace(SHOP_POLICY, ladder=(RevertRung(SHOP),), timing=replace(TIMING, give_up=timedelta(minutes=10))))
+    shop.slot(0)
+    shop.good("v1")
+    shop.deploy("v2")
+    shop.slot(0)
+    shop.slot(60)
+    (incident,) = shop.incidents()
+    assert incident.phase is Phase.VERIFYING
+    desk = desk_of(shop, Said())
+    (rung,) = ByHand(desk, Hands(desk)).plan("shop").rungs
+    assert (rung.outcome, rung.reason) == ("ordered", f"it is under way in {incident.id}, which is verifying")
+
+
+def test_a_plan_says_what_it_cannot_undo_that_it_goes_back_across(world):
+    shop = world(replace(SUGGESTS, ladder=(RevertRung(SHOP),)))
+    shop.slot(0)
+    shop.good("v1")
+    at = shop.at
+    schema = Change(SHOP, f"posted:{dated_id(SHOP, '18', at)}", "18", None, at, at, at, posted=True, irreversible="drops table orders")
+    with shop.store.transaction() as tx:
+        tx.see_change(SeenChange(schema))
+    shop.deploy("v2")
+    for _ in range(3):
+        shop.slot(60)
+    (rung,) = desk_of(shop, Said()).plan("shop").rungs
+    said = "it goes back across command:shop revision 18, which is irreversible (drops table orders): look whether v1 can run with what that left"
+    assert (rung.outcome, rung.warnings) == ("planned", (said,))

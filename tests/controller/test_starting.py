@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rollbackd.controller.journal.store import Store
+from rollbackd.controller.starting import hold
 from tests.rights import OBEYING
 from tests.servers import free_port
 
@@ -46,6 +47,14 @@ def test_a_port_that_is_taken_is_named_as_the_config_does(start: Start, key: str
         said = start(**{**other, key: f"{{listen: '127.0.0.1:{port}'}}"})
     advice = f"stop who listens there (ss -ltnp 'sport = :{port}' names it), or name another port"
     assert said == f"rollbackd: {key}.listen 127.0.0.1:{port} is taken; nothing was started; {advice}\n"
+
+
+def test_a_journal_that_another_daemon_writes_is_refused_wherever_its_data_dir_is(start: Start, tmp_path: Path) -> None:
+    journal = tmp_path / "data" / "rollbackd.db"
+    with hold(journal.parent, journal):
+        said = start(data_dir=f"{tmp_path}/elsewhere", store=f"sqlite:///{journal}")
+    advice = "stop it, or give this one a journal of its own: daemons that share one keep it in PostgreSQL"
+    assert said == f"rollbackd: another rollbackd writes to {journal}; nothing was started; {advice}\n"
 
 
 def test_an_address_of_another_machine_is_named(start: Start) -> None:

@@ -222,3 +222,14 @@ def test_the_check_of_a_signature_that_is_shown_accepts_a_message_of_ours_and_no
         "too old": is_signed(secret, request.headers, request.body, at + 301),
     }
     assert checks == {"as it came": True, "another body": False, "another secret": False, "too old": False}
+
+
+def test_the_policy_of_the_readme_loads_with_its_config(tmp_path: Path) -> None:
+    blocks = [each["text"] for each in _BLOCK.finditer((HOUSE / "README.md").read_text()) if each["language"] == "yaml"]
+    (policy,) = [text for text in blocks if "kind: RollbackPolicy" in text]
+    (config,) = [text for text in blocks if "kind: Config" in text]
+    (tmp_path / "policies.d").mkdir()
+    (tmp_path / "policies.d" / "checkout.yaml").write_text(policy)
+    (tmp_path / "rollbackd.yaml").write_text(config)
+    done = CliRunner().invoke(cli, ["check", "--config", str(tmp_path / "rollbackd.yaml")])
+    assert (done.exit_code, done.output.splitlines()[0]) == (0, "2 files: 1 policy sound")

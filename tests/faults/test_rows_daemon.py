@@ -181,11 +181,19 @@ def test_row_11_a_step_that_was_claimed_ends_and_its_outcome_is_found_later(tmp_
         assert house.kinds()[-1] == "incident.closed"
 
 
+def emptied(postgresql: Postgres, name: str) -> str:
+    """The URL of a database of this name with nothing in it."""
+    with psycopg.connect(postgresql.dsn(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgresql.url(name)
+
+
 # --- 12, 15: two at once, and hands in the journal ---------------------------------------------------------------------------
 
 
-def test_row_12_of_two_replicas_that_decide_the_same_one_acts(tmp_path: Path, server: FaultServer) -> None:
-    shared = f"sqlite:///{tmp_path}/shared.db"
+def test_row_12_of_two_replicas_that_decide_the_same_one_acts(tmp_path: Path, server: FaultServer, postgresql: Postgres) -> None:
+    shared = emptied(postgresql, "row_12")
     with house_in(tmp_path / "one", server, store=shared) as one:
         same = {name: one.command(name) for name in one.services}
         with house_in(tmp_path / "two", server, store=shared, commands=same) as other:
@@ -328,10 +336,7 @@ def pipe(postgresql: Postgres) -> Iterator[Pipe]:
 @pytest.fixture
 def piped(postgresql: Postgres, pipe: Pipe) -> Iterator[Store]:
     """A journal in a PostgreSQL of which a test can lose answers."""
-    with psycopg.connect(postgresql.dsn(), autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS row_44")
-        connection.execute("CREATE DATABASE row_44")
-    store = Store.open(postgresql.url("row_44").replace(f":{postgresql.port}/", f":{pipe.port}/"), "one")
+    store = Store.open(emptied(postgresql, "row_44").replace(f":{postgresql.port}/", f":{pipe.port}/"), "one")
     yield store
     store.close()
 

@@ -48,6 +48,14 @@ def test_the_likeliest_is_first_and_what_can_be_undone_is_known():
     assert [(each.change.id, each.can_undo) for each in found] == [("posted:15", False), ("uid:7", True), ("f2@x", True), ("p", False)]
 
 
+def test_three_of_many_suspects_are_named_with_what_cannot_be_undone_of_them():
+    upgrade = suspect(1.0, can_undo=False, change=replace(UPGRADE, irreversible="drops a column"))
+    many = [upgrade, *(suspect(weight) for weight in (0.9, 0.8, 0.7, 0.6))]
+    said = ranking_text(many)
+    assert said.startswith(f"1.00 {UPGRADE.target} revision 15 (5m0s before the onset, nothing here undoes it, irreversible: drops a column); 0.90 ")
+    assert said.endswith("; and 2 more")
+
+
 @pytest.mark.parametrize(
     ("target", "fleet", "weight"),
     [
