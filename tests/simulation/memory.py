@@ -77,7 +77,7 @@ class Disk(Store):
     """
 
     open_incidents = _asked(Store.open_incidents)
-    suspects = _asked(Store.suspects)
+    answered = _asked(Store.answered)
     budget = _asked(Store.budget)
     changes_after = _asked(Store.changes_after)
     made_irreversible = _asked(Store.made_irreversible)
