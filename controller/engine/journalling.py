@@ -23,7 +23,7 @@ from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import passed_by
 from rollbackd.policies.decide.opening import neighbours
 from rollbackd.policies.known.changes import Change
-from rollbackd.policies.known.events import Closed, Held, IncidentEvent, Joined, Opened, RungEnd, Stopped
+from rollbackd.policies.known.events import Closed, CloseHow, Held, IncidentEvent, Joined, Opened, RungEnd, Stopped
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 from rollbackd.policies.model.keys import namespace_of, recurs
@@ -105,11 +105,14 @@ class Journalling:
                 self._told()
 
     def orphaned(self, incident: Incident, policies: Mapping[str, Policy], at: datetime) -> None:
-        """An incident whose policy is gone is held, and people are told: nobody's ladder runs for it any more."""
-        if incident.phase in (Phase.HELD, Phase.PROPOSED):
+        """An incident whose policy is gone is held, and people are told: nobody's ladder runs for it any more.
+
+        What was only proposed ends once no policy watches its target: nobody would ever see that it is over.
+        """
+        is_watched = any(policy.target == incident.target for policy in policies.values())
+        if incident.phase is Phase.HELD or (incident.phase is Phase.PROPOSED and is_watched):
             return
-        way = f"before anything is ordered there, end it: rollbackd ack {incident.id} --close"
-        event = Held(incident.id, at, "policy-removed", f"policy {incident.policy} is no longer loaded; look at {incident.target} by hand; {way}")
+        event = _unwatched(incident, at) if incident.phase is Phase.PROPOSED else _unled(incident, at)
         with self._store.transaction() as tx:
             if tx.incident(incident.id) == incident and writing(tx, incident, tx.now()) is None and tx.record(event):
                 self._tell(tx, event, None, policies)
@@ -247,6 +250,18 @@ def _new_contacts(event: Joined, incident: Incident, policies: Mapping[str, Poli
     others = tuple(pair for pair in incident.joined if pair != (event.policy, event.condition))
     told = contacts_of(replace(incident, joined=others), policies)
     return tuple(contact for contact in contacts_of(incident, policies) if contact not in told)
+
+
+def _unled(incident: Incident, at: datetime) -> Held:
+    way = f"before anything is ordered there, end it: rollbackd ack {incident.id} --close"
+    return Held(incident.id, at, "policy-removed", f"policy {incident.policy} is no longer loaded; look at {incident.target} by hand; {way}")
+
+
+def _unwatched(incident: Incident, at: datetime) -> Closed:
+    why = (
+        f"policy {incident.policy} is no longer loaded, and no other one watches {incident.target}; nothing was done, whether it is well is not known"
+    )
+    return Closed(incident.id, at, CloseHow.SUPERSEDED, why)
 
 
 def readers_of(tx: Transaction, event: IncidentEvent, incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from rollbackd.adapters.base.target import Plan
 from rollbackd.adapters.command import Command
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.errors import StoreError
-from rollbackd.policies.model.policy import FlagsRung, RevertRung
+from rollbackd.policies.model.policy import FlagsRung, Mode, RevertRung
 from rollbackd.policies.model.signals import Ratio, Selector
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, command, served
 from tests.policies.literals import MINUTE
@@ -68,6 +68,21 @@ def test_an_incident_of_the_last_policy_is_held_and_told_once_that_is_gone_and_n
         world.engine.tend(world.at)
     assert world.guards() == ["policy-removed"]
     assert len(world.titles()) == len(told) + 1
+
+
+def test_a_suggestion_ends_once_nothing_watches_its_target(tmp_path):
+    world = World(tmp_path, replace(SHOP_POLICY, mode=Mode.SUGGEST))
+    world.slot(0)
+    world.good("v1")
+    world.deploy("v2")
+    world.slot(60)
+    world.slot(60)
+    world.engine.adopt(())
+    for _ in range(2):
+        world.engine.tend(world.at)
+    assert world.incidents() == ()
+    assert [title.split(" ")[0] for title in world.titles()] == ["SUGGESTED", "CLOSED"]
+    world.close()
 
 
 def test_where_a_policy_is_left_only_slots_look_after_incidents(world):
