@@ -30,7 +30,8 @@ def hold(data_dir: Path, journal: Path | None) -> ExitStack:
     _lock(held, folder, f"works in {data_dir}", "a data_dir of its own")
     with contextlib.suppress(OSError):  # a journal whose folder takes no files is told by who opens it
         if journal is not None:
-            beside = held.enter_context(journal.with_name(f"{journal.name}.lock").open("a+"))
+            file = journal.resolve()
+            beside = held.enter_context(file.with_name(f"{file.name}.lock").open("a+"))
             _lock(held, beside, f"writes to {journal}", "a journal of its own: daemons that share one keep it in PostgreSQL")
     return held
 

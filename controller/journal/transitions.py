@@ -1,5 +1,6 @@
 """Which events of an incident are one and the same transition, and which come too late. It decides only; ``transaction`` writes."""
 
+import hashlib
 from typing import assert_never
 
 from rollbackd.policies.known.events import (
@@ -18,6 +19,7 @@ from rollbackd.policies.known.events import (
     Stopped,
 )
 from rollbackd.policies.known.incident import AT_WORK, Incident, Phase
+from rollbackd.policies.model.policy import Mode
 
 
 def key_of(kind: str, event: IncidentEvent, incident: Incident | None = None) -> str | None:
@@ -32,7 +34,10 @@ def key_of(kind: str, event: IncidentEvent, incident: Incident | None = None) ->
         case Opened() | Closed():
             return f"{event.incident}/{kind}"
         case Joined():
-            return f"{event.incident}/{kind}/{event.policy}/{event.condition}/{event.mode.name.lower()}"
+            key = f"{event.incident}/{kind}/{event.policy}/{event.condition}/{event.mode.name.lower()}"
+            # What may only suggest may come to blame something else as well, once for each set of suspects.
+            more = event.blame.suspects if event.blame is not None and event.mode < Mode.APPROVE else ()
+            return f"{key}/{hashlib.sha256(' '.join(more).encode()).hexdigest()[:12]}" if more else key
         case Intended() | Applied() | Settled() | Stopped():
             return f"{event.incident}/{kind}/{event.rung}/{event.target}"
         case Held() | Ordered() | Acked() | Offered() | Approved():

@@ -40,7 +40,7 @@ def notice_of(event: IncidentEvent, incident: Incident, policy: Policy | None) -
         case Opened() if incident.phase is Phase.PROPOSED:
             return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy, event.reason), "page")
         # What else breaks by something else, while people have left the first suggestion alone, is news to them.
-        case Joined() if incident.phase is Phase.PROPOSED and event.blame is not None:
+        case Joined() if incident.phase is Phase.PROPOSED and event.blame is not None and event.at > incident.opened_at:
             return _notice(event, incident, "suggested", f"SUGGESTED {name}: {event.reason}", _suggestion(incident, policy, event.reason), "page")
         case Offered():
             return _notice(event, incident, "approval", _offered_title(event), _offered_lines(event, incident), "page")

@@ -65,7 +65,9 @@ class ByHand:
         shown = _as_seen(self._desk.plan_in(incident, policy), wish)
         order = self._order(policy, policy.ladder[wish.rung - 1].target, shown, wish)
         if incident is not None:
-            order = replace(order, incident=incident.id, known=just_seen(self._desk.engine.book.of(policy.targets), incident.opened_at))
+            # A release that came meanwhile is not among them, unless the order is about it: then its plan says so.
+            told = [target for target in policy.targets if target != policy.target or target == order.target]
+            order = replace(order, incident=incident.id, known=just_seen(self._desk.engine.book.of(told), incident.opened_at))
         suspects = self._newest(policy)
         self._ask_guards(policy, incident, suspects, order, f"rollbackd rollback {quote(policy.name)}")
         with self._store.transaction() as tx:

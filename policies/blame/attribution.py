@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.known.changes import Change, suspects
+from rollbackd.policies.known.changes import Change, is_undone, suspects
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.reasons import duration_text, few
 from rollbackd.policies.model.policy import Policy
@@ -52,8 +52,10 @@ def suspected(policy: Policy, changes: Sequence[Change], fleet: Fleet, watch: ti
     None where no target of its own changed. ``changes`` may hold those of what it depends on too.
     """
     own = suspects([change for change in changes if change.target in policy.targets], watch, fleet.answered_on(policy.target), onset)
-    # That somebody else's incident named the change answers nothing for those who depend on it as well.
-    return (*own, *suspects(shared_changes(policy, fleet), watch, (), onset)) if own else ()
+    # That somebody else's incident named the change answers nothing for those who depend on it as well; what it undid of it broke nobody later.
+    found = (*own, *suspects(shared_changes(policy, fleet), watch, (), onset)) if own else ()
+    left = tuple(change for change in found if not is_undone(change, (*changes, *fleet.shared), onset))
+    return left if any(change.target in policy.targets for change in left) else ()
 
 
 def ranked(policy: Policy, found: Sequence[Change], fleet: Fleet, onset: datetime) -> tuple[Suspect, ...]:

@@ -49,7 +49,7 @@ def await_approval(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     # Who approved a restore did so for a loss of data that grows: late is late, even if the last approval was in time.
     is_late = isinstance(rung, RestoreRung) and slot.at >= offer.expires_at
     if allowed is not None and (is_approved or mode is Mode.AUTO) and not is_late:
-        return _begin_approved(slot, incident, offer, incident.approvals if mode is Mode.APPROVE else ())
+        return _begin_approved(slot, incident, offer, incident.approvals if is_approved else ())
     if slot.at >= offer.expires_at:
         return (Held(incident.id, slot.at, "approval", _expired(slot, incident, offer)),)
     return (Wait(_waiting(slot, incident, offer)),)

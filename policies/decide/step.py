@@ -85,18 +85,23 @@ def _begin_or_wait(slot: Slot) -> tuple[Decision, ...]:
 
 
 def _carry_on(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
-    joins, before = _joins(slot, incident), incident
-    for join in joins:
-        incident = advance(incident, join)
+    before = incident
+    joins, incident = _joins(slot, incident)
     told = (*joins, *(beside(slot, before) if incident.phase is Phase.PROPOSED else ()))
     if incident.policy != slot.policy.name:
         return told  # the opener's ladder runs; this policy is evidence
     return (*told, *TRANSITIONS[incident.phase](slot, incident))
 
 
-def _joins(slot: Slot, incident: Incident) -> tuple[Joined, ...]:
-    indexes = [i for i, confirmed in enumerate(slot.confirmed) if confirmed and slot.mode(i) is not Mode.OBSERVE and _concerns(slot, incident, i)]
-    return tuple(join for index in indexes if (join := _join(slot, incident, index)) is not None)
+def _joins(slot: Slot, incident: Incident) -> tuple[tuple[Joined, ...], Incident]:
+    """The rows of what joins in this slot, and the incident after them."""
+    joins: list[Joined] = []
+    for index in [i for i, confirmed in enumerate(slot.confirmed) if confirmed and slot.mode(i) is not Mode.OBSERVE]:
+        join = _join(slot, incident, index) if _concerns(slot, incident, index) else None
+        if join is not None:
+            joins.append(join)
+            incident = advance(incident, join)
+    return tuple(joins), incident
 
 
 def _join(slot: Slot, incident: Incident, index: int) -> Joined | None:

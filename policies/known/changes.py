@@ -71,6 +71,12 @@ def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Colle
     return tuple(sorted(found, key=lambda c: c.order, reverse=True))
 
 
+def is_undone(change: Change, changes: Iterable[Change], onset: datetime) -> bool:
+    """True where writes of ours had put back all that the change touched before a breach with this onset began."""
+    later = [c for c in changes if c.ours and c.target == change.target and c.order > change.order and c.effective < onset]
+    return bool(later) and set(change.parts) <= {part for each in later for part in each.parts}
+
+
 def equal_age(changes: Iterable[Change], target: str, at: datetime) -> tuple[datetime, timedelta] | None:
     """When what ran on ``target`` before its newest change was as old as what runs now, and that age.
 

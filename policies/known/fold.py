@@ -161,8 +161,7 @@ def _joined(incident: Incident, event: Joined) -> Incident:
 
 def _suggested(incident: Incident, blame: Blame) -> Incident:
     """What else is blamed is suggested beside what was: people may order what undoes any of it."""
-    suspects, known = (*blame.suspects, *incident.suspects), (*incident.known, *blame.known)
-    return replace(incident, suspects=tuple(dict.fromkeys(suspects)), known=tuple(dict.fromkeys(known)))
+    return replace(incident, suspects=tuple(dict.fromkeys((*blame.suspects, *incident.suspects))))
 
 
 def _by_people(incident: Incident, event: PersonsEvent) -> Incident:

@@ -76,11 +76,18 @@ def evidence_since(
     # The end of the settling says exactly what the sight of that change says at the next slot; what another incident wrote, it does not.
     own = incident.touched if incident is not None and settled is not None else ()
     ours = [change.effective for change in past if change.ours and change.target not in own]
-    mended_at = fleet.mended.get(policy.target)
-    # At a start past slots are judged too; but what has not settled yet when its incident is closed has been written all the same.
-    earlier = mended_at.evidence_from if mended_at is not None and mended_at.written <= at else None
+    earlier = None if (done := fleet.mended.get(policy.target)) is None else _mended_by(done, foreign, at)
     since = max([moment for moment in (foreign, settled, earlier, *ours) if moment is not None], default=None)
     return since, None if foreign is None else foreign + policy.timing.warmup
+
+
+def _mended_by(done: Mended, foreign: datetime | None, at: datetime) -> datetime | None:
+    """When evidence began anew by what an earlier incident did; None in a past slot that it says nothing of.
+
+    What had not settled when its incident was closed is waited for, unless somebody has changed something since: that is to be judged at once.
+    """
+    is_of_now = done.evidence_from <= at or (done.written <= at and (foreign is None or foreign <= done.written))
+    return done.evidence_from if is_of_now else None
 
 
 def counts_from(policy: Policy, since: datetime | None, at: datetime) -> datetime:

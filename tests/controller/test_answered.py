@@ -9,7 +9,7 @@ from rollbackd.adapters.command import Command
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.values import How, Standing
 from rollbackd.controller.observe.survey import Surveyor
-from rollbackd.policies.model.policy import Dependency, FlagsRung, RevertRung
+from rollbackd.policies.model.policy import Dependency, FlagsRung, OutsideWatch, RevertRung
 from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, World, command, served
 
 PAY = "command:pay"
@@ -85,3 +85,22 @@ def test_a_shared_flag_that_was_a_suspect_in_one_services_incident_is_switched_o
     for _ in range(30):
         world.both(0, 300 if world.flag() == "on" else 0)
     assert (world.flag(), world.opened()) == ("off", [SHOP, PAY])
+
+
+def test_a_shared_flag_that_one_services_incident_had_switched_off_is_no_suspect_of_what_breaks_the_other_later(two):
+    """Its last resort would revert a release that nobody changed."""
+    last_resort = (FlagsRung(FLAGS), RevertRung(PAY, always=True))
+    world = two(replace(SHOP_REVERTS, ladder=(FlagsRung(FLAGS),)), replace(PAY_REVERTS, ladder=last_resort, outside_watch=OutsideWatch.PAGE))
+    with world.store.transaction() as tx:
+        tx.mark(PAY, "p0", Standing.GOOD, How.DECLARED, world.at)
+    world.flip("on")
+    world.both(0, 0)
+    for _ in range(4):
+        world.both(300 if world.flag() == "on" else 0, 0)
+    assert (world.flag(), world.opened()) == ("off", [SHOP])
+    for _ in range(60):
+        world.both(0, 0)
+    for _ in range(30):
+        world.both(0, 300)
+    assert (world.opened(), world.pay.read_text()) == ([SHOP], "p1\n")
+    assert world.titles()[-1] == "NO ACTION TAKEN command:pay: error-rate in breach, no change explains it"

@@ -81,13 +81,13 @@ def test_a_suggestion_whose_policy_is_gone_disarms_nobody(shop):
     assert story.world.version.read_text() == "v1\n"
 
 
-def test_what_else_breaks_by_something_else_is_suggested_too_and_may_be_ordered(shop):
+@pytest.mark.parametrize("broke_before", [False, True])
+def test_what_breaks_by_something_else_is_suggested_too_also_where_it_had_broken_by_the_first(shop, broke_before):
     slow = replace(ERRORS, name="slow")
     story = shop(replace(SHOP_POLICY, mode=Mode.SUGGEST, conditions=(slow, ERRORS), trigger=EITHER))
     story.released(shop=(0, 0))
-    story.slots(shop=(60, 0))
-    story.world.at += 5 * HOUR
-    story.slots(3, shop=(60, 0))
+    story.slots(2, shop=(60, 60 if broke_before else 0))
+    story.slots(20, shop=(60, 0))
     story.world.flip("on")
     story.slots(shop=(60, 0))
     story.slots(6, shop=(60, 200))
@@ -108,3 +108,17 @@ def test_what_breaks_outside_every_watch_beside_a_suggestion_is_told_once(shop):
     story.world.at += 25 * HOUR
     story.slots(8, shop=(60, 200))
     assert [title.split(": ")[1].split(" ")[0] for title in story.world.titles()[1:]] == ["error-rate"]
+
+
+def test_one_breach_of_many_conditions_is_one_page(shop):
+    """Those with a longer watch blame an older change as well."""
+    others = tuple(replace(ERRORS, name=f"other{number}", watch=24 * HOUR) for number in range(5))
+    trigger = Group(tuple(Leaf(index) for index in range(6)), 1)
+    story = shop(replace(SHOP_POLICY, mode=Mode.SUGGEST, conditions=(ERRORS, *others), trigger=trigger))
+    story.slots(shop=(0,) * 6)
+    story.world.flip("on")
+    story.slots(shop=(0,) * 6)
+    story.world.at += 5 * HOUR
+    story.released(shop=(0,) * 6)
+    story.slots(3, shop=(60,) * 6)
+    assert (len(story.suggested()), len(story.world.incidents()[0].suspects)) == (1, 2)

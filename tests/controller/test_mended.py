@@ -101,3 +101,21 @@ def test_what_is_closed_by_a_person_while_it_settles_stays_mended_too(tmp_path):
     slots(30)
     assert (world.version.read_text(), world.incidents()) == ("v2\n", ())
     world.close()
+
+
+def test_a_release_after_what_was_closed_while_it_settled_is_judged_at_once(tmp_path):
+    world = World(tmp_path, replace(SHOP_POLICY, watch=HOUR / 2, timing=replace(TIMING, settle=HOUR)))
+    world.slot(0)
+    world.good("v1")
+    world.flip("on")
+    world.slot(0)
+    world.slot(60)
+    (incident,) = world.incidents()
+    Hands(desk_of(world, Said())).ack(incident.id, "ann", "off, thanks", close=True)
+    for _ in range(6):
+        world.slot(0)
+    world.deploy("v3")
+    for _ in range(60):
+        world.slot(400 if world.version.read_text() == "v3\n" else 0)
+    assert world.version.read_text() == "v1\n"
+    world.close()

@@ -7,7 +7,7 @@ import pytest
 from rollbackd.policies.decide.decisions import Act, Offer, Outside, Wait, WouldAct
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.known.changes import SKEW
-from rollbackd.policies.known.events import Applied, Closed, CloseHow, Held, Joined, Offered, Opened, Ordered, RungEnd, Settled, Stopped
+from rollbackd.policies.known.events import Applied, Approved, Closed, CloseHow, Held, Joined, Offered, Opened, Ordered, RungEnd, Settled, Stopped
 from rollbackd.policies.known.fold import fold
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.known.watch import new_watch
@@ -371,6 +371,8 @@ def test_a_waiting_plan_that_nobody_approved_is_held_by_whatever_holds_the_machi
 
     assert kinds(found()) == ["Act"]
     assert only(found(**{database: OPENED.at}), Held).guard == "suspects"
+    waiting = fold((told, offer, Approved("inc-1", LATER, "p", "ann"), Joined("inc-1", LATER, "checkout", "error-rate", Mode.AUTO, "")))
+    assert only(found(**{database: OPENED.at}), Act).by == ("ann",)  # whose fault it is, ann has decided
 
 
 @pytest.mark.parametrize(
