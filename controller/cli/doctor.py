@@ -131,10 +131,11 @@ def _table(found: "tuple[Finding, ...]", out: "Console") -> None:
     from rich.markup import escape
 
     from rollbackd.controller.cli.tables import grid
+    from rollbackd.policies.text.faults import unbroken
 
     table = grid("!", "check!", "about", "found")
     for finding in found:
         grade = finding.grade.value
-        said = escape(finding.found) + (f" [dim]-> {escape(finding.advice)}[/]" if finding.advice else "")
-        table.add_row(f"[{COLOURS[grade]}]{grade.upper()}[/]", finding.check, escape(finding.subject), said)
+        said = escape(unbroken(finding.found)) + (f" [dim]-> {escape(finding.advice)}[/]" if finding.advice else "")
+        table.add_row(f"[{COLOURS[grade]}]{grade.upper()}[/]", finding.check, escape(unbroken(finding.subject)), said)
     out.print(table)

@@ -101,6 +101,18 @@ def test_github_gets_one_command_for_each_fault_on_one_line(folder, capsys):
     assert line.startswith(f"::error file={file},line=7,col=3,title=policy 'checkout'::expected a known key")
 
 
+def test_a_line_break_in_a_files_name_is_spelt_out_and_gives_github_no_command(folder, capsys):
+    (folder / "policies.d" / "checkout.yaml").unlink()
+    (folder / "policies.d" / "a\n::notice title=forged::x\r.yaml").write_text(SOUND + "  remedi: []\n")
+    (folder / "policies.d" / "b.yaml").write_text(SOUND)
+    code, out, _ = run(capsys, "check", folder / "policies.d")
+    assert code == 2
+    place, *_, again, _, _, first = out.rstrip().splitlines()
+    assert place.startswith(f"{folder}/policies.d/a\\n::notice title=forged::x\\r.yaml:7:3: policy 'checkout': expected a known key")
+    assert again.startswith(f"{folder}/policies.d/b.yaml:3:")
+    assert first.startswith(f"      = first at {folder}/policies.d/a\\n::notice")
+
+
 def test_without_files_the_configs_own_policies_are_checked(folder, capsys):
     assert run(capsys, "check", "--config", folder / "rollbackd.yaml") == (0, "", "2 files: 1 policy sound\n")
 

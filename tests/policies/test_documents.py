@@ -197,6 +197,11 @@ def test_a_wrong_file_is_refused_with_the_place_and_what_was_expected(text: str,
     assert said(text) == answer
 
 
+def test_a_fault_is_one_line_whatever_its_files_name_holds() -> None:
+    (fault,) = load_policies({"a\nb\r.yaml": "- no policy\n"}).faults
+    assert str(fault).startswith("a\\nb\\r.yaml:1:1: ")
+
+
 def test_every_reference_that_the_config_does_not_offer_is_named_with_what_it_offers() -> None:
     text = CHECKOUT.replace("gauge: queue_depth", "probe: logn").replace("above: 2000", "above: 50%")
     assert said(text, NAMES) == [
