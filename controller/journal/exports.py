@@ -40,7 +40,7 @@ def write(file: IO[bytes], name: str, after: Mapping[str, str], rows: Iterable[J
 
 
 def prove(path: Path) -> Proven:
-    """What the file holds. Raises NoExport for another kind of file; StoreError where it cannot be read, or its rows are not those that were written."""
+    """What the file holds. Raises NoExport for another kind of file; StoreError where it cannot be read, or is not what was written."""
     hashes: list[str] = []
     heads: dict[str, str] = {}
     seqs: list[int] = []
