@@ -10,7 +10,7 @@ from rollbackd.controller.config.values import Config
 from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.database import Database, database
-from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.errors import StoreError, StoreUnfit
 from rollbackd.controller.journal.inspection import inspected
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import SharedPause
@@ -92,7 +92,12 @@ def store(around: Surroundings) -> Iterator[Finding]:
         place = database(around.config.store, around.config.store_password)
         yield from _shared(place) if place.file is None else _file(place, place.file, folder)
     except (StoreError, OSError) as fault:
-        yield Finding("store", "journal", Grade.FAIL, str(fault), "the daemon does not start on it")
+        yield Finding("store", "journal", Grade.FAIL, str(fault), "the daemon does not start on it", reached=_reached(around.config, fault))
+
+
+def _reached(config: Config, fault: Exception) -> bool | None:
+    """False where a server keeps the journal, and gave no answer; None where nothing outside was asked."""
+    return False if config.store.startswith("postgresql") and not isinstance(fault, StoreUnfit) else None
 
 
 def _file(place: Database, file: Path, folder: Path) -> Iterator[Finding]:
@@ -161,7 +166,7 @@ def _paused_elsewhere(config: Config, here: Pause) -> Finding:
         return _of_all(place, here) if place.is_shared else Finding("pause", str(here.file), Grade.PASS, "not paused")
     except (StoreError, OSError) as fault:
         said = f"whether another replica has paused all cannot be read; unreadable means paused: {fault}"
-        return Finding("pause", "journal", Grade.FAIL, said, "see the line of the store")
+        return Finding("pause", "journal", Grade.FAIL, said, "see the line of the store", reached=_reached(config, fault))
 
 
 def _of_all(place: Database, here: Pause) -> Finding:

@@ -87,6 +87,18 @@ def test_4_if_everything_outside_was_asked_in_vain(patient: Patient, doctor: Run
     assert doctor()[0] == 4
 
 
+def test_4_where_the_server_of_the_journal_is_silent_too(patient: Patient, doctor: Run) -> None:
+    (patient.folder / "version").unlink()
+    patient.config = {"store": f"postgresql://rollbackd@127.0.0.1:{free_port()}/rollbackd"}
+    assert doctor()[0] == 4
+
+
+def test_what_failed_without_asking_anybody_is_2_though_nothing_outside_answers(patient: Patient, doctor: Run) -> None:
+    (patient.folder / "version").unlink()
+    (patient.folder / "secret").unlink()
+    assert doctor()[0] == 2
+
+
 def test_a_faulty_config_is_a_line_for_each_fault_and_nothing_else(patient: Patient, doctor: Run) -> None:
     patient.config = {"mode_cap": "never", "contact": {}}
     code, out, _ = doctor("-o", "json")
