@@ -31,7 +31,8 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 @click.command(
     short_help="Check config, rights, sources, contacts, known goods.",
     epilog="It reads only: nothing is written, locked or sent, and the daemon may run beside it.\n\n"
-    "Exit codes: 0 fine, 2 something failed (with --strict also what is only doubtful), 4 nothing outside could be reached and nothing else failed.\n\n"
+    "Exit codes: 0 fine, 2 something failed (with --strict also what is only doubtful), 4 nothing outside could be reached, "
+    "and nothing else failed.\n\n"
     "Examples:\n\n\b\n  rollbackd doctor --config /etc/rollbackd/rollbackd.yaml\n  rollbackd doctor --workload shop/checkout\n"
     "  rollbackd doctor -o json | jq '.findings[] | select(.grade == \"fail\")'",
 )

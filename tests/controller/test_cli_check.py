@@ -250,6 +250,14 @@ def test_a_policy_test_among_the_policies_is_one_fault_that_says_where_it_belong
     assert "tests belong in a folder of their own: `rollbackd test` reads them" in out
 
 
+def test_a_config_that_has_no_policy_is_warned_of(folder, capsys):
+    (folder / "policies.d" / "checkout.yaml").unlink()
+    code, out, err = run(capsys, "check", "--config", folder / "rollbackd.yaml")
+    said = f"warning: config › policies: no policy file (.yaml, .yml) in {folder}/policies.d: nothing is watched"
+    assert (code, out.splitlines()[0], err) == (0, f"{folder}/rollbackd.yaml:4:11: {said}", "1 file: 0 policies sound, 1 warning\n")
+    assert run(capsys, "check", "--config", folder / "rollbackd.yaml", "--strict")[0] == 2
+
+
 def test_an_empty_folder_is_a_usage_error_and_not_sound(tmp_path, capsys):
     assert run(capsys, "check", tmp_path)[0] == 64
 
