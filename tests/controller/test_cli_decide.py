@@ -125,8 +125,8 @@ def test_an_incident_that_is_over_has_no_plan(cli, world):
 
 def test_who_says_no_has_decided_nothing(cli, world, monkeypatch):
     typed(monkeypatch, "n")
-    assert cli("approve", incident(world).id)[0] == 130
-    assert incident(world).approvals == ()
+    code, _, err = cli("approve", incident(world).id)
+    assert (code, err.endswith("[y/N]: nothing was decided\n"), incident(world).approvals) == (130, True, ())
 
 
 def test_where_nobody_can_answer_it_is_64_and_says_how_to_name_the_plan(cli, world, monkeypatch):
@@ -180,6 +180,7 @@ def test_a_rollback_shows_its_plan_and_asks(cli, world, monkeypatch):
     assert (code, out, world.version.read_text()) == (130, "", "v2\n")
     assert "rung 1" in err
     assert "would write" in err
+    assert err.endswith("[y/N]: nothing was ordered\n")
 
 
 def test_a_rollback_where_nobody_can_answer_is_64_and_says_how_to_go_on(cli, world, monkeypatch):
