@@ -218,7 +218,7 @@ class _Reading:
 
     def _clusters(self) -> dict[str, Cluster]:
         written = {name: Cluster(self._path(each.kubeconfig), each.context) for name, each in self.written.clusters.items()}
-        return written or {DEFAULT_CLUSTER: Cluster()}
+        return written or {DEFAULT_CLUSTER: Cluster(is_implied=True)}
 
     def _commands(self) -> dict[str, Command]:
         return {

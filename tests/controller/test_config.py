@@ -108,7 +108,7 @@ def test_the_shortest_config_has_safe_defaults() -> None:
         namespace_caps={},
         sources={"prometheus": PrometheusSource("http://127.0.0.1:9090")},
         flags={},
-        clusters={"default": Cluster()},
+        clusters={"default": Cluster(is_implied=True)},
         commands={},
         contacts={},
         probes={},
