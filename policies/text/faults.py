@@ -117,5 +117,5 @@ def choices(word: object, known: Iterable[str], label: str = "allowed") -> str:
 
 
 def listed(known: Iterable[str], label: str = "allowed") -> str:
-    """All that are known."""
-    return f"{label}: {', '.join(sorted(known)) or 'none'}"
+    """All that are known, each once."""
+    return f"{label}: {', '.join(sorted(set(known))) or 'none'}"
