@@ -59,7 +59,7 @@ def doctor(config: Path, within: int, workload: str | None, source: str | None, 
     found = _examined(config, timedelta(seconds=within))
     show(findings.document(found), output, lambda out: _table(found, out))
     counts = {grade: findings.count_of(found, grade) for grade in Grade}
-    say(f"{counts[Grade.PASS]} passed, {counts[Grade.WARN]} warnings, {counts[Grade.FAIL]} failed")
+    say(f"{counts[Grade.PASS]} passed, {findings.counted(counts[Grade.WARN], 'warning')}, {counts[Grade.FAIL]} failed")
     is_bad = counts[Grade.FAIL] > 0 or (strict and counts[Grade.WARN] > 0)
     click.get_current_context().exit(UNREACHABLE if findings.is_cut_off(found) else FOUND if is_bad else 0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rollbackd.controller.config.paths import paths_in
 from rollbackd.controller.config.values import Config
-from rollbackd.controller.doctor.findings import Finding, Grade
+from rollbackd.controller.doctor.findings import Finding, Grade, counted
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError, StoreUnfit
@@ -28,7 +28,8 @@ LITTLE, TOO_LITTLE = 1 << 30, 100 << 20
 def config(around: Surroundings) -> Iterator[Finding]:
     """The config loaded, and every file that it names can be read: secrets, authorities, kubeconfigs, flag files. No content is shown."""
     found = around.config
-    parts = f"{len(found.sources)} sources, {len(found.clusters)} clusters, {len(found.flags)} flag providers, {len(found.contacts)} contacts"
+    numbers = {"source": len(found.sources), "cluster": len(found.clusters), "flag provider": len(found.flags), "contact": len(found.contacts)}
+    parts = ", ".join(counted(number, one) for one, number in numbers.items())
     yield Finding("config", around.file, Grade.PASS, f"sound: {parts}; mode_cap {found.mode_cap.name.lower()}")
     for trail, fault in unreadable(found):
         if not trail.startswith(NOT_HERE):
