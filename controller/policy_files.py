@@ -96,7 +96,9 @@ class PolicyFiles:
             log.warning("policies.held_back", before=before, after=after)
         else:
             self._good = fresh
-            log.info("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
+            # Without any, all is well as far as every other line says, and nothing is watched.
+            tell = log.info if after else log.warning
+            tell("policies.loaded", policies=after, faults=len(loaded.faults), warnings=len(loaded.warnings))
         held = [policy for _, policies in sorted(self._good.items()) for policy in policies]
         return Reload(
             self._now(),

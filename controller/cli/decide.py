@@ -97,14 +97,17 @@ def shown(document: Mapping[str, Any], output: str) -> None:
     show(document, output, table)
 
 
-def confirm(question: str, otherwise: str) -> None:
-    """The person said yes. Raises click.Abort where they say no; where nobody can answer, a fault of usage that says what to do ``otherwise``."""
+def confirm(question: str, otherwise: str, undone: str = "nothing was decided") -> None:
+    """The person said yes. Raises click.Abort where they do not, after it was said what is ``undone``; where nobody can answer, a fault of usage that
+    says what to do ``otherwise``.
+    """
     try:
         click.confirm(question, abort=True, err=True)
     except click.Abort as fault:
         # click says the same of a no, of Ctrl-C, and of an input that has ended, as that of a script.
         if isinstance(fault.__context__, EOFError):
             raise click.UsageError(f"nobody can answer here, so nothing was done: {otherwise}") from fault
+        say(f"\n{undone}" if isinstance(fault.__context__, KeyboardInterrupt) else undone)  # ^C leaves the cursor beside the question
         raise
 
 

@@ -31,7 +31,8 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 @click.command(
     short_help="Check config, rights, sources, contacts, known goods.",
     epilog="It reads only: nothing is written, locked or sent, and the daemon may run beside it.\n\n"
-    "Exit codes: 0 fine, 2 something failed (with --strict also what is only doubtful), 4 nothing outside could be reached.\n\n"
+    "Exit codes: 0 fine, 2 something failed (with --strict also what is only doubtful), 4 nothing outside could be reached, "
+    "and nothing else failed.\n\n"
     "Examples:\n\n\b\n  rollbackd doctor --config /etc/rollbackd/rollbackd.yaml\n  rollbackd doctor --workload shop/checkout\n"
     "  rollbackd doctor -o json | jq '.findings[] | select(.grade == \"fail\")'",
 )
@@ -58,7 +59,7 @@ def doctor(config: Path, within: int, workload: str | None, source: str | None, 
     found = _examined(config, timedelta(seconds=within))
     show(findings.document(found), output, lambda out: _table(found, out))
     counts = {grade: findings.count_of(found, grade) for grade in Grade}
-    say(f"{counts[Grade.PASS]} passed, {counts[Grade.WARN]} warnings, {counts[Grade.FAIL]} failed")
+    say(f"{counts[Grade.PASS]} passed, {findings.counted(counts[Grade.WARN], 'warning')}, {counts[Grade.FAIL]} failed")
     is_bad = counts[Grade.FAIL] > 0 or (strict and counts[Grade.WARN] > 0)
     click.get_current_context().exit(UNREACHABLE if findings.is_cut_off(found) else FOUND if is_bad else 0)
 
@@ -131,10 +132,11 @@ def _table(found: "tuple[Finding, ...]", out: "Console") -> None:
     from rich.markup import escape
 
     from rollbackd.controller.cli.tables import grid
+    from rollbackd.policies.text.faults import unbroken
 
     table = grid("!", "check!", "about", "found")
     for finding in found:
         grade = finding.grade.value
-        said = escape(finding.found) + (f" [dim]-> {escape(finding.advice)}[/]" if finding.advice else "")
-        table.add_row(f"[{COLOURS[grade]}]{grade.upper()}[/]", finding.check, escape(finding.subject), said)
+        said = escape(unbroken(finding.found)) + (f" [dim]-> {escape(finding.advice)}[/]" if finding.advice else "")
+        table.add_row(f"[{COLOURS[grade]}]{grade.upper()}[/]", finding.check, escape(unbroken(finding.subject)), said)
     out.print(table)

@@ -1,15 +1,15 @@
 """Faults for people, for programs, and for a code review on GitHub."""
 
-from rollbackd.policies.text.faults import Fault, excerpt
+from rollbackd.policies.text.faults import Fault, excerpt, unbroken
 
 
 def fault_text(fault: Fault, text: str) -> str:
     """The place, what was expected and found, the line with a caret, and the hint on a line of its own."""
     mark = "warning: " if fault.severity == "warning" else ""
     said = f"expected {fault.expected}, found {fault.found}" if fault.expected else fault.found
-    lines = [f"{fault.file}:{fault.line}:{fault.column}: {mark}{fault.trail}: {said}", excerpt(fault, text)]
+    lines = [unbroken(f"{fault.file}:{fault.line}:{fault.column}: {mark}{fault.trail}: {said}"), excerpt(fault, text)]
     if fault.hint:
-        lines.append(f"      = {fault.hint}")
+        lines.append(unbroken(f"      = {fault.hint}"))
     return "\n".join(line for line in lines if line)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rollbackd.controller.api.client import Client
-from rollbackd.controller.cli.options import FILE, prints, talks_to_daemon
+from rollbackd.controller.cli.options import FILE, finds_daemon, prints, talks_to_daemon
 from rollbackd.controller.cli.show import say, show
 from rollbackd.policies.known.reasons import duration_text
 from rollbackd.policies.text.units import UnitError, duration
@@ -86,32 +87,63 @@ def audit() -> None:
     epilog="Exit codes: 0 it holds, 2 it does not.\n\n"
     "Examples:\n\n\b\n  rollbackd audit verify -o json > heads-2026-11.json    # keep this elsewhere\n"
     "  rollbackd audit verify --kept heads-2026-11.json\n  rollbackd audit verify --head 3f2a9c01b7de4455     # from a page\n"
-    "  rollbackd audit verify /archive/journal-*.jsonl.gz    # with what `rollbackd compact` moved away",
+    "  rollbackd audit verify /archive/journal-*.jsonl.gz    # with what `rollbackd compact` moved away\n"
+    "  rollbackd audit verify /backup/rollbackd-2026-11-26.db    # a backup, without a daemon",
 )
 @click.argument("files", nargs=-1, type=FILE)
 @click.option("--kept", type=FILE, help="An earlier `audit verify -o json`: its heads have to be there still, or rows were cut off or written anew.")
 @click.option("--head", "heads", multiple=True, metavar="HASH", callback=_head, help="A head from a page or the log: its row has to be there still.")
-@talks_to_daemon
+@finds_daemon
 @prints
-def verify(client: Client, files: tuple[Path, ...], kept: Path | None, heads: tuple[str, ...], output: str) -> None:
-    """Check the journal's hash chain, and that of FILES that rows were moved to. A chain does not show that its end was cut off: keep the heads
-    elsewhere, and name them with --kept.
+def verify(daemon: Callable[[], Client], files: tuple[Path, ...], kept: Path | None, heads: tuple[str, ...], output: str) -> None:
+    """Check the journal's hash chain, and that of FILES that `rollbackd compact` moved rows to. A file of `rollbackd backup` is checked in place of
+    the daemon's journal. A chain does not show that its end was cut off: keep the heads elsewhere, and name them with --kept.
     """
-    document = client.get("audit", VERIFYING, kept=[*heads, *(_heads(kept) if kept is not None else ())])
-    if files:
-        document = with_files(document, files)
+    known = [*heads, *(_heads(kept) if kept is not None else ())]
+    journals = _journals(files)
+    document = _of_file(journals[0], known) if journals else daemon().get("audit", VERIFYING, kept=known)
+    if exported := tuple(file for file in files if file not in journals):
+        document = with_files(document, exported)
     show(document, output, lambda out: _verified(document, out))
     is_bad = document["fault"] or document["missing"] or document.get("gaps")
     click.get_current_context().exit(FOUND if is_bad else 0)
 
 
+def _journals(files: Sequence[Path]) -> tuple[Path, ...]:
+    """Those of the files that are databases: one at most."""
+    from rollbackd.controller.journal.sqlite import is_sqlite
+
+    try:
+        found = tuple(dict.fromkeys(file for file in files if is_sqlite(file)))
+    except OSError as fault:
+        raise click.ClickException(f"{fault.filename} cannot be read: {fault.strerror}") from fault
+    if len(found) > 1:
+        raise click.UsageError(f"one journal at a time: {', '.join(str(file) for file in found)}")
+    return found
+
+
+def _of_file(file: Path, known: list[str]) -> dict[str, Any]:
+    from rollbackd.controller.answers.wire import document
+    from rollbackd.controller.audit import audit_file
+    from rollbackd.controller.journal.errors import StoreError, StoreUnfit
+
+    try:
+        return {**document(audit_file(file, known)), "journal": str(file)}
+    except StoreUnfit as fault:
+        raise click.UsageError(str(fault)) from fault
+    except StoreError as fault:
+        raise click.ClickException(str(fault)) from fault
+
+
 def with_files(document: dict[str, Any], files: tuple[Path, ...]) -> dict[str, Any]:
-    """The audit together with the rows in these files; a file that does not hold is the fault."""
+    """The audit together with the rows in these files; a file that does not hold is the fault. Raises click.UsageError for a file of another kind."""
     from rollbackd.controller.journal.errors import StoreError
-    from rollbackd.controller.journal.exports import join
+    from rollbackd.controller.journal.exports import NoExport, join
 
     try:
         joined = join(files, {writer: removed["hash"] for writer, removed in document["exported"].items()})
+    except NoExport as fault:
+        raise click.UsageError(f"{fault}; FILES are those of `rollbackd compact`, and one of `rollbackd backup`") from fault
     except StoreError as fault:
         return {**document, "fault": document["fault"] or str(fault)}
     missing = [head for head in document["missing"] if not joined.holds(head)]
@@ -136,7 +168,7 @@ def _verified(document: dict[str, Any], out: "Console") -> None:
     for gap in document.get("gaps", ()):
         out.print(f"MISSING {gap}, which is in no file named here", markup=False)
     if not document["fault"] and not document["missing"]:
-        out.print(f"the chain holds over {document['rows']} rows", markup=False)
+        out.print(f"the chain holds over {document['rows']} rows{f' in {journal}' if (journal := document.get('journal')) else ''}", markup=False)
     for file, rows in document.get("files", {}).items():
         out.print(f"the chain holds over {rows} rows in {file}", markup=False)
     for writer, removed in document["exported"].items():

@@ -53,17 +53,30 @@ def _unwritable(place: Path) -> str | None:
     return None if os.access(there, os.W_OK) else f"{there} may not be written to"
 
 
-def talks_to_daemon(command: F) -> F:
-    """The command takes --server, --token-file and --config, and gets ``client``. A config that was named is stronger than the environment."""
+def finds_daemon(command: F) -> F:
+    """The command takes --server, --token-file and --config, and gets ``daemon``, which is called for a client and finds none before that.
+    A config that was named is stronger than the environment.
+    """
 
     @click.option("--server", envvar="ROLLBACKD_SERVER", metavar="URL", help="The daemon's API, such as http://127.0.0.1:8080.")
     @click.option("--token-file", envvar="ROLLBACKD_TOKEN_FILE", type=FILE, help="The file with its token (DATA_DIR/api.token).")
     @click.option("--config", type=FILE, help="The daemon's config, which names both. Default: ./rollbackd.yaml, where it exists.")
     @functools.wraps(command)
     def found(server: str | None, token_file: Path | None, config: Path | None, **rest: Any) -> Any:
-        return command(client=_said(server, token_file, config).client(), **rest)
+        return command(daemon=lambda: _said(server, token_file, config).client(), **rest)
 
     return found  # type: ignore[return-value]  # click reads the options off the function; its own signature is not called
+
+
+def talks_to_daemon(command: F) -> F:
+    """As ``finds_daemon``; the command gets the ``client``."""
+
+    @finds_daemon
+    @functools.wraps(command)
+    def found(daemon: Callable[[], Client], **rest: Any) -> Any:
+        return command(client=daemon(), **rest)
+
+    return found  # type: ignore[return-value]  # as above
 
 
 def _said(server: str | None, token_file: Path | None, config: Path | None) -> Place:

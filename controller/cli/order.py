@@ -77,7 +77,7 @@ def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> Run
         raise ClientFault(f"rung {chosen.number} ({chosen.what}) {chosen.outcome}: {chosen.reason}", chosen.advice, CODES.get(chosen.outcome, FAILED))
     _show_plan(answer, chosen)
     if not is_sure:
-        confirm("Carry out this plan?", "say --yes to have it carried out unasked")
+        confirm("Carry out this plan?", "say --yes to have it carried out unasked", "nothing was ordered")
     return chosen
 
 

@@ -158,8 +158,20 @@ def _checked(places: tuple[Path, ...], config: Path | None) -> Checked:
             raise click.UsageError(f"no policy file (.yaml, .yml) in {', '.join(str(place) for place in places)}")
         loaded = load_policies(texts, frame.names)
     faults = (*frame.faults, *loaded.faults)
+    warnings = (*(_nothing_watched(config, frame) if config is not None and frame.places and not texts else ()), *loaded.warnings)
     files, sound = len(texts) + len(frame.texts), len(loaded.policies) + len(loaded.fleets)
-    return Checked(files, sound, faults, loaded.warnings, {**frame.texts, **texts}, loaded, frame.config)
+    return Checked(files, sound, faults, warnings, {**frame.texts, **texts}, loaded, frame.config)
+
+
+def _nothing_watched(config: Path, frame: _Frame) -> "tuple[Fault, ...]":
+    """Said of a config whose places hold no policy file: its daemon would start, and watch nothing."""
+    from rollbackd.policies.text.validate import Findings
+    from rollbackd.policies.text.yaml_text import parse
+
+    findings = Findings(parse(frame.texts[str(config)], str(config)).documents[0])
+    said = f"no policy file (.yaml, .yml) in {', '.join(str(place) for place in frame.places)}: nothing is watched"
+    findings.warn(("policies",), said, "write one, or name where they are; folders below a folder are not looked into")
+    return tuple(findings.faults)
 
 
 def _frame(file: Path, places: tuple[Path, ...]) -> _Frame:

@@ -5,6 +5,7 @@ Nothing that others wrote speaks to the terminal: it is shown what they wrote, a
 
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -80,14 +81,21 @@ def say(text: str) -> None:
 
 
 def console(file: IO[str], width: int | None = None) -> "Console":
-    """The terminal's own width where ``width`` is None; NO_COLOR and COLUMNS are honoured. Draws ``visible`` text only."""
+    """The terminal's own width where ``width`` is None; COLUMNS is honoured, and under NO_COLOR nothing is bold or dim either. Draws ``visible``
+    text only.
+    """
     from rich.console import Console
 
     class Plain(Console):
         def render_str(self, text: str, **how: Any) -> "Text":
             return super().render_str(visible(text), **how)
 
-    return Plain(file=file, width=width, highlight=False, emoji=False)
+    return Plain(file=file, width=width, color_system=None if is_plain() else "auto", highlight=False, emoji=False)
+
+
+def is_plain() -> bool:
+    """Whether NO_COLOR is set: then no code for a terminal is written at all. Rich would leave those that are no colour."""
+    return bool(os.environ.get("NO_COLOR"))
 
 
 def clock(moment: datetime | None, now: datetime) -> str:

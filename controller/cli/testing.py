@@ -107,14 +107,15 @@ def _draw(result: "Result", out: "Console", *, timeline: bool) -> None:
 
     from rollbackd.controller.cli.faults import fault_text
     from rollbackd.controller.policytest.report import failure_lines, look_lines
+    from rollbackd.policies.text.faults import unbroken
 
     for fault in (*result.loaded.faults, *result.loaded.warnings):
         out.print(escape(fault_text(fault, result.loaded.texts.get(fault.file, ""))) + "\n", soft_wrap=True)
     for file in dict.fromkeys(outcome.case.file for outcome, _ in result.outcomes):
-        out.print(escape(file))
+        out.print(escape(unbroken(file)))
         for outcome in (outcome for outcome, _ in result.outcomes if outcome.case.file == file):
             word = "[green]ok[/]  " if outcome.passed else "[bold red]FAIL[/]"
             out.print(f"  {word}  {escape(outcome.case.name)}", soft_wrap=True)
             lines = [*failure_lines(outcome), *(look_lines(outcome, outcome.looks) if timeline else ())]
             for line in lines:
-                out.print(f"        {escape(line)}", soft_wrap=True)
+                out.print(f"        {escape(unbroken(line))}", soft_wrap=True)

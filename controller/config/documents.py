@@ -13,6 +13,7 @@ from rollbackd.policies.documents.base import Duration, Interval, LabelName, Nam
 from rollbackd.policies.documents.conditions import ModeWord
 from rollbackd.policies.documents.targets import Region
 from rollbackd.policies.text.wording import describe_pattern
+from rollbackd.policies.text.yaml_text import Path, Value
 
 REVISION = "{revision}"
 SOURCE_KINDS = ("prometheus", "scrape", "cloudwatch")
@@ -246,3 +247,12 @@ class ConfigDocument(Written):
     health: HealthParts | None = Field(None, description="A second address, for probes and Prometheus. Default: none.")
     heartbeat: HeartbeatParts | None = Field(None, description="A service elsewhere that pages when this daemon falls silent. Default: none.")
     data_dir: FilePath = Field("/data", description="Where the daemon keeps its files. Default /data.")
+
+
+STAND_INS: Mapping[Path, Value] = {
+    ("apiVersion",): "rollbackd/v1",
+    ("kind",): "Config",
+    ("sources",): {"prometheus": {"url": "http://unnamed"}},
+    ("policies",): ["unnamed"],
+}
+"""In place of what every config has, so that a fault in it hides none of the others'."""

@@ -10,6 +10,7 @@ from rollbackd.controller.config.channels import channels
 from rollbackd.controller.config.documents import (
     LATER_SOURCES,
     SOURCE_KINDS,
+    STAND_INS,
     ApiParts,
     CloudWatchParts,
     ConfigDocument,
@@ -68,7 +69,7 @@ def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
     findings = Findings(parsed.documents[0])
     written = validate(parsed.documents[0], ConfigDocument, findings)
     config = _Reading(written, findings, base).config() if written is not None else None
-    if written is None and (rest := remainder(parsed.documents[0], ConfigDocument, {})) is not None:
+    if written is None and (rest := remainder(parsed.documents[0], ConfigDocument, STAND_INS)) is not None:
         sound, beside = rest
         _Reading(sound, beside, base).config()
         findings.faults += beside.faults
@@ -217,7 +218,7 @@ class _Reading:
 
     def _clusters(self) -> dict[str, Cluster]:
         written = {name: Cluster(self._path(each.kubeconfig), each.context) for name, each in self.written.clusters.items()}
-        return written or {DEFAULT_CLUSTER: Cluster()}
+        return written or {DEFAULT_CLUSTER: Cluster(is_implied=True)}
 
     def _commands(self) -> dict[str, Command]:
         return {

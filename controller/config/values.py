@@ -64,10 +64,11 @@ class CloudWatchSource:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """How a cluster is reached. Neither: the pod's own service account, else the default kubeconfig."""
+    """How a cluster is reached. Neither: the pod's own service account, else the default kubeconfig. ``is_implied``: the config names none."""
 
     kubeconfig: Path | None = None
     context: str | None = None
+    is_implied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

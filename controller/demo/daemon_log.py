@@ -42,7 +42,9 @@ class DaemonLog:
         return fresh
 
     def tail(self, lines: int = 15) -> str:
-        """The end of the file, as it is."""
+        """The end of the file, as it is; nothing before there is one."""
+        if not self._path.exists():
+            return ""
         return "\n".join(self._path.read_text(errors="replace").splitlines()[-lines:])
 
 

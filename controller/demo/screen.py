@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.text import Text
 
+from rollbackd.controller.cli.show import is_plain
+
 _STYLES = {"shop": "cyan", "you": "magenta", "rollbackd": "green", "on-call": "yellow", "demo": "dim"}
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{32,}\b")
 
 
 class Screen:
-    """Lines for people. Written through rich, which leaves colours out where there is no terminal or NO_COLOR is set."""
+    """Lines for people. Written through rich, which leaves colours out where there is no terminal; under NO_COLOR nothing is bold either."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or Console(color_system=None if is_plain() else "auto", highlight=False, soft_wrap=True)
 
     def chapter(self, title: str) -> None:
         """A new part of the story begins."""

@@ -54,8 +54,13 @@ def run_demo(folder: Path | None, keep: bool) -> int:
     screen = Screen()
     place = Folder((folder or Path(tempfile.mkdtemp(prefix="rollbackd-demo-"))).absolute())
     try:
+        secret = files.prepare(place)
+    except OSError as fault:  # nothing was started: a daemon's log that lies there is of another demo
+        screen.say("demo", f"FAILED: {fault}", style="bold red")
+        return 1
+    try:
         with _interruptible():
-            return _play(place, screen, keep=keep)
+            return _play(place, secret, screen, keep=keep)
     except KeyboardInterrupt:
         screen.say("demo", "interrupted; everything that was started is stopped")
         return 130
@@ -65,8 +70,7 @@ def run_demo(folder: Path | None, keep: bool) -> int:
         return 1
 
 
-def _play(folder: Folder, screen: Screen, *, keep: bool) -> int:
-    secret = files.prepare(folder)
+def _play(folder: Folder, secret: str, screen: Screen, *, keep: bool) -> int:
     with Receiver(secret) as receiver, Children() as children, contextlib.ExitStack() as measuring:
         ports = files.free_ports()
         files.write_config(folder, ports, receiver.url)

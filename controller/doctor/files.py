@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rollbackd.controller.config.paths import paths_in
 from rollbackd.controller.config.values import Config
-from rollbackd.controller.doctor.findings import Finding, Grade
+from rollbackd.controller.doctor.findings import Finding, Grade, counted
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.database import Database, database
-from rollbackd.controller.journal.errors import StoreError
+from rollbackd.controller.journal.errors import StoreError, StoreUnfit
 from rollbackd.controller.journal.inspection import inspected
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import SharedPause
@@ -28,7 +28,8 @@ LITTLE, TOO_LITTLE = 1 << 30, 100 << 20
 def config(around: Surroundings) -> Iterator[Finding]:
     """The config loaded, and every file that it names can be read: secrets, authorities, kubeconfigs, flag files. No content is shown."""
     found = around.config
-    parts = f"{len(found.sources)} sources, {len(found.clusters)} clusters, {len(found.flags)} flag providers, {len(found.contacts)} contacts"
+    numbers = {"source": len(found.sources), "cluster": len(found.clusters), "flag provider": len(found.flags), "contact": len(found.contacts)}
+    parts = ", ".join(counted(number, one) for one, number in numbers.items())
     yield Finding("config", around.file, Grade.PASS, f"sound: {parts}; mode_cap {found.mode_cap.name.lower()}")
     for trail, fault in unreadable(found):
         if not trail.startswith(NOT_HERE):
@@ -92,7 +93,12 @@ def store(around: Surroundings) -> Iterator[Finding]:
         place = database(around.config.store, around.config.store_password)
         yield from _shared(place) if place.file is None else _file(place, place.file, folder)
     except (StoreError, OSError) as fault:
-        yield Finding("store", "journal", Grade.FAIL, str(fault), "the daemon does not start on it")
+        yield Finding("store", "journal", Grade.FAIL, str(fault), "the daemon does not start on it", reached=_reached(around.config, fault))
+
+
+def _reached(config: Config, fault: Exception) -> bool | None:
+    """False where a server keeps the journal, and gave no answer; None where nothing outside was asked."""
+    return False if config.store.startswith("postgresql") and not isinstance(fault, StoreUnfit) else None
 
 
 def _file(place: Database, file: Path, folder: Path) -> Iterator[Finding]:
@@ -161,7 +167,7 @@ def _paused_elsewhere(config: Config, here: Pause) -> Finding:
         return _of_all(place, here) if place.is_shared else Finding("pause", str(here.file), Grade.PASS, "not paused")
     except (StoreError, OSError) as fault:
         said = f"whether another replica has paused all cannot be read; unreadable means paused: {fault}"
-        return Finding("pause", "journal", Grade.FAIL, said, "see the line of the store")
+        return Finding("pause", "journal", Grade.FAIL, said, "see the line of the store", reached=_reached(config, fault))
 
 
 def _of_all(place: Database, here: Pause) -> Finding:

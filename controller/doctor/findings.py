@@ -31,10 +31,17 @@ def count_of(findings: Iterable[Finding], grade: Grade) -> int:
     return sum(finding.grade is grade for finding in findings)
 
 
+def counted(number: int, one: str) -> str:
+    """``1 source``, ``2 sources``."""
+    return f"{number:,} {one if number == 1 else one + 's'}"
+
+
 def is_cut_off(findings: Iterable[Finding]) -> bool:
-    """Something outside was asked, and nothing of it answered."""
-    reached = [finding.reached for finding in findings if finding.reached is not None]
-    return bool(reached) and not any(reached)
+    """Something outside was asked, nothing of it answered, and nothing else failed: only that has to be mended first."""
+    every = tuple(findings)
+    reached = [finding.reached for finding in every if finding.reached is not None]
+    fails_here = any(finding.grade is Grade.FAIL and finding.reached is None for finding in every)
+    return bool(reached) and not any(reached) and not fails_here
 
 
 def document(findings: Iterable[Finding]) -> Mapping[str, Any]:

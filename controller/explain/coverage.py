@@ -1,23 +1,26 @@
 """What is watched and what is not: fleets, their members, and everything else that the clusters run. Reads only."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.roster import Roll
 from rollbackd.controller.answers.status import Coverage, CoverageLine, FleetLine
 from rollbackd.controller.observe.membership import FleetStanding, Membership
-from rollbackd.policies.model.keys import kubernetes_key
+from rollbackd.policies.model.keys import cluster_of, kubernetes_key
 from rollbackd.policies.model.policy import Policy
 
 
 class Fleets:
-    """What may be asked about fleets while the daemon runs. Safe to call from several threads."""
+    """What may be asked about fleets while the daemon runs. Safe to call from several threads.
 
-    def __init__(self, membership: Membership | None = None, roll: Roll | None = None, clusters: Collection[str] = ()) -> None:
+    ``clusters``: each, and whether it is only implied, because the config names none: such a one may not be there at all.
+    """
+
+    def __init__(self, membership: Membership | None = None, roll: Roll | None = None, clusters: Mapping[str, bool] | None = None) -> None:
         self._membership = membership
         self._roll = roll
-        self._clusters = sorted(clusters)
+        self._clusters = dict(sorted((clusters or {}).items()))
 
     def lines(self) -> tuple[FleetLine, ...]:
         """Every fleet in a row."""
@@ -33,17 +36,25 @@ class Fleets:
         return None if waiting is None else f"the roster of fleet {waiting.fleet.name} is not read yet: {waiting.fault or 'it is being asked for'}"
 
     def coverage(self, policies: Mapping[str, Policy], now: datetime) -> Coverage:
-        """Every target that a policy watches, every one that a fleet found, and every Deployment that is neither. Asks the clusters now."""
+        """Every target that a policy watches, every one that a fleet found, and every Deployment that is neither. Asks the clusters now,
+        but for an implied one that no policy names.
+        """
         found = [line for standing in self._standings() for line in _member_lines(standing)]
         told = {(line.target, line.policy) for line in found}
         found += [CoverageLine(each.target, "watched", None, each.name) for each in policies.values() if (each.target, each.name) not in told]
-        unwatched, faults = self._unwatched({line.target for line in found})
+        unwatched, faults = self._unwatched({line.target for line in found}, self._named(policies.values()))
         return Coverage(now, self.lines(), (*sorted(found, key=lambda line: (line.target, line.standing)), *unwatched), faults)
 
-    def _unwatched(self, known: Collection[str]) -> tuple[tuple[CoverageLine, ...], tuple[str, ...]]:
+    def _named(self, policies: Iterable[Policy]) -> set[str | None]:
+        """The clusters that policies and fleets name."""
+        targets = {target for policy in policies for target in policy.targets}
+        return {cluster_of(target) for target in targets} | {standing.fleet.select.cluster for standing in self._standings()}
+
+    def _unwatched(self, known: Collection[str], named: Collection[str | None]) -> tuple[tuple[CoverageLine, ...], tuple[str, ...]]:
         lines: list[CoverageLine] = []
         faults: list[str] = []
-        for cluster in self._clusters if self._roll is not None else ():
+        asked = [cluster for cluster, is_implied in self._clusters.items() if cluster in named or not is_implied]
+        for cluster in asked if self._roll is not None else ():
             try:
                 keys = self._keys(cluster)
             except AdapterError as fault:

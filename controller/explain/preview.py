@@ -21,6 +21,10 @@ from rollbackd.policies.watching.power import preview
 WEEK, APART = timedelta(days=7), timedelta(minutes=30)
 """So far back traffic is looked at, and so often: one block each half hour."""
 MINUTE = timedelta(minutes=1)
+_NOTHING = (
+    "nothing was counted at its looks of the last 7 days, one each half hour and the newest half an hour ago: "
+    "it is younger than that, had no traffic, or its source keeps no history"
+)
 
 
 class Preview:
@@ -77,7 +81,7 @@ def _traffic(source: Source, one: Ask, at: datetime) -> Sequence[float] | str:
         return f"its traffic cannot be read: {fault}"
     found = [block for each in read.values() for block in each[""] if isinstance(block, Counts)]
     if not found:
-        return "nothing was counted in the last 7 days, or its source keeps no history"
+        return _NOTHING
     return [block.total / ((block.end - block.start) / MINUTE) for block in found]
 
 

@@ -60,6 +60,11 @@ class Database:
             connection.exec_driver_sql("UPDATE claims SET incident = incident WHERE false")
 
 
+def in_file(file: Path) -> Database:
+    """The database in a SQLite file, whatever its name is."""
+    return Database(URL.create("sqlite", database=str(file)), str(file), file)
+
+
 def database(url: str, password_file: Path | None = None) -> Database:
     """What the URL names. Raises StoreUnfit where it names nothing that a journal can be kept in."""
     try:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,6 +13,10 @@ from rollbackd.controller.journal.chain import JournalRow, verify
 from rollbackd.controller.journal.errors import StoreError
 
 HEADER = "rollbackd/journal-export/v1"
+
+
+class NoExport(StoreError):
+    """The file is something else than an export of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ def write(file: IO[bytes], name: str, after: Mapping[str, str], rows: Iterable[J
 
 
 def prove(path: Path) -> Proven:
-    """What the file holds. Raises StoreError where it cannot be read, is no export, or its rows are not those that were written."""
+    """What the file holds. Raises NoExport for another kind of file; StoreError where it cannot be read, or is not what was written."""
     hashes: list[str] = []
     heads: dict[str, str] = {}
     seqs: list[int] = []
@@ -49,9 +54,9 @@ def prove(path: Path) -> Proven:
 
     try:
         with path.open("rb") as raw, _packed(raw, path.name, "rb") as lines:
-            after = _header(path, lines.readline())
+            after = _header(path, lines)
             broken = verify(passing(JournalRow(**json.loads(line)) for line in lines), after)
-    except (OSError, EOFError, ValueError, TypeError) as fault:
+    except (OSError, EOFError, ValueError, TypeError, zlib.error) as fault:
         raise StoreError(f"{path} cannot be read as an export of the journal: {fault}") from fault
     if broken is not None:
         raise StoreError(f"{path}: row {broken.seq} of {broken.writer}: {broken.reason}")
@@ -82,10 +87,13 @@ def join(paths: Sequence[Path], exported: Mapping[str, str]) -> Joined:
     return Joined(tuple(files), (*former, *newest), hashes)
 
 
-def _header(path: Path, line: bytes) -> dict[str, str]:
-    said = json.loads(line or b"null")
+def _header(path: Path, lines: IO[bytes]) -> dict[str, str]:
+    try:
+        said = json.loads(lines.readline() or b"null")
+    except (gzip.BadGzipFile, ValueError):
+        said = None
     if not isinstance(said, dict) or said.get("export") != HEADER or not isinstance(said.get("after"), dict):
-        raise StoreError(f"{path} is no export of the journal: its first line is not that of `rollbackd compact`")
+        raise NoExport(f"{path} is no export of the journal: its first line is not that of `rollbackd compact`")
     return {str(writer): str(head) for writer, head in said["after"].items()}
 
 

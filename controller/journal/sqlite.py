@@ -18,6 +18,7 @@ PAGES_KIB = 128
 """So much of the file each connection keeps in memory."""
 STATEMENTS = 32
 """So many prepared statements each connection keeps: those of a slot."""
+_MAGIC = b"SQLite format 3\x00"
 _MEND = "restore a backup, or move the file away yourself to begin with an empty journal"
 _MODES = {Begin.READ: "DEFERRED", Begin.WRITE: "IMMEDIATE", Begin.MIGRATE: "IMMEDIATE", Begin.NOTHING: None}
 
@@ -27,6 +28,12 @@ def file_in(url: URL) -> Path:
     if url.database in (None, "", ":memory:"):
         raise StoreUnfit("store: a journal in memory would not survive a restart; name a file: sqlite:////data/rollbackd.db")
     return Path(str(url.database))
+
+
+def is_sqlite(file: Path) -> bool:
+    """Whether it begins as a SQLite database does. Raises OSError."""
+    with file.open("rb") as opened:
+        return opened.read(len(_MAGIC)) == _MAGIC
 
 
 def make_engine(file: Path, patience: timedelta) -> Engine:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollbackd.controller.answers.past import ChangeLine, HistoryLine
+from rollbackd.controller.journal.codec import moment
 from rollbackd.controller.journal.values import Entry, SeenChange, Standing
 from rollbackd.controller.observe.changes import is_first_sight
 
@@ -50,6 +51,11 @@ def row_text(kind: str, body: Mapping[str, Any]) -> str:
 
 def _condition(body: Mapping[str, Any]) -> str:
     return f"{body['condition'] or 'by hand'}, mode {body['mode']}: {body['reason']}"
+
+
+def _observed(body: Mapping[str, Any]) -> str:
+    since = f" since {moment(body['onset']):%Y-%m-%d %H:%M:%S}" if body.get("onset") else ""
+    return f"policy {body['policy']} would have begun, but for its mode observe: {body['condition']} in breach{since}: {body['reason']}"
 
 
 def _offered(body: Mapping[str, Any]) -> str:
@@ -111,6 +117,7 @@ TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "claim.taken_over": lambda body: (
         f"rung {body['rung'] + 1}: by {body['to']} from {body['from']}, attempt {body['attempts']}, until {body['deadline']}"
     ),
+    "observed": _observed,
     "breach.unexplained": lambda body: "turned to breach without a change of its own",
     "change.seen": _change_text,
     "target.good": _revision,

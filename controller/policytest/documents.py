@@ -1,5 +1,6 @@
 """The policy test as written. Every model here is a part of the contract."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
 
@@ -7,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from rollbackd.policies.documents.base import MOST_ENTRIES, Duration, FlagName, Interval, Name, ObjectName, Text, Written, refuse
 from rollbackd.policies.documents.conditions import ModeWord
+from rollbackd.policies.text.yaml_text import Path, Value
 
 MOST_TESTS = 1000
 DEFAULT_INTERVAL = timedelta(seconds=15)
@@ -137,3 +139,12 @@ class PolicyTestDocument(Written):
         description="Policy files or folders, relative to this file."
     )
     tests: Annotated[list[CaseItem], Field(min_length=1, max_length=MOST_TESTS)] = Field(description="The tests.")
+
+
+STAND_INS: Mapping[Path, Value] = {
+    ("apiVersion",): "rollbackd/v1",
+    ("kind",): "PolicyTest",
+    ("policies",): ["unnamed"],
+    ("tests",): [{"name": "unnamed", "expect": [{"at": "1m"}]}],
+}
+"""In place of what every file of tests has, so that a fault in it hides none of the others'. Nothing in the last two is looked at."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from rollbackd.controller.policytest.cases import Case
-from rollbackd.controller.policytest.documents import CaseItem, PolicyTestDocument
-from rollbackd.controller.policytest.resolve import resolve
+from rollbackd.controller.policytest.documents import STAND_INS, CaseItem, PolicyTestDocument
+from rollbackd.controller.policytest.resolve import check, resolve
 from rollbackd.controller.texts import Texts
 from rollbackd.policies.fleets.members import members
 from rollbackd.policies.fleets.notes import PREFIX
@@ -15,6 +15,7 @@ from rollbackd.policies.fleets.policy import FleetPolicy, Workload
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.text.faults import Fault, choices, nearest, quoted
+from rollbackd.policies.text.remainder import remainder
 from rollbackd.policies.text.validate import Findings, validate
 from rollbackd.policies.text.yaml_text import Document, parse
 
@@ -92,21 +93,28 @@ class _Reading:
             return
         written = validate(document, PolicyTestDocument, findings)
         if written is not None:
-            self._cases(written, findings)
+            self.cases += self._cases(written, findings)
+        elif (rest := remainder(document, PolicyTestDocument, STAND_INS)) is not None:
+            sound, beside = rest
+            self._cases(sound, beside)  # none of them is run
+            findings.faults += (fault for fault in beside.faults if fault.severity == "error")
 
-    def _cases(self, written: PolicyTestDocument, findings: Findings) -> None:
+    def _cases(self, written: PolicyTestDocument, findings: Findings) -> list[Case]:
         policies = self._policies(written.policies, findings)
+        cases: list[Case] = []
         names: set[str] = set()
-        for index, item in enumerate(written.tests):
-            policy = _policy_of(item, index, policies, findings)
-            case = resolve(item, index, policy, findings) if policy is not None else None
+        for index, item in enumerate(written.tests if not findings.was_cut(("tests",)) else ()):
+            case = _case(item, index, policies, findings)
             if item.name in names:
                 findings.fault(("tests", index, "name"), "a name of its own", f"{quoted(item.name)} again")
             elif case is not None:
-                self.cases.append(case)
+                cases.append(case)
             names.add(item.name)
+        return cases
 
     def _policies(self, named: Iterable[str], findings: Findings) -> _Policies:
+        if findings.was_cut(("policies",)):
+            return _Policies({}, is_whole=False)
         texts: dict[str, str] = {}
         before = len(findings.faults)
         for index, name in enumerate(named):
@@ -120,7 +128,8 @@ class _Reading:
         self.texts |= {fault.file: texts[fault.file] for fault in faults}
         self.faults += faults
         found_policies: tuple[Policy | FleetPolicy, ...] = (*loaded.policies, *loaded.fleets)
-        return _Policies({policy.name: policy for policy in found_policies}, not faults and len(findings.faults) == before)
+        is_whole = not faults and len(findings.faults) == before and findings.is_whole(("policies",))
+        return _Policies({policy.name: policy for policy in found_policies}, is_whole)
 
 
 def _policy_texts(place: Path) -> tuple[Mapping[str, str], str]:
@@ -136,6 +145,15 @@ def _policy_texts(place: Path) -> tuple[Mapping[str, str], str]:
 
 def _kind(document: Document) -> object:
     return document.root.data.get("kind") if isinstance(document.root.data, dict) else None
+
+
+def _case(item: CaseItem, index: int, policies: _Policies, findings: Findings) -> Case | None:
+    """The case; None after a fault, of it or of what it needs."""
+    policy = _policy_of(item, index, policies, findings)
+    if policy is None:
+        check(item, index, findings)
+        return None
+    return resolve(item, index, policy, findings)
 
 
 def _policy_of(item: CaseItem, index: int, policies: _Policies, findings: Findings) -> Policy | None:

@@ -1,7 +1,7 @@
 """One written test to a case, or faults: what it names is looked up in its policy."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -31,47 +31,38 @@ PAGE = ("job", "instance", POD)
 
 def resolve(item: CaseItem, index: int, policy: Policy, findings: Findings) -> Case | None:
     """The case; None after at least one fault."""
-    own = Findings(findings.document)
-    case = _Resolving(item, ("tests", index), policy, own).case()
+    own = replace(findings, faults=[])
+    case = _Resolving(item, ("tests", index), own, policy=policy).case()
     findings.faults += own.faults
     return None if own.is_faulty else case
 
 
+def check(item: CaseItem, index: int, findings: Findings) -> None:
+    """What is wrong with the test whatever its policy says is among the findings."""
+    _Given(item, ("tests", index), findings).check()
+
+
 @dataclass(slots=True)
-class _Resolving:
-    """One test on its way."""
+class _Given:
+    """What a test says that is read without its policy."""
 
     item: CaseItem
     path: Path
-    policy: Policy
     findings: Findings
     samples: int = 0
 
-    def case(self) -> Case:
-        item, policy = self.item, self.policy
-        interval = item.interval or DEFAULT_INTERVAL
-        expected = tuple(self._expected())
-        until = max(one.at for one in expected)
-        if until / min(policy.every, interval) > MOST_LOOKS:
-            self.findings.fault((*self.path, "expect"), f"at most {MOST_LOOKS:,} looks", f"{until // min(policy.every, interval):,}")
-            until = timedelta(0)
-        series = tuple(self._series(interval, until))
-        used = policy if item.mode is None else replace(policy, mode=Mode[item.mode.upper()])
-        return Case(
-            name=item.name,
-            file=self.findings.document.file,
-            line=locate(self.findings.document.root, self.path)[1].line,
-            policy=used,
-            interval=interval,
-            series=series,
-            answers=dict(self._answers(interval, until)),
-            changes=tuple(sorted(self._changes(series), key=lambda change: change.at)),
-            starts=dict(self._starts()),
-            surroundings=self._surroundings(),
-            expected=expected,
-        )
+    @property
+    def interval(self) -> timedelta:
+        return self.item.interval or DEFAULT_INTERVAL
 
-    # --- samples --------------------------------------------------------------------------------------------------------------------------
+    def check(self) -> None:
+        until = max(one.at for one in self.item.expect)
+        for _ in self._series(self.interval, until):
+            pass
+        for index, answer in enumerate(self.item.answers):
+            self._values(answer.values, (*self.path, "answers", index, "values"), self.interval, until)
+        for index, one in enumerate(self.item.expect):
+            self._check_words(one, (*self.path, "expect", index))
 
     def _series(self, interval: timedelta, until: timedelta) -> Iterator[GivenSeries]:
         taken: set[frozenset[tuple[str, str]]] = set()
@@ -121,6 +112,48 @@ class _Resolving:
         return kept if self.samples <= MOST_SAMPLES else ()
 
     def _warn_unread(self, metric: str, labels: Mapping[str, str], path: Path) -> None:
+        """Who reads the series is not known here."""
+
+    def _check_words(self, one: ExpectItem, path: Path) -> None:
+        if not one.model_fields_set - {"at"}:
+            self.findings.fault(path, "something that is expected", "a time alone", "write verdicts, decision, remedy, to, guard or reason_contains")
+        if one.guard is not None and one.guard not in GUARDS:
+            self._unknown((*path, "guard"), "a guard", one.guard, GUARDS)
+
+    def _unknown(self, path: Path, expected: str, found: str, known: Iterable[str]) -> None:
+        self.findings.fault(path, expected, quoted(found), choices(found, known, "known"))
+
+
+@dataclass(slots=True)
+class _Resolving(_Given):
+    """One test on its way."""
+
+    policy: Policy = field(kw_only=True)
+
+    def case(self) -> Case:
+        item, policy, interval = self.item, self.policy, self.interval
+        expected = tuple(self._expected())
+        until = max(one.at for one in expected)
+        if until / min(policy.every, interval) > MOST_LOOKS and not self.findings.was_cut((*self.path, "interval")):
+            self.findings.fault((*self.path, "expect"), f"at most {MOST_LOOKS:,} looks", f"{until // min(policy.every, interval):,}")
+            until = timedelta(0)
+        series = tuple(self._series(interval, until))
+        used = policy if item.mode is None else replace(policy, mode=Mode[item.mode.upper()])
+        return Case(
+            name=item.name,
+            file=self.findings.document.file,
+            line=locate(self.findings.document.root, self.path)[1].line,
+            policy=used,
+            interval=interval,
+            series=series,
+            answers=dict(self._answers(interval, until)),
+            changes=tuple(sorted(self._changes(series), key=lambda change: change.at)),
+            starts=dict(self._starts()),
+            surroundings=self._surroundings(),
+            expected=expected,
+        )
+
+    def _warn_unread(self, metric: str, labels: Mapping[str, str], path: Path) -> None:
         read = metrics_of(self.policy)
         if metric not in read:
             near = nearest(metric, read)
@@ -160,7 +193,7 @@ class _Resolving:
             target = self.policy.target if one.target is None else self._target(one.target, (*path, "target"))
             if isinstance(one.ready, timedelta) and one.ready < one.at:
                 self.findings.fault((*path, "ready"), f"a time not before 'at' ({written(one.at)})", written(one.ready))
-            if (target, one.at) in taken:
+            if (target, one.at) in taken and not self.findings.was_cut((*path, "target")):
                 self.findings.fault((*path, "at"), f"one change of {target} at a time", f"another at {written(one.at)}")
             taken.add((target, one.at))
             sides = sides_of(one, target, self.policy, pods, path, self.findings)
@@ -205,21 +238,15 @@ class _Resolving:
                     expected = f"a condition of policy '{self.policy.name}'"
                     self.findings.fault((*path, "verdicts", name), expected, quoted(name), choices(name, known, "known"), at_key=True)
             self._check_words(one, path)
+            self._check_remedy(one, path)
             verdicts = tuple((name, State(word)) for name, word in (one.verdicts or {}).items())
             line = locate(self.findings.document.root, path)[1].line
             yield Expected(one.at, line, verdicts, one.decision, one.remedy, one.to, one.guard, one.reason_contains)
 
-    def _check_words(self, one: ExpectItem, path: Path) -> None:
-        if not one.model_fields_set - {"at"}:
-            self.findings.fault(path, "something that is expected", "a time alone", "write verdicts, decision, remedy, to, guard or reason_contains")
+    def _check_remedy(self, one: ExpectItem, path: Path) -> None:
         rungs = [name for rung in self.policy.ladder for name in rung_names(rung)]
         if one.remedy is not None and one.remedy not in rungs:
             self._unknown((*path, "remedy"), f"a rung of policy '{self.policy.name}'", one.remedy, dict.fromkeys(rungs))
-        if one.guard is not None and one.guard not in GUARDS:
-            self._unknown((*path, "guard"), "a guard", one.guard, GUARDS)
-
-    def _unknown(self, path: Path, expected: str, found: str, known: Iterable[str]) -> None:
-        self.findings.fault(path, expected, quoted(found), choices(found, known, "known"))
 
 
 def _ready(change: ChangeItem) -> timedelta | None:

@@ -160,7 +160,7 @@ def wire(
     news = RosterNews(store, core.outbox.wake)
     membership = Membership(reached.roll, known.contacts, now, _adopt(core, eyes, reached, readiness), news.tell)
     facts = _facts(eyes.schedule, core.engine, files, store.writer, now())
-    fleets = Fleets(membership, reached.roll, config.clusters)
+    fleets = Fleets(membership, reached.roll, {name: cluster.is_implied for name, cluster in config.clusters.items()})
     desk = _desk(core, eyes, reached, store, facts, now, known.default_cluster, fleets, _longest_wait(config, eyes.observer))
     watch = AuditWatch(store, now, ground.tell)
     return Parts(

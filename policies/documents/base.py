@@ -1,7 +1,7 @@
 """What all documents share: strictness, and the leaf types with their messages and their JSON Schema."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from rollbackd.policies.text import units
-from rollbackd.policies.text.faults import quoted
+from rollbackd.policies.text.faults import listed, quoted
 from rollbackd.policies.text.selectors import SelectorError, parse_selector
 from rollbackd.policies.text.units import Quantity, UnitError
 from rollbackd.policies.text.wording import describe_pattern
@@ -35,9 +35,9 @@ def refuse(expected: str, found: str = "", hint: str = "", offset: int | None = 
     return PydanticCustomError("expected", "refused", {"expected": expected, "found": found, "hint": hint, "offset": offset})
 
 
-def refuse_later(found: str) -> PydanticCustomError:
+def refuse_later(found: str, hint: str = "") -> PydanticCustomError:
     """The error for a value of the contract that this version does not have."""
-    return PydanticCustomError("not_supported", "refused", {"found": found})
+    return PydanticCustomError("not_supported", "refused", {"found": found, "hint": hint})
 
 
 def in_unit(read: Callable[[object], T]) -> Callable[[object], T]:
@@ -93,12 +93,12 @@ def _histogram(text: str) -> str:
     return text
 
 
-def literal_unless_later(*later: str) -> BeforeValidator:
-    """A validator that refuses the contract's words which are not built yet, before the others are looked at."""
+def literal_unless_later(allowed: Collection[str], *later: str) -> BeforeValidator:
+    """A validator that refuses the contract's words which are not built yet, with those that are ``allowed``, before the others are looked at."""
 
     def reading(value: object) -> object:
         if isinstance(value, str) and value in later:
-            raise refuse_later(quoted(value))
+            raise refuse_later(quoted(value), listed(allowed))
         return value
 
     return BeforeValidator(reading)

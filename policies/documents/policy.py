@@ -99,10 +99,10 @@ class FlagsItem(Written):
 class RevertParts(Written):
     """What is put back."""
 
-    to: Annotated[Literal["known-good"], literal_unless_later("previous", "last", "revision")] = Field(
+    to: Annotated[Literal["known-good"], literal_unless_later(["known-good"], "previous", "last", "revision")] = Field(
         "known-good", description="The newest revision that is known to be good."
     )
-    via: Annotated[Literal["auto", "patch"], literal_unless_later("argocd", "flux", "git", "helm")] = Field(
+    via: Annotated[Literal["auto", "patch"], literal_unless_later(["auto", "patch"], "argocd", "flux", "git", "helm")] = Field(
         "auto", description="By which route: auto finds it by the target's owner."
     )
     target: TargetItem | None = Field(None, description="What to put back. Default: the policy's target.")

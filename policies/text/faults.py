@@ -32,7 +32,7 @@ class Fault:
     def __str__(self) -> str:
         """One line: ``file:line:column: trail: expected X, found Y; hint``."""
         mark = "warning: " if self.severity == "warning" else ""
-        return f"{self.file}:{self.line}:{self.column}: {mark}{self.trail}: {self.message}"
+        return unbroken(f"{self.file}:{self.line}:{self.column}: {mark}{self.trail}: {self.message}")
 
     def as_dict(self) -> dict[str, str | int]:
         """The fault for ``-o json``; the keys are a contract."""
@@ -74,6 +74,11 @@ def excerpt(fault: Fault, text: str) -> str:
     return f"{gutter}{shown.rstrip()}\n{' ' * (len(gutter) - 2)}| {caret}^"
 
 
+def unbroken(text: str) -> str:
+    """The text with its line breaks spelt out: it may name a file, whose name may hold any, and a line of its own would pass for another's words."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
 def quoted(value: object) -> str:
     """A value as a message shows it: the YAML word for it, never more than a line."""
     match value:
@@ -112,5 +117,5 @@ def choices(word: object, known: Iterable[str], label: str = "allowed") -> str:
 
 
 def listed(known: Iterable[str], label: str = "allowed") -> str:
-    """All that are known."""
-    return f"{label}: {', '.join(sorted(known)) or 'none'}"
+    """All that are known, each once."""
+    return f"{label}: {', '.join(sorted(set(known))) or 'none'}"

@@ -87,7 +87,7 @@ def word(error: ErrorDetails, allowed: Allowed, written: str = "") -> Words:
 def _own(context: Mapping[str, object], kind: str, value: object) -> Words:
     found = str(context.get("found") or quoted(value))
     if kind == "not_supported":
-        return Words("", f"{found} is not supported in this version")
+        return Words("", f"{found} is not supported in this version", str(context.get("hint", "")))
     offset = context.get("offset")
     return Words(str(context["expected"]), found, str(context.get("hint", "")), offset if isinstance(offset, int) else None)
 

@@ -101,6 +101,18 @@ def test_github_gets_one_command_for_each_fault_on_one_line(folder, capsys):
     assert line.startswith(f"::error file={file},line=7,col=3,title=policy 'checkout'::expected a known key")
 
 
+def test_a_line_break_in_a_files_name_is_spelt_out_and_gives_github_no_command(folder, capsys):
+    (folder / "policies.d" / "checkout.yaml").unlink()
+    (folder / "policies.d" / "a\n::notice title=forged::x\r.yaml").write_text(SOUND + "  remedi: []\n")
+    (folder / "policies.d" / "b.yaml").write_text(SOUND)
+    code, out, _ = run(capsys, "check", folder / "policies.d")
+    assert code == 2
+    place, *_, again, _, _, first = out.rstrip().splitlines()
+    assert place.startswith(f"{folder}/policies.d/a\\n::notice title=forged::x\\r.yaml:7:3: policy 'checkout': expected a known key")
+    assert again.startswith(f"{folder}/policies.d/b.yaml:3:")
+    assert first.startswith(f"      = first at {folder}/policies.d/a\\n::notice")
+
+
 def test_without_files_the_configs_own_policies_are_checked(folder, capsys):
     assert run(capsys, "check", "--config", folder / "rollbackd.yaml") == (0, "", "2 files: 1 policy sound\n")
 
@@ -236,6 +248,14 @@ def test_a_policy_test_among_the_policies_is_one_fault_that_says_where_it_belong
     code, out, err = run(capsys, "check", folder / "policies.d")
     assert (code, err) == (2, "2 files: 1 fault, 1 policy sound\n")
     assert "tests belong in a folder of their own: `rollbackd test` reads them" in out
+
+
+def test_a_config_that_has_no_policy_is_warned_of(folder, capsys):
+    (folder / "policies.d" / "checkout.yaml").unlink()
+    code, out, err = run(capsys, "check", "--config", folder / "rollbackd.yaml")
+    said = f"warning: config › policies: no policy file (.yaml, .yml) in {folder}/policies.d: nothing is watched"
+    assert (code, out.splitlines()[0], err) == (0, f"{folder}/rollbackd.yaml:4:11: {said}", "1 file: 0 policies sound, 1 warning\n")
+    assert run(capsys, "check", "--config", folder / "rollbackd.yaml", "--strict")[0] == 2
 
 
 def test_an_empty_folder_is_a_usage_error_and_not_sound(tmp_path, capsys):

@@ -4,11 +4,14 @@ import io
 import json
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rollbackd.controller.api.token import TokenBook
 from rollbackd.controller.cli.main import outcome
+from rollbackd.controller.journal.backup import backup
+from rollbackd.controller.journal.database import database
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Approvals, Mode, RevertRung
 from tests.controller.served import Served
@@ -122,8 +125,8 @@ def test_an_incident_that_is_over_has_no_plan(cli, world):
 
 def test_who_says_no_has_decided_nothing(cli, world, monkeypatch):
     typed(monkeypatch, "n")
-    assert cli("approve", incident(world).id)[0] == 130
-    assert incident(world).approvals == ()
+    code, _, err = cli("approve", incident(world).id)
+    assert (code, err.endswith("[y/N]: nothing was decided\n"), incident(world).approvals) == (130, True, ())
 
 
 def test_where_nobody_can_answer_it_is_64_and_says_how_to_name_the_plan(cli, world, monkeypatch):
@@ -177,6 +180,7 @@ def test_a_rollback_shows_its_plan_and_asks(cli, world, monkeypatch):
     assert (code, out, world.version.read_text()) == (130, "", "v2\n")
     assert "rung 1" in err
     assert "would write" in err
+    assert err.endswith("[y/N]: nothing was ordered\n")
 
 
 def test_a_rollback_where_nobody_can_answer_is_64_and_says_how_to_go_on(cli, world, monkeypatch):
@@ -316,7 +320,11 @@ def test_the_journal_holds_and_its_heads_can_be_kept(cli, world, tmp_path):
 
 def forge(world, statement):
     """Somebody with the file at hand takes the triggers away and changes a row."""
-    with sqlite3.connect(world.store.database.file) as other:
+    tampered_file(world.store.database.file, statement)
+
+
+def tampered_file(file, statement):
+    with sqlite3.connect(file) as other:
         for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             other.execute(f"DROP TRIGGER {name}")
         other.execute(statement)
@@ -334,6 +342,53 @@ def test_a_journal_that_was_cut_short_shows_by_its_kept_head(cli, world, tmp_pat
     forge(world, "DELETE FROM journal WHERE seq = (SELECT max(seq) FROM journal)")
     code, out, _ = cli("audit", "verify", "--kept", str(kept))
     assert (code, out.splitlines()[0].split()[0]) == (2, "MISSING")
+
+
+def copied(world, tmp_path):
+    """A backup of the journal."""
+    backup(database(f"sqlite:///{world.store.database.file}"), tmp_path / "copy.db")
+    return str(tmp_path / "copy.db")
+
+
+def test_a_backup_is_verified_like_the_journal_and_needs_no_daemon(cli, world, tmp_path, capsys):
+    _, out, _ = cli("audit", "verify", "-o", "json")
+    (tmp_path / "heads.json").write_text(out)
+    copy = copied(world, tmp_path)
+    assert outcome(["audit", "verify", copy, "--kept", str(tmp_path / "heads.json")]) == 0
+    assert capsys.readouterr().out.startswith(f"the chain holds over {json.loads(out)['rows']} rows in {copy}\nhead of test-0: ")
+    assert [file.name for file in tmp_path.glob("copy*")] == ["copy.db"]
+    assert outcome(["audit", "verify", copy, "--head", "0" * 16]) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda file: tampered_file(file, "UPDATE journal SET body = '{}' WHERE seq = 2"), "BROKEN at row 2 of test-0: its content was changed"),
+        (lambda file: file.write_bytes(file.read_bytes()[:8192] + b"\xff" * 40_000), "BROKEN at store "),
+    ],
+    ids=["edited", "damaged"],
+)
+def test_a_backup_that_was_changed_is_2(cli, world, tmp_path, capsys, spoil, said):
+    copy = copied(world, tmp_path)
+    spoil(Path(copy))
+    assert outcome(["audit", "verify", copy]) == 2
+    assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize("held", ["no export\n", "", '{"apiVersion": "rollbackd/v1"}\n', "\x1f\x8b"], ids=["text", "nothing", "json", "gzip"])
+def test_a_file_that_is_neither_an_export_nor_a_backup_is_64_with_what_is(cli, tmp_path, held):
+    (tmp_path / "x").write_text(held)
+    code, _, err = cli("audit", "verify", str(tmp_path / "x"))
+    assert code == 64
+    assert "is no export of the journal" in err
+    assert "FILES are those of `rollbackd compact`, and one of `rollbackd backup`" in err
+
+
+def test_the_database_of_something_else_is_64(cli, tmp_path):
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE shop (id)")
+    code, _, err = cli("audit", "verify", str(tmp_path / "other.db"))
+    assert (code, "the database holds other tables (shop)" in err) == (64, True)
 
 
 def test_a_kept_file_that_is_none_is_said(cli, tmp_path):

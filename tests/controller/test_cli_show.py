@@ -75,6 +75,20 @@ def test_what_speaks_to_a_terminal_is_spelt_out_wherever_it_is_drawn() -> None:
     assert [line.rstrip() for line in drawn.getvalue().split("\n")] == [SHOWN, SHOWN, ""]
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "shown"), [("1", "a b c\n"), ("", "\x1b[1ma\x1b[0m \x1b[2mb\x1b[0m \x1b[31mc\x1b[0m\n")], ids=["set", "empty"])
+def test_under_no_color_nothing_is_bold_or_dim_either(monkeypatch: pytest.MonkeyPatch, no_color: str, shown: str) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    drawn = Terminal()
+    console(drawn).print("[bold]a[/] [dim]b[/] [red]c[/]")
+    assert drawn.getvalue() == shown
+
+
 def test_what_speaks_to_a_terminal_is_spelt_out_in_talk(capsys: pytest.CaptureFixture[str]) -> None:
     say(SPOKEN)
     assert capsys.readouterr().err == f"{SHOWN}\n"

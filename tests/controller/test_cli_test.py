@@ -53,6 +53,15 @@ def test_a_fault_is_2_and_the_other_tests_run_all_the_same(tmp_path, capsys):
     assert "ok    a bad release is put back" in out
 
 
+def test_a_line_break_in_a_files_name_is_spelt_out(tmp_path, capsys):
+    file = write(tmp_path, FAULTY, WRONG)
+    file = file.rename(file.with_name("a\n::notice title=forged::x.yaml"))
+    _, out, _ = run(capsys, file)
+    named = [line for line in out.splitlines() if "forged" in line]
+    assert len(named) == 3  # the fault, the tests' file, and the expectation that was not met
+    assert all(f"{tmp_path}/a\\n::notice title=forged::x.yaml" in line for line in named)
+
+
 def test_a_warning_fails_nothing(tmp_path, capsys):
     test = written({"at": "4m", "decision": "nothing"}, series=[{"series": "unread_total", "values": "0x60"}])
     code, out, err = run(capsys, write(tmp_path, test))

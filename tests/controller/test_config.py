@@ -84,13 +84,31 @@ def test_an_unknown_key_hides_no_fault_of_what_stands_beside_it():
     assert [fault.split(":")[1] for fault in faults] == ["3", "5", "6"]
 
 
+@pytest.mark.parametrize(
+    ("sound", "malformed", "count"),
+    [
+        pytest.param("policies: [policies.d]", "policies: nope", 1, id="policies-no-list"),
+        pytest.param("policies: [policies.d]", "policies: []", 1, id="policies-none"),
+        pytest.param("policies: [policies.d]", "polices: [policies.d]", 1, id="policies-misspelt"),
+        pytest.param("kind: Config", "kind: Confg", 1, id="kind"),
+        pytest.param("apiVersion: rollbackd/v1", "apiVersion: 1", 1, id="version"),
+        pytest.param(SHORTEST.splitlines()[2], "sources: prometheus", 1, id="sources"),
+    ],
+)
+def test_a_required_value_that_is_malformed_hides_no_other_fault(sound: str, malformed: str, count: int) -> None:
+    assert sound in SHORTEST
+    faults = said(SHORTEST.replace(sound, malformed) + "fallback: nobody\napi: {people: {ann: {}}}\n")
+    assert [fault.split(": ")[1].partition(" › ")[2] for fault in faults[-2:]] == ["fallback", "api › people › ann"]
+    assert len(faults) == count + 2
+
+
 def test_the_shortest_config_has_safe_defaults() -> None:
     assert read(SHORTEST) == Config(
         mode_cap=Mode.AUTO,
         namespace_caps={},
         sources={"prometheus": PrometheusSource("http://127.0.0.1:9090")},
         flags={},
-        clusters={"default": Cluster()},
+        clusters={"default": Cluster(is_implied=True)},
         commands={},
         contacts={},
         probes={},

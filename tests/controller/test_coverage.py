@@ -16,6 +16,7 @@ from rollbackd.policies.model.policy import RevertRung
 from tests.controller.fleets import FLEET, TEMPLATE, FleetWorld
 from tests.controller.served import Served
 from tests.controller.world import SHOP_POLICY
+from tests.policies.literals import T0
 
 KEY = "kubernetes:eu/$namespace/deployment/$name"
 ROUTED: FleetPolicy = replace(
@@ -56,7 +57,7 @@ def fleet(tmp_path: Path) -> Iterator[FleetWorld]:
 
 @pytest.fixture
 def served(fleet: FleetWorld, tmp_path: Path) -> Iterator[Served]:
-    served = Served(fleet.world, tmp_path, fleets=Fleets(fleet.membership, fleet.listing, ["eu"]))
+    served = Served(fleet.world, tmp_path, fleets=Fleets(fleet.membership, fleet.listing, {"eu": False}))
     yield served
     served.close()
 
@@ -143,6 +144,15 @@ def test_status_says_why_a_roster_cannot_be_read(fleet, cli):
     assert "what else runs there is unknown: cluster eu: no answer" in cli("status", "--coverage")[1]
 
 
+@pytest.mark.parametrize(("policies", "asks"), [((SHOP_POLICY,), False), ((SHOP_POLICY, OWN), True)], ids=["commands-only", "named"])
+def test_a_cluster_that_the_config_only_implies_is_asked_if_a_policy_names_it(tmp_path, policies, asks):
+    fleet = FleetWorld(tmp_path, fleets=())
+    fleet.listing.fault = Transient("Invalid kube-config file. No configuration found.")
+    found = Fleets(fleet.membership, fleet.listing, {"eu": True}).coverage({policy.name: policy for policy in policies}, T0)
+    fleet.close()
+    assert bool(found.faults) is asks
+
+
 def test_status_counts_the_members_in_which_nothing_happens(fleet, cli):
     fleet.membership.refresh()
     said = lines(cli("status")[1])
@@ -161,7 +171,7 @@ def test_a_command_for_one_policy_says_how_many_a_fleet_has_and_how_to_name_one(
 
 def test_a_daemon_with_nothing_but_a_fleet_is_ready_once_its_roster_was_read(tmp_path):
     fleet = FleetWorld(tmp_path, fleets=(ROUTED,))
-    served = Served(fleet.world, tmp_path, fleets=Fleets(fleet.membership, fleet.listing, ["eu"]))
+    served = Served(fleet.world, tmp_path, fleets=Fleets(fleet.membership, fleet.listing, {"eu": False}))
     before = served.get("/readyz")
     fleet.membership.refresh()
     after = served.get("/readyz")

@@ -65,7 +65,12 @@ def test_the_report_has_a_line_for_each_thing_and_a_dead_source_is_one_of_them(d
     assert code == 2
     assert [line for line in lines if line[2] == "fail"] == [("sources", "prometheus", "fail")]
     assert {check for check, _, _ in lines} == {"config", "policies", "sources", "targets", "known goods", "contacts", "store", "pause"}
-    assert err == "7 passed, 1 warnings, 1 failed\n"
+    assert err == "7 passed, 1 warning, 1 failed\n"
+
+
+def test_what_there_is_one_of_is_said_in_the_singular(doctor: Run) -> None:
+    found = json.loads(doctor("-o", "json")[1])["findings"][0]["found"]
+    assert found == "sound: 1 source, 1 cluster, 0 flag providers, 1 contact; mode_cap auto"
 
 
 def test_the_table_shows_grade_subject_and_what_to_do(doctor: Run) -> None:
@@ -87,6 +92,18 @@ def test_4_if_everything_outside_was_asked_in_vain(patient: Patient, doctor: Run
     assert doctor()[0] == 4
 
 
+def test_4_where_the_server_of_the_journal_is_silent_too(patient: Patient, doctor: Run) -> None:
+    (patient.folder / "version").unlink()
+    patient.config = {"store": f"postgresql://rollbackd@127.0.0.1:{free_port()}/rollbackd"}
+    assert doctor()[0] == 4
+
+
+def test_what_failed_without_asking_anybody_is_2_though_nothing_outside_answers(patient: Patient, doctor: Run) -> None:
+    (patient.folder / "version").unlink()
+    (patient.folder / "secret").unlink()
+    assert doctor()[0] == 2
+
+
 def test_a_faulty_config_is_a_line_for_each_fault_and_nothing_else(patient: Patient, doctor: Run) -> None:
     patient.config = {"mode_cap": "never", "contact": {}}
     code, out, _ = doctor("-o", "json")
@@ -96,7 +113,7 @@ def test_a_faulty_config_is_a_line_for_each_fault_and_nothing_else(patient: Pati
 def test_doubt_alone_is_fine_unless_it_is_asked_to_be_strict(patient: Patient, doctor: Run, store: Store) -> None:
     with serving(Reply(body=b"up 1\n")) as page:
         patient.config = {"sources": {"pages": {"kind": "scrape", "targets": [{"urls": [page.url]}]}}}
-        assert (doctor()[0], doctor("--strict")[0], doctor("-o", "json")[2]) == (0, 2, "8 passed, 1 warnings, 0 failed\n")
+        assert (doctor()[0], doctor("--strict")[0], doctor("-o", "json")[2]) == (0, 2, "8 passed, 1 warning, 0 failed\n")
 
 
 def test_no_secret_of_a_contact_is_shown(doctor: Run) -> None:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from rollbackd.controller.policy_files import PolicyFiles
 from tests.policies.literals import T0
@@ -114,6 +115,12 @@ def test_what_the_daemon_noticed_by_itself_still_takes_two_to_be_confirmed(files
     assert files.read(confirm=True) is None
     assert files.read() is None
     assert [policy.name for policy in files.read(confirm=True).policies] == ["c"]
+
+
+def test_that_no_policy_is_loaded_is_a_warning(tmp_path):
+    with capture_logs() as logs:
+        PolicyFiles([tmp_path], None, lambda: T0).read()
+    assert logs == [{"event": "policies.loaded", "log_level": "warning", "policies": 0, "faults": 0, "warnings": 0}]
 
 
 def test_an_empty_folder_is_held_back(files, folder):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rollbackd.controller.policytest.load import load_tests
 from rollbackd.controller.policytest.run import run
-from tests.controller.policytest_samples import FLEET, GOOD, POLICY, faults_in, write, written
+from tests.controller.policytest_samples import CHANGES, FLEET, GOOD, POLICY, faults_in, write, written
 
 PROBE = POLICY.replace("    - name: error-rate", "    - {name: health, probe: {port: 8080, path: /healthz}, above: 50%}\n    - name: error-rate")
 
@@ -171,6 +171,62 @@ def test_answers_are_for_known_conditions_and_each_once(tmp_path):
 def test_all_faults_are_told_at_once(tmp_path):
     faults = faults_in(tmp_path, calm({"at": "4m", "verdicts": {"a": "ok", "b": "ok"}}), calm(name="two", policy="other"))
     assert len(faults) == 3
+
+
+def test_a_malformed_key_hides_no_other_fault_of_the_file(tmp_path):
+    series = [{"series": GOOD, "values": "0+100y60"}]
+    faults = faults_in(
+        tmp_path,
+        calm(mode="bold", series=series),
+        calm({"at": "4m", "verdicts": {"p95": "ok"}}, policy="checkout"),
+        policies=["checkout.yaml", "gone.yaml"],
+    )
+    assert [fault.partition(" › ")[2].partition(":")[0] for fault in faults] == [
+        "policies[1]",
+        "tests[0] › series[0] › values",
+        "tests[0] › mode",
+        "tests[1] › name",
+        "tests[1] › expect[0] › verdicts",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "count"),
+    [
+        pytest.param({"interval": "never"}, 1, id="interval"),
+        pytest.param({"policy": 5}, 1, id="policy"),
+        pytest.param({"member": 5}, 1, id="member"),
+        pytest.param({"expect": "soon"}, 1, id="expect"),
+        pytest.param({"name": ""}, 1, id="name"),
+        pytest.param({"expect": [{"at": "4m", "verdict": {}}]}, 1, id="a-misspelt-expectation"),
+        pytest.param({"changes": [*CHANGES, {"at": "5m", "revision": "v3", "target": 5}]}, 1, id="the-target-of-a-change"),
+    ],
+)
+def test_no_fault_follows_from_one_that_was_told(tmp_path, parts, count):
+    assert len(faults_in(tmp_path, calm() | parts)) == count
+
+
+@pytest.mark.parametrize(("key", "value"), [("policies", "checkout.yaml"), ("kind", "Test"), ("apiVersion", 1), ("tests", {})])
+def test_a_required_key_that_is_malformed_hides_no_other_fault(tmp_path, key, value):
+    document = DOCUMENT | {"policies": ["gone.yaml"], "tests": [calm(series=[{"series": "{", "values": "1"}])]}
+    expected = {"policies": 2, "kind": 3, "apiVersion": 3, "tests": 2}
+    file = tmp_path / "t.yaml"
+    file.write_text(json.dumps(document | {key: value}))
+    assert len(load_tests([file]).faults) == expected[key]
+
+
+def test_a_policy_file_that_is_not_there_hides_no_fault_that_does_not_depend_on_it(tmp_path):
+    test = written({"at": "4m"}, {"at": "4m", "guard": "luck"}, series=[{"series": "{", "values": "1x60"}, {"series": GOOD, "values": "x"}])
+    faults = faults_in(tmp_path, test, calm(answers=[{"condition": "health", "values": "y"}]), policies=["gone.yaml"])
+    assert [fault.partition(" › ")[2].partition(":")[0] for fault in faults] == [
+        "policies[0]",
+        "tests[0] › series[0] › series",
+        "tests[0] › series[1] › values",
+        "tests[0] › expect[0]",
+        "tests[0] › expect[1] › guard",
+        "tests[1] › name",
+        "tests[1] › answers[0] › values",
+    ]
 
 
 def test_a_name_is_used_once(tmp_path):

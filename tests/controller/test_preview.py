@@ -31,9 +31,9 @@ def url() -> Iterator[str]:
 def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
     """What the command prints for the policy behind a Prometheus at this address."""
 
-    def explain(url: str, output: str, text: str = TEXT) -> str:
+    def explain(url: str, output: str, text: str = TEXT, at: timedelta = timedelta(hours=4)) -> str:
         (policy,) = load_policies({"p.yaml": text}).policies
-        world = World(tmp_path, policy, at=moment(timedelta(hours=4)))
+        world = World(tmp_path, policy, at=moment(at))
         served = Served(world, tmp_path, preview=Preview({policy.source: Prometheus(policy.source, url)}))
         code = outcome(["explain", "checkout", "--power", "-o", output, *served.options()])
         served.close()
@@ -58,6 +58,13 @@ def test_people_read_it_as_a_table(url, explain):
     assert "errors at 400 events/min (median, 400 in the quietest tenth)" in said
     assert "100 % found within 2m0s in 100 of 100" in said
     assert any(row.startswith("6 % not surely in the whole watch: in ") for row in said)
+
+
+def test_a_service_of_a_few_minutes_is_not_said_to_have_counted_nothing_in_all_the_days(url, explain):
+    (item,) = json.loads(explain(url, "json", at=timedelta(minutes=20)))["items"]
+    (line,) = item["power"]
+    assert line["why"].startswith("nothing was counted at its looks of the last 7 days, one each half hour and the newest half an hour ago")
+    assert "it is younger than that" in line["why"]
 
 
 def test_a_source_that_does_not_answer_is_said_and_nothing_is_promised(explain):

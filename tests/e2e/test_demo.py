@@ -20,6 +20,7 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.webhook import Webhook
 from rollbackd.controller.demo import files
 from rollbackd.controller.demo.children import Children, command
+from rollbackd.controller.demo.daemon_log import DaemonLog
 from rollbackd.controller.demo.files import Folder, Ports
 from rollbackd.controller.demo.meter import Meter
 from rollbackd.controller.demo.receiver import Receiver
@@ -114,6 +115,10 @@ def test_the_meter_counts_on_across_a_restart_of_the_shop(folder: Folder, ports:
     bad = failures(ports, "GET", "/")
     poll(lambda: meter.between(0, math.inf).bad == bad)
     meter.stop()
+
+
+def test_a_log_that_is_not_there_yet_has_no_end(folder: Folder) -> None:
+    assert DaemonLog(folder.log("daemon")).tail() == ""
 
 
 def test_the_demo_begins_in_an_empty_folder_only(folder: Folder) -> None:
@@ -243,5 +248,5 @@ def test_a_demo_in_a_folder_with_files_starts_nothing(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     code, said = demo.end()
     assert code == 1, said
-    assert "is not empty" in said
+    assert said[10:] == f"demo       FAILED: {tmp_path} is not empty; the demo begins in a new folder\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

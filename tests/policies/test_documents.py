@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rollbackd.policies.load import load_policies
 from rollbackd.policies.resolve.names import Names
-from rollbackd.policies.text.faults import Fault, excerpt
+from rollbackd.policies.text.faults import Fault, choices, excerpt
 
 DATA = Path(__file__).parent / "testdata"
 HEAD = "apiVersion: rollbackd/v1\nkind: RollbackPolicy\nmetadata: {name: checkout}\nspec:\n"
@@ -197,6 +197,11 @@ def test_a_wrong_file_is_refused_with_the_place_and_what_was_expected(text: str,
     assert said(text) == answer
 
 
+def test_a_fault_is_one_line_whatever_its_files_name_holds() -> None:
+    (fault,) = load_policies({"a\nb\r.yaml": "- no policy\n"}).faults
+    assert str(fault).startswith("a\\nb\\r.yaml:1:1: ")
+
+
 def test_every_reference_that_the_config_does_not_offer_is_named_with_what_it_offers() -> None:
     text = CHECKOUT.replace("gauge: queue_depth", "probe: logn").replace("above: 2000", "above: 50%")
     assert said(text, NAMES) == [
@@ -228,8 +233,12 @@ def test_a_provider_without_tags_or_environments_refuses_them() -> None:
 def test_a_fleet_policy_is_refused_key_by_key_where_it_uses_what_this_version_has_not() -> None:
     assert said((DATA / "fleet.yaml").read_text("utf-8")) == [
         "shop.yaml:11:10: policy 'checkout' › watch: 'until' is not supported in this version",
-        "shop.yaml:29:37: policy 'checkout' › remedy[1] › revert › via: 'argocd' is not supported in this version",
+        "shop.yaml:29:37: policy 'checkout' › remedy[1] › revert › via: 'argocd' is not supported in this version; allowed: auto, patch",
     ]
+
+
+def test_what_is_known_twice_is_listed_once() -> None:
+    assert choices("c", ["a", "b", "a", "b"], "known") == "known: a, b"
 
 
 def test_a_name_taken_by_another_file_is_a_fault_of_the_later_one() -> None:
