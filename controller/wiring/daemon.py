@@ -148,8 +148,7 @@ def wire(
     ``time_is``: one clock for all that decides, acts and tells, instead of the wall's and the database's own. ``ground`` and ``opened``: where
     they are there already.
     """
-    now = time_is or clock.now
-    ground = ground or ground_of(config, secrets)
+    now, ground = time_is or clock.now, ground or ground_of(config, secrets)
     opened = opened or open_store(config, secrets.hide, time_is)
     store, reached = opened.store, ground.reached
     core = _core(config, opened, ground, shard, now)
