@@ -72,8 +72,8 @@ def suspects(changes: Iterable[Change], watch: timedelta | None, answered: Colle
 
 
 def is_undone(change: Change, changes: Iterable[Change], onset: datetime) -> bool:
-    """True where writes of ours had put back all that the change touched before a breach with this onset began."""
-    later = [c for c in changes if c.ours and c.target == change.target and c.order > change.order and c.effective < onset]
+    """True where writes of ours had put back all that the change touched before a breach with this onset began. What was posted nothing undoes."""
+    later = [] if change.posted else [c for c in changes if c.ours and c.target == change.target and c.order > change.order and c.effective < onset]
     return bool(later) and set(change.parts) <= {part for each in later for part in each.parts}
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from rollbackd.policies.known.changes import Change, is_watched, just_seen, newest_foreign, suspects, watched
-from tests.policies.literals import HOUR, MINUTE, SECOND, T0, TARGET
+import pytest
+
+from rollbackd.policies.known.changes import Change, is_undone, is_watched, just_seen, newest_foreign, suspects, watched
+from tests.policies.literals import FLIP, HOUR, MINUTE, SECOND, T0, TARGET
 
 FIRST = Change(TARGET, "uid:1", "r1", None, T0, T0, first_seen=T0 + SECOND, ready=T0)
 # Kubernetes knows the beginning of a change to the second only.
@@ -51,3 +53,24 @@ FIX = replace(FIRST, id="uid:2", revision="r2", predecessor="uid:1", started_ear
 
 def test_a_release_into_a_breach_is_no_suspect_for_it_since_the_former_revision_may_still_be_serving() -> None:
     assert [change.id for change in suspects((FIRST, FIX), HOUR, (), ONSET)] == ["uid:1"]
+
+
+FLIPPED = replace(FLIP, parts=("new-checkout", "other"))
+PUT_BACK = replace(FLIP, id="f3@x", ours=True, started_early=T0 + MINUTE, started_late=T0 + MINUTE, parts=("new-checkout", "other"))
+
+
+@pytest.mark.parametrize(
+    ("change", "ours", "is_so"),
+    [
+        pytest.param(FLIPPED, PUT_BACK, True, id="all-of-it"),
+        pytest.param(FLIPPED, replace(PUT_BACK, parts=("other",)), False, id="a-part-of-it"),
+        pytest.param(FLIPPED, replace(PUT_BACK, ours=False), False, id="by-others"),
+        pytest.param(FLIPPED, replace(PUT_BACK, target=TARGET), False, id="elsewhere"),
+        pytest.param(FLIPPED, replace(PUT_BACK, started_late=T0 + 5 * MINUTE), False, id="after-the-breach-began"),
+        pytest.param(FLIPPED, replace(PUT_BACK, started_late=FLIP.started_late - MINUTE), False, id="before-it"),
+        pytest.param(replace(FLIPPED, parts=()), replace(PUT_BACK, parts=()), True, id="without-parts"),
+        pytest.param(replace(FLIPPED, parts=(), posted=True), replace(PUT_BACK, parts=()), False, id="posted"),
+    ],
+)
+def test_what_we_had_put_back_before_a_breach_is_undone(change: Change, ours: Change, is_so: bool) -> None:
+    assert is_undone(change, (change, ours), T0 + 5 * MINUTE) is is_so
