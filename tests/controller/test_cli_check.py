@@ -343,7 +343,7 @@ def test_nothing_is_imported_that_the_command_does_not_need(folder, words, unwan
 
 def test_a_second_daemon_in_a_folder_says_what_to_do_and_not_that_it_is_a_bug(folder, tmp_path):
     (folder / "rollbackd.yaml").write_text(CONFIG + f"data_dir: {tmp_path}\n")
-    with hold(tmp_path / "lock"):
+    with hold(tmp_path, None):
         done = subprocess.run([ROLLBACKD, "run", "--config", str(folder / "rollbackd.yaml")], capture_output=True, text=True, check=False, timeout=60)
     said = f"rollbackd: another rollbackd works in {tmp_path}; nothing was started; stop it, or give this one a data_dir of its own\n"
     assert (done.returncode, done.stderr) == (1, said)
