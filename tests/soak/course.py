@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.soak.samples import Sample, sample
-from tests.soak.town import Town
+from tests.soak.town import GOOD, Town
 from tests.soak.weather import FAULTS, Fault, blowing
 
 ROUND = 20.0
@@ -45,7 +45,7 @@ def _course(town: Town, seconds: float, round_seconds: float) -> Iterator[Sample
     began, number = time.monotonic(), 0
     while (passed := time.monotonic() - began) < seconds:
         fault, shop = FAULTS[number % len(FAULTS)], town.shops[number % len(town.shops)]
-        town.ship_bad(shop)
+        town.ship(shop)
         with blowing(fault, town, shop.namespace):
             yield from _sampled(town, began, fault, until=min(passed + round_seconds, seconds))
         town.forget()
@@ -64,11 +64,11 @@ def _sampled(town: Town, began: float, fault: Fault, until: float) -> Iterator[S
 def _become_well(town: Town) -> None:
     """Others put the good version back wherever the daemon has left it to people; incidents close or time has run out."""
     ends = time.monotonic() + WHOLE_WITHIN
-    while time.monotonic() < ends and (_phases(town) or any(shop.image != "shop:1" for shop in town.shops)):
+    while time.monotonic() < ends and (_phases(town) or any(shop.image != GOOD for shop in town.shops)):
         phases = _phases(town)
         for shop in town.shops:
             if phases.get(shop.target) == "held":
-                shop.stage.release("shop:1", settled=False)
+                shop.stage.release(GOOD, settled=False)
         time.sleep(SAMPLE_EVERY)
 
 
