@@ -1,10 +1,12 @@
 """What people order or approve beside what goes on by itself: it is what they were shown, and nobody's guards are passed for them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from rollbackd.adapters.command import Command
 from rollbackd.controller.answers.denied import Denied
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.journal.values import SeenChange
@@ -16,7 +18,7 @@ from rollbackd.policies.known.events import Joined
 from rollbackd.policies.known.incident import Phase
 from rollbackd.policies.model.policy import Approvals, FlagsRung, Group, Leaf, Mode, RevertRung
 from tests.controller.served import Said, desk_of
-from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, served
+from tests.controller.world import EVERY, FLAGS, SHOP, SHOP_POLICY, TIMING, World, command, served
 
 (ERRORS,) = SHOP_POLICY.conditions
 SUGGESTS = replace(SHOP_POLICY, digest="suggests", mode=Mode.SUGGEST)
@@ -88,8 +90,21 @@ def test_what_changed_before_an_order_is_no_other_writer_after_it(world):
     assert (shop.flag(), shop.guards(), shop.store.incident(incident.id).phase) == ("off", [], Phase.CLOSED)
 
 
-def test_an_order_for_a_suggestion_that_another_policy_raised_meanwhile_is_refused(world, monkeypatch):
+class Interrupted(Command):
+    """Something happens once, while the next plan is made."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def plan(self, request):
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
+        return super().plan(request)
+
+
+def test_an_order_for_a_suggestion_that_another_policy_raised_meanwhile_is_refused(world, tmp_path):
     shop = world(SHY, SHOP_POLICY)
+    shop.targets["command"] = target = Interrupted({"shop": command(tmp_path)})
     slots(shop, shy=(0,), shop=(0,))
     shop.good("v1")
     shop.deploy("v2")
@@ -97,13 +112,16 @@ def test_an_order_for_a_suggestion_that_another_policy_raised_meanwhile_is_refus
     slots(shop, 2, shy=(60,), shop=(0,))
     (incident,) = shop.incidents()
 
-    def raised(*_, **__):
+    def raised():
         with shop.store.transaction() as tx:
             tx.record(Joined(incident.id, shop.at, "shop", "error-rate", Mode.AUTO, "errors"))
 
-    monkeypatch.setattr(ByHand, "_ask_guards", raised)  # the last that is asked before it is written
+    desk = desk_of(shop, Said())
+    (plan,) = desk.plan("shy").rungs
+    target.meanwhile = raised
     with pytest.raises(Denied, match="open on command:shop by policy shop"):
-        order(shop, "shy")
+        ByHand(desk, Hands(desk)).rollback("shy", Wish(1, plan.digest or "", "ann", "customers complain"))
+    assert target.meanwhile is None
 
 
 def test_a_plan_that_waits_is_not_begun_by_the_machine_past_what_holds_the_machine(world):
