@@ -78,6 +78,7 @@ def fleet_at(
         answered=store.answered(),
         healthy_since=_healthy_since(at, incidents, policies, watches),
         revisions=book.revisions(),
+        unread=book.unread(),
         usual=usual,
         onsets=onsets,
         began=breaches.began(),

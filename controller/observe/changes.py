@@ -110,6 +110,10 @@ class ChangeBook:
         """What runs now, for every target that was ever seen."""
         return {target: s.state.revision for target, s in self.sightings.items() if s.state is not None}
 
+    def unread(self) -> dict[str, datetime | None]:
+        """The targets whose newest look failed, with the slot of the last one that did not; None where every one did."""
+        return {target: sighting.at for target, sighting in self.sightings.items() if sighting.fault is not None}
+
     def newest(self, target: str) -> SeenChange | None:
         """The change that brought the target where it stands, as far as anyone saw it."""
         return _newest(self._seen.get(target, ()))

@@ -1,7 +1,8 @@
 """From the config to everything that the daemon reads and writes outside: sources, targets and contacts. Nothing is asked or sent yet."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import assert_never
 
 from rollbackd.adapters.aws import Aws
@@ -49,12 +50,23 @@ class Outside:
 
 def outside(config: values.Config, secrets: Secrets) -> Outside:
     """All of the config's. Raises AdapterError where a part can never work."""
+    for library in _libraries(config):
+        import_module(library)
     amazon = aws(config.accounts)
     return Outside(
         sources={name: source_of(name, source, amazon) for name, source in config.sources.items()},
         targets=targets_of(config, amazon),
         contacts={name: notifiers(name, channels, secrets) for name, channels in config.contacts.items()},
     )
+
+
+def _libraries(config: values.Config) -> Iterator[str]:
+    """What several threads would import when they first need it: where two imports wait for each other, Python hands one of them half a module."""
+    yield "requests"
+    if config.clusters:
+        yield "kubernetes"
+    if config.accounts:
+        yield "boto3"
 
 
 def source_of(name: str, config: values.Source, amazon: Aws) -> Source:

@@ -11,13 +11,17 @@ from rollbackd.policies.judge.composite import contributors, is_met
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change, just_seen, suspects
 from rollbackd.policies.known.events import Blame, Opened
+from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, incident_id
 from rollbackd.policies.known.reasons import blame_reason
 from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
+from rollbackd.policies.watching.confirm import confirmable
 from rollbackd.policies.watching.since import ALWAYS_BLAMES, COARSE, watch_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = "%Y%m%dT%H%M%S"
+UNREAD = timedelta(seconds=30)
+"""So long, and for two looks, a breach waits to be laid to anything while a target that it may be laid to could not be read since it began."""
 
 
 def consider(slot: Slot) -> tuple[Decision, ...]:
@@ -28,11 +32,36 @@ def consider(slot: Slot) -> tuple[Decision, ...]:
     leads = _leads(slot)
     if not leads:
         return (Wait(of=tuple([slot.words(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH])),)
+    if unread := _unread_first(slot, leads):
+        return (unread,)
     armed = _led(slot, [i for i in leads if slot.mode(i) > Mode.OBSERVE])
     if isinstance(armed, Opened):
         return (armed,)
     observed = _led(slot, [i for i in leads if slot.mode(i) is Mode.OBSERVE])
     return tuple(each for each in (armed, observed) if each is not None and (each is armed or armed is None or isinstance(each, WouldAct)))
+
+
+def _unread_first(slot: Slot, leads: Sequence[int]) -> Wait | None:
+    """Why the breach waits for a look at what it may be laid to; None where it does not, or has waited for long enough.
+
+    What was known of an unread target may be of the release before, which would be blamed; another replica, that can read it, knows better.
+    """
+    began = {i: slot.watch.tracks[i].onset or slot.at for i in leads}
+    unread = [target for target in slot.policy.targets if _is_unread(slot.fleet, target, min(began.values()))]
+    if not unread:
+        return None
+    confirmed = min(confirmable(slot.policy.conditions[i], onset, slot.policy.every) for i, onset in began.items())
+    until = confirmed + max(2 * slot.policy.every, UNREAD)
+    if slot.at >= until:
+        return None
+    return Wait(f"{', '.join(unread)} could not be read since the breach began: what changed there shows until {until:%H:%M:%S}")
+
+
+def _is_unread(fleet: Fleet, target: str, since: datetime) -> bool:
+    if target not in fleet.unread:
+        return False
+    last = fleet.unread[target]
+    return last is None or last < since
 
 
 def _led(slot: Slot, leads: Sequence[int]) -> Decision | None:

@@ -63,12 +63,25 @@ def test_a_replica_that_cannot_reach_the_target_leaves_the_step_to_the_others(pa
     pair.near.deploy("v2")
     pair.slot(0, pair.far)
     pair.near.targets["command"] = CutOff({"shop": command(pair.near.version.parent)})
-    for _ in range(3):
+    for _ in range(4):
         pair.slot(60, pair.near)
     assert (pair.near.kinds(), pair.near.version.read_text()) == (["incident.opened"], "v2\n")
     pair.slot(60)
     assert pair.far.version.read_text() == "v1\n"
     assert "rung.stopped" not in pair.far.kinds()
+
+
+def test_a_replica_that_cannot_read_the_target_does_not_blame_the_release_before(pair: Pair) -> None:
+    pair.near.deploy("v2")
+    pair.slot(0)
+    pair.near.targets["command"] = CutOff({"shop": command(pair.near.version.parent)})
+    pair.near.deploy("v3")
+    pair.slot(60, pair.near)
+    for _ in range(2):
+        pair.slot(60)
+    opened, *later = (entry for entry in reversed(pair.far.store.history(100)) if entry.incident is not None)
+    assert (opened.kind, opened.body["revision"], opened.writer) == ("incident.opened", "v3", "far")
+    assert ("incident.closed" in [entry.kind for entry in later], pair.far.version.read_text()) == (False, "v1\n")
 
 
 def test_a_replica_that_is_alone_with_a_target_out_of_reach_says_so_after_a_minute(pair: Pair) -> None:
@@ -84,7 +97,7 @@ def test_what_was_decided_on_an_older_state_of_an_incident_is_not_written(pair: 
     pair.near.deploy("v2")
     pair.slot(0)
     pair.near.targets["command"] = CutOff({"shop": command(pair.near.version.parent)})
-    for _ in range(3):
+    for _ in range(4):
         pair.slot(60, pair.near)
     (before,) = pair.near.incidents()
     with pair.far.store.transaction() as tx:

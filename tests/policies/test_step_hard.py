@@ -8,12 +8,15 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act, Decision, Wait
 from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.decide.opening import UNREAD
 from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Joined, Opened, RungEnd, Settled, Stopped
+from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.fold import advance, fold, opened
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Breaches, Group, Leaf, Mode, RevertRung, Timing
+from rollbackd.policies.model.policy import Breaches, For, Group, Leaf, Mode, RevertRung, Timing
 from rollbackd.policies.model.readings import Level
+from rollbackd.policies.watching.confirm import confirmable
 from tests.policies.literals import (
     CALM,
     ERRORS,
@@ -258,6 +261,38 @@ def test_the_first_rung_is_begun_once_every_other_target_was_looked_at():
 def test_the_first_rung_waits_two_slots_for_a_target_that_cannot_be_looked_at():
     decided = [kinds(run(POLICY, series, fleet=BEFORE_THE_BREACH).decisions) for series in growing(3)]
     assert ["Act" in names for names in decided] == [False, False, True]
+
+
+def unread(last: datetime | None) -> Fleet:
+    return replace(CALM, unread={TARGET: last})
+
+
+@pytest.mark.parametrize("last", [pytest.param(LATER - EVERY, id="last-before-the-breach"), pytest.param(None, id="never")])
+def test_a_breach_is_laid_to_nothing_before_what_it_may_be_laid_to_is_read(last: datetime | None):
+    decisions = run(POLICY, BREACHED_ONCE, fleet=unread(last)).decisions
+    until = LATER + max(2 * EVERY, UNREAD)
+    assert only(decisions, Wait).reason == f"{TARGET} could not be read since the breach began: what changed there shows until {until:%H:%M:%S}"
+
+
+def test_a_breach_that_no_known_change_explains_is_told_to_nobody_before_its_target_is_read():
+    assert kinds(run(POLICY, BREACHED_ONCE, fleet=unread(LATER - EVERY), changes=()).decisions) == ["Wait"]
+
+
+@pytest.mark.parametrize("fleet", [pytest.param(unread(LATER), id="since"), pytest.param(replace(CALM, unread={"command:zoo": None}), id="another")])
+def test_a_target_that_was_read_since_the_breach_began_is_not_waited_for(fleet: Fleet):
+    assert "Opened" in kinds(run(POLICY, BREACHED_ONCE, fleet=fleet).decisions)
+
+
+@pytest.mark.parametrize("lasts", [pytest.param(0, id="at-once"), pytest.param(4, id="confirmed-later")])
+def test_a_target_that_stays_unread_is_waited_for_two_slots_and_half_a_minute_from_when_the_breach_may_be_confirmed(lasts: int):
+    policy = replace(POLICY, conditions=(replace(ERRORS, confirm=For(lasts * EVERY)),))
+    looks = lasts + max(2 * EVERY, UNREAD) // EVERY + 1
+    decided = [kinds(run(policy, series, fleet=unread(LATER - EVERY)).decisions) for series in growing(looks)]
+    assert ["Opened" in names for names in decided] == [False] * (looks - 1) + [True]
+
+
+def test_how_soon_a_breach_that_has_to_show_several_times_may_be_confirmed():
+    assert confirmable(replace(ERRORS, confirm=Breaches(3, 5)), LATER, EVERY) == LATER + 2 * EVERY
 
 
 def growing(looks: int):
