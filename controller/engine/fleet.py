@@ -85,7 +85,7 @@ def fleet_at(
         evident=breaches.evident(),
         proven=breaches.proven(),
         # Also of what is open: where one is closed in this slot, the other policies of its target are decided on this view.
-        mended=mended((*store.ended(store.now() - HORIZON), *incidents)),
+        mended=mended(incidents, store.mended(store.now() - HORIZON)),
         contested=contested(incidents, book.of(sorted({t for p in policies.values() if p.target in open_on for t in p.targets}))),
         depends=needs,
         shared=book.of(sorted(frozenset().union(*needs.values()))),

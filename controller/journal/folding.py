@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from itertools import groupby
+from sys import intern
 
 import structlog
 
 from rollbackd.controller.journal.errors import RowUnreadable
 from rollbackd.controller.journal.rows import Stored, event_of
 from rollbackd.policies.known.fold import advance, fold
-from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.incident import Incident, Mended
 
 log = structlog.get_logger()
 
@@ -43,24 +44,31 @@ class Folding:
 
 
 class Ended:
-    """Remembers the closed incidents that were asked for last: a row of a closed incident changes nothing."""
+    """Remembers what the closed incidents that were asked for last did, and no more of them: there may be thousands.
+
+    A row of a closed incident changes nothing.
+    """
 
     def __init__(self) -> None:
-        self._known: Mapping[str, Incident | None] = {}
+        self._known: Mapping[str, tuple[str, Mended] | None] = {}
 
-    def of(self, names: Iterable[str], read: Callable[[str], Incident | None]) -> tuple[Incident, ...]:
-        """The incidents with these names, each read once. One that this version cannot read is left out: what is over must not stop what is not."""
+    def of(self, names: Iterable[str], read: Callable[[str], Incident | None]) -> tuple[tuple[str, Mended], ...]:
+        """By watched target, what the incidents with these names did, each read once.
+
+        One that this version cannot read is left out: what is over must not stop what is not.
+        """
         known = self._known
-        self._known = found = {name: known[name] if name in known else _readable(name, read) for name in names}
-        return tuple(incident for incident in found.values() if incident is not None)
+        self._known = found = {name: known[name] if name in known else _done(name, read) for name in names}
+        return tuple(done for done in found.values() if done is not None)
 
 
-def _readable(name: str, read: Callable[[str], Incident | None]) -> Incident | None:
+def _done(name: str, read: Callable[[str], Incident | None]) -> tuple[str, Mended] | None:
     try:
-        return read(name)
+        incident = read(name)
     except RowUnreadable as fault:
         log.warning("incident.unreadable", incident=name, error=str(fault))
         return None
+    return None if incident is None or incident.mended is None else (intern(incident.target), incident.mended)
 
 
 def _grouped(rows: Iterable[Stored]) -> Iterable[tuple[str, Rows]]:

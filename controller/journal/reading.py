@@ -17,7 +17,7 @@ from rollbackd.controller.journal.schema import changes, exported, incidents, jo
 from rollbackd.controller.journal.values import START, Budget, Claim, Entry, Exported, Known, Mark, OutboxState, SeenChange, Standing
 from rollbackd.policies.known.events import IncidentEvent
 from rollbackd.policies.known.fleet import Flight
-from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.incident import Incident, Mended
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -59,8 +59,8 @@ class Reading:
         """The incident with this id, open or closed."""
         return self._folding.one(self._rows(statements.ONE, incident=incident))
 
-    def ended(self, since: datetime) -> tuple[Incident, ...]:
-        """The closed incidents that acted after ``since``, without those that this version cannot read."""
+    def mended(self, since: datetime) -> tuple[tuple[str, Mended], ...]:
+        """By watched target, what each closed incident that acted after ``since`` did, without those that this version cannot read."""
         with self._connect() as connection:
             names = connection.execute(statements.ENDED, {"since": since}).scalars().all()
         return self._ended.of(names, self.incident)

@@ -5,6 +5,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from sys import intern
+from types import MappingProxyType
+from typing import Any
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.revisions import is_named_by
@@ -21,6 +24,8 @@ HORIZON = timedelta(days=8)
 
 OLD = 60.0
 """Seconds. A survey that has waited for longer, as in a daemon that stood still, is not news where others have told of the target since."""
+
+NO_PARTS: Mapping[str, Any] = MappingProxyType({})
 
 ROWS_AT_ONCE = 1_000
 """So many rows one transaction writes, so that a fleet seen for the first time does not keep other writers waiting."""
@@ -225,7 +230,15 @@ def _newest(every: Sequence[SeenChange]) -> SeenChange | None:
 
 def _slim(every: Sequence[SeenChange]) -> tuple[SeenChange, ...]:
     newest = _newest(every)
-    return tuple([replace(seen, parts={}) if seen.parts and seen is not newest else seen for seen in every])
+    return tuple([seen if seen is newest or seen.parts is NO_PARTS else _packed(seen) for seen in every])
+
+
+def _packed(seen: SeenChange) -> SeenChange:
+    """Without what only the newest is asked for, and with no word of its own that another has too."""
+    change = seen.change
+    predecessor = intern(change.predecessor) if change.predecessor is not None else None
+    same = replace(change, target=intern(change.target), id=intern(change.id), revision=intern(change.revision), predecessor=predecessor)
+    return replace(seen, change=same, parts=NO_PARTS)
 
 
 def is_first_sight(seen: SeenChange) -> bool:

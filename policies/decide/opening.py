@@ -14,7 +14,7 @@ from rollbackd.policies.known.events import Blame, Opened
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, incident_id
 from rollbackd.policies.known.reasons import blame_reason
-from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy
+from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy, RestoreRung
 from rollbackd.policies.watching.confirm import confirmable
 from rollbackd.policies.watching.since import ALWAYS_BLAMES, COARSE, watch_of
 
@@ -47,7 +47,8 @@ def _unread_first(slot: Slot, leads: Sequence[int]) -> Wait | None:
     What was known of an unread target may be of the release before, which would be blamed; another replica, that can read it, knows better.
     """
     began = {i: slot.watch.tracks[i].onset or slot.at for i in leads}
-    unread = [target for target in slot.policy.targets if _is_unread(slot.fleet, target, min(began.values()))]
+    undone = (rung.target for rung in slot.policy.ladder if not isinstance(rung, RestoreRung))
+    unread = [target for target in dict.fromkeys((slot.policy.target, *undone)) if _is_unread(slot.fleet, target, min(began.values()))]
     if not unread:
         return None
     confirmed = min(confirmable(slot.policy.conditions[i], onset, slot.policy.every) for i, onset in began.items())

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from rollbackd.policies.judge.systemic import NOTHING_KNOWN, Usual
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.freeze import Freeze
+from rollbackd.policies.known.incident import Mended
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Mode
 
@@ -33,13 +33,6 @@ class Flight:
     incident: str
     target: str
     namespace: str
-
-
-class Mended(NamedTuple):
-    """What an incident did: evidence began anew at ``evidence_from``, by what was ``written`` before."""
-
-    evidence_from: datetime
-    written: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import (
@@ -39,6 +40,13 @@ AT_WORK = (Phase.ACTING, Phase.SETTLING)
 """An actor has it."""
 UNDER_WAY = (*AT_WORK, Phase.VERIFYING)
 """What was written is not judged yet."""
+
+
+class Mended(NamedTuple):
+    """What an incident did: evidence began anew at ``evidence_from``, by what was ``written`` before."""
+
+    evidence_from: datetime
+    written: datetime
 
 
 def incident_id(target: str, change_id: str) -> str:
@@ -107,6 +115,12 @@ class Incident:
     def touched(self) -> frozenset[str]:
         """The targets that took a write so far."""
         return frozenset(write.target for write in self.accepted)
+
+    @property
+    def mended(self) -> Mended | None:
+        """When evidence began anew by what it did; None where no target took anything of it."""
+        began = self.evidence_from or (self.closed_at if self.accepted else None)
+        return None if began is None else Mended(began, min(began, *(write.at for write in self.accepted[-1:])))
 
     def has_stopped(self, rung: int, target: str) -> bool:
         """True where this step is on record as ended, and is not waited for again: its write may have been found accepted since."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.known.changes import Change, is_watched
-from rollbackd.policies.known.fleet import Fleet, Mended
-from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, Mended
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Condition, OutsideWatch, Policy
 
@@ -50,14 +50,12 @@ def is_resting(policy: Policy, watch: Watch, incident: Incident | None, changes:
     return watch.baked is not None and watch.baked == fleet.revisions.get(policy.target)
 
 
-def mended(incidents: Iterable[Incident]) -> dict[str, Mended]:
-    """When evidence began anew by what these incidents did, by the target that they were about: the newest of each."""
+def mended(incidents: Iterable[Incident], earlier: Iterable[tuple[str, Mended]] = ()) -> dict[str, Mended]:
+    """When evidence began anew by what these incidents did, and ``earlier`` ones, by the target that they were about: the newest of each."""
     found: dict[str, Mended] = {}
-    for incident in incidents:
-        began = incident.evidence_from or (incident.closed_at if incident.accepted else None)
-        if began is not None:
-            done = min(began, *(write.at for write in incident.accepted[-1:]))
-            found[incident.target] = max(Mended(began, done), found.get(incident.target, Mended(began, done)))
+    for target, done in (*earlier, *((incident.target, incident.mended) for incident in incidents)):
+        if done is not None:
+            found[target] = max(done, found.get(target, done))
     return found
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.values import BEGIN_WITHIN, Blocked, Claim
-from rollbackd.policies.known.events import Closed, CloseHow, IncidentEvent, Ordered, RungEnd
+from rollbackd.policies.known.events import Applied, Closed, CloseHow, IncidentEvent, Ordered, RungEnd
 from rollbackd.policies.known.fleet import Flight, Limits
+from rollbackd.policies.known.incident import Mended
 from tests.controller.journal_samples import (
     APPLIED,
     CART,
@@ -23,6 +24,7 @@ from tests.controller.journal_samples import (
     SETTLED,
     STOPPED,
     T0,
+    WIDE,
     Clock,
     acted_and_closed,
     begin,
@@ -258,14 +260,25 @@ def test_the_budget_names_its_numbers_by_target(store: Store, clock: Clock) -> N
     assert budget.closed == {CHECKOUT: T0, CART: T0 + 2 * HOUR}
 
 
-def test_the_incidents_that_ended_are_those_that_acted_since_then_and_are_closed(store: Store, clock: Clock) -> None:
-    acted_and_closed(store, "inc-1")
+def applied_and_closed(store: Store, incident: str, target: str) -> tuple[str, Mended]:
+    begin(store, incident, target)
+    assert isinstance(claim(store, incident, target, limits=WIDE), Claim)
+    at = store.now()
+    with store.transaction() as tx:
+        tx.record(Applied(incident, at, 0, target, "accepted"))
+        tx.record(Closed(incident, at, CloseHow.ACKED, "by hand"))
+    return target, Mended(at, T0)
+
+
+def test_what_was_mended_is_of_the_incidents_whose_writes_were_accepted_since_then_and_are_closed(store: Store, clock: Clock) -> None:
+    acted_and_closed(store, "inc-0")
+    first = applied_and_closed(store, "inc-1", CHECKOUT)
     clock.move(2 * HOUR)
-    acted_and_closed(store, "inc-2", CART)
+    second = applied_and_closed(store, "inc-2", CART)
     begin(store, "inc-3")
     for _ in range(2):  # the second time without reading their rows
-        assert store.ended(T0 - MINUTE) == (store.incident("inc-1"), store.incident("inc-2"))
-    assert store.ended(T0 + HOUR) == (store.incident("inc-2"),)
+        assert store.mended(T0 - MINUTE) == (first, second)
+    assert store.mended(T0 + HOUR) == (second,)
 
 
 def test_replicas_that_open_the_same_new_file_at_once_all_find_a_ready_store(url: str) -> None:

@@ -5,9 +5,10 @@ import pytest
 from rollbackd.controller.journal.errors import RowUnreadable, StoreError
 from rollbackd.controller.journal.folding import Ended
 from rollbackd.policies.known.fold import fold
-from tests.controller.journal_samples import OPENED
+from tests.controller.journal_samples import APPLIED, CLOSED, INTENDED, OPENED
 
-INCIDENT = fold([OPENED])
+INCIDENT = fold([OPENED, INTENDED, APPLIED, CLOSED])
+DONE = (INCIDENT.target, INCIDENT.mended)
 
 
 def test_a_closed_incident_is_read_once_and_one_that_a_newer_version_wrote_is_left_out():
@@ -20,7 +21,7 @@ def test_a_closed_incident_is_read_once_and_one_that_a_newer_version_wrote_is_le
         return INCIDENT
 
     ended = Ended()
-    assert [ended.of(["inc-1", "newer"], read) for _ in range(3)] == [(INCIDENT,)] * 3
+    assert [ended.of(["inc-1", "newer"], read) for _ in range(3)] == [(DONE,)] * 3
     assert asked == ["inc-1", "newer"]
 
 
@@ -31,4 +32,4 @@ def test_what_a_store_could_not_tell_is_asked_for_again():
     ended = Ended()
     with pytest.raises(StoreError, match="locked"):
         ended.of(["inc-1"], broken)
-    assert ended.of(["inc-1"], lambda name: INCIDENT) == (INCIDENT,)
+    assert ended.of(["inc-1"], lambda name: INCIDENT) == (DONE,)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Closed, CloseHow
-from rollbackd.policies.known.fleet import Fleet, Mended
-from rollbackd.policies.known.incident import Incident
+from rollbackd.policies.known.fleet import Fleet
+from rollbackd.policies.known.incident import Incident, Mended
 from rollbackd.policies.watching.since import evidence_since, mended
 from tests.policies.literals import CALM, EVERY, FLAGS, FLIP, HOUR, MINUTE, POLICY, RELEASE, T0, TARGET, verifying
 

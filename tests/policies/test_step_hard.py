@@ -14,7 +14,7 @@ from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.fold import advance, fold, opened
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Breaches, For, Group, Leaf, Mode, RevertRung, Timing
+from rollbackd.policies.model.policy import Breaches, For, Group, Leaf, Mode, RestoreRung, RevertRung, Timing
 from rollbackd.policies.model.readings import Level
 from rollbackd.policies.watching.confirm import confirmable
 from tests.policies.literals import (
@@ -281,6 +281,11 @@ def test_a_breach_that_no_known_change_explains_is_told_to_nobody_before_its_tar
 @pytest.mark.parametrize("fleet", [pytest.param(unread(LATER), id="since"), pytest.param(replace(CALM, unread={"command:zoo": None}), id="another")])
 def test_a_target_that_was_read_since_the_breach_began_is_not_waited_for(fleet: Fleet):
     assert "Opened" in kinds(run(POLICY, BREACHED_ONCE, fleet=fleet).decisions)
+
+
+def test_a_database_that_cannot_be_read_and_is_to_be_restored_is_not_waited_for():
+    policy = replace(POLICY, ladder=(*POLICY.ladder, RestoreRung("rds:prod/shop")))
+    assert "Opened" in kinds(run(policy, BREACHED_ONCE, fleet=replace(CALM, unread={"rds:prod/shop": None})).decisions)
 
 
 @pytest.mark.parametrize("lasts", [pytest.param(0, id="at-once"), pytest.param(4, id="confirmed-later")])
