@@ -30,14 +30,16 @@ def write(
     *,
     pauses: Sequence[float] = PAUSES,
     budget: timedelta = BUDGET,
+    begun: float | None = None,
     **parameters: Any,
 ) -> Answer:
-    """The answer to the write. ``look`` raises whatever forbids it; it is asked before every try. ``budget``: nothing is sent later.
+    """The answer to the write. ``look`` raises whatever forbids it; it is asked before every try. ``budget``: nothing is sent later, counted from
+    ``begun`` on the monotonic clock, else from now.
 
     Raises Refused if Amazon was too slow for the look to mean anything, Throttled if it never took the write, Expired if it did not take it with
     renewed credentials either: nothing was changed in any of these.
     """
-    began, is_renewed = time.monotonic(), False
+    began, is_renewed = begun or time.monotonic(), False
     for pause in (*pauses, None):
         caller.prove(incident)  # entering the account takes time that the look must not grow old by
         looked_at = time.monotonic()

@@ -131,7 +131,7 @@ class FlagTarget:
 
         Raises Refused if any planned flag is not exactly as it was planned for, or too much time has gone before anything could be sent.
         """
-        began = self._steady()
+        began = self._steady() if plan.begun is None else plan.begun
         place = self._resolve(plan.intent.target)
         before, after = states_of(plan.intent)
         with self._in_turn(place):

@@ -122,6 +122,8 @@ class Plan:
     ``command``: what a person would type to do the same by hand. ``apply_within``: longest time that ``apply`` may take, the claim on the effect.
     ``deadline``: longest time from apply to a completed rollout.
     ``settle``: wait after completion before new evidence counts. ``payload`` is the adapter's own, not journalled, not hashed.
+    ``begun``: when whoever applies it last knew that it may, on the monotonic clock; what is sent within a time is sent within it from then on.
+    None: from when it is applied.
     """
 
     intent: Intent
@@ -133,6 +135,7 @@ class Plan:
     deadline: timedelta = timedelta(minutes=10)
     settle: timedelta = timedelta(0)
     payload: object = field(default=None, repr=False, compare=False)
+    begun: float | None = field(default=None, repr=False, compare=False)
 
     @property
     def digest(self) -> str:

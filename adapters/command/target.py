@@ -7,6 +7,7 @@ Argument lists come from the daemon's config, never from a policy; no shell read
 import json
 import shlex
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -106,6 +107,11 @@ class Command:
         live = _describe(intent.target, spec, intent.incident).revision
         if live != intent.from_revision:
             raise _moved(intent.target, live, intent.from_revision)
+        if plan.begun is not None and time.monotonic() - plan.begun > spec.timeout.total_seconds():
+            raise Refused(
+                f"{intent.target}: so much time has gone that the claim on this write may end before it; nothing was changed",
+                advice="see why it is slow, then plan again",
+            )
         done = run_guarded(_argv(spec, intent.to_revision), spec.timeout.total_seconds(), intent.incident)
         if done.code != 0:
             raise Transient(f"'apply' of {intent.target} {_end(done, spec)}; it is unknown what runs now; look at what 'describe' says")

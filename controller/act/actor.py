@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -61,7 +62,8 @@ class Actor:
 
         ``most``: so many incidents are acted on at once. ``look_every`` paces looking at what is under way. ``pool`` instead of threads of its
         own, and ``stop``: where time is not the wall's.
-        ``steady``: see Outcomes.
+        ``steady``: see Outcomes; a write that has to be sent within a time is sent within it from when the claim was looked at, whatever stands
+        still in between.
         """
         self._store = store
         self._targets = targets
@@ -71,6 +73,7 @@ class Actor:
         self._told = told
         self._failed = failed
         self._stop = stop or threading.Event()
+        self._steady = steady
         self._deaths = deaths or Deaths()
         self._outcomes = Outcomes(store, now, self._stop, look_every, steady, self._is_ordered, self._deaths)
         self._busy: set[str] = set()
@@ -249,7 +252,7 @@ class Actor:
         The daemon's switch is read once more: the intent may have waited for the journal since. Not those where targets lie: who is cut off from
         there leaves the claim to others, and must not end it as paused.
         """
-        intended = claim.intended
+        intended, begun = claim.intended, self._steady() if self._steady is not None else None
         kept = self._store.claim_on(intended.incident, intended.rung, intended.target)
         if kept is None:
             return self._outcomes.unclaimed(intended)
@@ -258,7 +261,7 @@ class Actor:
         if reason := self._pause.read():
             return self._outcomes.ended(intended, RungEnd.REFUSED, f"paused: {reason}")
         try:
-            target.apply(plan)
+            target.apply(replace(plan, begun=begun))
         except Refused as refusal:
             return self._outcomes.explain(target, intended, str(refusal), RungEnd.REFUSED, refusal.advice)
         except Permanent as fault:

@@ -102,7 +102,7 @@ class Replica:
         stop = Stop(self.turns)
         self.actor = Actor(
             self.store, self.targets, self.pause, self.now, self._done, self._told, failed=self.trouble.failed,
-            look_every=LOOK_EVERY, pool=self.turns, stop=stop,
+            look_every=LOOK_EVERY, pool=self.turns, stop=stop, steady=self.clock.steady,
         )  # fmt: skip
         self.engine = Engine(self.store, self.actor, Journalling(self.store, self._told), self.pause, settings, self.trouble)
         self.engine.book = ChangeBook(self.store, lambda: float(self._slots))

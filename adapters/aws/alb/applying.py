@@ -16,8 +16,8 @@ from rollbackd.adapters.base.target import Intent, Sight, Standing
 _JUDGE = "Look at the rule; judge what stands there now."
 
 
-def apply(reader: Reader, counts: Counts, place: Place, intent: Intent) -> None:
-    """See Target.apply. All that it needs is in the intent, so that one out of the journal is as good."""
+def apply(reader: Reader, counts: Counts, place: Place, intent: Intent, begun: float | None = None) -> None:
+    """See Target.apply. All that it needs is in the intent, so that one out of the journal is as good. ``begun``: see Plan."""
     restored(intent)  # a record without the prior actions could not be undone
     rule = reader.rule(place)
     after = _recorded(intent)
@@ -25,7 +25,7 @@ def apply(reader: Reader, counts: Counts, place: Place, intent: Intent) -> None:
         raise Refused(f"{place} is another rule than the one that was planned for. Nothing was changed.", advice=_JUDGE)
     call, parameters = written(rule, after)
     try:
-        fenced.write(reader.caller, call, intent.incident, lambda: _refuse_moved(reader.rule(place), place, intent), **parameters)
+        fenced.write(reader.caller, call, intent.incident, lambda: _refuse_moved(reader.rule(place), place, intent), begun=begun, **parameters)
     finally:
         counts.sent(intent)  # a write whose answer was lost may have arrived too
 

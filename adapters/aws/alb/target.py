@@ -60,7 +60,7 @@ class Alb:
     def apply(self, plan: Plan) -> None:
         """See Target.apply."""
         place = self._place(plan.intent.target)
-        applying.apply(self._reader(place, HURRY), self._counts, place, plan.intent)
+        applying.apply(self._reader(place, HURRY), self._counts, place, plan.intent, plan.begun)
 
     def look(self, intent: Intent) -> Sight:
         """See Target.look."""

@@ -58,7 +58,7 @@ class Ecs:
     def apply(self, plan: Plan) -> None:
         """See Target.apply."""
         place = self._place(plan.intent.target)
-        applying.apply(self._reader(place, HURRY), place, plan.intent)
+        applying.apply(self._reader(place, HURRY), place, plan.intent, plan.begun)
 
     def look(self, intent: Intent) -> Sight:
         """See Target.look."""

@@ -19,11 +19,14 @@ from rollbackd.adapters.base.target import Intent, Json, Sight, Standing
 _EXISTS = "DBInstanceAlreadyExists"
 
 
-def apply(reader: Reader, place: Place, intent: Intent) -> None:
-    """See Target.apply. The side instance is ordered, tagged with the incident; one of that name with that tag is the same one."""
+def apply(reader: Reader, place: Place, intent: Intent, begun: float | None = None) -> None:
+    """See Target.apply. The side instance is ordered, tagged with the incident; one of that name with that tag is the same one.
+
+    ``begun``: see Plan.
+    """
     call, asked = _request(place, intent)
     try:
-        fenced.write(reader.caller, call, intent.incident, lambda: _refuse_moved(reader, place, intent), **asked)
+        fenced.write(reader.caller, call, intent.incident, lambda: _refuse_moved(reader, place, intent), begun=begun, **asked)
     except Rejected as refusal:
         if not refusal.code.startswith(_EXISTS):
             raise

@@ -55,7 +55,7 @@ class Rds:
     def apply(self, plan: Plan) -> None:
         """See Target.apply."""
         place = self._place(plan.intent.target)
-        applying.apply(self._reader(place, HURRY), place, plan.intent)
+        applying.apply(self._reader(place, HURRY), place, plan.intent, plan.begun)
 
     def look(self, intent: Intent) -> Sight:
         """See Target.look."""

@@ -16,8 +16,8 @@ PAUSES = (1.0, 2.0, 4.0, 8.0)
 _JUDGE = "Look at the name; judge what stands there now."
 
 
-def apply(reader: Reader, place: Place, intent: Intent) -> None:
-    """See Target.apply. A zone that is busy has not taken the batch, which is then sent again after another look."""
+def apply(reader: Reader, place: Place, intent: Intent, begun: float | None = None) -> None:
+    """See Target.apply. A zone that is busy has not taken the batch, which is then sent again after another look. ``begun``: see Plan."""
     before, after = recorded(intent, "before"), recorded(intent, "after")
     zone = reader.zone(place)
     if zone.id != intent.record.get("zone", zone.id):
@@ -30,6 +30,7 @@ def apply(reader: Reader, place: Place, intent: Intent) -> None:
             intent.incident,
             lambda: _refuse_moved(reader.seen(place), place, intent),
             pauses=PAUSES,
+            begun=begun,
             HostedZoneId=zone.id,
             ChangeBatch=batch,
         )
