@@ -1,6 +1,7 @@
 """Side instances of databases, against moto with microburst's faults in front. MiniStack has no point in time, and drops the tags of a restore."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -102,6 +103,13 @@ def test_what_was_made_already_leaves_nothing_to_do_and_is_not_made_twice(moto: 
     assert isinstance(rds.plan(asked(rds, key)), NothingToDo)
     rds.apply(plan)  # RDS answers that it exists, and it is ours
     assert len(there(moto.url, name)) == 1
+
+
+def test_nothing_is_made_where_the_claim_was_looked_at_too_long_ago(moto: Server, name: str) -> None:
+    rds = target(moto.url)
+    with pytest.raises(Refused, match="Nothing was changed"):
+        rds.apply(replace(planned(rds, key_of(name)), begun=time.monotonic() - 60))
+    assert there(moto.url, name) == []
 
 
 def test_an_instance_of_somebody_else_under_that_name_is_refused(moto: Server, name: str) -> None:

@@ -5,6 +5,7 @@ A further kind joins by one ``Stage`` in ``STAGES``.
 
 import functools
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -320,6 +321,16 @@ def test_after_the_apply_there_is_nothing_left_to_plan_towards_the_same_end(stag
     except Refused:
         return
     assert isinstance(outcome, NothingToDo)
+
+
+def test_a_write_whose_claim_was_looked_at_too_long_ago_is_refused_and_harmless(stage: Stage) -> None:
+    """Whoever stood still since may find the target as it was, though another one has written and been taken back meanwhile."""
+    plan, before = planned(stage), stage.content()
+    with pytest.raises(Refused):
+        stage.target.apply(replace(plan, begun=time.monotonic() - 60))
+    assert stage.content() == before
+    stage.target.apply(replace(plan, begun=time.monotonic()))
+    assert stage.content() != before
 
 
 def test_a_repeated_apply_is_refused_and_harmless(stage: Stage) -> None:

@@ -300,6 +300,13 @@ def test_nothing_is_written_on_a_claim_that_ends_before_the_write_has_to(acting,
     assert (acting.kinds(), acting.target.written) == ([Intended], [])
 
 
+def test_the_time_of_a_write_counts_from_when_its_claim_was_looked_at(acting):
+    acting.when_told = lambda: moments.__setitem__(0, 7.0)  # the intent is durable
+    moments = [1.0]
+    acting.made(pool=AtOnce(), stop=acting.stop, steady=lambda: moments[0]).begin(ORDER)
+    assert [plan.begun for plan in acting.target.written] == [7.0]
+
+
 def test_nothing_is_written_on_a_claim_that_another_replica_has_taken_over(acting):
     acting.when_told = lambda: acting.taken_over("two")
     acting.actor.begin(ORDER)
