@@ -61,17 +61,13 @@ class Actor:
         """``done`` is told the watched target after every outcome, ``told`` that a message was queued, ``failed`` why the store took nothing.
 
         ``most``: so many incidents are acted on at once. ``look_every`` paces looking at what is under way. ``pool`` instead of threads of its
-        own, and ``stop``: where time is not the wall's.
-        ``steady``: see Outcomes; a write that has to be sent within a time is sent within it from when the claim was looked at, whatever stands
-        still in between.
+        own, and ``stop``: where time is not the wall's. ``steady``: see Outcomes, and Plan.begun.
         """
         self._store = store
         self._targets = targets
         self._pause = pause
         self._now = now
-        self._done = done
-        self._told = told
-        self._failed = failed
+        self._done, self._told, self._failed = done, told, failed
         self._stop = stop or threading.Event()
         self._steady = steady
         self._deaths = deaths or Deaths()

@@ -10,7 +10,8 @@ from rollbackd.adapters.base.target import NothingToDo, Plan, PlanRequest, Targe
 from rollbackd.controller.act.outcome import intent_of
 from rollbackd.controller.act.planning import live_revision
 from rollbackd.controller.answers.past import DryRun, RungPlan
-from rollbackd.controller.observe.changes import ChangeBook, is_first_sight
+from rollbackd.controller.observe.changes import ChangeBook
+from rollbackd.controller.observe.past_changes import is_first_sight
 from rollbackd.policies.blame.irreversible import crossed
 from rollbackd.policies.decide.ladder import changed_parts, rung_text
 from rollbackd.policies.known.changes import Change

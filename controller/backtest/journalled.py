@@ -9,7 +9,7 @@ from rollbackd.controller.journal.chain import JournalRow
 from rollbackd.controller.journal.codec import KINDS, decode_event, moment, parsed
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.notify.blind import PATIENCE
-from rollbackd.controller.observe.changes import is_first_sight
+from rollbackd.controller.observe.past_changes import is_first_sight
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import IncidentEvent, Opened
 

@@ -11,7 +11,7 @@ from rollbackd.controller.answers.status import ChangeCover
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.values import Entry, Known, SeenChange, Standing
 from rollbackd.controller.notify.blind import PATIENCE
-from rollbackd.controller.observe.changes import is_first_sight
+from rollbackd.controller.observe.past_changes import is_first_sight
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.model.policy import FlagsRung, Policy, RevertRung
 from rollbackd.policies.watching.since import watch_length

@@ -6,7 +6,7 @@ from typing import Any
 from rollbackd.controller.answers.past import ChangeLine, HistoryLine
 from rollbackd.controller.journal.codec import moment
 from rollbackd.controller.journal.values import Entry, SeenChange, Standing
-from rollbackd.controller.observe.changes import is_first_sight
+from rollbackd.controller.observe.past_changes import is_first_sight
 
 
 def change_line(seen: SeenChange, standing: Standing | None) -> ChangeLine:

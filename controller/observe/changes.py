@@ -5,9 +5,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from sys import intern
-from types import MappingProxyType
-from typing import Any
 
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.revisions import is_named_by
@@ -16,6 +13,7 @@ from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.journal.transaction import Transaction
 from rollbackd.controller.journal.values import SeenChange
+from rollbackd.controller.observe.past_changes import as_decided_on, newest_of, slim
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.incident import Incident, Phase
 
@@ -24,8 +22,6 @@ HORIZON = timedelta(days=8)
 
 OLD = 60.0
 """Seconds. A survey that has waited for longer, as in a daemon that stood still, is not news where others have told of the target since."""
-
-NO_PARTS: Mapping[str, Any] = MappingProxyType({})
 
 ROWS_AT_ONCE = 1_000
 """So many rows one transaction writes, so that a fleet seen for the first time does not keep other writers waiting."""
@@ -84,10 +80,10 @@ class ChangeBook:
         for target, seen in latest.items():  # the newest one counts however old it is: it says what runs
             if seen not in found[target]:
                 found[target].insert(0, seen)
-        self._seen = {target: _slim(changes) for target, changes in found.items()}
+        self._seen = {target: slim(changes) for target, changes in found.items()}
         self._row, self._told = row, told
         self.sightings = {target: sighting for target, sighting in self.sightings.items() if target in self._seen}
-        self._of = {target: _as_decided_on(changes, self._doubt(target)) for target, changes in self._seen.items()}
+        self._of = {target: as_decided_on(changes, self._doubt(target)) for target, changes in self._seen.items()}
 
     def refresh(self) -> None:
         """What pipelines posted and other replicas saw since the last refresh is known here too, and what they said to be irreversible since."""
@@ -121,7 +117,7 @@ class ChangeBook:
 
     def newest(self, target: str) -> SeenChange | None:
         """The change that brought the target where it stands, as far as anyone saw it."""
-        return _newest(self._seen.get(target, ()))
+        return newest_of(self._seen.get(target, ()))
 
     def parts_before(self, target: str, change_ids: Collection[str], tx: Reading | None = None) -> Mapping[str, object]:
         """The states of the target's parts before the first of these changes; empty if nobody saw them. Raises StoreError.
@@ -170,7 +166,7 @@ class ChangeBook:
         held = self._store_all((*completed, *fresh))
         doubted = {target for target, state in states.items() if state.doubt != self._doubt(target)}
         self.sightings |= {target: Sighting(state, survey.at, survey.began) for target, state in states.items()}
-        self._of |= {target: _as_decided_on(self._seen[target], self._doubt(target)) for target in doubted}
+        self._of |= {target: as_decided_on(self._seen[target], self._doubt(target)) for target in doubted}
         faults = {target: str(state) for target, state in read.items() if isinstance(state, AdapterError)}
         # Not seen is not newer: an answer to an earlier question may be under way.
         self.sightings |= {target: replace(self._last(target), fault=fault) for target, fault in faults.items()}
@@ -219,40 +215,9 @@ class ChangeBook:
         horizon = seen.change.first_seen - HORIZON
         before = self._seen.get(seen.change.target, ())
         others = tuple(s for s in before if s.change.id != seen.change.id and (s.change.first_seen >= horizon or s is before[-1]))
-        kept = _slim(sorted((*others, seen), key=lambda s: s.change.first_seen))
+        kept = slim(sorted((*others, seen), key=lambda s: s.change.first_seen))
         self._seen[seen.change.target] = kept
-        self._of[seen.change.target] = _as_decided_on(kept, self._doubt(seen.change.target))
-
-
-def _newest(every: Sequence[SeenChange]) -> SeenChange | None:
-    return next((seen for seen in reversed(every) if not seen.change.posted), None)
-
-
-def _slim(every: Sequence[SeenChange]) -> tuple[SeenChange, ...]:
-    newest = _newest(every)
-    return tuple([seen if seen is newest or seen.parts is NO_PARTS else _packed(seen) for seen in every])
-
-
-def _packed(seen: SeenChange) -> SeenChange:
-    """Without what only the newest is asked for, and with no word of its own that another has too."""
-    change = seen.change
-    predecessor = intern(change.predecessor) if change.predecessor is not None else None
-    same = replace(change, target=intern(change.target), id=intern(change.id), revision=intern(change.revision), predecessor=predecessor)
-    return replace(seen, change=same, parts=NO_PARTS)
-
-
-def is_first_sight(seen: SeenChange) -> bool:
-    """True for the row that says where a target stood when it was first looked at, where nobody can say since when."""
-    return seen.dated and seen.change.predecessor is None
-
-
-def _as_decided_on(every: Iterable[SeenChange], doubt: str | None) -> tuple[Change, ...]:
-    """``doubt``: why it is unknown whether the newest change can be crossed. Until that is known it cannot; it is not stored, as it may pass."""
-    found = [seen.change for seen in every if not is_first_sight(seen)]
-    newest = next((change for change in reversed(found) if not change.posted), None)
-    if doubt is None or newest is None or newest.irreversible:
-        return tuple(found)
-    return tuple([replace(change, irreversible=doubt) if change is newest else change for change in found])
+        self._of[seen.change.target] = as_decided_on(kept, self._doubt(seen.change.target))
 
 
 def _new_change(state: TargetState, known: SeenChange | None, last_at: datetime | None, at: datetime, incident: Incident | None) -> SeenChange:

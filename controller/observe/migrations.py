@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Expression, Identity, RowKey, Source
 from rollbackd.adapters.base.target import TargetState
-from rollbackd.controller.observe.changes import ChangeBook, Survey, is_first_sight, is_same
+from rollbackd.controller.observe.changes import ChangeBook, Survey, is_same
+from rollbackd.controller.observe.past_changes import is_first_sight
 from rollbackd.policies.model.policy import Policy
 
 REACH = timedelta(hours=1)

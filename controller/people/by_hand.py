@@ -12,7 +12,7 @@ from rollbackd.controller.answers.past import DryRun, RungPlan
 from rollbackd.controller.engine.orphans import is_orphan
 from rollbackd.controller.explain.claim import claim_line, waits_for
 from rollbackd.controller.journal.transaction import Transaction
-from rollbackd.controller.observe.changes import is_first_sight
+from rollbackd.controller.observe.past_changes import is_first_sight
 from rollbackd.controller.people.desk import Desk
 from rollbackd.controller.people.hands import Hands, every_block, held_back, may_pass
 from rollbackd.controller.people.turn import (
