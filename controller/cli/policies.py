@@ -226,7 +226,7 @@ def _print(checked: Checked, form: str) -> None:
         click.echo(as_json(_document(checked)))
     elif form == "github":
         for fault in found:
-            click.echo(fault_command(fault))
+            click.echo(visible(fault_command(fault)))
     else:
         for fault in found:
             click.echo(visible(fault_text(fault, checked.texts.get(fault.file, ""))) + "\n")

@@ -101,6 +101,13 @@ def test_github_gets_one_command_for_each_fault_on_one_line(folder, capsys):
     assert line.startswith(f"::error file={file},line=7,col=3,title=policy 'checkout'::expected a known key")
 
 
+def test_what_would_speak_to_the_terminal_in_a_files_name_is_spelt_out_for_github_too(folder, capsys):
+    file = folder / "policies.d" / "a\x1b]0;forged\x07.yaml"
+    file.write_text(SOUND + "  remedi: []\n")
+    (line,) = run(capsys, "check", file, "-o", "github")[1].splitlines()
+    assert line.startswith(f"::error file={folder}/policies.d/a\\x1b]0;forged\\x07.yaml,line=7,")
+
+
 def test_a_line_break_in_a_files_name_is_spelt_out_and_gives_github_no_command(folder, capsys):
     (folder / "policies.d" / "checkout.yaml").unlink()
     (folder / "policies.d" / "a\n::notice title=forged::x\r.yaml").write_text(SOUND + "  remedi: []\n")
