@@ -15,7 +15,7 @@ PAUSES = (0.5, 1.0, 2.0)
 FRESH = timedelta(seconds=3)
 """How old the second look may be when the write leaves."""
 BUDGET = timedelta(seconds=20)
-"""Nothing is sent later than this after the start, so that the claim of whoever applies never runs out before."""
+"""Nothing is sent later than this after the claim was looked at last, so that the claim of whoever applies never runs out before."""
 
 
 def nothing() -> None:
@@ -39,7 +39,7 @@ def write(
     Raises Refused if Amazon was too slow for the look to mean anything, Throttled if it never took the write, Expired if it did not take it with
     renewed credentials either: nothing was changed in any of these.
     """
-    began, is_renewed = begun or time.monotonic(), False
+    began, is_renewed = time.monotonic() if begun is None else begun, False
     for pause in (*pauses, None):
         caller.prove(incident)  # entering the account takes time that the look must not grow old by
         looked_at = time.monotonic()

@@ -1,6 +1,7 @@
 """The one place that acts. It contains no policy: plan, claim with a durable intent, write once; ``outcome`` finds out what became of it."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -64,12 +65,10 @@ class Actor:
         own, and ``stop``: where time is not the wall's. ``steady``: see Outcomes, and Plan.begun.
         """
         self._store = store
-        self._targets = targets
-        self._pause = pause
-        self._now = now
+        self._targets, self._pause, self._now = targets, pause, now
         self._done, self._told, self._failed = done, told, failed
         self._stop = stop or threading.Event()
-        self._steady = steady
+        self._steady = steady or time.monotonic
         self._deaths = deaths or Deaths()
         self._outcomes = Outcomes(store, now, self._stop, look_every, steady, self._is_ordered, self._deaths)
         self._busy: set[str] = set()
@@ -248,10 +247,11 @@ class Actor:
         The daemon's switch is read once more: the intent may have waited for the journal since. Not those where targets lie: who is cut off from
         there leaves the claim to others, and must not end it as paused.
         """
-        intended, begun = claim.intended, self._steady() if self._steady is not None else None
+        intended = claim.intended
         kept = self._store.claim_on(intended.incident, intended.rung, intended.target)
         if kept is None:
             return self._outcomes.unclaimed(intended)
+        begun = self._steady()
         if self._stop.is_set() or not kept.lets_begin(self._store.writer, self._store.now()):
             return False
         if reason := self._pause.read():

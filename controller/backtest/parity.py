@@ -21,6 +21,7 @@ NATURE = (
     "samples that came late are in Prometheus now and were not when the daemon looked",
     "a slot that the daemon missed, or did not live through, is looked at here",
     "without an open watch the daemon looks once a minute from its start on, which the journal does not have: burstiness may come out otherwise",
+    "the daemon waited for a target that it could not read, which is not in the journal",
     "a replica that looked a moment before a row was written did not know it yet",
     "old pods are not told apart from new ones, and no pods are known to be unready: neither names nor numbers of pods are in the journal",
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollbackd.adapters.base.errors import AdapterError
+from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.revisions import is_named_by
 from rollbackd.adapters.base.target import TargetState
 from rollbackd.controller.journal.reading import Reading
@@ -42,12 +42,13 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """The last look at a target that succeeded, or why the newest one failed."""
+    """The last look at a target that succeeded, or why the newest one failed; ``may_pass``: it may be another answer the next time."""
 
     state: TargetState | None
     at: datetime | None
     began: float
     fault: str | None = None
+    may_pass: bool = False
 
 
 NEVER = Sighting(None, None, -1.0)
@@ -111,9 +112,9 @@ class ChangeBook:
         """What runs now, for every target that was ever seen."""
         return {target: s.state.revision for target, s in self.sightings.items() if s.state is not None}
 
-    def unread(self) -> dict[str, datetime | None]:
-        """The targets whose newest look failed, with the slot of the last one that did not; None where every one did."""
-        return {target: sighting.at for target, sighting in self.sightings.items() if sighting.fault is not None}
+    def unread(self) -> dict[str, datetime]:
+        """The targets whose newest look failed, by what may pass, with the slot of the last one that did not."""
+        return {target: seen.at for target, seen in self.sightings.items() if seen.may_pass and seen.at is not None}
 
     def newest(self, target: str) -> SeenChange | None:
         """The change that brought the target where it stands, as far as anyone saw it."""
@@ -167,9 +168,10 @@ class ChangeBook:
         doubted = {target for target, state in states.items() if state.doubt != self._doubt(target)}
         self.sightings |= {target: Sighting(state, survey.at, survey.began) for target, state in states.items()}
         self._of |= {target: as_decided_on(self._seen[target], self._doubt(target)) for target in doubted}
-        faults = {target: str(state) for target, state in read.items() if isinstance(state, AdapterError)}
+        faults = {target: state for target, state in read.items() if isinstance(state, AdapterError)}
         # Not seen is not newer: an answer to an earlier question may be under way.
-        self.sightings |= {target: replace(self._last(target), fault=fault) for target, fault in faults.items()}
+        for target, fault in faults.items():
+            self.sightings[target] = replace(self._last(target), fault=str(fault), may_pass=isinstance(fault, Transient))
         return held[len(completed) :]
 
     def _is_after(self, began: float, incident: Incident) -> bool:

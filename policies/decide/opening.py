@@ -11,17 +11,17 @@ from rollbackd.policies.judge.composite import contributors, is_met
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change, just_seen, suspects
 from rollbackd.policies.known.events import Blame, Opened
-from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, incident_id
 from rollbackd.policies.known.reasons import blame_reason
 from rollbackd.policies.model.policy import Mode, OutsideWatch, Policy, RestoreRung
-from rollbackd.policies.watching.confirm import confirmable
 from rollbackd.policies.watching.since import ALWAYS_BLAMES, COARSE, watch_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = "%Y%m%dT%H%M%S"
 UNREAD = timedelta(seconds=30)
 """So long, and for two looks, a breach waits to be laid to anything while a target that it may be laid to could not be read since it began."""
+LOST = timedelta(minutes=5)
+"""A target that was last read so long ago is not waited for."""
 
 
 def consider(slot: Slot) -> tuple[Decision, ...]:
@@ -32,8 +32,10 @@ def consider(slot: Slot) -> tuple[Decision, ...]:
     leads = _leads(slot)
     if not leads:
         return (Wait(of=tuple([slot.words(i) for i, v in enumerate(slot.verdicts) if v.state is State.BREACH])),)
-    if unread := _unread_first(slot, leads):
-        return (unread,)
+    waits = {i: wait for i in leads if (wait := unread(slot, i)) is not None}
+    leads = [i for i in leads if i not in waits]
+    if not leads:
+        return tuple(waits.values())[:1]
     armed = _led(slot, [i for i in leads if slot.mode(i) > Mode.OBSERVE])
     if isinstance(armed, Opened):
         return (armed,)
@@ -41,28 +43,22 @@ def consider(slot: Slot) -> tuple[Decision, ...]:
     return tuple(each for each in (armed, observed) if each is not None and (each is armed or armed is None or isinstance(each, WouldAct)))
 
 
-def _unread_first(slot: Slot, leads: Sequence[int]) -> Wait | None:
-    """Why the breach waits for a look at what it may be laid to; None where it does not, or has waited for long enough.
+def unread(slot: Slot, index: int) -> Wait | None:
+    """Why the condition's breach waits for a look at what it may be laid to; None where it does not, or has waited for long enough.
 
-    What was known of an unread target may be of the release before, which would be blamed; another replica, that can read it, knows better.
+    What was known of an unread target may be of the release before, which would be blamed; another replica, that can read it, knows better. A
+    target that has been unread for long is not waited for: breaches that come and go would wait for ever.
     """
-    began = {i: slot.watch.tracks[i].onset or slot.at for i in leads}
+    onset = slot.watch.tracks[index].onset or slot.at
     undone = (rung.target for rung in slot.policy.ladder if not isinstance(rung, RestoreRung))
-    unread = [target for target in dict.fromkeys((slot.policy.target, *undone)) if _is_unread(slot.fleet, target, min(began.values()))]
-    if not unread:
-        return None
-    confirmed = min(confirmable(slot.policy.conditions[i], onset, slot.policy.every) for i, onset in began.items())
-    until = confirmed + max(2 * slot.policy.every, UNREAD)
-    if slot.at >= until:
-        return None
-    return Wait(f"{', '.join(unread)} could not be read since the breach began: what changed there shows until {until:%H:%M:%S}")
-
-
-def _is_unread(fleet: Fleet, target: str, since: datetime) -> bool:
-    if target not in fleet.unread:
-        return False
-    last = fleet.unread[target]
-    return last is None or last < since
+    for target in dict.fromkeys((slot.policy.target, *undone)):
+        last = slot.fleet.unread.get(target)
+        if last is None or last >= onset:
+            continue
+        until = min(onset + max(2 * slot.policy.every, UNREAD), last + LOST)
+        if slot.at < until:
+            return Wait(f"{target} could not be read since the breach began: what changed there shows until {until:%H:%M:%S}")
+    return None
 
 
 def _led(slot: Slot, leads: Sequence[int]) -> Decision | None:
@@ -100,7 +96,7 @@ def beside(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
     """
     known = [name for policy, name in incident.joined if policy == slot.policy.name]
     news = [i for i in _leads(slot) if slot.mode(i) >= Mode.APPROVE or slot.policy.conditions[i].name not in known]
-    found = [i for i in news if slot.mode(i) > Mode.OBSERVE and raising(slot, i, incident) is None]
+    found = [i for i in news if slot.mode(i) > Mode.OBSERVE and raising(slot, i, incident) is None and unread(slot, i) is None]
     return (_outside(slot, max(found, key=lambda i: (slot.mode(i), -i))),) if found else ()
 
 

@@ -9,7 +9,7 @@ from rollbackd.policies.decide import hands, ladder, proof
 from rollbackd.policies.decide.bake import bake
 from rollbackd.policies.decide.decisions import Decision, Wait
 from rollbackd.policies.decide.guards import first_block, guards
-from rollbackd.policies.decide.opening import beside, consider, raising, raising_reason
+from rollbackd.policies.decide.opening import beside, consider, raising, raising_reason, unread
 from rollbackd.policies.decide.slot import Slot
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.changes import Change
@@ -97,6 +97,8 @@ def _joins(slot: Slot, incident: Incident) -> tuple[tuple[Joined, ...], Incident
     """The rows of what joins in this slot, and the incident after them."""
     joins: list[Joined] = []
     for index in [i for i, confirmed in enumerate(slot.confirmed) if confirmed and slot.mode(i) is not Mode.OBSERVE]:
+        if incident.phase is Phase.PROPOSED and unread(slot, index) is not None:
+            continue  # it might raise what was only proposed
         join = _join(slot, incident, index) if _concerns(slot, incident, index) else None
         if join is not None:
             joins.append(join)

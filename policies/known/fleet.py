@@ -49,7 +49,7 @@ class Fleet:
     when they may have been in it. ``proven``: when a policy of a target that may do more than observe last proved a breach of it, over or not.
     ``contested``: (target, revision) pairs that an open incident is about.
     ``mended``: when evidence began anew by what the newest incident of a target did, closed or open.
-    ``unread``: of each target whose newest look failed, the slot of the last one that did not; None where every one did.
+    ``unread``: of each target whose newest look failed, by what may pass, the slot of the last one that did not.
     ``depends``: what each watched target depends on; ``shared``: the changes of all that.
     ``leaning``: targets without a change that are out of a limit and not proven to be.
     ``risen``: (target, dependency) where the target uses more of it than its policy allows. ``good``: the known goods of what may have to
@@ -79,7 +79,7 @@ class Fleet:
     evident: Mapping[str, datetime] = field(default_factory=dict)
     proven: Mapping[str, datetime] = field(default_factory=dict)
     mended: Mapping[str, Mended] = field(default_factory=dict)
-    unread: Mapping[str, datetime | None] = field(default_factory=dict)
+    unread: Mapping[str, datetime] = field(default_factory=dict)
     contested: frozenset[tuple[str, str]] = frozenset()
     depends: Mapping[str, frozenset[str]] = field(default_factory=dict)
     shared: tuple[Change, ...] = ()

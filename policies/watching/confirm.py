@@ -49,15 +49,6 @@ def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: ti
             return looks.count(True) >= at_least
 
 
-def confirmable(condition: Condition, onset: datetime, every: timedelta) -> datetime:
-    """When a breach that was first proven at ``onset`` may be confirmed at the earliest. ``every``: the distance between looks."""
-    match condition.confirm:
-        case For(duration):
-            return onset + duration
-        case Breaches(at_least, _):
-            return onset + (at_least - 1) * every
-
-
 def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bool:
     if at - run.start < duration or run.newest - run.oldest < SPANNED * duration:
         return False

@@ -12,6 +12,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import NothingToDo
+from rollbackd.controller.pause.file import Pause
 from rollbackd.policies.known.events import Acked, Applied, Approved, Held, Intended, Offered, Ordered, RungEnd, Stopped
 from rollbackd.policies.model.policy import RevertRung
 from tests.controller.act_samples import ACT, BEFORE, DONE, ELSEWHERE, ORDER, PLAN, SHOP, THERE, UNDERWAY, AtOnce, Deployments
@@ -301,10 +302,19 @@ def test_nothing_is_written_on_a_claim_that_ends_before_the_write_has_to(acting,
 
 
 def test_the_time_of_a_write_counts_from_when_its_claim_was_looked_at(acting):
-    acting.when_told = lambda: moments.__setitem__(0, 7.0)  # the intent is durable
-    moments = [1.0]
-    acting.made(pool=AtOnce(), stop=acting.stop, steady=lambda: moments[0]).begin(ORDER)
-    assert [plan.begun for plan in acting.target.written] == [7.0]
+    moments = iter((7.0, 99.0))
+
+    class Standing(Pause):
+        """The process stands still while it looks at the switch."""
+
+        def read(self):
+            now[0] = next(moments)
+            return super().read()
+
+    now = [1.0]
+    acting.pause = Standing(acting.pause.file)  # looked at before the intent, and again just before the write
+    acting.made(pool=AtOnce(), stop=acting.stop, steady=lambda: now[0]).begin(ORDER)
+    assert ([plan.begun for plan in acting.target.written], now) == ([7.0], [99.0])
 
 
 def test_nothing_is_written_on_a_claim_that_another_replica_has_taken_over(acting):

@@ -31,7 +31,7 @@ def apply(reader: Reader, place: Place, intent: Intent, begun: float | None = No
     """See Target.apply. All that it needs is in the intent, so that one out of the journal is as good. ``begun``: see Plan."""
     if intent.record.get("way") == Way.VERIFY.value:
         return
-    began, is_renewed = begun or time.monotonic(), False
+    began, is_renewed = time.monotonic() if begun is None else begun, False
     for pause in (*PAUSES, None):
         reader.caller.prove(intent.incident)  # entering the account takes time that the second look must not grow old by
         ready = _ready(reader, place, intent)
