@@ -218,7 +218,9 @@ class Oracles:
         """I3: the newest that this replica was told is known, and it was told of a breach."""
         given = replica.given.get(act.opened["policy"], [])
         slept = abs(self.world.clock.now - replica.frozen_until) < timedelta(minutes=1)  # then it may go on with what it had decided
-        if not _is_proof(given) and not (slept and _is_proof(given[:-1])):
+        # A plan takes its while: what was decided when it was begun is not decided again on what is read meanwhile.
+        planned = self.world.clock.now - replica.given_at[act.opened["policy"]] <= timedelta(seconds=2 * self.world.story.slow)
+        if not _is_proof(given) and not ((slept or planned) and _is_proof(given[:-1])):
             raise Violation("I3", f"{act.opened['incident']} acts on {given}")
 
     def _to_a_good_end(self, body: dict[str, Any]) -> None:

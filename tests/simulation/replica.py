@@ -69,7 +69,7 @@ class Pager:
 
 
 class Replica:
-    """``given``: what its sources last said of each policy, newest last; ``saw``: when it last saw each target as it was."""
+    """``given``: what its sources last said of each policy, newest last, at ``given_at``; ``saw``: when it last saw each target as it was."""
 
     def __init__(self, name: str, clock: Clock, memory: Memory, outside: Outside, pager: Pager, folder: Path, settings: Settings) -> None:
         self.name = name
@@ -88,6 +88,7 @@ class Replica:
         memory, outside, pager, settings = self._parts
         self.is_dead = False
         self.given: dict[str, list[Reading]] = {}
+        self.given_at: dict[str, datetime] = {}
         self.saw: dict[str, datetime] = {}
         self.store = Disk(memory, self.name, lambda: self.clock.now, outside.met)
         self.store.when_killed = self.die
@@ -147,6 +148,7 @@ class Replica:
         readings = {policy.name: (read(policy, at),) for policy in policies}
         for name, (reading,) in readings.items():
             self.given[name] = [*self.given.get(name, [])[-5:], reading]
+            self.given_at[name] = self.clock.now
         self._engine_does(lambda: self.engine.cycle(Batch(at, Survey(float(self._slots), at, seen), readings)))
 
     def deliver(self) -> None:
