@@ -218,10 +218,15 @@ class Oracles:
         """I3: the newest that this replica was told is known, and it was told of a breach."""
         given = replica.given.get(act.opened["policy"], [])
         slept = abs(self.world.clock.now - replica.frozen_until) < timedelta(minutes=1)  # then it may go on with what it had decided
-        # A plan takes its while: what was decided when it was begun is not decided again on what is read meanwhile.
-        planned = self.world.clock.now - replica.given_at[act.opened["policy"]] <= timedelta(seconds=2 * self.world.story.slow)
-        if not _is_proof(given) and not ((slept or planned) and _is_proof(given[:-1])):
+        if not _is_proof(given) and not ((slept or self._was_planning(replica, act)) and _is_proof(given[:-1])):
             raise Violation("I3", f"{act.opened['incident']} acts on {given}")
+
+    def _was_planning(self, replica: "Replica", act: Acts) -> bool:
+        """A plan takes its while: what was decided before the newest answer came, between two slots, is not decided again on it."""
+        again = replica.again_at.get(act.opened["target"])
+        if again is None or again >= replica.given_at[act.opened["policy"]]:
+            return False
+        return self.world.clock.now - again <= timedelta(seconds=2 * self.world.story.slow)
 
     def _to_a_good_end(self, body: dict[str, Any]) -> None:
         """I5: workloads go to what is known good, flags to their safe state."""

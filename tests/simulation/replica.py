@@ -69,13 +69,16 @@ class Pager:
 
 
 class Replica:
-    """``given``: what its sources last said of each policy, newest last, at ``given_at``; ``saw``: when it last saw each target as it was."""
+    """``given``: what its sources last said of each policy, newest last, at ``given_at``; ``saw``: when it last saw each target as it was.
+
+    ``again_at``: when it last began to decide about a target between two slots.
+    """
 
     def __init__(self, name: str, clock: Clock, memory: Memory, outside: Outside, pager: Pager, folder: Path, settings: Settings) -> None:
         self.name = name
         self.clock = clock
         self.skew = timedelta(0)
-        self.frozen_until = clock.now
+        self.frozen_until = clock.now - timedelta(days=1)
         self.is_dead = False
         self._parts = memory, outside, pager, settings
         self._pause_file = folder / f"pause-{name}"
@@ -89,6 +92,7 @@ class Replica:
         self.is_dead = False
         self.given: dict[str, list[Reading]] = {}
         self.given_at: dict[str, datetime] = {}
+        self.again_at: dict[str, datetime] = {}
         self.saw: dict[str, datetime] = {}
         self.store = Disk(memory, self.name, lambda: self.clock.now, outside.met)
         self.store.when_killed = self.die
@@ -202,7 +206,11 @@ class Replica:
         self.turns.submit(self.shielded, said)
 
     def _done(self, target: str) -> None:
-        self._soon(lambda: self._engine_does(lambda: self.engine.decide_again(target)))
+        def again() -> None:
+            self.again_at[target] = self.clock.now
+            self.engine.decide_again(target)
+
+        self._soon(lambda: self._engine_does(again))
         self._told()
 
     def _told(self) -> None:

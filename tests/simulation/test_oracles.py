@@ -203,6 +203,18 @@ def test_a_product_that_breaks_its_promise_is_found_out(monkeypatch: Patch, prom
     assert (kept.broken, broken.broken) == ("", promise), (kept.text, broken.text)
 
 
+@pytest.mark.parametrize("slow", [0.0, 1.0])
+def test_what_is_approved_after_a_silent_slot_needs_proof_anew_however_long_a_plan_takes(monkeypatch: Patch, slow: float) -> None:
+    approved = (Event(18.5, "deploy-bad", 11, 0.6), Event(58.4, "silent", 11, 14), Event(61.5, "approve", 0, 3))
+    silent = Story(1, 1, Settings(limits=WIDE), approved, slow=slow)
+    with teller() as at:
+        kept = at.tell(silent)
+    takes_unknown_for_a_breach(monkeypatch)
+    with teller() as at:
+        broken = at.tell(silent)
+    assert (kept.broken, broken.broken) == ("", "I3"), (kept.text, broken.text)
+
+
 @pytest.mark.parametrize("guard", COUNTED)
 def test_a_guard_that_is_asked_nowhere_is_missed(monkeypatch: Patch, guard: str) -> None:
     limits, events = COUNTED[guard]
