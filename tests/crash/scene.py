@@ -247,7 +247,7 @@ class Scene:
         ends = time.monotonic() + PATIENCE
         while not claim():
             life = self.lives[-1]
-            if time.monotonic() > ends or life.process.poll() is not None:
+            if (time.monotonic() > ends or life.process.poll() is not None) and not claim():  # its death may be what is waited for
                 raise AssertionError(f"not so: {what}; exit code {life.process.poll()}; {self._so_far()}; log:\n{life.log()[-3000:]}")
             time.sleep(0.2)
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from rollbackd.adapters.kubernetes import Kubernetes
 from rollbackd.controller.demo.receiver import Receiver
+from tests.doubles.kube.stage import Stage
 from tests.e2e.daemon import Daemon, policy
 from tests.e2e.fleet import Fleet, Shop, exposed
 from tests.e2e.kubelet import project
@@ -188,14 +190,14 @@ def test_the_server_refuses_the_account_what_is_not_its_job(release: Release, me
 
 
 def test_as_installed_it_suggests_and_writes_nothing_and_after_an_upgrade_to_auto_it_puts_the_release_back(release: Release) -> None:
+    Stage(release.cluster, Kubernetes({}), SHOP).deploy()
     with release.daemon("suggests") as daemon:
         shop = Checkout(daemon, release.cluster, SHOP)
-        shop.stage.deploy()
         poll(lambda: shop.revision)
         shop.declare_good()
         shop.stage.release("shop:errors")
         poll(lambda: any("SUGGESTED" in message.body["data"]["title"] for message in release.receiver.messages), within=30)
-        assert "target.not_ready" not in daemon.log  # it misses no right
+        assert "target.not_ready" not in daemon.log  # it misses no right, and the Deployment was there when it asked
     assert (shop.image, release.written()) == ("shop:errors", [])
 
     release.helm("upgrade", "undo", str(CHART), values=merged(release.values, {"config": {"mode_cap": "auto"}}))
