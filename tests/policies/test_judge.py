@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.judge.evidence import Share, wilson
+from rollbackd.policies.judge.evidence import Happened, Share, wilson
 from rollbackd.policies.judge.verdict import State, is_level_out, judge
 from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Limit
 from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Unknown
 from rollbackd.policies.model.signals import Count, Latency, Rate, Selector
-from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, level
+from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, level, no_data
 
 SLOW = replace(ERRORS, name="p95-latency", signal=Latency(Selector("h"), 0.95, 2.0), limit=Limit(high=2.0, unit="s"), min_volume=200)
 FAILURES = replace(ERRORS, name="database-failures", signal=Count(Selector("e")), limit=Limit(high=5), window=2 * MINUTE, min_volume=0)
@@ -62,10 +62,23 @@ def test_fractional_counts_round_against_the_claim_of_a_breach():
 
 
 def test_overlapping_blocks_are_counted_once():
-    readings = [counts(T0 - 45 * SECOND, 50, 100), counts(T0 - 15 * SECOND, 50, 100), counts(T0, 0, 100)]
-    share = judge(ERRORS, readings, None, None, T0).evidence
+    readings = [
+        counts(T0 - MINUTE, 0, 100),
+        counts(T0 - 45 * SECOND, 50, 100),
+        no_data(T0 - 30 * SECOND),
+        counts(T0 - 15 * SECOND, 50, 100),
+        counts(T0, 0, 100),
+    ]
+    share = judge(replace(ERRORS, min_volume=150), readings, None, None, T0).evidence
     assert isinstance(share, Share)
-    assert share.total == 100
+    assert (share.least, share.total) == (0, 200)
+
+
+def test_a_look_without_an_answer_does_not_end_what_is_counted():
+    readings = [counts(T0 - 2 * MINUTE, 0, 100), no_data(T0 - MINUTE), counts(T0, 0, 100)]
+    share = judge(replace(ERRORS, min_volume=150), readings, None, None, T0).evidence
+    assert isinstance(share, Share)
+    assert share.total == 200
 
 
 def test_blocks_that_began_before_the_evidence_do_not_count():
@@ -141,6 +154,13 @@ def test_what_could_not_be_read_is_unknown_even_after_proven_errors(lack, expect
 
 def events(at, count):
     return Events(at - MINUTE, at, count, at)
+
+
+def test_events_are_counted_once_and_across_a_look_without_an_answer():
+    readings = [events(T0 - MINUTE, 2), no_data(T0 - 30 * SECOND), events(T0 - 15 * SECOND, 2), events(T0, 2)]
+    happened = judge(FAILURES, readings, None, None, T0).evidence
+    assert isinstance(happened, Happened)
+    assert (happened.count, happened.start, happened.is_complete) == (4, T0 - 2 * MINUTE, True)
 
 
 @pytest.mark.parametrize(

@@ -8,27 +8,22 @@ import pytest
 
 from rollbackd.policies.decide.decisions import Act, Decision, Wait
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.decide.opening import LOST, UNREAD
-from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.events import Applied, Closed, Held, IncidentEvent, Joined, Opened, RungEnd, Settled, Stopped
-from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.fold import advance, fold, opened
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Breaches, Group, Leaf, Mode, Policy, RestoreRung, RevertRung, Timing
+from rollbackd.policies.model.policy import Breaches, Group, Leaf, Mode, RevertRung, Timing
 from rollbackd.policies.model.readings import Level
 from tests.policies.literals import (
     CALM,
     ERRORS,
     EVERY,
-    FLAGS,
     FLIP,
     MEMORY,
     MINUTE,
     OPENED,
     POLICY,
     RELEASE,
-    SECOND,
     T0,
     TARGET,
     bad,
@@ -263,75 +258,6 @@ def test_the_first_rung_is_begun_once_every_other_target_was_looked_at():
 def test_the_first_rung_waits_two_slots_for_a_target_that_cannot_be_looked_at():
     decided = [kinds(run(POLICY, series, fleet=BEFORE_THE_BREACH).decisions) for series in growing(3)]
     assert ["Act" in names for names in decided] == [False, False, True]
-
-
-def unread(last: datetime, target: str = TARGET) -> Fleet:
-    return replace(CALM, unread={target: last})
-
-
-def opens(policy: Policy, fleet: Fleet, looks: int) -> list[bool]:
-    """In which of so many looks at a standing breach an incident opens."""
-    ends = (LATER + n * policy.every for n in range(looks))
-    return ["Opened" in kinds(run(policy, {at: bad(at) for at in slots(LATER, end, policy.every)}, fleet=fleet).decisions) for end in ends]
-
-
-UNSEEN = LATER - EVERY
-
-
-@pytest.mark.parametrize("target", [pytest.param(TARGET, id="watched"), pytest.param(FLAGS, id="of-the-ladder")])
-def test_a_breach_is_laid_to_nothing_before_what_it_may_be_laid_to_is_read(target: str):
-    decisions = run(POLICY, BREACHED_ONCE, fleet=unread(UNSEEN, target)).decisions
-    until = LATER + max(2 * EVERY, UNREAD)
-    assert only(decisions, Wait).reason == f"{target} could not be read since the breach began: what changed there shows until {until:%H:%M:%S}"
-
-
-def test_a_breach_that_no_known_change_explains_is_told_to_nobody_before_its_target_is_read():
-    assert kinds(run(POLICY, BREACHED_ONCE, fleet=unread(UNSEEN), changes=()).decisions) == ["Wait"]
-
-
-@pytest.mark.parametrize(
-    "fleet",
-    [
-        pytest.param(unread(LATER), id="read-since"),
-        pytest.param(unread(UNSEEN, "command:zoo"), id="another-target"),
-        pytest.param(unread(LATER - LOST), id="lost-long-ago"),
-    ],
-)
-def test_what_was_read_since_the_breach_began_or_is_lost_is_not_waited_for(fleet: Fleet):
-    assert "Opened" in kinds(run(POLICY, BREACHED_ONCE, fleet=fleet).decisions)
-
-
-def test_a_database_that_cannot_be_read_and_is_to_be_restored_is_not_waited_for():
-    policy = replace(POLICY, ladder=(*POLICY.ladder, RestoreRung("rds:prod/shop")))
-    assert "Opened" in kinds(run(policy, BREACHED_ONCE, fleet=unread(UNSEEN, "rds:prod/shop")).decisions)
-
-
-@pytest.mark.parametrize(("seconds", "waits"), [pytest.param(5, 6, id="half-a-minute"), pytest.param(60, 2, id="two-looks")])
-def test_a_target_that_stays_unread_is_waited_for_two_looks_and_half_a_minute_at_least(seconds: int, waits: int):
-    policy = replace(POLICY, every=seconds * SECOND)
-    assert opens(policy, unread(UNSEEN), waits + 1) == [False] * waits + [True]
-
-
-def test_a_target_is_waited_for_no_longer_than_five_minutes_from_when_it_was_last_read():
-    policy = replace(POLICY, every=5 * SECOND)
-    assert opens(policy, unread(LATER - LOST + 10 * SECOND), 3) == [False, False, True]
-
-
-def test_a_breach_from_before_the_target_was_last_read_opens_for_none_that_began_since():
-    """Each condition waits for itself: memory was out of its limit when the target could still be read, and may only be observed."""
-    policy = replace(POLICY, conditions=(ERRORS, replace(MEMORY, mode=Mode.OBSERVE)), trigger=Group((Leaf(0), Leaf(1)), 1))
-    early = slots(LATER - 10 * MINUTE, LATER)
-    watch, decided = new_watch(policy), ()
-    for at in early:
-        evaluation = evaluate(policy, watch, None, (bad(at) if at == LATER else no_data(at), level(at, 0.99)), (RELEASE,), unread(UNSEEN), at)
-        watch, decided = evaluation.watch, evaluation.decisions
-    assert ([verdict.state for verdict in evaluation.verdicts], kinds(decided)) == ([State.BREACH] * 2, ["Outside"])
-
-
-def test_what_was_only_suggested_is_raised_by_no_breach_that_began_since_its_target_was_last_read():
-    suggested = replace(opened(replace(OPENED, mode=Mode.SUGGEST, condition="memory")), phase=Phase.PROPOSED)
-    assert "Joined" in kinds(run(POLICY, BREACHED_ONCE, incident=suggested).decisions)
-    assert "Joined" not in kinds(run(POLICY, BREACHED_ONCE, incident=suggested, fleet=unread(UNSEEN)).decisions)
 
 
 def growing(looks: int):

@@ -11,7 +11,7 @@ import pytest
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.judge.evalue import log_evalue, mixed
 from rollbackd.policies.judge.evidence import Share, Sums
-from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, come, more_needed, spread, tried
+from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, come, is_against, more_needed, spread, tried
 from rollbackd.policies.judge.trial import Side, Trial
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.fleet import Fleet
@@ -51,6 +51,20 @@ def minute(number: int, bad: float = 1, total: float = 20) -> Counts:
 
 def sums(tally: Tally) -> tuple[float, float]:
     return tally.sums.least, tally.sums.total
+
+
+# --- what it was against ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limit", [pytest.param(Limit(high=0.8), id="high"), pytest.param(Limit(low=0.2), id="low"), pytest.param(Limit(0.8, 0.2), id="range")]
+)
+def test_a_trial_is_against_its_own_limit_and_bound_and_no_other(limit: Limit):
+    found = trial(of(minute(1, 10, 20)), limit)
+    assert is_against(found, limit, ONE)
+    assert not is_against(found, limit, Bound(0.02))
+    moved = replace(limit, high=None if limit.high is None else 0.9, low=None if limit.low is None else 0.1)
+    assert not is_against(found, moved, ONE)
 
 
 # --- each event once ------------------------------------------------------------------------------------------------------------
