@@ -99,14 +99,16 @@ class Outcomes:
     def complete(self, target: Target, intended: Intended, policy: Policy) -> None:
         """Looks until the end state is complete, cannot be reached, is overdue, or somebody else was there."""
         until = self._due(intended)
-        shown_by = self._steady() + SHOWS.total_seconds()
+        begun, begun_steady = self._now(), self._steady()
+        shown_by = begun_steady + SHOWS.total_seconds()
         sight = self._look_until(target, intended, lambda seen: self._is_end(seen, shown_by), until)
         if self._stop.is_set() or self._is_ordered(intended.incident):
             return
         at = self._now()
         if sight is not None and sight.standing is Standing.THERE:
-            # A clock that was set back must not make the evidence of before the write count as evidence of after it.
-            start = max(at, intended.at) + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
+            # A clock that was set back must not make the evidence of before the end state count as evidence of after it.
+            unset = begun + timedelta(seconds=self._steady() - begun_steady)
+            start = max(at, unset, intended.at) + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
             self.record(Settled(intended.incident, at, intended.rung, intended.target, start, sight.reason))
             return
         how = RungEnd.OVERTAKEN if sight is not None and sight.standing in (Standing.ELSEWHERE, Standing.BEFORE) else RungEnd.FAILED

@@ -13,7 +13,7 @@ from rollbackd.policies.known.events import Applied, RungEnd, Settled, Stopped
 from rollbackd.policies.model.policy import Timing
 from tests.controller.act_samples import BEFORE, ELSEWHERE, THERE, UNDERWAY, Stop
 from tests.controller.journal_samples import CHECKOUT, INTENDED, MINUTE, SECOND, T0, Clock, begin, claim
-from tests.policies.literals import POLICY
+from tests.policies.literals import HOUR, POLICY
 
 BROKEN = Sight(Standing.FAILED, "the image cannot be pulled", "rev-a")
 LOST = Transient("no route to host")
@@ -203,6 +203,15 @@ def test_a_hand_on_the_clock_makes_no_wait_shorter_or_longer(looking, sight, sec
     outcomes = Outcomes(looking.store, looking.clock, Jolt(jump, looking.clock, steady), SECOND, lambda: steady().timestamp())
     outcomes.complete(target, WRITE, POLICY)
     assert (steady() - began, target.looks) == (seconds * SECOND, seconds + 1)
+
+
+@pytest.mark.parametrize(("jump", "later"), [pytest.param(-HOUR, 3 * SECOND, id="back"), pytest.param(HOUR, HOUR + 3 * SECOND, id="ahead")])
+def test_a_hand_on_the_clock_while_it_completes_makes_no_evidence_of_before_its_end_count(looking, jump, later):
+    steady, target = Clock(T0 - MINUTE), Standings(UNDERWAY, UNDERWAY, UNDERWAY, THERE)
+    outcomes = Outcomes(looking.store, looking.clock, Jolt(jump, looking.clock, steady), SECOND, lambda: steady().timestamp())
+    outcomes.complete(target, WRITE, POLICY)
+    (settled,) = looking.recorded()
+    assert settled.evidence_from == T0 + later + POLICY.timing.settle
 
 
 def test_where_it_is_interrupted_nothing_is_on_record(looking):

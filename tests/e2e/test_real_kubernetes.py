@@ -139,7 +139,7 @@ def test_an_undo_by_hand_is_one_more_rehearsed_write_that_puts_back_what_was_lef
 def test_the_doctor_is_content_with_the_rights_and_names_the_rule_for_one_that_is_taken(story: Story) -> None:
     (sound, _), (ill, words) = story.doctor
     assert (sound, ill) == (0, 2)
-    assert 'Add to the Role of namespace e2e-once: {apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]' in words
+    assert 'Add to the Role of namespace e2e-once: {apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]' in words, words
 
 
 def test_nothing_else_was_asked_of_the_namespace_than_the_rights_that_it_needs(story: Story) -> None:
