@@ -107,8 +107,8 @@ class Outcomes:
         at = self._now()
         if sight is not None and sight.standing is Standing.THERE:
             # A clock that was set back must not make the evidence of before the end state count as evidence of after it.
-            unset = begun + timedelta(seconds=self._steady() - begun_steady)
-            start = max(at, unset, intended.at) + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
+            counted = begun + timedelta(seconds=self._steady() - begun_steady)
+            start = max(at, counted, intended.at) + timedelta(seconds=intended.settle_seconds) + policy.timing.settle
             self.record(Settled(intended.incident, at, intended.rung, intended.target, start, sight.reason))
             return
         how = RungEnd.OVERTAKEN if sight is not None and sight.standing in (Standing.ELSEWHERE, Standing.BEFORE) else RungEnd.FAILED
