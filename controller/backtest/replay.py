@@ -89,7 +89,7 @@ class Replay:
         for way, before in befores if len(self.ways) > 1 else []:
             judged = self._decided(way, before, at)
             way.last = at
-            self._breaches.note(way.policy, judged.watch, judged.verdicts)
+            self._breaches.note(judged)
         for way, before in befores:
             way.last = at
             evaluation = self._decided(way, before, at)

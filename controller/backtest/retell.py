@@ -81,7 +81,7 @@ class Retelling:
         evaluation = decide(policy, watch, *known, self._baselines.of(policy, *known))
         self._watches[policy.name] = evaluation.watch
         self._last[policy.name] = at
-        self._breaches.note(policy, evaluation.watch, evaluation.verdicts)
+        self._breaches.note(evaluation)
         self._note(policy, evaluation, at)
 
     def _catch_up(self, at: datetime) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollbackd.policies.blame.leaning import leans
+from rollbackd.policies.decide.evaluate import Evaluation
 from rollbackd.policies.judge.systemic import RECENT
 from rollbackd.policies.judge.tally import proven_since
-from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.judge.verdict import State, Verdict, share_limit
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.watch import Watch
 from rollbackd.policies.model.policy import Condition, Mode, Policy
@@ -40,9 +41,10 @@ class Breaches:
         self._risen: dict[tuple[str, str], frozenset[str]] = {}
         self._proven: dict[tuple[str, str], datetime] = {}
 
-    def note(self, policy: Policy, watch: Watch, verdicts: Iterable[Verdict]) -> None:
-        """The policy's newest verdicts count from now on; what is unknown leaves it where it was."""
-        seen, key = tuple(verdicts), (policy.target, policy.name)
+    def note(self, evaluation: Evaluation) -> None:
+        """A policy's newest verdicts count from now on; what is unknown leaves it where it was."""
+        policy, watch, seen = evaluation.policy, evaluation.watch, evaluation.verdicts
+        key = policy.target, policy.name
         states = [verdict.state for verdict in seen]
         if policy.depends_on:
             self._risen[key] = _risen(policy, seen)
@@ -130,8 +132,9 @@ def _broken(before: _Broken | None, policy: Policy, watch: Watch, verdicts: Sequ
     if before is not None and before.since == since:
         return replace(before, watch=max(before.watch, blamed))
     runs = [track.run.start for track in watch.tracks if track.onset is not None and track.run is not None]
-    proven = [track.tally for track, verdict in zip(watch.tracks, verdicts, strict=True) if verdict.state is State.BREACH]
-    counted = [proven_since(tally) for tally in proven if tally is not None]
+    triples = zip(policy.conditions, watch.tracks, verdicts, strict=True)
+    proven = [(track.tally, share_limit(condition)) for condition, track, verdict in triples if verdict.state is State.BREACH]
+    counted = [proven_since(tally, limit) for tally, limit in proven if tally is not None]
     # Of few requests a single bad one is out of the limit, long before anything went wrong.
     began = min(runs, default=since)
     return _Broken(since, max(began, min(counted, default=began)), min([since, *runs, *counted]), blamed)

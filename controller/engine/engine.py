@@ -232,7 +232,7 @@ class Engine:
         with judged_alone(policy, at):
             before = take(policy, watch, readings)
             evaluation = self._decide(policy, before, at)
-            self.breaches.note(policy, evaluation.watch, evaluation.verdicts)
+            self.breaches.note(evaluation)
             self.standings[policy.name] = Standing(before, evaluation, at)
             return self.standings[policy.name]
         return None

@@ -18,17 +18,11 @@ class Bounds(NamedTuple):
 
 def wilson(bad: int, total: int, z: float = Z) -> Bounds:
     """Wilson score bounds on a share of ``bad`` out of ``total`` > 0 (Wilson 1927, one-sided at ``z``)."""
-    return Bounds(wilson_bound(bad, total, -z), wilson_bound(bad, total, z))
-
-
-def wilson_bound(bad: int, total: int, z: float) -> float:
-    """One of the two bounds: the lower where ``z`` is negative."""
-    share = bad / total
-    square = z * z
-    spread = z * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
-    bound = (share + square / (2 * total) + spread) / (1 + square / total)
+    share, square = bad / total, z * z / total
+    spread = z * math.sqrt((share * (1 - share) + square / 4) / total)
+    low, high = (share + square / 2 - spread) / (1 + square), (share + square / 2 + spread) / (1 + square)
     # Rounding must not put a bound on the wrong side of what was seen.
-    return max(0.0, min(share, bound)) if z < 0 else min(1.0, max(share, bound))
+    return Bounds(max(0.0, min(share, low)), min(1.0, max(share, high)))
 
 
 class Share(NamedTuple):

@@ -46,8 +46,8 @@ class Tally(NamedTuple):
     """The counts from ``since`` to ``end``. ``begun``: what had been counted when each of the later ``starts`` began: SOON, then ``spacing`` apart.
 
     ``spread``: how bursty the time before was (None: unknown). ``heavy``, ``light``: the blocks with most bad and most good
-    events since each of them, where the spread is unknown. ``last``: the block that was taken in last. ``closed``: what all blocks come to;
-    ``open``: what they come to with what happened since, where only that proves a breach.
+    events since each of them, where the spread is unknown. ``last``: the block that was taken in last. ``newer``: what happened since, where
+    only with that a breach is proven.
     """
 
     since: datetime
@@ -60,13 +60,7 @@ class Tally(NamedTuple):
     heavy: tuple[Heavy, ...] = ()
     light: tuple[Heavy, ...] = ()
     last: Counts | None = None
-    closed: Trial | None = None
-    open: Trial | None = None
-
-    @property
-    def trial(self) -> Trial | None:
-        """What all that is known by now comes to."""
-        return self.open or self.closed
+    newer: Counts | None = None
 
 
 def begin(since: datetime, length: timedelta, calm: Calm | None) -> Tally:
@@ -80,15 +74,14 @@ def come(tally: Tally, age: timedelta) -> int:
     return min(tally.starts, int(age / tally.spacing) + (age >= SOON))
 
 
-def proven_since(tally: Tally) -> datetime:
+def proven_since(tally: Tally, limit: Limit) -> datetime:
     """When the start began since which most speaks for a breach: about when it began, if it is one."""
-    sides = () if tally.trial is None else [side for side in tally.trial.sides if isinstance(side, Side)]
-    strongest = max(sides, key=lambda side: side.log_e).strongest if sides else 0
+    strongest = max(_sides(_known(tally), limit), key=lambda side: side.log_e).strongest
     return tally.since + (SOON if strongest == 1 else tally.spacing * max(0, strongest - 1))
 
 
 def add(tally: Tally, block: Counts) -> Tally:
-    """The tally with one more block, or as it was where the block overlaps what is counted already. Its trial is that of before."""
+    """The tally with one more block, or as it was where the block overlaps what is counted already."""
     if block.start < tally.end:
         return tally
     begun = tally.begun + (tally.sums,) * (come(tally, block.start - tally.since) - len(tally.begun))
@@ -96,28 +89,26 @@ def add(tally: Tally, block: Counts) -> Tally:
     sums = Sums(sums.least + block.least, sums.most + block.most, sums.total + block.total)
     heavy, light = tally.heavy, tally.light
     if tally.spread is None:
-        one = Sums(block.least, block.most, block.total)
-        heavy, light = _heavier(heavy, len(begun), block.least, one), _heavier(light, len(begun), block.total - block.most, one)
-    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, heavy, light, block, tally.closed)
+        heavy, light = _heavier(heavy, len(begun), block.least, block), _heavier(light, len(begun), block.total - block.most, block)
+    return Tally(tally.since, block.end, tally.spacing, tally.starts, tally.spread, sums, begun, heavy, light, block)
 
 
-def _heavier(known: tuple[Heavy, ...], starts: int, events: float, block: Sums) -> tuple[Heavy, ...]:
+def _heavier(known: tuple[Heavy, ...], starts: int, events: float, block: Counts) -> tuple[Heavy, ...]:
     kept = known
     while kept and kept[-1].events <= events:
         kept = kept[:-1]
     return (*kept, Heavy(starts, events, block)) if not kept or kept[-1].starts < starts else kept
 
 
-def tried(tally: Tally, limit: Limit, bound: Bound) -> Tally:
-    """The tally with the trial of its blocks. Each side of a range has its part of alpha."""
-    return _with_trials(tally, _trial(tally, limit, bound), None)
+def tried(tally: Tally, limit: Limit, bound: Bound) -> Trial:
+    """What all that is known by now comes to against the limit. Each side of a range has its part of alpha."""
+    known = _known(tally)
+    sides = _sides(known, limit)
+    return Trial(known.since, math.log(len(sides) / bound.alpha), bound.least, known.sums, known.spread, sides)
 
 
-def is_against(trial: Trial, limit: Limit, bound: Bound) -> bool:
-    """Whether it was against this limit, with this bound: what was before a change is read after the first looks, and may raise it."""
-    limits = [side.limit for side in trial.sides if isinstance(side, Side)]
-    high, low = ([] if limit.high is None else [limit.high]), ([] if limit.low is None else [1 - limit.low])
-    return limits == [*high, *low] and trial.needed == math.log(len(limits) / bound.alpha)
+def _known(tally: Tally) -> Tally:
+    return tally if tally.newer is None else add(tally, tally.newer)
 
 
 def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
@@ -125,11 +116,12 @@ def ahead(tally: Tally, block: Counts, limit: Limit, bound: Bound) -> Tally:
 
     It is so many bad events at least, among all of ``block`` at most: that can only be too little evidence, so the bound holds.
     """
-    newer = _newer(tally, block, limit)
-    known = None if newer is None else add(tally, newer)
-    found = None if known is None or tally.closed is None or tally.closed.is_proven else _trial(known, limit, bound)
-    opened = found if found is not None and found.is_proven else None
-    return tally if opened is None and tally.open is None else _with_trials(tally, tally.closed, opened)
+    blocks = tally if tally.newer is None else tally._replace(newer=None)
+    newer = _newer(blocks, block, limit)
+    if newer is None or tried(blocks, limit, bound).is_proven:
+        return blocks
+    known = tally._replace(newer=newer)
+    return known if tried(known, limit, bound).is_proven else blocks
 
 
 def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
@@ -143,37 +135,13 @@ def _newer(tally: Tally, block: Counts, limit: Limit) -> Counts | None:
     return Counts(last.end, block.end, max(0.0, least), block.total - max(0.0, good), block.total, block.newest, block.low, block.high)
 
 
-def _trial(tally: Tally, limit: Limit, bound: Bound) -> Trial:
-    sides = _sides(tally, limit)
-    needed = math.log(len(sides) / bound.alpha)
-    return Trial(tally.since, needed, bound.least, tally.sums, tally.spread, sides)
-
-
-def _with_trials(tally: Tally, closed: Trial | None, opened: Trial | None) -> Tally:
-    return Tally(
-        tally.since,
-        tally.end,
-        tally.spacing,
-        tally.starts,
-        tally.spread,
-        tally.sums,
-        tally.begun,
-        tally.heavy,
-        tally.light,
-        tally.last,
-        closed,
-        opened,
-    )
-
-
 def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
     """About how many more bad events in the next block would prove the breach, were nothing else to happen; None beyond a million."""
     if limit.high is None:
         return None
 
     def proves(more: int) -> bool:
-        trial = tried(add(tally, Counts(tally.end, tally.end, more, more, more, tally.end)), limit, bound).trial
-        return trial is not None and trial.is_proven
+        return tried(add(tally, Counts(tally.end, tally.end, more, more, more, tally.end)), limit, bound).is_proven
 
     most = 1
     while not proves(most):

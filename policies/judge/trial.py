@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue, weight
 from rollbackd.policies.judge.evidence import Sums
+from rollbackd.policies.model.readings import Counts
 
 SLIGHT = 30.0
 """A start that has so much less evidence than another, in ln, adds nothing that shows."""
@@ -23,7 +24,7 @@ class Heavy(NamedTuple):
 
     starts: int
     events: float
-    block: Sums
+    block: Counts
 
 
 class Side(NamedTuple):
@@ -82,7 +83,7 @@ class Side(NamedTuple):
             least = max(least, found[index])
         return found
 
-    def _out(self, sums: Sums) -> float:
+    def _out(self, sums: Sums | Counts) -> float:
         return sums.total - sums.most if self.of_good else sums.least
 
     def _since(self) -> Iterator[tuple[float, float]]:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from rollbackd.policies.judge.absence import claim_of, unready_text
-from rollbackd.policies.judge.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, Z, wilson_bound
+from rollbackd.policies.judge.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, wilson
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.model.policy import Condition, Limit, Mode
 from rollbackd.policies.model.readings import COUNTED, Absence, Counts, Events, Flow, Lack, Level, Reading, Told, Unknown
@@ -180,9 +180,11 @@ def _share(first: Counts, last: Counts, least: float, most: float, total: float)
     # errors among more requests, health by whole requests with more errors.
     fewer, more = math.floor(total + 1e-9), math.ceil(total - 1e-9)
     low_bad, high_bad = min(math.floor(least + 1e-9), fewer), min(math.ceil(most - 1e-9), fewer)
-    low = wilson_bound(low_bad, more, -Z) if more > 0 else 0.0
-    high = wilson_bound(high_bad, fewer, Z) if fewer > 0 else 1.0
-    return Share(low_bad, high_bad, fewer, Bounds(low, high), first.start, last.end, last.newest, last.low, last.high)
+    if fewer == more > 0 and low_bad == high_bad:
+        bounds = wilson(low_bad, more)
+    else:
+        bounds = Bounds(wilson(low_bad, more).low if more > 0 else 0.0, wilson(high_bad, fewer).high if fewer > 0 else 1.0)
+    return Share(low_bad, high_bad, fewer, bounds, first.start, last.end, last.newest, last.low, last.high)
 
 
 def _judge_events(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Verdict:

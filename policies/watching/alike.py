@@ -10,7 +10,7 @@ from datetime import datetime
 from rollbackd.policies.judge import beside
 from rollbackd.policies.judge.beside import Beside
 from rollbackd.policies.judge.evidence import Sums
-from rollbackd.policies.judge.tally import spread
+from rollbackd.policies.judge.tally import spread, tried
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.known.incident import Incident
@@ -33,10 +33,11 @@ def sided(policy: Policy, watch: Watch, since: datetime | None) -> Watch:
 def _sided(track: Track, since: datetime | None) -> Track:
     known, fresh = track.beside, track.readings[-1:]
     if known is None or known.since != since:
-        known, fresh = None if since is None else Beside(since), track.readings
-    for block in fresh if known is not None else ():
-        if isinstance(block, Counts) and block.old is not None and known is not None:
-            known = beside.add(known, block)
+        known, fresh = None, track.readings
+    if since is not None:
+        for block in fresh:
+            if isinstance(block, Counts) and block.old is not None:
+                known = beside.add(known or Beside(since), block)
     kept = known if known is not None and known.pairs else None
     return track if kept is track.beside else track._replace(beside=kept)
 
@@ -53,8 +54,10 @@ def armed_beside(policy: Policy, watch: Watch, incident: Incident | None) -> Pol
 
 def trial_of(condition: Condition, track: Track) -> Trial | None:
     """What all evidence since the change comes to: of a limit of the old side's, the two sides' against each other."""
-    if condition.limit.of_old is None or condition.bound is None:
-        return None if track.tally is None else track.tally.trial
+    if condition.bound is None:
+        return None
+    if condition.limit.of_old is None:
+        return None if track.tally is None else tried(track.tally, share_limit(condition), condition.bound)
     known = track.beside or _nothing(track)
     return None if known is None else beside.trial(known, condition.limit.of_old, condition.bound, _bursts(track))
 

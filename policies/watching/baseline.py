@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from rollbackd.policies.judge.evidence import Sums, wilson_bound
+from rollbackd.policies.judge.evidence import Sums, wilson
 from rollbackd.policies.judge.tally import NOTHING, calmer, spread
 from rollbackd.policies.known.changes import Change, watched
 from rollbackd.policies.known.fleet import Fleet
@@ -273,4 +273,4 @@ def _newcombe(first: Sums, second: Sums) -> tuple[float, float]:
 def _score(share: float, total: float) -> tuple[float, float]:
     among = math.ceil(total)
     bad = min(among, round(share * among))
-    return wilson_bound(bad, among, -_SURE), wilson_bound(bad, among, _SURE)
+    return wilson(bad, among, _SURE)

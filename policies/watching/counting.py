@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, is_against, tried
+from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.known.changes import Change, is_watched
 from rollbackd.policies.known.fleet import Fleet
@@ -54,16 +54,12 @@ def _count(condition: Condition, bound: Bound, track: Track, start: datetime | N
         tally, blocks = begin(start, length, track.calm), track.readings
     else:
         blocks = track.readings[-1:]
-    before = tally
     for block in blocks:
         if isinstance(block, Counts):
             tally = add(tally, block)
-    limit = share_limit(condition)
-    if tally is not before or tally.closed is None or not is_against(tally.closed, limit, bound):
-        tally = tried(tally, limit, bound)
     newest = track.readings[-1] if track.readings else None
     if isinstance(newest, Counts):
-        tally = ahead(tally, newest, limit, bound)
+        tally = ahead(tally, newest, share_limit(condition), bound)
     return track if tally is track.tally else _with(track, tally, track.calm)
 
 

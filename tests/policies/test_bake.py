@@ -96,7 +96,7 @@ def test_what_is_no_worse_than_before_and_out_of_its_written_limit_proves_nothin
 @pytest.mark.parametrize(("bad", "is_clean"), [(40, False), (1, True)])
 def test_a_look_that_would_be_a_breach_by_itself_begins_it_anew(bad: int, is_clean: bool) -> None:
     bounded = replace(ERRORS, bound=Bound(0.01))
-    trial = tried(begin(T0, HOUR, None), bounded.limit, Bound(0.01)).trial
+    trial = tried(begin(T0, HOUR, None), bounded.limit, Bound(0.01))
     low = 0.3 if bad == 40 else 0.0
     doubt = Verdict(State.UNPROVEN, Share(bad, bad, 100, Bounds(low, 0.5), T0, SETTLED, SETTLED), trial)
     policy = replace(POLICY, conditions=(bounded,))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbackd.policies.judge.evidence import Happened, Nothing, Share, Sums, Z, wilson, wilson_bound
+from rollbackd.policies.judge.evidence import Happened, Nothing, Share, Sums, Z, wilson
 from rollbackd.policies.judge.trial import Side, Trial
 from rollbackd.policies.judge.verdict import RISE, State, Verdict, has_risen, is_doubted, is_out, judge, log_chance_of_so_few, share_limit
 from rollbackd.policies.model.policy import Bound, Limit, Mode
@@ -78,10 +78,6 @@ def test_wilson_bounds_solve_their_equation(total, data):
         assert (seen - bound) ** 2 == pytest.approx(Z * Z * bound * (1 - bound) / total, abs=1e-12)
     assert (bounds.low == 0) == (bad == 0)
     assert (bounds.high == 1) == (bad == total)
-
-
-def test_a_bound_lies_on_the_side_of_its_z():
-    assert wilson_bound(5, 10, -0.5) < 0.5 < wilson_bound(5, 10, 0.5)
 
 
 def test_z_is_one_sided_99_percent():

@@ -12,14 +12,16 @@ from rollbackd.policies.blame.neighbours import Neighbours, late_since, neighbou
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.decide.step import LONE, PATIENCE
+from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.systemic import RECENT, Chance, turned_all, watched_until
 from rollbackd.policies.judge.systemic import begun as begun_at
-from rollbackd.policies.judge.tally import Calm, add, begin, proven_since, tried
+from rollbackd.policies.judge.tally import Calm, add, begin, proven_since
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.fold import fold
 from rollbackd.policies.known.watch import new_watch
-from rollbackd.policies.model.policy import Bound, Group, Leaf, Limit, OutsideWatch
+from rollbackd.policies.model.policy import Bound, Group, Leaf, Limit, OfBefore, OutsideWatch
+from rollbackd.policies.watching.baseline import Before
 from tests.policies.literals import (
     CALM,
     ERRORS,
@@ -171,7 +173,7 @@ def test_how_long_it_has_been_out_of_its_limit_is_known_from_before_it_was_prove
     for at in slots(LATER, LATER + 15 * MINUTE):
         found = evaluate(waits, known, None, (counts(at, 3, 30),), (RELEASE,), CALM, at)
         known = found.watch
-        breaches.note(waits, known, found.verdicts)
+        breaches.note(found)
     assert breaches.began() == {TARGET: LATER}
     assert breaches.onsets()[TARGET] > LATER + MINUTE
 
@@ -237,7 +239,7 @@ def beside(change, policy=POLICY, readings=None):
         seen = readings(slot) if readings else (bad(slot) if slot >= LATER else good(slot),)
         found = evaluate(policy, known, None, seen, (), CALM, slot)
         known = found.watch
-        breaches.note(policy, known, found.verdicts)
+        breaches.note(found)
     return unexplained(at, (policy,), lambda targets: (change,), breaches)
 
 
@@ -261,32 +263,32 @@ def test_a_new_breach_of_a_target_whose_last_one_was_never_proven_over_has_a_beg
         at = T0 + minute * MINUTE
         found = evaluate(bounded, known, None, (counts(at, 10, 20),), (RELEASE,), CALM, at)
         known = found.watch
-        breaches.note(bounded, known, found.verdicts)
+        breaches.note(found)
     assert breaches.onsets()[TARGET] >= T0 + 40 * MINUTE
     assert breaches.began()[TARGET] >= T0 + 40 * MINUTE
 
 
-def shared(bad_at, total, minutes, calm=None, limit=Limit(high=0.05)):  # noqa: B008  # it is frozen
+def shared(bad_at, total, minutes, calm):
     """The tally of an hour's watch after so many minutes, each with so many bad events of so many."""
     tally = begin(T0, HOUR, calm)
     for minute in range(1, minutes + 1):
         tally = add(tally, counts(T0 + minute * MINUTE, bad_at(minute), total))
-    return tried(tally, limit, Bound(0.01))
+    return tally
 
 
 @pytest.mark.parametrize(("onset", "since"), [(0, 0), (1, 1), (5, 5), (20, 20)])
 def test_its_proof_is_counted_from_about_when_it_began(onset, since):
     even = Calm(T0, 20.0, 20.0, 400.0, 1.0)
-    assert proven_since(shared(lambda minute: 30 if minute > onset else 0, 100, 30, even)) == T0 + since * MINUTE
+    assert proven_since(shared(lambda minute: 30 if minute > onset else 0, 100, 30, even), Limit(high=0.05)) == T0 + since * MINUTE
 
 
 def test_of_two_sides_the_one_that_is_broken_says_since_when():
     even, limit = Calm(T0, 20.0, 20.0, 400.0, 1.0), Limit(low=0.01, high=0.9)
-    assert proven_since(shared(lambda minute: 0 if minute > 20 else 60, 100, 60, even, limit)) == T0 + 20 * MINUTE
+    assert proven_since(shared(lambda minute: 0 if minute > 20 else 60, 100, 60, even), limit) == T0 + 20 * MINUTE
 
 
 def test_what_nothing_was_counted_of_is_proven_since_the_change():
-    assert proven_since(begin(T0, HOUR, None)) == T0
+    assert proven_since(begin(T0, HOUR, None), Limit(high=0.05)) == T0
 
 
 def test_a_breach_is_known_by_when_it_began_and_by_when_its_proof_was_counted_from():
@@ -297,7 +299,7 @@ def test_a_breach_is_known_by_when_it_began_and_by_when_its_proof_was_counted_fr
         at = T0 + minute * MINUTE
         found = evaluate(bounded, known, None, (counts(at, 4 if minute > 20 else minute == 2, 4),), (RELEASE,), CALM, at)
         known = found.watch
-        breaches.note(bounded, known, found.verdicts)
+        breaches.note(found)
     assert breaches.evident()[TARGET] <= T0 + 20 * MINUTE <= breaches.began()[TARGET]
 
 
@@ -350,12 +352,21 @@ def test_what_breaks_just_now_is_not_taken_for_how_calm_is():
 
 def noted(*readings):
     breaches, found = Breaches(), run(POLICY, {reading.end: reading for reading in readings}, changes=())
-    breaches.note(POLICY, found.watch, found.verdicts)
+    breaches.note(found)
     return breaches
 
 
 def test_the_leaning_are_known_until_they_are_well_or_broken():
     assert [noted(*steady(*newest)).leaning() for newest in ((5, 20), (20, 20), (0, 20))] == [frozenset({TARGET}), frozenset(), frozenset()]
+
+
+def test_what_leans_does_so_by_the_limit_of_its_change():
+    """1 of 200 before, at most 3.6 % of them: more than that leans, though no limit is written."""
+    relative = replace(ERRORS, limit=Limit(unit="%", of_before=OfBefore(1.0, is_above=True)), bound=Bound(alpha=0.01))
+    policy, breaches = replace(POLICY, conditions=(relative,)), Breaches()
+    before = (Before(T0, sums=Sums(1, 1, 200)),)
+    breaches.note(evaluate(policy, new_watch(policy), None, (counts(LATER, 5, 20),), (RELEASE,), CALM, LATER, before))
+    assert breaches.leaning() == {TARGET}
 
 
 def test_a_breach_is_over_where_what_broke_is_well_whatever_else_is():
@@ -366,7 +377,7 @@ def test_a_breach_is_over_where_what_broke_is_well_whatever_else_is():
         at = LATER + minute * MINUTE
         found = evaluate(policy, known, None, (counts(at, errors, 600), counts(at, 0, 600)), (), CALM, at)
         known = found.watch
-        breaches.note(policy, known, found.verdicts)
+        breaches.note(found)
         seen.append((found.verdicts[0].state, set(breaches.onsets())))
     assert [(State.BREACH, {TARGET}), (State.UNPROVEN, {TARGET}), (State.OK, set())] == list(dict.fromkeys((s, frozenset(t)) for s, t in seen))
 

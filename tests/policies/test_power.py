@@ -31,8 +31,8 @@ def real(share, per_minute, within, runs=400):
         for minute in range(within // MINUTE):
             bad = sum(dice.random() < share for _ in range(per_minute))
             block = Counts(T0 + minute * MINUTE, T0 + (minute + 1) * MINUTE, bad, bad, per_minute, T0)
-            tally = tried(add(tally, block), Limit(high=0.05), BOUND)
-            if tally.trial.is_proven:
+            tally = add(tally, block)
+            if tried(tally, Limit(high=0.05), BOUND).is_proven:
                 proven += 1
                 break
     return proven / runs
