@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from rollbackd.policies.documents.base import MOST_ENTRIES, Expression, Name, Text, Written
+from rollbackd.policies.documents.base import MOST_ENTRIES, Expression, Name, Text, Written, refuse
 from rollbackd.policies.text.wording import describe_pattern
 
 Thing: TypeAlias = Annotated[Text, Field(json_schema_extra={"examples": ["orders-db", "shop/payments"]})]
@@ -94,4 +94,12 @@ def _reversible(value: Any) -> str:
     return "<unless>" if isinstance(value, dict | Unless) else "<always>"
 
 
-Reversible: TypeAlias = Annotated[Annotated[Unless, Tag("<unless>")] | Annotated[Literal["always"], Tag("<always>")], Discriminator(_reversible)]
+def _always(value: object) -> object:
+    if value != "always":
+        hint = "'unless' lists what tells a change that cannot be undone; where none can be, 'mode: approve' leaves every revert to people"
+        raise refuse("'always' or {unless: [...]}", hint=hint)
+    return value
+
+
+_Always = Annotated[Literal["always"], BeforeValidator(_always), Tag("<always>")]
+Reversible: TypeAlias = Annotated[Annotated[Unless, Tag("<unless>")] | _Always, Discriminator(_reversible)]

@@ -23,11 +23,13 @@ class Written(BaseModel):
 
     ``later``: keys of the contract that this version does not have, and the key that each would stand for.
     ``siblings``: the keys of which one alone says what kind of entry this is.
+    ``instead``: keys that only its like has, and what to write here in their place.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
     later: ClassVar[Mapping[str, str]] = {}
     siblings: ClassVar[frozenset[str]] = frozenset()
+    instead: ClassVar[Mapping[str, str]] = {}
 
 
 def refuse(expected: str, found: str = "", hint: str = "", offset: int | None = None) -> PydanticCustomError:

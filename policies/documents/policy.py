@@ -214,6 +214,7 @@ class Spec(SpecParts):
     """What is watched, when it is bad, and what is done then."""
 
     later: ClassVar[Mapping[str, str]] = _LATER_SPEC
+    instead: ClassVar[Mapping[str, str]] = {"join": "write 'match', which is for one target; 'join' is for a fleet"}
 
     target: TargetItem = Field(description="The watched thing.")
     match: Annotated[dict[LabelName, Text], Field(min_length=1)] | None = Field(
@@ -226,6 +227,9 @@ class FleetSpec(SpecParts):
     """Which workloads are watched, when one of them is bad, and what is done to it then."""
 
     later: ClassVar[Mapping[str, str]] = _LATER_SPEC
+    instead: ClassVar[Mapping[str, str]] = {
+        "match": "write 'join', such as {app: $name, namespace: $namespace}, which stand for each member's own; 'match' is for one target"
+    }
 
     select: Select = Field(description="The watched workloads: each is watched as if it had a policy of its own.")
     join: Annotated[dict[LabelName, MemberText], Field(min_length=1)] | None = Field(

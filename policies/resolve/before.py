@@ -31,15 +31,27 @@ def before_limit(signal: Signal, side: Side, written: BeforeLimit, read: Read, p
 def old_limit(signal: Signal, side: Side, written: OldLimit, read: Read, path: Path, findings: Findings) -> Limit | None:
     """The limit, its fixed part in base units; None after a fault. ``path`` leads to the mapping with ``of_old``."""
     factor, at = written.of_old.value, (*path, "of_old")
-    faults = len(findings.faults)
     if side == "below" or not isinstance(signal, Ratio | Latency):
-        findings.fault(at, "'above' of a ratio or a latency", f"'{side}' of {'one' if side == 'below' else 'something else'}", "counts are compared")
-    elif factor < 1:
-        findings.fault(at, "100% or more", findings.shown(at), "what is no worse than the old pods would be a breach")
-    least = read(written.at_least, (*path, "at_least"))
-    if least is None or len(findings.faults) > faults:
+        found = "'below' of one" if isinstance(signal, Ratio | Latency) else f"'{side}' of something else"
+        findings.fault(at, "'above' of a ratio or a latency", found, "counts are compared: write 'of_before' here")
+        return None
+    is_sound = _is_sound_beside_old(written, path, findings)
+    least = None if written.at_least is None else read(written.at_least, (*path, "at_least"))
+    if least is None or not is_sound:
         return None
     return Limit(high=least.value, unit=least.unit or _unit(signal), of_old=factor)
+
+
+def _is_sound_beside_old(written: OldLimit, path: Path, findings: Findings) -> bool:
+    faults = len(findings.faults)
+    if written.of_old.value < 1:
+        at = (*path, "of_old")
+        findings.fault(at, "100% or more", findings.shown(at), "what is no worse than the old pods would be a breach")
+    if written.at_most is not None:
+        findings.fault((*path, "at_most"), "'at_least' beside 'above'", "'at_most'", at_key=True)
+    elif written.at_least is None:
+        findings.fault(path, "the key 'at_least'", "none")
+    return len(findings.faults) == faults
 
 
 def _is_sound(signal: Signal, side: Side, written: BeforeLimit, path: Path, findings: Findings) -> bool:

@@ -172,7 +172,7 @@ def _allowed(model: type[BaseModel], loc: tuple[int | str, ...]) -> Allowed:
         later = {key: other for kind in current.values() for key, other in getattr(kind, "later", {}).items()}
         return Allowed(tuple(tag.strip("<>").split(" ")[0] for tag in current), later)
     keys = tuple(field.alias or name for name, field in owner.model_fields.items())
-    return Allowed(keys, getattr(owner, "later", {}), getattr(owner, "siblings", frozenset()), _inside(owner))
+    return Allowed(keys, getattr(owner, "later", {}), getattr(owner, "siblings", frozenset()), _inside(owner), getattr(owner, "instead", {}))
 
 
 def _inside(owner: type[BaseModel]) -> Mapping[str, str]:

@@ -14,12 +14,14 @@ class Allowed:
 
     ``later``: keys of the contract that are not built yet, and which key each stands for. ``siblings``: keys of which one excludes the others.
     ``inside``: keys that stand one level further in, and where, such as ``under 'with'``.
+    ``instead``: keys that only its like has, and what to write in their place.
     """
 
     keys: tuple[str, ...] = ()
     later: Mapping[str, str] = field(default_factory=dict)
     siblings: frozenset[str] = frozenset()
     inside: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def guilty_key(value: Mapping[object, object], allowed: Allowed) -> str:
 def _unknown_key(key: str, allowed: Allowed) -> Words:
     if key in allowed.later:
         return Words("", f"'{key}' is not supported in this version")
+    if key in allowed.instead:
+        return Words("a known key", quoted(key), f"{allowed.instead[key]}; {listed(allowed.keys)}")
     if key in allowed.siblings:
         beside = sorted(allowed.siblings.intersection(allowed.keys))
         return Words("one kind in each entry", f"'{key}' beside '{beside[0]}'", "make it an entry of its own")
