@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from rollbackd.policies.documents.base import MOST_ENTRIES, Duration, FlagName, Interval, Name, ObjectName, Text, Written, refuse
 from rollbackd.policies.documents.conditions import ModeWord
+from rollbackd.policies.text import units
+from rollbackd.policies.text.units import UnitError
 from rollbackd.policies.text.yaml_text import Path, Value
 
 MOST_TESTS = 1000
@@ -29,7 +31,19 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _ready(value: object) -> object:
+    # One validator for both: of two kinds that could be meant, each would have a fault of its own.
+    if value == "never":
+        return value
+    try:
+        return units.duration(value)
+    except UnitError as error:
+        raise refuse(f"{error.expected}, or never", hint=error.hint) from error
+
+
 Line: TypeAlias = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_one_line)]
+_READY_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string"}, {"const": 0}], "examples": ["30s", "never"]})
+Ready: TypeAlias = Annotated[timedelta | Literal["never"], PlainValidator(_ready), _READY_SCHEMA]
 Values: TypeAlias = Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1, max_length=200_000)]
 
 
@@ -60,7 +74,7 @@ class ChangeItem(Written):
     at: Duration = Field(description="When it begins.")
     revision: Line = Field(description="The revision that it brings.")
     target: Line | None = Field(None, description="What changes. Default: the policy's target.")
-    ready: Duration | Literal["never"] | None = Field(None, description="When its first replica serves. Default: at once.")
+    ready: Ready | None = Field(None, description="When its first replica serves. Default: at once.")
     irreversible: Line | None = Field(None, description="Why a revert across it is unsafe.")
     posted: bool = Field(False, description="Told by a pipeline: a suspect that nothing here can undo.")
     parts: Annotated[list[FlagName], Field(max_length=MOST_ENTRIES)] | None = Field(None, description="Which flags it touched.")

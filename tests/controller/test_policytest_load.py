@@ -135,6 +135,11 @@ def test_a_fault_stands_at_its_line_and_column(tmp_path):
             id="ready-before-it-began",
         ),
         pytest.param(
+            calm(changes=[{"at": "5m", "revision": "v2", "ready": "nevr"}]),
+            "policy test › tests[0] › changes[0] › ready: expected a duration such as 30s, 5m or 1h30m, or never, found 'nevr'",
+            id="ready-neither-at-a-time-nor-never",
+        ),
+        pytest.param(
             calm(changes=[{"at": "2m", "revision": "v2"}, {"at": "120s", "revision": "v3"}]),
             "policy test › tests[0] › changes[1] › at: expected one change of kubernetes:default/shop/deployment/checkout at a time, "
             "found another at 2m",
