@@ -79,13 +79,15 @@ def read(written: str) -> parser.Expr:
 
 
 def patterns(tree: parser.Expr) -> tuple[str, ...]:
-    """The regular expressions of its selectors."""
+    """The regular expressions of its selectors, and those by which it makes labels."""
     found: list[str] = []
 
     def note(node: parser.Expr) -> None:
         if isinstance(node, parser.VectorSelector):
             every = (node.matchers.matchers, *node.matchers.or_matchers)
             found.extend(one.value for some in every for one in some if op_of(one) in ("=~", "!~"))
+        elif isinstance(node, parser.Call) and node.func.name == "label_replace" and isinstance(node.args[-1], parser.StringLiteral):
+            found.append(node.args[-1].val)
 
     parser.walk(tree, pre_visit=note)
     return tuple(found)

@@ -1,9 +1,9 @@
 """Which expressions a daemon can read."""
 
 from rollbackd.adapters.base.errors import Permanent
-from rollbackd.adapters.prometheus.promql import literal, patterns, read
+from rollbackd.adapters.prometheus.promql import patterns, read
 from rollbackd.adapters.prometheus.questions import is_vector
-from rollbackd.policies.text.selectors import SelectorError, parse_selector
+from rollbackd.policies.text.regexes import foreign_to_re2
 
 
 def why_no_promql(expression: str) -> str | None:
@@ -18,9 +18,6 @@ def why_no_promql(expression: str) -> str | None:
 
 
 def _why_not_re2(pattern: str) -> str | None:
-    try:
-        parse_selector(f"x{{y=~{literal(pattern)}}}")
-    except SelectorError as fault:
-        # Whether it is a pattern at all has been judged: of what RE2 knows, Python knows less.
-        return f"found {fault.found} in {pattern[:60]!r}" if "RE2" in fault.expected else None
-    return None
+    # Whether it is a pattern at all has been judged by who read the tree.
+    foreign = foreign_to_re2(pattern)
+    return None if foreign is None else f"found {foreign} in {pattern[:60]!r}"

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Literal, cast
 
 from rollbackd.policies.model.signals import Matcher, Selector
+from rollbackd.policies.text.regexes import foreign_to_re2
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -12,10 +13,6 @@ _OPERATOR = re.compile(r"=~|!~|!=|=")
 _SPACE = re.compile(r"\s*")
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'')
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
-# RE2, which the metric source runs, has no look-around, no back-references, no conditions and nothing that keeps what it took.
-_NOT_RE2 = re.compile(r"\(\?(?:<?[=!]|[>#(]|P[=>])|\\[1-9ZG]")
-_POSSESSIVE = re.compile(r"[*+?}]\+")
-_ONE_CHARACTER = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\\?\Z)", re.DOTALL)
 # What RE2 knows and Python does not (or warns about): left to the source to judge.
 _ONLY_RE2 = re.compile(r"\\[pPzCQ]|\(\?(?![:P])|\[\^?\[|--|&&|~~|\|\|")
 
@@ -76,9 +73,8 @@ def _unescaped(text: str, at: int) -> str:
 
 
 def _check_regex(pattern: str, at: int) -> None:
-    foreign = _NOT_RE2.search(pattern) or _POSSESSIVE.search(_ONE_CHARACTER.sub("x", pattern))
-    if foreign:
-        raise SelectorError(at, "a regular expression in RE2 syntax", f"{foreign[0]!r}, which RE2 does not have,")
+    if (foreign := foreign_to_re2(pattern)) is not None:
+        raise SelectorError(at, "a regular expression in RE2 syntax", foreign)
     if _ONLY_RE2.search(pattern):
         return
     try:

@@ -2,9 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+import requests
+
 from rollbackd.adapters.base.errors import AdapterError, Permanent
 from rollbackd.adapters.base.source import Expression, Identity, Increases, Selector
 from rollbackd.adapters.prometheus import Prometheus
+from rollbackd.policies.text.regexes import foreign_to_re2
 from tests import servers
 from tests.exposition import Exposition
 
@@ -19,6 +23,20 @@ def test_live_series_that_misses_one_scrape_stays_evidence(prometheus: servers.S
     servers.poll(lambda: source.read(gone, datetime.now(UTC)).rows)
     at = datetime.now(UTC)
     assert at - source.read(query, at).rows["missed",].newest < source.freshness
+
+
+@pytest.mark.parametrize(
+    ("pattern", "has_it"),
+    [
+        *((pattern, True) for pattern in ("(?i)a", "(?s-i:a)", "a{1000}", "(a{100}){10}", "((a{500}){0}){3}", "a??")),
+        *((pattern, True) for pattern in (r"[\d]", r"\pL\z", r"\Qa{1001}\E", r"\(?=a", "[[:alpha:]+*]")),
+        *((pattern, False) for pattern in ("(?x)a b", "(?u)a", "(?|a)", "a{1001}", "(a{100}){11}", "a{1001,}", "a**", "a{2}{3}")),
+        *((pattern, False) for pattern in (r"\u0041", r"[\h]", r"\1", r"\C")),
+    ],
+)
+def test_a_regular_expression_is_foreign_to_re2_where_the_server_says_so(prometheus: servers.Server, pattern: str, has_it: bool) -> None:
+    told = requests.get(f"{prometheus.url}/api/v1/query", {"query": f"up{{x=~`{pattern}`}}"}, timeout=10)
+    assert (told.status_code == 200, foreign_to_re2(pattern) is None) == (has_it, has_it)
 
 
 def test_check_is_silent_about_a_server_that_scrapes_as_configured(prometheus: servers.Server) -> None:

@@ -222,6 +222,30 @@ def test_an_expression_that_no_daemon_could_read_is_a_fault_where_it_stands_and_
     assert (code, "0 policies sound" in err) == (2, True)
 
 
+REGEXES = r"""
+  match: {app: checkout}
+  rollback_when:
+    - {name: quoted, gauge: 'queue{x=~"\\Qa.b\\E"}', above: 5}
+    - {name: often, promql: 'max by (app) (queue{x=~"a{1001}"})', above: 5}
+    - {name: blanks, promql: 'label_replace(queue, "app", "$1", "pod", "(?x)(.*) - .*")', above: 5}
+    - {name: closed, ratio: {bad: 'a_total{x=~"(?i)(a"}', total: 'a_total{x=~"(?i)(a)"}'}, above: 5%}
+"""
+
+
+def test_a_regular_expression_that_the_daemon_or_its_source_would_refuse_is_a_fault_where_it_stands(folder, capsys):
+    file = folder / "policies.d" / "checkout.yaml"
+    file.write_text(SOUND.replace("\n  rollback_when: [{use: error-rate}]\n", REGEXES))
+    code, out, _ = run(capsys, "check", "--format", "json", file)
+    found = {fault["trail"].partition(" › ")[2]: fault["hint"] for fault in json.loads(out)["faults"]}
+    assert found == {
+        "rollback_when[0] › gauge": r"illegal regex for \Qa.b\E",
+        "rollback_when[1] › promql": "found more than 1000 repeats, which RE2 does not have, in 'a{1001}'",
+        "rollback_when[2] › promql": "found '(?x', which RE2 does not have, in '(?x)(.*) - .*'",
+        "rollback_when[3] › ratio › bad": "illegal regex for (?i)(a",
+    }
+    assert code == 2
+
+
 def test_an_expression_is_read_beside_the_other_faults_of_its_file(folder, capsys):
     file = folder / "policies.d" / "checkout.yaml"
     file.write_text(SOUND.replace("[{use: error-rate}]", "[{use: eror-rate}, {name: age, promql: rate(x, above: 5}]\n  rollback_wen: []"))
