@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from shlex import quote
 
@@ -12,7 +12,8 @@ from rollbackd.controller.doctor.doubles import LOOKED_THROUGH, clusters, double
 from rollbackd.controller.doctor.labels import main_selector
 from rollbackd.controller.doctor.sources import read_now, without_probes
 from rollbackd.controller.doctor.surroundings import ShowsBuckets, ShowsSeries
-from rollbackd.controller.observe.questions import asks_of
+from rollbackd.controller.doctor.unmatched import Doubt, mismatch
+from rollbackd.controller.observe.questions import ProbeQuestion, TargetQuestion, asks_of
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
 from rollbackd.policies.resolve.written import Key, Written, conditions_of
@@ -24,14 +25,6 @@ ONE_SCRAPE = "name one of them in the selector, or let the store deduplicate: on
 ONE_CLUSTER = "keep the source to one of them by its `match`: a release is judged by the other's errors as it is"
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """What a condition counts together, and what to do about it."""
-
-    said: str
-    hint: str
-
-
 def sighted(policies: Sequence[Policy], texts: Mapping[str, str], source: Source, at: datetime) -> tuple[Fault, ...]:
     """The faults and warnings of these policies, in their files ``texts``, as ``source`` tells them at ``at``; the policies may name other sources.
 
@@ -40,12 +33,13 @@ def sighted(policies: Sequence[Policy], texts: Mapping[str, str], source: Source
     asked = [without_probes(policy) for policy in policies]
     readings = _readings(asked, source, at)
     mixed, together = _mixed(asked, source, at), _together(asked, source, at)
+    unmatched = _unmatched(asked, readings, source, at)
     written: dict[str, Mapping[Key, Written]] = {}
     found: list[Fault] = []
     for policy in asked:
         if policy.file not in written:
             written[policy.file] = conditions_of(texts[policy.file], policy.file)
-        found += _faults(policy, readings[policy.name], mixed, written[policy.file])
+        found += _faults(policy, readings[policy.name], mixed, unmatched, written[policy.file])
         found += _doubts(policy, together, written[policy.file])
     return tuple(sorted(set(found)))
 
@@ -76,7 +70,7 @@ def _mixed(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[
     return found
 
 
-def _together(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[Key, _Doubt]:
+def _together(policies: Sequence[Policy], source: Source, at: datetime) -> Mapping[Key, Doubt]:
     """The conditions that count together what should not be, events twice or those of two clusters; where the source cannot tell, none."""
     if not isinstance(source, ShowsSeries):
         return {}
@@ -85,19 +79,33 @@ def _together(policies: Sequence[Policy], source: Source, at: datetime) -> Mappi
         for condition, one in zip(policy.conditions, asks_of(policy, source.block(policy.every)), strict=True):
             if isinstance(one.group, Increases | Slower) and (selector := main_selector(one.group)) is not None:
                 keys[selector, one.group.identity].append((one.row, (policy.name, condition.name)))
-    found: dict[Key, _Doubt] = {}
+    found: dict[Key, Doubt] = {}
     for (selector, identity), asked in keys.items():
         try:
             shown = source.series(selector, at - source.delay, LOOKED_THROUGH)
         except AdapterError:
             continue  # so were the readings, which say why
-        seen = {row: _Doubt(f"it counts the events of {each} together", ONE_CLUSTER) for row, each in clusters(shown, identity).items()}
-        seen |= {row: _Doubt(f"its events are counted once for {by}", ONE_SCRAPE) for row, by in doubles(shown, identity).items()}
+        seen = {row: Doubt(f"it counts the events of {each} together", ONE_CLUSTER) for row, each in clusters(shown, identity).items()}
+        seen |= {row: Doubt(f"its events are counted once for {by}", ONE_SCRAPE) for row, by in doubles(shown, identity).items()}
         found |= {key: seen[row] for row, key in asked if row in seen}
     return found
 
 
-def _doubts(policy: Policy, together: Mapping[Key, _Doubt], written: Mapping[Key, Written]) -> Iterator[Fault]:
+def _unmatched(policies: Sequence[Policy], readings: Mapping[str, Sequence[Reading]], source: Source, at: datetime) -> Mapping[Key, Doubt]:
+    """The conditions written by hand that have no data because `match` names what their series have not, as far as the source can tell."""
+    found: dict[Key, Doubt] = {}
+    for policy in policies:
+        asks = asks_of(policy, source.block(policy.every))
+        for condition, one, reading in zip(policy.conditions, asks, readings[policy.name], strict=True):
+            is_silent = isinstance(reading, Unknown) and reading.lack is Lack.NODATA and not condition.from_library
+            if not is_silent or isinstance(one.group, ProbeQuestion | TargetQuestion):
+                continue
+            if (doubt := mismatch(one.group, one.row, source, at - source.delay)) is not None:
+                found[policy.name, condition.name] = doubt
+    return found
+
+
+def _doubts(policy: Policy, together: Mapping[Key, Doubt], written: Mapping[Key, Written]) -> Iterator[Fault]:
     for condition in policy.conditions:
         key = policy.name, condition.name
         if (doubt := together.get(key)) is not None and (place := written.get(key)) is not None:
@@ -106,17 +114,25 @@ def _doubts(policy: Policy, together: Mapping[Key, _Doubt], written: Mapping[Key
             yield from found.faults
 
 
-def _faults(policy: Policy, readings: Sequence[Reading], mixed: Mapping[Key, tuple[float, ...]], written: Mapping[Key, Written]) -> Iterator[Fault]:
+def _faults(
+    policy: Policy,
+    readings: Sequence[Reading],
+    mixed: Mapping[Key, tuple[float, ...]],
+    unmatched: Mapping[Key, Doubt],
+    written: Mapping[Key, Written],
+) -> Iterator[Fault]:
     is_blind = all(isinstance(reading, Unknown) for reading in readings)
     for condition, reading in zip(policy.conditions, readings, strict=True):
-        if (place := written.get((policy.name, condition.name))) is None:
+        key = policy.name, condition.name
+        if (place := written.get(key)) is None:
             continue  # its file has changed since it was read
         found = place.findings()
         match reading:
-            case Unknown(lack=lack, why=why):
+            case Unknown(lack=lack):
                 is_fatal = lack is Lack.ERROR or is_blind or not condition.from_library
-                _lacking(policy, condition, why, is_fatal=is_fatal, found=found, place=place)
-            case Counts() as counts if (said := remark(condition, counts, mixed.get((policy.name, condition.name)))) is not None:
+                doubt = unmatched.get(key) or _lack(policy, condition, reading)
+                _lacking(condition, doubt, is_fatal=is_fatal, found=found, place=place)
+            case Counts() as counts if (said := remark(condition, counts, mixed.get(key))) is not None:
                 if said.is_fatal:
                     found.fault(place.limit, "", f"{condition.name} {said.said}", said.hint)
                 else:
@@ -124,11 +140,16 @@ def _faults(policy: Policy, readings: Sequence[Reading], mixed: Mapping[Key, tup
         yield from found.faults
 
 
-def _lacking(policy: Policy, condition: Condition, why: str, *, is_fatal: bool, found: Findings, place: Written) -> None:
-    hint = "compare its metrics and labels with what the source holds"
-    if policy.target.startswith("kubernetes:"):
-        hint = f"`rollbackd doctor --workload {quote(policy.target)}` proposes a metric profile"
+def _lack(policy: Policy, condition: Condition, reading: Unknown) -> Doubt:
+    if reading.lack is Lack.ERROR:
+        return Doubt(reading.why, "")  # which says what to do: what the source refuses, no other name or label mends
+    if condition.from_library and policy.target.startswith("kubernetes:"):
+        return Doubt(reading.why, f"`rollbackd doctor --workload {quote(policy.target)}` proposes a metric profile")
+    return Doubt(reading.why, "compare its metrics and labels with what the source holds")
+
+
+def _lacking(condition: Condition, doubt: Doubt, *, is_fatal: bool, found: Findings, place: Written) -> None:
     if is_fatal:
-        found.fault(place.path, "", f"{condition.name}: {why}", hint)
+        found.fault(place.path, "", f"{condition.name}: {doubt.said}", doubt.hint)
     else:
-        found.warn(place.path, f"{condition.name}: {why}", f"a condition of the library, so it is not applicable and no alarm; {hint}")
+        found.warn(place.path, f"{condition.name}: {doubt.said}", f"a condition of the library, so it is not applicable and no alarm; {doubt.hint}")

@@ -154,7 +154,9 @@ def _of_policy(policy: Policy, pairs: Sequence[tuple[Condition, Reading]], sourc
         yield Finding("evidence", policy.name, Grade.PASS, said)
         return
     advice = "compare its metrics and `match` with what the source holds"
-    if policy.target.startswith("kubernetes:"):
+    # No profile mends what is written by hand, or what the source refuses.
+    is_library = any(condition.from_library and reading.lack is Lack.NODATA for condition, reading in pairs if isinstance(reading, Unknown))
+    if is_library and policy.target.startswith("kubernetes:"):
         advice = f"rollbackd doctor --workload {quote(policy.target)} proposes a metric profile"
     yield Finding("evidence", policy.name, Grade.WARN if has else Grade.FAIL, f"{said}; none for {', '.join(lacking)}", advice)
 

@@ -143,6 +143,19 @@ def test_each_policy_has_the_evidence_that_the_daemon_would_find(patient: Patien
     assert found["half"].found.startswith("1 of 2 conditions have data in prometheus; none for typo (no series")
 
 
+def test_a_metric_profile_is_advised_only_where_one_could_help(patient: Patient, past: servers.Server) -> None:
+    patient.config = {"sources": {"prometheus": {"url": past.url}}, "clusters": {"eu": {}}}
+    patient.clock = lambda: AT
+    deployment = {"kubernetes": {"namespace": "default", "deployment": "shop"}}
+    by_hand = {"name": "typo", "ratio": {"bad": "failed_orders_total", "total": "orders_total"}, "above": "1%"}
+    patient.policies = {
+        "hand": policy("hand", deployment, by_hand, match={"app": "shop"}),
+        "library": policy("library", deployment, {"use": "memory"}),
+    }
+    advised = {finding.subject: "metric profile" in finding.advice for finding in patient.findings("evidence")}
+    assert advised == {"hand": False, "library": True}
+
+
 class Hidden:
     """A source that tells of `up` alone, as one whose token may read one tenant and not the other."""
 
