@@ -13,7 +13,7 @@ from rollbackd.controller.engine.fleet import Settings, fleet_at
 from rollbackd.controller.engine.journalling import Journalling, Overtaken
 from rollbackd.controller.engine.mailbox import Item, Mailbox
 from rollbackd.controller.engine.orphans import Orphans, incident_of, is_orphan
-from rollbackd.controller.engine.slots import Batch, PolicySet, Standing, judged_alone, openers_first
+from rollbackd.controller.engine.slots import Batch, PolicySet, Standing, judged_alone, openers_first, remembered
 from rollbackd.controller.engine.usual import UsualBreaches
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.blind import Blindness
@@ -142,7 +142,7 @@ class Engine:
         self._baselines.take(batch.compared, batch.before)
         due = batch.meant(self.policies)
         for policy in due:
-            self._remember(policy, batch.past)
+            self._remember(policy, batch.past, batch.at)
         # Everybody is judged before anything is decided: a common cause shows in the others.
         judged = {policy.name: self._judged(policy, batch.at, batch.readings[policy.name]) for policy in due}
         self._count(batch.at)
@@ -208,22 +208,14 @@ class Engine:
             self._catch_up()
             self._resume_open(at)
 
-    def _remember(self, policy: Policy, past: Past) -> None:
-        """The watch of a new policy is what it would be had the daemon looked at the past slots; nothing is decided on them.
-
-        It is that up to the first slot whose judging fails: that leaves the others alone.
-        """
+    def _remember(self, policy: Policy, past: Past, at: datetime) -> None:
         if policy.name in self.standings:
             return
-        watch, changes = new_watch(policy), self.book.of(policy.targets)
-        for at, readings in past.take_out(policy.name):
-            with judged_alone(policy, at):
-                before = take(policy, watch, readings)
-                evaluation = decide(policy, before, None, changes, self.fleet, at)
-                watch = evaluation.watch
-                self.standings[policy.name] = Standing(before, evaluation, at)
-                continue
-            return
+        known = self._incident(policy), self.book.of(policy.targets), self.fleet, at
+        compared = self._baselines.of(policy, *known)
+        found = remembered(policy, past.take_out(policy.name), known[1], self.fleet, compared)
+        if found is not None:
+            self.standings[policy.name] = found
 
     def _judged(self, policy: Policy, at: datetime, readings: Sequence[Reading]) -> Standing | None:
         """The policy's slot as it is decided before the others' breaches are known; None where its judging failed: that leaves the others alone."""

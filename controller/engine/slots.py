@@ -12,9 +12,11 @@ from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.past import Past
 from rollbackd.controller.observe.readings import SourceHealth
 from rollbackd.controller.schedule import Grid
-from rollbackd.policies.decide.evaluate import Evaluation
+from rollbackd.policies.decide.evaluate import Evaluation, decide
+from rollbackd.policies.known.changes import Change
+from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident
-from rollbackd.policies.known.watch import Watch
+from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.baseline import Before
@@ -87,3 +89,27 @@ def judged_alone(policy: Policy, at: datetime) -> Iterator[None]:
         yield
     except (ValueError, KeyError, ArithmeticError):
         log.exception("policy.failed", policy=policy.name, at=at)
+
+
+def remembered(
+    policy: Policy,
+    past: Iterable[tuple[datetime, Sequence[Reading]]],
+    changes: Sequence[Change],
+    fleet: Fleet,
+    compared: Sequence[Before] | None,
+) -> Standing | None:
+    """What the policy's last slot would be, had the daemon looked at the past ones; nothing is decided on them. None where there was none.
+
+    It is that up to the first slot whose judging fails. ``compared``: how it was before the change that is judged now. From that change on the limits
+    hold that follow from it: what is no breach by them must not be found to have lasted for long.
+    """
+    standing, watch = None, new_watch(policy)
+    for at, readings in past:
+        with judged_alone(policy, at):
+            seen = take(policy, watch, readings)
+            is_after = compared is not None and all(before.anchor <= at for before in compared)
+            evaluation = decide(policy, seen, None, changes, fleet, at, compared if is_after else None)
+            standing, watch = Standing(seen, evaluation, at), evaluation.watch
+            continue
+        break
+    return standing

@@ -11,14 +11,17 @@ from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Increases, Query, Row, RowKey
 from rollbackd.adapters.base.target import Sides, TargetState
 from rollbackd.controller.engine.observation import Observation
+from rollbackd.controller.engine.slots import remembered
 from rollbackd.controller.observe.changes import Survey
 from rollbackd.controller.observe.questions import SIDE
 from rollbackd.controller.observe.readings import Observer
+from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.reasons import verdict_reason
-from rollbackd.policies.model.policy import Bound, For, Group, Leaf, Policy
-from rollbackd.policies.model.signals import Ratio, Selector
+from rollbackd.policies.model.policy import Bound, For, Group, Leaf, Limit, Policy
+from rollbackd.policies.model.signals import Gauge, Ratio, Selector
+from rollbackd.policies.watching.baseline import look_back
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
-from tests.policies.literals import ERRORS, MINUTE, SECOND, T0
+from tests.policies.literals import CALM, ERRORS, MINUTE, RELEASE, SECOND, T0, level, slots
 
 POLICY = replace(
     SHOP_POLICY,
@@ -229,3 +232,26 @@ def test_a_page_about_the_past_ends_where_nobody_asks_for_it_any_more(tmp_path: 
     daemon.world.at += EVERY
     daemon.world.engine.cycle(daemon.observation.batch([slower], [], daemon.world.at))
     assert any("source prometheus answers again" in title for title in daemon.world.titles())
+
+
+def test_what_is_no_breach_by_the_limit_of_now_has_not_lasted_since_before_a_restart() -> None:
+    queue = replace(ERRORS, name="queue", signal=Gauge(Selector("queue_depth")), limit=Limit(high=500), confirm=For(5 * MINUTE), min_volume=0)
+    policy = replace(SHOP_POLICY, conditions=(queue,))
+    compared = (look_back(queue, T0, MINUTE, None, [level(T0 - back * MINUTE, 800) for back in reversed(range(90))]),)
+    # 800 before the change, so that 1040 is the limit: it falls to 400, and is 900 from the third minute on.
+    past = [(at, (level(at, 400 if at < T0 + 3 * MINUTE else 900),)) for at in slots(T0 - 10 * MINUTE, T0 + 20 * MINUTE)]
+    found = remembered(policy, past, (replace(RELEASE, target=SHOP),), CALM, compared)
+    assert found is not None
+    assert (found.at, found.evaluation.verdicts[0].state) == (T0 + 20 * MINUTE, State.OK)
+    assert found.evaluation.watch.tracks[0].run is None
+    assert found.evaluation.watch.tracks[0].onset is None
+
+
+def test_a_restart_does_not_take_for_a_breach_what_was_none_by_a_raised_limit(tmp_path: Path) -> None:
+    first = Daemon(tmp_path, Town())
+    in_breach_before(first)
+    first.look(40, 0)
+    assert "worse than before" in first.look(40, 20)
+    again = Daemon(tmp_path, first.town, first.world.at)
+    assert "worse than before" in again.look(1, 20)
+    assert again.world.engine.standings["shop"].before.tracks[0].onset is None
