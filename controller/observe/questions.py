@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never
 from rollbackd.adapters.base import source as ask
 from rollbackd.policies.model import policy as model
 from rollbackd.policies.model import signals
+from rollbackd.policies.watching.since import apart_in_calm
 
 PART = "events"
 """The name of the only part of a count or a rate."""
@@ -47,8 +48,21 @@ class Ask:
 
 
 def asks_of(policy: model.Policy, block: timedelta) -> tuple[Ask, ...]:
-    """What to ask for each condition of the policy, in order. ``block``: the window over which the source can count."""
-    return tuple(Ask(_question(policy, c, block), c.identity.values) for c in policy.conditions)
+    """What to ask for each condition of the policy, in order. ``block``: the shortest window over which the source can count."""
+    return tuple(Ask(_question(policy, c, _counted_over(policy, c, block)), c.identity.values) for c in policy.conditions)
+
+
+def _counted_over(policy: model.Policy, condition: model.Condition, block: timedelta) -> timedelta:
+    """Over what its events are counted. Of a share some of them tell as much as all; a number of events is known only where none is left out
+    between two looks, also while nothing is watched.
+    """
+    match condition.signal:
+        case signals.Traffic():
+            return max(block, condition.window)
+        case signals.Count() | signals.Rate():
+            return max(block, min(apart_in_calm(policy.every), condition.window // policy.every * policy.every))
+        case _:
+            return block
 
 
 def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:
@@ -84,9 +98,7 @@ def _question(policy: model.Policy, condition: model.Condition, block: timedelta
             return ask.Increases((("bad", _selector(bad)), ("total", _selector(total))), block, identity, NOBODY)
         case signals.Count(events, where):
             return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY, None if where is None else _selector(where))
-        case signals.Traffic(events):
-            return ask.Increases(((PART, _selector(events)),), max(block, condition.window), identity, NOBODY)
-        case signals.Rate(events):
+        case signals.Traffic(events) | signals.Rate(events):
             return ask.Increases(((PART, _selector(events)),), block, identity, NOBODY)
         case signals.Latency(histogram, _, limit):
             return ask.Slower(_selector(histogram), limit, block, identity, NOBODY)

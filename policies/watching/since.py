@@ -1,5 +1,6 @@
 """How often to look, and from when on evidence counts."""
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -36,6 +37,11 @@ def look_interval(policy: Policy, incident: Incident | None, changes: Sequence[C
     if is_watching(policy, incident, changes, fleet, at):
         return policy.every
     return max(policy.every, COARSE)
+
+
+def apart_in_calm(every: timedelta) -> timedelta:
+    """How far apart ``is_due`` lets the looks at an unwatched target be, of slots that come each ``every``."""
+    return every * max(1, math.ceil(COARSE / every - 0.5))
 
 
 def is_due(policy: Policy, incident: Incident | None, changes: Sequence[Change], fleet: Fleet, last: datetime, at: datetime) -> bool:

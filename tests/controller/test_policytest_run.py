@@ -136,6 +136,20 @@ def test_outside_a_watch_people_may_be_told(tmp_path):
     assert failures(outcome_in(tmp_path, written({"at": "10m", "decision": "outside"}, changes=[], series=series), policy)) == []
 
 
+@pytest.mark.parametrize(
+    ("interval", "every"), [("15s", "15s"), ("5s", "5s"), ("1s", "25s"), ("1s", "35s")], ids=["scrape-15", "scrape-5", "every-25", "every-35"]
+)
+@pytest.mark.parametrize("signal", ["count: http_requests_total, above: 1000", "rate: http_requests_total, above: 4/s"], ids=["count", "rate"])
+def test_events_are_counted_without_a_gap_where_nothing_is_watched(tmp_path, signal, interval, every):
+    """They come five a second: looked at once a minute, they have to be seen as that."""
+    policy = POLICY.replace("- name: error-rate", f"- {{name: calls, {signal}, for: 1m, unbounded: accepted}}\n    - name: error-rate")
+    policy = policy.replace("  remedy:", f"  every: {every}\n  outside_watch: notify\n  remedy:")
+    seconds = int(interval[:-1])
+    series = [{"series": GOOD, "values": f"0+{5 * seconds}x{900 // seconds}"}]
+    expect = {"at": "14m", "verdicts": {"calls": "breach"}, "decision": "outside"}
+    assert failures(outcome_in(tmp_path, written(expect, changes=[], series=series, interval=interval), policy)) == []
+
+
 @pytest.mark.parametrize(("mode", "word"), [("observe", "observed"), ("suggest", "suggested"), ("approve", "approval"), ("auto", "rollback")])
 def test_a_policy_may_be_tried_in_another_mode(tmp_path, mode, word):
     assert words(outcome_in(tmp_path, written({"at": "8m", "decision": word}, mode=mode)), 7.5) == [word]
