@@ -120,13 +120,32 @@ def look_back(condition: Condition, anchor: datetime, block: timedelta, clean: d
     begin, end = span(condition, anchor, block)
     begin = begin if clean is None else max(begin, clean + block)
     before = _within(readings, begin, end)
-    recent = _within(readings, max(anchor - SHORTLY, begin), anchor)
+    until = _within(readings, begin, anchor)
+    recent = [reading for reading in until if _start(reading) >= anchor - SHORTLY]
     blocks = [reading for reading in recent if isinstance(reading, Counts) and reading.total > 0]
     # Of a share what is certain: inside a bucket nobody knows whether a limit was kept.
-    values = tuple([b.least / b.total for b in blocks]) if blocks else tuple([value for _, value in levels(condition, recent)])
+    values = tuple([b.least / b.total for b in blocks]) if blocks else tuple(_looked(condition, recent, until))
     known = recent[-1].end - _start(recent[0]) + (block if isinstance(recent[0], Level) else timedelta(0)) if recent else timedelta(0)
     common = Before(anchor, _lack(before, clean, end), recent=values, recent_part=min(1.0, known / SHORTLY), recent_sums=_sums(blocks))
     return common if common.lack else _summed(condition, common, before)
+
+
+def _looked(condition: Condition, recent: Sequence[Reading], until: Sequence[Reading]) -> Iterator[float]:
+    """What a look at each of the recent readings would have found: a level, or what a whole window that ends with it held."""
+    events = [reading for reading in until if isinstance(reading, Events)]
+    for reading in recent:
+        if isinstance(reading, Level) and math.isfinite(reading.value):
+            yield reading.value
+        if isinstance(reading, Events) and events[0].start <= (begin := min(reading.start, reading.end - condition.window)):
+            held = [block for block in events if begin <= block.start and block.end <= reading.end]
+            seen = sum([block.end - block.start for block in held], timedelta(0))
+            yield _as_limited(condition, sum(block.count for block in held), seen)
+
+
+def _as_limited(condition: Condition, count: float, seen: timedelta) -> float:
+    """So many events in the time that was seen, as the condition's limit has them: a second, or in a window."""
+    rate = count / seen.total_seconds()
+    return rate if isinstance(condition.signal, Rate) else rate * condition.window.total_seconds()
 
 
 def with_reference(condition: Condition, before: Before, block: timedelta, reference: Reference) -> Before:
@@ -199,8 +218,7 @@ def levels(condition: Condition, readings: Sequence[Reading]) -> Iterator[tuple[
         started = started or reading.start
         count, seen = count + reading.count, seen + (reading.end - reading.start)
         if reading.end - started >= piece:
-            rate = count / seen.total_seconds()
-            yield reading.end, rate if isinstance(condition.signal, Rate) else rate * condition.window.total_seconds()
+            yield reading.end, _as_limited(condition, count, seen)
             count, seen, started = 0.0, timedelta(0), None
 
 

@@ -17,7 +17,7 @@ from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Condition, For, Group, Leaf, Limit, Mode, OfBefore, Policy
 from rollbackd.policies.model.readings import Counts, Events, Level, Reading
-from rollbackd.policies.model.signals import Gauge, Latency, PromQL, Rate, Selector
+from rollbackd.policies.model.signals import Count, Gauge, Latency, PromQL, Rate, Selector
 from rollbackd.policies.resolve.reach import reach_of
 from rollbackd.policies.watching.armed import UNKNOWN, armed, edge
 from rollbackd.policies.watching.baseline import Before, Reference, anchor, clean_from, look_back, with_reference
@@ -280,6 +280,41 @@ def test_a_level_in_breach_before_has_to_become_worse() -> None:
     known = of(memory, lambda at: level(at, 110 if at > T0 - 9 * MINUTE else 50))
     assert verdict(memory, level(AFTER, 140), known)[0] is State.OK
     assert verdict(memory, level(AFTER, 144), known)[0] is State.BREACH
+
+
+def failing(anchor: datetime, window: timedelta, block: timedelta, since: timedelta = 2 * HOUR, *, is_rate: bool = False) -> Condition:
+    """A condition whose events came at twice its limit from ``since`` before a change on, as a source on its own grid counts them."""
+    limit, condition = window / MINUTE * 10, replace(ERRORS, name="failures", signal=Count(Selector("failures")), window=window, min_volume=0)
+    condition = replace(condition, limit=Limit(high=limit))
+    if is_rate:
+        condition = replace(condition, signal=Rate(Selector("failures")), limit=Limit(high=limit / window.total_seconds(), unit="/s"))
+    first = T0 - 2 * HOUR
+    ends = [first + i * max(block, MINUTE) for i in range(1, int((anchor - first) / max(block, MINUTE)) + 1)]
+    told = [Events(end - block, end, 20 * (block / MINUTE) if end > anchor - since else 0, end) for end in ends]
+    before = look_back(condition, anchor, MINUTE, None, told)
+    (now,) = armed(replace(POLICY, conditions=(condition,)), (before,), anchor + 5 * MINUTE).conditions
+    return now
+
+
+@pytest.mark.parametrize("is_rate", [False, True], ids=["count", "rate"])
+@pytest.mark.parametrize("block", [30 * SECOND, MINUTE, 2 * MINUTE])
+@pytest.mark.parametrize("window", [MINUTE, 2 * MINUTE, 5 * MINUTE, 20 * MINUTE])
+@pytest.mark.parametrize("off", [0, 1, 29, 59])
+def test_events_in_breach_before_have_to_become_worse_whenever_the_change_came(off: int, window: timedelta, block: timedelta, is_rate: bool) -> None:
+    found = failing(T0 + off * SECOND, window, block, is_rate=is_rate).limit
+    assert found.is_raised
+    assert found.high == pytest.approx(26 / 60 if is_rate else 26 * (window / MINUTE))
+
+
+def test_events_of_the_last_minutes_before_a_change_were_not_in_breach_already() -> None:
+    assert not failing(T0, 5 * MINUTE, MINUTE, 4 * MINUTE).limit.is_raised
+
+
+def test_of_events_a_whole_window_has_to_be_known() -> None:
+    condition = replace(ERRORS, name="failures", signal=Count(Selector("failures")), limit=Limit(high=10), window=5 * MINUTE, min_volume=0)
+    told = [events(at, 60) for at in minutes(T0 - HOUR, T0)]
+    before = look_back(condition, T0, MINUTE, T0 - 9 * MINUTE, told)
+    assert (before.recent, before.recent_part) == ((300.0,) * 4, 8 / 15)
 
 
 def test_requests_inside_the_bucket_of_the_limit_were_no_breach_before() -> None:
