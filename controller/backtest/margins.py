@@ -112,8 +112,7 @@ def proven(evidence: Evidence, condition: Condition, sign: int) -> float | None:
         case Happened() as happened:
             if not happened.is_complete:
                 return None
-            is_rate = isinstance(condition.signal, Rate)
-            return happened.count / (happened.end - happened.start).total_seconds() if is_rate else happened.count
+            return happened.per_second if isinstance(condition.signal, Rate) else happened.count
         case Value(value):
             return value
         case _:

@@ -118,9 +118,9 @@ def point_of(condition: Condition, verdict: Verdict, at: datetime) -> Point | No
     match verdict.evidence:
         case Share() as share if share.total > 0:
             return Point(at, share.least / share.total, share.bounds.low, share.bounds.high)
-        case Happened(count):
-            per = 1.0 if condition.limit.unit != "/s" else max((verdict.evidence.end - verdict.evidence.start).total_seconds(), 1.0)
-            return Point(at, count / per, count / per, count / per)
+        case Happened() as seen:
+            value = seen.per_second if condition.limit.unit == "/s" else seen.count
+            return Point(at, value, value, value)
         case Trickle(count, expected) if expected > 0:
             return Point(at, count / expected, count / expected, count / expected)
         case Value(value):

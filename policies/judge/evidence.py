@@ -52,13 +52,19 @@ class Sums(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """``count`` events in (start, end]; ``is_complete``: the whole window of the condition was seen."""
+    """``count`` events in (start, end], of which ``span`` was seen; ``is_complete``: that is the whole window of the condition."""
 
     count: float
+    span: timedelta
     start: datetime
     end: datetime
     newest: datetime
     is_complete: bool
+
+    @property
+    def per_second(self) -> float:
+        """How often they came in the time that was seen."""
+        return self.count / self.span.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

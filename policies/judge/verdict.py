@@ -1,20 +1,24 @@
 """One condition's verdict on the evidence of one slot. What is not proven is unknown, and unknown never acts (I3)."""
 
 import math
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
 from rollbackd.policies.judge.absence import claim_of, unready_text
-from rollbackd.policies.judge.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, wilson
+from rollbackd.policies.judge.evidence import Bounds, Evidence, Fact, Happened, Nothing, Share, Trickle, Value, Z
 from rollbackd.policies.judge.trial import Trial
+from rollbackd.policies.judge.window import events_in, share_in
 from rollbackd.policies.model.policy import Condition, Limit, Mode
-from rollbackd.policies.model.readings import COUNTED, Absence, Counts, Events, Flow, Lack, Level, Reading, Told, Unknown
+from rollbackd.policies.model.readings import Absence, Counts, Events, Flow, Lack, Level, Reading, Told, Unknown
 from rollbackd.policies.model.signals import Latency, PromQL, Rate, Traffic, Vanished
 
-WIDEST = 8
-"""A window widens to this many times its length where traffic is low."""
+LEAVE = 0.8
+"""A share has recovered once it is proven below so much of its limit."""
+GOOD = 0.2
+"""A share of so much of its limit should be proven to have recovered: a window widens until it holds that many events."""
+_VOLUME = Z * Z * LEAVE / (LEAVE - GOOD) ** 2
 RISE = 1.1
 """A level has risen since the change where it is more than so many times what it was at equal age before."""
 LOG_CHANCE = math.log(1e-3)
@@ -93,17 +97,31 @@ def _judged(
 
 
 def _judge_share(condition: Condition, readings: Sequence[Reading], since: datetime | None, trial: Trial | None) -> Verdict:
-    share = _gather_share(condition, readings, since)
+    share = share_in(condition, readings, since, condition.min_volume)
     if share is None:
         return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet"))
     if is_beyond_buckets(share):
         return Verdict(State.UNPROVEN, share, trial)
     limit = share_limit(condition)
     seen = _place(share.bounds, limit) if share.total >= condition.min_volume else State.UNPROVEN
+    if not _lies_out(share, limit):
+        seen, share = _wider(condition, readings, since, seen, share)
     if trial is None or seen is State.OK:
         return Verdict(seen, share, trial)
     is_breach = _lies_out(share, limit) and trial.is_proven
     return Verdict(State.BREACH if is_breach else State.UNPROVEN, share, trial)
+
+
+def _wider(condition: Condition, readings: Sequence[Reading], since: datetime | None, seen: State, share: Share) -> tuple[State, Share]:
+    """What more of the past proves of a share that is within its limit now; what was seen, where that is no more or speaks against health."""
+    needed, limit = health_volume(condition), share_limit(condition)
+    if not condition.min_volume <= share.total < needed:
+        return seen, share
+    wider = share_in(condition, readings, since, needed)
+    if wider is None or _lies_out(wider, limit):
+        return seen, share
+    proven = _place(wider.bounds, limit)
+    return (proven, wider) if proven is State.OK or seen is not State.OK else (seen, share)
 
 
 def _lies_out(share: Share, limit: Limit) -> bool:
@@ -115,6 +133,17 @@ def _lies_out(share: Share, limit: Limit) -> bool:
 def is_beyond_buckets(share: Share) -> bool:
     """Whether no bucket ends at or above the latency limit: a breach could never be proven, so health is not claimed either."""
     return share.high is not None and math.isinf(share.high)
+
+
+def health_volume(condition: Condition) -> float:
+    """So many events prove that a share of GOOD of its limit has recovered; infinite where it has no limit yet, or none that can be kept.
+
+    Wilson's upper bound on a share s is u after z^2 u (1 - u) / (u - s)^2 events (his score test, solved for their number); u is LEAVE of the limit.
+    """
+    limit = share_limit(condition)
+    high, good = limit.high, 0.0 if limit.low is None else 1 - limit.low
+    tightest = good if high is None else high if limit.low is None else min(high, good)
+    return max(_VOLUME * (1 - LEAVE * tightest) / tightest, condition.min_volume) if tightest > 0 else math.inf
 
 
 def share_limit(condition: Condition) -> Limit:
@@ -151,60 +180,17 @@ def _place(bounds: Bounds, limit: Limit) -> State:
     return State.UNPROVEN
 
 
-def _gather_share(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Share | None:
-    """The newest evidence: at least the condition's window, wider while its volume is too small, never before ``since``."""
-    least = most = total = 0.0
-    first = last = full = None
-    for block in reversed(readings):
-        if not isinstance(block, Counts) or (first is not None and block.end > first.start):
-            continue
-        if since is not None and block.start < since:
-            break
-        if last is None or full is None:
-            last, full = block, block.end - condition.window
-        elif block.start < full and not _widens(condition, last.end - block.start, total):
-            break
-        least, most, total = least + block.least, most + block.most, total + block.total
-        first = block
-    if first is None or last is None:
-        return None
-    return _share(first, last, least, most, total)
-
-
-def _widens(condition: Condition, span: timedelta, total: float) -> bool:
-    return total < condition.min_volume and span <= WIDEST * condition.window
-
-
-def _share(first: Counts, last: Counts, least: float, most: float, total: float) -> Share:
-    # Sources extrapolate, so counts arrive as fractions. Each bound rounds against its own claim: a breach has to be proven by whole
-    # errors among more requests, health by whole requests with more errors.
-    fewer, more = math.floor(total + 1e-9), math.ceil(total - 1e-9)
-    low_bad, high_bad = min(math.floor(least + 1e-9), fewer), min(math.ceil(most - 1e-9), fewer)
-    if fewer == more > 0 and low_bad == high_bad:
-        bounds = wilson(low_bad, more)
-    else:
-        bounds = Bounds(wilson(low_bad, more).low if more > 0 else 0.0, wilson(high_bad, fewer).high if fewer > 0 else 1.0)
-    return Share(low_bad, high_bad, fewer, bounds, first.start, last.end, last.newest, last.low, last.high)
-
-
 def _judge_events(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Verdict:
-    count, first, last, span = 0.0, None, None, timedelta(0)
-    for block in _disjoint_blocks(readings, since):
-        if not isinstance(block, Events) or (last is not None and last.end - block.start > condition.window):
-            break
-        count, first, last, span = count + block.count, block, last or block, span + (block.end - block.start)
-    if first is None or last is None:
-        return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet"))
-    seen = Happened(count, first.start, last.end, last.newest, is_complete=span + (last.end - last.start) > condition.window)
-    return Verdict(_place_events(condition, seen, span), seen)
+    seen = events_in(condition, readings, since)
+    return Verdict(State.UNPROVEN, Nothing("no full block of evidence yet")) if seen is None else Verdict(_place_events(condition, seen), seen)
 
 
-def _place_events(condition: Condition, seen: Happened, span: timedelta) -> State:
+def _place_events(condition: Condition, seen: Happened) -> State:
     limit = condition.limit
     if isinstance(condition.signal, Rate):
         if not seen.is_complete:
             return State.UNPROVEN
-        return _place_value(seen.count / span.total_seconds(), limit)
+        return _place_value(seen.per_second, limit)
     # Sources extrapolate: one event may arrive as four thirds. A breach has to be proven by whole events.
     fewest, most = math.floor(seen.count + 1e-9), math.ceil(seen.count - 1e-9)
     if limit.high is not None and fewest > limit.high:
@@ -282,15 +268,3 @@ def _judge_told(told: Told, since: datetime | None) -> Verdict:
 def _place_value(value: float, limit: Limit) -> State:
     is_out = (limit.high is not None and value > limit.high) or (limit.low is not None and value < limit.low)
     return State.BREACH if is_out else State.OK
-
-
-def _disjoint_blocks(readings: Sequence[Reading], since: datetime | None) -> Iterator[Counts | Events]:
-    """Blocks that do not overlap, newest first, none of which began before ``since``: each event is counted once."""
-    border: datetime | None = None
-    for block in reversed(readings):
-        if (border is not None and block.end > border) or not isinstance(block, COUNTED):
-            continue
-        if since is not None and block.start < since:
-            return
-        yield block
-        border = block.start

@@ -21,7 +21,7 @@ FEW = 3
 
 
 def verdict_reason(condition: Condition, verdict: Verdict) -> str:
-    """What the evidence said and how it compares with the limit: ``error-rate 41/412 = 10.0 % > 5 % (lower bound 7.8 %)``."""
+    """What the evidence said and how it compares with the limit: ``error-rate 41/412 = 9.95 % > 5 % (lower bound 7.8 %)``."""
     match verdict.evidence:
         case Nothing(why):
             return f"{condition.name} {verdict.state.value}: {why}"
@@ -32,10 +32,9 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
         case Share() as share:
             text = _share_text if verdict.trial is None else _tried_text
             return f"{condition.name} {text(condition, share, verdict)}"
-        case Happened(count, start, end):
-            seconds = (end - start).total_seconds()
-            number = f"{count / seconds:.3g}/s" if isinstance(condition.signal, Rate) else f"{count:.0f} events"
-            return f"{condition.name} {number} in {duration_text(end - start)} {_compared(condition.limit, verdict.state)}"
+        case Happened() as seen:
+            number = f"{seen.per_second:.3g}/s" if isinstance(condition.signal, Rate) else f"{seen.count:.0f} events"
+            return f"{condition.name} {number} in {duration_text(seen.span)} {_compared(condition.limit, verdict.state)}"
         case Value() as value:
             return f"{condition.name} {_level_text(condition, value, verdict.state)}"
 
@@ -71,8 +70,8 @@ def _level_text(condition: Condition, value: Value, state: State) -> str:
 
 def _seen_text(condition: Condition, share: Share) -> str:
     bad = f"{share.least}" if share.least == share.most else f"{share.least} to {share.most}"
-    ratio = f"{share.least / share.total:.1%}" if share.total else "no traffic"
-    what = f"{bad}/{share.total} = {_spaced(ratio)}"
+    ratio = number_text(share.least / share.total, "%") if share.total else "no traffic"
+    what = f"{bad}/{share.total} = {ratio}"
     if isinstance(condition.signal, Latency):
         what = f"slower than {_limit_bounds(condition.signal, share, condition.limit.unit)}: {what}"
     return what
@@ -213,7 +212,7 @@ def _changed_text(early: datetime, late: datetime) -> str:
 def number_text(value: float, unit: str) -> str:
     """A number as people write it: ``5 %``, ``1.2 GiB``, ``2 s``."""
     if unit == "%":
-        return _spaced(f"{100 * value:.3g}%")
+        return f"{100 * value:.3g} %"
     if unit == "bytes":
         return _bytes_text(value)
     return f"{value:.4g} {unit}".rstrip()
@@ -235,7 +234,3 @@ def duration_text(length: timedelta) -> str:
     if hours:
         return f"{hours}h{minutes}m"
     return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
-
-
-def _spaced(percent: str) -> str:
-    return percent.replace("%", " %")

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from rollbackd.policies.judge.beside import Beside
 from rollbackd.policies.judge.tally import Calm, Tally
-from rollbackd.policies.judge.verdict import WIDEST
+from rollbackd.policies.judge.verdict import health_volume
+from rollbackd.policies.judge.window import WIDEST
 from rollbackd.policies.model.policy import Condition, Policy
 from rollbackd.policies.model.readings import COUNTED, Counts, Events, Reading, Unknown
 
@@ -107,10 +108,10 @@ def _still_useful(condition: Condition, counted: tuple[Counts | Events, ...], en
 
 
 def _reach(condition: Condition, readings: tuple[Counts | Events, ...]) -> timedelta:
-    """How far back a look may draw: the window, and up to eight of them where traffic is too low to fill one."""
+    """How far back a look may draw: the window, and up to eight of them where traffic is too low to prove health in one."""
     block = readings[-1] if readings else None
     if not isinstance(block, Counts):
         return condition.window
     length = block.end - block.start
     per_window = block.total * (condition.window / length) if length else 0.0
-    return condition.window if per_window >= 2 * condition.min_volume else WIDEST * condition.window
+    return condition.window if per_window >= 2 * health_volume(condition) else WIDEST * condition.window

@@ -2,13 +2,10 @@
 
 from rollbackd.policies.judge.evidence import Share
 from rollbackd.policies.judge.tally import Calm
-from rollbackd.policies.judge.verdict import State, Verdict, share_limit
+from rollbackd.policies.judge.verdict import LEAVE, State, Verdict, share_limit
 from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Condition
-
-LEAVE = 0.8
-"""A share has recovered once it is proven below so much of its limit."""
 
 
 def as_left(condition: Condition, track: Track, verdict: Verdict) -> Verdict:

@@ -83,7 +83,7 @@ def test_explain_says_what_a_breach_would_take(cli, world):
         world.slot(1, total=20)
     _, out, _ = cli("explain", "shop")
     shown = " ".join(out.split())
-    assert "2/40 = 5.0 %: 40 events prove no health, 50 are needed; about 8 more bad events in the next block would prove a breach" in shown
+    assert "2/40 = 5 %: 40 events prove no health, 50 are needed; about 8 more bad events in the next block would prove a breach" in shown
 
 
 def test_explain_names_the_guard_that_holds(cli, world):

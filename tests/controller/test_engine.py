@@ -287,7 +287,7 @@ def test_messages_carry_the_arithmetic_and_one_key(world):
     notices = world.notices()
     assert [notice.kind for notice in notices] == ["started", "recovered"]
     assert len({notice.key for notice in notices}) == 1
-    assert "60/600 = 10.0 % > 5 %" in "\n".join(notices[0].lines)
+    assert "60/600 = 10 % > 5 %" in "\n".join(notices[0].lines)
     assert notices[1].title.startswith("ROLLED BACK command:shop v2 -> v1: verified, healthy for 30s")
     assert notices[1].resolved
 

@@ -60,7 +60,7 @@ def test_new_pods_that_are_worse_than_a_limit_of_the_old_ones_are_put_back(tmp_p
             "decision": "rollback",
             "remedy": "revert",
             "to": "v1",
-            "reason_contains": "error-rate 160/800 = 20.0 % > 6 %, 300 % of 16/800 = 2 % of the old pods beside",
+            "reason_contains": "error-rate 160/800 = 20 % > 6 %, 300 % of 16/800 = 2 % of the old pods beside",
         },
     ]
     outcome = outcome_of(tmp_path, OF_OLD, *expect, series=served(2, 20))
@@ -88,12 +88,12 @@ def test_a_limit_of_the_old_pods_that_is_not_proven_rolls_nothing_back(tmp_path,
 
 def test_a_limit_of_the_old_pods_is_about_the_new_ones_alone(tmp_path):
     outcome = outcome_of(tmp_path, OF_OLD, {"at": "6m15s", "decision": "nothing"}, series=served(2, 20))
-    assert at(outcome, 6.25).reasons[0].startswith("error-rate 100/500 = 20.0 %")
+    assert at(outcome, 6.25).reasons[0].startswith("error-rate 100/500 = 20 %")
 
 
 def test_once_put_back_nothing_is_told_apart(tmp_path):
     outcome = outcome_of(tmp_path, OF_OLD, {"at": "8m", "decision": "rollback"}, series=served(2, 20))
-    assert at(outcome, 8).reasons[0].startswith("error-rate 88/800 = 11.0 %")
+    assert at(outcome, 8).reasons[0].startswith("error-rate 88/800 = 11 %")
 
 
 def test_a_newer_change_that_says_nothing_of_sides_has_none(tmp_path):

@@ -42,7 +42,7 @@ def test_new_pods_that_are_worse_than_the_old_ones_are_proven_with_both_counts()
     found = looked(OF_OLD, 20, 1)
     state, why = said(found)
     assert state is State.BREACH
-    assert why.startswith("error-rate 100/500 = 20.0 % > 3 %, 300 % of 8/800 = 1 % of the old pods beside (over a million to 1 against chance, 100")
+    assert why.startswith("error-rate 100/500 = 20 % > 3 %, 300 % of 8/800 = 1 % of the old pods beside (over a million to 1 against chance, 100")
     assert "Opened" in kinds(found.decisions)
 
 

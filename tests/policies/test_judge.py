@@ -102,6 +102,29 @@ def test_the_window_never_widens_beyond_eight_times_its_length():
     assert share.total == 40
 
 
+def seen_of(*of_ten: int) -> tuple[State, int]:
+    """What so many bad ones of the ten of each minute, the newest last, come to, and of how many events that is."""
+    readings = [counts(T0 - back * MINUTE, bad, 10) for back, bad in reversed(list(enumerate(reversed(of_ten))))]
+    found = judge(ERRORS, readings, None, None, T0)
+    assert isinstance(found.evidence, Share)
+    return found.state, found.evidence.total
+
+
+def test_health_that_a_window_is_too_short_to_prove_is_proven_by_more_of_the_past():
+    assert seen_of(*[0] * 10) == (State.UNPROVEN, 100)
+    assert seen_of(*[0] * 11) == (State.OK, 110)
+    assert seen_of(*[0] * 40) == (State.OK, 240)  # no more of it than it takes
+
+
+def test_what_is_out_of_its_limit_now_is_not_healthy_for_its_past():
+    assert seen_of(*[0] * 30, 0, 0, 0, 1, 2) == (State.UNPROVEN, 50)
+
+
+def test_health_that_is_proven_by_a_window_is_not_unproven_by_its_past():
+    many = [counts(T0 - back * MINUTE, 7 if back == 5 else 0, 40) for back in reversed(range(6))]
+    assert judge(ERRORS, many, None, None, T0).state is State.OK
+
+
 def test_no_verdict_is_given_before_the_warm_up_is_over():
     readings = [counts(T0, 100, 100)]
     assert judge(ERRORS, readings, None, T0 + SECOND, T0).state is State.UNPROVEN
@@ -201,6 +224,9 @@ def test_what_was_not_scraped_is_no_fall(condition):
     assert judge(falls, whole, None, None, T0).state is State.OK
 
 
+TINY = replace(ERRORS, limit=Limit(high=0.0001, unit="%"))
+
+
 def test_what_was_not_scraped_thins_no_rate():
     often = replace(RATE, limit=Limit(high=0.9), window=5 * MINUTE)
     assert judge(often, [events(T0 - n * MINUTE, 60) for n in (4, 3, 0)], None, None, T0).state is State.UNPROVEN
@@ -209,17 +235,24 @@ def test_what_was_not_scraped_thins_no_rate():
 @pytest.mark.parametrize(
     ("condition", "readings", "text"),
     [
-        pytest.param(ERRORS, [counts(T0, 41, 412)], "error-rate 41/412 = 10.0 % > 5 % (lower bound 7.02 %)", id="breach"),
-        pytest.param(HITS, [counts(T0, 25, 500)], "cache-hits 25/500 = 5.0 % < 20 % (upper bound 7.79 %)", id="below-a-range"),
-        pytest.param(HITS, [counts(T0, 450, 500)], "cache-hits 450/500 = 90.0 % > 80 % (lower bound 86.4 %)", id="above-a-range"),
-        pytest.param(ERRORS, [counts(T0, 2, 20)], "error-rate 2/20 = 10.0 %: 20 events prove nothing, 50 are needed", id="too-few"),
-        pytest.param(ERRORS, [counts(T0, 3, 60)], "error-rate 3/60 = 5.0 %, proven 1.43 % to 16 %, not proven <= 5 %", id="between"),
+        pytest.param(ERRORS, [counts(T0, 41, 412)], "error-rate 41/412 = 9.95 % > 5 % (lower bound 7.02 %)", id="breach"),
+        pytest.param(HITS, [counts(T0, 25, 500)], "cache-hits 25/500 = 5 % < 20 % (upper bound 7.79 %)", id="below-a-range"),
+        pytest.param(HITS, [counts(T0, 450, 500)], "cache-hits 450/500 = 90 % > 80 % (lower bound 86.4 %)", id="above-a-range"),
+        pytest.param(ERRORS, [counts(T0, 2, 20)], "error-rate 2/20 = 10 %: 20 events prove nothing, 50 are needed", id="too-few"),
+        pytest.param(ERRORS, [counts(T0, 3, 60)], "error-rate 3/60 = 5 %, proven 1.43 % to 16 %, not proven <= 5 %", id="between"),
+        pytest.param(TINY, [counts(T0, 200, 500_000)], "error-rate 200/500000 = 0.04 % > 0.01 % (lower bound 0.0339 %)", id="tiny"),
+        pytest.param(
+            replace(RATE, limit=Limit(high=0.9, unit="/s"), window=5 * MINUTE),
+            [events(T0 - n * MINUTE, 120) for n in (4, 3, 1, 0)],
+            "rate 2/s in 4m0s not proven <= 0.9 /s",
+            id="a-rate-of-what-was-seen",
+        ),
         pytest.param(MEMORY, [level(T0, 0.97)], "memory 97 % > 95 %", id="level"),
         pytest.param(FAILURES, [events(T0, 9)], "database-failures 9 events in 1m0s > 5", id="events"),
         pytest.param(
             SLOW,
             [Counts(T0 - timedelta(minutes=1), T0, 300, 400, 1000, T0, 1.0, 2.5)],
-            "p95-latency slower than 2 s (buckets 1 to 2.5 s): 300 to 400/1000 = 30.0 % > 5 % (lower bound 26.7 %)",
+            "p95-latency slower than 2 s (buckets 1 to 2.5 s): 300 to 400/1000 = 30 % > 5 % (lower bound 26.7 %)",
             id="latency",
         ),
     ],

@@ -249,7 +249,7 @@ def test_a_rate_is_events_a_second_over_the_whole_window():
 
 
 def test_events_from_before_the_change_do_not_count():
-    assert happened(FAILURES, 9, 2, since=T0 - MINUTE).evidence == Happened(2, T0 - MINUTE, T0, T0, is_complete=False)
+    assert happened(FAILURES, 9, 2, since=T0 - MINUTE).evidence == Happened(2, MINUTE, T0 - MINUTE, T0, T0, is_complete=False)
     assert happened(FAILURES, 9, since=T0).evidence == Nothing("no full block of evidence yet")
 
 

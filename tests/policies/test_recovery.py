@@ -1,5 +1,6 @@
 """From when on a breach is over: the rule for leaving."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,11 @@ from hypothesis import strategies as st
 
 from rollbackd.policies.judge.evidence import Bounds, Nothing, Share, wilson
 from rollbackd.policies.judge.tally import Calm
-from rollbackd.policies.judge.verdict import State, Verdict
+from rollbackd.policies.judge.verdict import GOOD, LEAVE, State, Verdict, health_volume
 from rollbackd.policies.known.events import Closed, Held
 from rollbackd.policies.known.watch import Track, new_watch
 from rollbackd.policies.model.policy import Bound, Limit
-from rollbackd.policies.watching.recovery import LEAVE, as_left, leave_text
+from rollbackd.policies.watching.recovery import as_left, leave_text
 from tests.policies.literals import ERRORS, MINUTE, POLICY, T0, counts, kinds, only, run, slots, verifying
 
 BOUNDED = replace(ERRORS, bound=Bound(0.01))
@@ -56,6 +57,35 @@ def test_a_service_that_was_better_before_is_given_up_and_paged():
 
 def test_without_a_bound_nothing_is_known_of_before_and_the_limit_itself_counts():
     assert only(verified(0.045, policy=POLICY), Closed)
+
+
+@pytest.mark.parametrize(("limit", "a_minute", "ends"), [(0.05, 20, 12), (0.01, 100, 12), (0.001, 1000, 12)])
+def test_a_service_without_errors_recovers_in_time_at_traffic_that_fills_no_window(limit, a_minute, ends):
+    policy = replace(CLOSE, conditions=(replace(BOUNDED, limit=Limit(high=limit, unit="%")),))
+    at = slots(T0 + 7 * MINUTE, T0 + (6 + ends) * MINUTE)
+    found = run(policy, {moment: counts(moment, 0, a_minute) for moment in at}, incident=verifying())
+    assert "healthy for" in only(found.decisions, Closed).reason
+
+
+@given(st.floats(0.001, 0.9), st.floats(1.01, 20))
+def test_the_volume_of_health_proves_a_share_of_a_fifth_of_the_limit_to_have_recovered(limit, more):
+    condition = replace(BOUNDED, limit=Limit(high=limit, unit="%"), min_volume=0)
+    total = math.ceil(health_volume(condition) * more)
+    assert wilson(math.floor(GOOD * limit * total), total).high < LEAVE * limit
+    one_less = math.floor(health_volume(condition)) - 1
+    assert wilson(math.ceil(GOOD * limit * one_less), one_less).high > LEAVE * limit
+
+
+@given(st.floats(0.001, 0.9), st.integers(0, 2000))
+def test_the_volume_of_health_is_the_same_for_a_share_that_must_not_fall(limit, least):
+    above, below = (replace(BOUNDED, limit=side, min_volume=least) for side in (Limit(high=limit, unit="%"), Limit(low=1 - limit, unit="%")))
+    assert health_volume(below) == pytest.approx(health_volume(above), rel=1e-6)
+    assert health_volume(above) >= least
+
+
+@pytest.mark.parametrize("limit", [Limit(unit="%"), Limit(high=0.0, unit="%"), Limit(low=1.0, unit="%")])
+def test_without_a_limit_that_can_be_kept_no_volume_is_enough(limit):
+    assert math.isinf(health_volume(replace(BOUNDED, limit=limit)))
 
 
 @pytest.mark.parametrize(

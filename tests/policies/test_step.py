@@ -81,8 +81,7 @@ def test_a_rung_that_always_runs_needs_no_suspect():
 def test_the_reason_carries_the_arithmetic_and_the_suspect():
     opened = only(run(POLICY, {LATER: bad(LATER)}).decisions, Opened)
     assert opened.reason == (
-        "error-rate 60/600 = 10.0 % > 5 % (lower bound 7.5 %) since 14:05:00; "
-        "kubernetes:default/shop/deployment/checkout revision bad7 ready 14:00:00"
+        "error-rate 60/600 = 10 % > 5 % (lower bound 7.5 %) since 14:05:00; kubernetes:default/shop/deployment/checkout revision bad7 ready 14:00:00"
     )
 
 

@@ -401,7 +401,7 @@ def test_one_look_that_would_be_a_breach_by_itself_is_none_yet():
     assert isinstance(found.evidence, Share)
     assert found.evidence.bounds.low > 0
     assert verdict_reason(BOUND, found) == (
-        "error-rate 12/100 = 12.0 % > 5 %, lower bound 6.33 %, but not proven since the change: "
+        "error-rate 12/100 = 12 % > 5 %, lower bound 6.33 %, but not proven since the change: "
         "0.2 to 1 against chance, 100 to 1 needed, 19/240 since 14:00:00, "
         "bursts not measured"
     )
@@ -412,7 +412,7 @@ def test_few_events_are_enough_where_they_are_bad_enough():
     assert found.state is State.BREACH
     assert (
         verdict_reason(BOUND, found)
-        == "error-rate 4/4 = 100.0 % > 5 % (6,677 to 1 against chance, 100 to 1 needed, 4/4 since 14:00:00, bursts not measured)"
+        == "error-rate 4/4 = 100 % > 5 % (6,677 to 1 against chance, 100 to 1 needed, 4/4 since 14:00:00, bursts not measured)"
     )
 
 
