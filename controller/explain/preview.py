@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from random import Random
 from statistics import median, quantiles
 
 from rollbackd.adapters.base.errors import AdapterError
@@ -67,7 +68,8 @@ def _line(policy: Policy, condition: Condition, bound: Bound, limit: float, traf
     if isinstance(traffic, str):
         return PowerLine(condition.name, why=traffic)
     usual = median(traffic)
-    found = preview(policy, condition, limit, bound, usual, bursty)
+    dice = Random(0).random  # noqa: S311 - nothing is kept secret by it, and it has to say the same each time
+    found = preview(policy, condition, limit, bound, usual, bursty, dice)
     rows = tuple(PowerRow(one.share, None if one.within is None else one.within.total_seconds(), round(one.probability, 4)) for one in found)
     return PowerLine(condition.name, usual, quantiles(traffic, n=10)[0] if len(traffic) > 1 else usual, bursty, rows)
 

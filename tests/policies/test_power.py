@@ -12,15 +12,25 @@ from rollbackd.policies.known.events import Opened
 from rollbackd.policies.known.watch import new_watch
 from rollbackd.policies.model.policy import Bound, Breaches, For, Limit
 from rollbackd.policies.model.readings import Counts
-from rollbackd.policies.watching.power import SURE, power, preview, shares
+from rollbackd.policies.watching.power import SURE, asked_of, power, shares
+from rollbackd.policies.watching.power import preview as preview_by
 from tests.policies.literals import CALM, EVERY, POLICY, RELEASE, T0
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 BOUND = Bound(0.01)
 
 
-def found(share, per_minute, limit=0.05, watch=HOUR, spread=None, bound=BOUND):
-    return power(share, limit, bound, per_minute, watch, timedelta(0), spread)
+def preview(policy, per_minute, bound=BOUND):
+    return preview_by(policy, policy.conditions[0], 0.05, bound, per_minute, None, random.Random(0).random)
+
+
+def bounded(confirm, every=EVERY):
+    return replace(POLICY, every=every, conditions=(replace(POLICY.conditions[0], confirm=confirm, watch=None, bound=BOUND),))
+
+
+def found(share, per_minute, spread=None, bound=BOUND):
+    policy = replace(bounded(For(timedelta(0))), timing=replace(POLICY.timing, warmup=timedelta(0)))
+    return power(share, asked_of(policy, policy.conditions[0], 0.05, bound, per_minute, spread), random.Random(0).random)
 
 
 def real(share, per_minute, within, runs=400):
@@ -74,11 +84,7 @@ def test_without_traffic_nothing_is_found():
 
 def test_bursts_and_a_least_volume_make_it_later():
     assert found(0.2, 20, spread=3.0).within > found(0.2, 20).within
-    assert found(1.0, 20, bound=Bound(0.01, 300)).within == 15 * MINUTE
-
-
-def bounded(confirm, every):
-    return replace(POLICY, every=every, conditions=(replace(POLICY.conditions[0], confirm=confirm, watch=None, bound=BOUND),))
+    assert found(1.0, 20, bound=Bound(0.01, 300)).within > 15 * MINUTE
 
 
 def decided(policy, share, per_minute):
@@ -107,21 +113,76 @@ CONFIRMED = [
 @pytest.mark.parametrize(("confirm", "every", "soonest"), CONFIRMED)
 def test_what_is_proven_at_once_is_decided_when_warm_up_and_confirmation_are_over(confirm, every, soonest):
     policy = bounded(confirm, every)
-    said = preview(policy, policy.conditions[0], 0.05, BOUND, 2000.0, None)
+    said = preview(policy, 2000.0)
     assert [one.share for one in said] == pytest.approx([0.06, 0.1, 0.2, 0.5, 1.0])
     assert (said[-1].within, decided(policy, 1.0, 2000)) == (soonest, soonest)
 
 
+def opened(policy, share, per_minute, until, dice, total=None):
+    """Whether an incident is opened by then in one watch of independent events, as many in each slot as ``total`` says."""
+    watch, at = new_watch(policy), T0
+    while at < T0 + until:
+        at += policy.every
+        events = per_minute * policy.every // MINUTE if total is None else total(dice, per_minute * (policy.every / MINUTE))
+        bad = sum(dice.random() < share for _ in range(events))
+        slot = evaluate(policy, watch, None, (Counts(at - policy.every, at, bad, bad, events, at),), (RELEASE,), CALM, at)
+        if any(isinstance(decision, Opened) for decision in slot.decisions):
+            return True
+        watch = slot.watch
+    return False
+
+
+def poisson(dice, mean):
+    """As many as come at random where so many are usual."""
+    events, left = -1, mean
+    while left > 0:
+        events, left = events + 1, left - dice.expovariate(1)
+    return events
+
+
+def kept(policy, said, per_minute, runs, total=None):
+    """In how many of seeded watches an incident is opened as soon as it is said, or in the whole watch."""
+    dice = random.Random(7)
+    return sum(opened(policy, said.share, per_minute, said.within or HOUR, dice, total) for _ in range(runs)) / runs
+
+
+LONG = [
+    pytest.param(For(5 * MINUTE), 2, 20, 400, id="for-5m"),
+    pytest.param(For(30 * MINUTE), 1, 20, 100, id="for-half-the-watch"),
+    pytest.param(Breaches(10, 10), 2, 20, 200, id="10-of-10"),
+]
+
+
+@pytest.mark.parametrize(("confirm", "row", "per_minute", "runs"), LONG)
+def test_what_is_said_of_a_long_confirmation_is_kept_by_the_engine(confirm, row, per_minute, runs):
+    policy = bounded(confirm, EVERY)
+    said = preview(policy, per_minute)[row]
+    assert kept(policy, said, per_minute, runs) >= min(said.probability, SURE) - 0.03
+
+
+def test_a_run_that_begins_before_the_proof_is_not_counted_from_the_proof_on():
+    policy = bounded(For(5 * MINUTE), EVERY)
+    said = preview(policy, 20)[2]
+    assert said.within <= 7 * MINUTE
+
+
+def test_a_least_volume_is_reached_as_soon_as_is_said_by_traffic_that_comes_at_random():
+    policy, bound = bounded(For(45 * SECOND), EVERY), Bound(0.01, 200)
+    policy = replace(policy, conditions=(replace(policy.conditions[0], bound=bound),))
+    said = preview(policy, 20, bound)[-2]
+    assert kept(policy, said, 20, 100, poisson) >= SURE - 0.03
+
+
 def test_looks_are_counted_from_the_proof_on_and_a_run_from_the_first_that_is_out():
     runs, looks = bounded(For(45 * SECOND), EVERY), bounded(Breaches(4, 5), EVERY)
-    (proven, *_), (late, *_) = (preview(policy, policy.conditions[0], 0.05, BOUND, 2000.0, None) for policy in (runs, looks))
-    assert late.within - proven.within == 45 * SECOND
+    (proven, *_), (late, *_) = (preview(policy, 2000.0) for policy in (runs, looks))
+    assert late.within - proven.within >= 45 * SECOND
     assert decided(looks, 0.06, 2000) - decided(runs, 0.06, 2000) == 45 * SECOND
 
 
 def test_a_proof_that_the_watch_leaves_no_time_to_confirm_is_none():
     policy = replace(bounded(Breaches(3, 5), EVERY), watch=10 * MINUTE)
-    first, *_ = preview(policy, policy.conditions[0], 0.05, BOUND, 2000.0, None)
+    first, *_ = preview(policy, 2000.0)
     assert first.within is None
 
 
