@@ -56,7 +56,8 @@ class PowerRow:
 class PowerLine:
     """What a condition with a bound finds at the last week's traffic: events ``per_minute`` (the median), and in the quietest tenth of the week.
 
-    ``spread``: how bursty bad events are, None where too few were seen. ``why``: why nothing can be said.
+    ``spread``: how bursty bad events are, None where too few were seen. ``health``: how soon a rollback that helped is known to have.
+    ``why``: why nothing can be said.
     """
 
     condition: str
@@ -64,6 +65,7 @@ class PowerLine:
     quiet_per_minute: float | None = None
     spread: float | None = None
     rows: tuple[PowerRow, ...] = ()
+    health: str | None = None
     why: str | None = None
 
 

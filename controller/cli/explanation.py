@@ -86,6 +86,8 @@ def _power(policy: PolicyExplained, out: Console) -> None:
         facts.add_row(f"  {escape(line.condition)}", f"at {line.per_minute:.3g} events/min (median{quiet}{bursty})")
         for row in line.rows:
             facts.add_row("", f"{number_text(row.share, '%')} {_found(row)}")
+        if line.health is not None:
+            facts.add_row("", escape(line.health))
     out.print(facts)
 
 

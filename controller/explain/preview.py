@@ -1,5 +1,6 @@
 """What each bounded condition would find at the traffic that its workload really has. Asks the sources for a week; decides nothing."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
@@ -12,12 +13,14 @@ from rollbackd.controller.observe.questions import Ask, asks_of
 from rollbackd.controller.observe.readings import past_readings
 from rollbackd.policies.judge.tally import spread
 from rollbackd.policies.judge.verdict import share_limit
-from rollbackd.policies.known.reasons import number_text
+from rollbackd.policies.judge.window import WIDEST
+from rollbackd.policies.known.reasons import duration_text, number_text
 from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Bound, Condition, Policy
 from rollbackd.policies.model.readings import Counts
 from rollbackd.policies.model.signals import Probe
 from rollbackd.policies.watching.power import preview
+from rollbackd.policies.watching.recovery import recovers_after
 
 WEEK, APART = timedelta(days=7), timedelta(minutes=30)
 """So far back traffic is looked at, and so often: one block each half hour."""
@@ -71,7 +74,22 @@ def _line(policy: Policy, condition: Condition, bound: Bound, limit: float, traf
     dice = Random(0).random  # noqa: S311 - nothing is kept secret by it, and it has to say the same each time
     found = preview(policy, condition, limit, bound, usual, bursty, dice)
     rows = tuple(PowerRow(one.share, None if one.within is None else one.within.total_seconds(), round(one.probability, 4)) for one in found)
-    return PowerLine(condition.name, usual, quantiles(traffic, n=10)[0] if len(traffic) > 1 else usual, bursty, rows)
+    quiet = quantiles(traffic, n=10)[0] if len(traffic) > 1 else usual
+    return PowerLine(condition.name, usual, quiet, bursty, rows, _health(policy, condition, usual, quiet))
+
+
+def _health(policy: Policy, condition: Condition, usual: float, quiet: float) -> str:
+    """How long a rollback that helped takes to be proven to have helped, and what to write where that is too long."""
+    took = [recovers_after(condition, per_minute) for per_minute in (usual, quiet)]
+    said = [f"more than {WIDEST} windows of {duration_text(condition.window)}" if each is None else duration_text(each) for each in took]
+    text = f"to prove recovery takes {said[0]} without a bad event" + (f", in the quietest tenth {said[1]}" if said[1] != said[0] else "")
+    if took[1] is None:
+        return f"{text}: there a rollback that helped ends held; widen 'over', or raise the limit"
+    timing, needed = policy.timing, took[1] + policy.timing.recover_for
+    if needed <= timing.give_up:
+        return text
+    longer = f"with recover_for {duration_text(timing.recover_for)} that is later than give_up {duration_text(timing.give_up)}"
+    return f"{text}: {longer}, and a rollback that helped ends held; write give_up: {math.ceil(needed / MINUTE)}m or more"
 
 
 def _traffic(source: Source, one: Ask, at: datetime) -> Sequence[float] | str:

@@ -1,8 +1,11 @@
 """From when on a breach is over: the rule for leaving asks for more than the one for entering."""
 
-from rollbackd.policies.judge.evidence import Share
+from datetime import timedelta
+
+from rollbackd.policies.judge.evidence import Share, Z
 from rollbackd.policies.judge.tally import Calm
 from rollbackd.policies.judge.verdict import LEAVE, State, Verdict, share_limit
+from rollbackd.policies.judge.window import WIDEST
 from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.known.watch import Track
 from rollbackd.policies.model.policy import Condition
@@ -18,6 +21,18 @@ def as_left(condition: Condition, track: Track, verdict: Verdict) -> Verdict:
         return verdict
     has_left = _is_well_within(condition, verdict.evidence) or _is_as_before(condition, verdict.evidence, track.calm)
     return verdict if has_left else Verdict(State.UNPROVEN, verdict.evidence, verdict.trial)
+
+
+def recovers_after(condition: Condition, per_minute: float) -> timedelta | None:
+    """After how much traffic without any bad event the breach of a share is over, where so much comes in a minute; None: its window never holds it.
+
+    By Wilson's upper bound on none of n: z^2 / (n + z^2).
+    """
+    limit = share_limit(condition)
+    tightest = LEAVE * min(side for side in (limit.high, None if limit.low is None else 1 - limit.low) if side is not None)
+    needed = max(Z * Z * (1 - tightest) / tightest, condition.min_volume)
+    after = timedelta(minutes=needed / per_minute) if per_minute > 0 else None
+    return after if after is not None and after <= WIDEST * condition.window else None
 
 
 def leave_text(condition: Condition, verdict: Verdict) -> str:

@@ -13,7 +13,7 @@ from rollbackd.policies.judge.verdict import GOOD, LEAVE, State, Verdict, health
 from rollbackd.policies.known.events import Closed, Held
 from rollbackd.policies.known.watch import Track, new_watch
 from rollbackd.policies.model.policy import Bound, Limit
-from rollbackd.policies.watching.recovery import as_left, leave_text
+from rollbackd.policies.watching.recovery import as_left, leave_text, recovers_after
 from tests.policies.literals import ERRORS, MINUTE, POLICY, T0, counts, kinds, only, run, slots, verifying
 
 BOUNDED = replace(ERRORS, bound=Bound(0.01))
@@ -81,6 +81,21 @@ def test_the_volume_of_health_is_the_same_for_a_share_that_must_not_fall(limit, 
     above, below = (replace(BOUNDED, limit=side, min_volume=least) for side in (Limit(high=limit, unit="%"), Limit(low=1 - limit, unit="%")))
     assert health_volume(below) == pytest.approx(health_volume(above), rel=1e-6)
     assert health_volume(above) >= least
+
+
+@given(st.floats(0.01, 0.9), st.floats(5, 1000))
+def test_recovery_without_a_bad_event_takes_the_events_that_prove_it(limit, per_minute):
+    condition = replace(BOUNDED, limit=Limit(high=limit, unit="%"), min_volume=0, window=1000 * MINUTE)
+    events = recovers_after(condition, per_minute) / MINUTE * per_minute
+    assert wilson(0, math.floor(events) + 1).high < LEAVE * limit
+    assert wilson(0, max(1, math.ceil(events) - 1)).high >= LEAVE * limit or events <= 1
+    assert recovers_after(replace(condition, limit=Limit(low=1 - limit, unit="%")), per_minute) / MINUTE == pytest.approx(events / per_minute)
+
+
+@pytest.mark.parametrize(("per_minute", "least", "minutes"), [(10, 0, 13), (10, 200, 20), (2, 50, None), (0, 50, None)])
+def test_recovery_takes_the_least_volume_too_and_is_never_proven_by_what_no_window_holds(per_minute, least, minutes):
+    after = recovers_after(replace(BOUNDED, min_volume=least), per_minute)
+    assert (None if after is None else math.ceil(after / MINUTE)) == minutes
 
 
 @pytest.mark.parametrize("limit", [Limit(unit="%"), Limit(high=0.0, unit="%"), Limit(low=1.0, unit="%")])
