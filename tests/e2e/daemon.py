@@ -165,12 +165,16 @@ class Daemon:
             return bool(found)
 
         has_come.__doc__ = f"{kind} of {of} is in the journal"
-        try:
-            poll(has_come, within=within, every=0.1)
-        except AssertionError as fault:
-            rows = "\n".join(f"  {row['kind']}: {row['text']}" for row in self.history(of))
-            raise AssertionError(f"{fault}; it has\n{rows}\nand the log ends with\n{self.log[-1500:]}") from fault
+        self.wait_until(of, has_come, within=within)
         return found[0]
+
+    def wait_until(self, of: str, claim: Callable[[], object], *, within: float = 30.0) -> None:
+        """The claim holds; where it does not come true, what the target's journal has instead is said."""
+        try:
+            poll(claim, within=within, every=0.1)
+        except AssertionError as fault:
+            rows = "\n".join(f"  {row['at']} {row['kind']}: {row['text']}" for row in self.history(of))
+            raise AssertionError(f"{fault}; it has\n{rows}\nand the log ends with\n{self.log[-1500:]}") from fault
 
     # --- parts ------------------------------------------------------------------------------------------------------------------------------
 

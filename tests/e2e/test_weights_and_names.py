@@ -112,4 +112,4 @@ def test_what_led_to_the_bad_place_is_put_back_by_itself_and_may_come_again(swit
     assert daemon.rows(switch.key, "target.quarantined", "quarantined.live_again") == []
     undone = daemon.run("undo", settled["incident"], "--reason", "it was the other thing", "--yes")
     assert undone.returncode == 0, undone.stderr
-    poll(lambda: switch.content() == bad, within=30)
+    daemon.wait_until(switch.key, lambda: switch.content() == bad, within=90)
