@@ -86,7 +86,8 @@ class Conditions:
     def _fault_match(self) -> None:
         hint = f"it tells this workload's series apart in {', '.join(self._needs_match)}"
         key = "join" if isinstance(self.spec, FleetSpec) else "match"
-        self.findings.fault(("spec",), f"the key '{key}'", "none", hint)
+        if not any(self.findings.was_cut(("spec", deciding)) for deciding in ("metrics", "source", "select")):
+            self.findings.lack(("spec", key), f"the key '{key}'", hint)
 
     def _warn(self) -> None:
         if self._short:

@@ -34,10 +34,11 @@ def check_profile(spec: Spec | FleetSpec, library: Library, kind: str | None, fi
 def fault_misread(spec: Spec | FleetSpec, library: Library, findings: Findings) -> None:
     """The fault of a library condition whose profile has no metrics of CloudWatch's."""
     fitting = ", ".join(sorted(name for name, kind in library.reads.items() if kind == CLOUDWATCH))
-    is_written = spec.metrics != "prometheus-client"
-    path: Path = ("spec", "metrics") if is_written else ("spec",)
-    expected = "a profile that reads cloudwatch, as the policy's source does" if is_written else "the key 'metrics'"
-    findings.fault(path, expected, quoted(spec.metrics) if is_written else "none", f"the profiles for CloudWatch are {fitting}")
+    path, hint = ("spec", "metrics"), f"the profiles for CloudWatch are {fitting}"
+    if spec.metrics != "prometheus-client":
+        findings.fault(path, "a profile that reads cloudwatch, as the policy's source does", quoted(spec.metrics), hint)
+    elif not findings.was_cut(("spec", "source")):
+        findings.lack(path, "the key 'metrics'", hint)
 
 
 def dimensioned(signal: Signal, spec: Spec | FleetSpec, target: str, path: Path, findings: Findings) -> tuple[Signal, Identity]:

@@ -134,7 +134,7 @@ def _source(spec: Spec | FleetSpec, names: Names | None, findings: Findings) -> 
         if spec.source:
             findings.fault(("spec", "source"), "a source of the daemon's config", quoted(source), choices(source, names.sources, "known"))
         else:
-            findings.fault(("spec",), "the key 'source'", "none", f"the daemon's config has these: {', '.join(sorted(names.sources)) or 'none'}")
+            findings.lack(("spec", "source"), "the key 'source'", f"the daemon's config has these: {', '.join(sorted(names.sources)) or 'none'}")
     return source
 
 
@@ -149,10 +149,13 @@ def _timing(spec: Spec | FleetSpec, findings: Findings) -> Timing:
 
 
 def _check_remedy(spec: Spec | FleetSpec, mode: Mode, findings: Findings) -> None:
-    if mode > Mode.OBSERVE and not spec.remedy:
-        found = "none" if spec.remedy is None else "an empty list"
-        path = ("spec",) if spec.remedy is None else ("spec", "remedy")
-        findings.fault(path, f"a 'remedy' in mode {spec.mode}", found, "say what is to be done, or observe")
+    if mode is Mode.OBSERVE or spec.remedy:
+        return
+    expected, hint = f"a 'remedy' in mode {spec.mode}", "say what is to be done, or observe"
+    if spec.remedy is None:
+        findings.lack(("spec", "remedy"), expected, hint)
+    else:
+        findings.fault(("spec", "remedy"), expected, "an empty list", hint)
 
 
 def _check_contacts(spec: Spec | FleetSpec, mode: Mode, references: References) -> None:

@@ -21,7 +21,7 @@ class Beside(Findings):
     """Faults of what is left of a document of which parts were ``cut``: only what is certain without them, placed in the ``whole``.
 
     ``kept``: by the path of each list that is left, which of its items those are. What is missing may have been cut, and so may what a word names:
-    neither is said. ``misspelt``: the mappings that had an unknown key, which may be any that they lack.
+    neither is said, but by ``lack``. ``misspelt``: the mappings that had an unknown key, which may be any that they lack.
     """
 
     whole: Document = field(kw_only=True)
@@ -35,6 +35,11 @@ class Beside(Findings):
         if known == written and not self._holds_cut(written) and node.data not in self._gone():
             placed = Findings(self.whole, self.faults)
             placed._add(written, words, severity, at_key=at_key, offset=offset)
+
+    def lack(self, path: Path, expected: str, hint: str) -> None:
+        """Add a fault unless the key was cut, or may be what an unknown one was meant for: whatever else was, it is missing."""
+        if not self.was_cut(path):
+            Findings(self.whole, self.faults).lack(_in_whole(path, self.kept), expected, hint)
 
     def was_cut(self, path: Path) -> bool:
         """Whether something at ``path``, or around it, was cut, or may be what an unknown key was meant for."""

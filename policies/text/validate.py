@@ -31,6 +31,10 @@ class Findings:
         """
         self._add(path, Words(expected, found, hint), "error", at_key=at_key, offset=offset)
 
+    def lack(self, path: Path, expected: str, hint: str) -> None:
+        """Add a fault at the mapping in which the key that ``path`` ends in is missing."""
+        self.fault(path[:-1], expected, "none", hint)
+
     def warn(self, path: Path, said: str, hint: str = "") -> None:
         """Add a warning: it stops nothing from loading."""
         self._add(path, Words("", said, hint), "warning")

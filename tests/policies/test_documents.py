@@ -1,6 +1,7 @@
 """Wrong policies: what is said about each, exactly."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ def test_a_malformed_key_hides_no_other_fault(spec: str, answer: list[str]) -> N
 
 FOUR_FAULTS = """\
   target: {kubernetes: {namespace: shop, deployment: checkout}}
+  match: {app: checkout}
   rollback_when:
     - {use: error-rate, with: {above: 5}}
     - {name: slow, latency: {histogram: s_seconds}, above: 800}
@@ -136,8 +138,29 @@ def test_a_misspelt_key_is_one_fault_and_no_other_follows_from_it(spec: str) -> 
     assert len(said(HEAD + spec)) == 1
 
 
+LACKING = "  mode: auto\n  target: {command: {name: deploy}}\n  rollback_when: [{name: mine, rate: x_total, above: 5/m}]\n"
+MISSING = ["expected a 'remedy' in mode auto, found none", "expected the key 'match', found none", "expected the key 'source', found none"]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        pytest.param("", MISSING, id="nothing-else"),
+        pytest.param("  every: 15\n", [*MISSING, "expected a duration"], id="a-malformed-value"),
+        pytest.param("  timing: {warm_up: 1m}\n", [*MISSING, "expected a known key"], id="an-unknown-key-elsewhere"),
+        pytest.param("  remedy: [{revert: {mode: yolo}}]\n", [*MISSING[1:], "expected one of observe"], id="it-is-what-is-malformed"),
+        pytest.param("  metrics: [istio]\n", [MISSING[0], MISSING[2], "expected a string"], id="what-decides-about-it-is-malformed"),
+        pytest.param("  remdy: []\n", ["expected a known key"], id="an-unknown-key-that-may-be-meant-for-it"),
+    ],
+)
+def test_a_missing_key_is_said_beside_any_other_fault_that_does_not_explain_it(more: str, expected: list[str]) -> None:
+    found = [fault.partition(": policy 'checkout'")[2] for fault in said(HEAD + LACKING + more, replace(NAMES, sources=frozenset({"east", "west"})))]
+    assert len(found) == len(expected)
+    assert all(any(each in fault for fault in found) for each in expected)
+
+
 def test_what_was_cut_out_with_a_malformed_part_is_not_called_unknown() -> None:
-    spec = "  target: {command: {name: deploy}}\n  rollback_when: [{name: mine, above: 5%}, {use: memory}]\n"
+    spec = "  target: {command: {name: deploy}}\n  match: {app: shop}\n  rollback_when: [{name: mine, above: 5%}, {use: memory}]\n"
     found = said(HEAD + spec + "  depends_on: [{name: orders-db, use: mine}]\n")
     assert len(found) == 1
     assert "rollback_when[0]" in found[0]
