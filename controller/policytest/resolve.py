@@ -196,8 +196,20 @@ class _Resolving(_Given):
             if (target, one.at) in taken and not self.findings.was_cut((*path, "target")):
                 self.findings.fault((*path, "at"), f"one change of {target} at a time", f"another at {written(one.at)}")
             taken.add((target, one.at))
+            self._warn_late(one, path)
             sides = sides_of(one, target, self.policy, pods, path, self.findings)
             yield GivenChange(one.at, target, one.revision, _ready(one), one.irreversible, one.posted, tuple(one.parts or ()), sides)
+
+    def _warn_late(self, one: ChangeItem, path: Path) -> None:
+        """What comes after the last expectation is never played: the test would pass without it too."""
+        last = max(each.at for each in self.item.expect)
+        after = f"after the last expectation ({written(last)})"
+        if not self.findings.is_whole((*self.path, "expect")):
+            return
+        if one.at > last:
+            self.findings.warn((*path, "at"), f"the change begins at {written(one.at)}, {after}", "expect something later")
+        elif isinstance(one.ready, timedelta) and one.ready > last:
+            self.findings.warn((*path, "ready"), f"it is ready at {written(one.ready)}, {after}", "expect something later, or write never")
 
     def _target(self, text: str, path: Path) -> str:
         """The key of one of the policy's targets."""

@@ -63,7 +63,7 @@ def test_a_line_break_in_a_files_name_is_spelt_out(tmp_path, capsys):
 
 
 def test_a_warning_fails_nothing(tmp_path, capsys):
-    test = written({"at": "4m", "decision": "nothing"}, series=[{"series": "unread_total", "values": "0x60"}])
+    test = written({"at": "4m", "decision": "nothing"}, series=[{"series": "unread_total", "values": "0x60"}], changes=[])
     code, out, err = run(capsys, write(tmp_path, test))
     assert (code, err) == (0, "1 test in 1 file: 1 passed, 1 warning\n")
     assert "warning: policy test" in out

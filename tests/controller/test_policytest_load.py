@@ -14,7 +14,7 @@ PROBE = POLICY.replace("    - name: error-rate", "    - {name: health, probe: {p
 
 
 def calm(expect=None, **parts):
-    return written(expect or {"at": "4m", "decision": "nothing"}, **parts)
+    return written(expect or {"at": "4m", "decision": "nothing"}, **{"changes": [{"at": "3m", "revision": "v2"}], **parts})
 
 
 def only(tmp_path, *tests, **parts):
@@ -124,14 +124,14 @@ def test_a_fault_stands_at_its_line_and_column(tmp_path):
             id="a-series-twice",
         ),
         pytest.param(
-            calm(changes=[{"at": "5m", "revision": "v2", "target": "shop/cart"}]),
+            calm(changes=[{"at": "3m", "revision": "v2", "target": "shop/cart"}]),
             "policy test › tests[0] › changes[0] › target: expected a target of policy 'checkout', found 'shop/cart'; "
             "known: kubernetes:default/shop/deployment/checkout",
             id="a-target-that-the-policy-has-not",
         ),
         pytest.param(
-            calm(changes=[{"at": "5m", "revision": "v2", "ready": "4m"}]),
-            "policy test › tests[0] › changes[0] › ready: expected a time not before 'at' (5m), found 4m",
+            calm(changes=[{"at": "3m", "revision": "v2", "ready": "2m"}]),
+            "policy test › tests[0] › changes[0] › ready: expected a time not before 'at' (3m), found 2m",
             id="ready-before-it-began",
         ),
         pytest.param(
@@ -354,6 +354,29 @@ def test_a_series_that_no_condition_reads_as_its_own_is_a_warning(tmp_path, cond
     assert ["reads this series of" in fault for fault in found] == ([] if is_read else [True])
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(
+            {"at": "5m", "ready": "6m"}, "at: the change begins at 5m, after the last expectation (4m); expect something later", id="begins-later"
+        ),
+        pytest.param(
+            {"at": "3m", "ready": "5m"},
+            "ready: it is ready at 5m, after the last expectation (4m); expect something later, or write never",
+            id="ready-later",
+        ),
+    ],
+)
+def test_a_change_after_the_last_expectation_is_a_warning(tmp_path, change, said):
+    found = only(tmp_path, calm({"at": "4m", "decision": "nothing"}, changes=[{"revision": "v2", **change}]))
+    assert found == f"warning: policy test › tests[0] › changes[0] › {said}"
+
+
+@pytest.mark.parametrize("change", [{"at": "4m"}, {"at": "3m", "ready": "4m"}, {"at": "3m", "ready": "never"}])
+def test_a_change_until_the_last_expectation_is_none(tmp_path, change):
+    assert faults_in(tmp_path, calm({"at": "4m", "decision": "nothing"}, changes=[{"revision": "v2", **change}])) == []
+
+
 def test_values_that_end_before_the_test_are_a_warning_unless_they_say_so(tmp_path):
     def series(values):
         return [{"series": GOOD, "values": values}]
@@ -365,7 +388,7 @@ def test_values_that_end_before_the_test_are_a_warning_unless_they_say_so(tmp_pa
 
 
 def test_a_single_value_may_be_a_bare_number(tmp_path):
-    assert faults_in(tmp_path, calm({"at": "0s", "decision": "nothing"}, series=[{"series": GOOD, "values": 5}])) == []
+    assert faults_in(tmp_path, calm({"at": "0s", "decision": "nothing"}, changes=[], series=[{"series": GOOD, "values": 5}])) == []
 
 
 def test_in_a_folder_other_documents_are_passed_over_and_a_file_that_is_named_is_not(tmp_path):

@@ -111,7 +111,7 @@ def test_a_posted_change_takes_no_pod_away(tmp_path):
 
 
 def faults_of(folder, policy=POLICY, series=None, **parts):
-    test = written({"at": "4m", "decision": "nothing"}, series=served(20, 20) if series is None else series, changes=[change(**parts)])
+    test = written({"at": "6m", "decision": "nothing"}, series=served(20, 20) if series is None else series, changes=[change(**parts)])
     return [fault.partition("changes[0] › ")[2] for fault in faults_in(folder, test, policy=policy)]
 
 
