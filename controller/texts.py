@@ -1,11 +1,15 @@
 """Which files hold policies, and their text: the same for the daemon and for `rollbackd check`. Imports nothing heavy."""
 
+import errno
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rollbackd.policies.text.faults import Unreadable
 
 SUFFIXES = (".yaml", ".yml")
+MOST_BYTES = 10_000_000
+"""No file that a person writes is larger; a device would be read without end."""
 
 
 class Texts(Mapping[str, str]):
@@ -41,13 +45,24 @@ def policy_files(place: Path) -> list[Path]:
         return [place]
 
 
+def bounded_text(file: Path) -> str:
+    """What the file holds, its line ends as in Python. Raises OSError, for more than MOST_BYTES too, or UnicodeDecodeError."""
+    with file.open("rb") as opened:
+        held = opened.read(MOST_BYTES + 1)
+    if len(held) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"more than {MOST_BYTES // 1_000_000} MB", str(file))
+    return io.StringIO(held.decode("utf-8"), newline=None).read()
+
+
 def _text(file: Path) -> str:
     try:
         if file.is_fifo():
             return Unreadable("a pipe, which would be waited for")
+        if file.is_char_device() or file.is_block_device():
+            return Unreadable("a device")
         if file.is_dir():
             next(file.iterdir(), None)
-        return file.read_text(encoding="utf-8")
+        return bounded_text(file)
     except OSError as fault:
         return Unreadable(fault.strerror or str(fault))
     except UnicodeDecodeError as fault:

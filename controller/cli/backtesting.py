@@ -12,6 +12,7 @@ from rollbackd.controller.cli.past import Given, policies_in, reached, refuse, s
 from rollbackd.controller.cli.policies import FOUND
 from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, MATCH, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
+from rollbackd.controller.texts import bounded_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,7 +153,7 @@ def _changes(file: Path, policies: "tuple[Policy, ...]", given: Given, now: date
     from rollbackd.controller.backtest.changes_file import Frame, read_changes
 
     try:
-        text = file.read_text(encoding="utf-8")
+        text = bounded_text(file)
     except (OSError, UnicodeDecodeError) as fault:
         raise click.UsageError(f"{file} cannot be read as UTF-8 text: {fault}") from fault
     targets = frozenset(target for policy in policies for target in policy.targets)

@@ -12,6 +12,7 @@ import click
 from rollbackd.controller.cli.faults import fault_text
 from rollbackd.controller.cli.show import say
 from rollbackd.controller.config.load import Config, certain, load_config
+from rollbackd.controller.texts import bounded_text
 from rollbackd.policies.text.faults import Fault
 
 
@@ -78,7 +79,7 @@ def _bad(file: Path, text: str, faults: tuple[Fault, ...], advice: str = "") -> 
 def config_text(file: Path) -> str:
     """What the file holds. Raises click.ClickException."""
     try:
-        return file.read_text(encoding="utf-8")
+        return bounded_text(file)
     except (OSError, UnicodeDecodeError) as fault:
         raise click.ClickException(f"{file} cannot be read: {fault}") from fault
 

@@ -56,7 +56,8 @@ class Unreadable(str):
 
     def fault(self, file: str) -> Fault:
         """The one fault of such a file."""
-        return Fault(file, 1, 1, "file", "a file that can be read", str(self), "mount it, mend its rights, or save it as UTF-8 text")
+        hint = "mount it, mend its rights, or save it as UTF-8 text, in smaller files if need be"
+        return Fault(file, 1, 1, "file", "a file that can be read", str(self), hint)
 
 
 def excerpt(fault: Fault, text: str) -> str:

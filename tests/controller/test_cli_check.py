@@ -47,6 +47,13 @@ def test_sound_policies_are_0_and_the_summary_is_talk(folder, capsys):
     assert run(capsys, "check", folder / "policies.d") == (0, "", "1 file: 1 policy sound\n")
 
 
+def test_a_config_without_end_is_not_read_to_its_end(folder, capsys):
+    (folder / "rollbackd.yaml").write_bytes(b"#" * 10_000_001)
+    code, _, err = run(capsys, "check", "--config", folder / "rollbackd.yaml")
+    assert code == 1
+    assert "more than 10 MB" in err
+
+
 def test_a_fleet_policy_is_a_policy_that_is_checked_without_a_cluster(folder, capsys):
     select = 'select: {kubernetes: {labels: {rollback: "on"}}, expect: {min: 50, max: 400}}'
     target = "target: {kubernetes: {namespace: shop, deployment: checkout}}"

@@ -61,6 +61,8 @@ def test_a_file_that_cannot_be_read_keeps_its_last_good_policies(files, folder):
         pytest.param(lambda file: file.symlink_to(file.name), "Too many levels of symbolic links", id="loop"),
         pytest.param(Path.mkdir, "Is a directory", id="folder"),
         pytest.param(os.mkfifo, "a pipe, which would be waited for", id="pipe"),
+        pytest.param(lambda file: file.symlink_to("/dev/null"), "a device", id="device"),
+        pytest.param(lambda file: file.write_bytes(b"#" * 10_000_001), "more than 10 MB", id="no-end"),
         pytest.param(lambda file: file.write_bytes(b"kind: \xff"), "what is no UTF-8 (byte 7)", id="no-text"),
     ],
 )
@@ -68,7 +70,7 @@ def test_a_file_that_cannot_be_read_is_said_to_be_one_and_why(files, folder, arr
     file = folder / "a.yaml"
     file.unlink()
     arrange(file)
-    hint = "mount it, mend its rights, or save it as UTF-8 text"
+    hint = "mount it, mend its rights, or save it as UTF-8 text, in smaller files if need be"
     found = files.read()
     assert [str(fault) for fault in found.faults] == [f"{file}:1:1: file: expected a file that can be read, found {why}; {hint}"]
     assert found.summary == f"1 fault: {found.faults[0]}"
