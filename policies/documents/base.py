@@ -71,7 +71,7 @@ def _span(least: timedelta, most: timedelta) -> Callable[[object], timedelta]:
 
 
 def _duration_schema(example: str) -> WithJsonSchema:
-    pattern = r"^([0-9.]+w)?([0-9.]+d)?([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?$"
+    pattern = r"^0$|^([0-9.]+w)?([0-9.]+d)?([0-9.]+h)?([0-9.]+m)?([0-9.]+s)?([0-9.]+ms)?$"
     return WithJsonSchema({"anyOf": [{"type": "string", "pattern": pattern}, {"const": 0}], "examples": [example]})
 
 

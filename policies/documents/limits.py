@@ -11,7 +11,7 @@ from rollbackd.policies.text.faults import quoted
 from rollbackd.policies.text.units import Quantity
 
 Factor: TypeAlias = Annotated[
-    Quantity, PlainValidator(in_unit(units.factor)), WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\\.[0-9]+)? ?%$", "examples": ["200%"]})
+    Quantity, PlainValidator(in_unit(units.factor)), WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$", "examples": ["200%"]})
 ]
 
 

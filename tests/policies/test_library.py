@@ -3,7 +3,10 @@
 import re
 
 import pytest
+from pydantic import TypeAdapter
 
+from rollbackd.policies.documents.base import Duration
+from rollbackd.policies.documents.limits import Factor
 from rollbackd.policies.documents.schema import json_schema
 from rollbackd.policies.model.signals import Identity
 from rollbackd.policies.resolve.profiles import library
@@ -86,6 +89,21 @@ def test_every_key_of_the_schema_is_described() -> None:
         visit(name, definition)
     visit("document", schema)
     assert undescribed == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *[pytest.param(Factor, value, id=value) for value in ("200%", "200.5%", "0.5 %")],
+        *[pytest.param(Duration, value, id=value) for value in ("30s", "1h30m", "1.5h", "1w2d3h4m5s6ms", "0")],
+    ],
+)
+def test_an_editor_takes_what_loads(kind: object, value: str) -> None:
+    adapter = TypeAdapter[object](kind)
+    adapter.validate_python(value)
+    schema = adapter.json_schema()
+    patterns = [one["pattern"] for one in schema.get("anyOf", [schema]) if "pattern" in one]
+    assert any(re.search(pattern, value) for pattern in patterns)
 
 
 def test_the_schema_is_of_the_contract_s_version_with_an_example() -> None:
