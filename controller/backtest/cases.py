@@ -13,9 +13,12 @@ Truth: TypeAlias = Literal["good", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class GivenChange:
-    """A change as it was written. ``line``: where. ``rolled_back_at``: when people took it back. ``replicaset``: what its pods are named after."""
+    """A change as it was written. ``number``: its own among all of the file.
 
-    line: int
+    ``rolled_back_at``: when people took it back. ``replicaset``: what its pods are named after.
+    """
+
+    number: int
     target: str
     at: datetime
     ready: datetime | None = None
@@ -27,7 +30,7 @@ class GivenChange:
     @property
     def id(self) -> str:
         """What tells it from all other changes of the file."""
-        return f"{self.revision or 'change'}#{self.line}"
+        return f"{self.revision or 'change'}#{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class _Cell:
 class _Row:
     trail: str
     line: int
+    column: int
     cells: Mapping[str, _Cell]
 
 
@@ -50,10 +51,10 @@ def read_changes(text: str, file: str, frame: Frame) -> tuple[tuple[GivenChange,
     """The changes of the file in the order of their times, and everything that is wrong with it. Raises nothing."""
     reading = _Reading(file, frame)
     rows = reading.yaml_rows(text) if file.endswith(YAML_SUFFIXES) else reading.csv_rows(text)
-    changes = [change for row in rows if (change := reading.change(row)) is not None]
+    changes = [change for number, row in enumerate(rows, 1) if (change := reading.change(row, number)) is not None]
     if not changes and not reading.faults:
         reading.fault(1, 1, "file", "at least one change", "none")
-    return tuple(sorted(changes, key=lambda change: (change.at, change.line))), tuple(sorted(reading.faults)[:MOST_FAULTS])
+    return tuple(sorted(changes, key=lambda change: (change.at, change.number))), tuple(sorted(reading.faults)[:MOST_FAULTS])
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class _Reading:
     file: str
     frame: Frame
     faults: list[Fault] = field(default_factory=list)
-    first: dict[tuple[str, datetime], int] = field(default_factory=dict)
+    first: dict[tuple[str, datetime], _Row] = field(default_factory=dict)
 
     def fault(self, line: int, column: int, trail: str, expected: str, found: str, hint: str = "") -> None:
         self.faults.append(Fault(self.file, line, column, trail, expected, found, hint))
@@ -87,7 +88,7 @@ class _Reading:
                 if len(fields) > len(head):
                     self.fault(here, 1, f"line {here}", f"at most {len(head)} fields, as the header has", str(len(fields)))
                     continue
-                yield _Row(f"line {here}", here, {name: _Cell(value, here, 1) for name, value in zip(head, fields, strict=False) if value})
+                yield _Row(f"line {here}", here, 1, {name: _Cell(value, here, 1) for name, value in zip(head, fields, strict=False) if value})
         except csv.Error as error:
             self.fault(line, 1, f"line {line}", "CSV", f"a syntax error: {error}")
 
@@ -104,7 +105,7 @@ class _Reading:
             for index, node in enumerate(root.children):
                 if isinstance(node.children, dict):
                     self._check_keys(node.keys or {}, (node.line, node.column), f"changes[{index}]")
-                    yield _Row(f"changes[{index}]", node.line, dict(self._cells(node.children, index)))
+                    yield _Row(f"changes[{index}]", node.line, node.column, dict(self._cells(node.children, index)))
                 else:
                     self.fault(node.line, node.column, f"changes[{index}]", "a mapping", quoted(node.data))
 
@@ -125,12 +126,12 @@ class _Reading:
 
     # --- to changes -----------------------------------------------------------------------------------------------------------------------
 
-    def change(self, row: _Row) -> GivenChange | None:
+    def change(self, row: _Row, number: int) -> GivenChange | None:
         """The change; None after at least one fault."""
         before = len(self.faults)
         for name in NEEDED:
             if name not in row.cells:
-                self.fault(row.line, 1, row.trail, f"a value for '{name}'", "nothing")
+                self.fault(row.line, row.column, row.trail, f"a value for '{name}'", "nothing")
         target = self._cell(row, "target", self._target)
         at, ready, back = (self._cell(row, name, self._time) for name in ("at", "ready", "rolled_back_at"))
         outcome = self._cell(row, "outcome", self._outcome)
@@ -144,7 +145,7 @@ class _Reading:
             return None
         revision, replicaset = (row.cells[name].text if name in row.cells else None for name in ("revision", "replicaset"))
         # The outcome is one of OUTCOMES.
-        return GivenChange(row.line, target, at, ready, revision, outcome, back, replicaset)  # type: ignore[arg-type]
+        return GivenChange(number, target, at, ready, revision, outcome, back, replicaset)  # type: ignore[arg-type]
 
     def _cell(self, row: _Row, name: str, read: Callable[[_Cell, str], T | None]) -> T | None:
         cell = row.cells.get(name)
@@ -200,9 +201,10 @@ class _Reading:
             self.fault(cell.line, cell.column, f"{row.trail} › replicaset", said, quoted(cell.text), "kubectl get replicasets")
 
     def _claim(self, row: _Row, target: str, at: datetime) -> None:
-        first = self.first.setdefault((target, at), row.line)
-        if first != row.line:
-            self.fault(row.line, 1, row.trail, "each change once", f"{target} at {_said(at)} again", f"first at line {first}")
+        first = self.first.setdefault((target, at), row)
+        if first is not row:
+            where = f"line {first.line}" if first.line != row.line else first.trail
+            self.fault(row.line, row.column, row.trail, "each change once", f"{target} at {_said(at)} again", f"first at {where}")
 
 
 def _moment(text: str) -> datetime | None:

@@ -30,10 +30,10 @@ class Difference:
 def differences(mine: Sequence[Judged], other: Sequence[Judged]) -> Iterator[Difference]:
     """The changes whose verdict differs, in their order. Policies are paired by their names, and else by their targets."""
     names = _paired([one.policy for one in mine], [one.policy for one in other])
-    theirs = {(one.change.line, one.policy.name): one for one in other}
+    theirs = {(one.change.number, one.policy.name): one for one in other}
     seen = set()
     for one in mine:
-        key = one.change.line, names.get(one.policy.name, "")
+        key = one.change.number, names.get(one.policy.name, "")
         seen.add(key)
         their = theirs.get(key)
         if their is None or their.word != one.word:

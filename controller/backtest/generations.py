@@ -24,7 +24,7 @@ def changes_in(source: Source, targets: Sequence[str], since: datetime, until: d
     instants = [since + index * STEP for index in range((until - since) // STEP + 1)]
     answers = source.read_history(Levels(Selector(METRIC), None, "max", Identity(LABELS), frozenset(rows.values())), instants)
     found = sorted((one for target, row in rows.items() for one in _changes(target, row, answers)), key=lambda one: (one.at, one.target))
-    return tuple(replace(one, line=number) for number, one in enumerate(found, 1))
+    return tuple(replace(one, number=number) for number, one in enumerate(found, 1))
 
 
 def _row(target: str) -> tuple[str, str] | None:

@@ -86,7 +86,7 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
             told(done, of)
         replay.slot(at, pasts[grid].completed(readings, replay, at))
     found = [one for way in replay.ways for one in judged(way, given, max(pasts[grid_of(way.policy)].slots, default=since))]
-    ordered = tuple(sorted(found, key=lambda one: (one.change.at, one.change.line, one.policy.name)))
+    ordered = tuple(sorted(found, key=lambda one: (one.change.at, one.change.number, one.policy.name)))
     false = tuple(one for way in replay.ways for one in alarms(way, asked.since, asked.until))
     queries, waited = sum(source.asked for source in sources.values()), sum((source.waited for source in sources.values()), timedelta(0))
     return Outcome(ordered, false, of, queries, timedelta(seconds=time.perf_counter() - began), waited)

@@ -381,6 +381,18 @@ def test_yaml_reads_the_same_and_its_faults_have_their_places(capsys, server, tm
     assert places == ["2:7: changes[0] › at", "3:12: changes[1] › target", "3:40: changes[1]", "4:3: changes[2]"]
 
 
+def test_json_on_one_line_has_a_verdict_for_each_change_and_is_compared_change_by_change(capsys, server, tmp_path):
+    policy, option, _ = samples.write(tmp_path)
+    file = tmp_path / "changes.json"
+    file.write_text(json.dumps([row(samples.GOOD, "v1"), row(BAD, "v1"), row(LATE, "v1")]))
+    found = document(capsys, server, policy, option, file)
+    assert [(one["verdict"], one["blocked_by"]) for one in found["changes"]] == [("ok", None), ("rollback", None), ("held", "quarantine")]
+    lax = tmp_path / "lax.yaml"
+    lax.write_text(samples.POLICY.replace("above: 5%", "above: 80%"))
+    differences = document(capsys, server, policy, option, file, "--against", lax)["differences"]
+    assert [one["at"] for one in differences] == [samples.when(BAD), samples.when(LATE)]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

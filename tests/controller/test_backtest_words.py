@@ -107,29 +107,29 @@ def look(at: datetime, value: float, condition: Condition) -> Look:
 def verdict(
     word: Word,
     *,
-    line: int = 1,
+    number: int = 1,
     outcome: Truth | None = None,
     at: timedelta | None = None,
     is_censored: bool = False,
     looks: list[Look] | None = None,
     policy: Policy = POLICY,
 ) -> Judged:
-    change = GivenChange(line, TARGET, T0, outcome=outcome)
+    change = GivenChange(number, TARGET, T0, outcome=outcome)
     found = None if at is None else Found("rollback", change.id, "error-rate", T0, T0 + at, "because")
     return Judged(policy, change, word, "because", T0, T0 + HOUR, tuple(looks or ()), found, is_censored)
 
 
 def test_a_change_that_several_policies_judge_counts_once_and_any_rollback_counts_as_one():
     found = [
-        verdict("ok", line=1, outcome="bad"),
-        verdict("rollback", line=1, outcome="bad", at=9 * MINUTE),
-        verdict("rollback", line=1, outcome="bad", at=5 * MINUTE),
-        verdict("ok", line=2, outcome="good"),
-        verdict("ok", line=2, outcome="good"),
-        verdict("ok", line=3, outcome="bad"),
-        verdict("inconclusive", line=3, outcome="bad"),
-        verdict("inconclusive", line=3, outcome="bad", is_censored=True),
-        verdict("ok", line=4),
+        verdict("ok", number=1, outcome="bad"),
+        verdict("rollback", number=1, outcome="bad", at=9 * MINUTE),
+        verdict("rollback", number=1, outcome="bad", at=5 * MINUTE),
+        verdict("ok", number=2, outcome="good"),
+        verdict("ok", number=2, outcome="good"),
+        verdict("ok", number=3, outcome="bad"),
+        verdict("inconclusive", number=3, outcome="bad"),
+        verdict("inconclusive", number=3, outcome="bad", is_censored=True),
+        verdict("ok", number=4),
     ]
     scored = score(found)
     assert (scored.found, scored.false) == (Rate(1, 1), Rate(0, 1))

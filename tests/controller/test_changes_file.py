@@ -1,0 +1,32 @@
+"""What a file of changes is read as, and what of it is refused: no server is needed for either."""
+
+import json
+
+import pytest
+
+from rollbackd.controller.backtest.changes_file import Frame, read_changes
+from tests.controller.backtest_samples import TARGET, moment
+from tests.policies.literals import HOUR
+
+FRAME = Frame(frozenset({TARGET}), moment(6 * HOUR))
+AT = "2023-11-15T00:13:20Z"
+
+
+def read(text, file="changes.yaml"):
+    """The changes, and each fault without the file's name."""
+    changes, faults = read_changes(text, file, FRAME)
+    return changes, [str(fault).partition(":")[2] for fault in faults]
+
+
+@pytest.mark.parametrize("indent", [None, 1], ids=["one-line", "many-lines"])
+def test_each_row_is_a_change_of_its_own_however_the_file_is_broken_into_lines(indent):
+    rows = [{"target": TARGET, "at": f"2023-11-15T0{hour}:13:20Z"} for hour in range(3)]
+    changes, faults = read(json.dumps(rows, indent=indent), "changes.json")
+    assert faults == []
+    assert len({change.id for change in changes}) == 3
+
+
+def test_a_change_that_is_written_twice_on_one_line_is_a_fault_that_says_where_it_was_first():
+    changes, (fault,) = read(f'[{{"target": "{TARGET}", "at": "{AT}"}}, {{"target": "{TARGET}", "at": "{AT}"}}]', "changes.json")
+    assert len(changes) == 1
+    assert fault.partition(":")[2] == f"91: changes[1]: expected each change once, found {TARGET} at {AT} again; first at changes[0]"
