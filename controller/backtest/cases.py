@@ -15,7 +15,8 @@ Truth: TypeAlias = Literal["good", "bad"]
 class GivenChange:
     """A change as it was written. ``number``: its own among all of the file.
 
-    ``rolled_back_at``: when people took it back. ``replicaset``: what its pods are named after.
+    ``rolled_back_at``: when people took it back. ``replicaset``: what its pods are named after. ``early``: where nobody saw it begin, the last sight
+    of what was before it: it began after that, and by ``at``.
     """
 
     number: int
@@ -26,6 +27,12 @@ class GivenChange:
     outcome: Truth | None = None
     rolled_back_at: datetime | None = None
     replicaset: str | None = None
+    early: datetime | None = None
+
+    @property
+    def began(self) -> datetime:
+        """When it began at the earliest."""
+        return self.early or self.at
 
     @property
     def id(self) -> str:

@@ -4,19 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollbackd.adapters.base.source import Answer, Identity, Levels, Selector, Source
+from rollbackd.adapters.base.source import Answer, Identity, Levels, Row, Selector, Source
 from rollbackd.controller.backtest.cases import GivenChange
 
 METRIC = "kube_deployment_status_observed_generation"
 STEP = timedelta(seconds=30)
-"""How exactly the time of a change is known: as often as kube-state-metrics is usually scraped."""
+"""How far apart the looks are: as often as kube-state-metrics is usually scraped. What a look shows says when it was scraped."""
 LABELS = ("namespace", "deployment")
 
 
 def changes_in(source: Source, targets: Sequence[str], since: datetime, until: datetime) -> tuple[GivenChange, ...]:
-    """Each new generation of the Deployments among ``targets``, at the first look that showed it. Raises Transient or Permanent.
+    """Each new generation of the Deployments among ``targets``: it came after the last scrape of the one before, and by its own first scrape.
 
-    A generation is new with every change of the spec, so that scaling by hand counts too.
+    A generation is new with every change of the spec, so that scaling by hand counts too. Raises Transient or Permanent.
     """
     rows = {target: row for target in targets if (row := _row(target)) is not None}
     if not rows:
@@ -34,12 +34,12 @@ def _row(target: str) -> tuple[str, str] | None:
 
 
 def _changes(target: str, row: tuple[str, str], answers: Mapping[datetime, Answer]) -> Iterator[GivenChange]:
-    known: float | None = None
+    last: Row | None = None
     for at in sorted(answers):
         found = answers[at].rows.get(row)
-        generation = None if found is None else found.values.get("value")
-        if generation is None:
+        if found is None or "value" not in found.values:
             continue  # a hole in the history is no change
-        if known is not None and generation != known:
-            yield GivenChange(0, target, at, revision=f"generation {generation:g}")
-        known = generation
+        generation = found.values["value"]
+        if last is not None and generation != last.values["value"]:
+            yield GivenChange(0, target, found.newest, revision=f"generation {generation:g}", early=last.newest)
+        last = found

@@ -62,7 +62,7 @@ class Replay:
         look_back: LookBack | None = None,
     ) -> None:
         backs = [_Event(one.rolled_back_at, one, is_back=True) for one in given if one.rolled_back_at is not None]
-        self._coming = sorted([*(_Event(one.at, one, is_back=False) for one in given), *backs], key=lambda event: event.at)
+        self._coming = sorted([*(_Event(one.began, one, is_back=False) for one in given), *backs], key=lambda event: event.at)
         self._changes: list[Change] = []
         self._ready = {one.id: one.ready for one in given if one.ready is not None}
         self._breaches = Breaches()
@@ -158,8 +158,10 @@ class Replay:
         revision = BEFORE if event.is_back else given.revision or f"of {given.at:%Y-%m-%d %H:%M:%S}"
         change_id = f"{given.id}{TAKEN_BACK}" if event.is_back else given.id
         before = next((change.id for change in reversed(self._changes) if change.target == given.target), None)
+        # Of what nobody saw begin the daemon would have known at once: from the earliest moment on nothing is laid to what was before it.
+        late = event.at if event.is_back else given.at
         # People's own rollback: evidence begins anew with it, and it is no suspect.
-        return Change(given.target, change_id, revision, before, event.at, event.at, at, ours=event.is_back)
+        return Change(given.target, change_id, revision, before, event.at, late, max(at, late), ours=event.is_back)
 
     def of(self, targets: Iterable[str]) -> tuple[Change, ...]:
         """The changes of these targets that came to light so far."""

@@ -16,7 +16,7 @@ def windows_of(policy: Policy, given: Sequence[GivenChange]) -> Mapping[str, Win
     found = {}
     for change in mine:
         effective = change.ready or change.at
-        back, ends = change.rolled_back_at, min([effective + watch_length(policy), *(other.at for other in mine if other.at > change.at)])
+        back, ends = change.rolled_back_at, min([effective + watch_length(policy), *(other.began for other in mine if other.at > change.at)])
         is_cut = back is not None and back < ends
         found[change.id] = Window(effective + policy.timing.warmup, back if is_cut and back is not None else ends, is_cut)
     return found
@@ -34,6 +34,6 @@ def span_of(policies: Sequence[Policy], given: Sequence[GivenChange], since: dat
     Without a change both have to be asked for.
     """
     before = max(max((one.window for one in policy.conditions), default=timedelta(0)) + longest_confirmation(policy) for policy in policies)
-    begin = since or min(change.at for change in given)
+    begin = since or min(change.began for change in given)
     lasts = ((change.ready or change.at) + watch_length(policy) + longest_confirmation(policy) for change in given for policy in policies)
     return begin - before - ONSET_MEMORY, until or max(lasts)

@@ -99,9 +99,9 @@ def five(**more: object) -> list[dict[str, object]]:
     return [row(GOOD, "v1"), row(BAD, "v2"), row(LATE, "v3"), row(GAP, "v4"), row(BACK, "v5", **taken_back)]
 
 
-def generations(*changes: timedelta, length: timedelta = timedelta(hours=HOURS)) -> str:
-    """What kube-state-metrics shows of checkout, scraped every 30 s: a new generation at each of ``changes``."""
+def generations(*changes: timedelta, every: int = 30, first: int = 0, length: timedelta = timedelta(hours=HOURS)) -> str:
+    """What kube-state-metrics shows of checkout, scraped ``every`` so many seconds: a new generation at each of ``changes``."""
     labels = '{namespace="shop",deployment="checkout"}'
-    steps = [timedelta(seconds=30 * index) for index in range(length // timedelta(seconds=30))]
+    steps = [timedelta(seconds=seconds) for seconds in range(first, int(length.total_seconds()), every)]
     rows = [f"{METRIC}{labels} {1 + sum(change <= at for change in changes)} {START + int(at.total_seconds())}" for at in steps]
     return f"# TYPE {METRIC} gauge\n" + "\n".join(rows) + "\n"
