@@ -16,6 +16,7 @@ from rollbackd.policies.text.yaml_text import Node, parse
 T = TypeVar("T")
 KEYS = ("target", "at", "ready", "revision", "outcome", "rolled_back_at", "replicaset")
 NEEDED = ("target", "at")
+TIMES = ("at", "ready", "rolled_back_at")
 OUTCOMES = ("good", "bad")
 MOST_FAULTS = 100
 A_TIME = "a time with its zone, such as 2026-07-01T12:00:00Z"
@@ -114,7 +115,8 @@ class _Reading:
             if isinstance(node.data, list | dict):
                 self.fault(node.line, node.column, f"changes[{index}] › {name}", "a single value", quoted(node.data))
             elif node.data is not None:
-                yield name, _Cell(str(node.data), node.line, node.column)
+                # A number is one only as a time: revision 1.10 is not 1.1, and the commit 84e1234 no number at all.
+                yield name, _Cell(str(node.data) if name in TIMES else node.written or str(node.data), node.line, node.column)
 
     def _check_keys(self, keys: Mapping[str, tuple[int, int]], place: tuple[int, int], trail: str) -> None:
         for name, at in keys.items():
@@ -133,7 +135,7 @@ class _Reading:
             if name not in row.cells:
                 self.fault(row.line, row.column, row.trail, f"a value for '{name}'", "nothing")
         target = self._cell(row, "target", self._target)
-        at, ready, back = (self._cell(row, name, self._time) for name in ("at", "ready", "rolled_back_at"))
+        at, ready, back = (self._cell(row, name, self._time) for name in TIMES)
         outcome = self._cell(row, "outcome", self._outcome)
         if at is not None:
             self._check_times(row, at, ready, back)

@@ -30,3 +30,15 @@ def test_a_change_that_is_written_twice_on_one_line_is_a_fault_that_says_where_i
     changes, (fault,) = read(f'[{{"target": "{TARGET}", "at": "{AT}"}}, {{"target": "{TARGET}", "at": "{AT}"}}]', "changes.json")
     assert len(changes) == 1
     assert fault.partition(":")[2] == f"91: changes[1]: expected each change once, found {TARGET} at {AT} again; first at changes[0]"
+
+
+@pytest.mark.parametrize("written", ["1.10", "84e1234", "1e999", "0012345", "0x1f", "true", '"1.10"'])
+def test_a_revision_is_the_text_that_was_written(written):
+    ((change,), faults) = read(f"- {{target: {TARGET}, at: {AT}, revision: {written}}}")
+    assert (change.revision, faults) == (written.strip('"'), [])
+
+
+@pytest.mark.parametrize("seconds", ["1700007200", "1700007200.0", "1.7000072e9"])
+def test_a_time_may_be_a_number_of_seconds_however_json_writes_it(seconds):
+    ((change,), faults) = read(f'[{{"target": "{TARGET}", "at": {seconds}}}]', "changes.json")
+    assert (change.at, faults) == (moment(2 * HOUR), [])
