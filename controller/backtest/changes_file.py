@@ -19,7 +19,8 @@ NEEDED = ("target", "at")
 TIMES = ("at", "ready", "rolled_back_at")
 OUTCOMES = ("good", "bad")
 MOST_FAULTS = 100
-A_TIME = "a time with its zone, such as 2026-07-01T12:00:00Z"
+A_TIME = "a time since 1970 with its zone, such as 2026-07-01T12:00:00Z"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -210,14 +211,15 @@ class _Reading:
 
 
 def _moment(text: str) -> datetime | None:
-    """A time as RFC 3339 writes it, or in seconds since 1970."""
+    """A time as RFC 3339 writes it, or in seconds since 1970. Earlier ones are none: what is reckoned back from them would be no date."""
     try:
         if text.replace(".", "", 1).isdigit() and len(text) >= 9:
             return datetime.fromtimestamp(float(text), UTC)
-        found = datetime.fromisoformat(text)
+        written = datetime.fromisoformat(text)
+        found = None if written.tzinfo is None else written.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return None if found.tzinfo is None else found.astimezone(UTC)
+    return None if found is None or found < EPOCH else found
 
 
 def moment(text: str) -> datetime:

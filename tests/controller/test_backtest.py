@@ -277,7 +277,7 @@ def test_a_faulty_file_of_changes_is_told_though_prometheus_is_not_there(capsys,
     words = samples.write(tmp_path, {"target": "shop/checkout", "at": "yesterday"})
     code = outcome(["backtest", *words, "--prometheus", f"http://127.0.0.1:{servers.free_port()}"])
     assert code == 64
-    assert f"{words[-1]}:2:1: line 2 › at: expected a time with its zone" in capsys.readouterr().err
+    assert f"{words[-1]}:2:1: line 2 › at: expected a time since 1970 with its zone" in capsys.readouterr().err
 
 
 def test_changes_may_come_through_a_pipe(capsys, server, tmp_path):
@@ -327,8 +327,8 @@ def test_every_fault_of_a_csv_of_changes_is_told_at_once_with_its_line(capsys, s
     assert [line.partition(" (it is")[0].partition("; ")[0] for line in lines] == [
         "1:1: header: expected a known key, found 'colour'",
         "3:1: line 3 › target: expected a target of the policies, found 'shop/chekout'",
-        "4:1: line 4 › at: expected a time with its zone, such as 2026-07-01T12:00:00Z, found 'yesterday'",
-        "5:1: line 5 › at: expected a time with its zone, such as 2026-07-01T12:00:00Z, found '2023-11-15T00:00:00'",
+        "4:1: line 4 › at: expected a time since 1970 with its zone, such as 2026-07-01T12:00:00Z, found 'yesterday'",
+        "5:1: line 5 › at: expected a time since 1970 with its zone, such as 2026-07-01T12:00:00Z, found '2023-11-15T00:00:00'",
         "6:1: line 6: expected each change once, found kubernetes:default/shop/deployment/checkout at 2023-11-15T00:00:00Z again",
         "6:1: line 6 › outcome: expected good or bad, found 'fine'",
         "7:1: line 7 › at: expected a time that has passed",
@@ -396,11 +396,13 @@ def test_json_on_one_line_has_a_verdict_for_each_change_and_is_compared_change_b
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        pytest.param(["--from", "monday"], "'monday' is not a time with its zone", id="no-time"),
+        pytest.param(["--from", "monday"], "'monday' is not a time since 1970 with its zone", id="no-time"),
         pytest.param(["--from", "2023-11-15T00:00:00Z", "--to", "2023-11-14T00:00:00Z"], "--from has to be before --to", id="backwards"),
         pytest.param(["--from", "2023-11-15T00:00:00Z"], "expected a time from 2023-11-15T00:00:00Z on", id="before-the-span"),
         pytest.param(["--to", "2023-11-14T23:00:00Z"], "expected a time up to 2023-11-14T23:00:00Z", id="after-the-span"),
         pytest.param(["--scrape-interval", "often"], "expected a duration such as 30s, 5m or 1h30m", id="no-duration"),
+        pytest.param(["--from", "0001-01-01T00:00:00Z"], "'0001-01-01T00:00:00Z' is not a time since 1970", id="too-early"),
+        pytest.param(["--to", "9999-12-31T23:59:59-01:00"], "'9999-12-31T23:59:59-01:00' is not a time since 1970", id="no-date-in-utc"),
     ],
 )
 def test_what_was_typed_wrong_is_64(capsys, server, tmp_path, words, said):

@@ -42,3 +42,12 @@ def test_a_revision_is_the_text_that_was_written(written):
 def test_a_time_may_be_a_number_of_seconds_however_json_writes_it(seconds):
     ((change,), faults) = read(f'[{{"target": "{TARGET}", "at": {seconds}}}]', "changes.json")
     assert (change.at, faults) == (moment(2 * HOUR), [])
+
+
+@pytest.mark.parametrize("column", ["at", "ready", "rolled_back_at"])
+@pytest.mark.parametrize("written", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00"])
+def test_a_time_that_lies_before_1970_or_is_no_date_is_a_fault_of_its_cell(column, written):
+    _, faults = read(f"- {json.dumps({'target': TARGET, 'at': AT} | {column: written})}")
+    assert [fault.partition(": ")[2] for fault in faults] == [
+        f"changes[0] › {column}: expected a time since 1970 with its zone, such as 2026-07-01T12:00:00Z, found '{written}'"
+    ]
