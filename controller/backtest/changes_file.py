@@ -99,7 +99,8 @@ class _Reading:
         self.faults += parsed.faults
         for document in parsed.documents:
             root = document.root
-            if isinstance(root.children, dict) and isinstance(root.data, dict) and "changes" in root.data:
+            if isinstance(root.children, dict) and "changes" in root.children:
+                self._check_known(root.keys or {}, "file", ("changes",))
                 root = root.children["changes"]
             if not isinstance(root.children, list):
                 self.fault(root.line, root.column, "file", "a list of changes", quoted(root.data))
@@ -120,12 +121,15 @@ class _Reading:
                 yield name, _Cell(str(node.data) if name in TIMES else node.written or str(node.data), node.line, node.column)
 
     def _check_keys(self, keys: Mapping[str, tuple[int, int]], place: tuple[int, int], trail: str) -> None:
-        for name, at in keys.items():
-            if name not in KEYS:
-                self.fault(*at, trail, "a known key", quoted(name), choices(name, KEYS))
+        self._check_known(keys, trail, KEYS)
         for name in NEEDED:
             if name not in keys:
                 self.fault(*place, trail, f"the key '{name}'", "nothing", f"the keys are: {', '.join(KEYS)}")
+
+    def _check_known(self, keys: Mapping[str, tuple[int, int]], trail: str, known: Sequence[str]) -> None:
+        for name, at in keys.items():
+            if name not in known:
+                self.fault(*at, trail, "a known key", quoted(name), choices(name, known))
 
     # --- to changes -----------------------------------------------------------------------------------------------------------------------
 

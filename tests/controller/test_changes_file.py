@@ -51,3 +51,8 @@ def test_a_time_that_lies_before_1970_or_is_no_date_is_a_fault_of_its_cell(colum
     assert [fault.partition(": ")[2] for fault in faults] == [
         f"changes[0] › {column}: expected a time since 1970 with its zone, such as 2026-07-01T12:00:00Z, found '{written}'"
     ]
+
+
+def test_a_key_beside_the_list_of_changes_is_a_fault_with_its_place():
+    _, faults = read(f"defaults: {{outcome: good}}\nchanges:\n  - {{target: {TARGET}, at: {AT}}}\n")
+    assert faults == ["1:1: file: expected a known key, found 'defaults'; allowed: changes"]
