@@ -12,7 +12,7 @@ from rollbackd.policies.model.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Pair:
     """One change; None where that set has no policy for its target. ``other``: what the set says that it is compared with."""
 
     mine: Judged | None
@@ -23,25 +23,33 @@ class Difference:
         """What tells which change it is."""
         found = self.mine or self.other
         if found is None:
-            raise ValueError("a difference is between two, one of which there has to be")
+            raise ValueError("a pair has a side at least")
         return found
 
+    @property
+    def differs(self) -> bool:
+        """Whether they say something else of it."""
+        return self.mine is None or self.other is None or self.mine.word != self.other.word
 
-def differences(mine: Sequence[Judged], other: Sequence[Judged]) -> Iterator[Difference]:
-    """The changes whose verdict differs, in their order. Policies are paired by their names, and else by their targets."""
-    names = _paired([one.policy for one in mine], [one.policy for one in other])
+    @property
+    def is_undecided(self) -> bool:
+        """Whether both leave it open: that they do not differ proves nothing then."""
+        return not self.differs and self.either.word == "inconclusive"
+
+
+def paired(mine: Sequence[Judged], other: Sequence[Judged]) -> Iterator[Pair]:
+    """Each change with what both say of it, in their order. Policies are paired by their names, and else by their targets."""
+    names = _names([one.policy for one in mine], [one.policy for one in other])
     theirs = {(one.change.number, one.policy.name): one for one in other}
     seen = set()
     for one in mine:
         key = one.change.number, names.get(one.policy.name, "")
         seen.add(key)
-        their = theirs.get(key)
-        if their is None or their.word != one.word:
-            yield Difference(one, their)
-    yield from (Difference(None, their) for key, their in theirs.items() if key not in seen)
+        yield Pair(one, theirs.get(key))
+    yield from (Pair(None, their) for key, their in theirs.items() if key not in seen)
 
 
-def _paired(mine: Sequence[Policy], other: Sequence[Policy]) -> Mapping[str, str]:
+def _names(mine: Sequence[Policy], other: Sequence[Policy]) -> Mapping[str, str]:
     targets = {policy.name: policy.target for policy in other}
     found = {policy.name: policy.name for policy in mine if policy.name in targets}
     for policy in mine:
@@ -51,12 +59,13 @@ def _paired(mine: Sequence[Policy], other: Sequence[Policy]) -> Mapping[str, str
     return found
 
 
-def comparison(mine: Outcome, other: Outcome, found: Sequence[Difference]) -> dict[str, Any]:
+def comparison(mine: Outcome, other: Outcome, pairs: Sequence[Pair]) -> dict[str, Any]:
     """The comparison for programs; the keys are a contract. Below ``against`` is what the other set says."""
     return {
         "apiVersion": "rollbackd/v1",
         "kind": "BacktestComparison",
-        "differences": [_difference(one) for one in found],
+        "differences": [_difference(one) for one in pairs if one.differs],
+        "undecided": sum(one.is_undecided for one in pairs),
         **_side(mine),
         "against": _side(other),
         "queries": mine.queries + other.queries,
@@ -64,7 +73,7 @@ def comparison(mine: Outcome, other: Outcome, found: Sequence[Difference]) -> di
     }
 
 
-def _difference(one: Difference) -> dict[str, Any]:
+def _difference(one: Pair) -> dict[str, Any]:
     given = one.either.change
     mine, other = (None if side is None else change(side) for side in (one.mine, one.other))
     return {"target": given.target, "at": told(given.at), "revision": given.revision, "outcome": given.outcome, "verdict": mine, "against": other}
@@ -78,7 +87,7 @@ def _side(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def difference_lines(one: Difference) -> Iterator[str]:
+def difference_lines(one: Pair) -> Iterator[str]:
     """The change, what is said now, and what the other set says."""
     given = one.either.change
     truth = f" ({given.outcome})" if given.outcome else ""

@@ -1,13 +1,13 @@
 """The past of some policies, slot by slot, as the daemon would have read it: few range queries, and nothing kept that was passed on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.source import Source
 from rollbackd.controller.observe.baselines import Compared, read_before
-from rollbackd.controller.observe.questions import Ask, Question, asks_of
+from rollbackd.controller.observe.questions import Ask, ProbeQuestion, Question, TargetQuestion, asks_of
 from rollbackd.controller.observe.readings import past_readings, unread
 from rollbackd.controller.schedule import Grid
 from rollbackd.policies.model.policy import Policy
@@ -42,9 +42,11 @@ class PastSource(Source, Protocol):
 
 
 class History:
-    """What a source tells of the past slots of one grid."""
+    """What a source tells of the past slots of one grid. ``asked``: for how many it was asked so far, each question by itself."""
 
     def __init__(self, source: PastSource, policies: Sequence[Policy]) -> None:
+        self.asked = 0
+        self._refused, self._why = 0, ""
         self._source = source
         known: dict[Question, Question] = {}  # one object for equal questions, which are asked once
         self._wanted = {
@@ -63,6 +65,11 @@ class History:
             read = self._read(piece)
             for at in piece:
                 yield at, read[at]
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing at all was answered of what was asked so far; empty where anything was."""
+        return self._why if self._refused == self.asked else ""
 
     def look_back(self, compared: Sequence[Compared], at: datetime) -> Mapping[str, tuple[Before, ...]]:
         """What was before these changes, as the daemon would read it at ``at``; nothing where it is not answered."""
@@ -86,24 +93,34 @@ class History:
 
     def _one(self, group: Question, slots: Sequence[datetime]) -> Slots:
         wanted = {f"{name}\n{one.row}": (one,) for name, asks in self._wanted.items() for one in asks if one.group is group}
-        return past(self._source, wanted, slots)
+        if not isinstance(group, ProbeQuestion | TargetQuestion):  # of which nobody is asked
+            self.asked += len(slots)
+        return past(self._source, wanted, slots, self._note)
+
+    def _note(self, refused: int, why: str) -> None:
+        self._refused += refused
+        self._why = why
 
 
-def past(source: PastSource, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime]) -> Slots:
-    """What was ``wanted`` at these slots. What is not answered reads as an error at its slots.
+def past(
+    source: PastSource, wanted: Mapping[str, Sequence[Ask]], slots: Sequence[datetime], told: Callable[[int, str], None] = lambda refused, why: None
+) -> Slots:
+    """What was ``wanted`` at these slots. What is not answered reads as an error at its slots; ``told`` of how many, and why.
 
     Raises Transient or Permanent where the source cannot be asked at all any more.
     """
     try:
         return past_readings(source, wanted, slots)
     except Permanent as fault:
-        return unread(source, wanted, slots, str(fault))
+        why = str(fault)
     except Transient as fault:
         source.clock_skew(slots[-1])  # raises where nobody answers at all
-        if len(slots) <= FEWEST:
-            return unread(source, wanted, slots, str(fault))
+        why = str(fault) if len(slots) <= FEWEST else ""
+    if why:
+        told(len(slots), why)
+        return unread(source, wanted, slots, why)
     half = len(slots) // 2
-    return {**past(source, wanted, slots[:half]), **past(source, wanted, slots[half:])}
+    return {**past(source, wanted, slots[:half], told), **past(source, wanted, slots[half:], told)}
 
 
 def slots_between(grid: Grid, since: datetime, until: datetime) -> list[datetime]:

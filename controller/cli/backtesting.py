@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rollbackd.controller.backtest.cases import GivenChange
-    from rollbackd.controller.backtest.compare import Difference
+    from rollbackd.controller.backtest.compare import Pair
     from rollbackd.controller.backtest.run import Outcome
     from rollbackd.policies.model.policy import Policy
 
@@ -39,7 +39,7 @@ def _changes_file(_: click.Context, option: click.Parameter, file: Path) -> Path
 @click.command(
     short_help="What policies would have done about past changes.",
     epilog="Exit codes: 0 nothing would have been rolled back, 2 at least one change would have been "
-    "(with --against: a verdict differs), 4 Prometheus could not be asked, 64 usage, a faulty policy or a faulty file of changes.\n\n"
+    "(with --against: a verdict differs), 4 Prometheus gave no answer, 64 usage, a faulty policy or a faulty file of changes.\n\n"
     "Examples:\n\n\b\n  rollbackd backtest policies.d/checkout.yaml --prometheus http://127.0.0.1:9090 --changes deploys.csv\n"
     "  rollbackd backtest policies.d/ --prometheus http://127.0.0.1:9090 --changes deploys.yaml -o json\n"
     "  rollbackd backtest new.yaml --against old.yaml --prometheus http://127.0.0.1:9090 --changes deploys.csv",
@@ -113,13 +113,15 @@ def backtest(
 
 
 def _compare(places: tuple[Path, ...], others: tuple[Path, ...], file: Path | None, given: Given, output: str) -> None:
-    from rollbackd.controller.backtest.compare import comparison, differences
+    from rollbackd.controller.backtest.compare import comparison, paired
 
     mine, other = reached(partial(_outcomes, (places, others), file, given))
-    found = tuple(differences(mine.judged, other.judged))
-    show(comparison(mine, other, found), output, partial(_draw_differences, found))
+    pairs = tuple(paired(mine.judged, other.judged))
+    found, open_in_both = [one for one in pairs if one.differs], sum(one.is_undecided for one in pairs)
+    same = f", {open_in_both} inconclusive on both sides" if open_in_both else ""
+    show(comparison(mine, other, pairs), output, partial(_draw_differences, found, same))
     of = max(len(mine.judged), len(other.judged))
-    say(f"{len(found)} of {of} verdicts differ; {mine.queries + other.queries} queries, {(mine.took + other.took).total_seconds():.1f} s")
+    say(f"{len(found)} of {of} verdicts differ{same}; {mine.queries + other.queries} queries, {(mine.took + other.took).total_seconds():.1f} s")
     click.get_current_context().exit(FOUND if found else 0)
 
 
@@ -198,13 +200,13 @@ def _draw(outcome: "Outcome", out: "Console") -> None:
         out.print(escape(line), soft_wrap=True)
 
 
-def _draw_differences(found: "tuple[Difference, ...]", out: "Console") -> None:
+def _draw_differences(found: "list[Pair]", same: str, out: "Console") -> None:
     from rich.markup import escape
 
     from rollbackd.controller.backtest.compare import difference_lines
 
     if not found:
-        out.print("no verdict differs")
+        out.print(f"no verdict differs{same}")
     for one in found:
         for line in difference_lines(one):
             out.print(escape(line), soft_wrap=True)

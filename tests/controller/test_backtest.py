@@ -220,12 +220,16 @@ def test_against_another_policy_shows_only_what_it_says_otherwise(capsys, server
         ("v2", "rollback", "ok"),
         ("v3", "rollback", "ok"),
     ]
-    assert [len(found["changes"]), len(found["against"]["changes"])] == [5, 5]
+    assert [len(found["changes"]), len(found["against"]["changes"]), found["undecided"]] == [5, 5, 2]
     code, out, err = run(capsys, server, *words, "--against", lax)
-    assert (code, err.split(";")[0]) == (2, "2 of 5 verdicts differ")
+    assert (code, err.split(";")[0]) == (2, "2 of 5 verdicts differ, 2 inconclusive on both sides")
     assert [line[:4] for line in out.splitlines()] == ["2023", "  - ", "  + ", "2023", "  - ", "  + "]
     code, out, err = run(capsys, server, *words, "--against", tmp_path / "checkout.yaml")
-    assert (code, out, err.split(";")[0]) == (0, "no verdict differs\n", "0 of 5 verdicts differ")
+    assert (code, out, err.split(";")[0]) == (
+        0,
+        "no verdict differs, 2 inconclusive on both sides\n",
+        "0 of 5 verdicts differ, 2 inconclusive on both sides",
+    )
 
 
 def test_plots_are_xml_with_the_limit_the_onset_and_the_confirmation_and_no_line_over_a_gap(capsys, server, tmp_path):
@@ -271,6 +275,26 @@ def test_prometheus_that_is_not_there_is_4(capsys, tmp_path):
     said = capsys.readouterr()
     assert (code, said.out) == (4, "")
     assert "could not be reached" in said.err
+
+
+REFUSED = "    - {name: per-code, promql: requests_total / on (app) requests_total, above: 5}\n"
+"""Two series on either side: a Prometheus reads the expression, and answers no range of it."""
+
+
+@pytest.mark.parametrize("against", [[], ["--against", "checkout.yaml"]], ids=["alone", "against"])
+def test_where_prometheus_refuses_every_range_nothing_is_judged_and_that_is_4_with_its_reason(capsys, server, tmp_path, monkeypatch, against):
+    head, _, tail = samples.POLICY.partition("    - name: errors")
+    words = samples.write(tmp_path, *five(), policy=f"{head}{REFUSED}  remedy:{tail.partition('  remedy:')[2]}")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, server, *words, *against)
+    assert (code, out) == (4, "")
+    assert "no range of the past was answered in full, so nothing was judged: prometheus: could not answer (execution): found duplicate series" in err
+
+
+def test_where_one_condition_of_two_is_refused_the_other_is_judged(capsys, server, tmp_path):
+    words = samples.write(tmp_path, *five(), policy=samples.POLICY.replace("  remedy:", f"{REFUSED}  remedy:"))
+    found = document(capsys, server, *words)
+    assert (found["code"], [one["verdict"] for one in found["changes"]][:2]) == (2, ["inconclusive", "rollback"])
 
 
 def test_a_faulty_file_of_changes_is_told_though_prometheus_is_not_there(capsys, tmp_path):

@@ -81,9 +81,9 @@ def test_every_verdict_and_the_decision_are_the_daemons_own(tmp_path: Path, conf
     assert incident.reason.partition("; ")[0] == judged.reason.partition("; ")[0]
 
 
-def verdict(capsys: pytest.CaptureFixture[str], folder: Path, url: str) -> tuple[str, str]:
+def verdict(capsys: pytest.CaptureFixture[str], folder: Path, url: str, policy: str = samples.POLICY) -> tuple[str, str]:
     """What is said of the release at ``CAME``."""
-    outcome(["backtest", *samples.write(folder, row(CAME, "v2")), "--prometheus", url, "-o", "json"])
+    outcome(["backtest", *samples.write(folder, row(CAME, "v2"), policy=policy), "--prometheus", url, "-o", "json"])
     said = capsys.readouterr()
     (one,) = json.loads(said.out)["changes"]
     return one["verdict"], one["reason"]
@@ -168,13 +168,17 @@ def behind(server: servers.Server, reply: Callable[[Request, Any], None]) -> Ite
 
 def test_an_answer_that_may_be_incomplete_is_no_evidence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     def cut(asked: Request, document: Any) -> None:
-        if "query_range" in asked.path:
+        if "query_range" in asked.path and b"code" in asked.body:
             document["warnings"] = ["results truncated due to limit"]
 
+    whole = "    - {name: many, promql: max by (app) (requests_total), above: 1000000000}\n"
     with servers.prometheus_with_history(samples.past(turns_bad, 2 * AN_HOUR)) as server, behind(server, cut) as url:
-        found, why = verdict(capsys, tmp_path, url)
+        found, why = verdict(capsys, tmp_path, url, samples.POLICY.replace("  remedy:", f"{whole}  remedy:"))
+        alone = outcome(["backtest", *samples.write(tmp_path, row(CAME, "v2")), "--prometheus", url])
     assert found == "inconclusive"
-    assert "errors error: prometheus: warned that the answer may be incomplete: results truncated due to limit" in why
+    warned = "prometheus: warned that the answer may be incomplete: results truncated due to limit"
+    assert f"errors error: {warned}" in why
+    assert (alone, warned in capsys.readouterr().err) == (4, True), "nothing else was answered"
 
 
 def test_ranges_are_of_at_most_500_steps_on_the_grid_and_do_not_overlap(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
