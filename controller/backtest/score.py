@@ -41,7 +41,7 @@ class Score:
     ``found``: bad changes that would have been rolled back, of those of which that can be said; ``false``: good ones that would have been.
 
     ``censored``: people were first, so it counts as neither; ``undecided``: nothing was proven; ``held``: a guard would have held it.
-    ``to_proof``: from the change's first replica to the confirmation of what was found, the median.
+    ``to_proof``: from the change to the confirmation of what was found, the median.
     """
 
     found: Rate
@@ -59,7 +59,7 @@ def score(judged: Sequence[Judged]) -> Score:
     told = [one for one in changes if one.change.outcome is not None]
     known = [one for one in told if one.word in ("rollback", "ok", "held")]
     found = [one for one in known if one.change.outcome == "bad" and one.word == "rollback"]
-    times = [max(0.0, (one.found.at - (one.change.ready or one.change.at)).total_seconds()) for one in found if one.found is not None]
+    times = [(one.found.at - one.change.at).total_seconds() for one in found if one.found is not None]
     return Score(
         found=_rate(known, "bad"),
         false=_rate(known, "good"),

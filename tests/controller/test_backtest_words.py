@@ -139,6 +139,16 @@ def test_a_change_that_several_policies_judge_counts_once_and_any_rollback_count
     assert summary(Outcome((found[0],), (), 0, 0, timedelta(0))).startswith("1 change: 1 ok; ")
 
 
+def test_what_is_confirmed_before_the_first_replica_served_is_the_changes_and_its_time_is_from_the_change_on():
+    change = replace(CHANGE, ready=T0 + 20 * MINUTE, outcome="bad")
+    replay = Replay([ERRORS_ONLY], [change], {POLICY.name: windows_of(ERRORS_ONLY, [change])})
+    for at in slots(T0 - HOUR, T0 + 2 * HOUR):
+        replay.slot(at, {POLICY.name: (counts(at, 60 if at > T0 else 1, 100),)})
+    (found,) = judged(replay.ways[0], [change], T0 + 2 * HOUR)
+    assert (found.word, found.found and found.found.at) == ("rollback", T0 + 2 * MINUTE)
+    assert score([found]).to_proof == 2 * MINUTE
+
+
 def test_where_nothing_was_proven_no_limit_is_proposed():
     assert nearest(judged_of(CHANGE, 0)) is None
     assert nearest(judged_of(CHANGE, 1)) is not None
