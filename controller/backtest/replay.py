@@ -244,8 +244,7 @@ class Replay:
     def _find(self, way: Replayed, found: Found, blamed: Sequence[str]) -> None:
         """Noted for the newest suspect; all suspects are answered, as by an incident, and what would follow the act did not happen."""
         way.incident = way.opening = None
-        known: Collection[object] = way.found if blamed else way.unblamed
-        if (blamed[0] if blamed else (found.condition, found.onset)) in known:
+        if blamed[0] in way.found if blamed else _is_told(way, found):
             return
         if blamed:
             way.found[blamed[0]] = replace(found, change=blamed[0])
@@ -257,6 +256,11 @@ class Replay:
             way.is_astray = True
             way.acted.append(found.at)
             way.quarantined |= {(change.target, change.revision) for change in changes if change.id == blamed[0] and not recurs(change.target)}
+
+
+def _is_told(way: Replayed, found: Found) -> bool:
+    """Whether this breach has been told already, of a change or without one."""
+    return any((one.condition, one.onset) == (found.condition, found.onset) for one in (*way.found.values(), *way.unblamed.values()))
 
 
 def _is_made(way: Replayed, back: Change) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rollbackd.controller.cli.options import prints, to_write
-from rollbackd.controller.cli.past import Given, policies_in, reached, refuse, source_now, time_option, with_progress
+from rollbackd.controller.cli.past import Given, check_span, policies_in, reached, refuse, source_now, time_option, with_progress
 from rollbackd.controller.cli.policies import FOUND
 from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, MATCH, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
@@ -137,6 +137,7 @@ def _outcomes(sets: tuple[tuple[Path, ...], ...], file: Path | None, given: Give
         if file is not None:
             _changes(file, every, given, _NEVER)  # no server is needed to tell of its faults
         raise
+    check_span(given, now if file is None else None)
     changes = _seen_changes(every, given, now) if file is None else _changes(file, every, given, now)
     return [with_progress(partial(run, Asked(policies, changes, now, given.since, given.until), given.source)) for policies in read]
 

@@ -9,7 +9,7 @@ import click
 
 from rollbackd.controller.api.client import FAILED, ClientFault
 from rollbackd.controller.cli.options import FILE, prints
-from rollbackd.controller.cli.past import Given, policies_in, reached, source_now, time_option
+from rollbackd.controller.cli.past import Given, check_span, policies_in, reached, source_now, time_option
 from rollbackd.controller.cli.policies import FOUND
 from rollbackd.controller.cli.prometheus import ADDRESS, CA_FILE, MATCH, SCRAPE_INTERVAL, TOKEN_FILE
 from rollbackd.controller.cli.show import say, show
@@ -86,6 +86,7 @@ def _compared(journal: "Journalled", policies: "tuple[Policy, ...]", given: Give
     from rollbackd.controller.backtest.parity import default_since, parity
 
     now = source_now(given)
+    check_span(given, now)
     until = min(given.until or now, now)
     return parity(policies, journal, given.source, given.since or default_since(journal, until), until)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rollbackd.policies.text.faults import Fault
 
 T = TypeVar("T")
+MOST_DAYS = 366
+"""A longer span would be read for hours, slot by slot, and most servers do not keep so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,14 @@ def source_now(given: Given) -> datetime:
 
     mine = now()
     return mine + given.source("prometheus").clock_skew(mine)
+
+
+def check_span(given: Given, now: datetime | None) -> None:
+    """The span that was asked for is one that can be replayed; without --to it ends ``now``, if anywhere. Raises click.UsageError."""
+    ends = [end for end in (given.until, now) if end is not None]
+    if given.since is not None and ends and (span := min(ends) - given.since) > timedelta(days=MOST_DAYS):
+        said = f"--from begins a span of {span.days:,} days, and at most {MOST_DAYS} are replayed"
+        raise click.UsageError(f"{said}: take a later one, or an earlier --to")
 
 
 def policies_in(places: tuple[Path, ...]) -> "tuple[Policy, ...]":

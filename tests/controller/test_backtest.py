@@ -141,6 +141,23 @@ def test_a_policy_that_always_watches_tells_once_what_it_would_have_done_without
     assert len(found["false_alarms_outside_changes"]) == 2
 
 
+def test_what_a_policy_that_always_watches_found_of_a_change_is_no_false_alarm_too(capsys, server, tmp_path):
+    always = samples.POLICY.replace("watch: 30m", "watch: always")
+    span = ["--from", samples.when(timedelta(minutes=50)), "--to", samples.when(GAP)]
+    found = document(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1"), row(BAD, "v2"), policy=always), *span)
+    assert [one["verdict"] for one in found["changes"]] == ["ok", "rollback"]
+    assert all(time_of(one["onset"]) >= moment(LATE) for one in found["false_alarms_outside_changes"])
+
+
+@pytest.mark.parametrize("changes", ["written", "prometheus"])
+def test_a_span_of_years_is_refused_and_not_read(capsys, server, tmp_path, changes):
+    policy, option, file = samples.write(tmp_path, row(samples.GOOD, "v1"))
+    span = ["--from", "2001-01-01T00:00:00Z", *(["--to", "2020-01-01T00:00:00Z"] if changes == "written" else [])]
+    code, _, err = run(capsys, server, policy, option, file if changes == "written" else changes, *span)
+    assert code == 64
+    assert "days, and at most 366 are replayed: take a later one, or an earlier --to" in " ".join(err.split())
+
+
 def test_a_condition_that_may_only_propose_is_held_by_its_mode(capsys, server, tmp_path):
     proposing = samples.POLICY.replace("      for: 1m", "      for: 1m\n      mode: suggest")
     (one,) = document(capsys, server, *samples.write(tmp_path, row(BAD, "v2"), policy=proposing))["changes"]
