@@ -22,6 +22,10 @@ FEWEST = 250
 Slots: TypeAlias = Mapping[datetime, Mapping[str, tuple[Reading, ...]]]
 
 
+IN_CALM = " in calm"
+"""After a policy's name: what is asked of it where nothing is watched, if that is something else."""
+
+
 @runtime_checkable
 class PastSource(Source, Protocol):
     """A source that keeps history, and counts what it was asked."""
@@ -49,13 +53,17 @@ class History:
         self._refused, self._why = 0, ""
         self._source = source
         known: dict[Question, Question] = {}  # one object for equal questions, which are asked once
-        self._wanted = {
-            policy.name: tuple(Ask(known.setdefault(one.group, one.group), one.row) for one in asks_of(policy, source.block(policy.every)))
-            for policy in policies
-        }
+
+        def asks(policy: Policy, *, in_calm: bool) -> tuple[Ask, ...]:
+            asked = asks_of(policy, source.block(policy.every), in_calm=in_calm)
+            return tuple(Ask(known.setdefault(one.group, one.group), one.row) for one in asked)
+
+        self._wanted = {policy.name: asks(policy, in_calm=False) for policy in policies}
+        calm = {policy.name: asks(policy, in_calm=True) for policy in policies}
+        self._wanted |= {name + IN_CALM: asked for name, asked in calm.items() if asked != self._wanted[name]}
 
     def read(self, slots: Sequence[datetime]) -> Iterator[tuple[datetime, Mapping[str, tuple[Reading, ...]]]]:
-        """The readings of every policy at each slot, in order. What is not answered reads as an error at its slots.
+        """The readings of every policy at each slot, in order, for ``as_looked``. What is not answered reads as an error at its slots.
 
         Raises Transient or Permanent where the source cannot be asked at all any more: that is no fault of the history.
         """
@@ -100,6 +108,11 @@ class History:
     def _note(self, refused: int, why: str) -> None:
         self._refused += refused
         self._why = why
+
+
+def as_looked(policy: Policy, readings: Mapping[str, tuple[Reading, ...]], *, in_calm: bool) -> tuple[Reading, ...]:
+    """What the daemon would have read of the policy in this slot, with nothing or something of it watched."""
+    return readings.get(policy.name + IN_CALM, readings[policy.name]) if in_calm else readings[policy.name]
 
 
 def past(

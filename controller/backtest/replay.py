@@ -31,7 +31,7 @@ from rollbackd.policies.model.keys import recurs
 from rollbackd.policies.model.policy import Mode, OnNoData, Policy
 from rollbackd.policies.model.readings import Reading
 from rollbackd.policies.watching.baseline import Before
-from rollbackd.policies.watching.since import is_due, watch_of
+from rollbackd.policies.watching.since import is_due, is_watching, watch_of
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 LookBack: TypeAlias = Callable[[Sequence[Compared], datetime], Mapping[str, tuple[Before, ...]]]
@@ -138,6 +138,14 @@ class Replay:
         if way.last is None or self._breaches.presses(way.last, [way.incident for way in self.ways if way.incident is not None], at):
             return True
         return is_due(way.policy, way.incident, self.of(way.policy.targets), Fleet(answered=_answered(way)), way.last, at)
+
+    def in_calm(self, policies: Iterable[Policy], at: datetime) -> frozenset[str]:
+        """The names of those of these policies of which nothing is watched in the slot ``at``, as far as is known before it."""
+        names = {policy.name for policy in policies}
+        return frozenset(way.policy.name for way in self.ways if way.policy.name in names and not self._is_watching(way, at))
+
+    def _is_watching(self, way: Replayed, at: datetime) -> bool:
+        return is_watching(way.policy, way.incident, self.of(way.policy.targets), Fleet(answered=_answered(way)), at)
 
     def _survey(self, targets: Collection[str], at: datetime) -> list[Change]:
         """The changes of these targets that came to light in this slot, and their replicas that serve by now: before, nobody knew that they would."""

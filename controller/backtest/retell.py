@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollbackd.controller.backtest.beside import Beside
+from rollbackd.controller.backtest.history import as_looked
 from rollbackd.controller.backtest.journalled import Journalled, Transition
 from rollbackd.controller.backtest.replay import LookBack
 from rollbackd.controller.backtest.tries import Tries
@@ -21,7 +22,7 @@ from rollbackd.policies.known.reasons import standing_reason
 from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
-from rollbackd.policies.watching.since import is_due, mended
+from rollbackd.policies.watching.since import is_due, is_watching, mended
 
 
 class Retelling:
@@ -56,12 +57,14 @@ class Retelling:
             return
         # A slot is read for before its survey is known; at its start the daemon has what the journal tells.
         known = self._seen if self._last else visible
-        fleet = self._fleet(known)
-        due = [policy for policy in self._policies if self._is_due(policy, known, fleet, at)]
-        self._compare(due, known, fleet, at)
+        before = self._fleet(known)
+        due = [policy for policy in self._policies if self._is_due(policy, known, before, at)]
+        self._compare(due, known, before, at)
         fleet = self._fleet(visible)
         for policy in due:
-            self._look(policy, self._beside.read(policy, readings[policy.name], _of(known, policy), at), visible, fleet, at)
+            is_calm = not is_watching(policy, self._incident(policy), _of(known, policy), before, at)
+            looked = as_looked(policy, readings, in_calm=is_calm)
+            self._look(policy, self._beside.read(policy, looked, _of(known, policy), at), visible, fleet, at)
         self._seen = visible
 
     def _fill(self, readings: Mapping[str, tuple[Reading, ...]], visible: Sequence[Change], at: datetime) -> None:

@@ -12,7 +12,7 @@ from rollbackd.adapters.base.errors import Permanent
 from rollbackd.controller.backtest.beside import Beside
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged
 from rollbackd.controller.backtest.conclude import alarms, judged
-from rollbackd.controller.backtest.history import History, PastSource, slots_between
+from rollbackd.controller.backtest.history import History, PastSource, as_looked, slots_between
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
 from rollbackd.controller.observe.baselines import Compared
@@ -62,7 +62,9 @@ class _Past:
 
     def completed(self, readings: Mapping[str, tuple[Reading, ...]], replay: Replay, at: datetime) -> Mapping[str, tuple[Reading, ...]]:
         """The slot's readings with what the daemon would have asked for beside them, by the changes that are known."""
-        return {one.name: self.beside.read(one, readings[one.name], replay.of(one.targets), at) for one in self.policies}
+        calm = replay.in_calm(self.policies, at)
+        looked = {one.name: as_looked(one, readings, in_calm=one.name in calm) for one in self.policies}
+        return {one.name: self.beside.read(one, looked[one.name], replay.of(one.targets), at) for one in self.policies}
 
 
 def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[int, int], None] = lambda done, of: None) -> Outcome:

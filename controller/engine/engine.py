@@ -29,7 +29,7 @@ from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Watch, new_watch, take
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Reading
-from rollbackd.policies.watching.since import is_due, is_resting
+from rollbackd.policies.watching.since import is_due, is_resting, is_watching
 
 log = structlog.get_logger()
 
@@ -90,6 +90,10 @@ class Engine:
         if is_resting(policy, standing.evaluation.watch, incident, changes, self.fleet, at):
             return False
         return is_due(policy, incident, changes, self.fleet, standing.at, at)
+
+    def in_calm(self, policies: Iterable[Policy], at: datetime) -> frozenset[str]:
+        """The names of those of which nothing is watched in the slot ``at``."""
+        return frozenset(p.name for p in policies if not is_watching(p, self._incident(p), self.book.of(p.targets), self.fleet, at))
 
     def lacking(self, policies: Iterable[Policy], at: datetime) -> list[Compared]:
         """What has to be read of the time before a change, so that these policies can compare it."""

@@ -25,6 +25,8 @@ from rollbackd.policies.watching.recovery import recovers_after
 WEEK, APART = timedelta(days=7), timedelta(minutes=30)
 """So far back traffic is looked at, and so often: one block each half hour."""
 MINUTE = timedelta(minutes=1)
+BLOCKS = timedelta(minutes=2)
+"""Evidence comes in blocks, so that it begins and ends a little later than traffic does."""
 _NOTHING = (
     "nothing was counted at its looks of the last 7 days, one each half hour and the newest half an hour ago: "
     "it is younger than that, had no traffic, or its source keeps no history"
@@ -82,14 +84,14 @@ def _health(policy: Policy, condition: Condition, usual: float, quiet: float) ->
     """How long a rollback that helped takes to be proven to have helped, and what to write where that is too long."""
     took = [recovers_after(condition, per_minute) for per_minute in (usual, quiet)]
     said = [f"more than {WIDEST} windows of {duration_text(condition.window)}" if each is None else duration_text(each) for each in took]
-    text = f"to prove recovery takes {said[0]} without a bad event" + (f", in the quietest tenth {said[1]}" if said[1] != said[0] else "")
+    text = f"to prove recovery takes {said[0]}" + (f", in the quietest tenth {said[1]}" if said[1] != said[0] else "")
     if took[1] is None:
-        return f"{text}: there a rollback that helped ends held; widen 'over', or raise the limit"
+        return f"{text}: a rollback that helped may end held; widen 'over', or raise the limit"
     timing, needed = policy.timing, took[1] + policy.timing.recover_for
     if needed <= timing.give_up:
         return text
     longer = f"with recover_for {duration_text(timing.recover_for)} that is later than give_up {duration_text(timing.give_up)}"
-    return f"{text}: {longer}, and a rollback that helped ends held; write give_up: {math.ceil(needed / MINUTE)}m or more"
+    return f"{text}: {longer}, so a rollback that helped may end held; write give_up: {math.ceil((needed + BLOCKS) / MINUTE)}m or more"
 
 
 def _traffic(source: Source, one: Ask, at: datetime) -> Sequence[float] | str:

@@ -12,6 +12,8 @@ from rollbackd.policies.watching.since import apart_in_calm
 
 PART = "events"
 """The name of the only part of a count or a rate."""
+FILLED = 0.9
+"""So much of a window has to be seen."""
 NOBODY: frozenset[ask.RowKey] = frozenset()
 POD, SIDE = "pod", "rollbackd_replicaset"
 """The label that names a pod, and the one that is made of it."""
@@ -47,20 +49,25 @@ class Ask:
     row: ask.RowKey
 
 
-def asks_of(policy: model.Policy, block: timedelta) -> tuple[Ask, ...]:
-    """What to ask for each condition of the policy, in order. ``block``: the shortest window over which the source can count."""
-    return tuple(Ask(_question(policy, c, _counted_over(policy, c, block)), c.identity.values) for c in policy.conditions)
+def asks_of(policy: model.Policy, block: timedelta, *, in_calm: bool = False) -> tuple[Ask, ...]:
+    """What to ask for each condition of the policy, in order. ``block``: the shortest window over which the source can count.
+
+    ``in_calm``: nothing is watched, so that looks are rare.
+    """
+    apart = max(block, apart_in_calm(policy.every) if in_calm else policy.every)
+    return tuple(Ask(_question(policy, c, _counted_over(policy, c, block, apart)), c.identity.values) for c in policy.conditions)
 
 
-def _counted_over(policy: model.Policy, condition: model.Condition, block: timedelta) -> timedelta:
-    """Over what its events are counted. Of a share some of them tell as much as all; a number of events is known only where none is left out
-    between two looks, also while nothing is watched.
+def _counted_over(policy: model.Policy, condition: model.Condition, block: timedelta, apart: timedelta) -> timedelta:
+    """Over what its events are counted. Of a share some of them tell as much as all of them; a number of events is known only where none is left
+    out between two looks, and where the blocks nearly fill the window.
     """
     match condition.signal:
         case signals.Traffic():
             return max(block, condition.window)
         case signals.Count() | signals.Rate():
-            return max(block, min(apart_in_calm(policy.every), condition.window // policy.every * policy.every))
+            whole = max(block, condition.window // policy.every * policy.every)
+            return apart if condition.window // apart * apart >= min(FILLED * condition.window, whole) else whole
         case _:
             return block
 

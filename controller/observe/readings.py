@@ -1,7 +1,7 @@
 """Ask the sources once per signal and slot, and turn their answers into readings. Decides nothing; doubt becomes Unknown."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,7 +76,7 @@ class Observer:
         self._probing = probing
         # A pool for each source: one that hangs must not delay the others.
         self._pools = {name: ThreadPoolExecutor(workers, thread_name_prefix=f"observe-{name}") for name in sources}
-        self._asks: dict[str, tuple[str, tuple[Ask, ...]]] = {}
+        self._asks: dict[tuple[str, bool], tuple[str, tuple[Ask, ...]]] = {}
         # One object for equal questions: from here on identity stands for equality, since hashing 40,000 of them takes a quarter second a slot.
         self._questions: dict[Question, Question] = {}
         self._lock = threading.Lock()
@@ -92,13 +92,16 @@ class Observer:
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def read(self, policies: Sequence[Policy], at: datetime) -> dict[str, tuple[Reading, ...]]:
-        """Each policy's readings for the slot ``at``, in the order of its conditions. All policies share one source."""
+    def read(self, policies: Sequence[Policy], at: datetime, in_calm: Collection[str] = ()) -> dict[str, tuple[Reading, ...]]:
+        """Each policy's readings for the slot ``at``, in the order of its conditions. All policies share one source.
+
+        ``in_calm``: the names of those of which nothing is watched.
+        """
         if not policies:
             return {}
         source = self._sources[policies[0].source]
         asked = at - source.delay
-        wanted = {policy.name: self._asks_of(policy, source) for policy in policies}
+        wanted = {policy.name: self._asks_of(policy, source, in_calm=policy.name in in_calm) for policy in policies}
         return _readings(wanted, self._ask_all(source, wanted, asked))
 
     def read_history(self, policies: Sequence[Policy], instants: Sequence[datetime]) -> Past:
@@ -122,12 +125,12 @@ class Observer:
         source = self._sources[policies[0].source]
         return source, {policy.name: self._asks_of(policy, source) for policy in policies}
 
-    def _asks_of(self, policy: Policy, source: Source) -> tuple[Ask, ...]:
-        known = self._asks.get(policy.name)
+    def _asks_of(self, policy: Policy, source: Source, *, in_calm: bool = False) -> tuple[Ask, ...]:
+        known = self._asks.get((policy.name, in_calm))
         if known is None or known[0] != policy.digest:
-            asks = asks_of(policy, source.block(policy.every))
+            asks = asks_of(policy, source.block(policy.every), in_calm=in_calm)
             known = (policy.digest, tuple(Ask(self._questions.setdefault(one.group, one.group), one.row) for one in asks))
-            self._asks[policy.name] = known
+            self._asks[policy.name, in_calm] = known
         return known[1]
 
     def _ask_all(self, source: Source, wanted: Mapping[str, Sequence[Ask]], asked: datetime) -> dict[int, list[Reading]]:

@@ -25,7 +25,7 @@ from rollbackd.policies.known.events import CloseHow
 from rollbackd.policies.known.incident import Incident, Phase
 from rollbackd.policies.known.reasons import standing_reason
 from rollbackd.policies.known.watch import Watch, new_watch, take
-from rollbackd.policies.watching.since import is_due
+from rollbackd.policies.watching.since import is_due, is_watching
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 """The moment of the first sample: midnight, so that the clock in a reason shows the time of the test."""
@@ -55,11 +55,12 @@ def run(case: Case) -> Outcome:
 
 def _looks(case: Case) -> Iterator[Look]:
     policy, source, world = case.policy, CaseSource(case, START), World(case, START)
-    asks = asks_of(policy, source.block(policy.every))
+    asks, calm = (asks_of(policy, source.block(policy.every), in_calm=in_calm) for in_calm in (False, True))
     watch, last, traffics, absences, baselines = new_watch(policy), None, Traffics(), Absences(), Baselines()
     for at in slots(policy.every, case.until):
         # As in the daemon: who is due follows from what was known before this slot, and without an open watch that is once a minute.
         due = last is None or is_due(policy, world.incident, world.changes, world.fleet(at), last, at)
+        watching = is_watching(policy, world.incident, world.changes, world.fleet(at), at)
         lacking = baselines.lacking(policy, world.incident, world.changes, world.fleet(at), at)
         world.survey(at)
         if not due:
@@ -72,7 +73,7 @@ def _looks(case: Case) -> Iterator[Look]:
             return source.probe(question, at)
 
         state = source.state(policy.target, world.sides, at)
-        readings = told(policy, readings_at(source, probing, asks, at), state, at)
+        readings = told(policy, readings_at(source, probing, asks if watching else calm, at), state, at)
         readings = answered(beside_old(policy, readings, source, state, at), source)
         readings = answered(traffics.beside(policy, readings, world.changes, source, state, at), source)
         readings = answered(absences.beside(policy, readings, world.changes, source, state, at), source)

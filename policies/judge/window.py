@@ -1,12 +1,14 @@
 """The newest counts that a look draws on: blocks that do not overlap, a window of them, and more of a share where they are few."""
 
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rollbackd.policies.judge.evidence import Bounds, Happened, Share, wilson
 from rollbackd.policies.model.policy import Condition
-from rollbackd.policies.model.readings import COUNTED, Counts, Events, Reading
+from rollbackd.policies.model.readings import Counts, Events, Reading
+from rollbackd.policies.model.signals import Count
 
 WIDEST = 8
 """A window widens to this many times its length where traffic is low."""
@@ -45,24 +47,40 @@ def _share(first: Counts, last: Counts, least: float, most: float, total: float)
 
 
 def events_in(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Happened | None:
-    """What happened in the newest blocks that fit into the condition's window, none of them begun before ``since``."""
-    count, first, last, span = 0.0, None, None, timedelta(0)
-    for block in _disjoint(readings, since):
-        if not isinstance(block, Events) or (last is not None and last.end - block.start > condition.window):
-            break
-        count, first, last, span = count + block.count, block, last or block, span + (block.end - block.start)
-    if first is None or last is None:
+    """What happened in the newest blocks that fit into the condition's window, none of them begun before ``since``.
+
+    Which blocks do not overlap depends on the one that is begun with: of a number of events with a limit above, the choice with most counts.
+    """
+    blocks = _fitting(condition, readings, since)
+    if not blocks:
         return None
-    return Happened(count, span, first.start, last.end, last.newest, is_complete=span + (last.end - last.start) > condition.window)
+    last, count, span, start = blocks[0], 0.0, timedelta(0), blocks[0].end
+    for block in blocks:
+        if block.end <= start:
+            count, span, start = count + block.count, span + (block.end - block.start), block.start
+    is_complete = span + (last.end - last.start) > condition.window
+    if isinstance(condition.signal, Count) and condition.limit.high is not None:
+        count, start = max(count, _most(blocks)), min([block.start for block in blocks])
+    return Happened(count, span, start, last.end, last.newest, is_complete)
 
 
-def _disjoint(readings: Sequence[Reading], since: datetime | None) -> Iterator[Counts | Events]:
-    """Blocks that do not overlap, newest first, none of which began before ``since``: each event is counted once."""
-    border: datetime | None = None
+def _fitting(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> list[Events]:
+    """The blocks of the window that ends with the newest of them, newest first."""
+    found: list[Events] = []
     for block in reversed(readings):
-        if (border is not None and block.end > border) or not isinstance(block, COUNTED):
+        if not isinstance(block, Events):
             continue
         if since is not None and block.start < since:
-            return
-        yield block
-        border = block.start
+            break
+        if not found or found[0].end - block.start <= condition.window:
+            found.append(block)
+    return found
+
+
+def _most(blocks: Sequence[Events]) -> float:
+    """The most that any blocks counted of which no two overlap: each event is counted once. Newest first."""
+    most = [0.0]  # of the oldest block, of the oldest two, and so on
+    ends = [block.end for block in reversed(blocks)]
+    for block in reversed(blocks):
+        most.append(max(most[-1], block.count + most[bisect_right(ends, block.start)]))
+    return most[-1]

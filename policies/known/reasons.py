@@ -33,8 +33,10 @@ def verdict_reason(condition: Condition, verdict: Verdict) -> str:
             text = _share_text if verdict.trial is None else _tried_text
             return f"{condition.name} {text(condition, share, verdict)}"
         case Happened() as seen:
-            number = f"{seen.per_second:.3g}/s" if isinstance(condition.signal, Rate) else f"{seen.count:.0f} events"
-            return f"{condition.name} {number} in {duration_text(seen.span)} {_compared(condition.limit, verdict.state)}"
+            if isinstance(condition.signal, Rate):
+                return f"{condition.name} {seen.per_second:.3g}/s in {duration_text(seen.span)} {_compared(condition.limit, verdict.state)}"
+            length = duration_text(seen.end - seen.start)
+            return f"{condition.name} {seen.count:.0f} events in {length} {_compared(condition.limit, verdict.state)}"
         case Value() as value:
             return f"{condition.name} {_level_text(condition, value, verdict.state)}"
 

@@ -1,5 +1,6 @@
 """A replica's memory of one policy's target: readings, breach runs, onsets. Rebuilt from history at start; never shared, never authority."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -87,7 +88,7 @@ def _take_one(condition: Condition, track: Track, reading: Reading) -> Track:
     had_data = track.had_data or not isinstance(reading, Unknown)
     counted = _counted(track.readings)
     if isinstance(reading, COUNTED):
-        counted = _still_useful(condition, counted, reading.end)
+        counted = _condensed(condition, _still_useful(condition, counted, reading.end), reading.end, in_calm=_is_calm(condition, track))
     # A gap does not make older counts untrue, so they stay; only the newest gap or level matters.
     kept = (*counted, reading)
     seen = track.run, track.recent, track.onset, track.last_breach, track.ok_since, track.ok_last
@@ -105,6 +106,39 @@ def _still_useful(condition: Condition, counted: tuple[Counts | Events, ...], en
     while too_old < len(counted) and counted[too_old].start < horizon:
         too_old += 1
     return counted[too_old:]
+
+
+def _condensed(condition: Condition, counted: tuple[Counts | Events, ...], end: datetime, *, in_calm: bool) -> tuple[Counts | Events, ...]:
+    """The same blocks, but of those that have left the window none that overlaps one before; in calm, where evidence begins anew with none of them,
+    put together up to a window each. At a block a look, eight windows would take most of a fleet's memory.
+    """
+    left = bisect_right(counted, end - condition.window, key=_end)
+    if left < 2:
+        return counted
+    before, newest = counted[left - 2 : left]
+    if newest.start < before.end:
+        return (*counted[: left - 1], *counted[left:])
+    joined = _joined(before, newest) if in_calm and newest.end - before.start <= condition.window else None
+    return counted if joined is None else (*counted[: left - 2], joined, *counted[left:])
+
+
+def _is_calm(condition: Condition, track: Track) -> bool:
+    """Whether nothing is watched, so far as the track tells: only what is tried has a tally while something is."""
+    return track.tally is None and condition.bound is not None and condition.limit.of_old is None
+
+
+def _end(block: Counts | Events) -> datetime:
+    return block.end
+
+
+def _joined(first: Counts | Events, second: Counts | Events) -> Counts | None:
+    """Both as one; None where the time between them, or another bucket, is not counted."""
+    if not isinstance(first, Counts) or not isinstance(second, Counts):
+        return None
+    if first.end != second.start or (first.low, first.high) != (second.low, second.high):
+        return None
+    sums = first.least + second.least, first.most + second.most, first.total + second.total
+    return Counts(first.start, second.end, *sums, second.newest, second.low, second.high)
 
 
 def _reach(condition: Condition, readings: tuple[Counts | Events, ...]) -> timedelta:

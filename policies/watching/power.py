@@ -23,6 +23,8 @@ from rollbackd.policies.watching.since import watch_of
 SURE = 0.95
 """In so many of all cases it has to be found to be called found."""
 PLAYS = 1000
+MOST_LOOKS = 1440
+"""A watch of more than a day is looked at more rarely: a play takes time for each look."""
 MULTIPLES = (1.2, 2.0, 4.0, 10.0)
 """The shares that are tried, as multiples of the limit; and all events bad."""
 # Two standard deviations more than SURE, which chance may have added.
@@ -86,7 +88,8 @@ def preview(
 
 def asked_of(policy: Policy, condition: Condition, limit: float, bound: Bound, per_minute: float, spread: float | None) -> Asked:
     """What is asked in the watch of the condition."""
-    step, watch = max(_LEAST_STEP, policy.every), watch_of(policy, condition)
+    watch = watch_of(policy, condition)
+    step = max(_LEAST_STEP, policy.every, watch / MOST_LOOKS)
     totals = [per_minute * (step * look / timedelta(minutes=1)) for look in range(watch // step + 1)]
     events = [int(total / (spread or 1.0)) for total in totals]
     window, looks = max(1, condition.window // step), []

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from rollbackd.policies.judge.evidence import Share, Z
 from rollbackd.policies.judge.tally import Calm
-from rollbackd.policies.judge.verdict import LEAVE, State, Verdict, share_limit
+from rollbackd.policies.judge.verdict import LEAVE, State, Verdict, health_volume, share_limit
 from rollbackd.policies.judge.window import WIDEST
 from rollbackd.policies.known.reasons import number_text
 from rollbackd.policies.known.watch import Track
@@ -24,15 +24,16 @@ def as_left(condition: Condition, track: Track, verdict: Verdict) -> Verdict:
 
 
 def recovers_after(condition: Condition, per_minute: float) -> timedelta | None:
-    """After how much traffic without any bad event the breach of a share is over, where so much comes in a minute; None: its window never holds it.
+    """After how long the breach of a share is over, where so much comes in a minute and no more than GOOD of the limit is bad.
 
-    By Wilson's upper bound on none of n: z^2 / (n + z^2).
+    None: no window holds so much that it could be told, even without a bad event. By Wilson's upper bound on none of n, z^2 / (n + z^2).
     """
-    limit = share_limit(condition)
+    limit, widest = share_limit(condition), WIDEST * condition.window
     tightest = LEAVE * min(side for side in (limit.high, None if limit.low is None else 1 - limit.low) if side is not None)
-    needed = max(Z * Z * (1 - tightest) / tightest, condition.min_volume)
-    after = timedelta(minutes=needed / per_minute) if per_minute > 0 else None
-    return after if after is not None and after <= WIDEST * condition.window else None
+    least = max(Z * Z * (1 - tightest) / tightest, condition.min_volume)
+    if per_minute * (widest / timedelta(minutes=1)) < least:
+        return None
+    return min(timedelta(minutes=health_volume(condition) / per_minute), widest)
 
 
 def leave_text(condition: Condition, verdict: Verdict) -> str:

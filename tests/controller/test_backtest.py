@@ -149,6 +149,17 @@ def test_what_a_policy_that_always_watches_found_of_a_change_is_no_false_alarm_t
     assert all(time_of(one["onset"]) >= moment(LATE) for one in found["false_alarms_outside_changes"])
 
 
+def test_events_are_seen_outside_of_changes_where_blocks_are_shorter_than_the_time_between_looks(capsys, server, tmp_path):
+    """Scraped each 3 s, a block is 15 s long, and a look comes once a minute. Here such a block has one scrape, and a window has many."""
+    failed = "'requests_total{code=~\"5..\"}'"
+    counted = samples.POLICY.replace(f"ratio: {{bad: {failed}, total: requests_total}}", f"count: {failed}")
+    policy = counted.replace("above: 5%", "above: 200\n      unbounded: accepted")
+    span = ["--from", samples.when(timedelta(minutes=50)), "--to", samples.when(GAP), "--scrape-interval", "3s"]
+    found = document(capsys, server, *samples.write(tmp_path, row(samples.GOOD, "v1"), policy=policy), *span)
+    onsets = [time_of(one["onset"]) for one in found["false_alarms_outside_changes"]]
+    assert [onset >= moment(at) for onset, at in zip(onsets, (BAD, LATE), strict=True)] == [True, True]
+
+
 @pytest.mark.parametrize("changes", ["written", "prometheus"])
 def test_a_span_of_years_is_refused_and_not_read(capsys, server, tmp_path, changes):
     policy, option, file = samples.write(tmp_path, row(samples.GOOD, "v1"))

@@ -12,11 +12,11 @@ from rollbackd.adapters.base.source import Answer, Increases, Levels, Query, Row
 from rollbackd.adapters.scrape import Endpoint, Scrape, these
 from rollbackd.controller.config.values import NamedProbe
 from rollbackd.controller.observe.probing import Probing
-from rollbackd.controller.observe.questions import ProbeQuestion
+from rollbackd.controller.observe.questions import ProbeQuestion, asks_of
 from rollbackd.controller.observe.readings import Observer, SourceHealth
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Reading, Unknown
-from rollbackd.policies.model.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Ratio, Selector
+from rollbackd.policies.model.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector
 from tests.exposition import Exposition, Reply, exposing
 from tests.policies.literals import ERRORS, MINUTE, POLICY, SECOND, T0
 from tests.servers import free_port
@@ -52,6 +52,30 @@ class Literal:
 
     def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         return {}
+
+
+@pytest.mark.parametrize(
+    ("every", "block", "window", "watched", "in_calm"),
+    [
+        pytest.param(15, 15, 300, 15, 60, id="a-scrape-source"),
+        pytest.param(15, 45, 300, 45, 60, id="scrapes-of-10-s"),
+        pytest.param(15, 60, 300, 60, 60, id="scrapes-of-15-s-leave-no-gap"),
+        pytest.param(15, 60, 110, 105, 105, id="a-block-that-fills-the-window"),
+        pytest.param(15, 15, 170, 15, 165, id="such-a-block-in-calm"),
+        pytest.param(15, 60, 170, 165, 165, id="two-blocks-would-leave-a-third-out"),
+        pytest.param(15, 60, 30, 60, 60, id="a-window-shorter-than-a-block"),
+        pytest.param(35, 35, 300, 35, 70, id="looks-70-s-apart"),
+        pytest.param(120, 120, 300, 120, 120, id="looks-as-rare-as-slots"),
+    ],
+)
+@pytest.mark.parametrize("signal", [Count(FAILED), Rate(FAILED)])
+def test_numbers_of_events_are_asked_for_without_a_gap_between_looks(signal, every, block, window, watched, in_calm):
+    policy = policy_with(signal)
+    condition = replace(policy.conditions[0], window=window * SECOND)
+    policy = replace(policy, every=every * SECOND, conditions=(condition, replace(condition, signal=Ratio(BAD, TOTAL))))
+    for is_calm, expected in ((False, watched), (True, in_calm)):
+        number, share = asks_of(policy, block * SECOND, in_calm=is_calm)
+        assert (number.group.window, share.group.window) == (expected * SECOND, block * SECOND)
 
 
 def policy_with(signal: object, name: str = "checkout") -> Policy:

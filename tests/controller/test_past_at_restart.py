@@ -18,7 +18,7 @@ from rollbackd.controller.observe.readings import Observer
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Bound, For, Group, Leaf, Limit, Policy
-from rollbackd.policies.model.signals import Gauge, Ratio, Selector
+from rollbackd.policies.model.signals import Count, Gauge, Ratio, Selector
 from rollbackd.policies.watching.baseline import look_back
 from tests.controller.world import EVERY, SHOP, SHOP_POLICY, World
 from tests.policies.literals import CALM, ERRORS, MINUTE, RELEASE, SECOND, T0, level, slots
@@ -255,3 +255,34 @@ def test_a_restart_does_not_take_for_a_breach_what_was_none_by_a_raised_limit(tm
     again = Daemon(tmp_path, first.town, first.world.at)
     assert "worse than before" in again.look(1, 20)
     assert again.world.engine.standings["shop"].before.tracks[0].onset is None
+
+
+class Close(Town):
+    """A source that counts from look to look, and keeps over what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows: list[timedelta] = []
+
+    def block(self, every: timedelta) -> timedelta:
+        return every
+
+    def read(self, query: Query, at: datetime) -> Answer:
+        assert isinstance(query, Increases)
+        self.windows.append(query.window)
+        return Answer({}, known_parts=frozenset({"events"}))
+
+    def read_history(self, query: Query, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
+        return {}
+
+
+def test_events_are_asked_for_from_look_to_look_in_calm_and_in_a_watch(tmp_path: Path) -> None:
+    town, failures = Close(), replace(ERRORS, name="failures", signal=Count(Selector("failures")), limit=Limit(high=9), min_volume=0)
+    daemon = Daemon(tmp_path, town, policy=replace(SHOP_POLICY, conditions=(failures,)))
+    daemon.look(7, 0)
+    assert set(town.windows) == {MINUTE}
+    daemon.world.deploy("v2")
+    daemon.look(7, 0)
+    town.windows.clear()
+    daemon.look(3, 0)
+    assert town.windows == [EVERY] * 3

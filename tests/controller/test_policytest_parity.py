@@ -155,7 +155,7 @@ class Daemon:
         self.texts = {f"/{number}": shown(page, index) for number, page in enumerate(self.pages)}
         self.scrape.scrape()
         due, survey = world.engine.due([self.policy], at), world.survey()
-        readings = self.observer.read(due, at)
+        readings = self.observer.read(due, at, world.engine.in_calm(due, at))
         state = survey.states[self.policy.target]
         told = {name: answered(beside_old(self.policy, r, self.scrape, state, at), self.scrape) for name, r in readings.items()}
         world.engine.cycle(Batch(at, survey, told))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -13,7 +14,7 @@ from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.incident import Incident
 from rollbackd.policies.known.watch import Track, Watch, new_watch
 from rollbackd.policies.model.policy import Bound, Group, Leaf, Limit, Policy
-from rollbackd.policies.model.readings import Reading
+from rollbackd.policies.model.readings import Counts, Reading
 from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, level, no_data, slots, verifying
 
 DAY = timedelta(days=1)
@@ -153,3 +154,36 @@ def test_readings_every_few_seconds_are_counted_once_each_minute() -> None:
     tally = looked(BOUNDED, *told).watch.tracks[0].tally
     assert tally is not None
     assert tally.sums.total == 500
+
+
+# --- what is kept of a quiet service ------------------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_service_in_calm_is_kept_in_no_more_than_its_window_and_a_block_for_each_of_the_others() -> None:
+    track = quiet(*(counts(at, 0, 20) for at in slots(T0 - 3 * HOUR, T0, MINUTE)))
+    assert len(track.readings) <= 5 + 8 + 2
+    assert sum(block.total for block in track.readings if isinstance(block, Counts)) >= 30 * 20
+
+
+def test_in_a_watch_no_two_blocks_beyond_the_window_overlap_and_none_is_put_together() -> None:
+    track = looked(BOUNDED, *(counts(at, 0, 20) for at in slots(T0, T0 + HOUR))).watch.tracks[0]
+    old = [block for block in track.readings if isinstance(block, Counts) and block.end <= T0 + HOUR - BOUND.window]
+    assert all(earlier.end <= later.start for earlier, later in pairwise(old))
+    assert {block.end - block.start for block in old} == {MINUTE}
+    assert len(track.readings) <= 20 + 35
+
+
+@pytest.mark.parametrize("a_minute", [10, 20, 60])
+def test_health_is_proven_as_soon_by_what_is_kept(a_minute: int) -> None:
+    """In calm the only evidence, in a watch all since the change: a fifth of the limit is bad."""
+    for changes, begin in (((), T0 - 2 * HOUR), ((RELEASE,), T0)):
+        at = slots(begin, begin + 40 * MINUTE)
+        found = looked(BOUNDED, *(counts(each, a_minute / 100, a_minute) for each in at), changes=changes)
+        assert found.verdicts[0].state is State.OK
+
+
+def test_what_was_not_counted_or_by_another_bucket_is_not_put_together() -> None:
+    gap = [counts(T0 - back * MINUTE, 0, 20) for back in reversed(range(60)) if back % 3]
+    assert {block.end - block.start for block in quiet(*gap).readings if isinstance(block, Counts)} == {MINUTE, 2 * MINUTE}
+    buckets = [replace(counts(T0 - back * MINUTE, 0, 20), low=back % 2, high=back % 2) for back in reversed(range(60))]
+    assert {block.end - block.start for block in quiet(*buckets).readings if isinstance(block, Counts)} == {MINUTE}

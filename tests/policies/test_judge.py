@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from datetime import timedelta
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from rollbackd.policies.known.reasons import verdict_reason
 from rollbackd.policies.model.policy import Limit
 from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Unknown
 from rollbackd.policies.model.signals import Count, Latency, Rate, Selector
-from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, level, no_data
+from tests.policies.literals import ERRORS, MEMORY, MINUTE, SECOND, T0, counts, level, no_data, slots
 
 SLOW = replace(ERRORS, name="p95-latency", signal=Latency(Selector("h"), 0.95, 2.0), limit=Limit(high=2.0, unit="s"), min_volume=200)
 FAILURES = replace(ERRORS, name="database-failures", signal=Count(Selector("e")), limit=Limit(high=5), window=2 * MINUTE, min_volume=0)
@@ -273,3 +274,33 @@ def test_a_latency_limit_beyond_the_largest_bucket_is_never_called_healthy(low, 
     verdict = judge(SLOW, [block], None, None, T0)
     assert verdict.state is State.UNPROVEN
     assert verdict_reason(SLOW, verdict) == f"p95-latency {said}"
+
+
+def test_a_burst_at_the_start_of_the_evidence_is_seen_by_every_look_while_it_is_in_the_window():
+    """Blocks of a minute each 15 s: those that end with the newest may leave out the first of all."""
+    often = replace(FAILURES, window=5 * MINUTE)
+    blocks = [Events(at - MINUTE, at, 6.0 if at - MINUTE < T0 + 10 * SECOND <= at else 0.0, at) for at in slots(T0 + MINUTE, T0 + 5 * MINUTE)]
+    for end in range(1, len(blocks) + 1):
+        seen = judge(often, blocks[:end], T0, None, blocks[end - 1].end)
+        assert (seen.state, seen.evidence.count) == (State.BREACH, 6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6), st.integers(0, 9)), min_size=1, max_size=9))
+def test_of_blocks_that_overlap_each_event_is_counted_once(written):
+    """The most of all choices of which no two overlap, as trying every one of them says."""
+    blocks = sorted({Events(T0 + a * MINUTE, T0 + (a + n) * MINUTE, float(count), T0) for a, n, count in written}, key=lambda block: block.end)
+    chosen = [
+        sum(block.count for block in some)
+        for size in range(len(blocks) + 1)
+        for some in combinations(blocks, size)
+        if all(one.end <= two.start for one, two in pairwise(some))
+    ]
+    most = replace(FAILURES, window=60 * MINUTE)
+    assert judge(most, blocks, None, None, T0).evidence.count == max(chosen)
+
+
+def test_a_rate_and_what_must_not_be_too_few_are_counted_from_the_newest_block_on():
+    blocks = [events(T0 - MINUTE, 9), Events(T0 - 90 * SECOND, T0 - 30 * SECOND, 1.0, T0), Events(T0 - MINUTE, T0, 0.0, T0)]
+    rate, few = replace(RATE, window=2 * MINUTE), replace(FAILURES, limit=Limit(low=3), window=2 * MINUTE)
+    assert judge(rate, blocks, None, None, T0).evidence.count == 9
+    assert judge(few, blocks[1:], None, None, T0).evidence.count == 0

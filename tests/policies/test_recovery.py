@@ -83,19 +83,25 @@ def test_the_volume_of_health_is_the_same_for_a_share_that_must_not_fall(limit, 
     assert health_volume(above) >= least
 
 
-@given(st.floats(0.01, 0.9), st.floats(5, 1000))
-def test_recovery_without_a_bad_event_takes_the_events_that_prove_it(limit, per_minute):
-    condition = replace(BOUNDED, limit=Limit(high=limit, unit="%"), min_volume=0, window=1000 * MINUTE)
-    events = recovers_after(condition, per_minute) / MINUTE * per_minute
-    assert wilson(0, math.floor(events) + 1).high < LEAVE * limit
-    assert wilson(0, max(1, math.ceil(events) - 1)).high >= LEAVE * limit or events <= 1
-    assert recovers_after(replace(condition, limit=Limit(low=1 - limit, unit="%")), per_minute) / MINUTE == pytest.approx(events / per_minute)
-
-
-@pytest.mark.parametrize(("per_minute", "least", "minutes"), [(10, 0, 13), (10, 200, 20), (2, 50, None), (0, 50, None)])
-def test_recovery_takes_the_least_volume_too_and_is_never_proven_by_what_no_window_holds(per_minute, least, minutes):
+@pytest.mark.parametrize(
+    ("per_minute", "least", "minutes"),
+    [
+        pytest.param(10, 0, 24, id="a-fifth-of-the-limit"),
+        pytest.param(10, 300, 30, id="the-least-volume"),
+        pytest.param(4, 0, 40, id="what-its-widest-window-holds"),
+        pytest.param(3, 50, None, id="more-than-that"),
+        pytest.param(0, 0, None, id="no-traffic"),
+    ],
+)
+def test_recovery_takes_what_proves_it_with_a_fifth_of_the_limit_bad(per_minute, least, minutes):
     after = recovers_after(replace(BOUNDED, min_volume=least), per_minute)
     assert (None if after is None else math.ceil(after / MINUTE)) == minutes
+
+
+@given(st.floats(0.01, 0.9), st.floats(5, 1000))
+def test_recovery_takes_as_long_for_a_share_that_must_not_fall(limit, per_minute):
+    above, below = (replace(BOUNDED, limit=side, min_volume=0) for side in (Limit(high=limit, unit="%"), Limit(low=1 - limit, unit="%")))
+    assert (recovers_after(above, per_minute) or MINUTE) / MINUTE == pytest.approx((recovers_after(below, per_minute) or MINUTE) / MINUTE)
 
 
 @pytest.mark.parametrize("limit", [Limit(unit="%"), Limit(high=0.0, unit="%"), Limit(low=1.0, unit="%")])
