@@ -83,15 +83,16 @@ def _line(policy: Policy, condition: Condition, bound: Bound, limit: float, traf
 def _health(policy: Policy, condition: Condition, usual: float, quiet: float) -> str:
     """How long a rollback that helped takes to be proven to have helped, and what to write where that is too long."""
     took = [recovers_after(condition, per_minute) for per_minute in (usual, quiet)]
-    said = [f"more than {WIDEST} windows of {duration_text(condition.window)}" if each is None else duration_text(each) for each in took]
+    said = [f"more than {WIDEST} windows of {duration_text(condition.window)}" if each is None else f"about {duration_text(each)}" for each in took]
     text = f"to prove recovery takes {said[0]}" + (f", in the quietest tenth {said[1]}" if said[1] != said[0] else "")
     if took[1] is None:
         return f"{text}: a rollback that helped may end held; widen 'over', or raise the limit"
-    timing, needed = policy.timing, took[1] + policy.timing.recover_for
+    # Twice as long: as much is bad by chance that half of all rollbacks would not be known to have helped by then.
+    timing, needed = policy.timing, min(2 * took[1], WIDEST * condition.window) + BLOCKS + policy.timing.recover_for
     if needed <= timing.give_up:
         return text
-    longer = f"with recover_for {duration_text(timing.recover_for)} that is later than give_up {duration_text(timing.give_up)}"
-    return f"{text}: {longer}, so a rollback that helped may end held; write give_up: {math.ceil((needed + BLOCKS) / MINUTE)}m or more"
+    short = f"with recover_for {duration_text(timing.recover_for)} give_up {duration_text(timing.give_up)} is short for that"
+    return f"{text}: {short}, and a rollback that helped may end held; write give_up: {math.ceil(needed / MINUTE)}m or more"
 
 
 def _traffic(source: Source, one: Ask, at: datetime) -> Sequence[float] | str:

@@ -12,7 +12,7 @@ from rollbackd.policies.watching.since import apart_in_calm
 
 PART = "events"
 """The name of the only part of a count or a rate."""
-FILLED = 0.9
+FILLED = 0.8
 """So much of a window has to be seen."""
 NOBODY: frozenset[ask.RowKey] = frozenset()
 POD, SIDE = "pod", "rollbackd_replicaset"
@@ -54,22 +54,30 @@ def asks_of(policy: model.Policy, block: timedelta, *, in_calm: bool = False) ->
 
     ``in_calm``: nothing is watched, so that looks are rare.
     """
-    apart = max(block, apart_in_calm(policy.every) if in_calm else policy.every)
-    return tuple(Ask(_question(policy, c, _counted_over(policy, c, block, apart)), c.identity.values) for c in policy.conditions)
+    apart = apart_in_calm(policy.every) if in_calm else policy.every
+    return tuple(Ask(_question(policy, c, _counted_over(c, block, apart)), c.identity.values) for c in policy.conditions)
 
 
-def _counted_over(policy: model.Policy, condition: model.Condition, block: timedelta, apart: timedelta) -> timedelta:
-    """Over what its events are counted. Of a share some of them tell as much as all of them; a number of events is known only where none is left
-    out between two looks, and where the blocks nearly fill the window.
+def _counted_over(condition: model.Condition, block: timedelta, apart: timedelta) -> timedelta:
+    """Over what its events are counted, where looks are so far ``apart``. Of a share some of them tell as much as all of them; a number of events is
+    known only where none is left out between two looks, and where the blocks nearly fill the window.
     """
     match condition.signal:
         case signals.Traffic():
             return max(block, condition.window)
         case signals.Count() | signals.Rate():
-            whole = max(block, condition.window // policy.every * policy.every)
-            return apart if condition.window // apart * apart >= min(FILLED * condition.window, whole) else whole
+            return _filling(condition.window, max(block, apart), apart)
         case _:
             return block
+
+
+def _filling(window: timedelta, least: timedelta, apart: timedelta) -> timedelta:
+    """The shortest length from ``least`` on of which blocks, each beginning where another look ended, nearly fill the window; else all of it."""
+    for number in range(window // least, 1, -1):
+        length = window / number // apart * apart
+        if length >= least and number * length >= FILLED * window:
+            return length
+    return max(least, window)
 
 
 def with_rows(question: Question, rows: Iterable[ask.RowKey]) -> Question:

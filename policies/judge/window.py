@@ -10,6 +10,8 @@ from rollbackd.policies.model.policy import Condition
 from rollbackd.policies.model.readings import Counts, Events, Reading
 from rollbackd.policies.model.signals import Count
 
+SURE = 0.75
+"""So much of what a block counted has happened: a source that extrapolates four scrapes to its edges tells up to a third more."""
 WIDEST = 8
 """A window widens to this many times its length where traffic is low."""
 
@@ -49,7 +51,7 @@ def _share(first: Counts, last: Counts, least: float, most: float, total: float)
 def events_in(condition: Condition, readings: Sequence[Reading], since: datetime | None) -> Happened | None:
     """What happened in the newest blocks that fit into the condition's window, none of them begun before ``since``.
 
-    Which blocks do not overlap depends on the one that is begun with: of a number of events with a limit above, the choice with most counts.
+    Which blocks do not overlap depends on the one that is begun with. Of a number of events with a limit above, what any choice proves counts.
     """
     blocks = _fitting(condition, readings, since)
     if not blocks:
@@ -60,7 +62,7 @@ def events_in(condition: Condition, readings: Sequence[Reading], since: datetime
             count, span, start = count + block.count, span + (block.end - block.start), block.start
     is_complete = span + (last.end - last.start) > condition.window
     if isinstance(condition.signal, Count) and condition.limit.high is not None:
-        count, start = max(count, _most(blocks)), min([block.start for block in blocks])
+        count, start = max(count, SURE * _most(blocks)), min([block.start for block in blocks])
     return Happened(count, span, start, last.end, last.newest, is_complete)
 
 

@@ -113,13 +113,14 @@ def _condensed(condition: Condition, counted: tuple[Counts | Events, ...], end: 
     put together up to a window each. At a block a look, eight windows would take most of a fleet's memory.
     """
     left = bisect_right(counted, end - condition.window, key=_end)
-    if left < 2:
-        return counted
-    before, newest = counted[left - 2 : left]
-    if newest.start < before.end:
-        return (*counted[: left - 1], *counted[left:])
-    joined = _joined(before, newest) if in_calm and newest.end - before.start <= condition.window else None
-    return counted if joined is None else (*counted[: left - 2], joined, *counted[left:])
+    kept: list[Counts | Events] = []
+    for block in counted[:left]:
+        if kept and block.start < kept[-1].end:
+            continue
+        is_near = in_calm and kept and block.end - kept[-1].start <= condition.window
+        joined = _joined(kept[-1], block) if is_near else None
+        kept = [*kept[:-1], joined] if joined is not None else [*kept, block]
+    return (*kept, *counted[left:]) if len(kept) < left else counted
 
 
 def _is_calm(condition: Condition, track: Track) -> bool:

@@ -187,3 +187,9 @@ def test_what_was_not_counted_or_by_another_bucket_is_not_put_together() -> None
     assert {block.end - block.start for block in quiet(*gap).readings if isinstance(block, Counts)} == {MINUTE, 2 * MINUTE}
     buckets = [replace(counts(T0 - back * MINUTE, 0, 20), low=back % 2, high=back % 2) for back in reversed(range(60))]
     assert {block.end - block.start for block in quiet(*buckets).readings if isinstance(block, Counts)} == {MINUTE}
+
+
+def test_what_leaves_the_window_at_once_after_a_silence_is_thinned_from_its_beginning() -> None:
+    before = [counts(at, 0, 9) for at in slots(T0, T0 + 6 * MINUTE)]
+    track = looked(BOUNDED, *before, *(counts(T0 + 12 * MINUTE + at, 0, 9) for at in (timedelta(0), EVERY, MINUTE))).watch.tracks[0]
+    assert sum(block.total for block in track.readings if isinstance(block, Counts) and block.end <= T0 + 6 * MINUTE) == 7 * 9

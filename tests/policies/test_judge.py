@@ -1,9 +1,11 @@
 """One condition's verdict on literal evidence."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import combinations, pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -279,15 +281,32 @@ def test_a_latency_limit_beyond_the_largest_bucket_is_never_called_healthy(low, 
 def test_a_burst_at_the_start_of_the_evidence_is_seen_by_every_look_while_it_is_in_the_window():
     """Blocks of a minute each 15 s: those that end with the newest may leave out the first of all."""
     often = replace(FAILURES, window=5 * MINUTE)
-    blocks = [Events(at - MINUTE, at, 6.0 if at - MINUTE < T0 + 10 * SECOND <= at else 0.0, at) for at in slots(T0 + MINUTE, T0 + 5 * MINUTE)]
+    blocks = [Events(at - MINUTE, at, 8.0 if at - MINUTE < T0 + 10 * SECOND <= at else 0.0, at) for at in slots(T0 + MINUTE, T0 + 5 * MINUTE)]
     for end in range(1, len(blocks) + 1):
         seen = judge(often, blocks[:end], T0, None, blocks[end - 1].end)
-        assert (seen.state, seen.evidence.count) == (State.BREACH, 6)
+        assert (seen.state, seen.evidence.count >= 6) == (State.BREACH, True)
+
+
+def extrapolated(events: Sequence[datetime], at: datetime) -> Events:
+    """What Prometheus says of a minute: four scrapes of each 15 s, and what lies between the first and the last of them for all of it."""
+    begin = at - MINUTE
+    first = begin + 7 * SECOND
+    return Events(begin, at, sum(first < event <= first + 45 * SECOND for event in events) * 4 / 3, at)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_events_up_to_the_limit_are_no_breach_however_a_source_extrapolates_them(seed):
+    """Random failures, five of them in all: with a limit of five no look may prove more, and no two thirds of them may seem to."""
+    dice, often = Random(seed), replace(FAILURES, window=5 * MINUTE)
+    happened = [T0 + dice.uniform(0, 300) * SECOND for _ in range(5)]
+    blocks = [extrapolated(happened, at) for at in slots(T0 + MINUTE, T0 + 5 * MINUTE)]
+    out = [judge(often, blocks[:end], T0, None, blocks[end - 1].end).state is State.BREACH for end in range(1, len(blocks) + 1)]
+    assert sum(out) < len(out) / 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6), st.integers(0, 9)), min_size=1, max_size=9))
-def test_of_blocks_that_overlap_each_event_is_counted_once(written):
-    """The most of all choices of which no two overlap, as trying every one of them says."""
+def test_of_blocks_that_overlap_three_quarters_of_the_best_choice_count_at_least_and_no_event_twice(written):
+    """Choices of which no two overlap, as trying every one of them says."""
     blocks = sorted({Events(T0 + a * MINUTE, T0 + (a + n) * MINUTE, float(count), T0) for a, n, count in written}, key=lambda block: block.end)
     chosen = [
         sum(block.count for block in some)
@@ -296,7 +315,7 @@ def test_of_blocks_that_overlap_each_event_is_counted_once(written):
         if all(one.end <= two.start for one, two in pairwise(some))
     ]
     most = replace(FAILURES, window=60 * MINUTE)
-    assert judge(most, blocks, None, None, T0).evidence.count == max(chosen)
+    assert 0.75 * max(chosen) <= judge(most, blocks, None, None, T0).evidence.count <= max(chosen)
 
 
 def test_a_rate_and_what_must_not_be_too_few_are_counted_from_the_newest_block_on():
