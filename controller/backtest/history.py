@@ -110,6 +110,13 @@ class History:
         self._why = why
 
 
+def check_answered(histories: Sequence[History]) -> None:
+    """Something was answered of what was asked. Raises Permanent where nothing was: what follows from that says nothing."""
+    asked = [history for history in histories if history.asked]
+    if asked and all(history.refusal for history in asked):
+        raise Permanent(f"no range of the past was answered in full, so nothing was judged: {asked[-1].refusal}")
+
+
 def as_looked(policy: Policy, readings: Mapping[str, tuple[Reading, ...]], *, in_calm: bool) -> tuple[Reading, ...]:
     """What the daemon would have read of the policy in this slot, with nothing or something of it watched."""
     return readings.get(policy.name + IN_CALM, readings[policy.name]) if in_calm else readings[policy.name]

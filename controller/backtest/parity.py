@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from rollbackd.controller.backtest.beside import Beside
-from rollbackd.controller.backtest.history import History, PastSource, slots_between
+from rollbackd.controller.backtest.history import History, PastSource, check_answered, slots_between
 from rollbackd.controller.backtest.journalled import Blind, Journalled, Transition
 from rollbackd.controller.backtest.retell import Retelling, memory_of
 from rollbackd.controller.backtest.run import by_grid
@@ -84,15 +84,20 @@ class _Retold:
     slots: int
     blind: int
     unread: int
+    history: History
 
 
 def parity(policies: Sequence[Policy], journal: Journalled, source_of: Callable[[str], PastSource], since: datetime, until: datetime) -> Parity:
-    """The comparison of all transitions from ``since`` to ``until``. Raises Transient or Permanent where a source cannot be asked at all."""
+    """The comparison of all transitions from ``since`` to ``until``.
+
+    Raises Transient or Permanent where a source cannot be asked at all, or nothing that was asked is answered in full.
+    """
     sources: dict[str, PastSource] = {}
     retold = []
     for grid, group in by_grid(policies).items():
         source = sources.setdefault(grid.source, source_of(grid.source))
         retold.append(_retold(grid, group, journal, source, since, until))
+    check_answered([each.history for each in retold])
     told = [one for one in journal.transitions if since <= one.at <= until]
     earlier = {one.key for one in journal.transitions if one.at < since}
     found = {key: one for each in retold for key, one in each.found.items() if key not in earlier}
@@ -117,7 +122,7 @@ def _retold(grid: Grid, group: Sequence[Policy], journal: Journalled, source: Pa
             blind += _is_blind(journal.blind, grid.source, at, at)
             unread += _is_unread(readings)
     found = {key: one for key, one in retelling.found.items() if one.at >= since}
-    return _Retold(found, retelling.said, looked, blind, unread)
+    return _Retold(found, retelling.said, looked, blind, unread, history)
 
 
 def _compared(

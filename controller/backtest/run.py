@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from heapq import merge
 from operator import itemgetter
 
-from rollbackd.adapters.base.errors import Permanent
 from rollbackd.controller.backtest.beside import Beside
 from rollbackd.controller.backtest.cases import Alarm, GivenChange, Judged
 from rollbackd.controller.backtest.conclude import alarms, judged
-from rollbackd.controller.backtest.history import History, PastSource, as_looked, slots_between
+from rollbackd.controller.backtest.history import History, PastSource, as_looked, check_answered, slots_between
 from rollbackd.controller.backtest.replay import Replay
 from rollbackd.controller.backtest.spans import span_of, windows_of
 from rollbackd.controller.observe.baselines import Compared
@@ -91,18 +90,12 @@ def run(asked: Asked, source_of: Callable[[str], PastSource], told: Callable[[in
         if done % SAID_EVERY == 0:
             told(done, of)
         replay.slot(at, pasts[grid].completed(readings, replay, at))
-    _check_answered([past.history for past in pasts.values()])
+    check_answered([past.history for past in pasts.values()])
     found = [one for way in replay.ways for one in judged(way, given, max(pasts[grid_of(way.policy)].slots, default=since))]
     ordered = tuple(sorted(found, key=lambda one: (one.change.at, one.change.number, one.policy.name)))
     false = tuple(one for way in replay.ways for one in alarms(way, asked.since, asked.until))
     queries, waited = sum(source.asked for source in sources.values()), sum((source.waited for source in sources.values()), timedelta(0))
     return Outcome(ordered, false, of, queries, timedelta(seconds=time.perf_counter() - began), waited)
-
-
-def _check_answered(histories: Sequence[History]) -> None:
-    asked = [history for history in histories if history.asked]
-    if asked and all(history.refusal for history in asked):
-        raise Permanent(f"no range of the past was answered in full, so nothing was judged: {asked[-1].refusal}")
 
 
 def _replay(policies: Sequence[Policy], given: Sequence[GivenChange], pasts: Mapping[Grid, _Past]) -> Replay:

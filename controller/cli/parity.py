@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command(
     short_help="Does a replay come to what the journal has?",
-    epilog="Exit codes: 0 every transition is the same, 1 the journal cannot be read, 2 at least one differs, 4 Prometheus could not be asked, "
+    epilog="Exit codes: 0 every transition is the same, 1 the journal cannot be read, 2 at least one differs, 4 Prometheus gave no answer, "
     "64 usage or a faulty policy.\n\n"
     "Examples:\n\n\b\n  rollbackd parity /data/rollbackd.db policies.d/ --prometheus http://127.0.0.1:9090\n"
     "  rollbackd parity copy.db policies.d/ --prometheus http://127.0.0.1:9090 --from 2026-07-01T00:00:00Z -o json",

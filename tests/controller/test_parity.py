@@ -285,3 +285,13 @@ def test_what_is_no_journal_is_1(life, capsys, tmp_path):
     (tmp_path / "p.yaml").write_text(TEXT)
     code = outcome(replace(life, folder=tmp_path).words())
     assert (code, capsys.readouterr().out) == (1, "")
+
+
+def test_where_every_range_is_refused_nothing_is_compared_and_that_is_4(life: Life, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head, _, tail = TEXT.partition("  rollback_when:\n")
+    refused = "  rollback_when:\n    - {name: refused, promql: 'requests_total * on() requests_total', above: 1, unbounded: accepted}\n"
+    policy = tmp_path / "p.yaml"
+    policy.write_text(f"{head}{refused}  remedy:{tail.partition('  remedy:')[2]}")
+    words = [str(policy) if str(word) == str(life.folder / "p.yaml") else str(word) for word in life.words("-o", "json")]
+    assert outcome(words) == 4
+    assert "no range of the past was answered in full, so nothing was judged" in capsys.readouterr().err
