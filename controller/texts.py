@@ -50,7 +50,7 @@ def bounded_text(file: Path) -> str:
     with file.open("rb") as opened:
         held = opened.read(MOST_BYTES + 1)
     if len(held) > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"more than {MOST_BYTES // 1_000_000} MB", str(file))
+        raise OSError(errno.EFBIG, f"more than {MOST_BYTES // 1_000_000} MB, of which YAML may have 1 MiB", str(file))
     return io.StringIO(held.decode("utf-8"), newline=None).read()
 
 

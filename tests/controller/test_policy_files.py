@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_read_keeps_its_last_good_policies(files, folder):
         pytest.param(Path.mkdir, "Is a directory", id="folder"),
         pytest.param(os.mkfifo, "a pipe, which would be waited for", id="pipe"),
         pytest.param(lambda file: file.symlink_to("/dev/null"), "a device", id="device"),
-        pytest.param(lambda file: file.write_bytes(b"#" * 10_000_001), "more than 10 MB", id="no-end"),
+        pytest.param(lambda file: file.write_bytes(b"#" * 10_000_001), "more than 10 MB, of which YAML may have 1 MiB", id="no-end"),
         pytest.param(lambda file: file.write_bytes(b"kind: \xff"), "what is no UTF-8 (byte 7)", id="no-text"),
     ],
 )
