@@ -86,9 +86,8 @@ class Observation:
         keys = [key for policy in policies for key in policy.targets]
         survey = self._pool.submit(self._surveyor.survey, keys, at)
         new = [policy for policy in due if policy.name not in self._engine.standings]
-        readings = self._aged(
-            due, self._observer.read(due, at, self._engine.in_calm(due, at)), at
-        )  # before the past, which may take long and much memory
+        told = self._observer.read(due, at, self._engine.in_calm(due, at))
+        readings = self._aged(due, told, at)  # before the past, which may take long and much memory
         if self._clocks is not None:
             readings = self._clocks.doubted(due, readings)
         past, untold = self._past(new, survey.result(), at)

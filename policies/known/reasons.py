@@ -21,7 +21,7 @@ FEW = 3
 
 
 def verdict_reason(condition: Condition, verdict: Verdict) -> str:
-    """What the evidence said and how it compares with the limit: ``error-rate 41/412 = 9.95 % > 5 % (lower bound 7.8 %)``."""
+    """What the evidence said and how it compares with the limit: ``error-rate 41/412 = 9.95 % > 5 % (lower bound 7.02 %)``."""
     match verdict.evidence:
         case Nothing(why):
             return f"{condition.name} {verdict.state.value}: {why}"
