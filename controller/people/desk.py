@@ -122,8 +122,10 @@ class Desk:
 
     def changes(self, asked: str | None, limit: int) -> ChangeList:
         """The newest changes [of this target], newest first."""
-        targets = None if asked is None else [self.resolve(asked)]
-        seen = self.store.changes(targets, None if asked else self.now() - HORIZON)
+        target = None if asked is None else self.resolve(asked)
+        seen = self.store.changes(None if target is None else [target], None if asked else self.now() - HORIZON)
+        if target is not None and not seen:
+            self._refuse_unknown(target)
         newest = sorted(seen, key=lambda each: each.change.first_seen, reverse=True)[:limit]
         standings = {(k.target, k.revision): k.standing for target in {s.change.target for s in newest} for k in self.store.ledger(target)}
         return ChangeList(tuple(change_line(each, standings.get((each.change.target, each.change.revision))) for each in newest))
@@ -134,7 +136,10 @@ class Desk:
             self.incident(asked)
             return History(tuple(history_line(entry) for entry in self.store.history(limit, incident=asked)))
         target = None if asked is None else self.resolve(asked)
-        return History(tuple(history_line(entry) for entry in self.store.history(limit, target=target)))
+        rows = self.store.history(limit, target=target)
+        if target is not None and not rows:
+            self._refuse_unknown(target)
+        return History(tuple(history_line(entry) for entry in rows))
 
     def incident(self, asked: str) -> Incident:
         """The incident, open or closed. Raises Denied where there is none, and where its story was moved away."""
@@ -194,13 +199,14 @@ class Desk:
         try:
             return parse_target(asked, self._cluster)
         except ValueError as fault:
-            raise Denied("invalid", str(fault)) from fault
+            named = self.engine.policies.get(asked)
+            raise Denied("invalid", str(fault), f"{asked} is a policy; its target is {named.target}" if named else "") from fault
 
     def _changed(self, asked: str) -> str:
         try:
             return self.resolve(asked)
         except Denied as fault:
-            raise Denied("invalid", str(fault), "a name alone is taken once a policy has it in depends_on") from fault
+            raise Denied("invalid", str(fault), fault.hint or "a name alone is taken once a policy has it in depends_on") from fault
 
     def watched(self, asked: str) -> str:
         """The key of a target that a policy names. Raises Denied."""
@@ -260,6 +266,12 @@ class Desk:
     def _views(self) -> dict[str, PolicyView]:
         lines = ((incident.id, claim_line(self.store, incident)) for incident in self.engine.incidents if incident.intent is not None)
         return policy_views(self.engine, self.paused(), {name: line for name, line in lines if line is not None}, self.now())
+
+    def _refuse_unknown(self, target: str) -> None:
+        """Raises Denied where no policy has a word of the target either: that nothing is known of a misspelt one must not pass for calm."""
+        known = self._watched() | self._depended_on()
+        if target not in known:
+            raise Denied("unknown", f"nothing is known of {target}, and no policy of this daemon names it", near(target, known))
 
     def _watched(self) -> set[str]:
         return {key for policy in dict(self.engine.policies).values() for key in policy.targets}

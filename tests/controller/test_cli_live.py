@@ -395,3 +395,17 @@ def test_a_reader_that_has_left_is_no_traceback(served):
     done = subprocess.run([ROLLBACKD, "history", *served.options()], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("command", ["changes", "history"])
+def test_that_nothing_is_known_of_a_misspelt_target_does_not_pass_for_calm(cli, command):
+    code, out, err = cli(command, "command:shpo")
+    assert (code, out) == (1, "")
+    assert err == "rollbackd: nothing is known of command:shpo, and no policy of this daemon names it\n  did you mean command:shop?\n"
+
+
+@pytest.mark.parametrize("words", ["changes shop", "history shop", "bad shop v2", "change shop --revision v2"])
+def test_whoever_writes_a_policy_for_a_target_hears_its_target(cli, words):
+    code, _, err = cli(*words.split())
+    assert code == 64
+    assert err.splitlines()[1:] == ["  shop is a policy; its target is command:shop"]
