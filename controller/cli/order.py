@@ -11,7 +11,7 @@ from rollbackd.controller.answers.wire import read
 from rollbackd.controller.api.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault
 from rollbackd.controller.cli.decide import OVERRIDE, SLOW, confirm, shown
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
-from rollbackd.controller.cli.show import console
+from rollbackd.controller.cli.show import draw
 
 YES = click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
 CODES = {"nothing": BLOCKED, "ordered": BLOCKED, "refused": BLOCKED, "unreachable": UNREACHABLE}
@@ -98,4 +98,4 @@ def _show_plan(answer: DryRun, chosen: RungPlan) -> None:
     from rollbackd.controller.cli import tables
 
     # An order follows, unasked under --yes: it must not be read as if nothing were going to be written.
-    tables.plan(DryRun(answer.policy, answer.target, (chosen,)), console(sys.stderr), "the plan:")
+    draw(sys.stderr, lambda out: tables.plan(DryRun(answer.policy, answer.target, (chosen,)), out, "the plan:"))

@@ -40,12 +40,18 @@ def show(document: Mapping[str, Any], output: str, table: "Callable[[Console], N
         click.echo(as_json(document))
     elif output == "yaml":
         click.echo(as_yaml(document, WIDE), nl=False)
-    elif sys.stdout.isatty():
-        table(console(sys.stdout))
     else:
-        buffer = io.StringIO()
-        table(console(buffer, WIDE))
-        click.echo("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+        draw(sys.stdout, table)
+
+
+def draw(file: IO[str], table: "Callable[[Console], None]") -> None:
+    """The table on stdout or stderr: as wide as the terminal, and in a pipe with every row whole."""
+    if file.isatty():
+        table(console(file))
+        return
+    buffer = io.StringIO()
+    table(console(buffer, WIDE))
+    click.echo("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()), file=file)
 
 
 def as_json(document: Mapping[str, Any]) -> str:

@@ -235,6 +235,14 @@ def test_what_is_about_to_be_written_is_not_headed_as_if_nothing_were(cli, world
     assert err.splitlines()[0] == "shop on command:shop: the plan:"
 
 
+def test_a_plan_that_goes_into_a_log_has_each_command_on_one_line(cli, world, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    _, _, err = cli("rollback", SHOP, "--reason", "customers say so", "--yes")
+    (by_hand,) = (line for line in err.splitlines() if line.startswith("  by hand"))
+    assert by_hand.endswith(" v1")
+    assert [line for line in err.splitlines() if line != line.rstrip()] == []
+
+
 def test_guards_may_be_named_between_commas(cli, world):
     cli("rollback", SHOP, "--reason", "customers say so", "--yes")
     settle(world)
