@@ -58,8 +58,10 @@ def _chosen(around: "Surroundings", name: str | None) -> "tuple[str, Source]":
     from rollbackd.controller.doctor.surroundings import ShowsSeries
 
     able = {each: source for each, source in around.sources.items() if isinstance(source, ShowsSeries)}
+    if not able and name is None:
+        raise click.UsageError("the config has no source that can show its series: --workload needs one of kind prometheus")
     if name is None and len(able) != 1:
-        raise click.UsageError(f"which source? Name one with --source: {', '.join(able) or 'the config has none that can show its series'}")
+        raise click.UsageError(f"which source? Name one with --source: {', '.join(able)}")
     wanted = name or next(iter(able))
     found = around.sources.get(wanted)
     if isinstance(found, AdapterError):
@@ -105,6 +107,7 @@ def _labels(signal: "SignalSight") -> str:
 
 def _talk(proposal: "Proposal") -> None:
     if not proposal.spec:
-        say(f"no profile finds {proposal.target} in {proposal.source}; is it scraped, and has it run for some minutes?")
+        why = "are its namespace and name right, is it scraped, and has it run for some minutes?"
+        say(f"no profile finds {proposal.target} in {proposal.source}; {why}")
     elif proposal.lacking:
         say(f"without data: {', '.join(proposal.lacking)}; shown as not applicable, never an alarm by itself")

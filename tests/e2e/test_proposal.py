@@ -203,3 +203,10 @@ def test_what_cannot_be_looked_for_is_a_fault_of_usage(config: Path, words: list
     write_config(config, "http://127.0.0.1:1", "http://127.0.0.1:2")
     assert outcome(["doctor", "--config", str(config), "--workload", *words]) == 64
     assert said in capsys.readouterr().err
+
+
+def test_where_no_source_can_be_looked_in_nobody_is_asked_for_its_name(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = {"pages": {"kind": "scrape", "targets": [{"urls": ["http://127.0.0.1:1/metrics"], "labels": {"app": "client"}}]}}
+    config.write_text(yaml.safe_dump({"apiVersion": "rollbackd/v1", "kind": "Config", "sources": sources, "policies": ["."]}))
+    assert outcome(["doctor", "--config", str(config), "--workload", "client/checkout"]) == 64
+    assert "the config has no source that can show its series: --workload needs one of kind prometheus" in capsys.readouterr().err
