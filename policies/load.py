@@ -11,7 +11,7 @@ from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.resolve.names import Names
 from rollbackd.policies.resolve.policy import resolve
 from rollbackd.policies.resolve.profiles import library
-from rollbackd.policies.text.faults import Fault
+from rollbackd.policies.text.faults import Fault, quoted
 from rollbackd.policies.text.remainder import remainder
 from rollbackd.policies.text.validate import Findings, locate, validate
 from rollbackd.policies.text.yaml_text import MAX_FAULTS, Document, Path, Value, parse
@@ -22,6 +22,12 @@ _STAND_INS: Mapping[Path, Value] = {
     ("spec", "rollback_when"): [{"use": "stuck-rollout"}],
 }
 """In place of what every policy has, so that a fault in it hides none of the others'."""
+
+_ELSEWHERE: Mapping[str, str] = {
+    "PolicyTest": "tests belong in a folder of their own: `rollbackd test` reads them",
+    "Config": "this is a daemon's config: `rollbackd check --config FILE` reads it; keep it out of the folders of policies",
+}
+"""Documents of ours that are no policies, and where they belong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,10 @@ def _load_file(text: str, file: str, names: Names | None, taken: dict[str, _Name
 
 def _read(document: Document, names: Names | None, findings: Findings) -> list[Policy | FleetPolicy]:
     """The policy that the document is; none after at least one fault."""
-    if locate(document.root, ("kind",))[1].data == "PolicyTest":
-        # One fault says it all: a test has none of a policy's keys.
-        findings.fault(("kind",), "'RollbackPolicy'", "'PolicyTest'", "tests belong in a folder of their own: `rollbackd test` reads them")
+    kind = locate(document.root, ("kind",))[1].data
+    if isinstance(kind, str) and kind in _ELSEWHERE:
+        # One fault says it all: these have none of a policy's keys.
+        findings.fault(("kind",), "'RollbackPolicy'", quoted(kind), _ELSEWHERE[kind])
         return []
     written = validate(document, PolicyDocument, findings)
     if written is None:

@@ -67,6 +67,10 @@ def load_config(text: str, file: str, base: Path) -> Config | tuple[Fault, ...]:
         found = f"{len(parsed.documents)}" if parsed.documents else "none"
         return tuple(faults) or (Fault(file, 1, 1, "file", "one document", found),)
     findings = Findings(parsed.documents[0])
+    if locate(parsed.documents[0].root, ("kind",))[1].data == "RollbackPolicy":
+        # One fault says it all: a policy has none of a config's keys.
+        findings.fault(("kind",), "'Config'", "'RollbackPolicy'", "this is a policy: name the daemon's config, whose `policies` lead to it")
+        return tuple(sorted((*faults, *findings.faults)))
     written = validate(parsed.documents[0], ConfigDocument, findings)
     config = _Reading(written, findings, base).config() if written is not None else None
     if written is None and (rest := remainder(parsed.documents[0], ConfigDocument, STAND_INS)) is not None:

@@ -1,14 +1,14 @@
 """A YAML document against a pydantic model: every fault, each at the line and column where it was written."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from rollbackd.policies.text.faults import Fault, Severity, nearest, quoted
+from rollbackd.policies.text.faults import Fault, Severity, quoted
 from rollbackd.policies.text.wording import Allowed, Words, guilty_key, word
 from rollbackd.policies.text.yaml_text import MAX_FAULTS, Document, Node, Path, Place, trail
 
@@ -111,21 +111,22 @@ def validate_part(path: Path, model: type[M], findings: Findings) -> M | None:
 
 def _report(start: Path, errors: list[ErrorDetails], model: type[BaseModel], findings: Findings) -> None:
     node = locate(findings.document.root, start)[1]
-    unknown: dict[Path, list[tuple[str, Mapping[str, str]]]] = {}
+    unknown: dict[Path, list[tuple[str, Allowed]]] = {}
     said = []
     for error in errors:
         path = start + path_of(node, error["loc"])
         is_key = path[-1:] == (_KEY,) and len(locate(findings.document.root, path)[0]) < len(path)
         path = path[:-1] if is_key else path
         is_kindless = error["type"] in _KINDLESS
-        allowed = _allowed(model, (*error["loc"], "") if is_kindless else error["loc"])
+        known = _allowed(model, (*error["loc"], "") if is_kindless else error["loc"])
+        allowed = replace(known, present=_written_in(findings.document.root, path[:-1]))
         if is_kindless and isinstance(error["input"], dict) and (key := guilty_key(error["input"], allowed)):
             path = (*path, key)
         said.append((error, path, allowed, is_key))
         if error["type"] == "extra_forbidden":
-            unknown.setdefault(path[:-1], []).append((str(path[-1]), allowed.later))
+            unknown.setdefault(path[:-1], []).append((str(path[-1]), allowed))
     for error, path, allowed, is_key in said:
-        if path in findings.document.empty or _stands_for(error, path, allowed, unknown.get(path[:-1], [])):
+        if path in findings.document.empty or _stands_for(error, path, unknown.get(path[:-1], [])):
             continue
         words = word(error, allowed, locate(findings.document.root, path)[1].written)
         is_missing = error["type"] == "missing"
@@ -133,11 +134,17 @@ def _report(start: Path, errors: list[ErrorDetails], model: type[BaseModel], fin
         findings.fault(path[:-1] if is_missing else path, words.expected, words.found, words.hint, at_key=at_key, offset=words.offset)
 
 
-def _stands_for(error: ErrorDetails, path: Path, allowed: Allowed, unknown: list[tuple[str, Mapping[str, str]]]) -> bool:
+def _stands_for(error: ErrorDetails, path: Path, unknown: list[tuple[str, Allowed]]) -> bool:
     """Whether a missing key is merely misspelt or replaced by a key that has its own fault: one fault is enough."""
     if error["type"] != "missing":
         return False
-    return any(later.get(key, nearest(key, allowed.keys)) == path[-1] for key, later in unknown)
+    return any(beside.later.get(key, beside.meant(key)) == path[-1] for key, beside in unknown)
+
+
+def _written_in(root: Node, path: Path) -> frozenset[str]:
+    """The keys of the mapping that ``path`` leads to."""
+    children = locate(root, path)[1].children
+    return frozenset(children) if isinstance(children, dict) else frozenset()
 
 
 def path_of(root: Node, loc: tuple[int | str, ...]) -> Path:

@@ -1,11 +1,12 @@
 """pydantic's errors in our words: what was expected, what was found, what to do."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic_core import ErrorDetails
 
-from rollbackd.policies.text.faults import choices, listed, nearest, quoted
+from rollbackd.policies.text.faults import listed, nearest, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Allowed:
     ``later``: keys of the contract that are not built yet, and which key each stands for. ``siblings``: keys of which one excludes the others.
     ``inside``: keys that stand one level further in, and where, such as ``under 'with'``.
     ``instead``: keys that only its like has, and what to write in their place.
+    ``present``: keys that were written, and so are not what another one means.
     """
 
     keys: tuple[str, ...] = ()
@@ -22,6 +24,15 @@ class Allowed:
     siblings: frozenset[str] = frozenset()
     inside: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()
+
+    def meant(self, key: str) -> str:
+        """The key that an unknown one most likely stands for; empty where there is none.
+
+        No secret is written out, so ``key`` stands for ``key_file``, however like it another key is.
+        """
+        free = [name for name in self.keys if name not in self.present]
+        return f"{key}_file" if f"{key}_file" in free else nearest(key, free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ _EXPECTED = {
     "string_too_short": "a string that is not empty",
 }
 _PATTERNS: dict[str, str] = {}
+_ONE_WORD = re.compile(r"[A-Za-z0-9_./@-]{1,60}")
+_IN_NAMESPACE = re.compile(r"([a-z0-9-]{1,63})/([a-z0-9.-]{1,63})")
 
 
 def describe_pattern(pattern: str, words: str) -> str:
@@ -69,7 +82,7 @@ def word(error: ErrorDetails, allowed: Allowed, written: str = "") -> Words:
         case "union_tag_not_found" | "union_tag_invalid":
             return _no_kind(value, allowed)
         case "string_pattern_mismatch":
-            return Words(_PATTERNS.get(context["pattern"], f"text like {context['pattern']}"), quoted(value))
+            return Words(_PATTERNS.get(context["pattern"], f"text like {context['pattern']}"), quoted(value), _tidied(value, context["pattern"]))
         case "string_too_long":
             return Words(f"at most {context['max_length']} characters", f"{len(str(value))}")
         case "too_long":
@@ -83,7 +96,7 @@ def word(error: ErrorDetails, allowed: Allowed, written: str = "") -> Words:
         case "string_type" if written:
             return Words(_EXPECTED[kind], written[:60], f"write '{written[:60]}' in quotes")
         case _:
-            return Words(_EXPECTED.get(kind, error["msg"]), quoted(value))
+            return Words(_EXPECTED.get(kind, error["msg"]), quoted(value), _as_list(value) if kind == "list_type" else "")
 
 
 def _own(context: Mapping[str, object], kind: str, value: object) -> Words:
@@ -97,8 +110,7 @@ def _own(context: Mapping[str, object], kind: str, value: object) -> Words:
 def _no_kind(value: object, allowed: Allowed) -> Words:
     """An entry that does not say what kind it is."""
     if not isinstance(value, dict):
-        hint = f"write 'use: {value}'" if isinstance(value, str) and "use" in allowed.keys and value.isprintable() and len(value) < 60 else ""
-        return Words("a mapping", quoted(value), hint)
+        return Words("a mapping", quoted(value), _as_kind(value, allowed) if isinstance(value, str) else "")
     key = guilty_key(value, allowed)
     if key in allowed.later:
         return Words("", f"'{key}' is not supported in this version")
@@ -106,6 +118,30 @@ def _no_kind(value: object, allowed: Allowed) -> Words:
     if key:
         return Words(expected, quoted(key), f"did you mean '{nearest(key, allowed.keys)}'?")
     return Words(expected, ", ".join(quoted(name) for name in list(value)[:5]) or "an empty mapping")
+
+
+def _as_kind(value: str, allowed: Allowed) -> str:
+    """How an entry is written of which only the name stands there."""
+    if "kubernetes" in allowed.keys and (parts := _IN_NAMESPACE.fullmatch(value)):
+        return f"write {{kubernetes: {{namespace: {parts[1]}, deployment: {parts[2]}}}}}"
+    if value in allowed.keys:
+        return f"write '{value}: {{…}}'"
+    return f"write 'use: {value}'" if "use" in allowed.keys and value.isprintable() and len(value) < 60 else ""
+
+
+def _as_list(value: object) -> str:
+    """How what stands alone is written as a list. Text with a blank in it gets no hint: of a command line it would be a wrong one."""
+    if isinstance(value, dict):
+        return "begin each entry with '- '"
+    return f"write [{value}]" if isinstance(value, str) and _ONE_WORD.fullmatch(value) else ""
+
+
+def _tidied(value: object, pattern: str) -> str:
+    """The name that was meant by one with capitals, blanks or underscores."""
+    if not isinstance(value, str) or not _PATTERNS.get(pattern, "").startswith("a name of a-z") or len(value) > 63:
+        return ""
+    name = re.sub(r"[_ ]+", "-", value.strip().lower())
+    return f"did you mean '{name}'?" if name != value and re.fullmatch(pattern, name) else ""
 
 
 def guilty_key(value: Mapping[object, object], allowed: Allowed) -> str:
@@ -125,7 +161,8 @@ def _unknown_key(key: str, allowed: Allowed) -> Words:
         return Words("one kind in each entry", f"'{key}' beside '{beside[0]}'", "make it an entry of its own")
     if key in allowed.inside:
         return Words("a known key", quoted(key), f"write it {allowed.inside[key]}; {listed(allowed.keys)}")
-    return Words("a known key", quoted(key), choices(key, allowed.keys))
+    meant = allowed.meant(key)
+    return Words("a known key", quoted(key), f"did you mean '{meant}'? {listed(allowed.keys)}" if meant else listed(allowed.keys))
 
 
 def _literal(expected: str, value: object) -> Words:

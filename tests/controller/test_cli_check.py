@@ -288,6 +288,15 @@ def test_a_policy_test_among_the_policies_is_one_fault_that_says_where_it_belong
     assert "tests belong in a folder of their own: `rollbackd test` reads them" in out
 
 
+def test_a_config_in_a_policys_place_is_one_fault_and_so_is_a_policy_in_a_configs(folder, capsys):
+    code, out, err = run(capsys, "check", folder / "rollbackd.yaml")
+    assert (code, err) == (2, "1 file: 1 fault, 0 policies sound\n")
+    assert "this is a daemon's config: `rollbackd check --config FILE` reads it" in out
+    code, out, err = run(capsys, "check", "--config", folder / "policies.d" / "checkout.yaml")
+    assert (code, err.splitlines()[-1]) == (2, "1 file: 1 fault, 0 policies sound")
+    assert "this is a policy: name the daemon's config, whose `policies` lead to it" in out
+
+
 def test_a_config_that_has_no_policy_is_warned_of(folder, capsys):
     (folder / "policies.d" / "checkout.yaml").unlink()
     code, out, err = run(capsys, "check", "--config", folder / "rollbackd.yaml")

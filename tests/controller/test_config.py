@@ -223,7 +223,10 @@ def test_an_address_that_may_be_a_secret_is_in_no_message() -> None:
         pytest.param(f"{SHORTEST}---\n{SHORTEST}", ["rollbackd.yaml:1:1: file: expected one document, found 2"], id="two-documents"),
         pytest.param(
             SHORTEST.replace("kind: Config", "kind: RollbackPolicy"),
-            ["rollbackd.yaml:2:7: document 1 › kind: expected 'Config', found 'RollbackPolicy'"],
+            [
+                "rollbackd.yaml:2:7: document 1 › kind: expected 'Config', found 'RollbackPolicy'; "
+                "this is a policy: name the daemon's config, whose `policies` lead to it"
+            ],
             id="a-policy",
         ),
         pytest.param(

@@ -78,6 +78,18 @@ ONE = "rollbackd.yaml:5:22: config › contacts › oncall[0]"
             id="misspelt-key",
         ),
         pytest.param(
+            "{oncall: [{pagerduty: {key: k}}]}",
+            "rollbackd.yaml:5:34: config › contacts › oncall[0] › pagerduty: expected a known key, found 'key'; did you mean 'key_file'? "
+            "allowed: key_file, url",
+            id="a-secret-that-belongs-into-a-file",
+        ),
+        pytest.param(
+            "{oncall: [{slack: {url: 'https://slack.example/T/B/x'}}]}",
+            "rollbackd.yaml:5:30: config › contacts › oncall[0] › slack: expected a known key, found 'url'; did you mean 'url_file'? "
+            "allowed: api_url, channel, token_file, url_file",
+            id="a-secret-address-is-not-that-of-the-api",
+        ),
+        pytest.param(
             "{oncall: [{slack: {url_file: u}, teams: {url_file: t}}]}",
             "rollbackd.yaml:5:44: config › contacts › oncall[0]: expected one kind in each entry, found 'teams' beside 'slack'; "
             "make it an entry of its own",

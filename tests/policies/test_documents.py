@@ -179,14 +179,17 @@ def test_what_was_cut_out_with_a_malformed_part_is_not_called_unknown() -> None:
         ),
         pytest.param(
             CHECKOUT.replace("kind: RollbackPolicy", "kind: Config"),
-            ["shop.yaml:2:7: config › kind: expected 'RollbackPolicy', found 'Config'"],
+            [
+                "shop.yaml:2:7: config › kind: expected 'RollbackPolicy', found 'Config'; this is a daemon's config: "
+                "`rollbackd check --config FILE` reads it; keep it out of the folders of policies"
+            ],
             id="a-config-among-the-policies",
         ),
         pytest.param(
             CHECKOUT.replace("name: checkout,", "name: Checkout,"),
             [
                 "shop.yaml:3:18: policy 'Checkout' › metadata › name: "
-                "expected a name of a-z, 0-9 and '-' (at most 63, no '-' at either end), found 'Checkout'"
+                "expected a name of a-z, 0-9 and '-' (at most 63, no '-' at either end), found 'Checkout'; did you mean 'checkout'?"
             ],
             id="name-with-capitals",
         ),
