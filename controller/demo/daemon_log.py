@@ -54,7 +54,7 @@ def words(said: Said) -> str | None:
     if known is not None:
         return known(said)
     if said.get("level") in _LOUD:
-        return f"{said['level']}: {said['event']} {said.get('error') or said.get('reason') or ''}".rstrip()
+        return f"{said['level']}: {said['event']} {said.get('error') or said.get('reason') or said.get('text') or ''}".rstrip()
     return None
 
 

@@ -54,7 +54,7 @@ def show_next(screen: Screen, folder: Folder, ports: Ports, client: Client, *, i
     """What to try, with the daemon still running or not."""
     screen.chapter("Look around (Ctrl-C ends everything)" if is_live else "What to try next")
     if is_live:
-        for words in (("status",), ("explain", TARGET), ("history",), ("changes",), ("plan", "shop")):
+        for words in (("status",), ("explain", TARGET), ("history",), ("changes",), ("plan", "shop"), ("check",)):
             screen.write(f"  {client.typed(*words)}")
         screen.write(f"  curl http://127.0.0.1:{ports.shop}/metrics")
         screen.write(f"  {in_shell(files.deploy_argv('apply', folder, ports, 'v2'))}")

@@ -80,7 +80,7 @@ def _play(folder: Folder, secret: str, screen: Screen, *, keep: bool) -> int:
         _start_shop(stage)
         measuring.callback(meter.stop)
         _start_daemon(stage)
-        faults = _tell(stage)
+        faults = _tell(stage, keep)
         if keep:
             epilogue.show_next(screen, folder, ports, stage.client, is_live=True)
             narration.ends, narration.shop_every = math.inf, 60.0
@@ -124,7 +124,7 @@ def _has_looked(status: Mapping[str, Any]) -> bool:
     return any(policy["at"] is not None for policy in status.get("policies", ()))
 
 
-def _tell(stage: Stage) -> list[str]:
+def _tell(stage: Stage, keep: bool) -> list[str]:
     """Both acts and the epilogue; what is missing from two verified rollbacks."""
     outcomes: list[Outcome] = []
     faults: list[str] = []
@@ -134,7 +134,7 @@ def _tell(stage: Stage) -> list[str]:
             faults += missing(outcomes[-1], _history(stage.client), stage.narration.receiver.messages)
         else:
             faults.append(f"{act.name}: not shipped, because the rollback before it is not verified")
-    _show(stage, outcomes, faults)
+    _show(stage, outcomes, faults, keep)
     return faults
 
 
@@ -144,7 +144,7 @@ def _history(client: Client) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
-def _show(stage: Stage, outcomes: Sequence[Outcome], faults: Sequence[str]) -> None:
+def _show(stage: Stage, outcomes: Sequence[Outcome], faults: Sequence[str], keep: bool) -> None:
     screen, receiver = stage.screen, stage.narration.receiver
     epilogue.show_messages(screen, receiver.messages, receiver.refused)
     if outcomes and outcomes[-1].incident is not None:
@@ -152,7 +152,7 @@ def _show(stage: Stage, outcomes: Sequence[Outcome], faults: Sequence[str]) -> N
         screen.quote(stage.client.run("history", outcomes[-1].incident).stdout)
     epilogue.show_times(screen, outcomes, _history(stage.client))
     epilogue.show_places(screen, stage.folder)
-    if not faults:
+    if not faults and not keep:  # what is kept running is looked at instead: that is said last
         epilogue.show_next(screen, stage.folder, stage.ports, stage.client, is_live=False)
     screen.chapter("Not everything is true that should be:" if faults else "Two rollbacks, both verified.")
     for fault in faults:

@@ -20,7 +20,7 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.webhook import Webhook
 from rollbackd.controller.demo import files
 from rollbackd.controller.demo.children import Children, command
-from rollbackd.controller.demo.daemon_log import DaemonLog
+from rollbackd.controller.demo.daemon_log import DaemonLog, words
 from rollbackd.controller.demo.files import Folder, Ports
 from rollbackd.controller.demo.meter import Meter
 from rollbackd.controller.demo.receiver import Receiver
@@ -121,6 +121,11 @@ def test_a_log_that_is_not_there_yet_has_no_end(folder: Folder) -> None:
     assert DaemonLog(folder.log("daemon")).tail() == ""
 
 
+def test_a_warning_of_a_library_is_shown_with_its_text() -> None:
+    said = {"event": "library.logged", "level": "warning", "library": "apscheduler.scheduler", "text": "skipped: maximum number of running instances"}
+    assert words(said) == "warning: library.logged skipped: maximum number of running instances"
+
+
 def test_the_demo_begins_in_an_empty_folder_only(folder: Folder) -> None:
     with pytest.raises(FileExistsError, match="is not empty"):
         files.prepare(folder)
@@ -212,6 +217,7 @@ def test_the_demo_rolls_back_the_flag_and_the_version_and_verifies_both(tmp_path
     place = Folder(tmp_path / "demo")
     assert code == 0, said
     assert "Two rollbacks, both verified." in said
+    assert "demo --keep" in said
     assert said.count("ROLLED BACK") >= 2
     assert "\x1b" not in said
     assert (files.flag_variant(place), place.version.read_text()) == ("off", "v1\n")
