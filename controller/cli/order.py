@@ -72,7 +72,8 @@ def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> Run
     if chosen is None:
         tried = "; ".join(f"rung {each.number} ({each.what}) {each.outcome}: {each.reason}" for each in answer.rungs)
         code = max((CODES.get(each.outcome, FAILED) for each in answer.rungs), default=BLOCKED)
-        raise ClientFault(f"no rung of {answer.policy} can be carried out: {tried or 'it has no remedy'}", "", code)
+        instead = "; ".join(dict.fromkeys(each.advice for each in answer.rungs if each.advice))
+        raise ClientFault(f"no rung of {answer.policy} can be carried out: {tried or 'it has no remedy'}", instead, code)
     if chosen.outcome != "planned":
         raise ClientFault(f"rung {chosen.number} ({chosen.what}) {chosen.outcome}: {chosen.reason}", chosen.advice, CODES.get(chosen.outcome, FAILED))
     _show_plan(answer, chosen)

@@ -205,6 +205,13 @@ def test_a_rollback_with_nothing_to_do_is_3_and_says_why(cli, world):
     assert "no rung of shop can be carried out: rung 1" in err
 
 
+def test_a_rollback_without_a_way_back_says_how_to_declare_one(cli):
+    cli("bad", SHOP, "v1")
+    code, out, err = cli("rollback", SHOP, "--reason", "customers say so", "--yes")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[1:] == [f"  rollbackd good {SHOP} REVISION"]
+
+
 def test_an_undo_asks_for_the_quarantine_to_be_named(cli, world):
     cli("rollback", SHOP, "--reason", "customers say so", "--yes")
     settle(world)
