@@ -8,6 +8,7 @@ from rollbackd.adapters.base.notice import Notice, Urgency
 from rollbackd.controller.notify.ways import go_on
 from rollbackd.controller.notify.written import after_rollback, by_hand, held_after, is_with_people, taken_back, tried, what_was_done
 from rollbackd.policies.decide.decisions import Outside
+from rollbackd.policies.decide.ladder import rung_text
 from rollbackd.policies.decide.step import HANDED_OVER
 from rollbackd.policies.known.events import (
     Acked,
@@ -241,7 +242,7 @@ def _ended(event: Closed, incident: Incident, *more: str) -> Notice:
 
 
 def _suggestion(incident: Incident, policy: Policy | None, why: str) -> tuple[str, ...]:
-    rungs = tuple(f"would try: {rung.target}" for rung in policy.ladder) if policy is not None else ()
+    rungs = tuple(f"would try: rung {number}: {rung_text(rung)}" for number, rung in enumerate(policy.ladder, 1)) if policy is not None else ()
     return (
         f"nothing was done: the mode is {incident.mode.name.lower()}",
         f"why: {why}",

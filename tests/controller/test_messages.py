@@ -218,6 +218,10 @@ def test_suggested_says_that_nothing_was_done_and_how_to_see_the_plan():
     found = notice(replace(OPENED, mode=Mode.SUGGEST))
     assert found.title.startswith("SUGGESTED kubernetes:default/shop/deployment/checkout: error-rate 60/600")
     assert found.lines[0] == "nothing was done: the mode is suggest"
+    assert [line for line in found.lines if line.startswith("would try")] == [
+        "would try: rung 1: flags flagd:shop/tag:checkout",
+        "would try: rung 2: revert kubernetes:default/shop/deployment/checkout",
+    ]
     assert "what it would write: rollbackd plan checkout" in found.lines
 
 
