@@ -10,7 +10,9 @@ from rollbackd.controller.cli.options import FILE
 @click.command(
     short_help="Copy the journal to a file, while the daemon runs.",
     epilog="Examples:\n\n\b\n  rollbackd backup --config rollbackd.yaml /backup/rollbackd-2026-11-26.db\n\n"
-    "To restore: stop the daemon, put the copy where `store` points, remove its former -wal and -shm beside it, start the daemon.",
+    "To restore: stop the daemon, move the former journal with its -wal and -shm away, put the copy where `store` points, touch DATA_DIR/pause, "
+    "start the daemon, and look at `rollbackd status` and `rollbackd plan` before `rollbackd resume`: it knows nothing of what it did after the "
+    "copy was made.",
 )
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--config", type=FILE, default="rollbackd.yaml", show_default=True, help="The daemon's config, which names the journal.")
