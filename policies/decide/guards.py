@@ -162,7 +162,9 @@ def _quarantine(suspects: Sequence[Change], fleet: Fleet) -> Guard:
         return Guard("quarantine", "no suspect revision is quarantined")
     command = f"rollbackd rearm {quote(found.target)} {quote(found.revision)}"
     again = f"`{command}` allows a second rollback; what is held by then stays held until people order it"
-    why = f"revision {found.revision} was rolled back before and is live again; {again}"
+    newer = next((c for c in suspects if c.target == found.target and c.order > found.order), None)
+    came = f"came again at {found.started_late:%H:%M:%S}, before {newer.revision}: the breach may be its doing" if newer else "is live again"
+    why = f"revision {found.revision} was rolled back before and {came}; {again}"
     return Guard("quarantine", why, why)
 
 

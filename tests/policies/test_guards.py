@@ -197,6 +197,15 @@ def test_a_quarantined_suspect_holds_and_says_what_lets_it_go():
     assert f"`rollbackd rearm {FLAGS} 'f2;id'`" in guard("quarantine", suspects=(foreign,), quarantined=frozenset({(FLAGS, "f2;id")})).value
 
 
+def test_a_quarantined_suspect_that_another_release_replaced_is_not_called_live():
+    again = guard("quarantine", quarantined=frozenset({(TARGET, RELEASE.revision)})).value
+    assert f"revision {RELEASE.revision} was rolled back before and is live again; " in again
+    newer = replace(RELEASE, id="v9", revision="v9", started_late=RELEASE.started_late + MINUTE, first_seen=RELEASE.first_seen + MINUTE)
+    gone = guard("quarantine", suspects=(newer, RELEASE), quarantined=frozenset({(TARGET, RELEASE.revision)})).value
+    came = f"came again at {RELEASE.started_late:%H:%M:%S}, before v9: the breach may be its doing"
+    assert f"revision {RELEASE.revision} was rolled back before and {came}; `rollbackd rearm" in gone
+
+
 def test_going_to_a_quarantined_revision_holds():
     fleet = replace(CALM, quarantined=frozenset({(TARGET, "bad7")}))
     assert destination(TARGET, "good6", fleet) == Guard("quarantine", "good6 is not quarantined")
