@@ -264,4 +264,8 @@ def _suspect_needed(rung: Rung, blamed: Iterable[Change]) -> tuple[str, bool]:
 def _good_needed(known: Sequence[str], blamed: Iterable[Change], target: str) -> tuple[str, bool]:
     bad = {change.revision for change in blamed if change.target == target}
     good = [revision for revision in known if revision not in bad]
-    return (f"a known-good revision: {good[0]}", True) if good else ("a known-good revision: none", False)
+    if good:
+        return f"a known-good revision: {good[0]}", True
+    if known:
+        return f"another known-good revision than {known[0]}: none", False
+    return f"a known-good revision: none (rollbackd good {quote(target)} REVISION declares one)", False

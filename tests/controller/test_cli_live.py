@@ -63,6 +63,16 @@ def test_explain_shows_counts_guards_and_ladder(cli, world):
     assert "a known-good revision: v1" in out
 
 
+def test_explain_tells_no_way_back_from_none_but_what_runs(cli, world):
+    world.deploy("v2")
+    world.slot(0)
+    world.deploy("v1")
+    world.slot(60)
+    assert "another known-good revision than v1: none" in cli("explain", "command:shop")[1]
+    cli("bad", "command:shop", "v1")
+    assert "a known-good revision: none (rollbackd good command:shop REVISION declares one)" in cli("explain", "command:shop")[1]
+
+
 def test_explain_before_the_first_look_names_each_condition(tmp_path, capsys):
     world = World(tmp_path)
     served = Served(world, tmp_path)
