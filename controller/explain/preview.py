@@ -11,7 +11,7 @@ from rollbackd.adapters.base.source import Source
 from rollbackd.controller.answers.explain import PowerLine, PowerRow
 from rollbackd.controller.observe.questions import Ask, asks_of
 from rollbackd.controller.observe.readings import past_readings
-from rollbackd.policies.judge.tally import spread
+from rollbackd.policies.judge.bursts import spread
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.judge.window import WIDEST
 from rollbackd.policies.known.reasons import duration_text, number_text

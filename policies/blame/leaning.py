@@ -5,8 +5,8 @@ Nothing is ever done on it. A first rung waits a little where others lean, since
 
 import math
 
+from rollbackd.policies.judge.bursts import spread
 from rollbackd.policies.judge.evidence import Share, Sums
-from rollbackd.policies.judge.tally import spread
 from rollbackd.policies.judge.trial import Side
 from rollbackd.policies.judge.verdict import State, Verdict, share_limit
 from rollbackd.policies.known.watch import Track

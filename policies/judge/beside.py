@@ -52,7 +52,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """The new side against ``factor`` times the share of the old one. ``scale``: the burstiness that counts are divided by.
+    """The new side against ``factor`` times the share of the old one. ``bursts``: the burstiness that counts are divided by.
 
     Each bad event is a bet on the side that it comes from: of blocks with ``n`` and ``m`` events it wins ``lift`` where it is one of the new side's,
     and costs (lift * factor * n + m) / (factor * n + m) in any case. While new <= factor * old a block is expected to leave at most what was staked,
@@ -62,12 +62,12 @@ class Duel:
 
     pairs: tuple[Pair, ...]
     factor: float
-    scale: float
+    bursts: float | None
 
     @property
     def log_e(self) -> float:
         """ln E."""
-        logs = [math.fsum(_won(pair, self.factor, lift) for pair in self.pairs) / self.scale for lift in LIFTS]
+        logs = [math.fsum(_won(pair, self.factor, lift) for pair in self.pairs) / (self.bursts or 1.0) for lift in LIFTS]
         most = max(logs)
         return most + math.log(math.fsum(math.exp(log - most) for log in logs) / len(logs))
 
@@ -86,8 +86,8 @@ def add(known: Beside, block: Counts) -> Beside:
 
 def trial(known: Beside, factor: float, bound: Bound, spread: float | None) -> Trial:
     """What all blocks come to against the new side's share being at most ``factor`` times the old side's."""
-    duel, seen, needed = Duel(known.pairs, factor, spread or 1.0), known.new, math.log(1 / bound.alpha)
-    return Trial(known.since, needed, bound.least, seen, spread, (duel,))
+    duel, seen, needed = Duel(known.pairs, factor, spread), known.new, math.log(1 / bound.alpha)
+    return Trial(known.since, needed, bound.least, seen, (duel,))
 
 
 def out_as_well(known: Beside, limit: float, spread: float | None) -> Sums | None:

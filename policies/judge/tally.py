@@ -7,10 +7,10 @@ later start began, so that a late onset does not drown in the healthy time befor
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rollbackd.policies.judge.bursts import Calm, spread
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.trial import Heavy, Side, Trial
 from rollbackd.policies.model.policy import Bound, Limit
@@ -22,24 +22,8 @@ SPACING = timedelta(minutes=5)
 """The others begin so often."""
 MOST_SPACED = 72
 """So many of them at most: those of six hours. In a longer watch they are further apart."""
-CALM_BLOCKS = 10
-CALM_BAD = 10
-"""So many blocks with so many bad events in all are needed before bursts can be told from chance."""
-CALM_MEMORY = 120
-"""Over about so many blocks burstiness is averaged; what is older fades."""
 _MILLION = 2**20
 NOTHING = Sums()
-
-
-@dataclass(frozen=True, slots=True)
-class Calm:
-    """How bad events came before a change: sums over disjoint ``blocks`` that end at ``end``. ``squares``: of bad^2/total."""
-
-    end: datetime
-    blocks: float = 0.0
-    bad: float = 0.0
-    total: float = 0.0
-    squares: float = 0.0
 
 
 class Tally(NamedTuple):
@@ -104,7 +88,7 @@ def tried(tally: Tally, limit: Limit, bound: Bound) -> Trial:
     """What all that is known by now comes to against the limit. Each side of a range has its part of alpha."""
     known = _known(tally)
     sides = _sides(known, limit)
-    return Trial(known.since, math.log(len(sides) / bound.alpha), bound.least, known.sums, known.spread, sides)
+    return Trial(known.since, math.log(len(sides) / bound.alpha), bound.least, known.sums, sides)
 
 
 def _known(tally: Tally) -> Tally:
@@ -153,31 +137,6 @@ def more_needed(tally: Tally, limit: Limit, bound: Bound) -> int | None:
 
 def _sides(tally: Tally, limit: Limit) -> tuple[Side, ...]:
     """The counts against each side of the limit."""
-    counts, scale = (tally.sums, tally.begun, tally.starts), tally.spread or 1.0
-    above = () if limit.high is None else (Side(limit.high, False, *counts, scale, tally.heavy),)
-    return above if limit.low is None else (*above, Side(1 - limit.low, True, *counts, scale, tally.light))
-
-
-def calmer(calm: Calm | None, block: Counts) -> Calm:
-    """What is known of the time before a change, with one more block; as it was where the block overlaps."""
-    if calm is None:
-        calm = Calm(block.start)
-    if block.start < calm.end:
-        return calm
-    if not block.total:
-        return replace(calm, end=block.end)
-    kept = 1 - 1 / CALM_MEMORY
-    bad = (block.least + block.most) / 2
-    return Calm(
-        block.end, kept * calm.blocks + 1, kept * calm.bad + bad, kept * calm.total + block.total, kept * calm.squares + bad * bad / block.total
-    )
-
-
-def spread(calm: Calm) -> float | None:
-    """How many times more the bad events of a block vary than independent ones would, at least 1; None where too few were seen."""
-    if calm.blocks < CALM_BLOCKS * 0.95 or calm.bad < CALM_BAD or calm.bad >= calm.total:
-        return None
-    share = calm.bad / calm.total
-    # The mean of (bad - total * share)^2 / (total * share * (1 - share)) over the blocks.
-    squares = calm.squares - 2 * share * calm.bad + share * share * calm.total
-    return max(1.0, squares / (calm.blocks * share * (1 - share)))
+    counts = tally.sums, tally.begun, tally.starts, tally.spread
+    above = () if limit.high is None else (Side(limit.high, False, *counts, tally.heavy),)
+    return above if limit.low is None else (*above, Side(1 - limit.low, True, *counts, tally.light))

@@ -109,7 +109,8 @@ def _is_above(limit: Limit, share: Share) -> bool:
 def trial_text(trial: Trial) -> str:
     """``12 to 1 against chance, 100 to 1 needed, 41/412 since 14:01:50``; from which burstiness it was reckoned, where that is not 1."""
     bad = f"{trial.least}" if trial.least == trial.most else f"{trial.least} to {trial.most}"
-    bursts = "bursts not measured" if trial.spread is None else "" if trial.spread < 1.05 else f"bursts x{trial.spread:.2g}"
+    measured = trial.bursts
+    bursts = "bursts not measured" if measured is None else "" if measured < 1.05 else f"bursts x{measured:.2g}"
     few = f", {trial.volume} events needed" if trial.total < trial.volume else ""
     odds = f"{_evalue_text(trial.log_e)} to 1 against chance, {math.exp(trial.needed):,.0f} to 1 needed{few}"
     parts = f"{odds}, {bad}/{trial.total} since {trial.since:%H:%M:%S}"

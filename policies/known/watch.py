@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rollbackd.policies.judge.beside import Beside
-from rollbackd.policies.judge.tally import Calm, Tally
+from rollbackd.policies.judge.bursts import Calm
+from rollbackd.policies.judge.tally import Tally
 from rollbackd.policies.judge.verdict import health_volume
 from rollbackd.policies.judge.window import WIDEST
 from rollbackd.policies.model.policy import Condition, Policy

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from rollbackd.policies.judge import beside
 from rollbackd.policies.judge.beside import Beside
+from rollbackd.policies.judge.bursts import spread
 from rollbackd.policies.judge.evidence import Sums
-from rollbackd.policies.judge.tally import spread, tried
+from rollbackd.policies.judge.tally import tried
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.known.incident import Incident

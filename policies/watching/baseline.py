@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
 
+from rollbackd.policies.judge.bursts import calmer, spread
 from rollbackd.policies.judge.evidence import Sums, wilson
-from rollbackd.policies.judge.tally import NOTHING, calmer, spread
+from rollbackd.policies.judge.tally import NOTHING
 from rollbackd.policies.known.changes import Change, watched
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, suspects_of

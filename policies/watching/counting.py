@@ -1,10 +1,10 @@
 """Brings the counts of every bounded condition up to date with the newest readings. Decides nothing."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer
+from rollbackd.policies.judge.bursts import Calm, calmer
+from rollbackd.policies.judge.tally import Tally, add, ahead, begin
 from rollbackd.policies.judge.verdict import share_limit
 from rollbackd.policies.known.changes import Change, is_watched
 from rollbackd.policies.known.fleet import Fleet
@@ -74,7 +74,7 @@ def _seen_calm(track: Track) -> Track:
 
 def _passed(calm: Calm | None, block: Counts) -> Calm | None:
     """A breach that no change explains is no calm: it would make the next release look bursty, and its errors like chance."""
-    return None if calm is None else replace(calm, end=max(calm.end, block.end))
+    return None if calm is None else calm._replace(end=max(calm.end, block.end))
 
 
 def _settled(readings: Sequence[Reading], newest: Counts) -> Counts:

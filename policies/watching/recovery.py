@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from rollbackd.policies.judge.bursts import Calm
 from rollbackd.policies.judge.evidence import Share, Z
-from rollbackd.policies.judge.tally import Calm
 from rollbackd.policies.judge.verdict import LEAVE, State, Verdict, health_volume, share_limit
 from rollbackd.policies.judge.window import WIDEST
 from rollbackd.policies.known.reasons import number_text

@@ -16,7 +16,7 @@ from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.trying import ASKED, Fate, Trial
 
 DECIDING = [
-    *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "trial", "evalue", "tally", "systemic")),
+    *(f"policies/judge/{name}.py" for name in ("verdict", "evidence", "trial", "evalue", "bursts", "tally", "systemic")),
     *(f"policies/watching/{name}.py" for name in ("confirm", "recovery")),
     *(f"policies/decide/{name}.py" for name in ("step", "opening", "proof", "coming", "ladder", "guards", "hands")),
     *(f"policies/known/{name}.py" for name in ("freeze", "fold", "incident", "changes")),

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from rollbackd.policies.judge.bursts import Calm
 from rollbackd.policies.judge.evidence import Bounds, Nothing, Share, Sums, Value
-from rollbackd.policies.judge.tally import Calm, begin
+from rollbackd.policies.judge.tally import begin
 from rollbackd.policies.judge.trial import Trial
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.watch import Look, Run, Track
@@ -126,7 +127,7 @@ def test_a_run_begins_with_the_sample_that_is_looked_at_and_not_with_the_look():
 def test_what_is_out_of_its_limit_runs_before_it_is_proven():
     bounded = replace(ERRORS, bound=Bound(0.01))
     share = Share(60, 60, 600, Bounds(0.07, 0.13), AT - MINUTE, AT, AT)
-    doubted = Verdict(State.UNPROVEN, share, Trial(T0, 4.6, 0, Sums(60, 60, 600), None, ()))
+    doubted = Verdict(State.UNPROVEN, share, Trial(T0, 4.6, 0, Sums(60, 60, 600), ()))
     assert marked(Track(), doubted, bounded).run == Run(AT, AT, 1, AT, AT)
     assert marked(Track(), doubted, bounded).onset is None
 

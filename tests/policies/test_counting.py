@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from rollbackd.policies.decide.evaluate import Evaluation, evaluate
-from rollbackd.policies.judge.tally import Calm
+from rollbackd.policies.judge.bursts import Calm
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.incident import Incident

@@ -33,7 +33,7 @@ def judged(condition, *readings, since=None, trial=None):
 def tried(is_enough=True):
     """All evidence since the change together."""
     sums = Sums(60, 60, 600)
-    return Trial(T0, math.log(100), 0, sums, None, (Side(0.05, False, sums, (), 0, 1.0 if is_enough else 100.0),))
+    return Trial(T0, math.log(100), 0, sums, (Side(0.05, False, sums, (), 0, 1.0 if is_enough else 100.0),))
 
 
 def share(bad, total=600):

@@ -12,10 +12,11 @@ from rollbackd.policies.blame.neighbours import Neighbours, late_since, neighbou
 from rollbackd.policies.decide.decisions import Wait
 from rollbackd.policies.decide.evaluate import evaluate
 from rollbackd.policies.decide.step import LONE, PATIENCE
+from rollbackd.policies.judge.bursts import Calm
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.systemic import RECENT, Chance, turned_all, watched_until
 from rollbackd.policies.judge.systemic import begun as begun_at
-from rollbackd.policies.judge.tally import Calm, add, begin, proven_since
+from rollbackd.policies.judge.tally import add, begin, proven_since
 from rollbackd.policies.judge.verdict import State
 from rollbackd.policies.known.events import Held
 from rollbackd.policies.known.fold import fold

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollbackd.policies.judge.bursts import Calm
 from rollbackd.policies.judge.evidence import Bounds, Nothing, Share, wilson
-from rollbackd.policies.judge.tally import Calm
 from rollbackd.policies.judge.verdict import GOOD, LEAVE, State, Verdict, health_volume
 from rollbackd.policies.known.events import Closed, Held
 from rollbackd.policies.known.watch import Track, new_watch

@@ -3,15 +3,18 @@
 import itertools
 import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import reduce
 
 import pytest
 
 from rollbackd.policies.decide.evaluate import evaluate
+from rollbackd.policies.judge.bursts import BURSTIEST, Calm, calmer, spread, spreads
 from rollbackd.policies.judge.evalue import log_evalue, mixed
 from rollbackd.policies.judge.evidence import Share, Sums
-from rollbackd.policies.judge.tally import Calm, Tally, add, ahead, begin, calmer, come, more_needed, spread, tried
+from rollbackd.policies.judge.tally import Tally, add, ahead, begin, come, more_needed, tried
 from rollbackd.policies.judge.trial import Side, Trial
 from rollbackd.policies.judge.verdict import State, Verdict
 from rollbackd.policies.known.fleet import Fleet
@@ -33,10 +36,11 @@ EVEN = Calm(T0, 20.0, 20.0, 400.0, 1.0)
 
 
 def of(*blocks: Counts, length: timedelta = HOUR, calm: Calm | None = None) -> Tally:
-    tally = begin(T0, length, calm)
-    for block in blocks:
-        tally = add(tally, block)
-    return tally
+    return adding(begin(T0, length, calm), *blocks)
+
+
+def adding(tally: Tally, *blocks: Counts) -> Tally:
+    return reduce(add, blocks, tally)
 
 
 def trial(tally: Tally, limit: Limit = ABOVE, bound: Bound = ONE) -> Trial:
@@ -298,47 +302,62 @@ def test_bad_events_that_come_together_are_worth_less():
     assert trial(add(before, minute(1, 12, 100))).log_e > trial(add(after, minute(1, 12, 100))).log_e
 
 
-@pytest.mark.parametrize("blocks", [[(5, 100)] * 9, [(0, 100)] * 50, [(100, 100)] * 20], ids=["few-blocks", "few-errors", "nothing-but-errors"])
-def test_what_was_hardly_seen_says_nothing_of_bursts(blocks):
-    assert spread(calm(*blocks)) is None
-
-
-def test_bursts_are_averaged_over_what_does_not_overlap_and_had_traffic():
-    first = calm((2, 100))
-    assert calmer(first, counts(T0 + 15 * SECOND, 2, 100)) is first
-    assert calmer(first, minute(1, 0, 0)) == replace(first, end=T0 + MINUTE)
-
-
-@pytest.mark.parametrize(
-    ("blocks", "bad", "expected"),
-    [(9.5, 10.0, 1.0), (9.4, 10.0, None), (9.5, 9.9, None)],
-    ids=["just-enough", "too-few-blocks", "too-few-bad-events"],
-)
-def test_how_much_tells_bursts_from_chance(blocks, bad, expected):
-    assert spread(Calm(T0, blocks, bad, 1000.0, 0.1)) == expected
-
-
-def test_twenty_that_always_come_at_once_vary_twenty_times_as_much():
-    # One block of ten has all of its 20 events bad, the others none.
-    assert spread(Calm(T0, 10, 20, 200, 20)) == pytest.approx(20)
-
-
-def test_of_a_bracket_the_middle_is_learnt_and_each_block_before_weighs_a_little_less():
-    first = calmer(None, Counts(T0, T0 + MINUTE, 2, 4, 100, T0 + MINUTE))
-    assert first == Calm(T0 + MINUTE, 1, 3, 100, 0.09)
-    assert calmer(first, minute(2, 6, 100)).blocks == pytest.approx(1 + 119 / 120)
-    assert calmer(first, minute(2, 6, 100)).bad == pytest.approx(6 + 3 * 119 / 120)
-
-
-def test_old_bursts_fade():
-    assert (spread(calm((30, 100), *[(2, 100)] * 12)) or 0) > 5 > (spread(calm((30, 100), *[(2, 100)] * 600)) or 9)
-
-
 def test_one_burst_long_after_the_change_is_no_proof_where_bursts_are_unknown():
     quiet, burst = [minute(n, 0, 20) for n in range(1, 21)], minute(21, 15, 20)
     assert not trial(of(*quiet, burst)).is_proven
     assert not trial(of(*quiet, burst, *(minute(n, 0, 20) for n in range(22, 32)))).is_proven
     assert trial(of(*quiet, burst, calm=EVEN)).is_proven
+
+
+def watched(bad: Callable[[int], float], minutes: int, calm: Calm | None = None) -> Tally:
+    """A long watch of 20 requests a minute, of which so many are bad in each."""
+    return of(*[minute(number, bad(number)) for number in range(1, minutes + 1)], length=6 * HOUR, calm=calm)
+
+
+def known(tally: Tally) -> list[float | None]:
+    return spreads(tally.begun, tally.spread)
+
+
+def at_once(number: int) -> float:
+    """Errors in one minute of twenty only, and then 16: 4 % of all."""
+    return 16 if number % 20 == 10 else 0
+
+
+def evenly(number: int) -> float:
+    """As many of them, one by one."""
+    return 1 if number % 5 else 0
+
+
+def test_what_a_watch_shows_of_bursts_counts_for_the_starts_that_began_later():
+    bursty, even = watched(at_once, 120), watched(evenly, 120)
+    assert known(bursty)[:10] == known(even)[:10] == [None] * 10
+    assert (min(each or 0 for each in known(bursty)[11:]), max(each or 9 for each in known(even)[11:])) == (BURSTIEST, 1.0)
+    breaking = [minute(number, 7) for number in range(121, 127)]
+    assert trial(adding(even, *breaking)).is_proven
+    assert not trial(adding(bursty, *breaking)).is_proven
+
+
+def test_what_a_rollout_brings_in_its_first_minute_is_no_burst_of_the_watch():
+    assert known(watched(lambda number: 20 if number == 1 else evenly(number), 120))[-1] == 1.0
+
+
+def test_a_start_that_began_before_a_fault_knows_no_bursts_of_it():
+    failing = watched(lambda number: 20 if number > 100 else evenly(number), 120)
+    assert known(failing)[20] == 1.0 < (known(failing)[-1] or 0)
+    assert trial(failing).bursts == 1.0
+
+
+def test_bursts_of_the_time_before_count_for_the_change_and_until_the_watch_has_shown_its_own():
+    tally = watched(evenly, 120, calm(*[(20, 100), *[(0, 100)] * 9] * 3))
+    assert (tally.spread or 0) > 10
+    assert known(tally)[:10] == [tally.spread] * 10
+    assert known(tally)[-1] == 1.0
+
+
+def test_a_watch_is_taken_as_so_bursty_at_most_that_the_next_fault_is_found_all_the_same():
+    passed = watched(lambda number: 20 if 61 <= number <= 65 else evenly(number), 180)
+    assert known(passed)[-1] == BURSTIEST
+    assert trial(adding(passed, *[minute(number, 20) for number in range(181, 191)])).is_proven
 
 
 def heaviest(side: Side) -> list[Sums]:

@@ -1,11 +1,13 @@
 """A trial decides by bounds what the exact e-value would decide."""
 
 import math
+from itertools import accumulate
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from rollbackd.policies.judge.bursts import BURSTIEST, spreads
 from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue
 from rollbackd.policies.judge.evidence import Sums
 from rollbackd.policies.judge.trial import Heavy, Side
@@ -46,7 +48,7 @@ def heaviest(*blocks: Sums) -> tuple[Heavy, ...]:
 def sides(draw):
     """Counts since a change, with later starts, of which some have come."""
     sums, begun, blocks = (0.0, 0.0), [], []
-    for _ in range(draw(st.integers(1, 6))):
+    for _ in range(draw(st.integers(1, 16))):
         begun.append(Sums(sums[0], sums[0], sums[1]))
         total = draw(st.integers(0, 3000))
         bad = draw(st.integers(0, total)) * draw(st.sampled_from([0.02, 0.06, 0.2, 1.0]))
@@ -89,6 +91,26 @@ def test_what_is_left_out_beside_the_strongest_start_does_not_show():
 
 def test_a_known_burstiness_divides_all_counts():
     assert Side(0.05, False, Sums(30, 30, 100), (), 0, 3.0).log_e == pytest.approx(log_evalue(10, 100 / 3, 0.05))
+
+
+BURSTY = tuple(Sums(each, each, 100.0 * number) for number, each in enumerate(accumulate((0.0, 0.0, 15.0, 0.0, 0.0, 0.0) * 3)))
+"""What had been counted when each of eighteen later starts began: nothing that is bad in five pieces of six, and 15 of 100 in the others."""
+
+
+def proof(bad: float, total: float, scale: float) -> float:
+    return log_evalue(bad / scale, total / scale, 0.05) if bad > 0.05 * total else -math.inf
+
+
+@pytest.mark.parametrize("heavy", [0, 70], ids=["bursts-known-before", "a-heaviest-block"])
+def test_each_later_start_is_divided_by_the_bursts_that_were_known_when_it_began(heavy):
+    block = Sums(heavy, heavy, heavy)
+    side = Side(0.05, False, Sums(145, 145, 1900), BURSTY, 18, 1.0, (Heavy(18, heavy, block),) if heavy else ())
+    scales = [1.0, *(known or 1.0 for known in spreads(BURSTY, 1.0))]
+    assert (scales[10], scales[-1]) == (1.0, BURSTIEST)
+    since = [(145 - each.least, 1900 - each.total, scale) for each, scale in zip((Sums(), *BURSTY), scales, strict=True)]
+    rests = [1.6 * proof(bad - heavy, total - heavy, scale) for bad, total, scale in since]
+    whole = [proof(*each) for each in since]
+    assert side.log_e == pytest.approx(mixed([min(pair) for pair in zip(whole, rests, strict=True)] if heavy else whole, 18))
 
 
 @pytest.mark.parametrize("begun", [(Sums(1, 1, 80),), (Sums(1, 1, 80), Sums(1, 1, 100))], ids=["one-later-start", "two"])
