@@ -10,7 +10,7 @@ from rollbackd.adapters.aws.alb.calls import ALB
 from rollbackd.adapters.aws.alb.counts import Counts
 from rollbackd.adapters.aws.alb.place import Place, place_of
 from rollbackd.adapters.aws.alb.reading import Memory, Reader
-from rollbackd.adapters.aws.together import asked, placed
+from rollbackd.adapters.aws.together import checked, surveyed
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Intent, Json, NothingToDo, Plan, PlanRequest, Sight, TargetState
 
@@ -34,9 +34,7 @@ class Alb:
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey. One call for all rules of a listener."""
-        groups, faults = placed(keys, self._place, lambda place: place.listener)
-        found: dict[str, TargetState | AdapterError] = {**faults}
-        return found | asked(groups, self._seen)
+        return surveyed(keys, self._place, lambda place: place.listener, self._seen)
 
     def _seen(self, places: list[Place]) -> Mapping[str, TargetState | AdapterError]:
         reader = self._reader(places[0], HURRY)
@@ -69,9 +67,10 @@ class Alb:
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""
-        groups, faults = placed(keys, self._place, lambda place: (place.account, place.region))
-        lines = [f"{key}: {fault}" for key, fault in faults.items()]
-        return (*lines, *(line for group in groups for line in readiness.findings(self._reader(group[0]), group)))
+        return checked(keys, self._place, lambda place: (place.account, place.region), self._findings)
+
+    def _findings(self, places: Sequence[Place]) -> list[str]:
+        return readiness.findings(self._reader(places[0]), places)
 
     def _reader(self, place: Place, patience: timedelta = PATIENCE) -> Reader:
         return Reader(self._aws.caller(place.account, place.region, ALB, asker=place.key, patience=patience), self._memory)

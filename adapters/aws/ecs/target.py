@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from rollbackd.adapters.aws.access import Aws
@@ -11,11 +10,10 @@ from rollbackd.adapters.aws.ecs.calls import ECS
 from rollbackd.adapters.aws.ecs.place import Place, place_of
 from rollbackd.adapters.aws.ecs.reading import Memory, Reader
 from rollbackd.adapters.aws.ecs.survey import Surveyor
-from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.aws.together import checked, surveyed
+from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 
-AT_ONCE = 8
-"""So many accounts and regions are asked at the same moment."""
 HURRY = timedelta(seconds=2)
 """How long a survey asks again, as the next slot asks anyway; and an apply, which has a budget."""
 PATIENCE = timedelta(seconds=10)
@@ -36,16 +34,7 @@ class Ecs:
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey."""
-        groups, faults = self._placed(keys)
-        found: dict[str, TargetState | AdapterError] = {**faults}
-        if len(groups) <= 1:
-            answers = [self._seen(group) for group in groups]
-        else:
-            with ThreadPoolExecutor(min(AT_ONCE, len(groups)), thread_name_prefix="accounts") as pool:
-                answers = list(pool.map(self._seen, groups))
-        for answer in answers:
-            found.update(answer)
-        return found
+        return surveyed(keys, self._place, lambda place: (place.account, place.region), self._seen)
 
     def _seen(self, places: Sequence[Place]) -> Mapping[str, TargetState | AdapterError]:
         return self._surveyor.states(self._reader(places[0], HURRY), places)
@@ -67,23 +56,10 @@ class Ecs:
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""
-        placed, lines = self._placed(keys)
-        found = [f"{key}: {fault}" for key, fault in lines.items()]
-        for group in placed:
-            found += readiness.findings(self._reader(group[0]), group)
-        return tuple(found)
+        return checked(keys, self._place, lambda place: (place.account, place.region), self._findings)
 
-    def _placed(self, keys: Sequence[str]) -> tuple[list[list[Place]], dict[str, Permanent]]:
-        """The places by account and region, and the keys that name none."""
-        groups: dict[tuple[str, str], list[Place]] = {}
-        faults: dict[str, Permanent] = {}
-        for key in dict.fromkeys(keys):
-            try:
-                place = self._place(key)
-                groups.setdefault((place.account, place.region), []).append(place)
-            except Permanent as fault:
-                faults[key] = fault
-        return list(groups.values()), faults
+    def _findings(self, places: Sequence[Place]) -> list[str]:
+        return readiness.findings(self._reader(places[0]), places)
 
     def _reader(self, place: Place, patience: timedelta = PATIENCE) -> Reader:
         return Reader(self._aws.caller(place.account, place.region, ECS, asker=place.key, patience=patience), self._memory)

@@ -12,7 +12,7 @@ from rollbackd.adapters.aws.rds.calls import RDS
 from rollbackd.adapters.aws.rds.place import Place, place_of
 from rollbackd.adapters.aws.rds.reaching import reach
 from rollbackd.adapters.aws.rds.reading import Raw, Reader, identity, refuse_unfit, source_of
-from rollbackd.adapters.aws.together import asked, placed
+from rollbackd.adapters.aws.together import checked, surveyed
 from rollbackd.adapters.base.arrival import Arrival
 from rollbackd.adapters.base.errors import AdapterError, Refused
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
@@ -36,9 +36,7 @@ class Rds:
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey. One call for all instances of an account and region."""
-        groups, faults = placed(keys, self._place, lambda place: (place.account, place.region))
-        found: dict[str, TargetState | AdapterError] = {**faults}
-        return found | asked(groups, self._seen)
+        return surveyed(keys, self._place, lambda place: (place.account, place.region), self._seen)
 
     def _seen(self, places: list[Place]) -> Mapping[str, TargetState | AdapterError]:
         try:
@@ -73,9 +71,7 @@ class Rds:
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""
-        groups, faults = placed(keys, self._place, lambda place: (place.account, place.region))
-        lines = [f"{key}: {fault}" for key, fault in faults.items()]
-        return (*lines, *(line for group in groups for line in self._findings(group)))
+        return checked(keys, self._place, lambda place: (place.account, place.region), self._findings)
 
     def _findings(self, places: Sequence[Place]) -> list[str]:
         reader = self._reader(places[0])

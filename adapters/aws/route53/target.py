@@ -12,7 +12,7 @@ from rollbackd.adapters.aws.route53.owners import owner
 from rollbackd.adapters.aws.route53.place import Place, place_of
 from rollbackd.adapters.aws.route53.reading import Memory, Reader, Seen
 from rollbackd.adapters.aws.route53.records import label, spelled
-from rollbackd.adapters.aws.together import asked, placed
+from rollbackd.adapters.aws.together import checked, surveyed
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.target import Intent, NothingToDo, Plan, PlanRequest, Sight, TargetState
 
@@ -34,9 +34,7 @@ class Route53:
 
     def survey(self, keys: Sequence[str]) -> Mapping[str, TargetState | AdapterError]:
         """See Target.survey. One call for each name: Route 53 answers five a second for a whole account."""
-        groups, faults = placed(keys, self._place, lambda place: place.account)
-        found: dict[str, TargetState | AdapterError] = {**faults}
-        return found | asked(groups, self._seen)
+        return surveyed(keys, self._place, lambda place: place.account, self._seen)
 
     def _seen(self, places: list[Place]) -> Mapping[str, TargetState | AdapterError]:
         reader = self._reader(places[0], HURRY)
@@ -65,9 +63,7 @@ class Route53:
 
     def check(self, keys: Sequence[str]) -> tuple[str, ...]:
         """See Target.check."""
-        groups, faults = placed(keys, self._place, lambda place: place.account)
-        lines = [f"{key}: {fault}" for key, fault in faults.items()]
-        return (*lines, *(line for group in groups for line in self._findings(group)))
+        return checked(keys, self._place, lambda place: place.account, self._findings)
 
     def _findings(self, places: Sequence[Place]) -> list[str]:
         reader = self._reader(places[0])
