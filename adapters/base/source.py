@@ -130,7 +130,6 @@ class Answer:
 
     rows: Mapping[RowKey, Row]
     faults: Mapping[RowKey, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
     known_parts: frozenset[str] = frozenset()
 
 

@@ -1,10 +1,9 @@
 """Questions sent through prometheus-api-client, at one instant or at many, and their samples by instant."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from rollbackd.adapters.base.errors import Transient
 from rollbackd.adapters.base.source import Matcher
@@ -20,14 +19,6 @@ BYTES_PER_POINT = 40
 """About what one value takes in a range answer, with room to spare."""
 CONNECT_WITHIN = timedelta(seconds=2)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Heard(Generic[T]):
-    """What was read of the samples at each asked instant, and what the source remarked."""
-
-    read: Mapping[datetime, T]
-    infos: tuple[str, ...]
 
 
 class Fetch:
@@ -66,7 +57,7 @@ class Fetch:
         """The samples at the server's own present."""
         return list(self._samples(self._client.custom_query(within(text, self._only), params={"timeout": promql.duration(self._limits.timeout)})))
 
-    def at(self, text: str, instants: Sequence[datetime], series: int, read: Callable[[Iterable[Sample]], T]) -> Heard[T]:
+    def at(self, text: str, instants: Sequence[datetime], series: int, read: Callable[[Iterable[Sample]], T]) -> dict[datetime, T]:
         """What ``read`` makes of the samples at each of evenly spaced instants, which it has once, in as few requests as the limits allow.
 
         ``series``: how many the answer will have, about.
@@ -76,23 +67,23 @@ class Fetch:
             return self._instant(text, instants[0], read)
         steps = min(MOST_STEPS, max(2, self._limits.max_bytes // (BYTES_PER_POINT * max(series, 1))))
         # Both ends of a range are inclusive, so that chunks of instants do not overlap.
-        heard = [self._chunk(text, instants[start : start + steps], read) for start in range(0, len(instants), steps)]
-        return _joined(heard)
+        chunks = (self._chunk(text, instants[start : start + steps], read) for start in range(0, len(instants), steps))
+        return {at: found for chunk in chunks for at, found in chunk.items()}
 
-    def _chunk(self, text: str, instants: Sequence[datetime], read: Callable[[Iterable[Sample]], T]) -> Heard[T]:
+    def _chunk(self, text: str, instants: Sequence[datetime], read: Callable[[Iterable[Sample]], T]) -> dict[datetime, T]:
         if len(instants) == 1:
             return self._instant(text, instants[0], read)
         try:
             return self._range(text, instants, read)
         except (TooLarge, TooMuch):
             half = len(instants) // 2
-            return _joined([self._chunk(text, instants[:half], read), self._chunk(text, instants[half:], read)])
+            return self._chunk(text, instants[:half], read) | self._chunk(text, instants[half:], read)
 
-    def _instant(self, text: str, at: datetime, read: Callable[[Iterable[Sample]], T]) -> Heard[T]:
+    def _instant(self, text: str, at: datetime, read: Callable[[Iterable[Sample]], T]) -> dict[datetime, T]:
         params = {"time": _time(at), "timeout": promql.duration(self._limits.timeout)}
         with self._turn:
             samples = self._samples(self._client.custom_query(text, params=params))
-            return Heard({at: read(samples)}, self._wire.infos())
+            return {at: read(samples)}
 
     def _samples(self, series: Any) -> Iterator[Sample]:
         # One at a time, and let go of at once: at 10,000 workloads the parsed answer is larger than all that is kept of it.
@@ -104,14 +95,14 @@ class Fetch:
         except (KeyError, TypeError, IndexError) as error:
             raise self._unreadable() from error
 
-    def _range(self, text: str, instants: Sequence[datetime], read: Callable[[Iterable[Sample]], T]) -> Heard[T]:
+    def _range(self, text: str, instants: Sequence[datetime], read: Callable[[Iterable[Sample]], T]) -> dict[datetime, T]:
         first, last, step = instants[0], instants[-1], (instants[1] - instants[0]).total_seconds()
         # start and end as parameters of ours: the client rounds its own to whole seconds.
         params = {"start": _time(first), "end": _time(last), "timeout": promql.duration(self._limits.timeout)}
         # The turn is over before the next request is sent: what is asked for now must not wait for a history.
         with self._turn:
             slots = self._slots(self._client.custom_query_range(text, first, last, f"{step:.3f}", params=params), instants)
-            return Heard({at: read(samples) for at, samples in zip(instants, slots, strict=True)}, self._wire.infos())
+            return {at: read(samples) for at, samples in zip(instants, slots, strict=True)}
 
     def _slots(self, series: Any, instants: Sequence[datetime]) -> list[list[Sample]]:
         slots: list[list[Sample]] = [[] for _ in instants]
@@ -129,11 +120,6 @@ class Fetch:
 
     def _unreadable(self) -> Transient:
         return Transient(f"{self._name}: the series of the answer have an unknown shape, so it was not used: see whether it is a Prometheus API")
-
-
-def _joined(heard: Sequence[Heard[T]]) -> Heard[T]:
-    read = {at: found for one in heard for at, found in one.read.items()}
-    return Heard(read, tuple(dict.fromkeys(info for one in heard for info in one.infos)))
 
 
 def _time(at: datetime) -> str:

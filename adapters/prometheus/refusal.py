@@ -47,20 +47,15 @@ def problem_of(status: int, document: Document | None, excerpt: str, location: s
         return Problem(f"answered with something that Prometheus never says: {excerpt}", "see whether the address is a Prometheus API's")
     if document["status"] == "error":
         return _error(document, excerpt)
-    if warnings := [one for one in _said(document, "warnings") if not one.startswith(_INFO)]:
+    if warnings := [one for one in _warnings(document) if not one.startswith(_INFO)]:
         return Problem(f"warned that the answer may be incomplete: {'; '.join(warnings)[:300]}", "repair what it names")
     if document.get("isPartial"):  # VictoriaMetrics' word for the same
         return Problem("answered from a part of its stores only", "see which of its storage nodes does not answer")
     return None
 
 
-def remarks(document: Document) -> tuple[str, ...]:
-    """What the source says of a good answer that makes it no less good, as that a counter's name is unusual."""
-    return (*_said(document, "infos"), *(one for one in _said(document, "warnings") if one.startswith(_INFO)))
-
-
-def _said(document: Document, where: str) -> tuple[str, ...]:
-    said = document.get(where) or ()
+def _warnings(document: Document) -> tuple[str, ...]:
+    said = document.get("warnings") or ()
     return tuple(str(one) for one in said) if isinstance(said, list | tuple) else (str(said),)
 
 

@@ -109,7 +109,7 @@ def _key_of(labels: tuple[str, ...]) -> Callable[[Mapping[str, str]], RowKey]:
     return key
 
 
-def rows_of(found: Sorted, question: Question, at: datetime, infos: tuple[str, ...]) -> Answer:
+def rows_of(found: Sorted, question: Question, at: datetime) -> Answer:
     """One row per workload that has a value and no fault."""
     oldest, known = at - question.unstamped, _moments(at)
     fallback = oldest if found.newest_of_all is None or found.stamps.keys() & question.only else _moment(found.newest_of_all, known)
@@ -118,7 +118,7 @@ def rows_of(found: Sorted, question: Question, at: datetime, infos: tuple[str, .
         if values and key not in found.faults:
             stamp = found.stamps.get(key)
             rows[key] = Row(values, fallback if stamp is None else _moment(stamp, known))
-    return Answer(rows, found.faults, infos, frozenset(found.known))
+    return Answer(rows, found.faults, frozenset(found.known))
 
 
 def bracket(found: Sorted, limit: float, wanted: frozenset[float]) -> set[RowKey]:

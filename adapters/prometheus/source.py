@@ -103,7 +103,7 @@ class Prometheus:
 
     def births(self, at: datetime) -> str:
         """Which newborn series count in full on this server, in words. Raises Transient or Permanent."""
-        scraped, told = (self._fetch.at(f"count({metric})", (at,), 1, list).read[at] for metric in ("up", "process_start_time_seconds"))
+        scraped, told = (self._fetch.at(f"count({metric})", (at,), 1, list)[at] for metric in ("up", "process_start_time_seconds"))
         if not scraped:
             return "newborn series lose their first value: no target is scraped by it, so nothing tells a birth from a return"
         if not told:
@@ -113,7 +113,7 @@ class Prometheus:
     def series(self, selector: Selector, at: datetime, most: int) -> tuple[Mapping[str, str], ...]:
         """The labels of up to ``most`` series with a sample shortly before ``at``, in a fixed order. Raises Transient or Permanent."""
         text = promql.fill(f"topk({most}, SERIES)", SERIES=promql.vector(selector)).prettify()
-        samples = self._fetch.at(text, (at,), most, list).read[at]
+        samples = self._fetch.at(text, (at,), most, list)[at]
         shown = ({name: value for name, value in labels.items() if name != "__name__"} for labels, _ in samples)
         return tuple(sorted(shown, key=lambda labels: sorted(labels.items())))
 
@@ -121,7 +121,7 @@ class Prometheus:
         """The buckets of each workload's histogram in the window that ends at ``at``. Raises Transient or Permanent."""
         if not query.only:
             return {}
-        found, _ = self._ask(questions.ask_all_buckets(query, self._scrape_interval), (at,))
+        found = self._ask(questions.ask_all_buckets(query, self._scrape_interval), (at,))
         return {key: buckets_in(parts) for key, parts in found[at].values.items()}
 
     def clock_skew(self, now: datetime) -> timedelta:
@@ -140,8 +140,7 @@ class Prometheus:
         calm = None
         if isinstance(query, Increases) and _is_calm_cheaper(query, instants):
             calm = questions.ask_increases(query, self._scrape_interval, calmly=True)
-        found, infos = self._ask(question, instants, calm)
-        return {at: rows_of(one, question, at, infos) for at, one in found.items()}
+        return {at: rows_of(one, question, at) for at, one in self._ask(question, instants, calm).items()}
 
     def _question(self, query: Increases | Levels | Expression) -> Question:
         match query:
@@ -155,36 +154,33 @@ class Prometheus:
     def _slower(self, query: Slower, instants: Sequence[datetime]) -> Mapping[datetime, Answer]:
         spellings = self._spellings(query.histogram, instants)
         question = questions.ask_native(query, self._scrape_interval)
-        found, infos = {at: nothing() for at in instants}, tuple[str, ...]()
+        found = {at: nothing() for at in instants}
         if set(spellings) - {NATIVE}:
-            question, found, infos = self._classic(query, spellings, instants)
+            question, found = self._classic(query, spellings, instants)
         if NATIVE in spellings:
-            infos = (*infos, *self._add_native(query, found))
-        return {at: rows_of(one, question, at, infos) for at, one in found.items()}
+            self._add_native(query, found)
+        return {at: rows_of(one, question, at) for at, one in found.items()}
 
-    def _classic(
-        self, query: Slower, spellings: Sequence[str], instants: Sequence[datetime]
-    ) -> tuple[Question, dict[datetime, Sorted], tuple[str, ...]]:
+    def _classic(self, query: Slower, spellings: Sequence[str], instants: Sequence[datetime]) -> tuple[Question, dict[datetime, Sorted]]:
         near = around(spellings, query.limit)
         question = questions.ask_buckets(query, near.spellings, self._scrape_interval)
         calm = questions.ask_buckets(query, near.spellings, self._scrape_interval, calmly=True) if _is_calm_cheaper(query, instants) else None
-        found, infos = self._ask(question, instants, calm)
+        found = self._ask(question, instants, calm)
         lacking = {key for one in found.values() for key in bracket(one, query.limit, near.bounds)}
         if lacking:
             self._ask_all_buckets(replace(query, only=frozenset(lacking)), found)
-        return question, found, infos
+        return question, found
 
-    def _add_native(self, query: Slower, found: Mapping[datetime, Sorted]) -> tuple[str, ...]:
+    def _add_native(self, query: Slower, found: Mapping[datetime, Sorted]) -> None:
         question = questions.ask_native(query, self._scrape_interval)
-        native, infos = self._sorted(question, tuple(found), lambda samples: sort_native(samples, query))
+        native = self._sorted(question, tuple(found), lambda samples: sort_native(samples, query))
         for at, one in native.items():
             join(found[at], one)
-        return infos
 
     def _ask_all_buckets(self, query: Slower, found: Mapping[datetime, Sorted]) -> None:
         """The workloads of ``query`` are judged by their own buckets, which are not those of the others, as far as all their series have them."""
         question = questions.ask_all_buckets(query, self._scrape_interval)
-        for at, own in self._ask(question, tuple(found))[0].items():
+        for at, own in self._ask(question, tuple(found)).items():
             bracket_by_shared(own, query.limit)
             for key in query.only:
                 found[at].values.pop(key, None)
@@ -199,36 +195,32 @@ class Prometheus:
         # Backwards from the last, so that the looks stay evenly spaced.
         looks = instants[:: -max(1, len(instants) // HISTORY_LOOKS)][::-1]
         heard = self._fetch.at(questions.ask_bounds(histogram), looks, 100, lambda samples: {metric.get("le", "") for metric, _ in samples})
-        spellings = tuple(sorted(frozenset().union(*heard.read.values()) - {""}))
+        spellings = tuple(sorted(frozenset().union(*heard.values()) - {""}))
         self._bounds.remember(histogram, instants[-1], spellings)
         return spellings
 
-    def _ask(self, question: Question, instants: Sequence[datetime], calm: Question | None = None) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
+    def _ask(self, question: Question, instants: Sequence[datetime], calm: Question | None = None) -> dict[datetime, Sorted]:
         """The samples of each instant. ``calm``: the same question, asked calmly: first it, and the whole one where that is not enough."""
         if calm is None:
             return self._sent(question, instants)
-        found, infos = self._sent(calm, instants)
+        found = self._sent(calm, instants)
         for start in range(0, len(instants), PIECE):
             piece = instants[start : start + PIECE]
             if not all(found[at].is_calm for at in piece):
-                whole, more = self._sent(question, piece)
-                found, infos = found | whole, tuple(dict.fromkeys((*infos, *more)))
-        return found, infos
+                found |= self._sent(question, piece)
+        return found
 
-    def _sent(self, question: Question, instants: Sequence[datetime]) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
+    def _sent(self, question: Question, instants: Sequence[datetime]) -> dict[datetime, Sorted]:
         return self._sorted(question, instants, lambda samples: sort_samples(samples, question))
 
-    def _sorted(
-        self, question: Question, instants: Sequence[datetime], sort: Callable[[Iterable[Sample]], Sorted]
-    ) -> tuple[dict[datetime, Sorted], tuple[str, ...]]:
+    def _sorted(self, question: Question, instants: Sequence[datetime], sort: Callable[[Iterable[Sample]], Sorted]) -> dict[datetime, Sorted]:
         def read(samples: Iterable[Sample]) -> Sorted:
             try:
                 return sort(samples)
             except (KeyError, ValueError, TypeError, AttributeError) as error:
                 raise self._unknown_shape() from error
 
-        heard = self._fetch.at(question.text, instants, question.series * len(question.only), read)
-        return dict(heard.read), heard.infos
+        return self._fetch.at(question.text, instants, question.series * len(question.only), read)
 
     def _unknown_shape(self) -> Transient:
         return Transient(f"{self.name}: the series of the answer have an unknown shape, so it was not used: look at the source")

@@ -5,7 +5,6 @@ warnings away. It is given this session, whose answers are read, capped and judg
 """
 
 import json
-import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +16,7 @@ import urllib3
 
 from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.http_deadline import answered_within, follow
-from rollbackd.adapters.prometheus.refusal import Problem, problem_of, remarks, retry_after, too_many, wrong_result
+from rollbackd.adapters.prometheus.refusal import Problem, problem_of, retry_after, too_many, wrong_result
 from rollbackd.adapters.prometheus.turn import Turn
 
 Json: TypeAlias = Any  # what json.loads gives; it does not leave this package
@@ -63,8 +62,7 @@ class Wire(requests.Session):
     """Sends a question once and returns a ``Checked`` answer, or raises Transient or Permanent. Safe to use from several threads.
 
     A source that named a time (Retry-After) is not asked again before it: every question until then fails at once, with what it said.
-    ``infos()``: what the source remarked on the last answer of this thread. ``asked``: how many requests were sent, and ``waited``: so many
-    seconds for their answers, both about where threads share it.
+    ``asked``: how many requests were sent, and ``waited``: so many seconds for their answers, both about where threads share it.
     """
 
     def __init__(self, name: str, limits: Limits, token_file: Path | None, ca_file: Path | None, turn: Turn) -> None:
@@ -74,7 +72,6 @@ class Wire(requests.Session):
         self.verify = True if ca_file is None else str(ca_file)
         self._name, self._limits, self._token_file = name, limits, token_file
         self._turn = turn
-        self._heard = threading.local()
         self._rests_until, self._why_it_rests = 0.0, ""
         self.asked = 0
         self.waited = 0.0
@@ -85,11 +82,6 @@ class Wire(requests.Session):
         if isinstance(adapter, requests.adapters.HTTPAdapter):
             follow(adapter.poolmanager)
         super().mount(prefix, adapter)
-
-    def infos(self) -> tuple[str, ...]:
-        """The remarks on this thread's last answer."""
-        heard: tuple[str, ...] = getattr(self._heard, "infos", ())
-        return heard
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """As the base class, but a POST carries its parameters in its body."""
@@ -115,9 +107,7 @@ class Wire(requests.Session):
             raise self._error(self._late()) from error
         finally:
             self.waited += time.monotonic() - began
-        document = self._judge(response, body, secret=self._token())
-        self._heard.infos = remarks(document)
-        return Checked(document)
+        return Checked(self._judge(response, body, secret=self._token()))
 
     def _answered(self, request: requests.PreparedRequest, **kwargs: Any) -> tuple[requests.Response, bytes | bytearray]:
         token = self._sign(request)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
-from rollbackd.adapters.base.source import Answer, Expression, Identity, Increases, Row, Selector
+from rollbackd.adapters.base.source import Answer, Identity, Increases, Row, Selector
 from rollbackd.adapters.prometheus import Prometheus
 from tests.exposition import Loopback, Reply, Request, serving
 from tests.servers import free_port
@@ -312,28 +312,11 @@ def test_question_about_now_is_answered_while_a_history_waits_for_its_next_piece
         assert len(history.result().keys()) == 36
 
 
-def test_remarks_are_kept_with_the_answer_of_their_own_thread() -> None:
-    def reply(request: Request) -> Reply:
-        metric = parse_qs(request.body.decode())["query"][0].split("label_replace(", 1)[1].split(",")[0].strip()
-        return Reply(body=body([], infos=[f"about {metric}"]))
-
-    with serving(reply) as server:
-        source = Prometheus("main", server.url)
-
-        def remark(number: int) -> tuple[str, ...]:
-            return source.read(Expression(f"m{number}", Identity(("app",)), frozenset({("a",)})), AT).warnings
-
-        with ThreadPoolExecutor(8) as pool:
-            remarks = list(pool.map(remark, range(80)))
-    assert remarks == [(f'about m{number}{{app="a"}}',) for number in range(80)]
-
-
 @pytest.mark.parametrize("where", [pytest.param("warnings", id="until-2.53"), pytest.param("infos", id="since")])
-def test_remark_on_the_name_of_a_counter_is_kept_and_refuses_nothing(where: str) -> None:
+def test_remark_on_the_name_of_a_counter_refuses_nothing(where: str) -> None:
     remark = 'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "errors" (1:5)'
     with serving(Reply(body=body(**{where: [remark]}))) as server:
         answer = read(server)
-    assert answer.warnings == (remark,)
     assert answer.rows[("a",)].values == {"total": 7.0}
 
 
