@@ -4,15 +4,14 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import SplitResult, urlsplit
 
-from rollbackd.adapters.base.errors import AdapterError, Permanent
+from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.metadata import is_metadata, refuse_metadata
-from rollbackd.adapters.base.source import Answer, Row, RowKey
 
 _WORKERS = 32
 _PORTS = {"http": 80, "https": 443, "tcp": 0}
@@ -44,31 +43,6 @@ def probe_endpoints(urls: Sequence[str], timeout: timedelta) -> tuple[ProbeResul
 def failing_share(results: Sequence[ProbeResult]) -> float | None:
     """How many of the endpoints that were asked fail, from 0 to 1; None if none was asked."""
     return sum(not result.healthy for result in results) / len(results) if results else None
-
-
-class Probe:
-    """The health of workloads, read like a level: each row's ``value`` is the share of its endpoints that fail.
-
-    ``endpoints`` gives each workload's urls at the moment it is asked; it may raise any AdapterError.
-    """
-
-    def __init__(self, endpoints: Mapping[RowKey, Callable[[], Sequence[str]]], *, timeout: timedelta) -> None:
-        self._endpoints = dict(endpoints)
-        self._timeout = timeout
-
-    def read(self, only: Collection[RowKey], at: datetime) -> Answer:
-        """The share of failing endpoints as of ``at``, which is now. No endpoints: no row. Endpoints that cannot be known: a fault."""
-        urls: dict[RowKey, tuple[str, ...]] = {}
-        faults: dict[RowKey, str] = {}
-        for key in self._endpoints.keys() & set(only):
-            try:
-                urls[key] = tuple(self._endpoints[key]())
-            except AdapterError as error:
-                faults[key] = str(error)
-        asked = [url for several in urls.values() for url in several]
-        healthy = {result.url: result.healthy for result in probe_endpoints(asked, self._timeout)}
-        shares = {key: sum(not healthy[url] for url in several) / len(several) for key, several in urls.items() if several}
-        return Answer({key: Row({"value": share}, at) for key, share in shares.items()}, faults, known_parts=frozenset({"value"} if shares else ()))
 
 
 def _target(url: str) -> SplitResult:

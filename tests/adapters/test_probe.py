@@ -4,19 +4,17 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from rollbackd.adapters.base.errors import Permanent, Transient
-from rollbackd.adapters.base.source import Answer, Row
-from rollbackd.adapters.probe import Probe, ProbeResult, failing_share, probe_endpoints
+from rollbackd.adapters.base.errors import Permanent
+from rollbackd.adapters.probe import ProbeResult, failing_share, probe_endpoints
 from tests.exposition import Loopback, Reply, serving
 from tests.servers import free_port
 
 PATIENCE = timedelta(seconds=20)
 SHORT = timedelta(seconds=0.3)
-AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -166,26 +164,3 @@ def test_nobody_asked_is_no_result_and_no_share() -> None:
 
 def test_the_share_counts_the_endpoints_that_fail() -> None:
     assert failing_share([ProbeResult("a", True), ProbeResult("b", False, "HTTP 500"), ProbeResult("c", True), ProbeResult("d", True)]) == 0.25
-
-
-def unknowable() -> list[str]:
-    raise Transient("the cluster does not answer; nothing was asked; wait")
-
-
-def test_each_workload_has_the_share_of_its_own_endpoints(healthy: Loopback) -> None:
-    dead = f"http://127.0.0.1:{free_port()}/"
-    probe = Probe(
-        {
-            ("half",): lambda: [healthy.url, dead],
-            ("well",): lambda: [healthy.url],
-            ("empty",): list,
-            ("unknown",): unknowable,
-            ("not-asked",): lambda: [dead],
-        },
-        timeout=PATIENCE,
-    )
-    assert probe.read([("half",), ("well",), ("empty",), ("unknown",), ("absent",)], AT) == Answer(
-        rows={("half",): Row({"value": 0.5}, AT), ("well",): Row({"value": 0.0}, AT)},
-        faults={("unknown",): "the cluster does not answer; nothing was asked; wait"},
-        known_parts=frozenset({"value"}),
-    )
