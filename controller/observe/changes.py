@@ -100,10 +100,6 @@ class ChangeBook:
         known = self._seen.get(change.target)
         return known is not None and not change.posted and change.id not in [seen.change.id for seen in known]
 
-    def targets(self) -> tuple[str, ...]:
-        """Every target of the book."""
-        return tuple(self._seen)
-
     def of(self, targets: Iterable[str]) -> tuple[Change, ...]:
         """The changes of these targets, as the decision sees them; first sights are where a history begins, no changes."""
         return tuple([change for target in targets for change in self._of.get(target, ())])
