@@ -12,8 +12,6 @@ import click
 from rollbackd.controller.api.client import Client
 from rollbackd.controller.cli.options import FILE, finds_daemon, prints, talks_to_daemon
 from rollbackd.controller.cli.show import say, show
-from rollbackd.policies.known.reasons import duration_text
-from rollbackd.policies.text.units import UnitError, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +25,8 @@ ENDS = {"good": 0, "bad": FOUND, "superseded": PASSED_BY}
 
 
 def _length(context: click.Context, option: click.Parameter, text: str) -> timedelta:
+    from rollbackd.policies.text.units import UnitError, duration
+
     try:
         return duration(text)
     except UnitError as fault:
@@ -45,6 +45,8 @@ def _length(context: click.Context, option: click.Parameter, text: str) -> timed
 @prints
 def wait(client: Client, target: str, revision: str, timeout: timedelta, output: str) -> None:
     """Wait until a revision has served its bake time without a breach, or has gone bad: the last step of a pipeline."""
+    from rollbackd.policies.known.reasons import duration_text
+
     until, last = time.monotonic() + timeout.total_seconds(), ""
     while True:
         document = client.get("standing", target=target, revision=revision)

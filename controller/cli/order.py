@@ -2,16 +2,18 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rollbackd.controller.answers.past import DryRun, RungPlan
-from rollbackd.controller.answers.wire import read
 from rollbackd.controller.api.client import BLOCKED, FAILED, UNREACHABLE, Client, ClientFault
 from rollbackd.controller.cli.decide import OVERRIDE, SLOW, confirm, shown
 from rollbackd.controller.cli.options import prints, talks_to_daemon, whoami
 from rollbackd.controller.cli.show import draw
+
+if TYPE_CHECKING:
+    from rollbackd.controller.answers.past import DryRun, RungPlan
 
 YES = click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
 CODES = {"nothing": BLOCKED, "ordered": BLOCKED, "refused": BLOCKED, "unreachable": UNREACHABLE}
@@ -65,8 +67,11 @@ def undo(client: Client, incident: str, rung: int | None, reason: str, overrides
     shown(client.post("undo", SLOW, incident=incident, **wish), output)
 
 
-def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> RungPlan:
+def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> "RungPlan":
     """The rung that the person wants carried out, after they saw its plan. Raises ClientFault where it cannot be; as ``confirm``."""
+    from rollbackd.controller.answers.past import DryRun
+    from rollbackd.controller.answers.wire import read
+
     answer = read(DryRun, document)
     chosen = _named(answer, rung) if rung is not None else _first(answer)
     if chosen is None:
@@ -82,12 +87,12 @@ def _chosen(document: Mapping[str, Any], rung: int | None, is_sure: bool) -> Run
     return chosen
 
 
-def _first(answer: DryRun) -> RungPlan | None:
+def _first(answer: "DryRun") -> "RungPlan | None":
     """The first that would write, unless one is under way that a person has ordered: whoever names none most likely means that."""
     return next((each for outcome in ("ordered", "planned") for each in answer.rungs if each.outcome == outcome), None)
 
 
-def _named(answer: DryRun, rung: int) -> RungPlan:
+def _named(answer: "DryRun", rung: int) -> "RungPlan":
     found = next((each for each in answer.rungs if each.number == rung), None)
     if found is None:
         there = ", ".join(str(each.number) for each in answer.rungs) or "none"
@@ -95,8 +100,8 @@ def _named(answer: DryRun, rung: int) -> RungPlan:
     return found
 
 
-def _show_plan(answer: DryRun, chosen: RungPlan) -> None:
+def _show_plan(answer: "DryRun", chosen: "RungPlan") -> None:
     from rollbackd.controller.cli import tables
 
     # An order follows, unasked under --yes: it must not be read as if nothing were going to be written.
-    draw(sys.stderr, lambda out: tables.plan(DryRun(answer.policy, answer.target, (chosen,)), out, "the plan:"))
+    draw(sys.stderr, lambda out: tables.plan(replace(answer, rungs=(chosen,)), out, "the plan:"))
