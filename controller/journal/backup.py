@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from rollbackd.controller import folders
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError, translated
 from rollbackd.controller.journal.inspection import inspected, opened
@@ -27,7 +28,7 @@ def backup(place: Database, to: Path) -> int:
             _copy(place.file, draft)
         rows = _proven(draft)
         os.link(draft, to)  # unlike a rename it fails where there is a file already
-        _sync(to.parent)
+        folders.sync(to.parent)
     except FileExistsError as fault:
         raise StoreError(f"{to} exists; nothing was made; name another file") from fault
     except OSError as fault:
@@ -58,11 +59,3 @@ def _proven(draft: Path) -> int:
         if fault is not None:
             raise StoreError(f"store: {fault}; nothing was made; see rollbackd audit verify")
         return look.rows
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from rollbackd.controller import folders
 from rollbackd.controller.journal import exports
 from rollbackd.controller.journal.database import Database
 from rollbackd.controller.journal.errors import StoreError
@@ -143,20 +144,12 @@ def _export(store: Store, through: int, to: Path) -> Proven:
             os.fsync(file.fileno())
         proven = exports.prove(draft)
         os.link(draft, to)  # unlike a rename it fails where there is a file already
-        _sync(to.parent)
+        folders.sync(to.parent)
     except OSError as fault:
         raise StoreError(f"{to} cannot be written ({fault.strerror}); nothing was removed") from fault
     finally:
         draft.unlink(missing_ok=True)
     return proven
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- the removal ------------------------------------------------------------------------------------------------------------------------

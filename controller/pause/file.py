@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import mkstemp
 
+from rollbackd.controller import folders
+
 _LONGEST = 4096
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -50,7 +52,7 @@ class Pause:
     def resume(self) -> None:
         """The file is gone; nothing happens if it was not there. Raises OSError if it could not be removed: it is still paused then."""
         self.file.unlink(missing_ok=True)
-        self._sync_folder()
+        folders.sync(self.file.parent)
 
     def _write(self, text: str) -> None:
         """The file holds the text, or is as it was: nothing half-written is left beside it."""
@@ -64,13 +66,13 @@ class Pause:
             os.replace(draft, self.file)
         finally:
             Path(draft).unlink(missing_ok=True)  # there only where it could not be put in place
-        self._sync_folder()
+        folders.sync(self.file.parent)
 
     def _touch(self) -> None:
         """The file is there, with what it held before: an empty one takes no room where text has none."""
         os.close(os.open(self.file, os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644))
         with suppress(OSError):  # it pauses already, whether or not it would outlive a power cut
-            self._sync_folder()
+            folders.sync(self.file.parent)
 
     def _reason(self) -> str:
         # O_NONBLOCK: opening a named pipe would wait for a writer, and the rollback with it.
@@ -89,10 +91,3 @@ class Pause:
         if not self.file.parent.is_dir():
             return f"the folder of the pause file {self.file} is missing; unreadable means paused"
         return None
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self.file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
