@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, assert_never
 
 from pydantic import Field, Tag
 
-from rollbackd.controller.config.leaves import FilePath, WebUrl, first_of
+from rollbackd.controller.config.leaves import FilePath, WebUrl
 from rollbackd.controller.config.values import Alertmanager, Apprise, Channel, Email, PagerDuty, Slack, Teams, Webhook
-from rollbackd.policies.documents.base import Text, Written
+from rollbackd.policies.documents.base import Text, Written, first_of
 from rollbackd.policies.text.validate import Findings
 from rollbackd.policies.text.wording import describe_pattern
 from rollbackd.policies.text.yaml_text import Path as Trail

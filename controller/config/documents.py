@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from rollbackd.controller.config.accounts import AccountParts
 from rollbackd.controller.config.channels import ChannelItem
 from rollbackd.controller.config.freezes import FreezeParts, Space
-from rollbackd.controller.config.leaves import FilePath, ProbeUrl, WebUrl, first_of
-from rollbackd.policies.documents.base import Duration, Interval, LabelName, Name, ObjectName, PositiveDuration, Text, Written, refuse
+from rollbackd.controller.config.leaves import FilePath, ProbeUrl, WebUrl
+from rollbackd.policies.documents.base import Duration, Interval, LabelName, Name, ObjectName, PositiveDuration, Text, Written, first_of, refuse
 from rollbackd.policies.documents.conditions import ModeWord
 from rollbackd.policies.documents.targets import Region
 from rollbackd.policies.text.wording import describe_pattern

@@ -1,9 +1,9 @@
-"""What several parts of the daemon's config are written with: addresses, files, and entries that one key tells apart."""
+"""What several parts of the daemon's config are written with: addresses and files."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Discriminator, Field
+from pydantic import AfterValidator, Field
 
 from rollbackd.adapters.base.metadata import is_metadata
 from rollbackd.policies.documents.base import refuse
@@ -40,12 +40,3 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
 WebUrl: TypeAlias = Annotated[str, AfterValidator(_web), Field(max_length=2000)]
 ProbeUrl: TypeAlias = Annotated[str, AfterValidator(_probed), Field(max_length=2000)]
 FilePath: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
-
-
-def first_of(*kinds: str) -> Discriminator:
-    """Which of ``kinds`` an entry is: the first that it has as a key."""
-
-    def kind(value: Any) -> str | None:
-        return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
-
-    return Discriminator(kind)

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, ClassVar, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from rollbackd.policies.text import units
@@ -93,6 +93,15 @@ def _histogram(text: str) -> str:
         if metric.endswith(suffix):
             raise refuse("the name of a histogram", f"one of its series, '{metric[:60]}'", f"write '{metric[: -len(suffix)][:60]}'")
     return text
+
+
+def first_of(*kinds: str) -> Discriminator:
+    """Which of ``kinds`` an entry is: the first that it has as a key."""
+
+    def kind(value: Any) -> str | None:
+        return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
+
+    return Discriminator(kind)
 
 
 def literal_unless_later(allowed: Collection[str], *later: str) -> BeforeValidator:

@@ -16,6 +16,7 @@ from rollbackd.policies.documents.base import (
     PositiveDuration,
     Text,
     Written,
+    first_of,
     in_unit,
     literal_unless_later,
     refuse,
@@ -23,7 +24,7 @@ from rollbackd.policies.documents.base import (
 )
 from rollbackd.policies.documents.conditions import Item, ModeWord
 from rollbackd.policies.documents.fleet import MemberText, OwnerRouting, Select
-from rollbackd.policies.documents.targets import OnRds, TargetItem, first_of
+from rollbackd.policies.documents.targets import OnRds, TargetItem
 from rollbackd.policies.text import units
 from rollbackd.policies.text.faults import quoted
 

@@ -1,11 +1,11 @@
 """Targets as written: what a policy watches and puts back, each kind by the place that it is found at."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic import Field, PlainValidator, Tag, WithJsonSchema
 
-from rollbackd.policies.documents.base import Name, ObjectName, Written, refuse
+from rollbackd.policies.documents.base import Name, ObjectName, Written, first_of, refuse
 from rollbackd.policies.text.faults import quoted
 from rollbackd.policies.text.wording import describe_pattern
 
@@ -131,15 +131,6 @@ class ByCommand(_Kind):
     """A target behind commands."""
 
     command: CommandTarget = Field(description="Something behind two commands.")
-
-
-def first_of(*kinds: str) -> Discriminator:
-    """Which of ``kinds`` an entry is: the first that it has as a key."""
-
-    def kind(value: Any) -> str | None:
-        return next((f"<{kind}>" for kind in kinds if kind in value), None) if isinstance(value, dict) else None
-
-    return Discriminator(kind)
 
 
 TargetItem: TypeAlias = Annotated[
