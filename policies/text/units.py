@@ -81,10 +81,8 @@ def share(value: object) -> Quantity:
     """``5%`` or the fraction ``0.05``: a fraction from 0 to 1."""
     expected = "a percentage from 0% to 100%"
     if isinstance(value, str):
-        match = _PERCENT.fullmatch(value) if len(value) <= _LONGEST_TEXT else None
-        if match is None:
+        if (fraction := _percentage(value)) is None:
             raise UnitError("a percentage such as 5%", _percent_for(value))
-        fraction = float(match[1]) / 100
         if fraction > 1:
             raise UnitError(expected)
         return Quantity(fraction, "%")
@@ -94,6 +92,12 @@ def share(value: object) -> Quantity:
     if value < 0 or value >= 1:
         raise UnitError(expected, f"write {value}%" if 1 <= value <= 100 else "")
     return Quantity(float(value), "%")
+
+
+def _percentage(value: object) -> float | None:
+    """The fraction that a text such as ``5%`` says, whatever its size; None for all else."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
+    return None if match is None else float(match[1]) / 100
 
 
 def _percent_for(value: str) -> str:
@@ -116,13 +120,13 @@ def risk(value: object) -> Quantity:
 
 def factor(value: object) -> Quantity:
     """``200%``: so many times as much, above nothing and at most a thousand times; a bare number is refused, since 2 may mean 2 %."""
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
-    if match is None:
+    fraction = _percentage(value)
+    if fraction is None:
         hint = f"write {value * 100:g}%" if _is_number(value) and 0 < value <= 100 else ""
         raise UnitError("a percentage of what was before, such as 200%", hint)
-    if not 0 < float(match[1]) <= 100_000:
+    if not 0 < fraction <= 1000:
         raise UnitError("a percentage above 0% and at most 100000%")
-    return Quantity(float(match[1]) / 100, "%")
+    return Quantity(fraction, "%")
 
 
 def seconds(value: object) -> Quantity:
@@ -167,9 +171,8 @@ def _quantity_for(value: str) -> str:
 
 def expression_value(value: object) -> Quantity:
     """What an expression may be compared with: a quantity, or a percentage as a fraction."""
-    if isinstance(value, str) and len(value) <= _LONGEST_TEXT and (match := _PERCENT.fullmatch(value)):
-        return Quantity(float(match[1]) / 100, "%")
-    return quantity(value)
+    fraction = _percentage(value)
+    return quantity(value) if fraction is None else Quantity(fraction, "%")
 
 
 def events(value: object) -> Quantity:
@@ -191,9 +194,8 @@ def events_per_second(value: object) -> Quantity:
 
 def fraction_of(value: object) -> Quantity:
     """``95%``, ``150%`` or the fraction ``0.95``: not negative; a gauge may exceed what it is measured against."""
-    if isinstance(value, str) and len(value) <= _LONGEST_TEXT and (match := _PERCENT.fullmatch(value)):
-        return Quantity(float(match[1]) / 100, "%")
-    return share(value)
+    fraction = _percentage(value)
+    return share(value) if fraction is None else Quantity(fraction, "%")
 
 
 def written(span: timedelta) -> str:
