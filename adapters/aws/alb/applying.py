@@ -1,16 +1,14 @@
 """The one write of a plan, and where the rule stands relative to it."""
 
-from typing import Any
-
 from rollbackd.adapters.aws import fenced
-from rollbackd.adapters.aws.alb.actions import Actions, Rule, name_of, shares, spelled, weights_of
+from rollbackd.adapters.aws.alb.actions import Rule, name_of, shares, spelled, weights_of
 from rollbackd.adapters.aws.alb.capacity import strength
 from rollbackd.adapters.aws.alb.counts import Counts
 from rollbackd.adapters.aws.alb.place import Place
-from rollbackd.adapters.aws.alb.planning import restored, written
+from rollbackd.adapters.aws.alb.planning import recorded, written
 from rollbackd.adapters.aws.alb.reading import Reader
 from rollbackd.adapters.aws.failures import Gone
-from rollbackd.adapters.base.errors import Permanent, Refused
+from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import Intent, Sight, Standing
 
 _JUDGE = "Look at the rule; judge what stands there now."
@@ -18,9 +16,9 @@ _JUDGE = "Look at the rule; judge what stands there now."
 
 def apply(reader: Reader, counts: Counts, place: Place, intent: Intent, begun: float | None = None) -> None:
     """See Target.apply. All that it needs is in the intent, so that one out of the journal is as good. ``begun``: see Plan."""
-    restored(intent)  # a record without the prior actions could not be undone
+    recorded(intent, "before")  # a record without the prior actions could not be undone
     rule = reader.rule(place)
-    after = _recorded(intent)
+    after = recorded(intent, "after")
     if rule.named(after) != intent.to_revision:
         raise Refused(f"{place} is another rule than the one that was planned for. Nothing was changed.", advice=_JUDGE)
     call, parameters = written(rule, after)
@@ -34,13 +32,6 @@ def _refuse_moved(rule: Rule, place: Place, intent: Intent) -> None:
     if rule.revision != intent.from_revision:
         what = f"{place} stands at {rule.revision} and no longer at {intent.from_revision}"
         raise Refused(f"{what}. Nothing was changed.", advice=_JUDGE)
-
-
-def _recorded(intent: Intent) -> Actions:
-    found: Any = intent.record.get("after")
-    if not isinstance(found, list | tuple) or not found:
-        raise Permanent(f"the intent of {intent.incident} for {intent.target} holds no actions; nothing was changed; compare the rule by hand")
-    return tuple(found)
 
 
 def look(reader: Reader, counts: Counts, place: Place, intent: Intent) -> Sight:

@@ -3,7 +3,7 @@
 import json
 import shlex
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from rollbackd.adapters.aws.alb import calls
 from rollbackd.adapters.aws.alb.actions import Actions, Rule, name_of, read, sendable, spelled, sticky_of, weights_of, with_forward
@@ -25,7 +25,7 @@ DEADLINE = timedelta(minutes=12)
 def plan(reader: Reader, place: Place, request: PlanRequest) -> Plan | NothingToDo:
     """See Target.plan."""
     rule = reader.rule(place)
-    after = restored(request.undo) if request.undo is not None else _unstuck(_goal(reader, rule, request), rule)
+    after = recorded(request.undo, "before") if request.undo is not None else _unstuck(_goal(reader, rule, request), rule)
     if after is not None and rule.named(after) == rule.revision:
         return NothingToDo(f"{place} already stands at {rule.revision}.")
     if rule.revision != request.from_revision:
@@ -37,11 +37,11 @@ def plan(reader: Reader, place: Place, request: PlanRequest) -> Plan | NothingTo
     return _planned(rule, place, request, after, refuse_weak(reader, rule.actions, after))
 
 
-def restored(undone: Intent) -> Actions:
-    """The exact actions from before a write of ours. Raises Permanent if its record holds none."""
-    found: Any = undone.record.get("before")
+def recorded(intent: Intent, when: Literal["before", "after"]) -> Actions:
+    """The exact actions from before a write of ours, or after it. Raises Permanent if its record holds none."""
+    found: Any = intent.record.get(when)
     if not isinstance(found, list | tuple) or not found:
-        raise Permanent(f"the intent of {undone.incident} for {undone.target} holds no actions; nothing was changed; compare the rule by hand")
+        raise Permanent(f"the intent of {intent.incident} for {intent.target} holds no actions; nothing was changed; compare the rule by hand")
     return tuple(found)
 
 
