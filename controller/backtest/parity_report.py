@@ -6,6 +6,7 @@ from typing import Any
 from rollbackd.controller.backtest.journalled import Transition
 from rollbackd.controller.backtest.parity import NATURE, Compared, Parity
 from rollbackd.controller.backtest.report import told
+from rollbackd.controller.numbers import counted
 
 
 def document(found: Parity) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def summary(found: Parity) -> str:
     """One line: ``3 transitions: 3 equal; 40,320 slots, 0 at which a source was silent, 0 that cannot be read now; 12 queries``."""
     words = [one.word for one in found.compared]
     said = ", ".join(f"{words.count(word)} {text}" for word, text in _WORDS.items() if word in words)
-    what = f"{len(words)} transition{'' if len(words) == 1 else 's'}{': ' if said else ''}{said}"
+    what = f"{counted(len(words), 'transition')}{': ' if said else ''}{said}"
     apart = f"{found.blind:,} at which the journal has a source as silent, {found.unread:,} that cannot be read now"
     return f"{what}; {found.slots:,} slots, {apart}; {found.queries:,} queries"
 

@@ -9,6 +9,7 @@ from rollbackd.controller.backtest.cases import Alarm, Judged
 from rollbackd.controller.backtest.margins import Margin, nearest
 from rollbackd.controller.backtest.run import Outcome
 from rollbackd.controller.backtest.score import Rate, Score, score
+from rollbackd.controller.numbers import counted
 from rollbackd.policies.known.reasons import duration_text, number_text
 
 
@@ -121,14 +122,10 @@ def summary(outcome: Outcome) -> str:
     """One line: ``12 changes: 1 rollback, 10 ok, 1 inconclusive; 0 breaches outside of changes; 36 queries, 1.2 s``."""
     words = [one.word for one in outcome.judged]
     said = ", ".join(f"{words.count(word)} {word}" for word in ("rollback", "held", "ok", "inconclusive") if word in words)
-    outside = _count(len(outcome.alarms), "breach", "breaches")
+    outside = counted(len(outcome.alarms), "breach", "breaches")
     waited = f" ({outcome.waited.total_seconds():.1f} s of them waiting)" if outcome.waited else ""
-    spent = f"{_count(outcome.queries, 'query', 'queries')}, {outcome.took.total_seconds():.1f} s{waited}"
+    spent = f"{counted(outcome.queries, 'query', 'queries')}, {outcome.took.total_seconds():.1f} s{waited}"
     number = len({one.change for one in outcome.judged})
-    changes = _count(number, "change", "changes")
-    what = changes if number == len(words) else f"{_count(len(words), 'verdict', 'verdicts')} on {changes}"
+    changes = counted(number, "change")
+    what = changes if number == len(words) else f"{counted(len(words), 'verdict')} on {changes}"
     return f"{what}: {said or 'none'}; {outside} outside of changes; {spent}"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

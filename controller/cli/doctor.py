@@ -15,6 +15,7 @@ import click
 from rollbackd.controller.api.client import UNREACHABLE
 from rollbackd.controller.cli.options import FILE, prints
 from rollbackd.controller.cli.show import say, show
+from rollbackd.controller.numbers import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +60,7 @@ def doctor(config: Path, within: int, workload: str | None, source: str | None, 
     found = _examined(config, timedelta(seconds=within))
     show(findings.document(found), output, lambda out: _table(found, out))
     counts = {grade: findings.count_of(found, grade) for grade in Grade}
-    say(f"{counts[Grade.PASS]} passed, {findings.counted(counts[Grade.WARN], 'warning')}, {counts[Grade.FAIL]} failed")
+    say(f"{counts[Grade.PASS]} passed, {counted(counts[Grade.WARN], 'warning')}, {counts[Grade.FAIL]} failed")
     is_bad = counts[Grade.FAIL] > 0 or (strict and counts[Grade.WARN] > 0)
     click.get_current_context().exit(UNREACHABLE if findings.is_cut_off(found) else FOUND if is_bad else 0)
 

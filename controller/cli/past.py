@@ -11,6 +11,7 @@ import click
 
 from rollbackd.controller.api.client import UNREACHABLE, USAGE, ClientFault
 from rollbackd.controller.cli.show import say
+from rollbackd.controller.numbers import counted
 from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
@@ -114,8 +115,7 @@ def refuse(faults: "tuple[Fault, ...]", texts: "Texts | dict[str, str]") -> None
 
     for fault in faults:
         say(fault_text(fault, texts.get(fault.file, "")) + "\n")
-    number = len(faults)
-    say(f"{number} fault{'s' if number != 1 else ''}: nothing was replayed")
+    say(f"{counted(len(faults), 'fault')}: nothing was replayed")
     click.get_current_context().exit(USAGE)
 
 

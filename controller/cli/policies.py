@@ -17,6 +17,7 @@ from rollbackd.controller.cli.options import FILE
 from rollbackd.controller.cli.past import duration_option
 from rollbackd.controller.cli.prometheus import CA_FILE, TOKEN_FILE, address_option
 from rollbackd.controller.cli.show import as_json, say, visible
+from rollbackd.controller.numbers import counted
 from rollbackd.controller.texts import Texts
 
 if TYPE_CHECKING:
@@ -234,10 +235,10 @@ def _print(checked: Checked, form: str) -> None:
 
 
 def _summary(checked: Checked) -> str:
-    warned = f", {_count(len(checked.warnings), 'warning')}" if checked.warnings else ""
-    sound = f"{_count(checked.policies, 'policy', 'policies')} sound"
-    wrong = f"{_count(len(checked.faults), 'fault')}, " if checked.faults else ""
-    return f"{_count(checked.files, 'file')}: {wrong}{sound}{warned}{_unbound(checked.boundless)}"
+    warned = f", {counted(len(checked.warnings), 'warning')}" if checked.warnings else ""
+    sound = f"{counted(checked.policies, 'policy', 'policies')} sound"
+    wrong = f"{counted(len(checked.faults), 'fault')}, " if checked.faults else ""
+    return f"{counted(checked.files, 'file')}: {wrong}{sound}{warned}{_unbound(checked.boundless)}"
 
 
 def _unbound(names: Sequence[str]) -> str:
@@ -245,10 +246,6 @@ def _unbound(names: Sequence[str]) -> str:
         return ""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"\nno bound on false rollbacks holds for {', '.join(names[:NAMED])}{more}: compared as it is"
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _document(checked: Checked) -> dict[str, Any]:

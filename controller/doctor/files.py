@@ -7,11 +7,12 @@ from pathlib import Path
 
 from rollbackd.controller.config.paths import paths_in
 from rollbackd.controller.config.values import Config
-from rollbackd.controller.doctor.findings import Finding, Grade, counted
+from rollbackd.controller.doctor.findings import Finding, Grade
 from rollbackd.controller.doctor.surroundings import Surroundings
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError, StoreUnfit
 from rollbackd.controller.journal.inspection import inspected
+from rollbackd.controller.numbers import counted
 from rollbackd.controller.pause.file import Pause
 from rollbackd.controller.pause.shared import SharedPause
 from rollbackd.controller.secret_files import is_secret

@@ -31,11 +31,6 @@ def count_of(findings: Iterable[Finding], grade: Grade) -> int:
     return sum(finding.grade is grade for finding in findings)
 
 
-def counted(number: int, one: str) -> str:
-    """``1 source``, ``2 sources``."""
-    return f"{number:,} {one if number == 1 else one + 's'}"
-
-
 def is_cut_off(findings: Iterable[Finding]) -> bool:
     """Something outside was asked, nothing of it answered, and nothing else failed: only that has to be mended first."""
     every = tuple(findings)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from rollbackd.controller.numbers import counted
 from rollbackd.controller.policytest.check import Mismatch
 from rollbackd.controller.policytest.load import Loaded
 from rollbackd.controller.policytest.looks import Look
@@ -115,9 +116,5 @@ def summary(result: Result) -> str:
     total, files = len(result.outcomes), len(result.loaded.files)
     parts: Mapping[str, int] = {"passed": total - result.failed, "failed": result.failed}
     said = [f"{count} {word}" for word, count in parts.items() if count or word == "passed"]
-    said += [_count(len(found), word) for word, found in (("fault", result.loaded.faults), ("warning", result.loaded.warnings)) if found]
-    return f"{_count(total, 'test')} in {_count(files, 'file')}: {', '.join(said)}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what if number == 1 else what + 's'}"
+    said += [counted(len(found), word) for word, found in (("fault", result.loaded.faults), ("warning", result.loaded.warnings)) if found]
+    return f"{counted(total, 'test')} in {counted(files, 'file')}: {', '.join(said)}"
