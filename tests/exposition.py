@@ -2,9 +2,12 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,11 @@ def serving(reply: Callable[[Request], Reply] | Reply) -> Iterator[Loopback]:
         yield server
     finally:
         server.close()
+
+
+def these(*pages: T) -> Callable[[], Sequence[T]]:
+    """What a source finds wherever it looks: always the same pages."""
+    return lambda: pages
 
 
 @contextlib.contextmanager

@@ -50,11 +50,6 @@ Discover: TypeAlias = Callable[[], Sequence[Endpoint | AdapterError]]
 """The endpoints of this moment, asked before each scrape; an AdapterError among them is of some that cannot be known. Raises one where none can."""
 
 
-def these(*endpoints: Endpoint) -> Discover:
-    """Always the same endpoints."""
-    return lambda: endpoints
-
-
 def by_name(host: str, port: int, path: str = "/metrics", labels: Mapping[str, str] | None = None) -> Discover:
     """One endpoint for each IPv4 address that the name has at this moment."""
 

@@ -15,8 +15,9 @@ from rollbackd.adapters.kubernetes.access import ClusterAccess
 from rollbackd.adapters.kubernetes.api import Cluster
 from rollbackd.adapters.prometheus.fetch import Fetch
 from rollbackd.adapters.prometheus.wire import Limits
-from rollbackd.adapters.scrape import Endpoint, Scrape, these
+from rollbackd.adapters.scrape import Endpoint, Scrape
 from tests.doubles.dripper import dripping
+from tests.exposition import these
 
 LIMIT = timedelta(seconds=0.4)
 SOON = 5.0

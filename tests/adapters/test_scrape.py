@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Derived, Expression, Identity, Increases, Levels, Matcher, Query, Row, Selector, Slower
-from rollbackd.adapters.scrape import Endpoint, Scrape, by_name, these
+from rollbackd.adapters.scrape import Endpoint, Scrape, by_name
 from rollbackd.adapters.scrape.page import Sample, read_page
 from rollbackd.adapters.scrape.ring import Track
-from tests.exposition import Exposition, Reply, exposing
+from tests.exposition import Exposition, Reply, exposing, these
 from tests.servers import free_port, poll
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)

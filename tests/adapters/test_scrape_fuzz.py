@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollbackd.adapters.base.source import Identity, Increases, Levels, Matcher, Selector, Slower
-from rollbackd.adapters.scrape import Endpoint, Scrape, these
-from tests.exposition import Exposition, Reply, exposing
+from rollbackd.adapters.scrape import Endpoint, Scrape
+from tests.exposition import Exposition, Reply, exposing, these
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

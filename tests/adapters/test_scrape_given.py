@@ -7,7 +7,8 @@ import pytest
 
 from rollbackd.adapters.base.errors import Permanent
 from rollbackd.adapters.base.source import Answer, Expression, Identity, Increases, Levels, Matcher, Row, Selector
-from rollbackd.adapters.scrape import Endpoint, Given, Scrape, Shown, these
+from rollbackd.adapters.scrape import Endpoint, Given, Scrape, Shown
+from tests.exposition import these
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -9,7 +9,7 @@ import pytest
 
 from rollbackd.adapters.base.errors import AdapterError, Permanent, Transient
 from rollbackd.adapters.base.source import Answer, Increases, Levels, Query, Row
-from rollbackd.adapters.scrape import Endpoint, Scrape, these
+from rollbackd.adapters.scrape import Endpoint, Scrape
 from rollbackd.controller.config.values import NamedProbe
 from rollbackd.controller.observe.probing import Probing
 from rollbackd.controller.observe.questions import ProbeQuestion, asks_of
@@ -17,7 +17,7 @@ from rollbackd.controller.observe.readings import Observer, SourceHealth
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.model.readings import Counts, Events, Lack, Level, Reading, Unknown
 from rollbackd.policies.model.signals import Count, Gauge, Identity, Latency, Matcher, Probe, PromQL, Rate, Ratio, Selector
-from tests.exposition import Exposition, Reply, exposing
+from tests.exposition import Exposition, Reply, exposing, these
 from tests.policies.literals import ERRORS, MINUTE, POLICY, SECOND, T0
 from tests.servers import free_port
 

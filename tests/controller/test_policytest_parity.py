@@ -17,7 +17,7 @@ from rollbackd.adapters.base.target import Sides, TargetState
 from rollbackd.adapters.command import Command
 from rollbackd.adapters.command.process import never
 from rollbackd.adapters.prometheus import Prometheus
-from rollbackd.adapters.scrape import Endpoint, Scrape, these
+from rollbackd.adapters.scrape import Endpoint, Scrape
 from rollbackd.controller.engine.slots import Batch
 from rollbackd.controller.observe.asking import answered
 from rollbackd.controller.observe.questions import asks_of
@@ -37,7 +37,7 @@ from tests import servers
 from tests.adapters.openmetrics import START as PAST
 from tests.controller.policytest_samples import case_in
 from tests.controller.world import World, command
-from tests.exposition import Exposition, Reply, exposing
+from tests.exposition import Exposition, Reply, exposing, these
 
 POLICY = """\
 apiVersion: rollbackd/v1
