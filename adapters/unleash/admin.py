@@ -88,7 +88,7 @@ class Admin:
         while len(found) < total:
             page = self._page("/api/admin/search/features", "features", project=f"IS:{self.project}", limit=str(PAGE), offset=str(len(found)))
             total, before = _whole(page.get("total")), len(found)
-            found |= {_text(each, "name"): _tags(each.get("tags") or ()) for each in page["features"] if not each.get("archivedAt")}
+            found |= {_name(each): _tags(each.get("tags") or ()) for each in page["features"] if not each.get("archivedAt")}
             if len(found) == before and before < total:
                 raise self._odd(f"{before} of {total} flags")
         return found
@@ -103,7 +103,7 @@ class Admin:
             raise self.api.failure(answer)
         if found.get("archived"):
             return None
-        environments = {_text(each, "name"): each for each in found.get("environments") or ()}
+        environments = {_name(each): each for each in found.get("environments") or ()}
         here = environments.get(environment)
         state = self._state(here, found.get("dependencies") or ()) if here is not None else None
         return Feature(str(found.get("type", "")), tuple(environments), state, tuple(sorted(found.get("children") or ())))
@@ -193,10 +193,10 @@ def _tags(found: Sequence[Document]) -> frozenset[str]:
     return frozenset(word for tag in found for word in (str(tag.get("value")), f"{tag.get('type')}:{tag.get('value')}"))
 
 
-def _text(found: Document, key: str) -> str:
-    value = found.get(key) if isinstance(found, dict) else None
+def _name(found: Document) -> str:
+    value = found.get("name") if isinstance(found, dict) else None
     if not isinstance(value, str) or not value:
-        raise Permanent(f"Unleash answered with an entry without '{key}'; nothing was changed; see whether its version is one of docs/flags.md")
+        raise Permanent("Unleash answered with an entry without 'name'; nothing was changed; see whether its version is one of docs/flags.md")
     return value
 
 
