@@ -55,10 +55,9 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something would have been done, or was held: which condition, since when, and what decided it. ``change``: the blamed one's id."""
+    """Something would have been done, or was held: which condition, since when, and what decided it."""
 
     word: Literal["rollback", "held"]
-    change: str | None
     condition: str
     onset: datetime
     at: datetime

@@ -216,7 +216,7 @@ class Replay:
             # Beside conditions that may act the daemon only notes it, and goes on listening to them.
             case WouldAct(_, _, _, condition, _, reason) if way.policy.mode is Mode.OBSERVE:
                 onset = _onset(way, condition, at)
-                self._find(way, Found("rollback", None, condition, onset, at, reason), self._blamed(way, condition, onset))
+                self._find(way, Found("rollback", condition, onset, at, reason), self._blamed(way, condition, onset))
             case Opened():
                 way.incident, way.opening = opened(decision), decision
                 if way.incident.phase is Phase.PROPOSED:
@@ -247,7 +247,7 @@ class Replay:
         """The incident that was opened comes to this, and is let go of."""
         opening = way.opening
         if opening is not None:
-            self._find(way, Found(word, None, opening.condition, opening.onset, at, reason, blocked_by), opening.suspects)
+            self._find(way, Found(word, opening.condition, opening.onset, at, reason, blocked_by), opening.suspects)
 
     def _find(self, way: Replayed, found: Found, blamed: Sequence[str]) -> None:
         """Noted for the newest suspect; all suspects are answered, as by an incident, and what would follow the act did not happen."""
@@ -255,7 +255,7 @@ class Replay:
         if blamed[0] in way.found if blamed else _is_told(way, found):
             return
         if blamed:
-            way.found[blamed[0]] = replace(found, change=blamed[0])
+            way.found[blamed[0]] = found
         else:
             way.unblamed[found.condition, found.onset] = found
         changes = [change for change in self._changes if change.id in blamed]

@@ -115,7 +115,7 @@ def verdict(
     policy: Policy = POLICY,
 ) -> Judged:
     change = GivenChange(number, TARGET, T0, outcome=outcome)
-    found = None if at is None else Found("rollback", change.id, "error-rate", T0, T0 + at, "because")
+    found = None if at is None else Found("rollback", "error-rate", T0, T0 + at, "because")
     return Judged(policy, change, word, "because", T0, T0 + HOUR, tuple(looks or ()), found, is_censored)
 
 
