@@ -49,6 +49,11 @@ class Sums(NamedTuple):
     most: float = 0.0
     total: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """The middle of the bracket as a share of all; 0 of no events."""
+        return (self.least + self.most) / 2 / self.total if self.total else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Happened:

@@ -84,7 +84,7 @@ def _of_old(condition: Condition, factor: float, known: Beside | None) -> Condit
     fixed = share_limit(condition).high or 0.0
     if known is None:
         return replace(condition, limit=replace(condition.limit, note=NOBODY))
-    share = min(1.0, max(fixed, factor * _share_of(known.old)))
+    share = min(1.0, max(fixed, factor * known.old.share))
     of_old = f"{100 * factor:g} % of {_counts_text(known.old)} of the old pods beside"
     limit = replace(condition.limit, is_raised=share > fixed)
     return replace(condition, limit=with_share(condition, limit, share, True, of_old))
@@ -103,9 +103,5 @@ def _bursts(track: Track) -> float | None:
     return None if track.calm is None else spread(track.calm)
 
 
-def _share_of(sums: Sums) -> float:
-    return (sums.least + sums.most) / 2 / sums.total if sums.total else 0.0
-
-
 def _counts_text(sums: Sums) -> str:
-    return f"{sums.most:.0f}/{sums.total:,.0f} = {number_text(_share_of(sums), '%')}"
+    return f"{sums.most:.0f}/{sums.total:,.0f} = {number_text(sums.share, '%')}"

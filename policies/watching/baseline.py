@@ -259,7 +259,7 @@ def _shift(name: str, then: Sequence[Reading], after: Sequence[Reading]) -> Shif
     base = _sums(block for block in then if isinstance(block, Counts))
     up = down = 0.0
     for piece in _pieces([block for block in after if isinstance(block, Counts)]):
-        moved = _share_of(piece) - _share_of(base)
+        moved = piece.share - base.share
         low, high = _newcombe(base, piece)
         up, down = (max(up, moved), down) if low > 0 else (up, min(down, moved) if high < 0 else down)
     return Shift(name, up, down)
@@ -276,15 +276,11 @@ def _pieces(blocks: Sequence[Counts]) -> Iterator[Sums]:
         yield _sums(begun)
 
 
-def _share_of(sums: Sums) -> float:
-    return (sums.least + sums.most) / 2 / sums.total if sums.total else 0.0
-
-
 def _newcombe(first: Sums, second: Sums) -> tuple[float, float]:
     """Newcombe's hybrid score interval of the difference of two shares (1998, method 10)."""
     if not first.total or not second.total:
         return -1.0, 1.0
-    one, two = _share_of(first), _share_of(second)
+    one, two = first.share, second.share
     (low_1, high_1), (low_2, high_2) = _score(one, first.total), _score(two, second.total)
     return two - one - math.hypot(two - low_2, high_1 - one), two - one + math.hypot(high_2 - two, one - low_1)
 
