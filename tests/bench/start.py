@@ -12,7 +12,7 @@ from typing import Any
 from tests.bench.figures import Figure, resident
 from tests.doubles.kube import running_double
 from tests.doubles.kube.stage import Stage
-from tests.e2e.daemon import Daemon, policy
+from tests.e2e.daemon import NOTHING, Daemon, policy
 from tests.exposition import exposing
 from tests.servers import poll, prometheus
 
@@ -26,7 +26,7 @@ ERRORS = {
     "above": "5%",
 }
 NOBODY = {"oncall": [{"webhook": {"url": "http://127.0.0.1:9/"}}]}
-HOW_START = "exec to daemon.started, plus the first slot's moment to slot.finished: without the wait for the grid; median of five"
+HOW_START = "exec to daemon.started, plus the first slot's moment to slot.finished: without the wait for the grid; bytecode there; median of five"
 HOW_IDLE = "VmRSS after ten slots of one policy"
 
 
@@ -34,7 +34,8 @@ def figures() -> list[Figure]:
     """Start to first evaluation; idle memory of the core, and with the Kubernetes SDK."""
     with exposing(PAGE) as page, prometheus(page.address) as server, tempfile.TemporaryDirectory() as name:
         folder, source = Path(name), {"prometheus": {"url": server.url, "scrape_interval": "1s"}}
-        starts = [_start(folder / f"start-{i}", source) for i in range(STARTS)]
+        # The first start compiles 340 modules, as pip does when it installs, and the image when it is built.
+        _, *starts = (_start(folder / f"start-{i}", source, _compiled(folder)) for i in range(1 + STARTS))
         return [
             Figure("start to first evaluation", statistics.median(starts), "s", 1.0, HOW_START),
             Figure("idle RSS, core", _idle_core(folder / "core", source), "MiB", 100, HOW_IDLE),
@@ -42,9 +43,14 @@ def figures() -> list[Figure]:
         ]
 
 
-def _start(folder: Path, source: Mapping[str, Any]) -> float:
+def _compiled(folder: Path) -> dict[str, str]:
+    """The environment of a daemon that finds its bytecode, whatever the environment of the benchmark forbids."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+
+
+def _start(folder: Path, source: Mapping[str, Any], environment: Mapping[str, str]) -> float:
     began = datetime.now(UTC)
-    with _on_command(folder, source) as daemon:
+    with _on_command(folder, source, environment) as daemon:
         poll(lambda: "slot.finished" in daemon.log)
         events = [json.loads(line) for line in daemon.log.splitlines()]
     started = next(_time(event["time"]) for event in events if event["event"] == "daemon.started")
@@ -82,21 +88,21 @@ def idle(daemon: Daemon) -> float:
 
 
 @contextlib.contextmanager
-def _on_command(folder: Path, source: Mapping[str, Any]) -> Iterator[Daemon]:
+def _on_command(folder: Path, source: Mapping[str, Any], environment: Mapping[str, str] = NOTHING) -> Iterator[Daemon]:
     """A daemon whose one target is a command: nothing of an SDK is imported."""
     folder.mkdir()
     version = folder / "version"
     version.write_text("v1\n")
     commands = {"shop": {"describe": ["/bin/cat", str(version)], "apply": ["/bin/false", "{revision}"]}}
     written = policy("shop", {"command": {"name": "shop"}}, ERRORS, metrics="custom", match={"app": "shop"}, watch="always")
-    with running(folder, {"sources": source, "commands": commands, "contacts": NOBODY}, written) as daemon:
+    with running(folder, {"sources": source, "commands": commands, "contacts": NOBODY}, written, environment) as daemon:
         yield daemon
 
 
 @contextlib.contextmanager
-def running(folder: Path, config: Mapping[str, Any], written: str) -> Iterator[Daemon]:
+def running(folder: Path, config: Mapping[str, Any], written: str, environment: Mapping[str, str] = NOTHING) -> Iterator[Daemon]:
     """A daemon with this config and one policy, named ``shop``."""
-    daemon = Daemon(folder, config, {"shop": written})
+    daemon = Daemon(folder, config, {"shop": written}, environment)
     try:
         daemon.start()
         yield daemon
