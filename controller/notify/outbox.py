@@ -174,10 +174,7 @@ class Outbox:
             is_over = parcel.is_older_than(self._max_age, now)
             if not is_over:
                 parcels.delay(tx, parcel, str(error), now + max(backoff(parcel.attempts + 1), wish))
-                # A page that waits behind a message which wakes nobody is as late as one that was tried itself.
-                for late in (parcel, *parcels.behind(tx, parcel)):
-                    if late.notice.urgency == "page" and late.is_older_than(LATE, now):
-                        parcels.hand_over(tx, late, self._fallback, str(error))
+                parcels.hand_over_late(tx, parcel, LATE, self._fallback, str(error))
             if wish:
                 parcels.quiet(tx, _lane(parcel), now + wish)
         if is_over:

@@ -309,6 +309,23 @@ def test_a_fallback_that_was_told_of_an_incident_is_told_of_its_end(store: Store
     assert (pager.sent, platform.sent) == (["resolve", "other"], ["trigger", "resolve"])
 
 
+def test_a_fallback_that_was_paged_late_is_told_of_the_end_though_the_contact_is_still_not_reached(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("503")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("trigger"), replace(notice("resolve", resolved=True), urgency="notice"))
+    outbox.deliver_due()
+    assert platform.sent == []
+    for _ in range(3):
+        clock.move(LATE + MINUTE)
+        outbox.deliver_due()
+    assert platform.sent == ["trigger", "resolve"]
+    pager.fault = None
+    clock.move(HOUR)
+    outbox.deliver_due()
+    assert (pager.sent, platform.sent) == (["trigger", "resolve"], ["trigger", "resolve"])
+
+
 def test_a_fallback_that_fails_is_no_fallback_of_its_own(store: Store) -> None:
     pager, platform = Channel("pagerduty"), Channel("chat")
     pager.fault = platform.fault = Permanent("410")
