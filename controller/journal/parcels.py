@@ -117,23 +117,26 @@ def hand_over(tx: Transaction, parcel: Parcel, fallback: str | None, error: str)
         tx.queue(replace(parcel.notice, lines=(f"{parcel.contact} could not be told{by}: {error}", *parcel.notice.lines)), (fallback,))
 
 
-def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, fallback: str | None, error: str) -> None:
+def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timedelta, fallback: str | None, error: str) -> None:
     """The fallback is told of the pages here that are older than ``late``, and of the end of what it was told: the contact may not be reached for a day.
 
-    A page that waits behind a message which wakes nobody is as late as one that was tried itself.
+    A page that waits behind a message which wakes nobody is as late as one that was tried itself; and so is, where the channel wants to be left alone
+    for ``wish``, each that will be late by then: nothing else may be tried on it for hours.
     """
     if fallback is None:
         return
-    now = tx.now()
-    for each in (parcel, *behind(tx, parcel)):
-        is_late = each.notice.urgency == "page" and each.is_older_than(late, now)
+    then = tx.now() + wish
+    for each in _waiting_with(tx, parcel, is_of_any_key=bool(wish)):
+        is_late = each.notice.urgency == "page" and each.is_older_than(late, then)
         if is_late or (each.notice.resolved and was_told(tx, fallback, each.notice.key)):
             hand_over(tx, each, fallback, error)
 
 
-def behind(tx: Transaction, parcel: Parcel) -> tuple[Parcel, ...]:
-    """The parcels of the same key that wait for this one on the same channel."""
-    same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel, outbox.c.key == parcel.notice.key, outbox.c.id != parcel.id)
+def _waiting_with(tx: Transaction, parcel: Parcel, *, is_of_any_key: bool) -> tuple[Parcel, ...]:
+    """The parcel and those that wait on its channel, of its own key or of any, in turn."""
+    same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel)
+    if not is_of_any_key:
+        same = and_(same, outbox.c.key == parcel.notice.key)
     found = []
     for row in tx.connection.execute(select(outbox).where(_WAITING, same).order_by(outbox.c.turn)).all():
         with contextlib.suppress(StoreError):  # what cannot be read is given up in its turn

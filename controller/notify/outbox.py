@@ -174,7 +174,7 @@ class Outbox:
             is_over = parcel.is_older_than(self._max_age, now)
             if not is_over:
                 parcels.delay(tx, parcel, str(error), now + max(backoff(parcel.attempts + 1), wish))
-                parcels.hand_over_late(tx, parcel, LATE, self._fallback, str(error))
+                parcels.hand_over_late(tx, parcel, LATE, wish, self._fallback, str(error))
             if wish:
                 parcels.quiet(tx, _lane(parcel), now + wish)
         if is_over:

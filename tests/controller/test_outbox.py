@@ -326,6 +326,27 @@ def test_a_fallback_that_was_paged_late_is_told_of_the_end_though_the_contact_is
     assert (pager.sent, platform.sent) == (["trigger", "resolve"], ["trigger", "resolve"])
 
 
+def test_pages_that_a_channel_wants_no_more_of_for_an_hour_are_told_to_the_fallback_at_once(store: Store) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("429", retry_after=3600)
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("n-1"), notice("n-2", "inc-2"))
+    outbox.deliver_due()
+    assert (pager.tried, platform.sent) == (["n-1"], ["n-1", "n-2"])
+
+
+def test_a_page_on_a_throttled_channel_reaches_the_fallback_though_another_is_always_tried_before_it(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("429", retry_after=600)
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("n-1"), notice("n-2", "inc-2"))
+    outbox.deliver_due()
+    assert platform.sent == []
+    clock.move(10 * MINUTE)
+    outbox.deliver_due()
+    assert (pager.tried, platform.sent) == (["n-1", "n-1"], ["n-1", "n-2"])
+
+
 def test_a_fallback_that_fails_is_no_fallback_of_its_own(store: Store) -> None:
     pager, platform = Channel("pagerduty"), Channel("chat")
     pager.fault = platform.fault = Permanent("410")
