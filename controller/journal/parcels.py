@@ -118,30 +118,34 @@ def hand_over(tx: Transaction, parcel: Parcel, fallback: str | None, error: str)
 
 
 def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timedelta, fallback: str | None, error: str) -> None:
-    """The fallback is told of the pages here that are older than ``late``, and of the end of what it was told: the contact may not be reached for a day.
+    """The fallback is told of the pages on this channel that are older than ``late``, and of the end of what it was told.
 
-    A page that waits behind a message which wakes nobody is as late as one that was tried itself; and so is, where the channel wants to be left alone
-    for ``wish``, each that will be late by then: nothing else may be tried on it for hours.
+    None of them waits for a try of its own: behind a message of the same key, or behind many others on a channel that hangs, that may not come for
+    hours. Where the channel wants to be left alone for ``wish``, those count as late that will be by then.
     """
-    if fallback is None:
+    if fallback is None or parcel.contact == fallback:
         return
-    then = tx.now() + wish
-    for each in _waiting_with(tx, parcel, is_of_any_key=bool(wish)):
+    then, told = tx.now() + wish, _queued_for(tx, fallback)
+    for each in _waiting_with(tx, parcel):
         is_late = each.notice.urgency == "page" and each.is_older_than(late, then)
-        if is_late or (each.notice.resolved and was_told(tx, fallback, each.notice.key)):
+        if each.notice.id not in told and (is_late or (each.notice.resolved and was_told(tx, fallback, each.notice.key))):
             hand_over(tx, each, fallback, error)
 
 
-def _waiting_with(tx: Transaction, parcel: Parcel, *, is_of_any_key: bool) -> tuple[Parcel, ...]:
-    """The parcel and those that wait on its channel, of its own key or of any, in turn."""
+def _waiting_with(tx: Transaction, parcel: Parcel) -> tuple[Parcel, ...]:
+    """The parcels that wait on the same channel, in turn, this one too."""
     same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel)
-    if not is_of_any_key:
-        same = and_(same, outbox.c.key == parcel.notice.key)
     found = []
     for row in tx.connection.execute(select(outbox).where(_WAITING, same).order_by(outbox.c.turn)).all():
         with contextlib.suppress(StoreError):  # what cannot be read is given up in its turn
             found.append(parcel_of(row))
     return tuple(found)
+
+
+def _queued_for(tx: Transaction, contact: str) -> frozenset[str]:
+    """The ids of the notices that were queued for the contact, as long as their stories are not told to the end."""
+    rows = tx.connection.execute(select(outbox.c.id, outbox.c.channel).where(outbox.c.contact == contact)).all()
+    return frozenset(row.id.removesuffix(f"/{row.channel}").removesuffix(f"/{contact}") for row in rows)
 
 
 def was_told(tx: Transaction, contact: str, key: str) -> bool:

@@ -326,6 +326,22 @@ def test_a_fallback_that_was_paged_late_is_told_of_the_end_though_the_contact_is
     assert (pager.sent, platform.sent) == (["trigger", "resolve"], ["trigger", "resolve"])
 
 
+def test_a_page_that_many_others_keep_from_being_tried_on_a_hanging_channel_is_late_all_the_same(store: Store, clock: Clock) -> None:
+    class Hanging(Channel):
+        def send(self, notice: Notice) -> None:
+            clock.move(10 * SECOND)
+            if len(self.tried) == 100:
+                self.fault = None
+            super().send(notice)
+
+    pager, platform = Hanging("pagerduty"), Channel("chat")
+    pager.fault = Transient("no answer")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, *(replace(notice(f"n-{each}", f"inc-{each}"), urgency="notice") for each in range(100)), notice("page", "inc-page"))
+    outbox.deliver_due()
+    assert ("page" in pager.tried[:100], platform.sent) == (False, ["page"])
+
+
 def test_pages_that_a_channel_wants_no_more_of_for_an_hour_are_told_to_the_fallback_at_once(store: Store) -> None:
     pager, platform = Channel("pagerduty"), Channel("chat")
     pager.fault = Transient("429", retry_after=3600)
