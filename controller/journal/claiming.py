@@ -8,6 +8,7 @@ from rollbackd.controller.journal.values import Blocked, Budget, Claim
 from rollbackd.policies.known.events import Intended
 from rollbackd.policies.known.fleet import Limits
 from rollbackd.policies.known.incident import Incident, Phase, has_ended
+from rollbackd.policies.known.reasons import clock_text
 
 
 def refusal(read: Reading, event: Intended, limits: Limits, now: datetime) -> Blocked | None:
@@ -71,5 +72,5 @@ def _spent(budget: Budget, incident: Incident, namespace: str, limits: Limits, n
             yield Blocked(guard, f"{used} of {limit} {what}")
     closed = budget.closed.get(incident.target)
     # Without a cool-down none is asked for: the closing time is a replica's clock, which may be ahead of this one.
-    if closed is not None and limits.cooldown and now < closed + limits.cooldown:
-        yield Blocked("cool-down", f"last incident closed {closed:%H:%M:%S}, cool-down until {closed + limits.cooldown:%H:%M:%S}")
+    if closed is not None and limits.cooldown and now < (until := closed + limits.cooldown):
+        yield Blocked("cool-down", f"last incident closed {clock_text(closed, now)}, cool-down until {clock_text(until, now)}")

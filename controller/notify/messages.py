@@ -27,7 +27,7 @@ from rollbackd.policies.known.events import (
     Stopped,
 )
 from rollbackd.policies.known.incident import UNDER_WAY, Incident, Phase
-from rollbackd.policies.known.reasons import duration_text
+from rollbackd.policies.known.reasons import clock_text, duration_text
 from rollbackd.policies.model.policy import Policy, Timing
 
 SMS = 120
@@ -122,7 +122,7 @@ def _offered_title(event: Offered) -> str:
 
 def _waits(event: Offered) -> str:
     people = "your approval" if event.needed == 1 else f"{event.needed} approvals"
-    return f"waits for {people} until {event.expires_at:%H:%M:%S} UTC"
+    return f"waits for {people} until {clock_text(event.expires_at, event.at)} UTC"
 
 
 def _offered_lines(event: Offered, incident: Incident) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ def _joined_title(event: Joined, incident: Incident, policy: Policy | None) -> s
 
 
 def _wait(event: Intended, incident: Incident, policy: Policy | None) -> str:
-    return f"do nothing until at least {_quiet_until(event, incident, policy):%H:%M:%S} UTC"
+    return f"do nothing until at least {clock_text(_quiet_until(event, incident, policy), event.at)} UTC"
 
 
 def _quiet_until(event: Intended, incident: Incident, policy: Policy | None) -> datetime:
@@ -175,7 +175,7 @@ def _complete_by(event: Intended, incident: Incident) -> str:
     """How long the write may take, so that waiting has an end; empty once it is complete."""
     if event.complete_by is None or incident.evidence_from is not None:
         return ""
-    return f"it may take until {event.complete_by:%H:%M:%S} UTC to be complete, and is verified after that; you are told how it ends"
+    return f"it may take until {clock_text(event.complete_by, event.at)} UTC to be complete, and is verified after that; you are told how it ends"
 
 
 def _started_lines(event: Intended, incident: Incident, policy: Policy | None) -> tuple[str, ...]:

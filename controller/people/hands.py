@@ -19,6 +19,7 @@ from rollbackd.policies.decide.guards import ALWAYS_ASKED, PASSABLE, Guard
 from rollbackd.policies.decide.hands import blocks, short
 from rollbackd.policies.known.events import Acked, Approved, Closed, CloseHow, Held, Offered
 from rollbackd.policies.known.incident import UNDER_WAY, Incident, suspects_of
+from rollbackd.policies.known.reasons import clock_text
 
 SHORTEST_PLAN = 8
 """So many digits of a plan's digest name it, at least."""
@@ -117,7 +118,7 @@ class Hands:
         if len(plan) < SHORTEST_PLAN or not offer.plan_digest.startswith(plan):
             self._refuse(incident, offer, plan, who)
         if now >= offer.expires_at:
-            raise Denied("blocked", f"plan {short(offer)} waited until {offer.expires_at:%H:%M:%S} UTC: its time is up")
+            raise Denied("blocked", f"plan {short(offer)} waited until {clock_text(offer.expires_at, now)} UTC: its time is up")
         return offer
 
     def _is_carried_out(self, incident: Incident, plan: str) -> bool:

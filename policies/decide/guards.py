@@ -14,7 +14,7 @@ from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.freeze import frozen
 from rollbackd.policies.known.incident import Incident
-from rollbackd.policies.known.reasons import duration_text, number_text
+from rollbackd.policies.known.reasons import clock_text, duration_text, number_text
 from rollbackd.policies.model.keys import namespace_of
 from rollbackd.policies.model.policy import Policy
 from rollbackd.policies.watching.since import watch_length
@@ -189,7 +189,7 @@ def _cooldown(policy: Policy, fleet: Fleet, at: datetime) -> Guard:
     if closed is None:
         return Guard("cool-down", "no incident closed on this target")
     until = closed + length
-    value = f"last incident closed {closed:%H:%M:%S}, cool-down until {until:%H:%M:%S}"
+    value = f"last incident closed {clock_text(closed, at)}, cool-down until {clock_text(until, at)}"
     return Guard("cool-down", value, value if at < until else None)
 
 

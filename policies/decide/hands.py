@@ -12,6 +12,7 @@ from rollbackd.policies.known.changes import Change
 from rollbackd.policies.known.events import Approved, Held, Intended, Offered, Ordered
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, suspects_of
+from rollbackd.policies.known.reasons import clock_text
 from rollbackd.policies.model.keys import is_handed_over, recurs
 from rollbackd.policies.model.policy import Approvals, FlagsRung, Mode, Policy, RestoreRung, RevertRung, Rung
 
@@ -110,20 +111,21 @@ def _begin_approved(slot: Slot, incident: Incident, offer: Offered, approvals: S
 
 
 def _expired(slot: Slot, incident: Incident, offer: Offered) -> str:
+    until = clock_text(offer.expires_at, slot.at)
     if len(incident.approvals) >= offer.needed:
         if is_handed_over(offer.target):
-            return f"plan {short(offer)} was approved, but not begun by {offer.expires_at:%H:%M:%S}: its time is up; nothing was made"
-        why = f"not proven again by {offer.expires_at:%H:%M:%S}: {proof.all_reasons(slot, incident)}"
+            return f"plan {short(offer)} was approved, but not begun by {until}: its time is up; nothing was made"
+        why = f"not proven again by {until}: {proof.all_reasons(slot, incident)}"
         return f"plan {short(offer)} was approved, but the breach was {why}"
     got = f"{len(incident.approvals)} of {offer.needed}"
-    return f"plan {short(offer)} had {got} approvals by {offer.expires_at:%H:%M:%S}; nothing was written: {offer.summary}"
+    return f"plan {short(offer)} had {got} approvals by {until}; nothing was written: {offer.summary}"
 
 
 def _waiting(slot: Slot, incident: Incident, offer: Offered) -> str:
     names = ", ".join(approval.who for approval in incident.approvals)
     got = f"{len(incident.approvals)} of {offer.needed} approvals{f' ({names})' if names else ''}"
     tail = "; the breach is not proven at this slot" if len(incident.approvals) >= offer.needed else ""
-    return f"plan {short(offer)} awaits people until {offer.expires_at:%H:%M:%S}: {got}{tail}: {proof.all_reasons(slot, incident)}"
+    return f"plan {short(offer)} awaits people until {clock_text(offer.expires_at, slot.at)}: {got}{tail}: {proof.all_reasons(slot, incident)}"
 
 
 def obey(slot: Slot, incident: Incident, order: Ordered) -> tuple[Decision, ...]:

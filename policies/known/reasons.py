@@ -229,6 +229,11 @@ def _bytes_text(value: float) -> str:
     return f"{value:.4g} TiB"
 
 
+def clock_text(moment: datetime, at: datetime) -> str:
+    """``14:03:15`` for whoever reads it on the day of ``at``, with the date for another day: what waits for a day ends at the same time of day."""
+    return f"{moment:%H:%M:%S}" if moment.date() == at.date() else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
 def duration_text(length: timedelta) -> str:
     """``1h2m``, ``4m0s``, ``15s``."""
     seconds = int(length.total_seconds())

@@ -251,6 +251,11 @@ def test_an_approval_says_how_many_are_needed_and_until_when(summary, needed, pe
     assert f"waits for {people} until 14:15:00 UTC" in found.lines
 
 
+def test_an_approval_that_waits_for_a_day_says_until_which():
+    found = notice(OPENED, Offered("inc-1", T0, 1, TARGET, "bad7", "good6", "p" * 64, "e", 1, T0 + timedelta(days=1), "x", "error-rate 60/600"))
+    assert f"waits for your approval until {T0 + timedelta(days=1):%Y-%m-%d} 14:00:00 UTC" in found.lines
+
+
 @pytest.mark.parametrize("event", [INTENDED, Held("inc-1", T0, "pause", "x" * 400)], ids=["started", "held"])
 def test_a_title_always_fits_one_text_message(event):
     assert len(notice(OPENED, replace(event, **({"summary": "y" * 400} if event is INTENDED else {}))).title) <= SMS

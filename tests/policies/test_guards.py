@@ -58,6 +58,11 @@ def test_a_cool_down_says_since_when_and_until_when():
     assert guard("cool-down", closed={FLAGS: T0}).value == "no incident closed on this target"
 
 
+def test_a_cool_down_of_a_day_says_on_which_day_it_ends():
+    said = guard("cool-down", closed={TARGET: T0}, limits=Limits(cooldown=24 * HOUR)).value
+    assert said == f"last incident closed 14:00:00, cool-down until {T0 + 24 * HOUR:%Y-%m-%d} 14:00:00"
+
+
 @pytest.mark.parametrize(
     ("own", "floor", "expected"),
     [
