@@ -4,14 +4,14 @@ It never delays a rollback: notices are queued with the rows that cause them and
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from threading import Event, Lock, Thread
 from time import monotonic
 
 import structlog
 from structlog.typing import FilteringBoundLogger as BoundLogger
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, wait_random_exponential
+from tenacity import RetryCallState, Retrying, wait_random_exponential
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.notice import Notice, Notifier
@@ -30,7 +30,8 @@ LEASE = timedelta(minutes=2)
 POLL = 1.0
 """Seconds between looks at the table: for what other replicas queued, and for what is to be tried again."""
 
-_BACKOFF = wait_random_exponential(multiplier=1, min=1, max=300)
+BACKOFF = wait_random_exponential(multiplier=1, min=1, max=300)
+"""Seconds until the next try, by how often it failed."""
 log: BoundLogger = structlog.get_logger()
 
 
@@ -150,7 +151,7 @@ class Outbox:
     def _deliver(self, parcel: Parcel) -> None:
         told = log.bind(notice=parcel.notice.id, contact=parcel.contact, channel=parcel.channel)
         try:
-            _send(self._lanes[_lane(parcel)], parcel.notice, parcel.last_error)
+            attempt(self._lanes[_lane(parcel)], parcel.notice, parcel.last_error)
         except Transient as error:
             self._retry_later(parcel, error, told)
         except AdapterError as error:
@@ -211,65 +212,10 @@ def backoff(attempts: int) -> timedelta:
     """How long to wait after so many failed attempts: random, so that replicas and channels do not come back together; 1 s to 5 min."""
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = attempts
-    return timedelta(seconds=_BACKOFF(state))
+    return timedelta(seconds=BACKOFF(state))
 
 
-def tell_without_store(
-    channels: Mapping[str, Sequence[Notifier]], notice: Notice, contacts: Iterable[str], over: Event | None = None
-) -> list[Thread]:
-    """The notice is on its way to every channel of the contacts, with nothing kept: for when the store itself fails.
-
-    Each tries until it arrived, for as long as MAX_AGE, or until ``over`` is set. Returns the threads that send; they keep no process alive.
-    """
-    notifiers = [notifier for contact in contacts for notifier in channels.get(contact, ())]
-    given = (notice, over or Event())
-    threads = [Thread(target=_insist, args=(notifier, *given), name=f"tell-{notifier.name}", daemon=True) for notifier in notifiers]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def past_the_store(channels: Mapping[str, Sequence[Notifier]], fallback: str | None) -> Callable[[Notice], None]:
-    """Sends a notice about the store itself to the ``fallback`` contact, or to all where there is none.
-
-    The end of a story is told in place of what of it did not arrive so far.
-    """
-    contacts = (fallback,) if fallback is not None else tuple(channels)
-    untold: dict[str, Event] = {}
-
-    def tell(notice: Notice) -> None:
-        if notice.resolved and (over := untold.pop(notice.key, None)) is not None:
-            over.set()
-        over = Event()
-        if not notice.resolved:
-            untold[notice.key] = over
-        tell_without_store(channels, notice, contacts, over)
-
-    return tell
-
-
-def _insist(notifier: Notifier, notice: Notice, over: Event) -> None:
-    def is_vain(state: RetryCallState) -> bool:
-        return over.is_set() or state.idle_for >= MAX_AGE.total_seconds()
-
-    def send() -> None:
-        if not over.is_set():  # it was set while this waited: a page that comes after its end would stay open
-            _send(notifier, notice)
-
-    lost = ""
-    try:
-        Retrying(retry=retry_if_exception_type(Transient), wait=_BACKOFF, stop=is_vain, sleep=sleep_using_event(over), reraise=True)(send)
-    except AdapterError as error:
-        lost = str(error)
-    if over.is_set():
-        log.info("notice.overtaken", notice=notice.id, channel=notifier.name)
-    elif lost:
-        log.error("notice.lost", notice=notice.id, channel=notifier.name, error=lost)
-    else:
-        log.info("notice.sent", notice=notice.id, channel=notifier.name)
-
-
-def _send(notifier: Notifier, notice: Notice, last_error: str | None = None) -> None:
+def attempt(notifier: Notifier, notice: Notice, last_error: str | None = None) -> None:
     """It arrived. Raises AdapterError: a bug in a notifier is a failed attempt like any other.
 
     What the bug says of itself may hold the channel's secret: it stays in the log, which hides those, and is there once in a row.

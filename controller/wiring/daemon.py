@@ -37,11 +37,12 @@ from rollbackd.controller.journal.store import Store
 from rollbackd.controller.logs import Secrets
 from rollbackd.controller.notify.audit_watch import AuditWatch
 from rollbackd.controller.notify.clocks import Clocks
-from rollbackd.controller.notify.outbox import Outbox, past_the_store
+from rollbackd.controller.notify.outbox import Outbox
 from rollbackd.controller.notify.policy_news import PolicyNews
 from rollbackd.controller.notify.readiness import Readiness
 from rollbackd.controller.notify.roster_news import RosterNews
 from rollbackd.controller.notify.store_trouble import StoreTrouble
+from rollbackd.controller.notify.storeless import past_the_store
 from rollbackd.controller.observe.jobs import watch_jobs
 from rollbackd.controller.observe.membership import Membership
 from rollbackd.controller.observe.probing import Probing

@@ -11,7 +11,8 @@ from rollbackd.adapters.base.errors import Permanent, Transient
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal import parcels
 from rollbackd.controller.journal.store import Store
-from rollbackd.controller.notify.outbox import LEASE, MAX_AGE, Outbox, past_the_store, tell_without_store
+from rollbackd.controller.notify.outbox import LATE, LEASE, MAX_AGE, Outbox
+from rollbackd.controller.notify.storeless import past_the_store, tell_without_store
 from tests.controller.journal_samples import MINUTE, Clock, notice
 from tests.controller.outbox_samples import Channel, outbox_for, queue, until
 
@@ -279,3 +280,33 @@ def test_without_a_store_the_end_is_told_in_place_of_what_did_not_arrive() -> No
         tell(notice("disk-again", "store:one", resolved=True))
         until(lambda: {"notice.overtaken", "notice.sent"} <= {line["event"] for line in logs})
     assert pager.sent == ["disk-again"]
+
+
+def test_without_a_store_every_contact_is_told_where_the_fallback_can_never_be() -> None:
+    pager, others = Channel(), Channel()
+    pager.fault = Permanent("HTTP 401")
+    tell = past_the_store({"oncall": [others], "platform": [pager]}, "platform")
+    tell(notice("disk-full", "store:one"))
+    until(lambda: others.sent == ["disk-full"])
+    tell(notice("disk-again", "store:one", resolved=True))
+    until(lambda: others.sent == ["disk-full", "disk-again"])
+
+
+def test_without_a_store_one_channel_of_the_fallback_is_enough() -> None:
+    pager, chat, others = Channel("pager"), Channel("chat"), Channel()
+    pager.fault = Permanent("HTTP 401")
+    tell = past_the_store({"oncall": [others], "platform": [pager, chat]}, "platform")
+    tell(notice("disk-full", "store:one"))
+    until(lambda: (pager.tried, chat.sent) == (["disk-full"], ["disk-full"]))
+    tell(notice("disk-again", "store:one", resolved=True))
+    until(lambda: chat.sent == ["disk-full", "disk-again"])
+    assert others.tried == []
+
+
+def test_without_a_store_a_contact_that_is_not_reached_in_time_is_said_to_be_so_once_and_still_tried() -> None:
+    over, said = Unhurried(), list[float]()
+    pager = DeadFor(3 * 3600, over)
+    for thread in tell_without_store({"oncall": [pager]}, notice("disk-full"), ["oncall"], over, lambda: said.append(sum(over.waits))):
+        thread.join(20)
+    assert pager.sent == ["disk-full"]
+    assert [0 < LATE.total_seconds() - waited <= 300 for waited in said] == [True]
