@@ -67,6 +67,7 @@ class Daemon:
         self._parts = parts
         self._stop = signals.stop
         self._reload = signals.reload
+        self._reading = threading.Lock()
         self._served = [(server(pages.app), doors.at(pages.name)) for pages in parts.pages]
 
     def run(self) -> int:
@@ -83,9 +84,11 @@ class Daemon:
 
     def reload(self, *, confirm: bool = False) -> None:
         """The policies on disk hold, as far as they are sound; the last good ones stay where they are not."""
-        outcome = self._parts.files.read(confirm=confirm)
-        if outcome is not None:
-            self._adopt(outcome)
+        # One at a time: of a look and a SIGHUP at once, whose files differ, the one that read the older could be adopted last, and hold for good.
+        with self._reading:
+            outcome = self._parts.files.read(confirm=confirm)
+            if outcome is not None:
+                self._adopt(outcome)
         if confirm or (outcome is not None and outcome.fleets):
             # Not here: a cluster that hangs must not keep the other policies waiting.
             self._parts.schedule.once("rosters.now", partial(self.refresh, confirm=confirm))
