@@ -94,7 +94,10 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One thing that may be asked for under ``PREFIX``. ``do`` returns an ``answer`` and reads nothing but what the call ``takes``."""
+    """One thing that may be asked for under ``PREFIX``. ``do`` returns an ``answer`` and reads nothing but what the call ``takes``.
+
+    ``is_urgent``: it waits for no other call, however many ask what takes minutes.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -102,6 +105,7 @@ class Call:
     answer: type
     do: Callable[[Office, Given], object]
     takes: Sequence[Parameter[Any]] = ()
+    is_urgent: bool = False
 
 
 def who_of(given: Given) -> str:
@@ -169,8 +173,16 @@ CALLS = (
     Call("GET", "/audit", "Whether the journal's chain holds.", Audit, lambda o, g: audit(o.desk.store, g[KEPT]), (KEPT,)),
     # what pipelines and people tell
     Call("POST", "/changes", "A change that a pipeline made: a suspect from now on.", ChangeLine, lambda o, g: o.desk.post(posted(g)), CHANGE),
-    Call("POST", "/pause", "Nothing is acted on from now on.", PauseState, lambda o, g: o.switch.pause(g[REASON], who_of(g)), (REASON, WHO)),
-    Call("POST", "/resume", "Acting is allowed again.", PauseState, lambda o, g: o.switch.resume(who_of(g)), (WHO,)),
+    Call(
+        "POST",
+        "/pause",
+        "Nothing is acted on from now on.",
+        PauseState,
+        lambda o, g: o.switch.pause(g[REASON], who_of(g)),
+        (REASON, WHO),
+        is_urgent=True,
+    ),
+    Call("POST", "/resume", "Acting is allowed again.", PauseState, lambda o, g: o.switch.resume(who_of(g)), (WHO,), is_urgent=True),
     Call("POST", "/good", "A revision is known good.", Declared, _declare(Standing.GOOD), (*DECLARED, UNSEEN)),
     Call(
         "POST",

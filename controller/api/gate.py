@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rollbackd.controller.api.cluster import GROUP, RESOURCE, ClusterPeople, Unanswered
+from rollbackd.controller.api.cluster import AT_ONCE, GROUP, RESOURCE, ClusterPeople, Unanswered
 from rollbackd.controller.api.request import error
 from rollbackd.controller.api.token import TokenBook
 
@@ -30,6 +30,8 @@ class Gate:
         self._tokens = tokens
         self._cluster = cluster
         self._body_within = body_within
+        # Threads of their own: whoever pauses must not wait for slow calls to say who they are. More than may ask: the others are refused at once.
+        self._asking = ThreadPoolExecutor(2 * AT_ONCE, "api-cluster")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request is answered."""
@@ -60,13 +62,16 @@ class Gate:
         if known is not None:
             return known
         try:
-            found = await run_in_threadpool(self._cluster.speaker, authorization, verb) if self._cluster is not None else None
+            found = await self._in_cluster(self._cluster, authorization, verb) if self._cluster is not None else None
         except Unanswered as fault:
             return error(503, str(fault), "use a token of api.people, or the daemon's own")
         if found is None:
             return error(401, "the token is missing or wrong", "see --token-file")
         who, is_allowed = found
         return who if is_allowed else error(403, f"{who} may not {verb} {RESOURCE}.{GROUP}", f"a Role with that verb of {RESOURCE} gives the right")
+
+    async def _in_cluster(self, cluster: ClusterPeople, authorization: bytes, verb: str) -> tuple[str, bool] | None:
+        return await asyncio.get_running_loop().run_in_executor(self._asking, cluster.speaker, authorization, verb)
 
 
 def _verb(scope: Scope) -> str:

@@ -1,7 +1,9 @@
 """From the table of calls to routes: one request read and carried out, and what every answer and every refusal looks like."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,15 +18,18 @@ from rollbackd.controller.api.hooks import HOOK, Hooks, Unsigned
 from rollbackd.controller.api.parameters import Given, of_query, read
 from rollbackd.controller.journal.errors import StoreError
 
+URGENT_AT_ONCE = 4
+"""So many threads are kept for what is urgent: all others may wait for a source or a target that hangs."""
 CODES = {"invalid": 400, "unknown": 404, "blocked": 409, "failed": 503}
 
 
 def routes_of(calls: Sequence[Call], office: Office) -> list[Route]:
     """A route for each path, with all of its methods."""
+    kept = ThreadPoolExecutor(URGENT_AT_ONCE, "api-urgent")
     paths: dict[str, dict[str, Call]] = {}
     for call in calls:
         paths.setdefault(call.path, {})[call.method] = call
-    return [_route(f"{PREFIX}{path}", of_path, office) for path, of_path in paths.items()]
+    return [_route(f"{PREFIX}{path}", of_path, office, kept) for path, of_path in paths.items()]
 
 
 def hook_route(hooks: Hooks, office: Office) -> Route:
@@ -42,14 +47,20 @@ def _from_hook(hooks: Hooks, office: Office, request: Request, body: bytes) -> o
         return office.desk.post(message.marked(posted(read(HOOK.takes, _object(body), ""))))
 
 
-def _route(path: str, calls: Mapping[str, Call], office: Office) -> Route:
+def _route(path: str, calls: Mapping[str, Call], office: Office, kept: Executor) -> Route:
     async def endpoint(request: Request) -> Response:
         call = calls["GET" if request.method == "HEAD" else request.method]
         # A page of another site cannot send this content type unasked.
         if call.method == "POST" and request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return error(415, "the body has to be JSON", "send content-type: application/json")
         body = await request.body()
-        return await run_in_threadpool(_answer, lambda: call.do(office, _given(call, request, body)))
+
+        def do() -> object:
+            return call.do(office, _given(call, request, body))
+
+        if call.is_urgent:
+            return await asyncio.get_running_loop().run_in_executor(kept, _answer, do)
+        return await run_in_threadpool(_answer, do)
 
     return Route(path, endpoint, methods=list(calls))
 

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import threading
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from rollbackd.controller.api.heartbeat import Heartbeat
 from tests.controller.served import Said, Served, desk_of
 from tests.controller.world import FLAGS, SHOP, World
 from tests.policies.literals import T0
+from tests.servers import poll
 
 
 @pytest.fixture
@@ -308,3 +310,34 @@ def test_a_change_of_something_nobody_watches_is_kept_with_a_warning(served):
     answer = served.post("/api/v1/changes", target="command:database", revision="14")
     assert answer.status == 200
     assert "no policy names command:database" in answer.json["warning"]
+
+
+class Hanging:
+    """A week of traffic that takes until it is ``over``."""
+
+    def __init__(self):
+        self.over = threading.Event()
+        self.asked = []
+
+    def lines(self, *question):
+        self.asked.append(question)
+        self.over.wait(30)
+        return ()
+
+
+def test_a_pause_waits_for_no_other_call(world, tmp_path):
+    preview = Hanging()
+    served = Served(world, tmp_path, preview=preview)
+    asking = [threading.Thread(target=served.get, args=("/api/v1/explain?of=shop&power=1",)) for _ in range(60)]
+    for each in asking:
+        each.start()
+    poll(lambda: len(preview.asked) >= 40)
+    try:
+        assert served.post("/api/v1/pause", reason="game day", who="ann").status == 200
+        assert world.pause.read() is not None
+        assert served.post("/api/v1/resume", who="ann").status == 200
+    finally:
+        preview.over.set()
+        for each in asking:
+            each.join(20)
+        served.close()
