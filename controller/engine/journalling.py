@@ -23,7 +23,7 @@ from rollbackd.policies.decide.guards import cooldown_of
 from rollbackd.policies.decide.hands import passed_by
 from rollbackd.policies.decide.opening import neighbours
 from rollbackd.policies.known.changes import Change
-from rollbackd.policies.known.events import Closed, CloseHow, Held, IncidentEvent, Joined, Opened, RungEnd, Stopped
+from rollbackd.policies.known.events import Acked, Closed, CloseHow, Held, IncidentEvent, Joined, Opened, RungEnd, Stopped
 from rollbackd.policies.known.fleet import Fleet
 from rollbackd.policies.known.incident import Incident, Phase, suspects_of
 from rollbackd.policies.model.keys import namespace_of, recurs
@@ -265,13 +265,13 @@ def _unwatched(incident: Incident, at: datetime) -> Closed:
 
 
 def readers_of(tx: Transaction, event: IncidentEvent, incident: Incident, policies: Mapping[str, Policy]) -> tuple[str, ...]:
-    """Those to whom the message about this row goes; the end, also to those who were told of the incident and belong to none of its policies now.
+    """Those to whom the message about this row goes; that it is taken or over, also to those who were told and belong to none of its policies now.
 
-    Else a page would stay open where a policy that joined has been removed since, or has other contacts.
+    Else a page would stay open, and call people on, where a policy that joined has been removed since or has other contacts, and at the fallback.
     """
     if isinstance(event, Joined) and event.blame is None:
         return _new_contacts(event, incident, policies)
-    told = sorted(parcels.contacts_of(tx, incident.id)) if isinstance(event, Closed) else ()
+    told = sorted(parcels.contacts_of(tx, incident.id)) if isinstance(event, Acked | Closed) else ()
     return tuple(dict.fromkeys((*contacts_of(incident, policies), *told)))
 
 

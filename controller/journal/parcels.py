@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Update, and_, delete, select, update
 
+from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.errors import StoreError
 from rollbackd.controller.journal.rows import Stored, parcel_of
 from rollbackd.controller.journal.schema import outbox
@@ -118,7 +119,7 @@ def hand_over(tx: Transaction, parcel: Parcel, fallback: str | None, error: str)
 
 
 def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timedelta, fallback: str | None, error: str) -> None:
-    """The fallback is told of the pages on this channel that are older than ``late``, and of the end of what it was told.
+    """The fallback is told of the pages on this channel that are older than ``late``, and of what became of what it was told.
 
     None of them waits for a try of its own: behind a message of the same key, or behind many others on a channel that hangs, that may not come for
     hours. Where the channel wants to be left alone for ``wish``, those count as late that will be by then.
@@ -128,7 +129,7 @@ def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timed
     then, told = tx.now() + wish, _queued_for(tx, fallback)
     for each in _waiting_with(tx, parcel):
         is_late = each.notice.urgency == "page" and each.is_older_than(late, then)
-        if each.notice.id not in told and (is_late or (each.notice.resolved and was_told(tx, fallback, each.notice.key))):
+        if each.notice.id not in told and (is_late or is_news_to(tx, fallback, each.notice)):
             hand_over(tx, each, fallback, error)
 
 
@@ -146,6 +147,11 @@ def _queued_for(tx: Transaction, contact: str) -> frozenset[str]:
     """The ids of the notices that were queued for the contact, as long as their stories are not told to the end."""
     rows = tx.connection.execute(select(outbox.c.id, outbox.c.channel).where(outbox.c.contact == contact)).all()
     return frozenset(row.id.removesuffix(f"/{row.channel}").removesuffix(f"/{contact}") for row in rows)
+
+
+def is_news_to(tx: Transaction, contact: str, notice: Notice) -> bool:
+    """Whether the notice ends what calls the contact: somebody has taken what it was told of, or it is over."""
+    return (notice.resolved or notice.is_taken) and was_told(tx, contact, notice.key)
 
 
 def was_told(tx: Transaction, contact: str, key: str) -> bool:

@@ -159,9 +159,9 @@ class Outbox:
         else:
             with self._store.transaction() as tx:
                 parcels.mark_sent(tx, parcel)
+                if self._fallback and parcels.is_news_to(tx, self._fallback, parcel.notice):
+                    tx.queue(parcel.notice, (self._fallback,))
                 if parcel.notice.resolved:
-                    if self._fallback and parcels.was_told(tx, self._fallback, parcel.notice.key):
-                        tx.queue(parcel.notice, (self._fallback,))
                     parcels.clear(tx, parcel.notice.key)
             told.info("notice.sent", attempts=parcel.attempts + 1)
             if missed := getattr(self._lanes[_lane(parcel)], "missed", ()):  # of several receivers behind one channel

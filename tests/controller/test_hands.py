@@ -328,6 +328,16 @@ def test_an_incident_that_is_taken_begins_nothing_more_by_itself(people):
     assert "ACKNOWLEDGED command:shop: ann has taken" in " ".join(here.world.titles())
 
 
+def test_that_an_incident_is_taken_reaches_whoever_is_still_called_for_it(people):
+    here = people()
+    incident = here.release()
+    notice = here.world.notices()[-1]
+    with here.world.store.transaction() as tx:
+        tx.queue(notice, ("platform",))  # the fallback, where oncall could not be told
+    here.hands.ack(incident.id, "ann", "on it", close=False)
+    assert [contact for contact, kind in here.world.told() if kind == "acked"] == ["oncall", "platform"]
+
+
 def test_closing_by_hand_reaches_whoever_was_told_of_the_incident(people):
     here = people()
     incident = here.release()

@@ -326,6 +326,17 @@ def test_a_fallback_that_was_paged_late_is_told_of_the_end_though_the_contact_is
     assert (pager.sent, platform.sent) == (["trigger", "resolve"], ["trigger", "resolve"])
 
 
+def test_a_fallback_that_was_paged_late_is_told_that_somebody_has_taken_it(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault, pager.fails = Transient("503"), {"trigger"}
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("trigger"), replace(notice("acked"), kind="acked", urgency="notice"))
+    for _ in range(2):
+        clock.move(LATE + MINUTE)
+        outbox.deliver_due()
+    assert (pager.sent, platform.sent) == ([], ["trigger", "acked"])
+
+
 def test_a_page_that_many_others_keep_from_being_tried_on_a_hanging_channel_is_late_all_the_same(store: Store, clock: Clock) -> None:
     class Hanging(Channel):
         def send(self, notice: Notice) -> None:
