@@ -4,6 +4,8 @@ A feature that is off in an environment is not sent to its SDKs, which then answ
 a default in the code gets that default. GrowthBook has no precondition for a toggle: a feature is read once more just before it.
 """
 
+import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -71,12 +73,11 @@ class Organisation(EachByItself):
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """The same request as curl sends it."""
-        place = f"{self.api.url.rstrip('/')}/api/v2/features"
-        return "; ".join(
-            f"curl -X POST -H 'Authorization: Bearer …' -H 'Content-Type: application/json' {place}/{name}/toggle "
-            f'-d \'{{"environments": {{"{environment}": {str(state["enabled"]).lower()}}}}}\''
-            for name, state in after.items()
-        )
+        place, sent = f"{self.api.url.rstrip('/')}/api/v2/features", "curl -X POST -H 'Authorization: Bearer …' -H 'Content-Type: application/json'"
+        bodies = {
+            f"{place}/{quote(name, safe='')}/toggle": json.dumps({"environments": {environment: state["enabled"]}}) for name, state in after.items()
+        }
+        return "; ".join(f"{sent} {shlex.quote(url)} -d {shlex.quote(body)}" for url, body in bodies.items())
 
     def faults(self, environment: str, reading: Reading) -> tuple[str, ...]:
         """A client key that is unknown, of another environment, or encrypted; whether a toggle needs a review cannot be asked."""

@@ -5,6 +5,7 @@ Off serves a flag's off variation; targeting is kept, and comes back with on. A 
 """
 
 import json
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -81,8 +82,8 @@ class Project(EachByItself):
 
     def command(self, environment: str, before: Mapping[str, State], after: Mapping[str, State]) -> str:
         """LaunchDarkly's own command line."""
-        place = f"--project {self.project} --environment {environment}"
-        toggles = [f"ldcli flags toggle-{'on' if state['on'] else 'off'} {place} --flag {name}" for name, state in after.items()]
+        place = f"--project {shlex.quote(self.project)} --environment {shlex.quote(environment)}"
+        toggles = [f"ldcli flags toggle-{'on' if state['on'] else 'off'} {place} --flag {shlex.quote(name)}" for name, state in after.items()]
         moved = [name for name, state in after.items() if state["offVariation"] != before[name]["offVariation"]]
         return "; ".join(
             [*toggles, *(f"and set the off variation of '{name}' to {json.dumps(after[name]['off'])} in LaunchDarkly" for name in moved)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rollbackd.adapters import growthbook, launchdarkly
 from rollbackd.adapters.base.errors import Refused
 from rollbackd.adapters.base.target import PlanRequest
 from rollbackd.adapters.command import Command, CommandSpec
@@ -41,3 +42,14 @@ def test_a_command_by_any_name_is_one_word_of_the_advice_to_declare_a_revision()
     with pytest.raises(Refused) as refused:
         target.plan(PlanRequest("command:shop; id", "inc-1", "v2"))
     assert refused.value.advice == "rollbackd good 'command:shop; id' REVISION"
+
+
+def test_a_flag_and_an_environment_are_one_word_each_of_the_commands_that_switch_by_hand() -> None:
+    features = growthbook.Organisation("growthbook", growthbook.api("http://127.0.0.1:1", Path("key")))
+    assert features.command("ann's", {}, {"new|cart": {"enabled": False}}).endswith(
+        """ http://127.0.0.1:1/api/v2/features/new%7Ccart/toggle -d '{"environments": {"ann'"'"'s": false}}'"""
+    )
+    flags = launchdarkly.Project("launchdarkly", launchdarkly.api("http://127.0.0.1:1", Path("key")), "shop")
+    state = {"on": False, "offVariation": 0}
+    command = flags.command("pro d", {"cart;id": state}, {"cart;id": {**state, "on": True}})
+    assert command == "ldcli flags toggle-on --project shop --environment 'pro d' --flag 'cart;id'"
