@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import Update, and_, delete, select, update
+from sqlalchemy import Update, and_, delete, or_, select, update
 
 from rollbackd.adapters.base.notice import Notice
 from rollbackd.controller.journal.errors import StoreError
@@ -17,6 +17,8 @@ from rollbackd.controller.journal.values import Note, Parcel
 
 Lane: TypeAlias = tuple[str, str]
 """A contact and one of its channels."""
+MOST_AT_ONCE = 200
+"""So many late pages are handed over in one transaction: others wait for the store meanwhile. The rest follow at the next try."""
 
 _WAITING = and_(outbox.c.sent_at.is_(None), outbox.c.dead_at.is_(None))
 _IN_TURN = select(outbox).where(_WAITING).order_by(outbox.c.turn)
@@ -119,28 +121,32 @@ def hand_over(tx: Transaction, parcel: Parcel, fallback: str | None, error: str)
 
 
 def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timedelta, fallback: str | None, error: str) -> None:
-    """The fallback is told of the pages on this channel that are older than ``late``, and of what became of what it was told.
+    """The fallback is told of the pages on this channel that are older than ``late``, and of what became of what it was told; of the first of them.
 
     None of them waits for a try of its own: behind a message of the same key, or behind many others on a channel that hangs, that may not come for
     hours. Where the channel wants to be left alone for ``wish``, those count as late that will be by then.
     """
     if fallback is None or parcel.contact == fallback:
         return
-    then, told = tx.now() + wish, _queued_for(tx, fallback)
-    for each in _waiting_with(tx, parcel):
-        is_late = each.notice.urgency == "page" and each.is_older_than(late, then)
-        if each.notice.id not in told and (is_late or is_news_to(tx, fallback, each.notice)):
-            hand_over(tx, each, fallback, error)
-
-
-def _waiting_with(tx: Transaction, parcel: Parcel) -> tuple[Parcel, ...]:
-    """The parcels that wait on the same channel, in turn, this one too."""
-    same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel)
-    found = []
-    for row in tx.connection.execute(select(outbox).where(_WAITING, same).order_by(outbox.c.turn)).all():
+    then, told, left = tx.now() + wish, _queued_for(tx, fallback), MOST_AT_ONCE
+    for row in _perhaps_late(tx, parcel, then - late, fallback):
+        if left == 0:
+            break
+        if row.id.removesuffix(f"/{row.contact}/{row.channel}") in told:
+            continue
         with contextlib.suppress(StoreError):  # what cannot be read is given up in its turn
-            found.append(parcel_of(row))
-    return tuple(found)
+            each = parcel_of(row)
+            if (each.notice.urgency == "page" and each.is_older_than(late, then)) or is_news_to(tx, fallback, each.notice):
+                hand_over(tx, each, fallback, error)
+                left -= 1
+
+
+def _perhaps_late(tx: Transaction, parcel: Parcel, before: datetime, fallback: str) -> Sequence[Stored]:
+    """The rows that wait on the parcel's channel and are older pages, or of a key that the fallback was told of, in turn: few are worth decoding."""
+    same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel)
+    is_old_page = and_(outbox.c.created_at < before, outbox.c.notice.contains('"urgency":"page"'))
+    is_told = outbox.c.key.in_(select(outbox.c.key).where(outbox.c.contact == fallback))
+    return tx.connection.execute(select(outbox).where(_WAITING, same, or_(is_old_page, is_told)).order_by(outbox.c.turn)).all()
 
 
 def _queued_for(tx: Transaction, contact: str) -> frozenset[str]:

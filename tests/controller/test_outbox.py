@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.notice import Notice
+from rollbackd.controller.journal.parcels import MOST_AT_ONCE
 from rollbackd.controller.journal.schema import outbox as table
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.outbox import LATE, MAX_AGE, Outbox, backoff
@@ -360,6 +361,18 @@ def test_pages_that_a_channel_wants_no_more_of_for_an_hour_are_told_to_the_fallb
     queue(store, notice("n-1"), notice("n-2", "inc-2"))
     outbox.deliver_due()
     assert (pager.tried, platform.sent) == (["n-1"], ["n-1", "n-2"])
+
+
+def test_of_a_flood_of_late_pages_so_many_at_a_time_are_handed_over_as_the_store_can_spare(store: Store, clock: Clock) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("429", retry_after=3600)
+    outbox = with_fallback(store, pager, platform)
+    queue(store, *(notice(f"n-{each}", f"inc-{each}") for each in range(MOST_AT_ONCE + 1)))
+    outbox.deliver_due()
+    assert (len(pager.tried), len(platform.sent)) == (1, MOST_AT_ONCE)
+    clock.move(HOUR)
+    outbox.deliver_due()
+    assert (len(platform.sent), len(set(platform.sent))) == (MOST_AT_ONCE + 1, MOST_AT_ONCE + 1)
 
 
 def test_a_page_on_a_throttled_channel_reaches_the_fallback_though_another_is_always_tried_before_it(store: Store, clock: Clock) -> None:
