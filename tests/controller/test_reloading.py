@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from rollbackd.controller.daemon import Daemon, Signals
