@@ -39,12 +39,11 @@ def most_log_evalue(bad: float, total: float, limit: float) -> float:
 def least_log_evalue(bad: float, total: float, limit: float) -> float:
     """What ``log_evalue`` is at least, for a few logarithms, where the share that was seen is above ``limit``.
 
-    The likelihood has one peak: over one standard deviation to either side of it, it is at least what it is at the ends.
+    The likelihood grows up to its one peak, so that over one standard deviation below it, it is at least what it is at the low end.
     """
     good, share = total - bad, bad / total
-    width = math.sqrt(share * (1 - share) / total) if good else 1 / (total + 1)
-    low, high = max(limit, share - width), min(share + width, (1 + share) / 2)
-    return math.log(math.log(high / low) / -math.log(limit)) + min(_log_ratio(bad, good, low, limit), _log_ratio(bad, good, high, limit))
+    low = max(limit, share - (math.sqrt(share * (1 - share) / total) if good else 1 / (total + 1)))
+    return math.log(math.log(share / low) / -math.log(limit)) + _log_ratio(bad, good, low, limit)
 
 
 def _log_ratio(bad: float, good: float, share: float, limit: float) -> float:

@@ -28,10 +28,10 @@ def test_the_bounds_enclose_the_e_value_wherever_the_share_is_out_of_its_limit(t
 @pytest.mark.parametrize(
     ("counts", "least", "most"),
     [
-        pytest.param((10, 100, 0.05), -0.1270, 2.0654, id="the-low-end-is-the-lesser"),
-        pytest.param((60, 100, 0.5), 0.0534, 2.0136, id="the-high-end-is-the-lesser"),
-        pytest.param((6, 100, 0.05), -2.0645, 0.0992, id="a-peak-that-reaches-the-limit"),
-        pytest.param((9, 10, 0.05), 20.5305, 23.7621, id="a-peak-that-reaches-beyond-all"),
+        pytest.param((10, 100, 0.05), -0.6784, 2.0654, id="a-low-limit"),
+        pytest.param((60, 100, 0.5), -0.5721, 2.0136, id="a-high-limit"),
+        pytest.param((6, 100, 0.05), -2.7992, 0.0992, id="a-peak-that-reaches-the-limit"),
+        pytest.param((9, 10, 0.05), 20.1348, 23.7621, id="nearly-nothing-but-bad-events"),
         pytest.param((4, 4, 0.05), 8.4932, 11.9829, id="nothing-but-bad-events"),
     ],
 )
