@@ -163,8 +163,21 @@ class FreezeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedLine:
+    """An incident that is over. ``how``: recovered, superseded or acked; ``said``: the title of its last message; ``reason``: why it was opened."""
+
+    id: str
+    target: str
+    policy: str
+    at: datetime
+    how: str
+    said: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """Everything at a glance."""
+    """Everything at a glance. ``ended``: the newest incidents that ended in the last 12 hours, newest first; ``ended_more``: how many more did."""
 
     now: datetime
     daemon: DaemonLine
@@ -172,6 +185,8 @@ class Status:
     policies: tuple[PolicyLine, ...]
     fleets: tuple[FleetLine, ...] = ()
     freezes: tuple[FreezeLine, ...] = ()
+    ended: tuple[EndedLine, ...] = ()
+    ended_more: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,17 @@ def short_target(target: str, targets: Iterable[str]) -> str:
 
 
 def status(answer: Status, out: Console) -> None:
-    """The daemon, its sources, a row for each policy, and what is open."""
+    """The daemon, its sources, a row for each policy, what has ended, and what is open."""
     _daemon(answer, out)
     fleet_lines(answer.fleets, answer.now, out)
+    _policy_rows(answer, out)
+    _ended(answer, out)
+    for incident in {p.incident.id: p.incident for p in answer.policies if p.incident}.values():
+        out.print()
+        incident_block(incident, answer.now, out)
+
+
+def _policy_rows(answer: Status, out: Console) -> None:
     if not answer.policies:
         out.print("nobody is watched yet" if answer.fleets else "no policies are loaded")
         return
@@ -78,9 +86,22 @@ def status(answer: Status, out: Console) -> None:
         out.print(f"[dim]{len(answer.policies) - len(shown):,} members of fleets in which nothing happens; -o json has them all[/]")
     for policy in [policy for policy in answer.policies if policy.target_fault][:MOST_FAULTS]:
         out.print(f"\n[bold yellow]cannot read[/] {escape(policy.target)}: {escape(policy.target_fault or '')}")
-    for incident in {p.incident.id: p.incident for p in answer.policies if p.incident}.values():
-        out.print()
-        incident_block(incident, answer.now, out)
+
+
+def _ended(answer: Status, out: Console) -> None:
+    """What is over, and nothing where nothing is: a page that is answered by now has its story here."""
+    if not answer.ended and not answer.ended_more:
+        return
+    out.print("\n[bold]ended[/] in the last 12 hours, the newest first")
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    for line in answer.ended:
+        facts.add_row(f"  {clock(line.at, answer.now)}", escape(line.said))
+        facts.add_row("", f"{line.id} {escape(line.target)}, policy {escape(line.policy)}: {escape(line.reason)}")
+    out.print(facts)
+    if answer.ended_more:
+        out.print(f"  and {answer.ended_more:,} more: rollbackd history")
 
 
 def _is_quiet(policy: PolicyLine, now: datetime) -> bool:

@@ -65,6 +65,11 @@ class Reading:
             names = connection.execute(statements.ENDED, {"since": since}).scalars().all()
         return self._ended.of(names, self.incident)
 
+    def ended(self, since: datetime) -> tuple[str, ...]:
+        """The ids of the incidents that were closed after ``since``, the newest first."""
+        with self._connect() as connection:
+            return tuple(connection.execute(statements.CLOSED_SINCE, {"since": since}).scalars())
+
     def closed_at(self, incident: str) -> datetime | None:
         """When the incident was closed, also where its rows were exported since; None if it is open or was never there."""
         with self._connect() as connection:

@@ -16,6 +16,7 @@ from rollbackd.controller.engine.view import EngineView, Facts, PolicyView, poli
 from rollbackd.controller.explain.claim import claim_line
 from rollbackd.controller.explain.coverage import Fleets
 from rollbackd.controller.explain.covered_changes import covered_changes
+from rollbackd.controller.explain.ended import ended_lines
 from rollbackd.controller.explain.freezes import freeze_lines
 from rollbackd.controller.explain.policy import explained, policy_line, word
 from rollbackd.controller.explain.preview import Preview
@@ -97,7 +98,8 @@ class Desk:
         """Everything at a glance."""
         sources = tuple(SourceLine(name, seen.seen, seen.fault) for name, seen in sorted(self.health().items()))
         now, freezes = self.now(), self.engine.settings.limits.freezes
-        return Status(now, self._daemon(), sources, self.policies().items, self.fleets.lines(), freeze_lines(freezes, now))
+        ended, more = ended_lines(self.store, now)
+        return Status(now, self._daemon(), sources, self.policies().items, self.fleets.lines(), freeze_lines(freezes, now), ended, more)
 
     def coverage(self) -> Coverage:
         """Which targets are watched, and which changes could have been undone; the clusters are asked now what they run and keep."""

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -198,6 +198,16 @@ def test_a_held_incident_gives_no_claim(store: Store) -> None:
         refused = tx.claim(INTENDED, "one", LIMITS)
     assert isinstance(refused, Blocked)
     assert refused.guard == "held"
+
+
+def test_what_was_closed_since_is_found_the_newest_first(store: Store) -> None:
+    for number in range(3):
+        name = f"inc-{number}"
+        begin(store, name, f"command:{name}")
+        with store.transaction() as tx:
+            tx.record(replace(CLOSED, incident=name, at=T0 + number * timedelta(minutes=1)))
+    begin(store, "inc-open", CART)
+    assert store.ended(T0) == ("inc-2", "inc-1")
 
 
 @pytest.mark.parametrize("event", [JOINED, SETTLED, HELD, CLOSED], ids=lambda event: type(event).__name__)
