@@ -22,7 +22,7 @@ PLANNED = {"planned": 2, "ordered": 3, "refused": 3, "unreachable": 4, "failed":
 @talks_to_daemon
 @prints
 def status(client: Client, output: str, *, coverage: bool) -> None:
-    """Everything at a glance: the daemon, its sources, its fleets, every policy, what is open."""
+    """Everything at a glance: the daemon, its sources, its fleets, every policy, what has ended in the last 12 hours, what is open."""
     from rollbackd.controller.answers.status import Coverage, Status
     from rollbackd.controller.answers.wire import read
     from rollbackd.controller.cli import fleets, tables
