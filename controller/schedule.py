@@ -81,7 +81,7 @@ class Schedule:
             # A pass that starts late still reads the newest slot; two late passes are one.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        self._scheduler.add_listener(self._count_missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_listener(self._note_missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         self._scheduler.add_listener(self._note_crash, EVENT_JOB_ERROR)
         self._drift = _Drift(now)
         self._stopped = threading.Event()
@@ -150,8 +150,9 @@ class Schedule:
             with suppress(JobLookupError):  # it was a start of its own, and has begun meanwhile
                 job.modify(next_run_time=due)
 
-    def _count_missed(self, event: JobExecutionEvent) -> None:
-        log.warning("slot.missed", job=event.job_id, missed=self.missed)
+    def _note_missed(self, event: JobExecutionEvent) -> None:
+        # How many they are is counted by the next pass: it alone knows which slots are gone.
+        log.warning("slot.missed", job=event.job_id)
 
     def _note_crash(self, event: JobExecutionEvent) -> None:
         log.error("slot.crashed", job=event.job_id, error=repr(event.exception))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from rollbackd.controller.clock import now
 from rollbackd.controller.schedule import Grid, Schedule
@@ -64,6 +65,26 @@ def test_a_pass_that_takes_too_long_costs_slots_that_are_counted_and_never_repla
     schedule.stop()
     assert second - first >= 3 * SECOND
     assert schedule.missed >= 2
+
+
+def test_that_a_slot_is_missed_is_logged_without_a_count_that_is_not_known_yet():
+    seen, hold = queue.SimpleQueue(), queue.SimpleQueue()
+
+    def work(grid, at):
+        seen.put(at)
+        hold.get(timeout=20)
+
+    with capture_logs() as lines:
+        schedule = Schedule(work, now)
+        schedule.keep({Grid("slow", SECOND)})
+        schedule.start()
+        seen.get(timeout=20)
+        poll(lambda: any(line["event"] == "slot.missed" for line in lines), within=20)
+        for _ in range(5):
+            hold.put(None)
+        schedule.stop()
+    missed = next(line for line in lines if line["event"] == "slot.missed")
+    assert missed == {"event": "slot.missed", "log_level": "warning", "job": "slot:slow/1"}
 
 
 def test_slots_go_on_where_the_clock_was_set_back_an_hour():
