@@ -149,9 +149,10 @@ class Outbox:
             self._busy.discard(_lane(parcel))
 
     def _deliver(self, parcel: Parcel) -> None:
-        told = log.bind(notice=parcel.notice.id, contact=parcel.contact, channel=parcel.channel)
+        notifier = self._lanes[_lane(parcel)]
+        told = log.bind(notice=parcel.notice.id, contact=parcel.contact, channel=parcel.channel, kind=kind_of(notifier))
         try:
-            attempt(self._lanes[_lane(parcel)], parcel.notice, parcel.last_error)
+            attempt(notifier, parcel.notice, parcel.last_error)
         except Transient as error:
             self._retry_later(parcel, error, told)
         except AdapterError as error:
@@ -164,7 +165,7 @@ class Outbox:
                 if parcel.notice.resolved:
                     parcels.clear(tx, parcel.notice.key)
             told.info("notice.sent", attempts=parcel.attempts + 1)
-            if missed := getattr(self._lanes[_lane(parcel)], "missed", ()):  # of several receivers behind one channel
+            if missed := getattr(notifier, "missed", ()):  # of several receivers behind one channel
                 told.warning("notice.missed", by=missed)
 
     def _retry_later(self, parcel: Parcel, error: Transient, told: BoundLogger) -> None:
@@ -227,8 +228,13 @@ def attempt(notifier: Notifier, notice: Notice, last_error: str | None = None) -
     except Exception as bug:  # the seam: a channel may fail as it likes, its messages are tried again or given up
         error = f"a fault of its own ({type(bug).__name__}); the log has it"
         if error != last_error:
-            log.exception("notifier.crashed", notice=notice.id, channel=notifier.name)
+            log.exception("notifier.crashed", notice=notice.id, channel=notifier.name, kind=kind_of(notifier))
         raise Transient(error) from bug
+
+
+def kind_of(notifier: Notifier) -> str:
+    """What the log calls it beside its name: some channels are called as their contact is."""
+    return type(notifier).__name__.lower()
 
 
 def _lane(parcel: Parcel) -> Lane:

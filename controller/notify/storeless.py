@@ -10,7 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_us
 
 from rollbackd.adapters.base.errors import AdapterError, Transient
 from rollbackd.adapters.base.notice import Notice, Notifier
-from rollbackd.controller.notify.outbox import BACKOFF, LATE, MAX_AGE, attempt
+from rollbackd.controller.notify.outbox import BACKOFF, LATE, MAX_AGE, attempt, kind_of
 
 log: BoundLogger = structlog.get_logger()
 
@@ -115,9 +115,9 @@ def _insist(notifier: Notifier, notice: Notice, over: Event, reach: _Reach) -> N
     except AdapterError as error:
         lost = str(error)
     if over.is_set():
-        log.info("notice.overtaken", notice=notice.id, channel=notifier.name)
+        log.info("notice.overtaken", notice=notice.id, channel=notifier.name, kind=kind_of(notifier))
     elif lost:
-        log.error("notice.lost", notice=notice.id, channel=notifier.name, error=lost)
+        log.error("notice.lost", notice=notice.id, channel=notifier.name, kind=kind_of(notifier), error=lost)
         reach.gave_up()
     else:
-        log.info("notice.sent", notice=notice.id, channel=notifier.name)
+        log.info("notice.sent", notice=notice.id, channel=notifier.name, kind=kind_of(notifier))

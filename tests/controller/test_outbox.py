@@ -229,6 +229,19 @@ def test_receivers_that_a_delivered_notice_did_not_reach_are_logged(store: Store
     assert [(line["event"], line.get("by")) for line in logs] == [("notice.sent", None), ("notice.missed", ("bob@shop.example was refused: 550",))]
 
 
+def test_the_log_says_what_kind_of_channel_it_was_whatever_it_is_called(store: Store) -> None:
+    class Webhook(Channel):
+        pass
+
+    hook = Webhook("oncall")
+    hook.fault = Transient("503")
+    queue(store, notice("n-1"))
+    with capture_logs() as logs:
+        outbox_for(store, oncall=[Webhook("oncall"), hook]).deliver_due()
+    told = [(line["event"], line["channel"], line["kind"]) for line in logs]
+    assert sorted(told) == [("notice.delayed", "oncall#2", "webhook"), ("notice.sent", "oncall#1", "webhook")]
+
+
 # --- the fallback ----------------------------------------------------------------------------------------------------------------------
 
 
