@@ -1,10 +1,13 @@
 """Commands for pipelines and auditors: wait, audit verify."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +24,7 @@ PASSED_BY = 1
 LOOK_EVERY = 2.0
 VERIFYING = 600.0
 SHORTEST_HEAD, LONGEST_HEAD = 16, 64
+_CONFIG, _HEAD = re.compile(rb"^kind:\s*Config\b", re.MULTILINE), 65_536
 ENDS = {"good": 0, "bad": FOUND, "superseded": PASSED_BY}
 
 
@@ -101,6 +105,7 @@ def verify(daemon: Callable[[], Client], files: tuple[Path, ...], kept: Path | N
     """Check the journal's hash chain, and that of FILES that `rollbackd compact` moved rows to. A file of `rollbackd backup` is checked in place of
     the daemon's journal. A chain does not show that its end was cut off: keep the heads elsewhere, and name them with --kept.
     """
+    _refuse_configs(files)
     known = [*heads, *(_heads(kept) if kept is not None else ())]
     journals = _journals(files)
     document = _of_file(journals[0], known) if journals else daemon().get("audit", VERIFYING, kept=known)
@@ -109,6 +114,15 @@ def verify(daemon: Callable[[], Client], files: tuple[Path, ...], kept: Path | N
     show(document, output, lambda out: _verified(document, out))
     is_bad = document["fault"] or document["missing"] or document.get("gaps")
     click.get_current_context().exit(FOUND if is_bad else 0)
+
+
+def _refuse_configs(files: Sequence[Path]) -> None:
+    """Raises click.UsageError for a daemon's config among them: it names the journal, and is none."""
+    for file in files:
+        with suppress(OSError), file.open("rb") as text:  # what cannot be read is said where it is needed
+            if _CONFIG.search(text.read(_HEAD)):
+                how = f"rollbackd audit verify --config {quote(str(file))} asks its daemon"
+                raise click.UsageError(f"{file} is a daemon's config, and FILES hold rows of a journal: {how}")
 
 
 def _journals(files: Sequence[Path]) -> tuple[Path, ...]:

@@ -410,3 +410,16 @@ def test_a_kept_file_that_is_none_is_said(cli, tmp_path):
     (tmp_path / "x.json").write_text("[]")
     code, _, err = cli("audit", "verify", "--kept", str(tmp_path / "x.json"))
     assert (code, "is no output of `rollbackd audit verify -o json`" in err) == (1, True)
+
+
+def test_a_config_among_the_files_of_an_audit_is_said_to_be_one(tmp_path, capsys, monkeypatch):
+    (tmp_path / "x").mkdir()
+    config, policy = tmp_path / "rollbackd.yaml", tmp_path / "shop.yaml"
+    config.write_text("# of prod\napiVersion: rollbackd/v1\nkind: Config\n")
+    policy.write_text("apiVersion: rollbackd/v1\nkind: RollbackPolicy\n")
+    assert outcome(["audit", "verify", str(config)]) == 64
+    said = f"{config} is a daemon's config, and FILES hold rows of a journal: rollbackd audit verify --config {config} asks its daemon"
+    assert said in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path / "x")
+    assert outcome(["audit", "verify", str(policy)]) == 64
+    assert "is a daemon's config" not in capsys.readouterr().err
