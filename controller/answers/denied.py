@@ -14,6 +14,7 @@ class Denied(Exception):
         self.hint = hint
 
 
+FAULTY = "rollbackd status names the first of them, rollbackd check all; the daemon reads the file again once it is mended"
 SAME = 0.85
 """So alike are a name and its misspelling; less alike is another name."""
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -41,7 +41,10 @@ class EngineView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What only the daemon knows of itself. ``lateness``: how late the newest slot began."""
+    """What only the daemon knows of itself. ``lateness``: how late the newest slot began.
+
+    ``unread``: the names of policies whose files have faults; ``claimed``: targets that such policies name, and the names of these.
+    """
 
     version: str
     replica: str
@@ -49,6 +52,8 @@ class Facts:
     reload: Reload
     missed_slots: int = 0
     lateness: timedelta = timedelta(0)
+    unread: frozenset[str] = frozenset()
+    claimed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.act.dry_run import dry_run
-from rollbackd.controller.answers.denied import Denied, near, near_policy
+from rollbackd.controller.answers.denied import FAULTY, Denied, near, near_policy
 from rollbackd.controller.answers.done import Declared, FromHistory
 from rollbackd.controller.answers.explain import Explanation, PowerLine
 from rollbackd.controller.answers.past import ChangeLine, ChangeList, DryRun, History
@@ -228,6 +228,7 @@ class Desk:
         if len(found) > 1:
             raise Denied("invalid", f"several policies watch {target}", f"name one: {', '.join(sorted(p.name for p in found))}")
         if not found:
+            self._refuse_faulty(asked, target)
             raise Denied("unknown", f"there is no policy {asked!r}", near_policy(asked, {name: policy.target for name, policy in policies.items()}))
         return found[0]
 
@@ -265,6 +266,13 @@ class Desk:
         if size is not None:
             raise Denied("invalid", f"{asked} is a fleet of {size:,}", f"name one, {asked}/NAMESPACE/NAME: rollbackd status --coverage lists them")
 
+    def _refuse_faulty(self, asked: str, target: str) -> None:
+        """Raises Denied where a policy of this name, or of this target, is in the files, and cannot be loaded."""
+        facts = self.facts()
+        name = asked if asked in facts.unread else facts.claimed.get(target)
+        if name is not None:
+            raise Denied("unknown", f"policy {name!r} is not loaded: its file has faults", FAULTY)
+
     def _views(self) -> dict[str, PolicyView]:
         lines = ((incident.id, claim_line(self.store, incident)) for incident in self.engine.incidents if incident.intent is not None)
         return policy_views(self.engine, self.paused(), {name: line for name, line in lines if line is not None}, self.now())
@@ -282,11 +290,13 @@ class Desk:
         return {each.on for policy in dict(self.engine.policies).values() for each in policy.depends_on}
 
     def _watching(self, asked: str, views: Mapping[str, PolicyView]) -> list[PolicyView]:
+        self._refuse_faulty(asked, asked)
         try:
             target = parse_target(asked, self._cluster)
         except ValueError:
             raise Denied("unknown", f"{asked!r} is neither a policy nor a target", near(asked, views)) from None
         found = [view for view in views.values() if target in view.policy.targets]
         if not found:
+            self._refuse_faulty(asked, target)
             raise Denied("unknown", f"no policy watches {target}", near(target, (view.policy.target for view in views.values())))
         return sorted(found, key=lambda view: view.policy.target != target)

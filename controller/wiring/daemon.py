@@ -296,6 +296,7 @@ def _facts(schedule: Schedule, engine: Engine, files: PolicyFiles, replica: str,
     def facts() -> Facts:
         last = files.last
         reload = ReloadLine(None, False, "the policies were not read yet") if last is None else ReloadLine(last.at, last.is_ok, last.summary)
-        return Facts(version, replica, started, reload, schedule.missed + engine.mailbox.overtaken, schedule.lateness)
+        faulty = (frozenset[str](), {}) if last is None else (last.unread, last.claimed)
+        return Facts(version, replica, started, reload, schedule.missed + engine.mailbox.overtaken, schedule.lateness, *faulty)
 
     return facts

@@ -50,9 +50,11 @@ class Said:
     reload: Reload = field(default_factory=lambda: Reload(T0, True))
     health: dict[str, SourceHealth] = field(default_factory=lambda: {"prometheus": SourceHealth(T0, None)})
     missed: int = 0
+    unread: frozenset[str] = frozenset()
+    claimed: dict[str, str] = field(default_factory=dict)
 
     def facts(self) -> Facts:
-        return Facts("0.1.0", "test-0", T0, self.reload, self.missed, timedelta(seconds=0.25))
+        return Facts("0.1.0", "test-0", T0, self.reload, self.missed, timedelta(seconds=0.25), self.unread, self.claimed)
 
 
 def desk_of(world: World, said: Said, fleets: Fleets | None = None, preview: Preview | None = None, bootstrap: Bootstrap | None = None) -> Desk:

@@ -260,6 +260,20 @@ def test_a_wrong_word_is_1_with_the_nearest_one(cli):
     assert cli("explain", "shopp")[0::2] == (1, "rollbackd: 'shopp' is neither a policy nor a target\n  did you mean shop?\n")
 
 
+FAULTY = (
+    "rollbackd: policy 'checkout' is not loaded: its file has faults\n"
+    "  rollbackd status names the first of them, rollbackd check all; the daemon reads the file again once it is mended\n"
+)
+
+
+@pytest.mark.parametrize("command", ["explain", "plan"])
+@pytest.mark.parametrize("asked", ["checkout", "shop/checkout"])
+def test_a_policy_whose_file_has_faults_is_said_to_be_there(cli, served, command, asked):
+    said = served.said
+    said.unread, said.claimed = frozenset({"checkout"}), {"kubernetes:default/shop/deployment/checkout": "checkout"}
+    assert cli(command, asked)[0::2] == (1, FAULTY)
+
+
 def test_nonsense_is_a_usage_error(cli):
     assert cli("changes", "a b")[0] == 64
     assert cli("changes", "--limit", "0")[0] == 64
