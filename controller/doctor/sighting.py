@@ -9,7 +9,7 @@ from shlex import quote
 from rollbackd.adapters.base.errors import AdapterError
 from rollbackd.adapters.base.source import Identity, Increases, RowKey, Selector, Slower, Source
 from rollbackd.controller.doctor.doubles import LOOKED_THROUGH, clusters, doubles
-from rollbackd.controller.doctor.labels import main_selector
+from rollbackd.controller.doctor.labels import main_selector, told_apart
 from rollbackd.controller.doctor.sources import read_now, without_probes
 from rollbackd.controller.doctor.surroundings import ShowsBuckets, ShowsSeries
 from rollbackd.controller.doctor.unmatched import Doubt, mismatch
@@ -19,6 +19,7 @@ from rollbackd.policies.model.readings import Counts, Lack, Reading, Unknown
 from rollbackd.policies.resolve.written import Key, Written, conditions_of
 from rollbackd.policies.text.faults import Fault
 from rollbackd.policies.text.validate import Findings
+from rollbackd.policies.text.yaml_text import Path
 from rollbackd.policies.watching.buckets import remark
 
 ONE_SCRAPE = "name one of them in the selector, or let the store deduplicate: one failure is two pieces of evidence as it is"
@@ -39,7 +40,7 @@ def sighted(policies: Sequence[Policy], texts: Mapping[str, str], source: Source
     for policy in asked:
         if policy.file not in written:
             written[policy.file] = conditions_of(texts[policy.file], policy.file)
-        found += _faults(policy, readings[policy.name], mixed, unmatched, written[policy.file])
+        found += _faults(policy, readings[policy.name], mixed, unmatched, written[policy.file], _selectors(policy, source))
         found += _doubts(policy, together, written[policy.file])
     return tuple(sorted(set(found)))
 
@@ -120,8 +121,11 @@ def _faults(
     mixed: Mapping[Key, tuple[float, ...]],
     unmatched: Mapping[Key, Doubt],
     written: Mapping[Key, Written],
+    selectors: Mapping[str, str],
 ) -> Iterator[Fault]:
     is_blind = all(isinstance(reading, Unknown) for reading in readings)
+    # Those of a set stand where the set is named: what is wrong with all of them is said once.
+    lacking: dict[tuple[Path, bool, Doubt], list[Condition]] = defaultdict(list)
     for condition, reading in zip(policy.conditions, readings, strict=True):
         key = policy.name, condition.name
         if (place := written.get(key)) is None:
@@ -130,13 +134,16 @@ def _faults(
         match reading:
             case Unknown(lack=lack):
                 is_fatal = lack is Lack.ERROR or is_blind or not condition.from_library
-                doubt = unmatched.get(key) or _lack(policy, condition, reading)
-                _lacking(condition, doubt, is_fatal=is_fatal, found=found, place=place)
+                lacking[place.path, is_fatal, unmatched.get(key) or _lack(policy, condition, reading)].append(condition)
             case Counts() as counts if (said := remark(condition, counts, mixed.get(key))) is not None:
                 if said.is_fatal:
                     found.fault(place.limit, "", f"{condition.name} {said.said}", said.hint)
                 else:
                     found.warn(place.limit, f"{condition.name}: {said.said}", said.hint)
+        yield from found.faults
+    for (path, is_fatal, doubt), conditions in lacking.items():
+        found = written[policy.name, conditions[0].name].findings()
+        _lacking(conditions, doubt, selectors, is_fatal=is_fatal, found=found, path=path)
         yield from found.faults
 
 
@@ -148,8 +155,26 @@ def _lack(policy: Policy, condition: Condition, reading: Unknown) -> Doubt:
     return Doubt(reading.why, "compare its metrics and labels with what the source holds")
 
 
-def _lacking(condition: Condition, doubt: Doubt, *, is_fatal: bool, found: Findings, place: Written) -> None:
+def _lacking(conditions: Sequence[Condition], doubt: Doubt, selectors: Mapping[str, str], *, is_fatal: bool, found: Findings, path: Path) -> None:
+    said, hint = f"{', '.join(one.name for one in conditions)}: {doubt.said}", doubt.hint
+    # What was written out by hand stands in the file already; of what the source has refused it is said why.
+    asked = [selectors[one.name] for one in conditions if one.from_library and one.name in selectors and hint]
+    if asked:
+        hint = f"asked for {', '.join(dict.fromkeys(asked))}; {hint}"
     if is_fatal:
-        found.fault(place.path, "", f"{condition.name}: {doubt.said}", doubt.hint)
+        found.fault(path, "", said, hint)
     else:
-        found.warn(place.path, f"{condition.name}: {doubt.said}", f"a condition of the library, so it is not applicable and no alarm; {doubt.hint}")
+        are = "conditions of the library, so they are" if len(conditions) > 1 else "a condition of the library, so it is"
+        found.warn(path, said, f"{are} not applicable and no alarm; {hint}")
+
+
+def _selectors(policy: Policy, source: Source) -> Mapping[str, str]:
+    """What the source is asked for in the first place, by the name of the condition: the metric, and the labels by which the workload is known."""
+    found: dict[str, str] = {}
+    for condition, one in zip(policy.conditions, asks_of(policy, source.block(policy.every)), strict=True):
+        if isinstance(one.group, ProbeQuestion | TargetQuestion) or (selector := main_selector(one.group)) is None:
+            continue
+        labels = [f'{each.label}{each.op}"{each.value}"' for each in selector.matchers]
+        labels += [f'{label}="{value}"' for label, value in told_apart(one.group.identity, one.row).items()]
+        found[condition.name] = f"{selector.metric}{{{', '.join(labels)}}}"
+    return found

@@ -155,6 +155,20 @@ def test_a_condition_of_the_library_without_data_is_a_warning_beside_others_that
     assert "warning" not in alone
 
 
+def test_what_a_set_lacks_is_said_once_with_all_that_lack_it_and_what_was_asked_for(source: Prometheus) -> None:
+    (said,) = told(source, POLICY[: POLICY.index("    - name")].replace("app: shop", "app: shpo") + "    - use: standard\n")
+    names = "error-rate, p95-latency, memory, database-failures, restarts, oom-kills"
+    assert said.startswith(f"shop.yaml:8:7: policy 'shop' › rollback_when[0]: {names}: no series with a finite value for this workload")
+    assert 'asked for http_requests_total{app="shpo"}, http_request_duration_seconds_bucket{app="shpo"}, ' in said
+
+
+def test_what_a_set_lacks_beside_what_it_has_is_one_warning(source: Prometheus) -> None:
+    (said,) = told(source, POLICY[: POLICY.index("    - name")] + "    - use: standard\n")
+    names = "p95-latency, memory, database-failures, restarts, oom-kills"
+    assert said.startswith(f"shop.yaml:8:7: warning: policy 'shop' › rollback_when[0]: {names}: no series with a finite value")
+    assert "conditions of the library, so they are not applicable and no alarm; asked for http_request_duration_seconds_bucket" in said
+
+
 def test_a_question_that_is_refused_is_an_error(source: Prometheus) -> None:
     text = POLICY[: POLICY.index("    - name")] + "    - {name: odd, promql: 'sum by (app) (no_such_function(up))', above: 1}\n"
     (said,) = told(source, text)
