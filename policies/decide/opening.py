@@ -102,10 +102,10 @@ def beside(slot: Slot, incident: Incident) -> tuple[Decision, ...]:
 
 def _leads(slot: Slot) -> list[int]:
     """The confirmed conditions that the trigger is met by; empty where it is not."""
-    standings = tuple([_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True)])
-    if True not in slot.confirmed or is_met(slot.policy.trigger, standings) is not True:
+    if True not in slot.confirmed:
         return []
-    return list(contributors(slot.policy.trigger, standings))
+    standings = tuple([_standing(v, c) for v, c in zip(slot.verdicts, slot.confirmed, strict=True)])
+    return list(contributors(slot.policy.trigger, standings)) if is_met(slot.policy.trigger, standings) is True else []
 
 
 def _standing(verdict: Verdict, confirmed: bool) -> bool | None:

@@ -203,7 +203,7 @@ class Trial(NamedTuple):
     @property
     def is_proven(self) -> bool:
         """True where a share within the limit would come to this in at most alpha of all cases. Reckoned when it is asked: most never are."""
-        return self.total >= self.volume and any(side.reaches(self.needed) for side in self.sides)
+        return self.total >= self.volume and True in [side.reaches(self.needed) for side in self.sides]
 
     @property
     def log_e(self) -> float:

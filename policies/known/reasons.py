@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from rollbackd.policies.judge.evidence import Fact, Happened, Nothing, Share, Trickle, Value
 from rollbackd.policies.judge.trial import Trial
@@ -176,8 +176,7 @@ def standing_reason(condition: Condition, track: Track, verdict: Verdict, at: da
             return text
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """What ``standing_reason`` says of these, when it is asked."""
 
     condition: Condition

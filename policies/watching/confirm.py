@@ -41,12 +41,11 @@ def is_confirmed(condition: Condition, track: Track, verdict: Verdict, every: ti
     """
     if verdict.state is not State.BREACH or track.run is None:
         return False
-    match condition.confirm:
-        case For(duration):
-            return _lasted(track.run, duration, every, at)
-        case Breaches(at_least, of):
-            looks = [look.breach for look in track.recent[-of:] if since is None or look.at >= since]
-            return looks.count(True) >= at_least
+    rule = condition.confirm
+    if isinstance(rule, For):
+        return _lasted(track.run, rule.duration, every, at)
+    looks = [look.breach for look in track.recent[-rule.of :] if since is None or look.at >= since]
+    return looks.count(True) >= rule.at_least
 
 
 def _lasted(run: Run, duration: timedelta, every: timedelta, at: datetime) -> bool:
