@@ -30,13 +30,15 @@ class Suspect:
 
 def shared_changes(policy: Policy, fleet: Fleet) -> tuple[Change, ...]:
     """The changes of what the policy depends on. They open no watch and begin no evidence anew: they are only suspects beside its own."""
+    if not policy.depends_on:
+        return ()
     on = {each.on for each in policy.depends_on} - set(policy.targets)
-    return tuple(change for change in fleet.shared if change.target in on) if on else ()
+    return tuple(change for change in fleet.shared if change.target in on)
 
 
 def known_changes(policy: Policy, changes: Sequence[Change], fleet: Fleet) -> tuple[Change, ...]:
     """The changes of the policy's targets as the policy sees them, which may know a migration by its parts, and those of what it depends on."""
-    return (*(_as_declared(policy, change) for change in changes), *shared_changes(policy, fleet))
+    return (*[_as_declared(policy, change) for change in changes], *shared_changes(policy, fleet))
 
 
 def _as_declared(policy: Policy, change: Change) -> Change:

@@ -37,11 +37,11 @@ def counted(
 
 def _over(policy: Policy, changes: Sequence[Change], fleet: Fleet, at: datetime) -> frozenset[timedelta]:
     """The shorter watches that have closed while the longest is still open: what they watched for is judged look by look again."""
-    if policy.watch is None:
+    if policy.watch is None or {condition.watch for condition in policy.conditions} == {None}:
         return frozenset()
-    lengths = {watch_of(policy, condition) for condition in policy.conditions}
     answered = fleet.answered_on(policy.target)
-    return frozenset() if lengths == {policy.watch} else frozenset(each for each in lengths if not is_watched(changes, each, answered, at))
+    lengths = {watch_of(policy, condition) for condition in policy.conditions}
+    return frozenset([each for each in lengths if not is_watched(changes, each, answered, at)])
 
 
 def _count(condition: Condition, bound: Bound, track: Track, start: datetime | None, length: timedelta) -> Track:
