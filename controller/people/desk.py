@@ -290,10 +290,10 @@ class Desk:
         return {each.on for policy in dict(self.engine.policies).values() for each in policy.depends_on}
 
     def _watching(self, asked: str, views: Mapping[str, PolicyView]) -> list[PolicyView]:
-        self._refuse_faulty(asked, asked)
         try:
             target = parse_target(asked, self._cluster)
         except ValueError:
+            self._refuse_faulty(asked, asked)
             raise Denied("unknown", f"{asked!r} is neither a policy nor a target", near(asked, views)) from None
         found = [view for view in views.values() if target in view.policy.targets]
         if not found:

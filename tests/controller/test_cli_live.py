@@ -274,6 +274,15 @@ def test_a_policy_whose_file_has_faults_is_said_to_be_there(cli, served, command
     assert cli(command, asked)[0::2] == (1, FAULTY)
 
 
+@pytest.mark.parametrize("command", ["explain", "plan"])
+@pytest.mark.parametrize("asked", ["shop", "command:shop"])
+def test_a_policy_that_holds_as_it_was_before_its_file_got_faults_is_told_of_as_before(cli, served, command, asked):
+    said = served.said
+    before = cli(command, asked)
+    said.unread, said.claimed = frozenset({"shop"}), {SHOP: "shop"}
+    assert cli(command, asked) == before
+
+
 def test_nonsense_is_a_usage_error(cli):
     assert cli("changes", "a b")[0] == 64
     assert cli("changes", "--limit", "0")[0] == 64
