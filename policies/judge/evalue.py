@@ -37,12 +37,14 @@ def most_log_evalue(bad: float, total: float, limit: float) -> float:
 
 
 def least_log_evalue(bad: float, total: float, limit: float) -> float:
-    """What ``log_evalue`` is at least, for a few logarithms, where the share that was seen is above ``limit``.
+    """What ``log_evalue`` is at least, for a few logarithms, where the share that was seen is above ``limit``; nothing where it is not.
 
     The likelihood grows up to its one peak, so that over one standard deviation below it, it is at least what it is at the low end.
     """
     good, share = total - bad, bad / total
     low = max(limit, share - (math.sqrt(share * (1 - share) / total) if good else 1 / (total + 1)))
+    if low >= share:  # one that is equal to the limit is above it by rounding: 29 > 100 * 0.29
+        return -math.inf
     return math.log(math.log(share / low) / -math.log(limit)) + _log_ratio(bad, good, low, limit)
 
 

@@ -39,6 +39,22 @@ def test_the_bounds_are_near_enough_to_spare_the_exact_value(counts, least, most
     assert (least_log_evalue(*counts), most_log_evalue(*counts)) == (pytest.approx(least, abs=1e-4), pytest.approx(most, abs=1e-4))
 
 
+@pytest.mark.parametrize(
+    ("limit", "of_good", "left", "spread"),
+    [
+        pytest.param(0.29, False, Sums(29, 29, 100), 1.0, id="29-of-100"),
+        pytest.param(1 - 0.9, True, Sums(801, 801, 890), 1.3, id="as-many-good-ones-in-bursts"),
+    ],
+)
+def test_what_is_out_of_its_limit_by_rounding_alone_proves_nothing(limit, of_good, left, spread):
+    """Beside the heaviest block the share is the limit itself, and a number of events that is larger than the product of both."""
+    block = Sums(0, 0, 300) if of_good else Sums(300, 300, 300)
+    sums = Sums(*(before + more for before, more in zip(left, block, strict=True)))
+    side = Side(limit, of_good, sums, (Sums(), Sums()), 12, spread, (Heavy(2, 300, block),))
+    assert not side.reaches(math.log(100))
+    assert side.log_e < math.log(100)
+
+
 def heaviest(*blocks: Sums) -> tuple[Heavy, ...]:
     """Of each later start, the heaviest block since."""
     return tuple(Heavy(starts, block.least, block) for starts, block in enumerate(blocks, 1))
