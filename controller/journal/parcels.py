@@ -114,10 +114,23 @@ def bury(tx: Transaction, parcel: Parcel, error: str) -> None:
 
 
 def hand_over(tx: Transaction, parcel: Parcel, fallback: str | None, error: str) -> None:
-    """The fallback is told instead, and why; once, whatever the number of channels that fail."""
-    if fallback is not None and parcel.contact != fallback:
-        by = f" by {parcel.channel}" if parcel.channel else ""
-        tx.queue(replace(parcel.notice, lines=(f"{parcel.contact} could not be told{by}: {error}", *parcel.notice.lines)), (fallback,))
+    """The fallback is told instead, and why; once, whatever the number of channels that fail; not of what it was told the end of already."""
+    if fallback is not None and parcel.contact != fallback and not _is_overtaken(tx, parcel, _queued_for(tx, fallback)):
+        _pass_on(tx, parcel, fallback, error)
+
+
+def hand_over_news(tx: Transaction, parcel: Parcel, fallback: str | None) -> None:
+    """The fallback is told as well that somebody has taken what it was told of, or that it is over; once, and no older news than it has."""
+    if fallback is None or parcel.contact == fallback or not _is_news_to(tx, fallback, parcel.notice):
+        return
+    told = _queued_for(tx, fallback)
+    if parcel.notice.id not in told and not _is_overtaken(tx, parcel, told):
+        tx.queue(parcel.notice, (fallback,))
+
+
+def _pass_on(tx: Transaction, parcel: Parcel, fallback: str, error: str) -> None:
+    by = f" by {parcel.channel}" if parcel.channel else ""
+    tx.queue(replace(parcel.notice, lines=(f"{parcel.contact} could not be told{by}: {error}", *parcel.notice.lines)), (fallback,))
 
 
 def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timedelta, fallback: str | None, error: str) -> None:
@@ -129,15 +142,16 @@ def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timed
     if fallback is None or parcel.contact == fallback:
         return
     then, told, left = tx.now() + wish, _queued_for(tx, fallback), MOST_AT_ONCE
+    ends = _told_ends(tx, parcel, told)
     for row in _perhaps_late(tx, parcel, then - late, fallback):
         if left == 0:
             break
-        if row.id.removesuffix(f"/{row.contact}/{row.channel}") in told:
+        if _notice_id(row.id, (row.contact, row.channel)) in told or row.turn < ends.get(row.key, 0):
             continue
         with contextlib.suppress(StoreError):  # what cannot be read is given up in its turn
             each = parcel_of(row)
-            if (each.notice.urgency == "page" and each.is_older_than(late, then)) or is_news_to(tx, fallback, each.notice):
-                hand_over(tx, each, fallback, error)
+            if (each.notice.urgency == "page" and each.is_older_than(late, then)) or _is_news_to(tx, fallback, each.notice):
+                _pass_on(tx, each, fallback, error)
                 left -= 1
 
 
@@ -152,10 +166,31 @@ def _perhaps_late(tx: Transaction, parcel: Parcel, before: datetime, fallback: s
 def _queued_for(tx: Transaction, contact: str) -> frozenset[str]:
     """The ids of the notices that were queued for the contact, as long as their stories are not told to the end."""
     rows = tx.connection.execute(select(outbox.c.id, outbox.c.channel).where(outbox.c.contact == contact)).all()
-    return frozenset(row.id.removesuffix(f"/{row.channel}").removesuffix(f"/{contact}") for row in rows)
+    return frozenset(_notice_id(row.id, (contact, row.channel)) for row in rows)
 
 
-def is_news_to(tx: Transaction, contact: str, notice: Notice) -> bool:
+def _told_ends(tx: Transaction, parcel: Parcel, told: Collection[str]) -> dict[str, int]:
+    """By key, the turn of the last notice that waits on the parcel's channel and is ``told`` elsewhere by now: that it is taken, or over.
+
+    A page from before it that came after it would call people once more, and nothing would end it.
+    """
+    same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel)
+    ends = or_(outbox.c.notice.contains('"resolved":true'), outbox.c.notice.contains('"kind":"acked"'))
+    rows = tx.connection.execute(select(outbox).where(_WAITING, same, ends).order_by(outbox.c.turn)).all()
+    return {row.key: row.turn for row in rows if _notice_id(row.id, (row.contact, row.channel)) in told}
+
+
+def _is_overtaken(tx: Transaction, parcel: Parcel, told: Collection[str]) -> bool:
+    turn = tx.connection.execute(select(outbox.c.turn).where(outbox.c.id == parcel.id)).scalar()
+    return turn is not None and turn < _told_ends(tx, parcel, told).get(parcel.notice.key, 0)
+
+
+def _notice_id(row_id: str, lane: Lane) -> str:
+    contact, channel = lane
+    return row_id.removesuffix(f"/{channel}").removesuffix(f"/{contact}")
+
+
+def _is_news_to(tx: Transaction, contact: str, notice: Notice) -> bool:
     """Whether the notice ends what calls the contact: somebody has taken what it was told of, or it is over."""
     return (notice.resolved or notice.is_taken) and was_told(tx, contact, notice.key)
 

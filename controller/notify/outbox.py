@@ -160,8 +160,7 @@ class Outbox:
         else:
             with self._store.transaction() as tx:
                 parcels.mark_sent(tx, parcel)
-                if self._fallback and parcels.is_news_to(tx, self._fallback, parcel.notice):
-                    tx.queue(parcel.notice, (self._fallback,))
+                parcels.hand_over_news(tx, parcel, self._fallback)
                 if parcel.notice.resolved:
                     parcels.clear(tx, parcel.notice.key)
             told.info("notice.sent", attempts=parcel.attempts + 1)

@@ -351,6 +351,48 @@ def test_a_fallback_that_was_paged_late_is_told_that_somebody_has_taken_it(store
     assert (pager.sent, platform.sent) == ([], ["trigger", "acked"])
 
 
+@pytest.mark.parametrize("gives_up", [False, True], ids=["late", "given-up"])
+@pytest.mark.parametrize("kind", ["acked", "recovered"])
+def test_a_fallback_that_was_told_the_end_is_not_paged_after_it_of_what_was_before(store: Store, clock: Clock, kind: str, gives_up: bool) -> None:
+    pager, platform = Channel("pagerduty"), Channel("chat")
+    pager.fault = Transient("503")
+    outbox = with_fallback(store, pager, platform)
+    queue(store, notice("trigger"))
+    outbox.deliver_due()
+    clock.move(LATE + MINUTE)
+    outbox.deliver_due()
+    queue(store, notice("held"))
+    queue(store, replace(notice("end", resolved=kind == "recovered"), kind=kind, urgency="notice"), contacts=("oncall", "platform"))
+    outbox.deliver_due()
+    assert platform.sent == ["trigger", "end"]
+    if gives_up:
+        pager.fault = Permanent("410")
+    clock.move(LATE + MINUTE)
+    outbox.deliver_due()
+    assert platform.sent == ["trigger", "end"]
+    queue(store, notice("again"))
+    for _ in range(2):
+        outbox.deliver_due()
+        clock.move(LATE + MINUTE)
+    assert platform.sent == ["trigger", "end", "again"]
+
+
+def test_a_fallback_that_was_told_the_end_is_not_told_after_it_that_somebody_has_taken_it(store: Store, clock: Clock) -> None:
+    pager, chat, platform = Channel("pagerduty"), Channel("slack"), Channel("chat")
+    chat.fault = Transient("503")
+    outbox = Outbox(store, {"oncall": [pager, chat], "platform": [platform]}, fallback="platform")
+    queue(store, notice("trigger"), replace(notice("acked"), kind="acked", urgency="notice"))
+    queue(store, notice("trigger"), contacts=("platform",))
+    queue(store, replace(notice("end", resolved=True), urgency="notice"), contacts=("oncall", "platform"))
+    outbox.deliver_due()
+    assert (pager.sent, platform.sent) == (["trigger", "acked", "end"], ["trigger", "end"])
+    chat.fault = None
+    clock.move(HOUR)
+    outbox.deliver_due()
+    assert platform.sent == ["trigger", "end"]
+    assert told_of(store) == set()
+
+
 def test_a_page_that_many_others_keep_from_being_tried_on_a_hanging_channel_is_late_all_the_same(store: Store, clock: Clock) -> None:
     class Hanging(Channel):
         def send(self, notice: Notice) -> None:
