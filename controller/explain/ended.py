@@ -7,7 +7,7 @@ from rollbackd.controller.journal.errors import RowUnreadable
 from rollbackd.controller.journal.reading import Reading
 from rollbackd.controller.journal.store import Store
 from rollbackd.controller.notify.messages import notice_of
-from rollbackd.policies.known.events import Closed
+from rollbackd.policies.known.events import Closed, Opened
 from rollbackd.policies.known.fold import fold
 
 LOOKED_BACK = timedelta(hours=12)
@@ -29,7 +29,7 @@ def _line(reading: Reading, name: str) -> EndedLine | None:
     except RowUnreadable:  # of a newer version, say: what is over must not keep anybody from what is open
         return None
     closed = next((event for event in events if isinstance(event, Closed)), None)
-    if closed is None:
+    if closed is None or not isinstance(events[0], Opened):  # somebody has taken rows out: whoever looks needs the rest all the more
         return None
     incident = fold(events)
     told = notice_of(closed, incident, None)

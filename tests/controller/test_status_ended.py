@@ -2,17 +2,17 @@
 
 import io
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
 
 from rollbackd.controller.answers.status import Status
 from rollbackd.controller.answers.wire import document, read
 from rollbackd.controller.cli import tables
 from rollbackd.controller.cli.show import console
 from rollbackd.controller.explain.ended import LOOKED_BACK, MOST
-from rollbackd.controller.journal.schema import incidents
 from rollbackd.policies.model.policy import Mode, RevertRung
 from tests.controller.journal_samples import CLOSED, opened
 from tests.controller.test_hands import People
@@ -91,13 +91,25 @@ def test_the_newest_are_shown_and_how_many_more_there_are(people):
     assert shown(answer)[-1] == "and 2 more: rollbackd history"
 
 
-def test_one_that_this_version_cannot_read_keeps_nobody_from_the_rest(people):
-    here = people(SUGGEST)
-    here.release()
-    here.hands.ack(here.incident().id, "ann", "", close=True)
-    with here.world.store.transaction() as tx:
-        tx.connection.execute(update(incidents).values(id="inc-of-a-newer-version"))
-    assert here.desk.status().ended == ()
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE journal SET body = '{}' WHERE kind = 'incident.closed'",
+        "UPDATE journal SET kind = 'incident.begun' WHERE kind = 'incident.opened'",
+        "DELETE FROM journal WHERE kind = 'incident.opened'",
+        "DELETE FROM journal WHERE kind = 'incident.closed'",
+    ],
+)
+def test_one_that_this_version_cannot_read_keeps_nobody_from_the_rest(people, tmp_path, statement):
+    here = people(AUTO)
+    recovered(here)
+    with closing(sqlite3.connect(tmp_path / "rollbackd.db")) as file:
+        for trigger in ("journal_refuses_update", "journal_refuses_delete"):
+            file.execute(f"DROP TRIGGER {trigger}")
+        assert file.execute(statement).rowcount == 1
+        file.commit()
+    answer = here.desk.status()
+    assert (answer.ended, [line.name for line in answer.policies]) == ((), ["shop"])
 
 
 def test_an_answer_of_an_older_daemon_has_none(people):
