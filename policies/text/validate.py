@@ -118,7 +118,8 @@ def _report(start: Path, errors: list[ErrorDetails], model: type[BaseModel], fin
         is_key = path[-1:] == (_KEY,) and len(locate(findings.document.root, path)[0]) < len(path)
         path = path[:-1] if is_key else path
         is_kindless = error["type"] in _KINDLESS
-        known = _allowed(model, (*error["loc"], "") if is_kindless else error["loc"])
+        # Of a list, too, it is the entries that something is said of.
+        known = _allowed(model, (*error["loc"], "") if is_kindless or error["type"] == "list_type" else error["loc"])
         allowed = replace(known, present=_written_in(findings.document.root, path[:-1]))
         if is_kindless and isinstance(error["input"], dict) and (key := guilty_key(error["input"], allowed)):
             path = (*path, key)

@@ -59,7 +59,7 @@ _EXPECTED = {
     "string_too_short": "a string that is not empty",
 }
 _PATTERNS: dict[str, str] = {}
-_ONE_WORD = re.compile(r"[A-Za-z0-9_./@-]{1,60}")
+_ONE_WORD = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_./@-]{0,59}")
 _IN_NAMESPACE = re.compile(r"([a-z0-9-]{1,63})/([a-z0-9.-]{1,63})")
 
 
@@ -96,7 +96,7 @@ def word(error: ErrorDetails, allowed: Allowed, written: str = "") -> Words:
         case "string_type" if written:
             return Words(_EXPECTED[kind], written[:60], f"write '{written[:60]}' in quotes")
         case _:
-            return Words(_EXPECTED.get(kind, error["msg"]), quoted(value), _as_list(value) if kind == "list_type" else "")
+            return Words(_EXPECTED.get(kind, error["msg"]), quoted(value), _as_list(value, allowed) if kind == "list_type" else "")
 
 
 def _own(context: Mapping[str, object], kind: str, value: object) -> Words:
@@ -122,18 +122,28 @@ def _no_kind(value: object, allowed: Allowed) -> Words:
 
 def _as_kind(value: str, allowed: Allowed) -> str:
     """How an entry is written of which only the name stands there."""
+    entry = _entry(value, allowed)
+    if not entry:
+        return ""
+    return f"write '{entry}'" if entry.startswith("use: ") else f"write {{{entry}}}"
+
+
+def _entry(value: str, allowed: Allowed) -> str:
     if "kubernetes" in allowed.keys and (parts := _IN_NAMESPACE.fullmatch(value)):
-        return f"write {{kubernetes: {{namespace: {parts[1]}, deployment: {parts[2]}}}}}"
+        return f"kubernetes: {{namespace: {parts[1]}, deployment: {parts[2]}}}"
     if value in allowed.keys:
-        return f"write '{value}: {{…}}'"
-    return f"write 'use: {value}'" if "use" in allowed.keys and value.isprintable() and len(value) < 60 else ""
+        return f"{value}: {{…}}"
+    return f"use: {value}" if "use" in allowed.keys and value.isprintable() and len(value) < 60 else ""
 
 
-def _as_list(value: object) -> str:
+def _as_list(value: object, allowed: Allowed) -> str:
     """How what stands alone is written as a list. Text with a blank in it gets no hint: of a command line it would be a wrong one."""
     if isinstance(value, dict):
-        return "begin each entry with '- '"
-    return f"write [{value}]" if isinstance(value, str) and _ONE_WORD.fullmatch(value) else ""
+        return "begin each entry with '- '" if allowed.keys else ""
+    if not isinstance(value, str) or not _ONE_WORD.fullmatch(value):
+        return ""
+    entry = _entry(value, allowed)
+    return f"write [{{{entry}}}]" if entry else f"write [{value}]"
 
 
 def _tidied(value: object, pattern: str) -> str:
