@@ -156,11 +156,11 @@ def hand_over_late(tx: Transaction, parcel: Parcel, late: timedelta, wish: timed
 
 
 def _perhaps_late(tx: Transaction, parcel: Parcel, before: datetime, fallback: str) -> Sequence[Stored]:
-    """The rows that wait on the parcel's channel and are older pages, or of a key that the fallback was told of, in turn: few are worth decoding."""
-    same = and_(outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel)
-    is_old_page = and_(outbox.c.created_at < before, outbox.c.notice.contains('"urgency":"page"'))
-    is_told = outbox.c.key.in_(select(outbox.c.key).where(outbox.c.contact == fallback))
-    return tx.connection.execute(select(outbox).where(_WAITING, same, or_(is_old_page, is_told)).order_by(outbox.c.turn)).all()
+    """The rows on the parcel's channel of a key with an older page, or that the fallback was told of, in turn: few are worth decoding."""
+    same = and_(_WAITING, outbox.c.contact == parcel.contact, outbox.c.channel == parcel.channel)
+    has_old_page = select(outbox.c.key).where(same, outbox.c.created_at < before, outbox.c.notice.contains('"urgency":"page"'))
+    is_told = select(outbox.c.key).where(outbox.c.contact == fallback)
+    return tx.connection.execute(select(outbox).where(same, outbox.c.key.in_(has_old_page.union(is_told))).order_by(outbox.c.turn)).all()
 
 
 def _queued_for(tx: Transaction, contact: str) -> frozenset[str]:

@@ -351,6 +351,17 @@ def test_a_fallback_that_was_paged_late_is_told_that_somebody_has_taken_it(store
     assert (pager.sent, platform.sent) == ([], ["trigger", "acked"])
 
 
+def test_a_fallback_that_is_paged_of_what_is_over_by_now_hears_that_with_the_page(store: Store, clock: Clock) -> None:
+    pager, chat, platform = Channel("pagerduty"), Channel("slack"), Channel("chat")
+    chat.fault = Transient("503")
+    outbox = Outbox(store, {"oncall": [pager, chat], "platform": [platform]}, fallback="platform")
+    queue(store, notice("held"), replace(notice("end", resolved=True), urgency="notice"))
+    outbox.deliver_due()
+    clock.move(LATE + MINUTE)
+    outbox.deliver_due()
+    assert platform.sent == ["held", "end"]
+
+
 @pytest.mark.parametrize("gives_up", [False, True], ids=["late", "given-up"])
 @pytest.mark.parametrize("kind", ["acked", "recovered"])
 def test_a_fallback_that_was_told_the_end_is_not_paged_after_it_of_what_was_before(store: Store, clock: Clock, kind: str, gives_up: bool) -> None:
