@@ -11,6 +11,7 @@ from rollbackd.adapters.base.notice import Notice
 from rollbackd.adapters.base.target import Target
 from rollbackd.controller.act.actor import Actor
 from rollbackd.controller.answers.denied import Denied
+from rollbackd.controller.answers.status import Reload
 from rollbackd.controller.engine.engine import Engine
 from rollbackd.controller.engine.fleet import Settings
 from rollbackd.controller.engine.journalling import Journalling
@@ -45,10 +46,6 @@ def lift(replica: "Replica") -> None:
     if not replica.store.is_cut and not replica.store.is_full:
         with contextlib.suppress(Denied):  # the store took nothing: it is paused on
             replica.switch.resume("ann")
-
-
-def _no_facts() -> Facts:
-    raise AssertionError("nobody asks for these here")
 
 
 class Pager:
@@ -111,7 +108,7 @@ class Replica:
         )  # fmt: skip
         self.engine = Engine(self.store, self.actor, Journalling(self.store, self._told), self.pause, settings, self.trouble)
         self.engine.book = ChangeBook(self.store, lambda: float(self._slots))
-        self.desk = Desk(self.engine, self.store, self.pause, self.targets, dict, _no_facts, self.now)
+        self.desk = Desk(self.engine, self.store, self.pause, self.targets, dict, self._facts, self.now)
         self.hands = Hands(self.desk)
         self._released = False
         self._works: list[Callable[[], None]] = []
@@ -119,6 +116,9 @@ class Replica:
     def now(self) -> datetime:
         """Its own wall clock."""
         return self.clock.now + self.skew
+
+    def _facts(self) -> Facts:
+        return Facts("simulated", self.name, self.now(), Reload(None, True))
 
     def die(self) -> None:
         """kill -9; it is started again after a while."""
