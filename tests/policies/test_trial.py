@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rollbackd.policies.judge.bursts import BURSTIEST, spreads
 from rollbackd.policies.judge.evalue import least_log_evalue, log_evalue, mixed, most_log_evalue
 from rollbackd.policies.judge.evidence import Sums
-from rollbackd.policies.judge.trial import Heavy, Side
+from rollbackd.policies.judge.trial import Heavy, Side, Trial
+from tests.policies.literals import T0
 
 LIMITS = st.floats(0.001, 0.999)
 
@@ -73,7 +74,7 @@ def sides(draw):
     later = len(begun) - 1
     heavy = heaviest(*(max(blocks[first:], key=lambda block: block.least) for first in range(1, later + 1)))
     counts = Sums(sums[0], sums[0], sums[1]), tuple(begun[1:])
-    return Side(draw(LIMITS), False, *counts, later + draw(st.integers(0, 3)), draw(st.floats(1, 5)), draw(st.sampled_from([(), heavy])))
+    return Side(draw(LIMITS), False, *counts, later + draw(st.integers(0, 3)), draw(st.none() | st.floats(1, 5)), draw(st.sampled_from([(), heavy])))
 
 
 @given(sides(), st.floats(0.7, 12))
@@ -103,6 +104,12 @@ def test_once_the_second_later_start_has_come_each_counts_at_most_eight_fifths_o
 def test_what_is_left_out_beside_the_strongest_start_does_not_show():
     side = Side(0.05, False, Sums(301, 301, 310), (Sums(300, 300, 300),), 3, 1.0)
     assert side.log_e == pytest.approx(mixed([log_evalue(301, 310, 0.05), log_evalue(1, 10, 0.05)], 3))
+
+
+def test_of_a_range_the_burstiness_of_the_side_that_is_further_out_is_told():
+    counts = Sums(50, 50, 100)
+    within, out = Side(0.9, False, counts, (), 0, 2.0), Side(0.05, False, counts, (), 0, 3.0)
+    assert [Trial(T0, 1.0, 0, counts, sides).bursts for sides in ((within, out), (out, within))] == [3.0, 3.0]
 
 
 def test_a_known_burstiness_divides_all_counts():
