@@ -188,6 +188,7 @@ LATER = SOON._replace(begun=(Sums(0, 0, 10), Sums(1, 1, 2000)), starts=2, heavy=
     ("side", "comes_to"),
     [
         pytest.param(Side(0.05, False, FOUR, (), 0, 1.0), 9.4994, id="the-bounds-leave-it-open"),
+        pytest.param(Side(0.05, False, FOUR, (), 0, None), 9.4994, id="bursts-that-are-not-known-are-taken-as-none"),
         pytest.param(Side(0.05, False, FOUR, (), 11, 1.0), 8.8064, id="half-of-it-since-the-change"),
         pytest.param(Side(0.5, False, Sums(1, 1, 1), (), 0, 1.0), 0.3665, id="one-event"),
         pytest.param(Side(0.001, False, Sums(1, 1, 1), (), 0, 1.0), 4.9741, id="less-than-one-event-too-many"),
