@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rollbackd.adapters.base import folders
 from rollbackd.adapters.base.errors import Permanent, Refused, Transient
 from rollbackd.adapters.base.target import Json
 
@@ -169,7 +170,7 @@ def replace_document(document: Document, text: str) -> None:
         if path.read_bytes() != document.text.encode():
             raise Refused(f"{path} changed while it was being replaced; nothing was changed", advice="look at the file and plan again")
         temporary.replace(path)
-        _sync_folder(path.parent)
+        folders.sync(path.parent)
     except OSError as error:
         raise Transient(f"replacing {path} failed half-way ({_plain(error)}); it is unknown which content stands; read the file") from error
     finally:
@@ -197,14 +198,6 @@ def _write_beside(path: Path, text: str) -> Path:
             os.unlink(name)
         raise
     return Path(name)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _plain(error: OSError | RuntimeError) -> str:

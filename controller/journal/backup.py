@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from rollbackd.controller import folders
+from rollbackd.adapters.base import folders
 from rollbackd.controller.journal.database import Database, database
 from rollbackd.controller.journal.errors import StoreError, translated
 from rollbackd.controller.journal.inspection import inspected, opened

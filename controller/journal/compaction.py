@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rollbackd.controller import folders
+from rollbackd.adapters.base import folders
 from rollbackd.controller.journal import exports
 from rollbackd.controller.journal.database import Database
 from rollbackd.controller.journal.errors import StoreError

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import mkstemp
 
-from rollbackd.controller import folders
+from rollbackd.adapters.base import folders
 
 _LONGEST = 4096
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -11,7 +11,7 @@ from functools import reduce
 import pytest
 
 from rollbackd.policies.decide.evaluate import evaluate
-from rollbackd.policies.judge.bursts import BURSTIEST, Calm, calmer, spread, spreads
+from rollbackd.policies.judge.bursts import BURSTIEST, Calm, spread, spreads
 from rollbackd.policies.judge.evalue import log_evalue, mixed
 from rollbackd.policies.judge.evidence import Share, Sums
 from rollbackd.policies.judge.tally import Tally, add, ahead, begin, come, more_needed, tried
@@ -23,6 +23,7 @@ from rollbackd.policies.known.watch import Watch, new_watch
 from rollbackd.policies.model.policy import Bound, Group, Leaf, Limit
 from rollbackd.policies.model.readings import Counts
 from tests.policies.literals import CALM, ERRORS, EVERY, HOUR, MINUTE, POLICY, RELEASE, SECOND, T0, counts, no_data, slots, verifying
+from tests.policies.test_bursts import calm
 
 DAY = timedelta(days=1)
 ABOVE = Limit(high=0.05, unit="%")
@@ -284,14 +285,6 @@ def test_a_share_that_is_too_small_is_seen_in_an_open_block_too():
 
 
 # --- bursts ---------------------------------------------------------------------------------------------------------------------
-
-
-def calm(*blocks: tuple[float, float]) -> Calm:
-    found = None
-    for number, (bad, total) in enumerate(blocks):
-        found = calmer(found, minute(number, bad, total))
-    assert found is not None
-    return found
 
 
 def test_bad_events_that_come_together_are_worth_less():
